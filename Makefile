@@ -1,0 +1,95 @@
+# Every command of the project. CI calls the same ones.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CARGO := $(shell command -v cargo 2>/dev/null || { test -x "$(HOME)/.cargo/bin/cargo" && echo "$(HOME)/.cargo/bin/cargo"; })
+export PATH := $(CURDIR)/$(BIN):$(HOME)/.cargo/bin:$(PATH)
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml $(wildcard Cargo.lock) pyproject.toml
+LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-python docs-test bench bench-rust fuzz memcheck lint ci wheel clean cargo
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+cargo:
+ifeq ($(CARGO),)
+	@echo 'cargo (Rust 1.89 or newer) is missing. Get it from https://rustup.rs, or with your system, for example'
+	@echo '    apt-get install cargo        brew install rust        dnf install cargo'
+	@echo 'and run the same command again.'
+	@exit 1
+endif
+
+# --- environment -----------------------------------------------------------------------------------------------------
+
+$(VENV)/.tools: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("fastcodes needs Python 3.10 or newer; set PYTHON=/path/to/python" if sys.version_info < (3, 10) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --group test --group bench --group lint "numpy>=1.24" "rich>=13" "scikit-learn>=1.3" "matplotlib>=3.7"
+	@touch $@
+
+# The peers are only compared with; a platform that lacks one of their wheels does without it.
+$(VENV)/.peers: $(VENV)/.tools
+	-for peer in faiss-cpu usearch numkong; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
+	@touch $@
+
+# The release extension, installed in place: Python changes need no rebuild.
+$(VENV)/.built: $(VENV)/.tools $(RUST_SOURCES) | cargo
+	$(BIN)/maturin develop --release --quiet
+	@touch $@
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.built $(VENV)/.peers ## Search real codes at the speed of this machine
+	$(BIN)/fastcodes demo
+
+test: test-rust test-python docs-test ## Run all tests, at every level of this CPU
+
+test-rust: cargo
+	$(CARGO) test --release --workspace --quiet
+
+test-python: $(VENV)/.built
+	@for level in $(LEVELS); do echo "FASTCODES_LEVEL=$$level"; \
+		FASTCODES_LEVEL=$$level $(BIN)/python -m pytest -q || exit 1; done
+
+docs-test: $(VENV)/.built ## Run the examples of the README and of every docstring
+	$(BIN)/python -m pytest -q --doctest-modules --doctest-glob='*.md' python README.md
+
+bench: $(VENV)/.built $(VENV)/.peers ## Compare with numpy and the peers; write a dated record
+	$(BIN)/python -m pytest -q benches --benchmark-only
+
+bench-rust: cargo ## Time the kernels alone, by level and shape
+	$(CARGO) bench --package fastcodes-core
+
+fuzz: cargo ## Compare every family with its portable body on random shapes for FASTCODES_FUZZ_SECONDS (600)
+	FASTCODES_FUZZ_SECONDS=$${FASTCODES_FUZZ_SECONDS:-600} $(CARGO) test --release --package fastcodes-core --test fuzz -- --nocapture
+
+# The address sanitizer ships with the stable toolchain but its flag counts as unstable, hence the bootstrap variable.
+memcheck: cargo ## Run the core's tests under the address sanitizer
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --package fastcodes-core --target x86_64-unknown-linux-gnu --lib --tests
+
+lint: $(VENV)/.built ## Check format, lints, types and stubs
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest fastcodes._native
+
+ci: lint test ## Everything that must pass
+
+wheel: $(VENV)/.tools | cargo ## Build the abi3 wheel into dist/ and try it in an empty environment
+	rm -rf dist
+	$(BIN)/maturin build --release --out dist
+	$(BIN)/python -m venv --clear dist/venv
+	dist/venv/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl pytest pytest-timeout hypothesis
+	cd dist && venv/bin/python -m pytest -q -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests
+	rm -rf dist/venv
+	ls -lh dist
+
+clean: ## Remove everything that was built
+	rm -rf $(VENV) target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find python -name '*.so' -delete

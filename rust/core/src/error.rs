@@ -1,0 +1,113 @@
+//! [`Error`]: one variant for each broken precondition, worded for the user.
+
+use std::fmt;
+
+/// What was wrong with the arguments, or what stopped the work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// No level has that name.
+    UnknownLevel {
+        /// The name that was asked for.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// The level exists, but this CPU lacks it.
+    LevelAboveCpu {
+        /// The name that was asked for.
+        name: String,
+        /// The highest level of this CPU.
+        best: &'static str,
+        /// What the next level needs.
+        missing: String,
+    },
+    /// A slice does not hold the rows it is said to hold.
+    CodesOutOfBounds {
+        /// Bytes in the slice.
+        given: usize,
+        /// Bytes that the rows take.
+        needed: usize,
+    },
+    /// Rows without bytes carry no code.
+    NoBytes,
+    /// Rows so long that a distance would not fit an int32.
+    TooManyBytes {
+        /// Bytes per row.
+        n_bytes: usize,
+    },
+    /// Queries (or the first operand) and codes (or the second) differ in length.
+    BytesDiffer {
+        /// What the first operand is called, and its bytes per row.
+        first: (&'static str, usize),
+        /// What the second operand is called, and its bytes per row.
+        second: (&'static str, usize),
+    },
+    /// A boolean mask has not one entry per row of the codes.
+    MaskLength {
+        /// Entries of the mask.
+        given: usize,
+        /// Rows of the codes.
+        expected: usize,
+    },
+    /// A mask of row ids names a row that is not there.
+    MaskId {
+        /// The offending id.
+        id: i64,
+        /// Rows of the codes.
+        n_rows: usize,
+    },
+    /// An output slice has not the length of the result.
+    OutputLength {
+        /// Elements of the output.
+        given: usize,
+        /// Elements of the result.
+        expected: usize,
+    },
+    /// The caller asked the work to stop (Ctrl-C).
+    Interrupted,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::UnknownLevel { name, known } => {
+                write!(formatter, "FASTCODES_LEVEL is {name:?}, which is not a level; expected one of {known}")
+            }
+            Error::LevelAboveCpu { name, best, missing } => write!(
+                formatter,
+                "FASTCODES_LEVEL is {name:?}, but the highest level of this CPU is {best:?} ({missing}); \
+                 the variable can lower the level, not raise it"
+            ),
+            Error::CodesOutOfBounds { given, needed } => {
+                write!(formatter, "the rows of codes take {needed} bytes but the buffer has {given}")
+            }
+            Error::NoBytes => write!(formatter, "codes have 0 bytes per row; expected at least 1"),
+            Error::TooManyBytes { n_bytes } => write!(
+                formatter,
+                "codes have {n_bytes} bytes per row; at most {} fit an int32 distance",
+                crate::Codes::MAX_BYTES
+            ),
+            Error::BytesDiffer { first, second } => write!(
+                formatter,
+                "{} have {} bytes per row but {} have {}; were they packed with the same number of bits?",
+                first.0, first.1, second.0, second.1
+            ),
+            Error::MaskLength { given, expected } => write!(
+                formatter,
+                "mask has {given} booleans but codes have {expected} rows; expected one boolean per row, \
+                 or an integer array of row ids"
+            ),
+            Error::MaskId { id, n_rows } => write!(
+                formatter,
+                "mask has the row id {id} but codes have {n_rows} rows; expected ids from 0 to one less than that"
+            ),
+            Error::OutputLength { given, expected } => {
+                write!(formatter, "out has {given} elements; expected {expected}")
+            }
+            Error::Interrupted => write!(formatter, "interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,150 @@
+//! [`Level`]: what this CPU can do. The only feature detection of the crate.
+//!
+//! A `Level` is a proof token: it can be had only by asking the CPU, so a kernel that takes one may call the
+//! functions compiled for it. It is an argument and no global, so tests and benchmarks loop over
+//! [`Level::available`].
+
+use std::fmt;
+
+use crate::Error;
+
+/// An instruction set that this CPU has, from `portable` (any CPU) upwards.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Level(Kind);
+
+/// The levels by name. A bare `Kind` proves nothing about the CPU; a [`Level`] does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// Every level this crate knows, lowest first, on whatever CPU.
+const NAMES: [&str; 3] = ["portable", "avx2", "avx512"];
+
+/// `(feature, has it)` for each of the listed CPU features.
+macro_rules! features {
+    ($($feature:tt),*) => { [$(($feature, is_x86_feature_detected!($feature))),*] };
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
+        }
+    }
+
+    /// The CPU features that this level needs beyond the level below and this CPU lacks.
+    fn missing(self) -> Vec<&'static str> {
+        let lacking = |features: &[(&'static str, bool)]| {
+            features.iter().filter(|(_, has)| !has).map(|(name, _)| *name).collect()
+        };
+        match self {
+            Kind::Portable => Vec::new(),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => lacking(&features!("avx2", "bmi1", "bmi2", "f16c", "fma", "lzcnt", "popcnt")),
+            // The Ice Lake set. Earlier AVX-512 CPUs lack the vector popcount, which is the point of the level.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => lacking(&features!(
+                "avx512f",
+                "avx512bw",
+                "avx512dq",
+                "avx512vl",
+                "avx512vpopcntdq",
+                "avx512bitalg",
+                "avx512vbmi",
+                "avx512vnni"
+            )),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+const KINDS: &[Kind] = &[Kind::Portable, Kind::Avx2, Kind::Avx512];
+#[cfg(not(target_arch = "x86_64"))]
+const KINDS: &[Kind] = &[Kind::Portable];
+
+impl Level {
+    /// The level that every CPU has: plain Rust, the meaning of all others.
+    pub const PORTABLE: Level = Level(Kind::Portable);
+
+    /// The levels of this CPU, lowest first. A level counts only if it has all those below it.
+    pub fn available() -> Vec<Level> {
+        KINDS.iter().copied().take_while(|kind| kind.missing().is_empty()).map(Level).collect()
+    }
+
+    /// The highest level of this CPU.
+    pub fn best() -> Level {
+        Level::available().last().copied().unwrap_or(Level::PORTABLE)
+    }
+
+    /// The level named `name`, if this CPU has it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLevel`] if there is no such level, [`Error::LevelAboveCpu`] if this CPU lacks it.
+    pub fn named(name: &str) -> Result<Level, Error> {
+        if !NAMES.contains(&name) {
+            return Err(Error::UnknownLevel { name: name.to_owned(), known: NAMES.join(", ") });
+        }
+        Level::available().into_iter().find(|level| level.name() == name).ok_or_else(|| Error::LevelAboveCpu {
+            name: name.to_owned(),
+            best: Level::best().name(),
+            missing: Level::why_not_higher().unwrap_or_default(),
+        })
+    }
+
+    /// What keeps this CPU from the level above its best one, or `None` at the top.
+    pub fn why_not_higher() -> Option<String> {
+        let lowest_missing = KINDS.iter().find(|kind| !kind.missing().is_empty());
+        match lowest_missing {
+            Some(kind) => Some(format!("{} needs {}", kind.name(), kind.missing().join(", "))),
+            None if KINDS.len() < NAMES.len() => {
+                Some(format!("{} is for x86-64 only", NAMES[KINDS.len()..].join(", ")))
+            }
+            None => None,
+        }
+    }
+
+    /// `portable`, `avx2` or `avx512`.
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        self.0
+    }
+}
+
+impl fmt::Debug for Level {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_rise_from_portable_and_are_found_by_name() {
+        let available = Level::available();
+        assert_eq!(available[0], Level::PORTABLE);
+        assert!(available.is_sorted());
+        for level in available {
+            assert_eq!(Level::named(level.name()), Ok(level));
+        }
+    }
+
+    #[test]
+    fn an_unknown_level_is_an_error_that_lists_the_known_ones() {
+        let message = Level::named("AVX512").unwrap_err().to_string();
+        assert!(message.contains("AVX512") && message.contains("portable, avx2, avx512"), "{message}");
+    }
+}

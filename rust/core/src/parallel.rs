@@ -1,0 +1,169 @@
+//! Splits work over threads. What is computed never depends on how many there are.
+//!
+//! Workers take task numbers from one counter, so a slow core takes fewer of them. The calling thread is the
+//! first worker: `threads = 1` starts nothing, and it alone asks whether to stop (only it may speak to the
+//! interpreter that waits for the answer).
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::Error;
+
+/// How often the calling thread asks whether to stop.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How many threads a call may use, and how it learns that it should stop.
+#[derive(Clone, Copy)]
+pub struct Parallel<'a> {
+    threads: usize,
+    stop: &'a dyn Fn() -> bool,
+}
+
+impl Parallel<'static> {
+    /// The calling thread alone, never interrupted.
+    pub const SERIAL: Parallel<'static> = Parallel { threads: 1, stop: &|| false };
+}
+
+impl<'a> Parallel<'a> {
+    /// At most `threads` threads, the calling one included, and never more than the CPUs of this process. `stop`
+    /// is called on the calling thread every now and then; once it returns true the call ends with
+    /// [`Error::Interrupted`].
+    pub fn new(threads: usize, stop: &'a dyn Fn() -> bool) -> Self {
+        Parallel { threads: threads.clamp(1, available_cpus()), stop }
+    }
+
+    /// Threads that will be used at most.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Calls `work(state, task)` for every task in `0..n_tasks`, each exactly once and in ascending order within a
+    /// worker, and returns the state of each worker.
+    pub(crate) fn run<S: Send>(
+        &self,
+        n_tasks: usize,
+        new_state: impl Fn() -> S + Sync,
+        work: impl Fn(&mut S, usize) + Sync,
+    ) -> Result<Vec<S>, Error> {
+        let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let worker = |check: &dyn Fn() -> bool| {
+            let mut state = new_state();
+            while !stopped.load(Ordering::Relaxed) {
+                let task = next.fetch_add(1, Ordering::Relaxed);
+                if task >= n_tasks {
+                    break;
+                }
+                work(&mut state, task);
+                if check() {
+                    stopped.store(true, Ordering::Relaxed);
+                }
+            }
+            state
+        };
+        let calling_worker = || {
+            let last_check = std::cell::Cell::new(Instant::now());
+            worker(&|| {
+                last_check.get().elapsed() >= CHECK_INTERVAL && {
+                    last_check.set(Instant::now());
+                    (self.stop)()
+                }
+            })
+        };
+
+        let helpers = self.threads.min(n_tasks).saturating_sub(1);
+        let mut states: Vec<S> = Vec::with_capacity(helpers + 1);
+        match if helpers > 0 { pool() } else { None } {
+            None => states.push(calling_worker()),
+            Some(pool) => {
+                let mut slots: Vec<Option<S>> = (0..helpers).map(|_| None).collect();
+                pool.in_place_scope(|scope| {
+                    for slot in &mut slots {
+                        scope.spawn(|_| *slot = Some(worker(&|| false)));
+                    }
+                    states.push(calling_worker());
+                });
+                states.extend(slots.into_iter().flatten());
+            }
+        }
+        if stopped.into_inner() { Err(Error::Interrupted) } else { Ok(states) }
+    }
+}
+
+/// The CPUs this process may use (affinity and container limits respected), as found at the first call.
+pub fn available_cpus() -> usize {
+    static CPUS: OnceLock<usize> = OnceLock::new();
+    *CPUS.get_or_init(|| available_parallelism().map_or(1, usize::from))
+}
+
+/// The threads beside the calling one. `None` if the system refuses to start any: the calling thread then does
+/// all the work.
+///
+/// A child of `fork` has the parent's memory but none of its threads, so the pool belongs to a process id and a
+/// child makes its own. No lock is held at any time, since a lock held by another thread during a fork would stay
+/// locked in the child for ever.
+fn pool() -> Option<&'static ThreadPool> {
+    struct Owned {
+        process: u32,
+        pool: ThreadPool,
+    }
+    static CURRENT: AtomicPtr<Owned> = AtomicPtr::new(std::ptr::null_mut());
+
+    let process = std::process::id();
+    let current = CURRENT.load(Ordering::Acquire);
+    // SAFETY: the pointer is null or comes from the `Box::leak` below, which is never freed.
+    if let Some(owned) = unsafe { current.as_ref() }
+        && owned.process == process
+    {
+        return Some(&owned.pool);
+    }
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(available_cpus().saturating_sub(1).max(1))
+        .thread_name(|index| format!("fastcodes-{index}"))
+        .build()
+        .ok()?;
+    let made = Box::into_raw(Box::new(Owned { process, pool }));
+    match CURRENT.compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: `made` was allocated above and is never freed once it is published.
+        Ok(_) => Some(unsafe { &(*made).pool }),
+        Err(winner) => {
+            // SAFETY: `made` was allocated above and nobody else has seen it.
+            drop(unsafe { Box::from_raw(made) });
+            // SAFETY: another thread of this process published `winner`, which is never freed.
+            Some(unsafe { &(*winner).pool })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_is_done_exactly_once() {
+        for threads in [1, 2, 5] {
+            for n_tasks in [0, 1, 2, 100] {
+                let parallel = Parallel { threads, stop: &|| false };
+                let states = parallel.run(n_tasks, Vec::new, |done, task| done.push(task)).unwrap();
+                assert!(states.iter().all(|done| done.is_sorted()));
+                let mut done: Vec<usize> = states.concat();
+                done.sort_unstable();
+                assert_eq!(done, (0..n_tasks).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn work_ends_soon_after_it_was_asked_to_stop() {
+        for threads in [1, 2] {
+            let parallel = Parallel { threads, stop: &|| true };
+            let begun = Instant::now();
+            let result = parallel.run(10_000, || (), |(), _| std::thread::sleep(Duration::from_millis(1)));
+            assert_eq!(result.unwrap_err(), Error::Interrupted);
+            assert!(begun.elapsed() < Duration::from_secs(2));
+        }
+    }
+}

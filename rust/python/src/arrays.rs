@@ -1,0 +1,179 @@
+//! NumPy arrays in and out: what is refused, with which words, and what is viewed or copied.
+
+use fastcodes_core::{Codes, Error, Mask};
+use numpy::{
+    Element, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray,
+    PyUntypedArrayMethods, dtype,
+};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTuple;
+
+/// The core's error as the exception that Python users expect.
+pub fn to_py_err(error: Error) -> PyErr {
+    match error {
+        Error::Interrupted => PyKeyboardInterrupt::new_err(()),
+        other => PyValueError::new_err(other.to_string()),
+    }
+}
+
+/// How a value is named in an error: `a float64 array of shape (3, 4)`, or `a list`.
+pub fn described(value: &Bound<'_, PyAny>) -> String {
+    match value.cast::<PyUntypedArray>() {
+        Ok(array) => format!("an array of {} and shape {}", array.dtype(), shape_text(array.shape())),
+        Err(_) => format!("{value:?} of type {}", value.get_type()),
+    }
+}
+
+/// A shape as Python writes it.
+pub fn shape_text(shape: &[usize]) -> String {
+    match shape {
+        [n] => format!("({n},)"),
+        _ => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// `value` as an array of `T`, or a `TypeError` that says what `name` should have been.
+pub fn typed<'py, T: Element>(
+    value: &Bound<'py, PyAny>,
+    name: &str,
+    expected: &str,
+) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
+    let wrong = || PyTypeError::new_err(format!("{name} must be {expected}; got {}", described(value)));
+    let array = value.cast::<PyUntypedArray>().map_err(|_| wrong())?;
+    if !array.dtype().is_equiv_to(&dtype::<T>(value.py())) {
+        return Err(wrong());
+    }
+    // The dimensions are dynamic, so the cast that follows can fail no more.
+    value.cast::<PyArrayDyn<T>>().cloned().map_err(|_| wrong())
+}
+
+/// Codes taken from an array: `uint8 (n, n_bytes)`, or `(n_bytes,)` for one row.
+pub struct CodesArray<'py> {
+    array: PyReadonlyArrayDyn<'py, u8>,
+    n_rows: usize,
+    n_bytes: usize,
+    stride: usize,
+}
+
+impl<'py> CodesArray<'py> {
+    /// Views `value` where its rows are contiguous, and copies it where they are not.
+    pub fn new(value: &Bound<'py, PyAny>, name: &str) -> PyResult<Self> {
+        const EXPECTED: &str = "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it";
+        let array = typed::<u8>(value, name, EXPECTED)?;
+        let (n_rows, n_bytes) = match *array.shape() {
+            [n_bytes] => (1, n_bytes),
+            [n_rows, n_bytes] => (n_rows, n_bytes),
+            _ => {
+                return Err(PyValueError::new_err(format!(
+                    "{name} must have 1 or 2 dimensions, (n, n_bytes); got shape {}",
+                    shape_text(array.shape())
+                )));
+            }
+        };
+        let strides = array.strides();
+        let row_stride = if array.ndim() == 2 && n_rows > 1 { strides[0] } else { n_bytes as isize };
+        let rows_are_contiguous = n_bytes <= 1 || strides[array.ndim() - 1] == 1;
+        if let (true, Ok(stride)) = (rows_are_contiguous, usize::try_from(row_stride)) {
+            return Ok(CodesArray { array: array.try_readonly()?, n_rows, n_bytes, stride });
+        }
+        let copy = array.call_method1("copy", ("C",))?.cast_into::<PyArrayDyn<u8>>()?;
+        Ok(CodesArray { array: copy.try_readonly()?, n_rows, n_bytes, stride: n_bytes })
+    }
+
+    /// Rows of the array; 1 for a one-dimensional one.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// The rows as the core takes them.
+    pub fn view(&self) -> PyResult<Codes<'_>> {
+        let span = match self.n_rows {
+            0 => 0,
+            n => (n - 1) * self.stride + self.n_bytes,
+        };
+        let bytes = if span == 0 || self.n_bytes == 0 {
+            &[]
+        } else {
+            // SAFETY: NumPy keeps `n_rows` rows of `n_bytes` bytes that start `stride` bytes apart from `data`, all
+            // in one allocation, and `array` holds a reference to it for as long as the slice lives.
+            unsafe { std::slice::from_raw_parts(self.array.data(), span) }
+        };
+        Codes::strided(bytes, self.n_rows, self.n_bytes, self.stride).map_err(to_py_err)
+    }
+}
+
+/// The `mask=` argument, contiguous and in one of two dtypes.
+pub enum MaskArray<'py> {
+    All,
+    Booleans(PyReadonlyArrayDyn<'py, bool>),
+    Ids(PyReadonlyArrayDyn<'py, i64>),
+}
+
+impl<'py> MaskArray<'py> {
+    /// `None`, booleans, or row ids of any integer dtype.
+    pub fn new(value: Option<&Bound<'py, PyAny>>) -> PyResult<Self> {
+        let Some(value) = value else { return Ok(MaskArray::All) };
+        let wrong = || {
+            PyTypeError::new_err(format!(
+                "mask must be a boolean array (n,) or an integer array of row ids; got {}",
+                described(value)
+            ))
+        };
+        let array = value.cast::<PyUntypedArray>().map_err(|_| wrong())?;
+        if array.ndim() != 1 {
+            return Err(PyValueError::new_err(format!(
+                "mask must have one dimension; got shape {}",
+                shape_text(array.shape())
+            )));
+        }
+        let contiguous = |type_name: &str| {
+            value.call_method1("astype", (type_name, "C", "same_kind", true, false)).map_err(|_| wrong())
+        };
+        match array.dtype().kind() {
+            b'b' => Ok(MaskArray::Booleans(contiguous("bool")?.cast_into::<PyArrayDyn<bool>>()?.try_readonly()?)),
+            b'i' | b'u' => {
+                Ok(MaskArray::Ids(contiguous("int64")?.cast_into::<PyArrayDyn<i64>>()?.try_readonly()?))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    /// The mask as the core takes it.
+    pub fn view(&self) -> PyResult<Mask<'_>> {
+        Ok(match self {
+            MaskArray::All => Mask::All,
+            MaskArray::Booleans(array) => {
+                let booleans = array.as_slice()?;
+                // SAFETY: a `bool` is one byte, and any byte is a valid `u8`.
+                Mask::Booleans(unsafe { std::slice::from_raw_parts(booleans.as_ptr().cast(), booleans.len()) })
+            }
+            MaskArray::Ids(array) => Mask::Ids(array.as_slice()?),
+        })
+    }
+}
+
+/// An integer argument that counts something.
+pub fn count(value: &Bound<'_, PyAny>, name: &str, at_least: i64) -> PyResult<usize> {
+    let integer = value.call_method0("__index__").map_err(|_| {
+        PyTypeError::new_err(format!("{name} must be an integer; got {}", described(value)))
+    })?;
+    match integer.extract::<i64>() {
+        Ok(number) if number >= at_least => Ok(number as usize),
+        _ => Err(PyValueError::new_err(format!(
+            "{name} must be an integer from {at_least} up to 2**63 - 1; got {integer}"
+        ))),
+    }
+}
+
+/// A new C-contiguous array with unset elements; `MemoryError` where there is no room.
+pub fn empty<'py, T: Element, D: numpy::ndarray::Dimension>(
+    py: Python<'py>,
+    shape: &[usize],
+) -> PyResult<Bound<'py, PyArray<T, D>>> {
+    static EMPTY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let function = EMPTY.import(py, "numpy", "empty")?;
+    let array = function.call1((PyTuple::new(py, shape)?, dtype::<T>(py)))?;
+    Ok(array.cast_into::<PyArray<T, D>>()?)
+}

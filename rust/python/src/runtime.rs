@@ -1,0 +1,65 @@
+//! What every call needs beside its arrays: the level, the threads, and Ctrl-C.
+
+use std::cell::RefCell;
+use std::env;
+use std::sync::OnceLock;
+
+use fastcodes_core::{Error, Level, Parallel, available_cpus};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::arrays::{count, to_py_err};
+
+/// The level that calls use: the highest of this CPU, or the lower one that `FASTCODES_LEVEL` names. The variable
+/// is read once, at the first call.
+pub fn level() -> PyResult<Level> {
+    static LEVEL: OnceLock<Result<Level, Error>> = OnceLock::new();
+    LEVEL
+        .get_or_init(|| match env::var_os("FASTCODES_LEVEL") {
+            None => Ok(Level::best()),
+            Some(name) => Level::named(&name.to_string_lossy()),
+        })
+        .clone()
+        .map_err(to_py_err)
+}
+
+/// The number of threads for `threads=None`: the CPUs of this process, or what `FASTCODES_NUM_THREADS` says (read
+/// once, at the first call).
+pub fn default_threads() -> PyResult<usize> {
+    static THREADS: OnceLock<Result<usize, String>> = OnceLock::new();
+    THREADS
+        .get_or_init(|| match env::var_os("FASTCODES_NUM_THREADS") {
+            None => Ok(available_cpus()),
+            Some(text) => match text.to_str().map(str::parse::<usize>) {
+                Some(Ok(threads)) if threads > 0 => Ok(threads),
+                _ => Err(format!("FASTCODES_NUM_THREADS is {text:?}; expected an integer from 1 up")),
+            },
+        })
+        .clone()
+        .map_err(PyValueError::new_err)
+}
+
+/// Runs `work` without the interpreter's lock, at the level and on the threads of this call. Ctrl-C ends it.
+pub fn run<T: Send>(
+    py: Python<'_>,
+    threads: Option<&Bound<'_, PyAny>>,
+    work: impl FnOnce(Level, Parallel<'_>) -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    let level = level()?;
+    let threads = match threads {
+        None => default_threads()?,
+        Some(value) => count(value, "threads", 1)?,
+    };
+    py.detach(move || {
+        let raised = RefCell::new(None);
+        let stop = || match Python::attach(|py| py.check_signals()) {
+            Ok(()) => false,
+            Err(error) => {
+                raised.replace(Some(error));
+                true
+            }
+        };
+        let result = work(level, Parallel::new(threads, &stop));
+        result.map_err(|error| raised.take().unwrap_or_else(|| to_py_err(error)))
+    })
+}
