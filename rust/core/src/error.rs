@@ -72,7 +72,10 @@ impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::UnknownLevel { name, known } => {
-                write!(formatter, "FASTCODES_LEVEL is {name:?}, which is not a level; expected one of {known}")
+                write!(
+                    formatter,
+                    "FASTCODES_LEVEL is {name:?}, which is not a level; expected one of {known}"
+                )
             }
             Error::LevelAboveCpu { name, best, missing } => write!(
                 formatter,

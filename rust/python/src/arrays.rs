@@ -2,8 +2,8 @@
 
 use fastcodes_core::{Codes, Error, Mask};
 use numpy::{
-    Element, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray,
-    PyUntypedArrayMethods, dtype,
+    Element, PyArray, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
+    PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -60,7 +60,8 @@ pub struct CodesArray<'py> {
 impl<'py> CodesArray<'py> {
     /// Views `value` where its rows are contiguous, and copies it where they are not.
     pub fn new(value: &Bound<'py, PyAny>, name: &str) -> PyResult<Self> {
-        const EXPECTED: &str = "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it";
+        const EXPECTED: &str =
+            "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it";
         let array = typed::<u8>(value, name, EXPECTED)?;
         let (n_rows, n_bytes) = match *array.shape() {
             [n_bytes] => (1, n_bytes),
@@ -132,7 +133,9 @@ impl<'py> MaskArray<'py> {
             value.call_method1("astype", (type_name, "C", "same_kind", true, false)).map_err(|_| wrong())
         };
         match array.dtype().kind() {
-            b'b' => Ok(MaskArray::Booleans(contiguous("bool")?.cast_into::<PyArrayDyn<bool>>()?.try_readonly()?)),
+            b'b' => {
+                Ok(MaskArray::Booleans(contiguous("bool")?.cast_into::<PyArrayDyn<bool>>()?.try_readonly()?))
+            }
             b'i' | b'u' => {
                 Ok(MaskArray::Ids(contiguous("int64")?.cast_into::<PyArrayDyn<i64>>()?.try_readonly()?))
             }
@@ -147,7 +150,9 @@ impl<'py> MaskArray<'py> {
             MaskArray::Booleans(array) => {
                 let booleans = array.as_slice()?;
                 // SAFETY: a `bool` is one byte, and any byte is a valid `u8`.
-                Mask::Booleans(unsafe { std::slice::from_raw_parts(booleans.as_ptr().cast(), booleans.len()) })
+                Mask::Booleans(unsafe {
+                    std::slice::from_raw_parts(booleans.as_ptr().cast(), booleans.len())
+                })
             }
             MaskArray::Ids(array) => Mask::Ids(array.as_slice()?),
         })
@@ -156,9 +161,9 @@ impl<'py> MaskArray<'py> {
 
 /// An integer argument that counts something.
 pub fn count(value: &Bound<'_, PyAny>, name: &str, at_least: i64) -> PyResult<usize> {
-    let integer = value.call_method0("__index__").map_err(|_| {
-        PyTypeError::new_err(format!("{name} must be an integer; got {}", described(value)))
-    })?;
+    let integer = value
+        .call_method0("__index__")
+        .map_err(|_| PyTypeError::new_err(format!("{name} must be an integer; got {}", described(value))))?;
     match integer.extract::<i64>() {
         Ok(number) if number >= at_least => Ok(number as usize),
         _ => Err(PyValueError::new_err(format!(
@@ -176,4 +181,27 @@ pub fn empty<'py, T: Element, D: numpy::ndarray::Dimension>(
     let function = EMPTY.import(py, "numpy", "empty")?;
     let array = function.call1((PyTuple::new(py, shape)?, dtype::<T>(py)))?;
     Ok(array.cast_into::<PyArray<T, D>>()?)
+}
+
+/// The `out=` argument, or a new array: C-contiguous, writable, of the given shape.
+pub fn matrix_out<'py, T: Element>(
+    py: Python<'py>,
+    out: Option<&Bound<'py, PyAny>>,
+    shape: [usize; 2],
+) -> PyResult<Bound<'py, PyArray2<T>>> {
+    let Some(out) = out else { return empty(py, &shape) };
+    let expected =
+        format!("a C-contiguous, writable {} array of shape {}", dtype::<T>(py), shape_text(&shape));
+    let array = typed::<T>(out, "out", &expected)?;
+    let flags = out.getattr("flags")?;
+    let flag = |name: &str| flags.getattr(name)?.extract::<bool>();
+    if array.shape() != shape || !flag("carray")? {
+        let writable = if flag("writeable")? { "" } else { "read-only " };
+        return Err(PyValueError::new_err(format!(
+            "out must be {expected}; got a {writable}array of shape {} and strides {:?}",
+            shape_text(array.shape()),
+            array.strides()
+        )));
+    }
+    Ok(out.cast::<PyArray2<T>>()?.clone())
 }

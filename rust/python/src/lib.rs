@@ -2,13 +2,20 @@
 //! public names, the docstrings and the examples live in the Python package.
 
 mod arrays;
+mod hamming;
 mod info;
+mod jaccard;
 mod runtime;
+mod search;
 
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
-    use super::info::{level, levels, threads, version, why_not_higher};
+    use super::hamming::{hamming_cdist, hamming_knn, hamming_pairs, hamming_radius};
+    #[pymodule_export]
+    use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
+    #[pymodule_export]
+    use super::jaccard::{jaccard_cdist, jaccard_knn, jaccard_pairs, jaccard_radius};
 }
