@@ -181,6 +181,11 @@ impl<'a> Database<'a> {
         matches!(self.order, Order::All)
     }
 
+    /// Whether rows are sorted by their number of ones.
+    pub fn is_by_ones(&self) -> bool {
+        matches!(self.order, Order::ByOnes { .. })
+    }
+
     /// Whether rows have to be compared as they lie, one query at a time, since no tile can hold them.
     pub fn too_long_for_tiles(&self) -> bool {
         self.codes.n_words() > MAX_WORDS
@@ -241,10 +246,12 @@ impl<'a> Database<'a> {
         }
     }
 
-    /// The place of the first row with at least `ones` ones, if rows are sorted by them; else the first place.
+    /// The place of a row with about `ones` ones, if rows are sorted by them; else the first place.
     pub fn place_near(&self, ones: u32) -> usize {
         match &self.order {
-            Order::ByOnes { ids, .. } => ids.partition_point(|id| self.ones(*id) < ones),
+            Order::ByOnes { ids, .. } => {
+                ids.partition_point(|id| self.ones(*id) < ones).min(ids.len().saturating_sub(1))
+            }
             _ => 0,
         }
     }
@@ -253,6 +260,9 @@ impl<'a> Database<'a> {
     pub fn select(&self, task: usize, streamed: bool, mut receive: impl FnMut(Selection)) {
         let position = task * self.task_len(streamed);
         let end = (position + self.task_len(streamed)).min(self.n_places());
+        if position >= end {
+            return;
+        }
         match &self.order {
             Order::All => {
                 receive(Selection { ids: Ids::From(position as u64, end - position), ones: None, position });
