@@ -88,7 +88,6 @@ impl Tile {
         self.words.resize(n_rows.next_multiple_of(STEP * LANES) / LANES * n_words, Lanes([0; LANES]));
     }
 
-
     /// The words of the steps that hold the given rows, one block after the other.
     pub fn words(&self, rows: Range<usize>) -> &[Lanes] {
         let steps = rows.start / (STEP * LANES)..rows.end.div_ceil(STEP * LANES);
