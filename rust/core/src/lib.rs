@@ -9,6 +9,7 @@
 //! byte        0b10110001        0b11000000        (the padding bits are zero)
 //! ```
 
+pub mod bits;
 mod codes;
 mod error;
 mod level;

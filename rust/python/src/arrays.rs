@@ -60,7 +60,8 @@ pub struct CodesArray<'py> {
 impl<'py> CodesArray<'py> {
     /// Views `value` where its rows are contiguous, and copies it where they are not.
     pub fn new(value: &Bound<'py, PyAny>, name: &str) -> PyResult<Self> {
-        const EXPECTED: &str = "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it";
+        const EXPECTED: &str =
+            "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it";
         let array = typed::<u8>(value, name, EXPECTED)?;
         let (n_rows, n_bytes) = match *array.shape() {
             [n_bytes] => (1, n_bytes),
@@ -132,7 +133,9 @@ impl<'py> MaskArray<'py> {
             value.call_method1("astype", (type_name, "C", "same_kind", true, false)).map_err(|_| wrong())
         };
         match array.dtype().kind() {
-            b'b' => Ok(MaskArray::Booleans(contiguous("bool")?.cast_into::<PyArrayDyn<bool>>()?.try_readonly()?)),
+            b'b' => {
+                Ok(MaskArray::Booleans(contiguous("bool")?.cast_into::<PyArrayDyn<bool>>()?.try_readonly()?))
+            }
             b'i' | b'u' => {
                 Ok(MaskArray::Ids(contiguous("int64")?.cast_into::<PyArrayDyn<i64>>()?.try_readonly()?))
             }
@@ -147,7 +150,9 @@ impl<'py> MaskArray<'py> {
             MaskArray::Booleans(array) => {
                 let booleans = array.as_slice()?;
                 // SAFETY: a `bool` is one byte, and any byte is a valid `u8`.
-                Mask::Booleans(unsafe { std::slice::from_raw_parts(booleans.as_ptr().cast(), booleans.len()) })
+                Mask::Booleans(unsafe {
+                    std::slice::from_raw_parts(booleans.as_ptr().cast(), booleans.len())
+                })
             }
             MaskArray::Ids(array) => Mask::Ids(array.as_slice()?),
         })
@@ -156,9 +161,9 @@ impl<'py> MaskArray<'py> {
 
 /// An integer argument that counts something.
 pub fn count(value: &Bound<'_, PyAny>, name: &str, at_least: i64) -> PyResult<usize> {
-    let integer = value.call_method0("__index__").map_err(|_| {
-        PyTypeError::new_err(format!("{name} must be an integer; got {}", described(value)))
-    })?;
+    let integer = value
+        .call_method0("__index__")
+        .map_err(|_| PyTypeError::new_err(format!("{name} must be an integer; got {}", described(value))))?;
     match integer.extract::<i64>() {
         Ok(number) if number >= at_least => Ok(number as usize),
         _ => Err(PyValueError::new_err(format!(
