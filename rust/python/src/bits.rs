@@ -23,7 +23,8 @@ pub fn bits_pack(
 ) -> PyResult<()> {
     let (rows, size) = rows_of(x, "x")?;
     let order = bit_order(bitorder)?;
-    let out = bytes_to_fill(typed::<u8>(out, "out", "a uint8 array")?.as_untyped(), rows, "x")?;
+    let out = typed::<u8>(out, "out", "a uint8 array")?;
+    let out = bytes_to_fill(out.as_untyped(), rows, "x")?;
     let floats = match thresholds {
         None if size == 1 => Floats::None,
         Some(thresholds) if thresholds.dtype().is_equiv_to(&x.dtype()) => Floats::new(thresholds)?,
@@ -221,7 +222,7 @@ fn bytes_to_fill<'a>(
     name: &str,
 ) -> PyResult<&'a mut [u8]> {
     // SAFETY: the pointer is that of a live NumPy array, whose flags are plain integers.
-    let flags = unsafe { (*array.as_array_ptr()).flags };
+    let flags = unsafe { (*array.as_array_ptr()).fields.flags };
     if flags & NPY_ARRAY_WRITEABLE == 0 || !array.is_c_contiguous() {
         return Err(PyValueError::new_err("out must be writeable and C-contiguous"));
     }
@@ -229,8 +230,8 @@ fn bytes_to_fill<'a>(
     if len == 0 {
         return Ok(&mut []);
     }
-    let (read, written) = (input.as_bytes().as_ptr_range(), data(array)..data(array).wrapping_add(len));
-    if read.start < written.end && written.start < read.end {
+    let (read, written) = (input.as_bytes().as_ptr_range(), data(array).cast_const());
+    if read.start < written.wrapping_add(len) && written < read.end {
         return Err(PyValueError::new_err(format!(
             "out shares memory with {name}; give an array of its own"
         )));
@@ -242,5 +243,5 @@ fn bytes_to_fill<'a>(
 
 fn data(array: &Bound<'_, PyUntypedArray>) -> *mut u8 {
     // SAFETY: the pointer is that of a live NumPy array.
-    unsafe { (*array.as_array_ptr()).data.cast() }
+    unsafe { (*array.as_array_ptr()).fields.data.cast() }
 }
