@@ -27,6 +27,8 @@ _BYTES = frozenset(np.dtype(name) for name in ("bool", "uint8"))
 # Elements that numpy converts or compares at a time: a block and its copies stay in the second-level cache.
 _BLOCK = 1 << 16
 
+_UINT8 = np.dtype(np.uint8)
+_PYTHON_NUMBERS = frozenset((bool, int, float))
 _ZERO_ONE = (0, 1)
 
 
@@ -94,27 +96,27 @@ def pack(
     if not x.ndim:
         raise ValueError("x must have at least one dimension, (..., d); got a scalar")
     limits = _thresholds(threshold, x)
-    out = _output(out, (*x.shape[:-1], (x.shape[-1] + 7) // 8), np.dtype(np.uint8))
+    out = _output(out, (*x.shape[:-1], (x.shape[-1] + 7) // 8), _UINT8)
 
     native = dtype if dtype.isnative else dtype.newbyteorder("=")
-    if native in _FLOATS:
+    compares = native in _FLOATS
+    if compares:
         limits = _in_dtype(limits, native)
-        if native is dtype and _has_contiguous_rows(x):
-            _native.bits_pack(x, limits, bitorder, out, threads)
-            return out
+    elif dtype in _BYTES and not isinstance(limits, np.ndarray) and 0 <= limits < 1:
+        compares, limits = True, None
+    elif dtype.kind in "iu" and isinstance(limits, float) and abs(limits) < 2**53:
+        limits = math.floor(limits)  # the same for integers, and numpy need not compare them as floats
+    if compares and native is dtype and _has_contiguous_rows(x):
+        _native.bits_pack(x, limits, bitorder, out, threads)
+        return out
 
-        def to_bits(x: NDArray[Any], dims: slice, out: NDArray[np.uint8]) -> None:
-            block = np.ascontiguousarray(x, native)
-            _native.bits_pack(block, limits[dims] if limits.ndim else limits, bitorder, out, threads)
-
-    else:
-        if dtype in _BYTES and not isinstance(limits, np.ndarray) and 0 <= limits < 1 and _has_contiguous_rows(x):
-            _native.bits_pack(x, None, bitorder, out, threads)
-            return out
-
-        def to_bits(x: NDArray[Any], dims: slice, out: NDArray[np.uint8]) -> None:
+    def to_bits(x: NDArray[Any], dims: slice, out: NDArray[np.uint8]) -> None:
+        block_limits = limits[dims] if isinstance(limits, np.ndarray) and limits.ndim else limits
+        if compares:
+            _native.bits_pack(np.ascontiguousarray(x, native), block_limits, bitorder, out, threads)
+        else:
             block = np.empty(x.shape, bool)
-            np.greater(x, limits[dims] if isinstance(limits, np.ndarray) and limits.ndim else limits, block)
+            np.greater(x, block_limits, block)
             _native.bits_pack(block, None, bitorder, out, threads)
 
     _by_blocks(x, out, 1, to_bits)
@@ -290,7 +292,7 @@ def pack_uint(
     if not values.ndim:
         raise ValueError("values must have at least one dimension, (..., d); got a scalar")
     n_bits = _integer_bits(n_bits)
-    out = _output(out, (*values.shape[:-1], (values.shape[-1] * n_bits + 7) // 8), np.dtype(np.uint8))
+    out = _output(out, (*values.shape[:-1], (values.shape[-1] * n_bits + 7) // 8), _UINT8)
     kept = np.uint16 if n_bits > 8 else np.uint8
     if values.dtype in (np.uint8, np.uint16) and values.flags.carray:
         _native.bits_pack_uint(values, n_bits, out, threads)
@@ -371,7 +373,7 @@ def unpack_uint(
 
 def _thresholds(threshold: ArrayLike, x: NDArray[Any]) -> Any:
     """A Python number, or an array of no or one dimension, none of them NaN."""
-    if isinstance(threshold, (bool, int, float)) and not isinstance(threshold, np.generic):
+    if type(threshold) in _PYTHON_NUMBERS:
         if threshold != threshold:
             raise ValueError("threshold is NaN; expected a number, since nothing is above NaN")
         return threshold

@@ -4,13 +4,14 @@
 //! Bottleneck: from memory, the loads; from the cache, the one movemask per cycle.
 
 use std::arch::x86_64::*;
+use std::array;
 
 use super::{BLOCK, BitOrder, F16_INFINITY, Rows, pack_rows, portable, unpack_rows};
 use crate::Codes;
 
 #[target_feature(enable = "avx2")]
-pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], order: BitOrder, out: &mut [u8]) {
-    pack_rows::<1, _>(x, nothing, order, out, |x, _| {
+pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], out: &mut [u8]) {
+    pack_rows::<1, _>(x, nothing, out, |x, _| {
         let zero = _mm256_setzero_si256();
         let bits = x.as_chunks::<32>().0.iter().map(|x| {
             let is_zero = _mm256_movemask_epi8(_mm256_cmpeq_epi8(load(x), zero));
@@ -21,7 +22,7 @@ pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], order: BitOrder, o
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], order: BitOrder, out: &mut [u8]) {
+pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], out: &mut [u8]) {
     let infinity = _mm256_set1_epi16(F16_INFINITY);
     let magnitude = _mm256_set1_epi16(i16::MAX);
     let above = |x: &[[u8; 2]; 16], t: &[i16; 16]| {
@@ -29,7 +30,7 @@ pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], order: BitOrder
         let key = _mm256_xor_si256(x, _mm256_and_si256(_mm256_srai_epi16::<15>(x), magnitude));
         _mm256_andnot_si256(_mm256_cmpgt_epi16(key, infinity), _mm256_cmpgt_epi16(key, load(t)))
     };
-    pack_rows::<2, _>(x, thresholds, order, out, |x, t| {
+    pack_rows::<2, _>(x, thresholds, out, |x, t| {
         let ([x0, x1, x2, x3], [t0, t1, t2, t3]) = (x.as_chunks().0, t.as_chunks().0) else { unreachable!() };
         let bits = [(x0, t0, x1, t1), (x2, t2, x3, t3)].map(|(x0, t0, x1, t1)| {
             // The pack takes 64 bits of each operand in turn; the permutation puts them in order.
@@ -41,8 +42,8 @@ pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], order: BitOrder
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], order: BitOrder, out: &mut [u8]) {
-    pack_rows::<4, _>(x, thresholds, order, out, |x, t| {
+pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], out: &mut [u8]) {
+    pack_rows::<4, _>(x, thresholds, out, |x, t| {
         let chunks = x.as_chunks::<8>().0.iter().zip(t.as_chunks::<8>().0);
         let bits = chunks.map(|(x, t)| {
             let (x, t) = (_mm256_castsi256_ps(load(x)), _mm256_castsi256_ps(load(t)));
@@ -53,8 +54,8 @@ pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], order: BitOrder
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[[f64; BLOCK]], order: BitOrder, out: &mut [u8]) {
-    pack_rows::<8, _>(x, thresholds, order, out, |x, t| {
+pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[[f64; BLOCK]], out: &mut [u8]) {
+    pack_rows::<8, _>(x, thresholds, out, |x, t| {
         let chunks = x.as_chunks::<4>().0.iter().zip(t.as_chunks::<4>().0);
         let bits = chunks.map(|(x, t)| {
             let (x, t) = (_mm256_castsi256_pd(load(x)), _mm256_castsi256_pd(load(t)));
@@ -62,6 +63,12 @@ pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[[f64; BLOCK]], order: BitOrder
         });
         bits.rev().fold(0, |bits, next| bits << 4 | next)
     });
+}
+
+/// The compiler makes two table look-ups of it, one for each half of a byte.
+#[target_feature(enable = "avx2")]
+pub(super) fn reverse_bits(bytes: &mut [u8]) {
+    portable::reverse_bits(bytes);
 }
 
 #[target_feature(enable = "avx2")]
@@ -80,9 +87,9 @@ pub(super) fn unpack_8(
         0x0101_0101_0101_0101,
         0x0000_0000_0000_0000,
     );
-    let bit_of_lane = _mm256_set1_epi64x(BIT_OF_BYTE);
+    let bit_of_lane = _mm256_set1_epi64x(order.bit_of_byte() as i64);
     unpack_rows(codes, n_bits, out, |bytes, out| {
-        let bits = order.bits(bytes);
+        let bits = u64::from_le_bytes(bytes);
         for (i, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
             let lanes = _mm256_shuffle_epi8(_mm256_set1_epi32((bits >> (i * 32)) as i32), byte_of_lane);
             let is_one = _mm256_cmpeq_epi8(_mm256_and_si256(lanes, bit_of_lane), bit_of_lane);
@@ -90,9 +97,6 @@ pub(super) fn unpack_8(
         }
     });
 }
-
-/// Byte `i` has bit `i`.
-const BIT_OF_BYTE: i64 = 0x8040_2010_0804_0201_u64 as i64;
 
 #[target_feature(enable = "avx2")]
 pub(super) fn unpack_16(
@@ -103,24 +107,7 @@ pub(super) fn unpack_16(
     out: &mut [[u8; 2]],
 ) {
     let [zero, one] = values.map(|value| _mm256_set1_epi16(value as i16));
-    let bit_of_lane = _mm256_set_epi16(
-        1 << 15,
-        1 << 14,
-        1 << 13,
-        1 << 12,
-        1 << 11,
-        1 << 10,
-        1 << 9,
-        1 << 8,
-        1 << 7,
-        1 << 6,
-        1 << 5,
-        1 << 4,
-        1 << 3,
-        1 << 2,
-        1 << 1,
-        1,
-    );
+    let bit_of_lane = load(&array::from_fn::<u16, 16, _>(|i| 1 << i));
     unpack_rows(codes, n_bits, out, |bytes, out| {
         let bits = order.bits(bytes);
         for (i, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
@@ -140,7 +127,7 @@ pub(super) fn unpack_32(
     out: &mut [[u8; 4]],
 ) {
     let [zero, one] = values.map(|value| _mm256_set1_epi32(value as i32));
-    let bit_of_lane = _mm256_set_epi32(1 << 7, 1 << 6, 1 << 5, 1 << 4, 1 << 3, 1 << 2, 1 << 1, 1);
+    let bit_of_lane = load(&array::from_fn::<u32, 8, _>(|i| 1 << i));
     unpack_rows(codes, n_bits, out, |bytes, out| {
         let bits = order.bits(bytes);
         for (i, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
@@ -160,7 +147,7 @@ pub(super) fn unpack_64(
     out: &mut [[u8; 8]],
 ) {
     let [zero, one] = values.map(|value| _mm256_set1_epi64x(value as i64));
-    let bit_of_lane = _mm256_set_epi64x(1 << 3, 1 << 2, 1 << 1, 1);
+    let bit_of_lane = load(&array::from_fn::<u64, 4, _>(|i| 1 << i));
     unpack_rows(codes, n_bits, out, |bytes, out| {
         let bits = order.bits(bytes);
         for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {

@@ -1,27 +1,26 @@
 //! AVX-512: comparisons write masks, so 64 of them are a general register at once; the way back is a blend under a
 //! mask. Row counts use the vector popcount.
 //!
-//! Bottleneck: from memory, the loads (pack) or stores (unpack). From the cache, pack of narrow elements spends most
-//! of its time on reversing the bits of each byte for the big-endian order, fifteen scalar operations for 64 bits.
+//! Bottleneck: the loads of pack and the stores of unpack, from memory as from the second-level cache.
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, BitOrder, F16_INFINITY, Rows, pack_rows, unpack_rows};
+use super::{BLOCK, BitOrder, F16_INFINITY, Rows, pack_rows, portable, unpack_rows};
 use crate::Codes;
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], order: BitOrder, out: &mut [u8]) {
-    pack_rows::<1, _>(x, nothing, order, out, |x, _| {
+pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], out: &mut [u8]) {
+    pack_rows::<1, _>(x, nothing, out, |x, _| {
         let x = load(x);
         _mm512_test_epi8_mask(x, x)
     });
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], order: BitOrder, out: &mut [u8]) {
+pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], out: &mut [u8]) {
     let infinity = _mm512_set1_epi16(F16_INFINITY);
     let magnitude = _mm512_set1_epi16(i16::MAX);
-    pack_rows::<2, _>(x, thresholds, order, out, |x, t| {
+    pack_rows::<2, _>(x, thresholds, out, |x, t| {
         let chunks = x.as_chunks::<32>().0.iter().zip(t.as_chunks::<32>().0);
         let bits = chunks.map(|(x, t)| {
             let x = load(x);
@@ -34,8 +33,8 @@ pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], order: BitOrder
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], order: BitOrder, out: &mut [u8]) {
-    pack_rows::<4, _>(x, thresholds, order, out, |x, t| {
+pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], out: &mut [u8]) {
+    pack_rows::<4, _>(x, thresholds, out, |x, t| {
         let chunks = x.as_chunks::<16>().0.iter().zip(t.as_chunks::<16>().0);
         let bits = chunks.map(|(x, t)| {
             let (x, t) = (_mm512_castsi512_ps(load(x)), _mm512_castsi512_ps(load(t)));
@@ -46,8 +45,8 @@ pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], order: BitOrder
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[[f64; BLOCK]], order: BitOrder, out: &mut [u8]) {
-    pack_rows::<8, _>(x, thresholds, order, out, |x, t| {
+pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[[f64; BLOCK]], out: &mut [u8]) {
+    pack_rows::<8, _>(x, thresholds, out, |x, t| {
         let chunks = x.as_chunks::<8>().0.iter().zip(t.as_chunks::<8>().0);
         let bits = chunks.map(|(x, t)| {
             let (x, t) = (_mm512_castsi512_pd(load(x)), _mm512_castsi512_pd(load(t)));
@@ -57,14 +56,17 @@ pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[[f64; BLOCK]], order: BitOrder
     });
 }
 
+/// The compiler makes two table look-ups of it, one for each half of a byte.
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn reverse_bits(bytes: &mut [u8]) {
+    portable::reverse_bits(bytes);
+}
+
 /// Bit `i` is dimension `i`, in either order: each byte of the code fills eight lanes, and a lane tests its own bit.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn bits_of(bytes: [u8; 8], order: BitOrder) -> u64 {
-    let bit_of_lane = _mm512_set1_epi64(match order {
-        BitOrder::Little => 0x8040_2010_0804_0201_u64 as i64,
-        BitOrder::Big => 0x0102_0408_1020_4080,
-    });
+    let bit_of_lane = _mm512_set1_epi64(order.bit_of_byte() as i64);
     let byte_of_lane = _mm512_set_epi64(
         0x0707_0707_0707_0707,
         0x0606_0606_0606_0606,

@@ -41,21 +41,21 @@ pub enum BitOrder {
 }
 
 impl BitOrder {
-    /// The bytes of a block whose dimension `i` is bit `i` of `bits`.
-    #[inline(always)]
-    fn bytes(self, bits: u64) -> [u8; 8] {
-        match self {
-            BitOrder::Little => bits.to_le_bytes(),
-            BitOrder::Big => bits.reverse_bits().to_be_bytes(),
-        }
-    }
-
-    /// The way back.
+    /// Bit `i` is dimension `i` of a block of these bytes.
     #[inline(always)]
     fn bits(self, bytes: [u8; 8]) -> u64 {
         match self {
             BitOrder::Little => u64::from_le_bytes(bytes),
             BitOrder::Big => u64::from_be_bytes(bytes).reverse_bits(),
+        }
+    }
+
+    /// Byte `i` has the bit of dimension `i`.
+    #[inline(always)]
+    fn bit_of_byte(self) -> u64 {
+        match self {
+            BitOrder::Little => 0x8040_2010_0804_0201,
+            BitOrder::Big => 0x0102_0408_1020_4080,
         }
     }
 }
@@ -161,29 +161,31 @@ pub fn pack(
     parallel: Parallel<'_>,
 ) -> Result<(), Error> {
     match thresholds {
-        Thresholds::NonZero => pack_with::<1, _>(x, &[()], out, parallel, |x, t, out| {
-            at_level!(level, pack_bool(x, t, order, out))
+        Thresholds::NonZero => pack_with::<1, _>(level, x, &[()], order, out, parallel, |x, t, out| {
+            at_level!(level, pack_bool(x, t, out));
         }),
         Thresholds::F16(t) => {
             let keys: Vec<i16> = t.iter().copied().map(f16_threshold_key).collect();
-            pack_with::<2, _>(x, &keys, out, parallel, |x, t, out| {
-                at_level!(level, pack_f16(x, t, order, out))
+            pack_with::<2, _>(level, x, &keys, order, out, parallel, |x, t, out| {
+                at_level!(level, pack_f16(x, t, out));
             })
         }
-        Thresholds::F32(t) => {
-            pack_with::<4, _>(x, t, out, parallel, |x, t, out| at_level!(level, pack_f32(x, t, order, out)))
-        }
-        Thresholds::F64(t) => {
-            pack_with::<8, _>(x, t, out, parallel, |x, t, out| at_level!(level, pack_f64(x, t, order, out)))
-        }
+        Thresholds::F32(t) => pack_with::<4, _>(level, x, t, order, out, parallel, |x, t, out| {
+            at_level!(level, pack_f32(x, t, out));
+        }),
+        Thresholds::F64(t) => pack_with::<8, _>(level, x, t, order, out, parallel, |x, t, out| {
+            at_level!(level, pack_f64(x, t, out));
+        }),
     }
 }
 
 /// Splits `x`, whose elements have `N` bytes, over the threads. The kernel gets one block of thresholds that is for
 /// all columns, or one for each block of columns.
 fn pack_with<const N: usize, T: Copy + Sync>(
+    level: Level,
     x: Rows<'_>,
     thresholds: &[T],
+    order: BitOrder,
     out: &mut [u8],
     parallel: Parallel<'_>,
     kernel: impl Fn(Rows<'_>, &[[T; BLOCK]], &mut [u8]) + Sync,
@@ -205,25 +207,31 @@ fn pack_with<const N: usize, T: Copy + Sync>(
     };
     // Without padding between the rows they are one long row, which has one tail at most.
     let x = x.flat().filter(|_| thresholds.len() == 1 && dims.is_multiple_of(8)).unwrap_or(x);
+    let pack = |x: Rows<'_>, thresholds: &[[T; BLOCK]], out: &mut [u8]| {
+        kernel(x, thresholds, out);
+        // Afterwards, while they are in the cache, many bytes can be turned round at once.
+        if order == BitOrder::Big {
+            at_level!(level, reverse_bits(out));
+        }
+    };
     if x.n_rows == 1 {
         return parallel.for_each_chunk(out, TASK_BYTES / N / 8, |task, out| {
             let first_block = (task * TASK_BYTES / N / BLOCK).min(blocks.len() - 1);
-            kernel(x.columns(task * TASK_BYTES, TASK_BYTES), &blocks[first_block..], out);
+            pack(x.columns(task * TASK_BYTES, TASK_BYTES), &blocks[first_block..], out);
         });
     }
     let rows = (TASK_BYTES / x.n_bytes).max(1);
     parallel.for_each_chunk(out, rows * dims.div_ceil(8), |task, out| {
-        kernel(x.rows(task * rows, rows), &blocks, out);
+        pack(x.rows(task * rows, rows), &blocks, out);
     })
 }
 
-/// Packs row by row; `above` says which elements of a block exceed their thresholds. To be inlined into a function
+/// Packs row by row in little-endian order; `above` says which elements of a block exceed their thresholds. To be inlined into a function
 /// that has the CPU features of `above`.
 #[inline(always)]
 fn pack_rows<const N: usize, T>(
     x: Rows<'_>,
     thresholds: &[[T; BLOCK]],
-    order: BitOrder,
     out: &mut [u8],
     above: impl Fn(&[[u8; N]; BLOCK], &[T; BLOCK]) -> u64,
 ) {
@@ -236,7 +244,7 @@ fn pack_rows<const N: usize, T>(
         let (out_full, out_rest) = out.split_at_mut(n_full * BLOCK / 8);
         let blocks = full.as_chunks::<BLOCK>().0.iter().zip(out_full.as_chunks_mut::<8>().0);
         for (number, (block, out)) in blocks.enumerate() {
-            *out = order.bytes(above(block, &thresholds[number.min(last)]));
+            *out = above(block, &thresholds[number.min(last)]).to_le_bytes();
         }
         if n_rest > 0 {
             // What follows the row in memory is read too and then dropped; after the last row there is nothing.
@@ -244,7 +252,7 @@ fn pack_rows<const N: usize, T>(
                 Some(block) => above(block, &thresholds[n_full.min(last)]),
                 None => above(&padded(&rest[..n_rest], [0; N]), &thresholds[n_full.min(last)]),
             };
-            let bytes = order.bytes(ones & ((1 << n_rest) - 1));
+            let bytes = (ones & ((1 << n_rest) - 1)).to_le_bytes();
             out_rest.copy_from_slice(&bytes[..out_rest.len()]);
         }
     }

@@ -4,12 +4,12 @@
 use super::{BLOCK, BitOrder, F16_INFINITY, Rows, f16_key, pack_rows, unpack_rows};
 use crate::Codes;
 
-pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], order: BitOrder, out: &mut [u8]) {
-    pack_rows::<1, _>(x, nothing, order, out, |x, nothing| above(x, nothing, |[x], ()| x != 0));
+pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], out: &mut [u8]) {
+    pack_rows::<1, _>(x, nothing, out, |x, nothing| above(x, nothing, |[x], ()| x != 0));
 }
 
-pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], order: BitOrder, out: &mut [u8]) {
-    pack_rows::<2, _>(x, thresholds, order, out, |x, t| {
+pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], out: &mut [u8]) {
+    pack_rows::<2, _>(x, thresholds, out, |x, t| {
         above(x, t, |x, t| {
             let x = f16_key(u16::from_ne_bytes(x));
             (x > t) & (x <= F16_INFINITY)
@@ -17,12 +17,12 @@ pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], order: BitOrder
     });
 }
 
-pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], order: BitOrder, out: &mut [u8]) {
-    pack_rows::<4, _>(x, thresholds, order, out, |x, t| above(x, t, |x, t| f32::from_ne_bytes(x) > t));
+pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], out: &mut [u8]) {
+    pack_rows::<4, _>(x, thresholds, out, |x, t| above(x, t, |x, t| f32::from_ne_bytes(x) > t));
 }
 
-pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[[f64; BLOCK]], order: BitOrder, out: &mut [u8]) {
-    pack_rows::<8, _>(x, thresholds, order, out, |x, t| above(x, t, |x, t| f64::from_ne_bytes(x) > t));
+pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[[f64; BLOCK]], out: &mut [u8]) {
+    pack_rows::<8, _>(x, thresholds, out, |x, t| above(x, t, |x, t| f64::from_ne_bytes(x) > t));
 }
 
 /// Bit `i` is `is_above(x[i], thresholds[i])`.
@@ -40,6 +40,13 @@ fn above<X: Copy, T: Copy>(x: &[X; BLOCK], thresholds: &[T; BLOCK], is_above: im
     gathered.rev().fold(0, |bits, byte| bits << 8 | byte)
 }
 
+#[inline(always)]
+pub(super) fn reverse_bits(bytes: &mut [u8]) {
+    for byte in bytes {
+        *byte = byte.reverse_bits();
+    }
+}
+
 pub(super) fn unpack_8(
     codes: Rows<'_>,
     n_bits: usize,
@@ -47,13 +54,14 @@ pub(super) fn unpack_8(
     order: BitOrder,
     out: &mut [[u8; 1]],
 ) {
+    const EVERY: u64 = 0x0101_0101_0101_0101;
+    let [zero, one] = values.map(|value| u64::from(value) * EVERY);
     unpack_rows(codes, n_bits, out, |bytes, out| {
-        for (byte, out) in order.bits(bytes).to_le_bytes().into_iter().zip(out.as_chunks_mut::<8>().0) {
-            // Bit i becomes byte i: copies of all bits, of which each byte keeps its own.
-            let bits = u64::from(byte).wrapping_mul(0x0101_0101_0101_0101) & 0x8040_2010_0804_0201;
-            for (out, bit) in out.iter_mut().zip(bits.to_le_bytes()) {
-                *out = [if bit == 0 { values[0] } else { values[1] }];
-            }
+        for (byte, out) in bytes.into_iter().zip(out.as_chunks_mut::<8>().0) {
+            // Bit i becomes byte i: every byte gets all bits and keeps its own, which then becomes all ones.
+            let bits = (u64::from(byte) * EVERY) & order.bit_of_byte();
+            let is_one = (((bits + 0x7f * EVERY) >> 7) & EVERY) * 0xff;
+            *out = (zero ^ ((zero ^ one) & is_one)).to_le_bytes().map(|byte| [byte]);
         }
     });
 }
