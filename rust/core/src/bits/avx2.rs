@@ -6,11 +6,11 @@
 use std::arch::x86_64::*;
 use std::array;
 
-use super::{BLOCK, BitOrder, F16_INFINITY, Rows, pack_rows, portable, unpack_rows};
+use super::{BitOrder, F16_INFINITY, Limits, Rows, pack_rows, portable, unpack_rows};
 use crate::Codes;
 
 #[target_feature(enable = "avx2")]
-pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_bool(x: Rows<'_>, nothing: &[Limits<()>], out: &mut [u8]) {
     pack_rows::<1, _>(x, nothing, out, |x, _| {
         let zero = _mm256_setzero_si256();
         let bits = x.as_chunks::<32>().0.iter().map(|x| {
@@ -22,7 +22,7 @@ pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], out: &mut [u8]) {
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[Limits<i16>], out: &mut [u8]) {
     let infinity = _mm256_set1_epi16(F16_INFINITY);
     let magnitude = _mm256_set1_epi16(i16::MAX);
     let above = |x: &[[u8; 2]; 16], t: &[i16; 16]| {
@@ -42,7 +42,7 @@ pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], out: &mut [u8])
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[Limits<f32>], out: &mut [u8]) {
     pack_rows::<4, _>(x, thresholds, out, |x, t| {
         let chunks = x.as_chunks::<8>().0.iter().zip(t.as_chunks::<8>().0);
         let bits = chunks.map(|(x, t)| {
@@ -54,7 +54,7 @@ pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], out: &mut [u8])
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[[f64; BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[Limits<f64>], out: &mut [u8]) {
     pack_rows::<8, _>(x, thresholds, out, |x, t| {
         let chunks = x.as_chunks::<4>().0.iter().zip(t.as_chunks::<4>().0);
         let bits = chunks.map(|(x, t)| {

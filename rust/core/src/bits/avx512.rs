@@ -5,11 +5,11 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, BitOrder, F16_INFINITY, Rows, pack_rows, portable, unpack_rows};
+use super::{BitOrder, F16_INFINITY, Limits, Rows, pack_rows, portable, unpack_rows};
 use crate::Codes;
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_bool(x: Rows<'_>, nothing: &[Limits<()>], out: &mut [u8]) {
     pack_rows::<1, _>(x, nothing, out, |x, _| {
         let x = load(x);
         _mm512_test_epi8_mask(x, x)
@@ -17,7 +17,7 @@ pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], out: &mut [u8]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[Limits<i16>], out: &mut [u8]) {
     let infinity = _mm512_set1_epi16(F16_INFINITY);
     let magnitude = _mm512_set1_epi16(i16::MAX);
     pack_rows::<2, _>(x, thresholds, out, |x, t| {
@@ -33,7 +33,7 @@ pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], out: &mut [u8])
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[Limits<f32>], out: &mut [u8]) {
     pack_rows::<4, _>(x, thresholds, out, |x, t| {
         let chunks = x.as_chunks::<16>().0.iter().zip(t.as_chunks::<16>().0);
         let bits = chunks.map(|(x, t)| {
@@ -45,7 +45,7 @@ pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], out: &mut [u8])
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[[f64; BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[Limits<f64>], out: &mut [u8]) {
     pack_rows::<8, _>(x, thresholds, out, |x, t| {
         let chunks = x.as_chunks::<8>().0.iter().zip(t.as_chunks::<8>().0);
         let bits = chunks.map(|(x, t)| {

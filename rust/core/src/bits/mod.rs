@@ -188,7 +188,7 @@ fn pack_with<const N: usize, T: Copy + Sync>(
     order: BitOrder,
     out: &mut [u8],
     parallel: Parallel<'_>,
-    kernel: impl Fn(Rows<'_>, &[[T; BLOCK]], &mut [u8]) + Sync,
+    kernel: impl Fn(Rows<'_>, &[Limits<T>], &mut [u8]) + Sync,
 ) -> Result<(), Error> {
     let dims = x.n_bytes / N;
     if !x.n_bytes.is_multiple_of(N) {
@@ -201,13 +201,13 @@ fn pack_with<const N: usize, T: Copy + Sync>(
     if out.is_empty() {
         return Ok(());
     }
-    let blocks: Vec<[T; BLOCK]> = match thresholds {
-        [threshold] => vec![[*threshold; BLOCK]],
-        _ => thresholds.chunks(BLOCK).map(|chunk| padded(chunk, thresholds[0])).collect(),
+    let blocks: Vec<Limits<T>> = match thresholds {
+        [threshold] => vec![Limits([*threshold; BLOCK])],
+        _ => thresholds.chunks(BLOCK).map(|chunk| Limits(padded(chunk, thresholds[0]))).collect(),
     };
     // Without padding between the rows they are one long row, which has one tail at most.
     let x = x.flat().filter(|_| thresholds.len() == 1 && dims.is_multiple_of(8)).unwrap_or(x);
-    let pack = |x: Rows<'_>, thresholds: &[[T; BLOCK]], out: &mut [u8]| {
+    let pack = |x: Rows<'_>, thresholds: &[Limits<T>], out: &mut [u8]| {
         kernel(x, thresholds, out);
         // Afterwards, while they are in the cache, many bytes can be turned round at once.
         if order == BitOrder::Big {
@@ -226,31 +226,50 @@ fn pack_with<const N: usize, T: Copy + Sync>(
     })
 }
 
-/// Packs row by row in little-endian order; `above` says which elements of a block exceed their thresholds. To be inlined into a function
-/// that has the CPU features of `above`.
+/// The thresholds of a block of columns, aligned so that no load of them touches two cache lines.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Limits<T>([T; BLOCK]);
+
+/// Packs row by row in little-endian order; `above` says which elements of a block exceed their thresholds. To be
+/// inlined into a function that has the CPU features of `above`.
 #[inline(always)]
 fn pack_rows<const N: usize, T>(
     x: Rows<'_>,
-    thresholds: &[[T; BLOCK]],
+    thresholds: &[Limits<T>],
+    out: &mut [u8],
+    above: impl Fn(&[[u8; N]; BLOCK], &[T; BLOCK]) -> u64,
+) {
+    match thresholds {
+        // A loop of its own, in which the thresholds stay in registers.
+        [all] => pack_rows_with(x, |_| all, out, above),
+        _ => pack_rows_with(x, |block| &thresholds[block], out, above),
+    }
+}
+
+#[inline(always)]
+fn pack_rows_with<'t, const N: usize, T: 't>(
+    x: Rows<'_>,
+    limits_of: impl Fn(usize) -> &'t Limits<T>,
     out: &mut [u8],
     above: impl Fn(&[[u8; N]; BLOCK], &[T; BLOCK]) -> u64,
 ) {
     let dims = x.n_bytes / N;
     let (n_full, n_rest) = (dims / BLOCK, dims % BLOCK);
-    let last = thresholds.len() - 1;
     for (index, out) in out.chunks_exact_mut(dims.div_ceil(8)).enumerate() {
         let elements = x.bytes_from_row(index).as_chunks::<N>().0;
         let (full, rest) = elements.split_at(n_full * BLOCK);
         let (out_full, out_rest) = out.split_at_mut(n_full * BLOCK / 8);
         let blocks = full.as_chunks::<BLOCK>().0.iter().zip(out_full.as_chunks_mut::<8>().0);
         for (number, (block, out)) in blocks.enumerate() {
-            *out = above(block, &thresholds[number.min(last)]).to_le_bytes();
+            *out = above(block, &limits_of(number).0).to_le_bytes();
         }
         if n_rest > 0 {
+            let limits = &limits_of(n_full).0;
             // What follows the row in memory is read too and then dropped; after the last row there is nothing.
             let ones = match rest.first_chunk::<BLOCK>() {
-                Some(block) => above(block, &thresholds[n_full.min(last)]),
-                None => above(&padded(&rest[..n_rest], [0; N]), &thresholds[n_full.min(last)]),
+                Some(block) => above(block, limits),
+                None => above(&padded(&rest[..n_rest], [0; N]), limits),
             };
             let bytes = (ones & ((1 << n_rest) - 1)).to_le_bytes();
             out_rest.copy_from_slice(&bytes[..out_rest.len()]);

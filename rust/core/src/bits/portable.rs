@@ -1,14 +1,14 @@
 //! What the family computes, in plain Rust. The loops are written so that a compiler can vectorise them: 64 elements
 //! at a time without branches.
 
-use super::{BLOCK, BitOrder, F16_INFINITY, Rows, f16_key, pack_rows, unpack_rows};
+use super::{BLOCK, BitOrder, F16_INFINITY, Limits, Rows, f16_key, pack_rows, unpack_rows};
 use crate::Codes;
 
-pub(super) fn pack_bool(x: Rows<'_>, nothing: &[[(); BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_bool(x: Rows<'_>, nothing: &[Limits<()>], out: &mut [u8]) {
     pack_rows::<1, _>(x, nothing, out, |x, nothing| above(x, nothing, |[x], ()| x != 0));
 }
 
-pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[Limits<i16>], out: &mut [u8]) {
     pack_rows::<2, _>(x, thresholds, out, |x, t| {
         above(x, t, |x, t| {
             let x = f16_key(u16::from_ne_bytes(x));
@@ -17,11 +17,11 @@ pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[[i16; BLOCK]], out: &mut [u8])
     });
 }
 
-pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[[f32; BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[Limits<f32>], out: &mut [u8]) {
     pack_rows::<4, _>(x, thresholds, out, |x, t| above(x, t, |x, t| f32::from_ne_bytes(x) > t));
 }
 
-pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[[f64; BLOCK]], out: &mut [u8]) {
+pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[Limits<f64>], out: &mut [u8]) {
     pack_rows::<8, _>(x, thresholds, out, |x, t| above(x, t, |x, t| f64::from_ne_bytes(x) > t));
 }
 
