@@ -6,6 +6,7 @@ byte 0 (with ``bitorder="little"`` the lowest), and the bits that pad the last b
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ _FLOATS = frozenset(np.dtype(name) for name in ("float16", "float32", "float64")
 _BYTES = frozenset(np.dtype(name) for name in ("bool", "uint8"))
 
 # Elements that numpy converts or compares at a time: a block and its copies stay in the second-level cache.
-_BLOCK = 1 << 16
+_BLOCK = 1 << 17
 
 _UINT8 = np.dtype(np.uint8)
 _PYTHON_NUMBERS = frozenset((bool, int, float))
@@ -95,32 +96,48 @@ def pack(
         )
     if not x.ndim:
         raise ValueError("x must have at least one dimension, (..., d); got a scalar")
+    *lead, d = x.shape
     limits = _thresholds(threshold, x)
-    out = _output(out, (*x.shape[:-1], (x.shape[-1] + 7) // 8), _UINT8)
+    out = _output(out, (*lead, (d + 7) // 8), _UINT8)
 
     native = dtype if dtype.isnative else dtype.newbyteorder("=")
-    compares = native in _FLOATS
-    if compares:
+    if native in _FLOATS:
         limits = _in_dtype(limits, native)
     elif dtype in _BYTES and not isinstance(limits, np.ndarray) and 0 <= limits < 1:
-        compares, limits = True, None
-    elif dtype.kind in "iu" and isinstance(limits, float) and abs(limits) < 2**53:
-        limits = math.floor(limits)  # the same for integers, and numpy need not compare them as floats
-    if compares and native is dtype and _has_contiguous_rows(x):
-        _native.bits_pack(x, limits, bitorder, out, threads)
+        limits = None
+    else:
+        _by_blocks(x, out, 1, functools.partial(_pack_compared, limits, bitorder))
         return out
-
-    def to_bits(x: NDArray[Any], dims: slice, out: NDArray[np.uint8]) -> None:
-        block_limits = limits[dims] if isinstance(limits, np.ndarray) and limits.ndim else limits
-        if compares:
-            _native.bits_pack(np.ascontiguousarray(x, native), block_limits, bitorder, out, threads)
-        else:
-            block = np.empty(x.shape, bool)
-            np.greater(x, block_limits, block)
-            _native.bits_pack(block, None, bitorder, out, threads)
-
-    _by_blocks(x, out, 1, to_bits)
+    if native is dtype and _has_contiguous_rows(x):
+        _native.bits_pack(x, limits, bitorder, out, threads)
+    else:
+        _by_blocks(x, out, 1, functools.partial(_pack_copied, limits, bitorder, native))
     return out
+
+
+def _pack_compared(limits: Any, bitorder: str, x: NDArray[Any], dims: slice, out: NDArray[np.uint8]) -> None:
+    """Pack a block that numpy compares."""
+    if isinstance(limits, np.ndarray) and limits.ndim:
+        limits = limits[dims]
+    elif isinstance(limits, float) and x.dtype.kind in "iu" and abs(limits) < 2**53:
+        limits = math.floor(limits)  # integers exceed both or neither, and need not become floats
+    is_above = np.empty(x.shape, bool)
+    np.greater(x, limits, is_above)
+    _native.bits_pack(is_above, None, bitorder, out, 1)
+
+
+def _pack_copied(
+    limits: NDArray[Any] | None,
+    bitorder: str,
+    dtype: np.dtype[Any],
+    x: NDArray[Any],
+    dims: slice,
+    out: NDArray[np.uint8],
+) -> None:
+    """Pack a block whose elements do not lie as the kernels want them."""
+    if limits is not None and limits.ndim:
+        limits = limits[dims]
+    _native.bits_pack(np.ascontiguousarray(x, dtype), limits, bitorder, out, 1)
 
 
 def unpack(
@@ -406,10 +423,17 @@ def _in_dtype(limits: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
             raise ValueError(f"threshold is too large for {dtype}") from None
     # numpy would compare in this dtype, in which every x is exact. So x exceeds the limit if and only if it exceeds
     # the largest number of its own dtype that does not exceed the limit.
+    if limits.dtype == dtype:
+        return limits
     wide = limits.astype(np.result_type(limits, dtype))
     with np.errstate(over="ignore"):
         near = wide.astype(dtype)
     return np.where(near > wide, np.nextafter(near, dtype.type(-np.inf)), near)
+
+
+@functools.cache
+def _zero_and_one(dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.array(_ZERO_ONE, dtype)
 
 
 def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -417,7 +441,7 @@ def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise TypeError(f"dtype must be bool, an integer, float16, float32 or float64; got {dtype}")
     if values is _ZERO_ONE:
-        return np.array(values, dtype)
+        return _zero_and_one(dtype)
     pair = np.asarray(values)
     if pair.shape != (2,) or pair.dtype.kind not in "biuf":
         raise ValueError(f"values must be two numbers, for a zero and for a one; got {values!r}")
@@ -444,7 +468,7 @@ def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[An
 
 
 def _check_bytes(codes: object, name: str, axis: str) -> None:
-    if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8:
+    if not isinstance(codes, np.ndarray) or codes.dtype != _UINT8:
         raise TypeError(f"{name} must be a numpy uint8 array (..., {axis}) of packed bits; got {_described(codes)}")
     if not codes.ndim:
         raise ValueError(f"{name} must have at least one dimension, (..., {axis}); got a scalar")
@@ -455,6 +479,8 @@ def _described(value: object) -> str:
 
 
 def _integer(value: Any, name: str) -> int:
+    if type(value) is int:
+        return value
     try:
         return operator.index(value)
     except TypeError:

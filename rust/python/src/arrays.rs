@@ -8,7 +8,7 @@ use numpy::{
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyInt, PyTuple};
 
 /// The core's error as the exception that Python users expect.
 pub fn to_py_err(error: Error) -> PyErr {

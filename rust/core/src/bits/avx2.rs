@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 use std::array;
 
-use super::{BitOrder, F16_INFINITY, Limits, Rows, pack_rows, portable, unpack_rows};
+use super::{BLOCK, BitOrder, F16_INFINITY, Limits, Rows, pack_rows, portable, unpack_rows};
 use crate::Codes;
 
 #[target_feature(enable = "avx2")]
@@ -31,6 +31,7 @@ pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[Limits<i16>], out: &mut [u8]) 
         _mm256_andnot_si256(_mm256_cmpgt_epi16(key, infinity), _mm256_cmpgt_epi16(key, load(t)))
     };
     pack_rows::<2, _>(x, thresholds, out, |x, t| {
+        prefetch(x);
         let ([x0, x1, x2, x3], [t0, t1, t2, t3]) = (x.as_chunks().0, t.as_chunks().0) else { unreachable!() };
         let bits = [(x0, t0, x1, t1), (x2, t2, x3, t3)].map(|(x0, t0, x1, t1)| {
             // The pack takes 64 bits of each operand in turn; the permutation puts them in order.
@@ -44,6 +45,7 @@ pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[Limits<i16>], out: &mut [u8]) 
 #[target_feature(enable = "avx2")]
 pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[Limits<f32>], out: &mut [u8]) {
     pack_rows::<4, _>(x, thresholds, out, |x, t| {
+        prefetch(x);
         let chunks = x.as_chunks::<8>().0.iter().zip(t.as_chunks::<8>().0);
         let bits = chunks.map(|(x, t)| {
             let (x, t) = (_mm256_castsi256_ps(load(x)), _mm256_castsi256_ps(load(t)));
@@ -56,6 +58,7 @@ pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[Limits<f32>], out: &mut [u8]) 
 #[target_feature(enable = "avx2")]
 pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[Limits<f64>], out: &mut [u8]) {
     pack_rows::<8, _>(x, thresholds, out, |x, t| {
+        prefetch(x);
         let chunks = x.as_chunks::<4>().0.iter().zip(t.as_chunks::<4>().0);
         let bits = chunks.map(|(x, t)| {
             let (x, t) = (_mm256_castsi256_pd(load(x)), _mm256_castsi256_pd(load(t)));
@@ -162,6 +165,17 @@ pub(super) fn unpack_64(
 #[target_feature(enable = "avx2,popcnt")]
 pub(super) fn popcount(codes: Codes<'_>, out: &mut [i32]) {
     portable::popcount(codes, out);
+}
+
+/// Asks for what comes 4 KB after a block: the CPU's own prefetchers stop at the end of each page.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn prefetch<const N: usize>(block: &[[u8; N]; BLOCK]) {
+    for line in 0..N {
+        let ahead = block.as_ptr().wrapping_byte_add(4096 + 64 * line);
+        // SAFETY: a prefetch is a hint, and of an address that is not there it does nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
+    }
 }
 
 #[inline]

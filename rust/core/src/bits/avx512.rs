@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{BitOrder, F16_INFINITY, Limits, Rows, pack_rows, portable, unpack_rows};
+use super::{BLOCK, BitOrder, F16_INFINITY, Limits, Rows, pack_rows, portable, unpack_rows};
 use crate::Codes;
 
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -21,6 +21,7 @@ pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[Limits<i16>], out: &mut [u8]) 
     let infinity = _mm512_set1_epi16(F16_INFINITY);
     let magnitude = _mm512_set1_epi16(i16::MAX);
     pack_rows::<2, _>(x, thresholds, out, |x, t| {
+        prefetch(x);
         let chunks = x.as_chunks::<32>().0.iter().zip(t.as_chunks::<32>().0);
         let bits = chunks.map(|(x, t)| {
             let x = load(x);
@@ -35,6 +36,7 @@ pub(super) fn pack_f16(x: Rows<'_>, thresholds: &[Limits<i16>], out: &mut [u8]) 
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[Limits<f32>], out: &mut [u8]) {
     pack_rows::<4, _>(x, thresholds, out, |x, t| {
+        prefetch(x);
         let chunks = x.as_chunks::<16>().0.iter().zip(t.as_chunks::<16>().0);
         let bits = chunks.map(|(x, t)| {
             let (x, t) = (_mm512_castsi512_ps(load(x)), _mm512_castsi512_ps(load(t)));
@@ -47,6 +49,7 @@ pub(super) fn pack_f32(x: Rows<'_>, thresholds: &[Limits<f32>], out: &mut [u8]) 
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[Limits<f64>], out: &mut [u8]) {
     pack_rows::<8, _>(x, thresholds, out, |x, t| {
+        prefetch(x);
         let chunks = x.as_chunks::<8>().0.iter().zip(t.as_chunks::<8>().0);
         let bits = chunks.map(|(x, t)| {
             let (x, t) = (_mm512_castsi512_pd(load(x)), _mm512_castsi512_pd(load(t)));
@@ -159,6 +162,17 @@ fn popcount_long(codes: Codes<'_>, out: &mut [i32]) {
             counts = _mm512_add_epi64(counts, _mm512_popcnt_epi64(load(block)));
         }
         *out = _mm512_reduce_add_epi64(counts) as i32;
+    }
+}
+
+/// Asks for what comes 4 KB after a block: the CPU's own prefetchers stop at the end of each page.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn prefetch<const N: usize>(block: &[[u8; N]; BLOCK]) {
+    for line in 0..N {
+        let ahead = block.as_ptr().wrapping_byte_add(4096 + 64 * line);
+        // SAFETY: a prefetch is a hint, and of an address that is not there it does nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
     }
 }
 
