@@ -106,16 +106,23 @@ def pack(
     elif dtype in _BYTES and not isinstance(limits, np.ndarray) and 0 <= limits < 1:
         limits = None
     else:
-        _by_blocks(x, out, 1, functools.partial(_pack_compared, limits, bitorder))
+        _by_blocks(x, out, 1, functools.partial(_pack_compared, limits, bitorder, threads))
         return out
     if native is dtype and _has_contiguous_rows(x):
         _native.bits_pack(x, limits, bitorder, out, threads)
     else:
-        _by_blocks(x, out, 1, functools.partial(_pack_copied, limits, bitorder, native))
+        _by_blocks(x, out, 1, functools.partial(_pack_copied, limits, bitorder, threads, native))
     return out
 
 
-def _pack_compared(limits: Any, bitorder: str, x: NDArray[Any], dims: slice, out: NDArray[np.uint8]) -> None:
+def _pack_compared(
+    limits: Any,
+    bitorder: str,
+    threads: int | None,
+    x: NDArray[Any],
+    dims: slice,
+    out: NDArray[np.uint8],
+) -> None:
     """Pack a block that numpy compares."""
     if isinstance(limits, np.ndarray) and limits.ndim:
         limits = limits[dims]
@@ -123,12 +130,13 @@ def _pack_compared(limits: Any, bitorder: str, x: NDArray[Any], dims: slice, out
         limits = math.floor(limits)  # integers exceed both or neither, and need not become floats
     is_above = np.empty(x.shape, bool)
     np.greater(x, limits, is_above)
-    _native.bits_pack(is_above, None, bitorder, out, 1)
+    _native.bits_pack(is_above, None, bitorder, out, threads)
 
 
 def _pack_copied(
     limits: NDArray[Any] | None,
     bitorder: str,
+    threads: int | None,
     dtype: np.dtype[Any],
     x: NDArray[Any],
     dims: slice,
@@ -137,7 +145,7 @@ def _pack_copied(
     """Pack a block whose elements do not lie as the kernels want them."""
     if limits is not None and limits.ndim:
         limits = limits[dims]
-    _native.bits_pack(np.ascontiguousarray(x, dtype), limits, bitorder, out, 1)
+    _native.bits_pack(np.ascontiguousarray(x, dtype), limits, bitorder, out, threads)
 
 
 def unpack(
@@ -322,7 +330,7 @@ def pack_uint(
                 f"values has {wrong}, which does not fit {n_bits} bits; "
                 f"expected integers from 0 to {(1 << n_bits) - 1}"
             )
-        _native.bits_pack_uint(np.ascontiguousarray(values, kept), n_bits, out, threads)
+        _native.bits_pack_uint(np.require(values, kept, ["C", "A"]), n_bits, out, threads)
 
     _by_blocks(values, out, n_bits, to_bits)
     return out
@@ -389,7 +397,7 @@ def unpack_uint(
 
 
 def _thresholds(threshold: ArrayLike, x: NDArray[Any]) -> Any:
-    """A Python number, or an array of no or one dimension, none of them NaN."""
+    """Return a Python number, or an array of no or one dimension, none of them NaN."""
     if type(threshold) in _PYTHON_NUMBERS:
         if threshold != threshold:
             raise ValueError("threshold is NaN; expected a number, since nothing is above NaN")
@@ -415,7 +423,7 @@ def _thresholds(threshold: ArrayLike, x: NDArray[Any]) -> Any:
 
 
 def _in_dtype(limits: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Limits of the floating-point `dtype` that the same numbers of that dtype exceed."""
+    """Return limits of the floating-point `dtype` that the same numbers of that dtype exceed."""
     if not isinstance(limits, np.ndarray):
         try:
             return np.asarray(limits, dtype)
@@ -424,11 +432,11 @@ def _in_dtype(limits: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     # numpy would compare in this dtype, in which every x is exact. So x exceeds the limit if and only if it exceeds
     # the largest number of its own dtype that does not exceed the limit.
     if limits.dtype == dtype:
-        return limits
+        return np.asarray(limits, order="C")
     wide = limits.astype(np.result_type(limits, dtype))
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         near = wide.astype(dtype)
-    return np.where(near > wide, np.nextafter(near, dtype.type(-np.inf)), near)
+        return np.where(near > wide, np.nextafter(near, dtype.type(-np.inf)), near)
 
 
 @functools.cache
@@ -437,7 +445,7 @@ def _zero_and_one(dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The elements of `dtype` that stand for a zero and a one."""
+    """Return the elements of `dtype` that stand for a zero and a one."""
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise TypeError(f"dtype must be bool, an integer, float16, float32 or float64; got {dtype}")
     if values is _ZERO_ONE:
@@ -450,7 +458,9 @@ def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
     # A float may be rounded to the dtype; anything else must stay what it is.
     fit = np.isfinite(patterns) | ~np.isfinite(pair) if dtype.kind == "f" else patterns == pair
     if not fit.all():
-        raise ValueError(f"values {tuple(pair.tolist())} do not fit dtype {dtype}; give a dtype that holds them")
+        raise ValueError(
+            f"values {tuple(pair.tolist())} do not fit dtype {dtype}; give a dtype that holds them"
+        )
     return patterns
 
 
@@ -469,7 +479,9 @@ def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[An
 
 def _check_bytes(codes: object, name: str, axis: str) -> None:
     if not isinstance(codes, np.ndarray) or codes.dtype != _UINT8:
-        raise TypeError(f"{name} must be a numpy uint8 array (..., {axis}) of packed bits; got {_described(codes)}")
+        raise TypeError(
+            f"{name} must be a numpy uint8 array (..., {axis}) of packed bits; got {_described(codes)}"
+        )
     if not codes.ndim:
         raise ValueError(f"{name} must have at least one dimension, (..., {axis}); got a scalar")
 

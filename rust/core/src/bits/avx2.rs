@@ -169,6 +169,7 @@ pub(super) fn popcount(codes: Codes<'_>, out: &mut [i32]) {
 
 /// Asks for what comes 4 KB after a block: the CPU's own prefetchers stop at the end of each page.
 #[inline]
+#[allow(unused_unsafe, reason = "newer compilers know that a prefetch is safe")]
 #[target_feature(enable = "avx2")]
 fn prefetch<const N: usize>(block: &[[u8; N]; BLOCK]) {
     for line in 0..N {
