@@ -1,7 +1,7 @@
 """Bits in and out of bytes: pack and unpack bits and small integers, count bits.
 
-Codes are ``uint8`` arrays ``(..., n_bytes)`` in the order of `numpy.packbits`: dimension 0 is the highest bit of
-byte 0 (with ``bitorder="little"`` the lowest), and the bits that pad the last byte are zero.
+Codes are ``uint8`` arrays ``(..., n_bytes)`` in the order of `numpy.packbits`: dimension 0 is the highest bit
+of byte 0 (with ``bitorder="little"`` the lowest), and the bits that pad the last byte are zero.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def pack(
     x : array_like (..., d)
         Booleans, integers or floats. A NaN is not above any threshold.
     threshold : float or array_like (d,)
-        One value for all dimensions or one for each. Types mix as in ``x > threshold``: a Python number takes the
-        dtype of `x`, an array of higher precision keeps its own.
+        One value for all dimensions or one for each. Types mix as in ``x > threshold``: a Python number takes
+        the dtype of `x`, an array of higher precision keeps its own.
     bitorder : {"big", "little"}
         Whether dimension 0 is the highest or the lowest bit of byte 0.
     out : uint8 array (..., ceil(d / 8)), optional
@@ -187,12 +187,12 @@ def unpack(
     TypeError
         If `codes` is not a uint8 array, or `dtype` is none of the above.
     ValueError
-        If `n_bits` does not fit the bytes of a row, or `values` do not fit `dtype`, or for a wrong `bitorder` or
-        `out`.
+        If `n_bits` does not fit the bytes of a row, or `values` do not fit `dtype`, or for a wrong `bitorder`
+        or `out`.
 
     Notes
     -----
-    Equal to ``np.where(np.unpackbits(codes, axis=-1, count=n_bits, bitorder=bitorder), one, zero).astype(dtype)``.
+    Equal to ``np.array(values, dtype)[np.unpackbits(codes, axis=-1, count=n_bits, bitorder=bitorder)]``.
 
     Examples
     --------
@@ -287,8 +287,8 @@ def pack_uint(
     Returns
     -------
     uint8 array (..., ceil(d * n_bits / 8))
-        Integer ``i`` takes the bits ``i * n_bits`` to ``(i + 1) * n_bits - 1``, counted from the highest bit of
-        byte 0; the bits beyond are zero.
+        Integer ``i`` takes the bits ``i * n_bits`` to ``(i + 1) * n_bits - 1``, counted from the highest bit
+        of byte 0; the bits beyond are zero.
 
     Raises
     ------
@@ -299,7 +299,7 @@ def pack_uint(
 
     Notes
     -----
-    Equal to ``np.packbits`` of the integers' binary forms, one after the other; with ``n_bits=1`` equal to `pack`.
+    Equal to ``np.packbits`` of the integers' binary forms, one after the other; with ``n_bits=1`` to `pack`.
 
     Examples
     --------
@@ -388,8 +388,8 @@ def unpack_uint(
     n_bytes = packed.shape[-1]
     if (count * n_bits + 7) // 8 != n_bytes or count < 0:
         raise ValueError(
-            f"count is {count}, but packed has {n_bytes} bytes per row; {count} integers of {n_bits} bits take "
-            f"{(max(count, 0) * n_bits + 7) // 8}. Expected the number that were packed"
+            f"count is {count}, but packed has {n_bytes} bytes per row; "
+            f"{count} integers of {n_bits} bits take {(max(count, 0) * n_bits + 7) // 8}"
         )
     out = _output(out, (*packed.shape[:-1], count), np.dtype(np.uint16 if n_bits > 8 else np.uint8))
     _native.bits_unpack_uint(np.ascontiguousarray(packed), n_bits, out, threads)
@@ -429,10 +429,10 @@ def _in_dtype(limits: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
             return np.asarray(limits, dtype)
         except OverflowError:
             raise ValueError(f"threshold is too large for {dtype}") from None
-    # numpy would compare in this dtype, in which every x is exact. So x exceeds the limit if and only if it exceeds
-    # the largest number of its own dtype that does not exceed the limit.
     if limits.dtype == dtype:
         return np.asarray(limits, order="C")
+    # numpy would compare in this dtype, in which every x is exact. So x exceeds the limit if and only if it
+    # exceeds the largest number of its own dtype that does not exceed the limit.
     wide = limits.astype(np.result_type(limits, dtype))
     with np.errstate(all="ignore"):
         near = wide.astype(dtype)
@@ -470,9 +470,11 @@ def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[An
     if not isinstance(out, np.ndarray) or out.dtype != dtype:
         raise TypeError(f"out must be a numpy array of {dtype}; got {_described(out)}")
     if out.shape != shape or not out.flags.carray:
+        read_only = "" if out.flags.writeable else ", read-only"
+        gaps = "" if out.flags.c_contiguous else ", not contiguous"
         raise ValueError(
-            f"out must be a C-contiguous, aligned and writeable array of shape {shape}; got shape {out.shape}"
-            f"{'' if out.flags.writeable else ', read-only'}{'' if out.flags.c_contiguous else ', not contiguous'}"
+            f"out must be a C-contiguous, aligned and writeable array of shape {shape}; "
+            f"got shape {out.shape}{read_only}{gaps}"
         )
     return out
 
@@ -491,10 +493,8 @@ def _described(value: object) -> str:
 
 
 def _integer(value: Any, name: str) -> int:
-    if type(value) is int:
-        return value
     try:
-        return operator.index(value)
+        return int(operator.index(value))
     except TypeError:
         raise TypeError(f"{name} must be an integer; got {value!r}") from None
 
@@ -518,7 +518,7 @@ def _by_blocks(
     to_bits: Callable[[NDArray[Any], slice, NDArray[np.uint8]], None],
     first: int = 0,
 ) -> None:
-    """Call ``to_bits(block, its columns, its part of out)`` for blocks of `x` whose copies stay in the cache."""
+    """Call ``to_bits(block, columns, part of out)`` for blocks of `x` whose copies stay in the cache."""
     if x.size <= _BLOCK:
         to_bits(x, slice(first, first + x.shape[-1]), out)
     elif len(x) == 1 and x.ndim > 1:

@@ -216,6 +216,7 @@ fn rows_of<'a>(array: &'a Bound<'_, PyUntypedArray>, name: &str) -> PyResult<(Ro
 }
 
 /// The bytes of a writeable C-contiguous array that shares none with `input`.
+#[allow(clippy::mut_from_ref, reason = "the bytes are NumPy's, not those of the reference")]
 fn bytes_to_fill<'a>(
     array: &'a Bound<'_, PyUntypedArray>,
     input: Rows<'_>,
