@@ -1,10 +1,14 @@
 """Compact binary codes: search, compare and pack them where they lie, as plain numpy arrays.
 
-=================  =====================================================================================
-`fastcodes.bits`    pack and unpack bits and small integers, count bits
-=================  =====================================================================================
+====================  ==================================================================================
+`fastcodes.bits`       pack and unpack bits and small integers, count bits
+`fastcodes.hamming`    search by the number of differing bits
+`fastcodes.jaccard`    search by the overlap of bit sets
+====================  ==================================================================================
 """
 
-from fastcodes import _native
+from fastcodes import _native, bits, hamming, jaccard
+
+__all__ = ["bits", "hamming", "jaccard"]
 
 __version__: str = _native.version()

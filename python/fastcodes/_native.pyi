@@ -1,32 +1,83 @@
+"""The compiled kernels: the functions of the package with the same arguments, none of them optional."""
+
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
+
+_Codes = npt.NDArray[np.uint8]
+_Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
+_Ids = npt.NDArray[np.int64]
+
+__all__ = [
+    "bits_pack",
+    "bits_pack_uint",
+    "bits_popcount",
+    "bits_unpack",
+    "bits_unpack_uint",
+    "commit",
+    "hamming_cdist",
+    "hamming_knn",
+    "hamming_pairs",
+    "hamming_radius",
+    "jaccard_cdist",
+    "jaccard_knn",
+    "jaccard_pairs",
+    "jaccard_radius",
+    "level",
+    "levels",
+    "roofline",
+    "threads",
+    "version",
+    "why_not_higher",
+]
 
 def version() -> str: ...
+def commit() -> str | None: ...
 def level() -> str: ...
 def levels() -> list[str]: ...
 def why_not_higher() -> str | None: ...
 def threads() -> int: ...
+def roofline(seconds: float) -> float: ...
 def bits_pack(
-    x: NDArray[Any],
-    thresholds: NDArray[Any] | None,
+    x: npt.NDArray[Any],
+    thresholds: npt.NDArray[Any] | None,
     bitorder: str,
-    out: NDArray[np.uint8],
+    out: _Codes,
     threads: int | None,
 ) -> None: ...
 def bits_unpack(
-    codes: NDArray[np.uint8],
+    codes: _Codes,
     n_bits: int,
-    values: NDArray[Any],
+    values: npt.NDArray[Any],
     bitorder: str,
-    out: NDArray[Any],
+    out: npt.NDArray[Any],
     threads: int | None,
 ) -> None: ...
-def bits_popcount(codes: NDArray[np.uint8], threads: int | None = None) -> NDArray[np.int32]: ...
-def bits_pack_uint(
-    values: NDArray[Any], n_bits: int, out: NDArray[np.uint8], threads: int | None
-) -> None: ...
-def bits_unpack_uint(
-    packed: NDArray[np.uint8], n_bits: int, out: NDArray[Any], threads: int | None
-) -> None: ...
+def bits_popcount(codes: _Codes, threads: int | None) -> npt.NDArray[np.int32]: ...
+def bits_pack_uint(values: npt.NDArray[Any], n_bits: int, out: _Codes, threads: int | None) -> None: ...
+def bits_unpack_uint(packed: _Codes, n_bits: int, out: npt.NDArray[Any], threads: int | None) -> None: ...
+def hamming_knn(
+    queries: _Codes, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
+) -> tuple[npt.NDArray[np.int32], _Ids]: ...
+def hamming_radius(
+    queries: _Codes, codes: _Codes, radius: int, mask: _Mask | None, threads: int | None
+) -> tuple[_Ids, npt.NDArray[np.int32], _Ids]: ...
+def hamming_cdist(
+    a: _Codes, b: _Codes, out: npt.NDArray[np.int32] | None, threads: int | None
+) -> npt.NDArray[np.int32]: ...
+def hamming_pairs(
+    codes: _Codes, radius: int, threads: int | None
+) -> tuple[_Ids, _Ids, npt.NDArray[np.int32]]: ...
+def jaccard_knn(
+    queries: _Codes, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
+) -> tuple[npt.NDArray[np.float32], _Ids]: ...
+def jaccard_radius(
+    queries: _Codes, codes: _Codes, radius: float, mask: _Mask | None, threads: int | None
+) -> tuple[_Ids, npt.NDArray[np.float32], _Ids]: ...
+def jaccard_cdist(
+    a: _Codes, b: _Codes, out: npt.NDArray[np.float32] | None, threads: int | None
+) -> npt.NDArray[np.float32]: ...
+def jaccard_pairs(
+    codes: _Codes, radius: float, threads: int | None
+) -> tuple[_Ids, _Ids, npt.NDArray[np.float32]]: ...

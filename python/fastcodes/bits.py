@@ -500,10 +500,10 @@ def _integer(value: Any, name: str) -> int:
 
 
 def _integer_bits(n_bits: Any) -> int:
-    n_bits = _integer(n_bits, "n_bits")
-    if not 1 <= n_bits <= 16:
-        raise ValueError(f"n_bits must be from 1 to 16; got {n_bits}")
-    return n_bits
+    number = _integer(n_bits, "n_bits")
+    if not 1 <= number <= 16:
+        raise ValueError(f"n_bits must be from 1 to 16; got {number}")
+    return number
 
 
 def _has_contiguous_rows(x: NDArray[Any]) -> bool:

@@ -97,9 +97,38 @@ impl<'a> Codes<'a> {
         Codes { bytes, n_rows: end - start, ..*self }
     }
 
+    /// Tells the CPU that rows `start..end`, as far as there are such rows, will be read soon.
+    #[inline]
+    pub(crate) fn prefetch(&self, start: usize, end: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if start < end.min(self.n_rows) {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            for line in self.slice(start, end.min(self.n_rows)).bytes.chunks(64) {
+                // SAFETY: the instructions of SSE are part of x86-64, and a prefetch does not touch what it points to.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (start, end);
+    }
+
     /// The bytes from the first row to the end of the last, gaps included.
     pub(crate) fn as_bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+}
+
+/// Calls `receive(index, word)` for each 64-bit word of a row; the last one is padded with zero bytes.
+#[inline(always)]
+pub(crate) fn for_each_word(row: &[u8], mut receive: impl FnMut(usize, u64)) {
+    let (words, tail) = row.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        receive(index, u64::from_ne_bytes(*word));
+    }
+    if !tail.is_empty() {
+        let mut last = [0; 8];
+        last[..tail.len()].copy_from_slice(tail);
+        receive(words.len(), u64::from_ne_bytes(last));
     }
 }
 

@@ -93,10 +93,12 @@ impl Level {
         if !NAMES.contains(&name) {
             return Err(Error::UnknownLevel { name: name.to_owned(), known: NAMES.join(", ") });
         }
-        Level::available().into_iter().find(|level| level.name() == name).ok_or_else(|| Error::LevelAboveCpu {
-            name: name.to_owned(),
-            best: Level::best().name(),
-            missing: Level::why_not_higher().unwrap_or_default(),
+        Level::available().into_iter().find(|level| level.name() == name).ok_or_else(|| {
+            Error::LevelAboveCpu {
+                name: name.to_owned(),
+                best: Level::best().name(),
+                missing: Level::why_not_higher().unwrap_or_default(),
+            }
         })
     }
 

@@ -8,16 +8,35 @@
 //! value       1 0 1 1 0 0 0 1   1 1
 //! byte        0b10110001        0b11000000        (the padding bits are zero)
 //! ```
+//!
+//! Distances come sorted by (distance, index): a tie goes to the lower index, at every level and for every number
+//! of threads.
+//!
+//! # Map
+//! | module | what it holds |
+//! |---|---|
+//! | [`bits`] | bits in and out of bytes, and how many there are |
+//! | [`hamming`] | search and matrices of `popcount(a ^ b)`; its tile kernels serve [`jaccard`] too |
+//! | [`jaccard`] | search and matrices of `1 - popcount(a & b) / popcount(a \| b)` |
+//! | [`roofline`] | what this CPU could do at best, for comparison |
+//!
+//! A family is a `mod.rs` (meaning, checks, dispatch), a `portable.rs` (the specification) and a file for each
+//! instruction set, with the same function names in each. [`Level`] says which of them this CPU can run.
 
-pub mod bits;
 mod codes;
 mod error;
 mod level;
 mod parallel;
 mod search;
+mod top_k;
+
+pub mod bits;
+pub mod hamming;
+pub mod jaccard;
+pub mod roofline;
 
 pub use codes::Codes;
 pub use error::Error;
 pub use level::Level;
 pub use parallel::{Parallel, available_cpus};
-pub use search::Mask;
+pub use search::{Csr, Mask, Pairs};

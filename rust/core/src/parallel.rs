@@ -4,6 +4,7 @@
 //! first worker: `threads = 1` starts nothing, and it alone asks whether to stop (only it may speak to the
 //! interpreter that waits for the answer).
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
@@ -17,15 +18,17 @@ use crate::Error;
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How many threads a call may use, and how it learns that it should stop.
-#[derive(Clone, Copy)]
 pub struct Parallel<'a> {
     threads: usize,
     stop: &'a dyn Fn() -> bool,
+    last_check: Cell<Instant>,
 }
 
 impl Parallel<'static> {
     /// The calling thread alone, never interrupted.
-    pub const SERIAL: Parallel<'static> = Parallel { threads: 1, stop: &|| false };
+    pub fn serial() -> Self {
+        Parallel::new(1, &|| false)
+    }
 }
 
 impl<'a> Parallel<'a> {
@@ -33,7 +36,7 @@ impl<'a> Parallel<'a> {
     /// is called on the calling thread every now and then; once it returns true the call ends with
     /// [`Error::Interrupted`].
     pub fn new(threads: usize, stop: &'a dyn Fn() -> bool) -> Self {
-        Parallel { threads: threads.clamp(1, available_cpus()), stop }
+        Parallel { threads: threads.clamp(1, available_cpus()), stop, last_check: Cell::new(Instant::now()) }
     }
 
     /// Threads that will be used at most.
@@ -64,11 +67,11 @@ impl<'a> Parallel<'a> {
             }
             state
         };
+        // Between short runs of one call as well, hence the time of the last check is the caller's.
         let calling_worker = || {
-            let last_check = std::cell::Cell::new(Instant::now());
             worker(&|| {
-                last_check.get().elapsed() >= CHECK_INTERVAL && {
-                    last_check.set(Instant::now());
+                self.last_check.get().elapsed() >= CHECK_INTERVAL && {
+                    self.last_check.set(Instant::now());
                     (self.stop)()
                 }
             })
@@ -167,7 +170,7 @@ mod tests {
     fn every_task_is_done_exactly_once() {
         for threads in [1, 2, 5] {
             for n_tasks in [0, 1, 2, 100] {
-                let parallel = Parallel { threads, stop: &|| false };
+                let parallel = Parallel { threads, ..Parallel::serial() };
                 let states = parallel.run(n_tasks, Vec::new, |done, task| done.push(task)).unwrap();
                 assert!(states.iter().all(|done| done.is_sorted()));
                 let mut done: Vec<usize> = states.concat();
@@ -180,7 +183,7 @@ mod tests {
     #[test]
     fn work_ends_soon_after_it_was_asked_to_stop() {
         for threads in [1, 2] {
-            let parallel = Parallel { threads, stop: &|| true };
+            let parallel = Parallel { threads, ..Parallel::new(1, &|| true) };
             let begun = Instant::now();
             let result = parallel.run(10_000, || (), |(), _| std::thread::sleep(Duration::from_millis(1)));
             assert_eq!(result.unwrap_err(), Error::Interrupted);

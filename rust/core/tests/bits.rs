@@ -53,7 +53,7 @@ fn check_pack(
     let x = Rows::new(&bytes[1..], n_rows, dims * size, stride).unwrap();
     for order in ORDERS {
         let mut out = vec![0xaa; n_rows * row_bytes];
-        bits::pack(level, x, thresholds, order, &mut out, Parallel::SERIAL).unwrap();
+        bits::pack(level, x, thresholds, order, &mut out, &Parallel::serial()).unwrap();
         for (row, out) in out.chunks(row_bytes).enumerate() {
             for i in 0..row_bytes * 8 {
                 let expected = i < dims && is_above(&bytes[1 + row * stride..], i);
@@ -111,7 +111,7 @@ fn unpack_writes_the_value_of_each_bit() {
                 let values = [&values[..size], &values[8..][..size]];
                 let codes = Rows::new(&bytes, n_rows, n_bytes, n_bytes + gap).unwrap();
                 let mut out = vec![0; n_rows * dims * size];
-                bits::unpack(level, codes, dims, values, order, &mut out, Parallel::SERIAL).unwrap();
+                bits::unpack(level, codes, dims, values, order, &mut out, &Parallel::serial()).unwrap();
                 for (index, element) in out.chunks(size).enumerate() {
                     let row = &bytes[index / dims * (n_bytes + gap)..];
                     let expected = values[usize::from(bit(order, row, index % dims))];
@@ -141,7 +141,7 @@ fn popcount_counts_the_ones_of_each_row() {
 
 #[test]
 fn long_work_is_the_same_on_one_thread_and_on_two() {
-    let (serial, two) = (Parallel::SERIAL, Parallel::new(2, &|| false));
+    let (serial, two) = (&Parallel::serial(), &Parallel::new(2, &|| false));
     let (lowest, best) = (Level::PORTABLE, Level::best());
     let bytes = noise(5 << 20);
     for (n_rows, dims) in [(1, 5 << 18), (5, 1 << 18), (1 << 15, 33)] {
@@ -178,7 +178,7 @@ proptest! {
         let values: Vec<u16> = values.into_iter().map(|value| value >> (16 - n_bits)).collect();
         let row_bytes = (d * n_bits).div_ceil(8);
         let mut packed = vec![0xaa; 3 * row_bytes];
-        bits::pack_uint(&values, d, n_bits, &mut packed, Parallel::SERIAL).unwrap();
+        bits::pack_uint(&values, d, n_bits, &mut packed, &Parallel::serial()).unwrap();
         for (values, packed) in values.chunks(d).zip(packed.chunks(row_bytes)) {
             for i in 0..row_bytes * 8 {
                 let expected = i < d * n_bits && values[i / n_bits] >> (n_bits - 1 - i % n_bits) & 1 == 1;
@@ -186,14 +186,14 @@ proptest! {
             }
         }
         let mut back = vec![0_u16; values.len()];
-        bits::unpack_uint(&packed, d, n_bits, &mut back, Parallel::SERIAL).unwrap();
+        bits::unpack_uint(&packed, d, n_bits, &mut back, &Parallel::serial()).unwrap();
         prop_assert_eq!(back, values);
     }
 }
 
 #[test]
 fn arguments_that_do_not_fit_are_errors() {
-    let (best, serial, bytes) = (Level::best(), Parallel::SERIAL, [1; 16]);
+    let (best, serial, bytes) = (Level::best(), &Parallel::serial(), [1; 16]);
     assert_eq!(Rows::new(&bytes, 3, 8, 8).unwrap_err(), Error::CodesOutOfBounds { given: 16, needed: 24 });
 
     let x = Rows::new(&bytes, 2, 8, 8).unwrap();

@@ -2,8 +2,8 @@
 
 use fastcodes_core::{Codes, Error, Mask};
 use numpy::{
-    Element, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray,
-    PyUntypedArrayMethods, dtype,
+    Element, PyArray, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
+    PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -184,4 +184,27 @@ pub fn empty<'py, T: Element, D: numpy::ndarray::Dimension>(
     let function = EMPTY.import(py, "numpy", "empty")?;
     let array = function.call1((PyTuple::new(py, shape)?, dtype::<T>(py)))?;
     Ok(array.cast_into::<PyArray<T, D>>()?)
+}
+
+/// The `out=` argument, or a new array: C-contiguous, writable, of the given shape.
+pub fn matrix_out<'py, T: Element>(
+    py: Python<'py>,
+    out: Option<&Bound<'py, PyAny>>,
+    shape: [usize; 2],
+) -> PyResult<Bound<'py, PyArray2<T>>> {
+    let Some(out) = out else { return empty(py, &shape) };
+    let expected =
+        format!("a C-contiguous, writable {} array of shape {}", dtype::<T>(py), shape_text(&shape));
+    let array = typed::<T>(out, "out", &expected)?;
+    let flags = out.getattr("flags")?;
+    let flag = |name: &str| flags.getattr(name)?.extract::<bool>();
+    if array.shape() != shape || !flag("carray")? {
+        let writable = if flag("writeable")? { "" } else { "read-only " };
+        return Err(PyValueError::new_err(format!(
+            "out must be {expected}; got a {writable}array of shape {} and strides {:?}",
+            shape_text(array.shape()),
+            array.strides()
+        )));
+    }
+    Ok(out.cast::<PyArray2<T>>()?.clone())
 }

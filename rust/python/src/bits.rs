@@ -60,7 +60,6 @@ pub fn bits_unpack(
 
 /// The number of ones of each row.
 #[pyfunction]
-#[pyo3(signature = (codes, threads = None))]
 pub fn bits_popcount<'py>(
     py: Python<'py>,
     codes: &Bound<'py, PyAny>,

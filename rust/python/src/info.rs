@@ -1,6 +1,8 @@
 //! What `fastcodes info` prints, and what tests loop over.
 
-use fastcodes_core::Level;
+use std::time::Duration;
+
+use fastcodes_core::{Level, roofline as core_roofline};
 use pyo3::prelude::*;
 
 use crate::runtime;
@@ -33,4 +35,18 @@ pub fn why_not_higher() -> Option<String> {
 #[pyfunction]
 pub fn threads() -> PyResult<usize> {
     runtime::default_threads()
+}
+
+/// Bytes per second that one thread could compare at most, measured for about `seconds`.
+#[pyfunction]
+pub fn roofline(py: Python<'_>, seconds: f64) -> PyResult<f64> {
+    let level = runtime::level()?;
+    let duration = Duration::try_from_secs_f64(seconds.min(60.0)).unwrap_or_default();
+    Ok(py.detach(|| core_roofline::xor_popcount_add(level, duration)))
+}
+
+/// The commit that the extension was built from, if the build knew it.
+#[pyfunction]
+pub fn commit() -> Option<&'static str> {
+    option_env!("FASTCODES_COMMIT")
 }

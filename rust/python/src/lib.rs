@@ -3,8 +3,11 @@
 
 mod arrays;
 mod bits;
+mod hamming;
 mod info;
+mod jaccard;
 mod runtime;
+mod search;
 
 use pyo3::prelude::*;
 
@@ -13,5 +16,9 @@ mod _native {
     #[pymodule_export]
     use super::bits::{bits_pack, bits_pack_uint, bits_popcount, bits_unpack, bits_unpack_uint};
     #[pymodule_export]
-    use super::info::{level, levels, threads, version, why_not_higher};
+    use super::hamming::{hamming_cdist, hamming_knn, hamming_pairs, hamming_radius};
+    #[pymodule_export]
+    use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
+    #[pymodule_export]
+    use super::jaccard::{jaccard_cdist, jaccard_knn, jaccard_pairs, jaccard_radius};
 }

@@ -43,7 +43,7 @@ pub fn default_threads() -> PyResult<usize> {
 pub fn run<T: Send>(
     py: Python<'_>,
     threads: Option<&Bound<'_, PyAny>>,
-    work: impl FnOnce(Level, Parallel<'_>) -> Result<T, Error> + Send,
+    work: impl FnOnce(Level, &Parallel<'_>) -> Result<T, Error> + Send,
 ) -> PyResult<T> {
     let level = level()?;
     let threads = match threads {
@@ -59,7 +59,7 @@ pub fn run<T: Send>(
                 true
             }
         };
-        let result = work(level, Parallel::new(threads, &stop));
+        let result = work(level, &Parallel::new(threads, &stop));
         result.map_err(|error| raised.take().unwrap_or_else(|| to_py_err(error)))
     })
 }

@@ -158,7 +158,7 @@ pub fn pack(
     thresholds: Thresholds<'_>,
     order: BitOrder,
     out: &mut [u8],
-    parallel: Parallel<'_>,
+    parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
     match thresholds {
         Thresholds::NonZero => pack_with::<1, _>(level, x, &[()], order, out, parallel, |x, t, out| {
@@ -187,7 +187,7 @@ fn pack_with<const N: usize, T: Copy + Sync>(
     thresholds: &[T],
     order: BitOrder,
     out: &mut [u8],
-    parallel: Parallel<'_>,
+    parallel: &Parallel<'_>,
     kernel: impl Fn(Rows<'_>, &[Limits<T>], &mut [u8]) + Sync,
 ) -> Result<(), Error> {
     let dims = x.n_bytes / N;
@@ -289,7 +289,7 @@ pub fn unpack(
     values: [&[u8]; 2],
     order: BitOrder,
     out: &mut [u8],
-    parallel: Parallel<'_>,
+    parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
     match (values[0].len(), values[1].len()) {
         (1, 1) => {
@@ -326,7 +326,7 @@ fn unpack_with<const N: usize>(
     n_bits: usize,
     values: [&[u8]; 2],
     out: &mut [u8],
-    parallel: Parallel<'_>,
+    parallel: &Parallel<'_>,
     kernel: impl Fn(Rows<'_>, usize, [[u8; N]; 2], &mut [[u8; N]]) + Sync,
 ) -> Result<(), Error> {
     let values = values.map(|value| padded(value, 0));
@@ -408,7 +408,7 @@ pub fn popcount_parallel(
     level: Level,
     codes: Codes<'_>,
     out: &mut [i32],
-    parallel: Parallel<'_>,
+    parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
     check_length(out.len(), codes.n_rows(), 1)?;
     let rows = (TASK_BYTES / codes.n_bytes()).max(1);

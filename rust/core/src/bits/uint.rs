@@ -35,7 +35,7 @@ pub fn pack_uint<T: Copy + Into<u16> + Sync>(
     d: usize,
     n_bits: usize,
     out: &mut [u8],
-    parallel: Parallel<'_>,
+    parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
     with_bits!(n_bits, pack_with(values, d, out, parallel))
 }
@@ -50,7 +50,7 @@ pub fn unpack_uint<T: FromBits>(
     count: usize,
     n_bits: usize,
     out: &mut [T],
-    parallel: Parallel<'_>,
+    parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
     with_bits!(n_bits, unpack_with(packed, count, out, parallel))
 }
@@ -77,7 +77,7 @@ fn pack_with<const N: usize, T: Copy + Into<u16> + Sync>(
     values: &[T],
     d: usize,
     out: &mut [u8],
-    parallel: Parallel<'_>,
+    parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
     let n_rows = values.len().checked_div(d).unwrap_or(0);
     let row_bytes = (d * N).div_ceil(8);
@@ -132,7 +132,7 @@ fn unpack_with<const N: usize, T: FromBits>(
     packed: &[u8],
     count: usize,
     out: &mut [T],
-    parallel: Parallel<'_>,
+    parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
     let row_bytes = (count * N).div_ceil(8);
     let n_rows = out.len().checked_div(count).unwrap_or(0);

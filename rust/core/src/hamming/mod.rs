@@ -1,0 +1,197 @@
+//! Hamming distance: `popcount(a ^ b)`, the number of bits in which two codes differ.
+//!
+//! Many queries are compared with a [`tile`] of transposed rows, four at a time; one or two queries with the rows as
+//! they lie. The Jaccard family uses the same kernels: see there.
+
+mod portable;
+pub(crate) mod tile;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+use crate::level::Kind;
+use crate::search::{self, Database, Metric};
+use crate::{Codes, Csr, Error, Level, Mask, Pairs, Parallel};
+use tile::{GROUP, LANES, Lanes, MAX_WORDS, QueryGroups, Tile};
+
+/// A row of a tile that is nearer to a query than its bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hit {
+    /// Which query of the group.
+    pub slot: u32,
+    /// Which row of the tile; may lie beyond the last one.
+    pub row: u32,
+    pub distance: u32,
+}
+
+pub(crate) type Hits = Vec<Hit>;
+
+/// Calls the function of the given name in the file of `level`.
+macro_rules! at_level {
+    ($level:expr, $function:ident $arguments:tt) => {
+        match $level.kind() {
+            Kind::Portable => portable::$function $arguments,
+            // SAFETY: a `Level` exists only if this CPU has all its features.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { avx2::$function $arguments },
+            // SAFETY: a `Level` exists only if this CPU has all its features.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => unsafe { avx512::$function $arguments },
+        }
+    };
+}
+
+/// Rearranges the words of a row in place as the kernels of `level` want both rows and queries.
+pub(crate) fn arrange<T: AsMut<[u64]>>(level: Level, words: &mut [T]) {
+    at_level!(level, arrange(words));
+}
+
+/// Transposes rows into blocks of `n_words` words, as many as they fill.
+pub(crate) fn transpose<'a>(
+    level: Level,
+    rows: impl ExactSizeIterator<Item = &'a [u8]>,
+    n_words: usize,
+    words: &mut [Lanes],
+) {
+    at_level!(level, transpose(rows, n_words, words));
+}
+
+/// Appends every (query, row) whose distance is below the bound of the query. `words` are whole steps of a tile, of which
+/// the first row has the number `first_row`. Rows beyond the end of the tile may add hits that the caller has to drop.
+pub(crate) fn scan(
+    level: Level,
+    words: &[Lanes],
+    query: &[[u64; GROUP]],
+    bounds: [u32; GROUP],
+    first_row: u32,
+    hits: &mut Hits,
+) {
+    at_level!(level, scan(words, query, bounds, first_row, hits));
+}
+
+/// Writes the distance of each query of a group to each row; `words` are whole steps of a tile.
+pub(crate) fn distances(level: Level, words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
+    at_level!(level, distances(words, query, out));
+}
+
+/// Writes the distance of `query` to each row of `codes`; both have the same number of bytes.
+pub(crate) fn row_distances(level: Level, query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
+    assert!(
+        query.len() == codes.n_bytes() && out.len() == codes.n_rows(),
+        "kernel called with wrong lengths"
+    );
+    at_level!(level, row_distances(query, codes, out));
+}
+
+/// The distance itself is what hits are sorted by and bounded by.
+struct Hamming;
+
+impl Metric for Hamming {
+    type Distance = i32;
+    const PADDING: i32 = i32::MAX;
+    const BY_ONES: bool = false;
+
+    fn key(&self, differing: u32, _query_ones: u32, _row_ones: u32) -> u32 {
+        differing
+    }
+
+    fn distance(&self, key: u32) -> i32 {
+        key as i32
+    }
+
+    fn bound(&self, below: u32, _query_ones: u32, _row_ones: (u32, u32)) -> u32 {
+        below
+    }
+}
+
+/// Finds the `k` nearest rows of `codes` for each query. Row `i` of the results starts at `i * k`; missing neighbours
+/// are `i32::MAX` and -1.
+///
+/// # Errors
+/// If queries and codes differ in bytes, the mask does not fit the codes, an output has not `n_queries * k` elements, or
+/// the call was interrupted.
+#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
+pub fn knn(
+    level: Level,
+    queries: Codes<'_>,
+    codes: Codes<'_>,
+    k: usize,
+    mask: Mask<'_>,
+    parallel: &Parallel<'_>,
+    distances: &mut [i32],
+    indices: &mut [i64],
+) -> Result<(), Error> {
+    let database = Database::in_order(codes, mask)?;
+    search::knn(level, &Hamming, queries, &database, k, parallel, distances, indices)
+}
+
+/// Finds all rows of `codes` at a distance of at most `radius` from each query, sorted by (distance, index).
+///
+/// # Errors
+/// If queries and codes differ in bytes, the mask does not fit the codes, or the call was interrupted.
+pub fn radius(
+    level: Level,
+    queries: Codes<'_>,
+    codes: Codes<'_>,
+    radius: u32,
+    mask: Mask<'_>,
+    parallel: &Parallel<'_>,
+) -> Result<Csr<i32>, Error> {
+    let database = Database::in_order(codes, mask)?;
+    search::radius(level, &Hamming, queries, &database, radius.saturating_add(1), parallel)
+}
+
+/// Finds all pairs of rows `i < j` at a distance of at most `radius`, sorted by (i, j).
+///
+/// # Errors
+/// If the call was interrupted.
+pub fn pairs(
+    level: Level,
+    codes: Codes<'_>,
+    radius: u32,
+    parallel: &Parallel<'_>,
+) -> Result<Pairs<i32>, Error> {
+    let database = Database::in_order(codes, Mask::All)?;
+    search::pairs(level, &Hamming, &database, radius.saturating_add(1), parallel)
+}
+
+/// Writes all distances: row `i` of `out` are the distances of row `i` of `a` to all rows of `b`.
+///
+/// # Errors
+/// If `a` and `b` differ in bytes, `out` has not one element for each pair, or the call was interrupted.
+pub fn cdist(
+    level: Level,
+    a: Codes<'_>,
+    b: Codes<'_>,
+    parallel: &Parallel<'_>,
+    out: &mut [i32],
+) -> Result<(), Error> {
+    search::cdist(a, b, parallel, out, |rows, columns, out| {
+        let (a, b) = (a.slice(rows.start, rows.end), b.slice(columns.start, columns.end));
+        all_distances(level, a, b, out);
+    })
+}
+
+/// Writes the distances of all rows of `a` to all rows of `b`; one slice of `out` for each row of `a`.
+pub(crate) fn all_distances(level: Level, a: Codes<'_>, b: Codes<'_>, out: &mut [&mut [i32]]) {
+    if a.n_rows() < GROUP || a.n_words() > MAX_WORDS {
+        for (row, out) in out.iter_mut().enumerate() {
+            row_distances(level, a.row(row), b, out);
+        }
+        return;
+    }
+    let queries = QueryGroups::new(level, a.n_words(), (0..a.n_rows()).map(|row| a.row(row)));
+    let mut tile = Tile::default();
+    for start in (0..b.n_rows()).step_by(Tile::capacity(b.n_words())) {
+        let end = (start + Tile::capacity(b.n_words())).min(b.n_rows());
+        tile.fill_all(level, b.slice(start, end));
+        for (query, out) in queries.iter().zip(out.chunks_mut(GROUP)) {
+            let mut out = out.iter_mut();
+            // A last group that is not full has nowhere to write what its zeros give.
+            let out = std::array::from_fn(|_| out.next().map_or(&mut [][..], |row| &mut row[start..end]));
+            distances(level, tile.words(0..end - start), query, out);
+        }
+    }
+}

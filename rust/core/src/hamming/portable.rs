@@ -1,0 +1,89 @@
+//! The specification in plain Rust. LLVM vectorises the loops over lanes with what the target has.
+
+use super::tile::{GROUP, LANES, Lanes, for_each_block};
+use super::{Hit, Hits};
+use crate::Codes;
+use crate::codes::for_each_word;
+
+/// The words of a row, in the order of the row.
+pub(super) fn arrange<T>(_words: &mut [T]) {}
+
+/// Transposes rows into blocks of `n_words` words.
+#[inline(always)]
+pub(super) fn transpose<'a>(
+    rows: impl ExactSizeIterator<Item = &'a [u8]>,
+    n_words: usize,
+    words: &mut [Lanes],
+) {
+    for_each_block(rows, n_words, words, |rows, block| {
+        for (lane, row) in rows.into_iter().enumerate() {
+            for_each_word(row, |index, word| block[index].0[lane] = word);
+        }
+    });
+}
+
+/// Distances of one block of a tile to each query of a group.
+fn block_distances(block: &[Lanes], query: &[[u64; GROUP]]) -> [[u32; LANES]; GROUP] {
+    let mut distances = [[0; LANES]; GROUP];
+    for (lanes, query_words) in block.iter().zip(query) {
+        for (distances, query_word) in distances.iter_mut().zip(query_words) {
+            for (distance, word) in distances.iter_mut().zip(lanes.0) {
+                *distance += (word ^ query_word).count_ones();
+            }
+        }
+    }
+    distances
+}
+
+/// Appends every (query, row) whose distance is below the bound of the query.
+pub(super) fn scan(
+    words: &[Lanes],
+    query: &[[u64; GROUP]],
+    bounds: [u32; GROUP],
+    first_row: u32,
+    hits: &mut Hits,
+) {
+    for (block, words) in words.chunks_exact(query.len()).enumerate() {
+        for (slot, distances) in block_distances(words, query).iter().enumerate() {
+            if distances.iter().all(|distance| *distance >= bounds[slot]) {
+                continue;
+            }
+            for (lane, &distance) in distances.iter().enumerate() {
+                if distance < bounds[slot] {
+                    hits.push(Hit {
+                        slot: slot as u32,
+                        row: first_row + (block * LANES + lane) as u32,
+                        distance,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Writes the distance of each query of a group to each row.
+pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
+    let mut out = out.map(|row| row.chunks_mut(LANES));
+    for words in words.chunks_exact(query.len()) {
+        for (distances, out) in block_distances(words, query).iter().zip(&mut out) {
+            for (out, distance) in out.next().into_iter().flatten().zip(distances) {
+                *out = *distance as i32;
+            }
+        }
+    }
+}
+
+/// Writes the distance of one query to each of the rows, taken as they lie.
+// Inlined into the file of a level that has no better way, to be compiled with the instructions of that level.
+#[inline(always)]
+pub(super) fn row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
+    for (row, out) in (0..codes.n_rows()).zip(out) {
+        let (words, tail) = codes.row(row).as_chunks();
+        let (query_words, query_tail) = query.as_chunks();
+        let in_words = words.iter().zip(query_words).map(|(word, query_word)| {
+            (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(*query_word)).count_ones()
+        });
+        let in_tail = tail.iter().zip(query_tail).map(|(byte, query_byte)| (byte ^ query_byte).count_ones());
+        *out = (in_words.sum::<u32>() + in_tail.sum::<u32>()) as i32;
+    }
+}

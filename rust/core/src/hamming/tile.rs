@@ -1,0 +1,145 @@
+//! [`Tile`]: some rows of codes, transposed so that a register holds one word of eight of them.
+//!
+//! ```text
+//! codes, as arrays have them (W words a row)      tile: blocks of eight rows
+//!
+//! row 0   a0 a1 .. aW                             block 0   a0 b0 c0 d0 e0 f0 g0 h0     word 0 of rows 0..8
+//! row 1   b0 b1 .. bW                                       a1 b1 c1 d1 e1 f1 g1 h1     word 1
+//! row 2   c0 c1 .. cW                                       ..
+//! ..                                                        aW bW cW dW eW fW gW hW     word W-1
+//!                                                 block 1   i0 j0 ..                    word 0 of rows 8..16
+//! ```
+//!
+//! A lane belongs to one row, so its distance is summed up in place: no sum across a register, ever. The price is one
+//! store per word and row, paid once for all queries of a call.
+
+use std::ops::Range;
+
+use crate::codes::for_each_word;
+use crate::{Codes, Level};
+
+/// Rows in a block: 64-bit lanes of a 512-bit register.
+pub(crate) const LANES: usize = 8;
+
+/// Blocks that kernels take in one step; a tile has a multiple of them.
+pub(crate) const STEP: usize = 2;
+
+/// Queries that kernels take at a time, side by side as rows are in a block: `query[word][query]`.
+pub(crate) const GROUP: usize = 4;
+
+/// Bytes of a tile: it stays in the first-level cache (48 KB, on older CPUs 32 KB) while all queries pass over it.
+const TILE_BYTES: usize = 32 * 1024;
+
+/// Rows longer than this are compared one by one: even one step of them is larger than the cache is.
+pub(crate) const MAX_WORDS: usize = 4096;
+
+/// One word of each row of a block.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Lanes(pub [u64; LANES]);
+
+impl AsMut<[u64]> for Lanes {
+    fn as_mut(&mut self) -> &mut [u64] {
+        &mut self.0
+    }
+}
+
+/// Transposed rows, none at first. Lanes beyond the last row hold anything: whoever reads them drops what they give.
+#[derive(Default)]
+pub(crate) struct Tile {
+    words: Vec<Lanes>,
+    n_words: usize,
+    n_rows: usize,
+}
+
+impl Tile {
+    /// Rows that fit a tile, a multiple of a step.
+    pub fn capacity(n_words: usize) -> usize {
+        (TILE_BYTES / 8 / n_words).next_multiple_of(STEP * LANES).max(STEP * LANES)
+    }
+
+    /// Replaces the rows by those of `codes` with the given indices, laid out as the kernels of `level` want them.
+    ///
+    /// # Panics
+    /// If there are more rows than the capacity, or an index is not a row.
+    pub fn fill(&mut self, level: Level, codes: Codes<'_>, rows: impl ExactSizeIterator<Item = usize>) {
+        self.resize(codes.n_words(), rows.len());
+        super::transpose(level, rows.map(|row| codes.row(row)), self.n_words, &mut self.words);
+        for block in self.words.chunks_exact_mut(self.n_words) {
+            super::arrange(level, block);
+        }
+    }
+
+    /// As [`Tile::fill`] for all rows of `codes`. Contiguous rows of one word lie as a tile wants them.
+    pub fn fill_all(&mut self, level: Level, codes: Codes<'_>) {
+        if (codes.n_bytes(), codes.stride()) != (8, 8) {
+            return self.fill(level, codes, 0..codes.n_rows());
+        }
+        self.resize(1, codes.n_rows());
+        let (words, _) = codes.as_bytes().as_chunks();
+        for (lane, word) in self.words.iter_mut().flat_map(|lanes| &mut lanes.0).zip(words) {
+            *lane = u64::from_ne_bytes(*word);
+        }
+    }
+
+    fn resize(&mut self, n_words: usize, n_rows: usize) {
+        assert!(n_rows <= Tile::capacity(n_words), "{n_rows} rows in one tile");
+        (self.n_words, self.n_rows) = (n_words, n_rows);
+        self.words.resize(n_rows.next_multiple_of(STEP * LANES) / LANES * n_words, Lanes([0; LANES]));
+    }
+
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// The words of the steps that hold the given rows, one block after the other.
+    pub fn words(&self, rows: Range<usize>) -> &[Lanes] {
+        let steps = rows.start / (STEP * LANES)..rows.end.div_ceil(STEP * LANES);
+        &self.words[steps.start * STEP * self.n_words..steps.end * STEP * self.n_words]
+    }
+}
+
+/// Calls `transpose` with eight rows after the other and the block of words that they belong in. The last rows of all are
+/// filled up by the first of them.
+#[inline(always)]
+pub(super) fn for_each_block<'a>(
+    mut rows: impl ExactSizeIterator<Item = &'a [u8]>,
+    n_words: usize,
+    words: &mut [Lanes],
+    mut transpose: impl FnMut([&[u8]; LANES], &mut [Lanes]),
+) {
+    for block in words.chunks_exact_mut(n_words) {
+        let Some(first) = rows.next() else { break };
+        let mut eight = [first; LANES];
+        for (lane, row) in eight[1..].iter_mut().zip(&mut rows) {
+            *lane = row;
+        }
+        transpose(eight, block);
+    }
+}
+
+/// Queries in groups, laid out as the kernels of one level want them. A last group that is not full is filled up with
+/// zeros.
+pub(crate) struct QueryGroups {
+    words: Vec<[u64; GROUP]>,
+    n_words: usize,
+}
+
+impl QueryGroups {
+    pub fn new<'a>(level: Level, n_words: usize, queries: impl ExactSizeIterator<Item = &'a [u8]>) -> Self {
+        let mut words = vec![[0; GROUP]; queries.len().div_ceil(GROUP) * n_words];
+        for (position, query) in queries.enumerate() {
+            let group = &mut words[position / GROUP * n_words..][..n_words];
+            for_each_word(query, |index, word| group[index][position % GROUP] = word);
+        }
+        for group in words.chunks_exact_mut(n_words) {
+            super::arrange(level, group);
+        }
+        QueryGroups { words, n_words }
+    }
+
+    /// The groups, each as `[word][query]`.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[[u64; GROUP]]> {
+        self.words.chunks_exact(self.n_words)
+    }
+}

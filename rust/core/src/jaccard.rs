@@ -1,0 +1,161 @@
+//! Jaccard distance: `1 - popcount(a & b) / popcount(a | b)`, for fingerprints also called the Tanimoto distance.
+//!
+//! With the ones of both codes counted, it follows from the bits in which they differ:
+//!
+//! ```text
+//! |a | b| = (|a| + |b| + |a ^ b|) / 2         distance = |a ^ b| / |a | b| = 2 |a ^ b| / (|a| + |b| + |a ^ b|)
+//! ```
+//!
+//! so the kernels of the Hamming family serve here too. Rows are sorted by their number of ones. A tile then has rows
+//! with nearly the same number, which gives the kernels a sharp bound on the differing bits; and since codes with `|a|`
+//! and `|b|` ones differ in at least `||a| - |b||` bits, most tiles are skipped unseen once near rows were found
+//! (BitBound: Swamidass and Baldi, J. Chem. Inf. Model. 47, 2007).
+
+use crate::hamming::all_distances;
+use crate::hamming::tile::Tile;
+use crate::search::{self, Database, Metric, count_ones};
+use crate::{Codes, Csr, Error, Level, Mask, Pairs, Parallel};
+
+/// Fewer queries than this do not pay for sorting the rows.
+const SORTED_QUERIES: usize = 3;
+
+/// A distance is at least 0, so its bits as an integer sort like the distance.
+struct Jaccard;
+
+impl Metric for Jaccard {
+    type Distance = f32;
+    const PADDING: f32 = f32::INFINITY;
+    const BY_ONES: bool = true;
+
+    fn key(&self, differing: u32, query_ones: u32, row_ones: u32) -> u32 {
+        distance(differing, query_ones, row_ones).to_bits()
+    }
+
+    fn distance(&self, key: u32) -> f32 {
+        f32::from_bits(key)
+    }
+
+    fn bound(&self, below: u32, query_ones: u32, row_ones: (u32, u32)) -> u32 {
+        let most = u64::from(query_ones) + u64::from(row_ones.1);
+        let limit = f32::from_bits(below);
+        let bound = if limit < 1.0 {
+            // distance <= limit solved for the differing bits, which grow with the ones of the row. The limit is taken a
+            // little higher than a float32 can be rounded, and the bound excludes itself.
+            let limit = f64::from(limit) * (1.0 + f64::from(f32::EPSILON));
+            (limit / (2.0 - limit) * most as f64) as u64 + 2
+        } else {
+            most + 1
+        };
+        let fewest = match (query_ones.checked_sub(row_ones.1), row_ones.0.checked_sub(query_ones)) {
+            (Some(fewest), _) | (_, Some(fewest)) => u64::from(fewest),
+            (None, None) => 0,
+        };
+        if bound <= fewest { 0 } else { bound.min(most + 1).min(u64::from(u32::MAX)) as u32 }
+    }
+}
+
+/// The distance of two codes by their differing bits and ones, rounded once; two empty sets are equal.
+#[inline]
+fn distance(differing: u32, a_ones: u32, b_ones: u32) -> f32 {
+    let twice_union = u64::from(a_ones) + u64::from(b_ones) + u64::from(differing);
+    if differing == 0 { 0.0 } else { (2.0 * f64::from(differing) / twice_union as f64) as f32 }
+}
+
+fn database<'a>(
+    level: Level,
+    n_queries: usize,
+    codes: Codes<'a>,
+    mask: Mask<'a>,
+    parallel: &Parallel<'_>,
+) -> Result<Database<'a>, Error> {
+    match mask {
+        Mask::All if n_queries < SORTED_QUERIES => Database::in_order(codes, mask),
+        _ => Database::by_ones(level, codes, mask, parallel),
+    }
+}
+
+/// The first key that is beyond `radius`.
+fn below(radius: f32) -> u32 {
+    radius.to_bits().saturating_add(1)
+}
+
+/// Finds the `k` nearest rows of `codes` for each query. Row `i` of the results starts at `i * k`; missing neighbours
+/// are infinitely far and have the index -1.
+///
+/// # Errors
+/// If queries and codes differ in bytes, the mask does not fit the codes, an output has not `n_queries * k` elements, or
+/// the call was interrupted.
+#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
+pub fn knn(
+    level: Level,
+    queries: Codes<'_>,
+    codes: Codes<'_>,
+    k: usize,
+    mask: Mask<'_>,
+    parallel: &Parallel<'_>,
+    distances: &mut [f32],
+    indices: &mut [i64],
+) -> Result<(), Error> {
+    let database = database(level, queries.n_rows(), codes, mask, parallel)?;
+    search::knn(level, &Jaccard, queries, &database, k, parallel, distances, indices)
+}
+
+/// Finds all rows of `codes` at a distance of at most `radius` (0 or more) from each query, sorted by (distance, index).
+///
+/// # Errors
+/// If queries and codes differ in bytes, the mask does not fit the codes, or the call was interrupted.
+pub fn radius(
+    level: Level,
+    queries: Codes<'_>,
+    codes: Codes<'_>,
+    radius: f32,
+    mask: Mask<'_>,
+    parallel: &Parallel<'_>,
+) -> Result<Csr<f32>, Error> {
+    let database = database(level, queries.n_rows(), codes, mask, parallel)?;
+    search::radius(level, &Jaccard, queries, &database, below(radius), parallel)
+}
+
+/// Finds all pairs of rows `i < j` at a distance of at most `radius` (0 or more), sorted by (i, j).
+///
+/// # Errors
+/// If the call was interrupted.
+pub fn pairs(
+    level: Level,
+    codes: Codes<'_>,
+    radius: f32,
+    parallel: &Parallel<'_>,
+) -> Result<Pairs<f32>, Error> {
+    let database = Database::by_ones(level, codes, Mask::All, parallel)?;
+    search::pairs(level, &Jaccard, &database, below(radius), parallel)
+}
+
+/// Writes all distances: row `i` of `out` are the distances of row `i` of `a` to all rows of `b`.
+///
+/// # Errors
+/// If `a` and `b` differ in bytes, `out` has not one element for each pair, or the call was interrupted.
+pub fn cdist(
+    level: Level,
+    a: Codes<'_>,
+    b: Codes<'_>,
+    parallel: &Parallel<'_>,
+    out: &mut [f32],
+) -> Result<(), Error> {
+    let a_ones = count_ones(level, a, parallel)?;
+    let b_ones = count_ones(level, b, parallel)?;
+    search::cdist(a, b, parallel, out, |rows, columns, out| {
+        let capacity = Tile::capacity(b.n_words());
+        let mut differing = vec![0; out.len() * capacity.min(columns.len())];
+        for start in columns.clone().step_by(capacity) {
+            let end = (start + capacity).min(columns.end);
+            let mut differing_rows: Vec<_> = differing.chunks_mut(end - start).take(out.len()).collect();
+            all_distances(level, a.slice(rows.start, rows.end), b.slice(start, end), &mut differing_rows);
+            for ((out, differing), &a_ones) in out.iter_mut().zip(differing_rows).zip(&a_ones[rows.clone()]) {
+                let out = &mut out[start - columns.start..end - columns.start];
+                for ((out, differing), &b_ones) in out.iter_mut().zip(differing).zip(&b_ones[start..end]) {
+                    *out = distance(*differing as u32, a_ones as u32, b_ones as u32);
+                }
+            }
+        }
+    })
+}

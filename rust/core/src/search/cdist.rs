@@ -1,0 +1,59 @@
+//! All distances: the output is cut into pieces that the threads take.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use crate::{Codes, Error, Parallel};
+
+/// Rows of `a` in a piece: enough that transposing `b` costs little.
+const PIECE_ROWS: usize = 64;
+
+/// Rows of `b` in a piece at most, so that an interrupted call ends soon.
+const PIECE_COLUMNS: usize = 1 << 18;
+
+/// Calls `write` for pieces that cover all pairs of rows of `a` and `b`: with the row ranges of both, and the rows of the
+/// output that belong to them.
+pub(crate) fn cdist<D: Send>(
+    a: Codes<'_>,
+    b: Codes<'_>,
+    parallel: &Parallel<'_>,
+    out: &mut [D],
+    write: impl Fn(Range<usize>, Range<usize>, &mut [&mut [D]]) + Sync,
+) -> Result<(), Error> {
+    if a.n_bytes() != b.n_bytes() {
+        return Err(Error::BytesDiffer { first: ("a", a.n_bytes()), second: ("b", b.n_bytes()) });
+    }
+    let expected = a.n_rows().saturating_mul(b.n_rows());
+    if out.len() != expected {
+        return Err(Error::OutputLength { given: out.len(), expected });
+    }
+    if expected == 0 {
+        return Ok(());
+    }
+    // A few pieces for each thread: fewer rows of `a` mean more pieces of `b`.
+    let wanted = (4 * parallel.threads()).div_ceil(a.n_rows().div_ceil(PIECE_ROWS));
+    let columns = b.n_rows().div_ceil(wanted).next_multiple_of(16).clamp(1024, PIECE_COLUMNS);
+
+    let mut pieces = Vec::new();
+    for (row_piece, out) in out.chunks_mut(PIECE_ROWS * b.n_rows()).enumerate() {
+        let first_row = row_piece * PIECE_ROWS;
+        let mut rows: Vec<_> = out.chunks_mut(b.n_rows()).map(|row| row.chunks_mut(columns)).collect();
+        for first_column in (0..b.n_rows()).step_by(columns) {
+            let out: Vec<&mut [D]> = rows.iter_mut().filter_map(Iterator::next).collect();
+            let columns = first_column..(first_column + columns).min(b.n_rows());
+            pieces.push(Mutex::new((first_row..first_row + out.len(), columns, out)));
+        }
+    }
+    parallel.run(
+        pieces.len(),
+        || (),
+        |(), piece| {
+            // One worker a piece: the lock is how the compiler sees that.
+            if let Ok(mut piece) = pieces[piece].lock() {
+                let (rows, columns, out) = &mut *piece;
+                write(rows.clone(), columns.clone(), out);
+            }
+        },
+    )?;
+    Ok(())
+}
