@@ -5,7 +5,7 @@ use fastcodes_core::{Codes, Error, Level, Parallel};
 use proptest::prelude::*;
 
 const ORDERS: [BitOrder; 2] = [BitOrder::Big, BitOrder::Little];
-const DIMS: [usize; 14] = [1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 130, 200];
+const DIMS: [usize; 15] = [1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 130, 200, 680];
 
 /// Bytes that look random, the same ones every time.
 fn noise(len: usize) -> Vec<u8> {
@@ -69,7 +69,7 @@ fn check_pack(
 
 #[test]
 fn each_bit_says_whether_its_element_is_above_its_threshold() {
-    let bytes = noise(5 * (200 * 8 + 3) + 1);
+    let bytes = noise(5 * (680 * 8 + 3) + 1);
     let shapes = DIMS.into_iter().flat_map(|dims| [(1, dims, 0), (2, dims, 3), (5, dims, 0)]);
     for (level, (n_rows, dims, gap)) in
         shapes.flat_map(|shape| Level::available().into_iter().map(move |level| (level, shape)))
