@@ -404,18 +404,8 @@ fn unpack_rows<const N: usize>(
 /// Writes the number of ones of each row.
 ///
 /// # Errors
-/// [`Error::OutputLength`] if `out` has not one element for each row.
-pub fn popcount(level: Level, codes: Codes<'_>, out: &mut [i32]) -> Result<(), Error> {
-    check_length(out.len(), codes.n_rows(), 1)?;
-    at_level!(level, popcount(codes, out));
-    Ok(())
-}
-
-/// [`popcount`] on several threads.
-///
-/// # Errors
-/// As [`popcount`], and [`Error::Interrupted`].
-pub fn popcount_parallel(
+/// [`Error::OutputLength`] if `out` has not one element for each row, [`Error::Interrupted`].
+pub fn popcount(
     level: Level,
     codes: Codes<'_>,
     out: &mut [i32],

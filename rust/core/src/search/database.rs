@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::hamming::row_distances;
 use crate::hamming::tile::{MAX_WORDS, Tile};
-use crate::{Codes, Error, Level, Mask, Parallel};
+use crate::{Codes, Error, Level, Mask, Parallel, bits};
 
 /// Bytes of rows that are compared as they lie in one task: enough to stream, few enough to stay in the cache.
 const STREAMED_BYTES: usize = 32 * 1024;
@@ -291,23 +291,9 @@ impl<'a> Database<'a> {
     }
 }
 
-/// The number of ones of every row: its distance to the code without any.
+/// The number of ones of every row.
 pub(crate) fn count_ones(level: Level, codes: Codes<'_>, parallel: &Parallel<'_>) -> Result<Vec<i32>, Error> {
-    let zeros = vec![0; codes.n_bytes()];
     let mut ones = vec![0; codes.n_rows()];
-    let rows_per_task = (8 * STREAMED_BYTES / codes.n_bytes()).max(1);
-    let tasks: Vec<_> = ones.chunks_mut(rows_per_task).map(std::sync::Mutex::new).collect();
-    parallel.run(
-        tasks.len(),
-        || (),
-        |(), task| {
-            // One worker per task: the lock is how the compiler sees that.
-            if let Ok(mut ones) = tasks[task].lock() {
-                let start = task * rows_per_task;
-                row_distances(level, &zeros, codes.slice(start, start + ones.len()), &mut ones);
-            }
-        },
-    )?;
-    drop(tasks);
+    bits::popcount(level, codes, &mut ones, parallel)?;
     Ok(ones)
 }
