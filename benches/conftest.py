@@ -7,7 +7,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,8 @@ class Line:
     contestant: str
     best_seconds: float
     rounds: int
-    throughput: str
+    billions_per_second: float
+    unit: str
     against: str | None = None
     ratio: float | None = None
     needs: float | None = None
@@ -126,7 +127,7 @@ class Line:
             self.group,
             self.contestant,
             _seconds(self.best_seconds),
-            self.throughput,
+            f"{self.billions_per_second:.3g} {THROUGHPUTS[self.unit]}",
             self.against or "",
             "" if self.ratio is None else f"{self.ratio:.2f}x",
             "" if self.needs is None else f"{self.needs:.2f}x",
@@ -134,6 +135,7 @@ class Line:
         ]
 
 
+THROUGHPUTS = {"distances": "G distances/s", "bytes": "GB/s"}
 HEADINGS = ["comparison", "contestant", "best time", "throughput", "against", "ratio", "needs", "met"]
 
 
@@ -147,17 +149,11 @@ def _lines(benchmarks: list[dict[str, Any]]) -> Iterator[Line]:
         for member in members:
             info = member["extra_info"]
             rate = info["amount"] / member["min"] / 1e9
-            line = Line(
-                group,
-                info["contestant"],
-                member["min"],
-                member["rounds"],
-                f"{rate:.3g} {_unit(info['unit'])}",
-            )
+            line = Line(group, info["contestant"], member["min"], member["rounds"], rate, info["unit"])
             comparisons = list(_comparisons(info, best))
             for against, ratio, needs in comparisons or [(None, None, None)]:
                 met = None if ratio is None or needs is None else ratio >= needs
-                yield Line(**{**asdict(line), "against": against, "ratio": ratio, "needs": needs, "met": met})
+                yield replace(line, against=against, ratio=ratio, needs=needs, met=met)
 
 
 def _comparisons(info: dict[str, Any], best: dict[str, float]) -> Iterator[tuple[str, float, float | None]]:
@@ -169,10 +165,6 @@ def _comparisons(info: dict[str, Any], best: dict[str, float]) -> Iterator[tuple
         yield "roofline", 1 / best[mine] / info["rooflines_per_second"], needs.get("roofline")
     if info["limit_seconds"] is not None:
         yield f"a limit of {_seconds(info['limit_seconds'])}", info["limit_seconds"] / best[mine], 1.0
-
-
-def _unit(unit: str) -> str:
-    return {"distances": "G distances/s", "bytes": "GB/s"}[unit]
 
 
 def _seconds(seconds: float) -> str:
