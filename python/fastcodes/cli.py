@@ -20,9 +20,8 @@ from fastcodes import __version__, _native, bits, hamming, jaccard
 SEARCHES = {"hamming": hamming.knn, "jaccard": jaccard.knn}
 DISTANCE_TYPES = {"hamming": np.int32, "jaccard": np.float32}
 BENCH_FAMILIES = ("bits", "hamming", "jaccard")
-BYTES_PER_BLOCK = (
-    1 << 32
-)  # compared between two movements of the bar: long enough to be fast, short enough to be seen
+# Compared, or packed, between two movements of the bar: enough to be fast, few enough to see it move.
+BYTES_PER_BLOCK = 1 << 32
 BYTES_PER_PACKED_BLOCK = 1 << 26
 SECONDS_BEFORE_BAR = 1.0
 
