@@ -77,7 +77,7 @@ class Contest:
         roofline = None
         if bytes_per_unit is not None:
             # Within seconds of the contestant: the clock of a busy machine drifts.
-            roofline = _native.roofline(0.2) * 1e9 / bytes_per_unit / amount
+            roofline = _native.roofline(0.2) / bytes_per_unit / amount
         self.benchmark.extra_info.update(
             contestant=contestant,
             amount=amount,

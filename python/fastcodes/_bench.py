@@ -85,7 +85,7 @@ def agree(family: str, mine: Array, theirs: Array) -> bool:
 def run(families: Sequence[str], quick: bool, threads: int) -> None:
     """Measure the families and print a table for each."""
     console = Console()
-    roofline = _native.roofline(SECONDS[quick])
+    roofline = _native.roofline(SECONDS[quick]) / 1e9
     console.print(f"{machine_line()}. Best of several runs on {threads} thread{'s' * (threads > 1)}.")
     console.print("Beside it: " + ", ".join(peer.describe() for peer in contestants()[1:]))
     console.print(
