@@ -129,8 +129,8 @@ class Line:
             _seconds(self.best_seconds),
             f"{self.billions_per_second:.3g} {THROUGHPUTS[self.unit]}",
             self.against or "",
-            "" if self.ratio is None else f"{self.ratio:.2f}x",
-            "" if self.needs is None else f"{self.needs:.2f}x",
+            "" if self.ratio is None else f"{self.ratio:.3g}x",
+            "" if self.needs is None else f"{self.needs:.3g}x",
             "" if self.met is None else ("yes" if self.met else "NO"),
         ]
 

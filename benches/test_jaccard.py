@@ -66,7 +66,7 @@ def knn_contest(contest: Any, peer: Peer, shape: str, n_queries: int) -> None:
         amount=n_queries * N,
         unit="distances",
         needs={"usearch": AHEAD_OF_USEARCH} if is_ours and n_queries > 1 else None,
-        bytes_per_unit=N_BYTES if is_ours else None,
+        bytes_per_unit=N_BYTES if is_ours and n_queries > 1 else None,
     )
 
 
