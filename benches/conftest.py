@@ -16,6 +16,9 @@ from fastcodes import _native, _peers
 
 RECORDS = Path(__file__).parent / "record"
 SECONDS = 1.0
+SECONDS_OF_A_ROUND = (
+    2e-3  # at least: a call of microseconds is repeated, since one is too near the clock's step
+)
 ROUNDS = (3, 100)
 EXPLAINED = (
     "Ratio: how many times as fast as the one it is compared with; 'needs' is what this project promises."
@@ -40,7 +43,6 @@ class Contest:
         needs: dict[str, float] | None = None,
         bytes_per_unit: int | None = None,
         limit_seconds: float | None = None,
-        iterations: int = 1,
     ) -> None:
         """Check the answer of `call`, then time it.
 
@@ -63,15 +65,13 @@ class Contest:
             Bytes of codes behind one unit: the share of the roofline is measured beside the contestant.
         limit_seconds
             What the best time must stay below.
-        iterations
-            Calls in one round, for work of microseconds.
         """
+        check(call())
         started = time.perf_counter()
-        answer = call()
-        seconds = (time.perf_counter() - started) * iterations
-        check(answer)
-        del answer
-        rounds = min(max(int(SECONDS / seconds), ROUNDS[0]), ROUNDS[1])
+        call()
+        seconds = time.perf_counter() - started
+        iterations = max(1, int(SECONDS_OF_A_ROUND / seconds))
+        rounds = min(max(int(SECONDS / (iterations * seconds)), ROUNDS[0]), ROUNDS[1])
         self.benchmark.group = group
         self.benchmark.pedantic(call, rounds=rounds, iterations=iterations)
         roofline = None

@@ -271,5 +271,4 @@ def test_call_overhead(contest: Any, name: str) -> None:
         unit="distances",
         needs={"numpy": 1.0} if is_ours else None,
         limit_seconds=15e-6 if is_ours else None,
-        iterations=1000,
     )
