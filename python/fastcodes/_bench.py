@@ -215,7 +215,7 @@ def _bits(n: int, quick: bool, threads: int) -> Iterator[Row]:
     floats = np.random.default_rng(0).standard_normal((n, n_bits), np.float32)
     pack = partial(bits.pack, threads=threads)
     unpack = partial(bits.unpack, n_bits=n_bits, threads=threads)
-    for place, rows in (("from memory", slice(None)), ("in cache", slice(64))):
+    for place, rows in (("from memory", slice(None)), ("in cache", slice(100))):
         for dtype in ("float32", "float16"):
             values = floats[rows].astype(dtype)
             yield _bits_row(f"pack {dtype} {place}", pack, _packbits, values, values.nbytes, SECONDS[quick])
