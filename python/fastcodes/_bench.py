@@ -50,9 +50,9 @@ class Row:
 
 
 def best_time(call: Callable[[], Any], seconds: float, at_most: int = 50) -> float:
-    """Give the best of several runs: they go on for `seconds` or `at_most` runs, and are at least two."""
+    """Give the best of several runs: they go on for `seconds` or `at_most` runs, and are at least three."""
     best, n_runs, started = float("inf"), 0, time.perf_counter()
-    while n_runs < 2 or (n_runs < at_most and time.perf_counter() - started < seconds):
+    while n_runs < 3 or (n_runs < at_most and time.perf_counter() - started < seconds):
         before = time.perf_counter()
         call()
         best = min(best, time.perf_counter() - before)

@@ -27,7 +27,7 @@ N_COPIES = 300
 N_QUERIES = 100
 N_BITS = 256
 K = 10
-SECONDS = 0.4
+SECONDS = 0.6
 
 
 def run(n: int, plot: Path | None, threads: int) -> None:
