@@ -2,8 +2,8 @@
 
 use fastcodes_core::{Codes, Error, Mask};
 use numpy::{
-    Element, PyArray, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArray2,
-    PyUntypedArray, PyUntypedArrayMethods, dtype,
+    Element, PyArray, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
+    PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -28,13 +28,13 @@ pub fn described(value: &Bound<'_, PyAny>) -> String {
     let class = class.name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
     match value.len() {
         Ok(len) if len > 20 => format!("a {class} of length {len}"),
-        _ => {
-            let text = format!("{value:?}");
-            match text.char_indices().nth(100) {
+        _ => match value.repr().map(|text| text.to_string_lossy().into_owned()) {
+            Err(_) => format!("an object of type {class}"),
+            Ok(text) => match text.char_indices().nth(100) {
                 Some((end, _)) => format!("{}... of type {class}", &text[..end]),
                 None => format!("{text} of type {class}"),
-            }
-        }
+            },
+        },
     }
 }
 
@@ -93,9 +93,10 @@ impl<'py> CodesArray<'py> {
                 )));
             }
         };
-        if n_bytes == 0 {
+        if !(1..=Codes::MAX_BYTES).contains(&n_bytes) {
             return Err(PyValueError::new_err(format!(
-                "{name} must have at least 1 byte per row; got shape {}",
+                "{name} must have at least 1 byte per row and at most {}; got shape {}",
+                Codes::MAX_BYTES,
                 shape_text(array.shape())
             )));
         }
@@ -159,8 +160,11 @@ impl<'py> MaskArray<'py> {
                 shape_text(array.shape())
             )));
         }
+        let is_aligned = value.getattr("flags")?.getattr("aligned")?.extract::<bool>()?;
         let contiguous = |type_name: &str| {
-            value.call_method1("astype", (type_name, "C", "same_kind", true, false)).map_err(|_| wrong())
+            value
+                .call_method1("astype", (type_name, "C", "same_kind", true, !is_aligned))
+                .map_err(|_| wrong())
         };
         match array.dtype().kind() {
             b'b' => {
