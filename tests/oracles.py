@@ -1,64 +1,73 @@
-"""Each operation in one to three lines of slow numpy: what the kernels are compared with."""
+"""What each operation means, in a few lines of slow numpy. The tests compare with these to the bit."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-
-# --- hamming and jaccard: distances -------------------------------------------------------------------------
-
-_ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
+# --- bits --------------------------------------------------------------------------------------------------
 
 
-def ones(codes: Array) -> Array:
-    """Count the ones of each row."""
-    return _ONES[codes].sum(axis=-1, dtype=np.int32)
+def pack(x, threshold=0.0, bitorder="big"):
+    return np.packbits(x > threshold, axis=-1, bitorder=bitorder)
 
 
-def hamming(a: Array, b: Array) -> Array:
-    """Count the differing bits of all rows of `a` and all rows of `b`."""
-    return ones(a[:, None] ^ b)
+def unpack(codes, n_bits, dtype=np.uint8, values=(0, 1), bitorder="big"):
+    bits = np.unpackbits(codes, axis=-1, bitorder=bitorder)[..., :n_bits]
+    return np.array(values, dtype)[bits]
 
 
-def jaccard(a: Array, b: Array) -> Array:
-    """Divide the differing bits by those set in either row; 0 where none is set."""
-    differing, union = ones(a[:, None] ^ b), ones(a[:, None] | b)
-    return (differing / np.maximum(union, 1)).astype(np.float32)
+def popcount(codes):
+    return np.unpackbits(codes, axis=-1).sum(axis=-1, dtype=np.int32)
 
 
-# --- hamming and jaccard: what is selected, given all distances `d` -----------------------------------------
+def pack_uint(values, n_bits):
+    bits = values.astype(np.int64)[..., None] >> np.arange(n_bits)[::-1] & 1
+    return np.packbits(bits.reshape(*values.shape[:-1], values.shape[-1] * n_bits).astype(bool), axis=-1)
 
 
-def selected(mask: Array | None, n: int) -> Array:
-    """List the rows that take part, in ascending order."""
+def unpack_uint(packed, n_bits, count):
+    bits = np.unpackbits(packed, axis=-1)[..., : count * n_bits].reshape(*packed.shape[:-1], count, n_bits)
+    return (bits.astype(np.int64) << np.arange(n_bits)[::-1]).sum(axis=-1)
+
+
+# --- hamming and jaccard: all distances --------------------------------------------------------------------
+
+_ONES = popcount(np.arange(256, dtype=np.uint8)[:, None]).astype(np.uint8)
+
+
+def hamming(a, b):
+    return _ONES[a[:, None] ^ b].sum(axis=-1, dtype=np.int32)
+
+
+def jaccard(a, b):
+    union = _ONES[a[:, None] | b].sum(axis=-1, dtype=np.int32)
+    return (hamming(a, b) / np.maximum(union, 1)).astype(np.float32)
+
+
+# --- hamming and jaccard: what is selected, given all distances d ------------------------------------------
+
+
+def selected(mask, n):
     return np.arange(n) if mask is None else np.flatnonzero(mask) if mask.dtype == bool else np.unique(mask)
 
 
-def knn(d: Array, k: int, mask: Array | None, padding: float) -> tuple[Array, Array]:
-    """Select the `k` smallest distances of each row, ties to the lower index, padded."""
-    rows, missing = selected(mask, d.shape[1]).astype(np.int64), ((0, 0), (0, k))
+def knn(d, k, mask, padding):
+    rows, more = selected(mask, d.shape[1]).astype(np.int64), ((0, 0), (0, k))
     order = np.argsort(d[:, rows], axis=1, kind="stable")
     distances = np.take_along_axis(d[:, rows], order, axis=1)
     return tuple(
-        np.pad(found, missing, constant_values=fill)[:, :k]
-        for found, fill in ((distances, padding), (rows[order], -1))
+        np.pad(x, more, constant_values=p)[:, :k] for x, p in ((distances, padding), (rows[order], -1))
     )
 
 
-def radius(d: Array, limit: float, mask: Array | None) -> tuple[Array, Array, Array]:
-    """Select all distances of at most `limit` of each row, sorted, ties to the lower index, as CSR."""
+def radius(d, limit, mask):
     rows = selected(mask, d.shape[1]).astype(np.int64)
     query, place = np.nonzero(d[:, rows] <= limit)
-    distances, indices = d[query, rows[place]], rows[place]
-    order = np.lexsort((indices, distances, query))
-    return np.append(0, np.bincount(query, minlength=len(d)).cumsum()), distances[order], indices[order]
+    order = np.lexsort((rows[place], d[query, rows[place]], query))
+    offsets = np.append(0, np.bincount(query, minlength=len(d)).cumsum())
+    return offsets, d[query, rows[place]][order], rows[place][order]
 
 
-def pairs(d: Array, limit: float) -> tuple[Array, Array, Array]:
-    """Select the entries above the diagonal of at most `limit`."""
+def pairs(d, limit):
     i, j = np.nonzero(np.triu(d <= limit, 1))
     return i, j, d[i, j]

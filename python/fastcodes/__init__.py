@@ -7,8 +7,8 @@
 ====================  ==================================================================================
 """
 
-from fastcodes import _native, hamming, jaccard
+from fastcodes import _native, bits, hamming, jaccard
 
-__all__ = ["hamming", "jaccard"]
+__all__ = ["bits", "hamming", "jaccard"]
 
 __version__: str = _native.version()

@@ -10,6 +10,11 @@ _Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 _Ids = npt.NDArray[np.int64]
 
 __all__ = [
+    "bits_pack",
+    "bits_pack_uint",
+    "bits_popcount",
+    "bits_unpack",
+    "bits_unpack_uint",
     "commit",
     "hamming_cdist",
     "hamming_knn",
@@ -34,6 +39,24 @@ def levels() -> list[str]: ...
 def why_not_higher() -> str | None: ...
 def threads() -> int: ...
 def roofline(seconds: float) -> float: ...
+def bits_pack(
+    x: npt.NDArray[Any],
+    thresholds: npt.NDArray[Any] | None,
+    bitorder: str,
+    out: _Codes,
+    threads: int | None,
+) -> None: ...
+def bits_unpack(
+    codes: _Codes,
+    n_bits: int,
+    values: npt.NDArray[Any],
+    bitorder: str,
+    out: npt.NDArray[Any],
+    threads: int | None,
+) -> None: ...
+def bits_popcount(codes: _Codes, threads: int | None) -> npt.NDArray[np.int32]: ...
+def bits_pack_uint(values: npt.NDArray[Any], n_bits: int, out: _Codes, threads: int | None) -> None: ...
+def bits_unpack_uint(packed: _Codes, n_bits: int, out: npt.NDArray[Any], threads: int | None) -> None: ...
 def hamming_knn(
     queries: _Codes, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
 ) -> tuple[npt.NDArray[np.int32], _Ids]: ...

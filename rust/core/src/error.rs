@@ -64,6 +64,37 @@ pub enum Error {
         /// Elements of the result.
         expected: usize,
     },
+    /// Thresholds are neither one for all dimensions nor one for each.
+    ThresholdsLength {
+        /// Number of thresholds.
+        given: usize,
+        /// Dimensions of the values.
+        expected: usize,
+    },
+    /// Codes do not have the bytes that so many bits take.
+    BitsLength {
+        /// Bytes per row.
+        n_bytes: usize,
+        /// Bits per row.
+        n_bits: usize,
+    },
+    /// Elements have no size that the kernel knows, or a buffer ends within one.
+    ElementSize {
+        /// Bytes per element.
+        size: usize,
+    },
+    /// An integer needs more bits than it may have.
+    ValueOutOfRange {
+        /// The integer.
+        value: u16,
+        /// The bits it may have.
+        n_bits: usize,
+    },
+    /// An integer may not have that many bits.
+    IntegerBits {
+        /// The bits that were asked for.
+        n_bits: usize,
+    },
     /// The caller asked the work to stop (Ctrl-C).
     Interrupted,
 }
@@ -107,6 +138,29 @@ impl fmt::Display for Error {
             ),
             Error::OutputLength { given, expected } => {
                 write!(formatter, "out has {given} elements; expected {expected}")
+            }
+            Error::ThresholdsLength { given, expected } => write!(
+                formatter,
+                "threshold has {given} values but x has {expected} dimensions; expected one value, or one per dimension"
+            ),
+            Error::BitsLength { n_bytes, n_bits } => write!(
+                formatter,
+                "codes have {n_bytes} bytes per row, but {n_bits} bits take {}",
+                n_bits.div_ceil(8)
+            ),
+            Error::ElementSize { size } => {
+                write!(
+                    formatter,
+                    "a buffer does not hold a whole number of elements of a known size; got {size} bytes"
+                )
+            }
+            Error::ValueOutOfRange { value, n_bits } => write!(
+                formatter,
+                "values has {value}, which does not fit {n_bits} bits; expected integers from 0 to {}",
+                (1_u32 << n_bits) - 1
+            ),
+            Error::IntegerBits { n_bits } => {
+                write!(formatter, "n_bits must be from 1 to 16; got {n_bits}")
             }
             Error::Interrupted => write!(formatter, "interrupted"),
         }

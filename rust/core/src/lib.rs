@@ -15,6 +15,7 @@
 //! # Map
 //! | module | what it holds |
 //! |---|---|
+//! | [`bits`] | bits in and out of bytes, and how many there are |
 //! | [`hamming`] | search and matrices of `popcount(a ^ b)`; its tile kernels serve [`jaccard`] too |
 //! | [`jaccard`] | search and matrices of `1 - popcount(a & b) / popcount(a \| b)` |
 //! | [`roofline`] | what this CPU could do at best, for comparison |
@@ -29,6 +30,7 @@ mod parallel;
 mod search;
 mod top_k;
 
+pub mod bits;
 pub mod hamming;
 pub mod jaccard;
 pub mod roofline;

@@ -5,8 +5,8 @@
 //! interpreter that waits for the answer).
 
 use std::cell::Cell;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -93,6 +93,27 @@ impl<'a> Parallel<'a> {
             }
         }
         if stopped.into_inner() { Err(Error::Interrupted) } else { Ok(states) }
+    }
+
+    /// Calls `work(index, chunk)` for every chunk of `out`, each of `chunk_len` elements except perhaps the last.
+    pub(crate) fn for_each_chunk<T: Send>(
+        &self,
+        out: &mut [T],
+        chunk_len: usize,
+        work: impl Fn(usize, &mut [T]) + Sync,
+    ) -> Result<(), Error> {
+        if out.len() <= chunk_len {
+            work(0, out);
+            return Ok(());
+        }
+        // The locks are never waited for, since each task is done once; they are how safe code hands out chunks.
+        let chunks: Vec<Mutex<&mut [T]>> = out.chunks_mut(chunk_len).map(Mutex::new).collect();
+        self.run(
+            chunks.len(),
+            || (),
+            |(), task| work(task, &mut chunks[task].lock().unwrap_or_else(PoisonError::into_inner)),
+        )?;
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use numpy::{
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyInt, PyTuple};
 
 /// The core's error as the exception that Python users expect.
 pub fn to_py_err(error: Error) -> PyErr {
@@ -195,9 +195,12 @@ impl<'py> MaskArray<'py> {
 
 /// An integer argument that counts something.
 pub fn count(value: &Bound<'_, PyAny>, name: &str, at_least: i64) -> PyResult<usize> {
-    let integer = value
-        .call_method0("__index__")
-        .map_err(|_| PyTypeError::new_err(format!("{name} must be an integer; got {}", described(value))))?;
+    let integer = match value.is_exact_instance_of::<PyInt>() {
+        true => value.clone(),
+        false => value.call_method0("__index__").map_err(|_| {
+            PyTypeError::new_err(format!("{name} must be an integer; got {}", described(value)))
+        })?,
+    };
     match integer.extract::<i64>() {
         Ok(number) if number >= at_least => Ok(number as usize),
         _ => Err(PyValueError::new_err(format!(

@@ -2,6 +2,7 @@
 //! public names, the docstrings and the examples live in the Python package.
 
 mod arrays;
+mod bits;
 mod hamming;
 mod info;
 mod jaccard;
@@ -12,6 +13,8 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _native {
+    #[pymodule_export]
+    use super::bits::{bits_pack, bits_pack_uint, bits_popcount, bits_unpack, bits_unpack_uint};
     #[pymodule_export]
     use super::hamming::{hamming_cdist, hamming_knn, hamming_pairs, hamming_radius};
     #[pymodule_export]

@@ -19,10 +19,14 @@ const WORDS_PER_BYTE: usize = u8::MAX as usize / 8;
 #[target_feature(enable = "avx2")]
 pub(super) fn arrange<T>(_words: &mut [T]) {}
 
-/// Transposes eight rows into a block.
+/// Transposes rows into blocks of `n_words` words.
 #[target_feature(enable = "avx2")]
-pub(super) fn transpose(rows: [&[u8]; LANES], block: &mut [Lanes]) {
-    portable::transpose(rows, block);
+pub(super) fn transpose<'a>(
+    rows: impl ExactSizeIterator<Item = &'a [u8]>,
+    n_words: usize,
+    words: &mut [Lanes],
+) {
+    portable::transpose(rows, n_words, words);
 }
 
 #[inline]

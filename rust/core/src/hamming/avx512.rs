@@ -6,21 +6,20 @@
 //! in place of `a2` - and then the majority follows from `x0`, `x1` and that sum by one `vpternlogq`. Two words thus cost
 //! two xors, one majority, and one popcount and add for the carry; the sum is passed on to the next two words.
 //!
-//! The distances start at minus the bound of their query, so "below the bound" is a sign bit: the signs of all rows and
-//! queries of a step are or-ed and tested with one branch, which is hardly ever taken.
+//! The nearest row of a step is compared with the bound of its query, the queries of a group share one chain of masks, and
+//! one branch, which is hardly ever taken, tests it.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
 use std::arch::x86_64::*;
 
-use super::tile::{GROUP, LANES, Lanes, STEP};
+use super::portable;
+use super::tile::{GROUP, LANES, Lanes, STEP, for_each_block};
 use super::{Hit, Hits};
 use crate::Codes;
 
 /// The majority of `x0`, `x1`, `x2` as a truth table over (`x0`, `x1`, `x0 ^ x1 ^ x2`).
 const CARRY: i32 = 0b1101_0100;
-/// The or of three.
-const ANY: i32 = 0b1111_1110;
 /// Quarters 0 and 2 of both operands, and quarters 1 and 3.
 const EVEN: i32 = 0b10_00_10_00;
 const ODD: i32 = 0b11_01_11_01;
@@ -37,9 +36,23 @@ pub(super) fn arrange<T: AsMut<[u64]>>(words: &mut [T]) {
     }
 }
 
-/// Transposes eight rows into a block, eight words at a time.
+/// Transposes rows into blocks of `n_words` words, eight words of eight rows at a time.
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn transpose(rows: [&[u8]; LANES], block: &mut [Lanes]) {
+pub(super) fn transpose<'a>(
+    rows: impl ExactSizeIterator<Item = &'a [u8]>,
+    n_words: usize,
+    words: &mut [Lanes],
+) {
+    // Shuffling registers that are hardly filled takes longer than storing words.
+    if n_words <= 2 {
+        return portable::transpose(rows, n_words, words);
+    }
+    for_each_block(rows, n_words, words, |rows, block| transpose_block(rows, block));
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn transpose_block(rows: [&[u8]; LANES], block: &mut [Lanes]) {
     let len = rows[0].len();
     for (words, start) in block.chunks_mut(LANES).zip((0..len).step_by(64)) {
         let mut row_u64x8 = [_mm512_setzero_si512(); LANES];
@@ -93,30 +106,26 @@ fn differing(word_u64x8: __m512i, query_word: u64) -> __m512i {
     _mm512_xor_si512(word_u64x8, _mm512_set1_epi64(query_word as i64))
 }
 
-/// Distances of the rows of one step to each query of a group, less the bound of that query: `[query][block]`, in the low
-/// half of each lane, as `i32`. A macro, since sixteen registers do not survive a call.
+/// Distances of the rows of one step to each query of a group: `[query][block]`, one row a lane. A macro, since that many
+/// registers do not survive a call.
 macro_rules! step_distances {
-    ($words:expr, $query:expr, $below_bounds_i32x16:expr) => {{
-        let (words, query, below_bounds_i32x16): (&[Lanes], &[[u64; GROUP]], [__m512i; GROUP]) =
-            ($words, $query, $below_bounds_i32x16);
+    ($words:expr, $query:expr) => {{
+        let (words, query): (&[Lanes], &[[u64; GROUP]]) = ($words, $query);
         let twos_i8x64 = _mm512_set1_epi8(2);
         let blocks: [&[Lanes]; STEP] = words.split_at(query.len()).into();
         let (query_pairs, query_last) = query[1..].as_chunks::<2>();
 
-        let mut distances_i32x16 = [[_mm512_setzero_si512(); STEP]; GROUP];
+        let mut distances = [[_mm512_setzero_si512(); STEP]; GROUP];
         let mut sums = [[_mm512_setzero_si512(); STEP]; GROUP];
         for block in 0..STEP {
             let first = load(&blocks[block][0]);
             for slot in 0..GROUP {
                 sums[slot][block] = differing(first, query[0][slot]);
-                distances_i32x16[slot][block] = match query_last {
-                    // An odd one out, with an even number of words.
-                    [query_last] => {
-                        let last = differing(load(&blocks[block][query.len() - 1]), query_last[slot]);
-                        _mm512_add_epi32(below_bounds_i32x16[slot], _mm512_popcnt_epi64(last))
-                    }
-                    _ => below_bounds_i32x16[slot],
-                };
+                // With an even number of words, the last one is in no pair.
+                if let [query_last] = query_last {
+                    let last = differing(load(&blocks[block][query.len() - 1]), query_last[slot]);
+                    distances[slot][block] = _mm512_popcnt_epi64(last);
+                }
             }
         }
         for (index, [query_odd, query_sum]) in query_pairs.iter().enumerate() {
@@ -127,7 +136,8 @@ macro_rules! step_distances {
                     let odd = differing(odd, query_odd[slot]);
                     let sum = differing(sum, query_sum[slot]);
                     let carry = _mm512_ternarylogic_epi64::<CARRY>(sums[slot][block], odd, sum);
-                    let distance = &mut distances_i32x16[slot][block];
+                    // A count is at most 64, one byte: this adds it twice.
+                    let distance = &mut distances[slot][block];
                     *distance = _mm512_dpbusd_epi32(*distance, _mm512_popcnt_epi64(carry), twos_i8x64);
                     sums[slot][block] = sum;
                 }
@@ -135,16 +145,16 @@ macro_rules! step_distances {
         }
         for block in 0..STEP {
             for slot in 0..GROUP {
-                let distance = &mut distances_i32x16[slot][block];
-                *distance = _mm512_add_epi32(*distance, _mm512_popcnt_epi64(sums[slot][block]));
+                let distance = &mut distances[slot][block];
+                *distance = _mm512_add_epi64(*distance, _mm512_popcnt_epi64(sums[slot][block]));
             }
         }
-        distances_i32x16
+        distances
     }};
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512vnni,avx512vpopcntdq")]
+#[target_feature(enable = "avx512f,avx512vnni,avx512vpopcntdq")]
 fn scan_words<const WORDS: usize>(
     words: &[Lanes],
     query: &[[u64; GROUP]],
@@ -155,25 +165,32 @@ fn scan_words<const WORDS: usize>(
     // A width known to the compiler unrolls the loop over words; 0 stands for any width.
     let n_words = if WORDS == 0 { query.len() } else { WORDS };
     let query = &query[..n_words];
-    let mut below_bounds_i32x16 = [_mm512_setzero_si512(); GROUP];
+    let mut bounds_u64x8 = [_mm512_setzero_si512(); GROUP];
     for slot in 0..GROUP {
-        below_bounds_i32x16[slot] = _mm512_set1_epi64(i64::from(bounds[slot].wrapping_neg()));
+        bounds_u64x8[slot] = _mm512_set1_epi64(i64::from(bounds[slot]));
     }
     for (step, words) in words.chunks_exact(STEP * n_words).enumerate() {
-        let distances = step_distances!(words, query, below_bounds_i32x16);
-        let [[a, b], [c, d], [e, f], [g, h]] = distances;
-        let abc = _mm512_ternarylogic_epi64::<ANY>(a, b, c);
-        let def = _mm512_ternarylogic_epi64::<ANY>(d, e, f);
-        let any = _mm512_or_si512(_mm512_ternarylogic_epi64::<ANY>(abc, g, h), def);
-        if _mm512_movepi32_mask(any) != 0 {
+        let distances = step_distances!(words, query);
+        let mut far = __mmask8::MAX;
+        for slot in 0..GROUP {
+            let [first, second] = distances[slot];
+            let nearer = _mm512_min_epu32(first, second);
+            far = _mm512_mask_cmpge_epu64_mask(far, nearer, bounds_u64x8[slot]);
+        }
+        if far != __mmask8::MAX {
             for slot in 0..GROUP {
                 for block in 0..STEP {
-                    let negative = _mm512_movepi32_mask(distances[slot][block]);
-                    if negative != 0 {
-                        let mut below = Lanes([0; LANES]);
-                        store_lanes(&mut below, distances[slot][block]);
-                        let row = first_row + ((step * STEP + block) * LANES) as u32;
-                        collect(negative, &below, slot as u32, row, bounds[slot], hits);
+                    let near = _mm512_cmplt_epu64_mask(distances[slot][block], bounds_u64x8[slot]);
+                    if near != 0 {
+                        let mut lanes = Lanes([0; LANES]);
+                        store_lanes(&mut lanes, distances[slot][block]);
+                        collect(
+                            near,
+                            &lanes,
+                            slot as u32,
+                            first_row + ((step * STEP + block) * LANES) as u32,
+                            hits,
+                        );
                     }
                 }
             }
@@ -181,15 +198,14 @@ fn scan_words<const WORDS: usize>(
     }
 }
 
-/// Appends a hit for each lane whose low half is negative.
+/// Appends a hit for each lane of the mask.
 #[cold]
 #[inline(never)]
-fn collect(mut negative: u16, below: &Lanes, slot: u32, first_row: u32, bound: u32, hits: &mut Hits) {
-    while negative != 0 {
-        let lane = negative.trailing_zeros() / 2;
-        negative &= negative - 1;
-        let distance = (below.0[lane as usize % LANES] as u32).wrapping_add(bound);
-        hits.push(Hit { slot, row: first_row + lane, distance });
+fn collect(mut near: __mmask8, distances: &Lanes, slot: u32, first_row: u32, hits: &mut Hits) {
+    while near != 0 {
+        let lane = near.trailing_zeros();
+        near &= near - 1;
+        hits.push(Hit { slot, row: first_row + lane, distance: distances.0[lane as usize % LANES] as u32 });
     }
 }
 
@@ -201,7 +217,7 @@ fn store_lanes(lanes: &mut Lanes, register: __m512i) {
 }
 
 /// Appends every (query, row) whose distance is below the bound of the query.
-#[target_feature(enable = "avx512f,avx512dq,avx512vnni,avx512vpopcntdq")]
+#[target_feature(enable = "avx512f,avx512vnni,avx512vpopcntdq")]
 pub(super) fn scan(
     words: &[Lanes],
     query: &[[u64; GROUP]],
@@ -223,9 +239,8 @@ pub(super) fn scan(
 #[target_feature(enable = "avx512f,avx512vl,avx512vnni,avx512vpopcntdq")]
 pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
     let mut out = out.map(|row| row.chunks_mut(STEP * LANES));
-    let no_bounds = [_mm512_setzero_si512(); GROUP];
     for words in words.chunks_exact(STEP * query.len()) {
-        for (blocks, out) in step_distances!(words, query, no_bounds).iter().zip(&mut out) {
+        for (blocks, out) in step_distances!(words, query).iter().zip(&mut out) {
             let Some(out) = out.next() else { continue };
             // Even 32-bit halves of both registers, in order.
             let low_halves = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);

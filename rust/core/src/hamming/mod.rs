@@ -48,10 +48,14 @@ pub(crate) fn arrange<T: AsMut<[u64]>>(level: Level, words: &mut [T]) {
     at_level!(level, arrange(words));
 }
 
-/// Transposes eight rows, equally long, into a block of as many words as they have.
-pub(crate) fn transpose(level: Level, rows: [&[u8]; LANES], block: &mut [Lanes]) {
-    assert!(rows.iter().all(|row| row.len().div_ceil(8) == block.len()), "kernel called with wrong lengths");
-    at_level!(level, transpose(rows, block));
+/// Transposes rows into blocks of `n_words` words, as many as they fill.
+pub(crate) fn transpose<'a>(
+    level: Level,
+    rows: impl ExactSizeIterator<Item = &'a [u8]>,
+    n_words: usize,
+    words: &mut [Lanes],
+) {
+    at_level!(level, transpose(rows, n_words, words));
 }
 
 /// Appends every (query, row) whose distance is below the bound of the query. `words` are whole steps of a tile, of which
@@ -182,7 +186,7 @@ pub(crate) fn all_distances(level: Level, a: Codes<'_>, b: Codes<'_>, out: &mut 
     let mut tile = Tile::default();
     for start in (0..b.n_rows()).step_by(Tile::capacity(b.n_words())) {
         let end = (start + Tile::capacity(b.n_words())).min(b.n_rows());
-        tile.fill(level, b, start..end);
+        tile.fill_all(level, b.slice(start, end));
         for (query, out) in queries.iter().zip(out.chunks_mut(GROUP)) {
             let mut out = out.iter_mut();
             // A last group that is not full has nowhere to write what its zeros give.

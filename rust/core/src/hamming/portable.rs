@@ -1,6 +1,6 @@
 //! The specification in plain Rust. LLVM vectorises the loops over lanes with what the target has.
 
-use super::tile::{GROUP, LANES, Lanes};
+use super::tile::{GROUP, LANES, Lanes, for_each_block};
 use super::{Hit, Hits};
 use crate::Codes;
 use crate::codes::for_each_word;
@@ -8,12 +8,18 @@ use crate::codes::for_each_word;
 /// The words of a row, in the order of the row.
 pub(super) fn arrange<T>(_words: &mut [T]) {}
 
-/// Transposes eight rows into a block.
+/// Transposes rows into blocks of `n_words` words.
 #[inline(always)]
-pub(super) fn transpose(rows: [&[u8]; LANES], block: &mut [Lanes]) {
-    for (lane, row) in rows.into_iter().enumerate() {
-        for_each_word(row, |index, word| block[index].0[lane] = word);
-    }
+pub(super) fn transpose<'a>(
+    rows: impl ExactSizeIterator<Item = &'a [u8]>,
+    n_words: usize,
+    words: &mut [Lanes],
+) {
+    for_each_block(rows, n_words, words, |rows, block| {
+        for (lane, row) in rows.into_iter().enumerate() {
+            for_each_word(row, |index, word| block[index].0[lane] = word);
+        }
+    });
 }
 
 /// Distances of one block of a tile to each query of a group.

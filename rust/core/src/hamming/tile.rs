@@ -63,21 +63,29 @@ impl Tile {
     /// # Panics
     /// If there are more rows than the capacity, or an index is not a row.
     pub fn fill(&mut self, level: Level, codes: Codes<'_>, rows: impl ExactSizeIterator<Item = usize>) {
-        self.n_words = codes.n_words();
-        self.n_rows = rows.len();
-        assert!(self.n_rows <= Tile::capacity(self.n_words), "{} rows in one tile", self.n_rows);
-        self.words
-            .resize(self.n_rows.next_multiple_of(STEP * LANES) / LANES * self.n_words, Lanes([0; LANES]));
-        let mut rows = rows.map(|row| codes.row(row));
+        self.resize(codes.n_words(), rows.len());
+        super::transpose(level, rows.map(|row| codes.row(row)), self.n_words, &mut self.words);
         for block in self.words.chunks_exact_mut(self.n_words) {
-            let Some(first) = rows.next() else { break };
-            let mut eight = [first; LANES];
-            for (lane, row) in eight[1..].iter_mut().zip(&mut rows) {
-                *lane = row;
-            }
-            super::transpose(level, eight, block);
             super::arrange(level, block);
         }
+    }
+
+    /// As [`Tile::fill`] for all rows of `codes`. Contiguous rows of one word lie as a tile wants them.
+    pub fn fill_all(&mut self, level: Level, codes: Codes<'_>) {
+        if (codes.n_bytes(), codes.stride()) != (8, 8) {
+            return self.fill(level, codes, 0..codes.n_rows());
+        }
+        self.resize(1, codes.n_rows());
+        let (words, _) = codes.as_bytes().as_chunks();
+        for (lane, word) in self.words.iter_mut().flat_map(|lanes| &mut lanes.0).zip(words) {
+            *lane = u64::from_ne_bytes(*word);
+        }
+    }
+
+    fn resize(&mut self, n_words: usize, n_rows: usize) {
+        assert!(n_rows <= Tile::capacity(n_words), "{n_rows} rows in one tile");
+        (self.n_words, self.n_rows) = (n_words, n_rows);
+        self.words.resize(n_rows.next_multiple_of(STEP * LANES) / LANES * n_words, Lanes([0; LANES]));
     }
 
     pub fn n_rows(&self) -> usize {
@@ -88,6 +96,25 @@ impl Tile {
     pub fn words(&self, rows: Range<usize>) -> &[Lanes] {
         let steps = rows.start / (STEP * LANES)..rows.end.div_ceil(STEP * LANES);
         &self.words[steps.start * STEP * self.n_words..steps.end * STEP * self.n_words]
+    }
+}
+
+/// Calls `transpose` with eight rows after the other and the block of words that they belong in. The last rows of all are
+/// filled up by the first of them.
+#[inline(always)]
+pub(super) fn for_each_block<'a>(
+    mut rows: impl ExactSizeIterator<Item = &'a [u8]>,
+    n_words: usize,
+    words: &mut [Lanes],
+    mut transpose: impl FnMut([&[u8]; LANES], &mut [Lanes]),
+) {
+    for block in words.chunks_exact_mut(n_words) {
+        let Some(first) = rows.next() else { break };
+        let mut eight = [first; LANES];
+        for (lane, row) in eight[1..].iter_mut().zip(&mut rows) {
+            *lane = row;
+        }
+        transpose(eight, block);
     }
 }
 

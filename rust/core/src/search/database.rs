@@ -72,6 +72,16 @@ impl Ids {
         }
     }
 
+    /// Brings the rows into a tile.
+    pub fn fill(&self, level: Level, codes: Codes<'_>, tile: &mut Tile) {
+        match self {
+            Ids::From(first, len) => {
+                tile.fill_all(level, codes.slice(*first as usize, *first as usize + len))
+            }
+            Ids::List(ids) => tile.fill(level, codes, ids.iter().map(|id| *id as usize)),
+        }
+    }
+
     pub fn smallest(&self) -> u64 {
         match self {
             Ids::From(first, _) => *first,

@@ -289,7 +289,7 @@ fn visit_selection<M: Metric, S: Sink>(
         }
         return;
     }
-    tile.fill(level, codes, (0..ids.len()).map(|row| ids.get(row) as usize));
+    ids.fill(level, codes, tile);
     // The rows that this thread will probably read next come in while it computes.
     let upcoming = selection.position + ahead;
     let share = tile.n_rows().div_ceil(block.groups.iter().len());

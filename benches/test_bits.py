@@ -1,0 +1,89 @@
+"""`fastcodes.bits` beside numpy, one thread each. Answers are compared before they are timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from fastcodes import bits
+from numpy.typing import NDArray
+
+Call = Callable[[], NDArray[Any]]
+
+
+def floats(*shape: int, dtype: str = "float32") -> NDArray[Any]:
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32).astype(dtype)
+
+
+def codes(*shape: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def pack(x: NDArray[Any], threshold: Any = 0.0) -> dict[str, Call]:
+    return {
+        "fastcodes": lambda: bits.pack(x, threshold, threads=1),
+        "numpy": lambda: np.packbits(x > threshold, axis=-1),
+    }
+
+
+def unpack(packed: NDArray[np.uint8], dtype: str = "uint8") -> dict[str, Call]:
+    n_bits = 8 * packed.shape[-1]
+    return {
+        "fastcodes": lambda: bits.unpack(packed, n_bits, dtype, threads=1),
+        "numpy": lambda: np.unpackbits(packed, axis=-1).astype(dtype, copy=False),
+    }
+
+
+def popcount(packed: NDArray[np.uint8]) -> dict[str, Call]:
+    if not hasattr(np, "bitwise_count"):
+        pytest.skip("numpy before 2.0 does not count bits")
+    return {
+        "fastcodes": lambda: bits.popcount(packed, threads=1),
+        "numpy": lambda: np.bitwise_count(packed).sum(axis=-1, dtype=np.int32),
+    }
+
+
+def pack_uint(n_bits: int) -> dict[str, Call]:
+    values = codes(1000, 768) >> (8 - n_bits)
+    low_bits = slice(8 - n_bits, None)
+
+    def by_numpy() -> NDArray[np.uint8]:
+        each = np.unpackbits(values[..., None], axis=-1)[..., low_bits]
+        return np.packbits(each.reshape(len(values), -1), axis=-1)
+
+    return {"fastcodes": lambda: bits.pack_uint(values, n_bits, threads=1), "numpy": by_numpy}
+
+
+COMPARISONS: dict[str, Callable[[], dict[str, Call]]] = {
+    "bits.pack float32 from memory": lambda: pack(floats(100_000, 768)),
+    "bits.pack float32 in cache": lambda: pack(floats(100, 768)),
+    "bits.pack float32 by dimension in cache": lambda: pack(floats(100, 768), floats(768)),
+    "bits.pack float32 of one short row": lambda: pack(floats(1, 64)),
+    "bits.pack float64 in cache": lambda: pack(floats(100, 768, dtype="float64")),
+    "bits.pack float16 from memory": lambda: pack(floats(20_000, 768, dtype="float16")),
+    "bits.pack float16 in cache": lambda: pack(floats(100, 768, dtype="float16")),
+    "bits.pack bool in cache": lambda: pack(floats(100, 768) > 0),
+    "bits.pack int32 in cache": lambda: pack((4 * floats(100, 768)).astype("int32"), 0),
+    "bits.unpack uint8 in cache": lambda: unpack(codes(100, 96)),
+    "bits.unpack uint8 from memory": lambda: unpack(codes(100_000, 96)),
+    "bits.unpack float32 in cache": lambda: unpack(codes(100, 96), "float32"),
+    "bits.popcount 8 bytes": lambda: popcount(codes(100_000, 8)),
+    "bits.popcount 96 bytes": lambda: popcount(codes(10_000, 96)),
+    "bits.pack_uint 4 bits": lambda: pack_uint(4),
+}
+
+
+@pytest.mark.parametrize(
+    ("comparison", "who"),
+    [
+        pytest.param(comparison, who, id=f"{comparison}-{who}", marks=pytest.mark.benchmark(group=comparison))
+        for comparison in COMPARISONS
+        for who in ("fastcodes", "numpy")
+    ],
+)
+def test_bits(benchmark: Any, comparison: str, who: str) -> None:
+    calls = COMPARISONS[comparison]()
+    np.testing.assert_array_equal(calls["fastcodes"](), calls["numpy"]())
+    benchmark(calls[who])

@@ -1,0 +1,452 @@
+//! Bits in and out of bytes: [`pack`], [`unpack`], [`popcount`], and integers of 1 to 16 bits.
+//!
+//! Eight dimensions share a byte, and rows start on byte boundaries:
+//!
+//! ```text
+//! dimension           0 1 2 3 4 5 6 7   8 9
+//! x > threshold       1 0 1 1 0 0 0 1   1 1
+//! BitOrder::Big       0b10110001        0b11_000000      dimension 0 is the highest bit of byte 0
+//! BitOrder::Little    0b10001101        0b000000_11      dimension 0 is the lowest bit of byte 0
+//! ```
+//!
+//! Pack and unpack work on blocks of 64 dimensions. What a level provides is one block: 64 comparisons into a
+//! `u64` whose bit `i` is dimension `i`, and the way back. Rows, tails, bit order and threads are written once,
+//! here.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+mod uint;
+
+pub use uint::{FromBits, pack_uint, unpack_uint};
+
+use crate::level::Kind;
+use crate::{Codes, Error, Level, Parallel};
+
+/// Dimensions in a block.
+const BLOCK: usize = 64;
+
+/// Bytes that a task reads or writes: long enough to be worth waking a thread for, about 50 microseconds.
+const TASK_BYTES: usize = 1 << 20;
+
+/// Where in a byte its first dimension is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BitOrder {
+    /// The highest bit, as `numpy.packbits` does by default.
+    Big,
+    /// The lowest bit.
+    Little,
+}
+
+impl BitOrder {
+    /// Bit `i` is dimension `i` of a block of these bytes.
+    #[inline(always)]
+    fn bits(self, bytes: [u8; 8]) -> u64 {
+        match self {
+            BitOrder::Little => u64::from_le_bytes(bytes),
+            BitOrder::Big => u64::from_be_bytes(bytes).reverse_bits(),
+        }
+    }
+
+    /// Byte `i` has the bit of dimension `i`.
+    #[inline(always)]
+    fn bit_of_byte(self) -> u64 {
+        match self {
+            BitOrder::Little => 0x8040_2010_0804_0201,
+            BitOrder::Big => 0x0102_0408_1020_4080,
+        }
+    }
+}
+
+/// Rows of bytes, whatever they mean; row `i` starts `i * stride` bytes into the buffer. Elements of several bytes
+/// need no alignment.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    bytes: &'a [u8],
+    n_rows: usize,
+    n_bytes: usize,
+    stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// `n_rows` rows of `n_bytes` bytes, `stride` bytes apart.
+    ///
+    /// # Errors
+    /// [`Error::CodesOutOfBounds`] if `bytes` ends before the last row does.
+    pub fn new(bytes: &'a [u8], n_rows: usize, n_bytes: usize, stride: usize) -> Result<Self, Error> {
+        let needed = match n_rows {
+            0 => 0,
+            _ => (n_rows - 1).saturating_mul(stride).saturating_add(n_bytes),
+        };
+        if needed > bytes.len() {
+            return Err(Error::CodesOutOfBounds { given: bytes.len(), needed });
+        }
+        Ok(Rows { bytes: &bytes[..needed], n_rows, n_bytes, stride })
+    }
+
+    /// The bytes from the first row to the end of the last, gaps included.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// All rows as one, if there are no gaps between them.
+    fn flat(self) -> Option<Self> {
+        let n_bytes = self.bytes.len();
+        (self.stride == self.n_bytes).then_some(Rows { n_rows: 1, n_bytes, stride: n_bytes, ..self })
+    }
+
+    /// The bytes from the start of row `index` to the end of the buffer.
+    #[inline(always)]
+    fn bytes_from_row(&self, index: usize) -> &'a [u8] {
+        &self.bytes[index * self.stride..]
+    }
+
+    /// The rows from `start` on, at most `n_rows` of them.
+    fn rows(&self, start: usize, n_rows: usize) -> Self {
+        let n_rows = n_rows.min(self.n_rows - start);
+        let bytes = &self.bytes_from_row(start)[..(n_rows - 1) * self.stride + self.n_bytes];
+        Rows { bytes, n_rows, ..*self }
+    }
+
+    /// The columns from `start` on, at most `n_bytes` of them.
+    fn columns(&self, start: usize, n_bytes: usize) -> Self {
+        let n_bytes = n_bytes.min(self.n_bytes - start);
+        let bytes = &self.bytes[start..][..(self.n_rows - 1) * self.stride + n_bytes];
+        Rows { bytes, n_bytes, ..*self }
+    }
+}
+
+/// What the values are, and what each must exceed for its bit to be one. One threshold is for every dimension; else
+/// there is one for each.
+#[derive(Clone, Copy, Debug)]
+pub enum Thresholds<'a> {
+    /// Values are single bytes; all but zero are ones.
+    NonZero,
+    /// Values are IEEE half floats, here by their bits.
+    F16(&'a [u16]),
+    /// Values are single floats.
+    F32(&'a [f32]),
+    /// Values are double floats.
+    F64(&'a [f64]),
+}
+
+/// Calls the function of that name for `level`: the family's only way into code that needs CPU features.
+macro_rules! at_level {
+    ($level:expr, $function:ident($($argument:expr),*)) => {
+        match $level.kind() {
+            Kind::Portable => portable::$function($($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level` of this kind exists only if the CPU has every feature that avx2.rs enables.
+            Kind::Avx2 => unsafe { avx2::$function($($argument),*) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level` of this kind exists only if the CPU has every feature that avx512.rs enables.
+            Kind::Avx512 => unsafe { avx512::$function($($argument),*) },
+        }
+    };
+}
+
+/// Writes `ceil(dims / 8)` bytes for each row of `x`: its bits are `x > threshold`, false for NaN; padding is zero.
+///
+/// # Errors
+/// [`Error::ElementSize`], [`Error::ThresholdsLength`] or [`Error::OutputLength`] for arguments that do not fit
+/// each other, [`Error::Interrupted`].
+pub fn pack(
+    level: Level,
+    x: Rows<'_>,
+    thresholds: Thresholds<'_>,
+    order: BitOrder,
+    out: &mut [u8],
+    parallel: &Parallel<'_>,
+) -> Result<(), Error> {
+    match thresholds {
+        Thresholds::NonZero => pack_with::<1, _>(level, x, &[()], order, out, parallel, |x, t, out| {
+            at_level!(level, pack_bool(x, t, out));
+        }),
+        Thresholds::F16(t) => {
+            let keys: Vec<i16> = t.iter().copied().map(f16_threshold_key).collect();
+            pack_with::<2, _>(level, x, &keys, order, out, parallel, |x, t, out| {
+                at_level!(level, pack_f16(x, t, out));
+            })
+        }
+        Thresholds::F32(t) => pack_with::<4, _>(level, x, t, order, out, parallel, |x, t, out| {
+            at_level!(level, pack_f32(x, t, out));
+        }),
+        Thresholds::F64(t) => pack_with::<8, _>(level, x, t, order, out, parallel, |x, t, out| {
+            at_level!(level, pack_f64(x, t, out));
+        }),
+    }
+}
+
+/// Splits `x`, whose elements have `N` bytes, over the threads. The kernel gets one block of thresholds that is for
+/// all columns, or one for each block of columns.
+fn pack_with<const N: usize, T: Copy + Sync>(
+    level: Level,
+    x: Rows<'_>,
+    thresholds: &[T],
+    order: BitOrder,
+    out: &mut [u8],
+    parallel: &Parallel<'_>,
+    kernel: impl Fn(Rows<'_>, &[Limits<T>], &mut [u8]) + Sync,
+) -> Result<(), Error> {
+    let dims = x.n_bytes / N;
+    if !x.n_bytes.is_multiple_of(N) {
+        return Err(Error::ElementSize { size: N });
+    }
+    if thresholds.len() != 1 && thresholds.len() != dims {
+        return Err(Error::ThresholdsLength { given: thresholds.len(), expected: dims });
+    }
+    check_length(out.len(), x.n_rows, dims.div_ceil(8))?;
+    if out.is_empty() {
+        return Ok(());
+    }
+    let blocks: Vec<Limits<T>> = match thresholds {
+        [threshold] => vec![Limits([*threshold; BLOCK])],
+        _ => thresholds.chunks(BLOCK).map(|chunk| Limits(padded(chunk, thresholds[0]))).collect(),
+    };
+    // Without padding between the rows they are one long row, which has one tail at most.
+    let x = x.flat().filter(|_| thresholds.len() == 1 && dims.is_multiple_of(8)).unwrap_or(x);
+    let pack = |x: Rows<'_>, thresholds: &[Limits<T>], out: &mut [u8]| {
+        kernel(x, thresholds, out);
+        // Afterwards, while they are in the cache, many bytes can be turned round at once.
+        if order == BitOrder::Big {
+            at_level!(level, reverse_bits(out));
+        }
+    };
+    if x.n_rows == 1 {
+        return parallel.for_each_chunk(out, TASK_BYTES / N / 8, |task, out| {
+            let first_block = (task * TASK_BYTES / N / BLOCK).min(blocks.len() - 1);
+            pack(x.columns(task * TASK_BYTES, TASK_BYTES), &blocks[first_block..], out);
+        });
+    }
+    let rows = (TASK_BYTES / x.n_bytes).max(1);
+    parallel.for_each_chunk(out, rows * dims.div_ceil(8), |task, out| {
+        pack(x.rows(task * rows, rows), &blocks, out);
+    })
+}
+
+/// The thresholds of a block of columns, aligned so that no load of them touches two cache lines.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Limits<T>([T; BLOCK]);
+
+/// Packs row by row in little-endian order; `above` says which elements of a block exceed their thresholds. To be
+/// inlined into a function that has the CPU features of `above`.
+#[inline(always)]
+fn pack_rows<const N: usize, T>(
+    x: Rows<'_>,
+    thresholds: &[Limits<T>],
+    out: &mut [u8],
+    above: impl Fn(&[[u8; N]; BLOCK], &[T; BLOCK]) -> u64,
+) {
+    match thresholds {
+        // A loop of its own, in which the thresholds stay in registers.
+        [all] => pack_rows_with(x, |_| all, out, above),
+        _ => pack_rows_with(x, |block| &thresholds[block], out, above),
+    }
+}
+
+#[inline(always)]
+fn pack_rows_with<'t, const N: usize, T: 't>(
+    x: Rows<'_>,
+    limits_of: impl Fn(usize) -> &'t Limits<T>,
+    out: &mut [u8],
+    above: impl Fn(&[[u8; N]; BLOCK], &[T; BLOCK]) -> u64,
+) {
+    let dims = x.n_bytes / N;
+    let (n_full, n_rest) = (dims / BLOCK, dims % BLOCK);
+    for (index, out) in out.chunks_exact_mut(dims.div_ceil(8)).enumerate() {
+        let elements = x.bytes_from_row(index).as_chunks::<N>().0;
+        let (full, rest) = elements.split_at(n_full * BLOCK);
+        let (out_full, out_rest) = out.split_at_mut(n_full * BLOCK / 8);
+        let blocks = full.as_chunks::<BLOCK>().0.iter().zip(out_full.as_chunks_mut::<8>().0);
+        for (number, (block, out)) in blocks.enumerate() {
+            *out = above(block, &limits_of(number).0).to_le_bytes();
+        }
+        if n_rest > 0 {
+            let limits = &limits_of(n_full).0;
+            // What follows the row in memory is read too and then dropped; after the last row there is nothing.
+            let ones = match rest.first_chunk::<BLOCK>() {
+                Some(block) => above(block, limits),
+                None => above(&padded(&rest[..n_rest], [0; N]), limits),
+            };
+            let bytes = (ones & ((1 << n_rest) - 1)).to_le_bytes();
+            out_rest.copy_from_slice(&bytes[..out_rest.len()]);
+        }
+    }
+}
+
+/// Writes for each of the first `n_bits` bits of each row `values[bit]`: elements of 1, 2, 4 or 8 bytes.
+///
+/// # Errors
+/// [`Error::ElementSize`], [`Error::BitsLength`] or [`Error::OutputLength`] for arguments that do not fit each
+/// other, [`Error::Interrupted`].
+pub fn unpack(
+    level: Level,
+    codes: Rows<'_>,
+    n_bits: usize,
+    values: [&[u8]; 2],
+    order: BitOrder,
+    out: &mut [u8],
+    parallel: &Parallel<'_>,
+) -> Result<(), Error> {
+    match (values[0].len(), values[1].len()) {
+        (1, 1) => {
+            unpack_with::<1>(codes, n_bits, values, out, parallel, |codes, n_bits, [zero, one], out| {
+                let values = [u8::from_ne_bytes(zero), u8::from_ne_bytes(one)];
+                at_level!(level, unpack_8(codes, n_bits, values, order, out))
+            })
+        }
+        (2, 2) => {
+            unpack_with::<2>(codes, n_bits, values, out, parallel, |codes, n_bits, [zero, one], out| {
+                let values = [u16::from_ne_bytes(zero), u16::from_ne_bytes(one)];
+                at_level!(level, unpack_16(codes, n_bits, values, order, out))
+            })
+        }
+        (4, 4) => {
+            unpack_with::<4>(codes, n_bits, values, out, parallel, |codes, n_bits, [zero, one], out| {
+                let values = [u32::from_ne_bytes(zero), u32::from_ne_bytes(one)];
+                at_level!(level, unpack_32(codes, n_bits, values, order, out))
+            })
+        }
+        (8, 8) => {
+            unpack_with::<8>(codes, n_bits, values, out, parallel, |codes, n_bits, [zero, one], out| {
+                let values = [u64::from_ne_bytes(zero), u64::from_ne_bytes(one)];
+                at_level!(level, unpack_64(codes, n_bits, values, order, out))
+            })
+        }
+        (size, _) => Err(Error::ElementSize { size }),
+    }
+}
+
+/// Splits `codes` over the threads; the elements of `out` have `N` bytes.
+fn unpack_with<const N: usize>(
+    codes: Rows<'_>,
+    n_bits: usize,
+    values: [&[u8]; 2],
+    out: &mut [u8],
+    parallel: &Parallel<'_>,
+    kernel: impl Fn(Rows<'_>, usize, [[u8; N]; 2], &mut [[u8; N]]) + Sync,
+) -> Result<(), Error> {
+    let values = values.map(|value| padded(value, 0));
+    let (out, partial) = out.as_chunks_mut::<N>();
+    if !partial.is_empty() {
+        return Err(Error::ElementSize { size: N });
+    }
+    if codes.n_bytes != n_bits.div_ceil(8) {
+        return Err(Error::BitsLength { n_bytes: codes.n_bytes, n_bits });
+    }
+    check_length(out.len(), codes.n_rows, n_bits)?;
+    if out.is_empty() {
+        return Ok(());
+    }
+    // Without padding between the rows they are one long row, which has one tail at most.
+    let codes = codes.flat().filter(|_| n_bits.is_multiple_of(8)).unwrap_or(codes);
+    if codes.n_rows == 1 {
+        return parallel.for_each_chunk(out, TASK_BYTES / N, |task, out| {
+            let n_bytes = TASK_BYTES / N / 8;
+            kernel(codes.columns(task * n_bytes, n_bytes), out.len(), values, out);
+        });
+    }
+    let rows = (TASK_BYTES / N / n_bits).max(1);
+    parallel.for_each_chunk(out, rows * n_bits, |task, out| {
+        kernel(codes.rows(task * rows, rows), n_bits, values, out);
+    })
+}
+
+/// Unpacks row by row; `spread` writes the elements of a block. To be inlined into a function that has the CPU
+/// features of `spread`.
+#[inline(always)]
+fn unpack_rows<const N: usize>(
+    codes: Rows<'_>,
+    n_bits: usize,
+    out: &mut [[u8; N]],
+    spread: impl Fn([u8; 8], &mut [[u8; N]; BLOCK]),
+) {
+    let (n_full, n_rest) = (n_bits / BLOCK, n_bits % BLOCK);
+    for index in 0..codes.n_rows {
+        // The row and all rows after it: a tail may be written in full where the next row overwrites it.
+        let out = &mut out[index * n_bits..];
+        let (full, rest) = codes.bytes_from_row(index).split_at(n_full * 8);
+        let (out_full, out_rest) = out.split_at_mut(n_full * BLOCK);
+        for (bytes, out) in full.as_chunks::<8>().0.iter().zip(out_full.as_chunks_mut::<BLOCK>().0) {
+            spread(*bytes, out);
+        }
+        if n_rest > 0 {
+            let bytes = match rest.first_chunk::<8>() {
+                Some(bytes) => *bytes,
+                None => padded(rest, 0),
+            };
+            match out_rest.first_chunk_mut::<BLOCK>() {
+                Some(out) => spread(bytes, out),
+                None => {
+                    let mut block = [[0; N]; BLOCK];
+                    spread(bytes, &mut block);
+                    out_rest[..n_rest].copy_from_slice(&block[..n_rest]);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the number of ones of each row.
+///
+/// # Errors
+/// [`Error::OutputLength`] if `out` has not one element for each row.
+pub fn popcount(level: Level, codes: Codes<'_>, out: &mut [i32]) -> Result<(), Error> {
+    check_length(out.len(), codes.n_rows(), 1)?;
+    at_level!(level, popcount(codes, out));
+    Ok(())
+}
+
+/// [`popcount`] on several threads.
+///
+/// # Errors
+/// As [`popcount`], and [`Error::Interrupted`].
+pub fn popcount_parallel(
+    level: Level,
+    codes: Codes<'_>,
+    out: &mut [i32],
+    parallel: &Parallel<'_>,
+) -> Result<(), Error> {
+    check_length(out.len(), codes.n_rows(), 1)?;
+    let rows = (TASK_BYTES / codes.n_bytes()).max(1);
+    parallel.for_each_chunk(out, rows, |task, out| {
+        let codes = codes.slice(task * rows, task * rows + out.len());
+        at_level!(level, popcount(codes, out));
+    })
+}
+
+/// Positive infinity; what has a greater [`f16_key`] is NaN.
+const F16_INFINITY: i16 = 0x7c00;
+
+/// An integer that orders half floats as their values do: negative ones have their magnitude flipped. Minus zero
+/// comes just below zero, and NaN beyond the infinities.
+#[inline(always)]
+fn f16_key(bits: u16) -> i16 {
+    let signed = bits as i16;
+    signed ^ ((signed >> 15) & i16::MAX)
+}
+
+/// The key that exactly the keys of greater values exceed.
+fn f16_threshold_key(bits: u16) -> i16 {
+    match bits {
+        0x8000 => f16_key(0),                        // minus zero equals zero
+        _ if bits & 0x7fff > 0x7c00 => F16_INFINITY, // nothing exceeds NaN
+        _ => f16_key(bits),
+    }
+}
+
+fn check_length(given: usize, n_rows: usize, per_row: usize) -> Result<(), Error> {
+    let expected = n_rows.saturating_mul(per_row);
+    if given == expected { Ok(()) } else { Err(Error::OutputLength { given, expected }) }
+}
+
+/// The elements of `short` and then `padding`.
+#[inline(always)]
+fn padded<T: Copy, const N: usize>(short: &[T], padding: T) -> [T; N] {
+    let mut long = [padding; N];
+    long[..short.len()].copy_from_slice(short);
+    long
+}
