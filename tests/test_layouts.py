@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import hamming, jaccard
+from fastcodes import bits, hamming, jaccard
 from helpers import Array, Family, both_families, random_codes, same
 from numpy.lib.stride_tricks import as_strided
 
@@ -98,6 +98,22 @@ for _name, _module, _radius in (("hamming", hamming, 40), ("jaccard", jaccard, 0
         f"{_name}.pairs, codes": (lambda x, m=_module, r=_radius: m.pairs(x, r), CODES),
         f"{_name}.pairs, words": (lambda x, m=_module, r=_radius: m.pairs(x, r), WORDS),
     }
+for _dtype in ("float16", "float32", "float64", "int8", "uint8", "bool", "int64"):
+    _x = np.random.default_rng(6).standard_normal((40, 77)).astype(_dtype)
+    FUNCTIONS[f"bits.pack, x of {_dtype}"] = (bits.pack, _x)
+    FUNCTIONS[f"bits.pack, x of {_dtype} in one row"] = (lambda x: bits.pack(x.reshape(-1)), _x)
+_thresholds = np.linspace(-1, 1, 77, dtype=np.float32)
+_values = np.random.default_rng(7).integers(0, 8, (40, 9))
+FUNCTIONS |= {
+    "bits.pack, threshold": (lambda t: bits.pack(np.tile(_thresholds[::-1], (3, 1)), t), _thresholds),
+    "bits.unpack, codes": (lambda x: bits.unpack(x, 85), CODES),
+    "bits.unpack, codes to float": (lambda x: bits.unpack(x, 85, np.float32, (-1, 1)), CODES),
+    "bits.popcount, codes": (bits.popcount, CODES),
+    "bits.pack_uint, values of uint8": (lambda x: bits.pack_uint(x, 3), _values.astype(np.uint8)),
+    "bits.pack_uint, values of uint16": (lambda x: bits.pack_uint(x, 11), _values.astype(np.uint16)),
+    "bits.pack_uint, values of int64": (lambda x: bits.pack_uint(x, 3), _values),
+    "bits.unpack_uint, packed": (lambda x: bits.unpack_uint(x, 3, 29), CODES),
+}
 
 
 @layouts

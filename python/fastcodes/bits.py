@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+import reprlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -213,7 +214,10 @@ def unpack(
             f"n_bits is {n_bits}, but codes have {n_bytes} bytes per row; expected n_bits {expected}, "
             "the number that they were packed with"
         )
-    dtype = np.dtype(dtype)
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"dtype must be bool, an integer, float16, float32 or float64; {error}") from None
     patterns = _patterns(values, dtype)
     out = _output(out, (*codes.shape[:-1], n_bits), dtype)
     if not _has_contiguous_rows(codes):
@@ -452,7 +456,7 @@ def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
         return _zero_and_one(dtype)
     pair = np.asarray(values)
     if pair.shape != (2,) or pair.dtype.kind not in "biuf":
-        raise ValueError(f"values must be two numbers, for a zero and for a one; got {values!r}")
+        raise ValueError(f"values must be two numbers, for a zero and for a one; got {_described(values)}")
     with np.errstate(over="ignore", invalid="ignore"):
         patterns = pair.astype(dtype)
     # A float may be rounded to the dtype; anything else must stay what it is.
@@ -472,9 +476,10 @@ def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[An
     if out.shape != shape or not out.flags.carray:
         read_only = "" if out.flags.writeable else ", read-only"
         gaps = "" if out.flags.c_contiguous else ", not contiguous"
+        offset = "" if out.flags.aligned else ", unaligned"
         raise ValueError(
             f"out must be a C-contiguous, aligned and writeable array of shape {shape}; "
-            f"got shape {out.shape}{read_only}{gaps}"
+            f"got shape {out.shape}{read_only}{gaps}{offset}"
         )
     return out
 
@@ -489,14 +494,17 @@ def _check_bytes(codes: object, name: str, axis: str) -> None:
 
 
 def _described(value: object) -> str:
-    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+    """Say what was given, and not all of it if that is long."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} and shape {value.shape}"
+    return f"{reprlib.repr(value)} of type {type(value).__name__}"
 
 
 def _integer(value: Any, name: str) -> int:
     try:
         return int(operator.index(value))
     except TypeError:
-        raise TypeError(f"{name} must be an integer; got {value!r}") from None
+        raise TypeError(f"{name} must be an integer; got {_described(value)}") from None
 
 
 def _integer_bits(n_bits: Any) -> int:
