@@ -233,3 +233,20 @@ def test_an_input_and_an_output_may_share_a_buffer_side_by_side(family: Family) 
     codes[:] = random_codes(40, 10)
     expected = family.module.cdist(codes.copy(), codes.copy())
     assert np.array_equal(family.module.cdist(codes, codes, out), expected)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_bits_are_not_written_over_what_is_still_to_be_read(step: int) -> None:
+    memory = np.random.default_rng(8).integers(0, 16, 1 << 20).astype(np.uint8)
+    before = memory.copy()
+    x, packed = memory[::step], memory[: 4096 * step : step]
+    calls = {
+        "x": lambda: bits.pack(x, out=memory[-x.size // 8 :]),
+        "values": lambda: bits.pack_uint(x, 4, out=memory[-x.size // 2 :]),
+        "codes": lambda: bits.unpack(packed, 8 * packed.size, out=memory[: 8 * packed.size]),
+        "packed": lambda: bits.unpack_uint(packed, 4, 2 * packed.size, out=memory[: 2 * packed.size]),
+    }
+    for name, function in calls.items():
+        with pytest.raises(ValueError, match=f"out shares memory with {name}"):
+            function()
+    assert np.array_equal(memory, before)

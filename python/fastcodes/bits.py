@@ -99,7 +99,7 @@ def pack(
         raise ValueError("x must have at least one dimension, (..., d); got a scalar")
     *lead, d = x.shape
     limits = _thresholds(threshold, x)
-    out = _output(out, (*lead, (d + 7) // 8), _UINT8)
+    out = _output(out, (*lead, (d + 7) // 8), _UINT8, x, "x")
 
     native = dtype if dtype.isnative else dtype.newbyteorder("=")
     if native in _FLOATS:
@@ -219,7 +219,7 @@ def unpack(
     except TypeError as error:
         raise TypeError(f"dtype must be bool, an integer, float16, float32 or float64; {error}") from None
     patterns = _patterns(values, dtype)
-    out = _output(out, (*codes.shape[:-1], n_bits), dtype)
+    out = _output(out, (*codes.shape[:-1], n_bits), dtype, codes, "codes")
     if not _has_contiguous_rows(codes):
         codes = np.ascontiguousarray(codes)
     _native.bits_unpack(codes, n_bits, patterns, bitorder, out, threads)
@@ -321,7 +321,8 @@ def pack_uint(
     if not values.ndim:
         raise ValueError("values must have at least one dimension, (..., d); got a scalar")
     n_bits = _integer_bits(n_bits)
-    out = _output(out, (*values.shape[:-1], (values.shape[-1] * n_bits + 7) // 8), _UINT8)
+    shape = (*values.shape[:-1], (values.shape[-1] * n_bits + 7) // 8)
+    out = _output(out, shape, _UINT8, values, "values")
     kept = np.uint16 if n_bits > 8 else np.uint8
     if values.dtype in (np.uint8, np.uint16) and values.flags.carray:
         _native.bits_pack_uint(values, n_bits, out, threads)
@@ -395,7 +396,8 @@ def unpack_uint(
             f"count is {count}, but packed has {n_bytes} bytes per row; "
             f"{count} integers of {n_bits} bits take {(max(count, 0) * n_bits + 7) // 8}"
         )
-    out = _output(out, (*packed.shape[:-1], count), np.dtype(np.uint16 if n_bits > 8 else np.uint8))
+    dtype = np.dtype(np.uint16 if n_bits > 8 else np.uint8)
+    out = _output(out, (*packed.shape[:-1], count), dtype, packed, "packed")
     _native.bits_unpack_uint(np.ascontiguousarray(packed), n_bits, out, threads)
     return out
 
@@ -468,7 +470,9 @@ def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
     return patterns
 
 
-def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+def _output(
+    out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], source: NDArray[Any], name: str
+) -> NDArray[Any]:
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or out.dtype != dtype:
@@ -481,6 +485,9 @@ def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[An
             f"out must be a C-contiguous, aligned and writeable array of shape {shape}; "
             f"got shape {out.shape}{read_only}{gaps}{offset}"
         )
+    # An input that is copied block by block would be read after the first blocks were written over it.
+    if np.may_share_memory(out, source):
+        raise ValueError(f"out shares memory with {name}; give an array of its own")
     return out
 
 

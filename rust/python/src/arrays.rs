@@ -39,7 +39,7 @@ pub fn described(value: &Bound<'_, PyAny>) -> String {
 }
 
 /// The error of an argument that cannot be borrowed: it shares memory with what a call writes.
-fn shared(name: &str) -> PyErr {
+pub fn shared(name: &str) -> PyErr {
     PyValueError::new_err(format!(
         "{name} shares memory with another array of this call, or of one in another thread, that is written to; \
          expected an array of its own, such as {name}.copy()"
