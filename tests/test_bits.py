@@ -17,7 +17,7 @@ INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uin
 DTYPES = ["bool", *INTEGERS, *FLOATS, "longdouble", ">f2", ">f4", ">f8", ">i4"]
 
 # Around a byte, a register and a block of 64; rows that are one long row and rows that are not.
-DIMS = [0, 1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 200]
+DIMS = [0, 1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 200, 577, 680]
 
 
 def values(shape, dtype, seed=0):

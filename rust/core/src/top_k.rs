@@ -12,7 +12,7 @@ pub(crate) struct Neighbor {
 pub(crate) struct TopK {
     k: usize,
     found: Vec<Neighbor>,
-    /// The k-th smallest as of the last clean-up: whatever is not smaller can be dropped unseen.
+    /// Whatever is not smaller can be dropped unseen: the k-th smallest as of the last clean-up.
     worst: Option<Neighbor>,
 }
 
@@ -39,6 +39,18 @@ impl TopK {
         if self.found.len() >= self.k.saturating_add(self.k.max(32)) {
             self.clean_up();
         }
+    }
+
+    /// An empty one that drops what cannot be among the `k` smallest of a set that has all rows of this one.
+    pub fn bounded_alike(&self) -> TopK {
+        let mut found: Vec<Neighbor> = self.found.clone();
+        let worst = match found.len() {
+            len if len >= self.k && self.k > 0 => Some(found.select_nth_unstable(self.k - 1).1.key),
+            _ => self.worst.map(|worst| worst.key),
+        };
+        // Those rows will be seen again: the id stays open.
+        let worst = worst.map(|key| Neighbor { key, id: u64::MAX });
+        TopK { k: self.k, found: Vec::new(), worst }
     }
 
     fn clean_up(&mut self) {

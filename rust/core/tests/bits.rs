@@ -5,7 +5,7 @@ use fastcodes_core::{Codes, Error, Level, Parallel};
 use proptest::prelude::*;
 
 const ORDERS: [BitOrder; 2] = [BitOrder::Big, BitOrder::Little];
-const DIMS: [usize; 14] = [1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 130, 200];
+const DIMS: [usize; 15] = [1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 130, 200, 680];
 
 /// Bytes that look random, the same ones every time.
 fn noise(len: usize) -> Vec<u8> {
@@ -69,7 +69,7 @@ fn check_pack(
 
 #[test]
 fn each_bit_says_whether_its_element_is_above_its_threshold() {
-    let bytes = noise(5 * (200 * 8 + 3) + 1);
+    let bytes = noise(5 * (680 * 8 + 3) + 1);
     let shapes = DIMS.into_iter().flat_map(|dims| [(1, dims, 0), (2, dims, 3), (5, dims, 0)]);
     for (level, (n_rows, dims, gap)) in
         shapes.flat_map(|shape| Level::available().into_iter().map(move |level| (level, shape)))
@@ -132,7 +132,7 @@ fn popcount_counts_the_ones_of_each_row() {
                 let ones = |row| codes.row(row).iter().map(|byte| byte.count_ones() as i32).sum();
                 let expected: Vec<i32> = (0..n_rows).map(ones).collect();
                 let mut out = vec![-1; n_rows];
-                bits::popcount(level, codes, &mut out).unwrap();
+                bits::popcount(level, codes, &mut out, &Parallel::serial()).unwrap();
                 assert_eq!(out, expected, "{level:?} {n_bytes} {n_rows} {gap}");
             }
         }
@@ -164,8 +164,8 @@ fn long_work_is_the_same_on_one_thread_and_on_two() {
     }
     let codes = Codes::new(&bytes, bytes.len() / 11, 11).unwrap();
     let mut counts = [0, 1].map(|count| vec![count; codes.n_rows()]);
-    bits::popcount(lowest, codes, &mut counts[0]).unwrap();
-    bits::popcount_parallel(best, codes, &mut counts[1], two).unwrap();
+    bits::popcount(lowest, codes, &mut counts[0], serial).unwrap();
+    bits::popcount(best, codes, &mut counts[1], two).unwrap();
     assert!(counts[0] == counts[1]);
 }
 
@@ -216,8 +216,7 @@ fn arguments_that_do_not_fit_are_errors() {
     assert_eq!(unpack(64, [&[0; 2], &[1; 2]], &mut [0; 255]), Err(Error::ElementSize { size: 2 }));
 
     let codes = Codes::new(&bytes, 2, 8).unwrap();
-    assert!(bits::popcount(best, codes, &mut [0; 3]).is_err());
-    assert!(bits::popcount_parallel(best, codes, &mut [0; 3], serial).is_err());
+    assert!(bits::popcount(best, codes, &mut [0; 3], serial).is_err());
 
     let pack_uint = |n_bits, out: &mut [u8]| bits::pack_uint(&[3_u8, 4], 2, n_bits, out, serial);
     assert_eq!(pack_uint(2, &mut [0]), Err(Error::ValueOutOfRange { value: 4, n_bits: 2 }));

@@ -70,7 +70,7 @@ pub fn bits_popcount<'py>(
     let out = empty::<i32, Ix1>(py, &[codes.n_rows()])?;
     let mut counts = out.try_readwrite()?;
     let slice = counts.as_slice_mut()?;
-    run(py, threads, |level, parallel| bits::popcount_parallel(level, view, slice, parallel))?;
+    run(py, threads, |level, parallel| bits::popcount(level, view, slice, parallel))?;
     drop(counts);
     Ok(out)
 }

@@ -364,11 +364,22 @@ fn unpack_rows<const N: usize>(
     out: &mut [[u8; N]],
     spread: impl Fn([u8; 8], &mut [[u8; N]; BLOCK]),
 ) {
-    let (n_full, n_rest) = (n_bits / BLOCK, n_bits % BLOCK);
     for index in 0..codes.n_rows {
         // The row and all rows after it: a tail may be written in full where the next row overwrites it.
-        let out = &mut out[index * n_bits..];
-        let (full, rest) = codes.bytes_from_row(index).split_at(n_full * 8);
+        let mut out = &mut out[index * n_bits..];
+        let mut codes = codes.bytes_from_row(index);
+        let mut n_bits = n_bits;
+        // A long row is written from a cache line on, if that is at a whole byte of the code: a store across two
+        // lines costs twice. What lies before is the head of one more block, which overlaps the next.
+        let head = out.as_ptr().align_offset(64);
+        if n_bits >= 8 * BLOCK && head > 0 && head < BLOCK && head.is_multiple_of(8) {
+            if let (Some(bytes), Some(out)) = (codes.first_chunk(), out.first_chunk_mut()) {
+                spread(*bytes, out);
+            }
+            (out, codes, n_bits) = (&mut out[head..], &codes[head / 8..], n_bits - head);
+        }
+        let (n_full, n_rest) = (n_bits / BLOCK, n_bits % BLOCK);
+        let (full, rest) = codes.split_at(n_full * 8);
         let (out_full, out_rest) = out.split_at_mut(n_full * BLOCK);
         for (bytes, out) in full.as_chunks::<8>().0.iter().zip(out_full.as_chunks_mut::<BLOCK>().0) {
             spread(*bytes, out);
@@ -393,18 +404,8 @@ fn unpack_rows<const N: usize>(
 /// Writes the number of ones of each row.
 ///
 /// # Errors
-/// [`Error::OutputLength`] if `out` has not one element for each row.
-pub fn popcount(level: Level, codes: Codes<'_>, out: &mut [i32]) -> Result<(), Error> {
-    check_length(out.len(), codes.n_rows(), 1)?;
-    at_level!(level, popcount(codes, out));
-    Ok(())
-}
-
-/// [`popcount`] on several threads.
-///
-/// # Errors
-/// As [`popcount`], and [`Error::Interrupted`].
-pub fn popcount_parallel(
+/// [`Error::OutputLength`] if `out` has not one element for each row, [`Error::Interrupted`].
+pub fn popcount(
     level: Level,
     codes: Codes<'_>,
     out: &mut [i32],

@@ -14,7 +14,7 @@ mod avx512;
 use crate::level::Kind;
 use crate::search::{self, Database, Metric};
 use crate::{Codes, Csr, Error, Level, Mask, Pairs, Parallel};
-use tile::{GROUP, LANES, Lanes, MAX_WORDS, QueryGroups, Tile};
+use tile::{GROUP, Lanes, MAX_WORDS, QueryGroups, Tile};
 
 /// A row of a tile that is nearer to a query than its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -88,10 +88,6 @@ impl Tile {
         self.words.resize(n_rows.next_multiple_of(STEP * LANES) / LANES * n_words, Lanes([0; LANES]));
     }
 
-    pub fn n_rows(&self) -> usize {
-        self.n_rows
-    }
-
     /// The words of the steps that hold the given rows, one block after the other.
     pub fn words(&self, rows: Range<usize>) -> &[Lanes] {
         let steps = rows.start / (STEP * LANES)..rows.end.div_ceil(STEP * LANES);
@@ -136,6 +132,11 @@ impl QueryGroups {
             super::arrange(level, group);
         }
         QueryGroups { words, n_words }
+    }
+
+    /// One group, as `[word][query]`.
+    pub fn get(&self, group: usize) -> &[[u64; GROUP]] {
+        &self.words[group * self.n_words..(group + 1) * self.n_words]
     }
 
     /// The groups, each as `[word][query]`.

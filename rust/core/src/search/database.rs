@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::hamming::row_distances;
 use crate::hamming::tile::{MAX_WORDS, Tile};
-use crate::{Codes, Error, Level, Mask, Parallel};
+use crate::{Codes, Error, Level, Mask, Parallel, bits};
 
 /// Bytes of rows that are compared as they lie in one task: enough to stream, few enough to stay in the cache.
 const STREAMED_BYTES: usize = 32 * 1024;
@@ -181,6 +181,11 @@ impl<'a> Database<'a> {
         matches!(self.order, Order::All)
     }
 
+    /// Whether rows are sorted by their number of ones.
+    pub fn is_by_ones(&self) -> bool {
+        matches!(self.order, Order::ByOnes { .. })
+    }
+
     /// Whether rows have to be compared as they lie, one query at a time, since no tile can hold them.
     pub fn too_long_for_tiles(&self) -> bool {
         self.codes.n_words() > MAX_WORDS
@@ -241,10 +246,12 @@ impl<'a> Database<'a> {
         }
     }
 
-    /// The place of the first row with at least `ones` ones, if rows are sorted by them; else the first place.
+    /// The place of a row with about `ones` ones, if rows are sorted by them; else the first place.
     pub fn place_near(&self, ones: u32) -> usize {
         match &self.order {
-            Order::ByOnes { ids, .. } => ids.partition_point(|id| self.ones(*id) < ones),
+            Order::ByOnes { ids, .. } => {
+                ids.partition_point(|id| self.ones(*id) < ones).min(ids.len().saturating_sub(1))
+            }
             _ => 0,
         }
     }
@@ -253,6 +260,9 @@ impl<'a> Database<'a> {
     pub fn select(&self, task: usize, streamed: bool, mut receive: impl FnMut(Selection)) {
         let position = task * self.task_len(streamed);
         let end = (position + self.task_len(streamed)).min(self.n_places());
+        if position >= end {
+            return;
+        }
         match &self.order {
             Order::All => {
                 receive(Selection { ids: Ids::From(position as u64, end - position), ones: None, position });
@@ -281,23 +291,9 @@ impl<'a> Database<'a> {
     }
 }
 
-/// The number of ones of every row: its distance to the code without any.
+/// The number of ones of every row.
 pub(crate) fn count_ones(level: Level, codes: Codes<'_>, parallel: &Parallel<'_>) -> Result<Vec<i32>, Error> {
-    let zeros = vec![0; codes.n_bytes()];
     let mut ones = vec![0; codes.n_rows()];
-    let rows_per_task = (8 * STREAMED_BYTES / codes.n_bytes()).max(1);
-    let tasks: Vec<_> = ones.chunks_mut(rows_per_task).map(std::sync::Mutex::new).collect();
-    parallel.run(
-        tasks.len(),
-        || (),
-        |(), task| {
-            // One worker per task: the lock is how the compiler sees that.
-            if let Ok(mut ones) = tasks[task].lock() {
-                let start = task * rows_per_task;
-                row_distances(level, &zeros, codes.slice(start, start + ones.len()), &mut ones);
-            }
-        },
-    )?;
-    drop(tasks);
+    bits::popcount(level, codes, &mut ones, parallel)?;
     Ok(ones)
 }

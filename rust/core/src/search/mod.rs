@@ -81,6 +81,10 @@ impl Sink for Vec<TopK> {
     fn push(&mut self, found: Found) {
         self[found.query].push(Neighbor { key: found.key, id: found.id });
     }
+
+    fn bounded_alike(&self) -> Self {
+        self.iter().map(TopK::bounded_alike).collect()
+    }
 }
 
 /// Collects everything below one key.
@@ -96,6 +100,10 @@ impl Sink for Below {
 
     fn push(&mut self, found: Found) {
         self.found.push(found);
+    }
+
+    fn bounded_alike(&self) -> Self {
+        Below { below: self.below, found: Vec::new() }
     }
 }
 
@@ -142,7 +150,7 @@ pub(crate) fn knn<M: Metric>(
     let kept = k.min(database.n_selected()).max(1);
     let largest_block = NEIGHBORS_IN_FLIGHT / parallel.threads() / kept.saturating_mul(2);
     let output = Mutex::new((distances, indices));
-    let queries = Queries::new::<M>(level, queries);
+    let queries = Queries::new::<M>(level, queries)?;
     visit(
         level,
         metric,
@@ -177,7 +185,7 @@ pub(crate) fn radius<M: Metric>(
     parallel: &Parallel<'_>,
 ) -> Result<Csr<M::Distance>, Error> {
     check_bytes(queries, database.codes())?;
-    let queries = Queries::new::<M>(level, queries);
+    let queries = Queries::new::<M>(level, queries)?;
     let blocks = visit(
         level,
         metric,

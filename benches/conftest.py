@@ -1,0 +1,276 @@
+"""The `contest` fixture that times one contestant, and the table and record of all of them at the end."""
+
+import datetime
+import json
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastcodes import _native, _peers
+
+RECORDS = Path(__file__).parent / "record"
+SECONDS = 1.0
+SECONDS_OF_A_ROUND = (
+    2e-3  # at least: a call of microseconds is repeated, since one is too near the clock's step
+)
+ROUNDS = (3, 100)
+EXPLAINED = (
+    "Ratio: how many times as fast as the one it is compared with; 'needs' is what this project promises."
+)
+
+
+class Contest:
+    """Times one contestant of a comparison once its answer has been found right."""
+
+    def __init__(self, benchmark: Any) -> None:
+        self.benchmark = benchmark
+
+    def __call__(
+        self,
+        contestant: str,
+        call: Callable[[], Any],
+        *,
+        group: str,
+        check: Callable[[Any], None],
+        amount: float,
+        unit: str,
+        needs: dict[str, float] | None = None,
+        bytes_per_unit: int | None = None,
+        limit_seconds: float | None = None,
+    ) -> None:
+        """Check the answer of `call`, then time it.
+
+        Parameters
+        ----------
+        contestant
+            Its name within the group; "fastcodes" is compared with all others there.
+        call
+            The work, without arguments; what can be prepared beforehand is.
+        group
+            The comparison, in words.
+        check
+            Takes the answer and asserts that it is right.
+        amount, unit
+            What one call does: `amount` units, where `unit` is "distances" or "bytes".
+        needs
+            The ratios promised: `{other contestant: at least so many times as fast}`. Those are compared with
+            even by another than "fastcodes"; "roofline" is the machine (see `bytes_per_unit`).
+        bytes_per_unit
+            Bytes of codes behind one unit: the share of the roofline is measured beside the contestant.
+        limit_seconds
+            What the best time must stay below.
+        """
+        check(call())
+        started = time.perf_counter()
+        call()
+        seconds = time.perf_counter() - started
+        iterations = max(1, int(SECONDS_OF_A_ROUND / seconds))
+        rounds = min(max(int(SECONDS / (iterations * seconds)), ROUNDS[0]), ROUNDS[1])
+        self.benchmark.group = group
+        self.benchmark.pedantic(call, rounds=rounds, iterations=iterations)
+        roofline = None
+        if bytes_per_unit is not None:
+            # Within seconds of the contestant: the clock of a busy machine drifts.
+            roofline = _native.roofline(0.2) / bytes_per_unit / amount
+        self.benchmark.extra_info.update(
+            contestant=contestant,
+            amount=amount,
+            unit=unit,
+            needs=needs or {},
+            rooflines_per_second=roofline,
+            limit_seconds=limit_seconds,
+        )
+
+
+@pytest.fixture
+def contest(benchmark: Any) -> Contest:
+    """Time one contestant; see `Contest`."""
+    return Contest(benchmark)
+
+
+@pytest.fixture
+def peer(request: pytest.FixtureRequest) -> _peers.Peer:
+    """Give the contestant named by the (indirect) parameter; skip where it is not installed."""
+    for candidate in _peers.contestants():
+        if candidate.name == request.param:
+            return candidate
+    pytest.skip(f"{request.param} is not installed")
+
+
+# --- from measurements to lines of the table ----------------------------------------------------------------
+
+
+@dataclass
+class Line:
+    """One measurement, and one comparison of it (or none)."""
+
+    group: str
+    contestant: str
+    best_seconds: float
+    rounds: int
+    billions_per_second: float
+    unit: str
+    against: str | None = None
+    ratio: float | None = None
+    needs: float | None = None
+    met: bool | None = None
+
+    def cells(self) -> list[str]:
+        """Give the line as the table shows it."""
+        return [
+            self.group,
+            self.contestant,
+            _seconds(self.best_seconds),
+            f"{self.billions_per_second:.3g} {THROUGHPUTS[self.unit]}",
+            self.against or "",
+            "" if self.ratio is None else f"{self.ratio:.3g}x",
+            "" if self.needs is None else f"{self.needs:.3g}x",
+            "" if self.met is None else ("yes" if self.met else "NO"),
+        ]
+
+
+THROUGHPUTS = {"distances": "G distances/s", "bytes": "GB/s"}
+HEADINGS = ["comparison", "contestant", "best time", "throughput", "against", "ratio", "needs", "met"]
+
+
+def _lines(benchmarks: list[dict[str, Any]]) -> Iterator[Line]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for benchmark in benchmarks:
+        if "contestant" in benchmark["extra_info"]:
+            groups.setdefault(benchmark["group"], []).append(benchmark)
+    for group, members in groups.items():
+        best = {member["extra_info"]["contestant"]: member["min"] for member in members}
+        for member in members:
+            info = member["extra_info"]
+            rate = info["amount"] / member["min"] / 1e9
+            line = Line(group, info["contestant"], member["min"], member["rounds"], rate, info["unit"])
+            comparisons = list(_comparisons(info, best))
+            for against, ratio, needs in comparisons or [(None, None, None)]:
+                met = None if ratio is None or needs is None else ratio >= needs
+                yield replace(line, against=against, ratio=ratio, needs=needs, met=met)
+
+
+def _comparisons(info: dict[str, Any], best: dict[str, float]) -> Iterator[tuple[str, float, float | None]]:
+    mine, needs = info["contestant"], info["needs"]
+    for other, seconds in best.items():
+        if other != mine and (other in needs or (mine == "fastcodes" and not other.startswith("fastcodes"))):
+            yield other, seconds / best[mine], needs.get(other)
+    if info["rooflines_per_second"] is not None:
+        yield "roofline", 1 / best[mine] / info["rooflines_per_second"], needs.get("roofline")
+    if info["limit_seconds"] is not None:
+        yield f"a limit of {_seconds(info['limit_seconds'])}", info["limit_seconds"] / best[mine], 1.0
+
+
+def _seconds(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} us"
+
+
+def _table(lines: list[Line]) -> str:
+    """Give a table that reads well in a terminal and is Markdown too; repeated cells are left out."""
+    rows: list[list[str]] = []
+    previous = None
+    for line in lines:
+        cells = line.cells()
+        if previous is not None and line.group == previous.group:
+            cells[0] = ""
+            if line.contestant == previous.contestant:
+                cells[1:4] = ["", "", ""]
+        rows.append(cells)
+        previous = line
+    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
+    ruled = [HEADINGS, ["-" * width for width in widths], *rows]
+    return "\n".join("| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in ruled)
+
+
+# --- the end of the run -------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the table of pytest-benchmark out unless asked for: the one below says more."""
+    config.option.benchmark_quiet = not config.option.benchmark_verbose
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the table; write the record if every benchmark was meant to run."""
+    session = config._benchmarksession
+    lines = list(_lines([one.as_dict(include_data=False, flat=True) for one in session.benchmarks]))
+    if not lines:
+        return
+    terminalreporter.section("comparisons")
+    terminalreporter.write_line(_table(lines))
+    terminalreporter.write_line(EXPLAINED)
+    missed = [line for line in lines if line.met is False]
+    terminalreporter.write_line(
+        f"{len(missed)} of {sum(line.met is not None for line in lines)} promises not met"
+    )
+    if config.option.keyword or config.option.markexpr or not _ran_every_file(config):
+        terminalreporter.write_line("no record written: only a part of the benchmarks was asked for")
+        return
+    failed = [report.nodeid for report in terminalreporter.stats.get("failed", [])]
+    terminalreporter.write_line(f"record: {_write_record(config, lines, failed)}")
+
+
+def _ran_every_file(config: pytest.Config) -> bool:
+    here = Path(__file__).parent
+    return [Path(argument).resolve() for argument in config.args] == [here]
+
+
+def _write_record(config: pytest.Config, lines: list[Line], failed: list[str]) -> Path:
+    commit = config.hook.pytest_benchmark_generate_commit_info(config=config)
+    cpu = _peers.cpu_name()
+    record = {
+        "date": datetime.date.today().isoformat(),
+        "machine": {
+            "cpu": cpu,
+            "cpus": _native.threads(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "commit": {"id": commit["id"], "dirty": commit["dirty"]},
+        "versions": {"python": platform.python_version(), "rustc": _rustc()},
+        "contestants": [
+            {"name": peer.name, "version": peer.version, "level": peer.level} for peer in _peers.contestants()
+        ],
+        "failed": failed,
+        "lines": [asdict(line) for line in lines],
+    }
+    slug = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)|cpu|processor|@.*", "", cpu.lower())).strip("-")
+    RECORDS.mkdir(exist_ok=True)
+    path = RECORDS / f"{record['date']}-{slug or 'unknown-cpu'}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(_page(record, lines), encoding="utf-8")
+    return path
+
+
+def _page(record: dict[str, Any], lines: list[Line]) -> str:
+    machine, commit, versions = record["machine"], record["commit"], record["versions"]
+    contestants = ", ".join(
+        f"{one['name']} {one['version']} ({one['level']})" for one in record["contestants"]
+    )
+    failed = "".join(f"- failed: {name}\n" for name in record["failed"])
+    return (
+        f"# Benchmarks of {record['date']}\n\n"
+        f"- machine: {machine['cpu']}, {machine['cpus']} CPUs, {machine['system']}\n"
+        f"- commit: {commit['id']}{' and uncommitted changes' if commit['dirty'] else ''}\n"
+        f"- python {versions['python']}, {versions['rustc']}\n"
+        f"- contestants and their instruction sets: {contestants}\n"
+        f"{failed}\n"
+        f"One thread on every side where nothing else is said. {EXPLAINED}\n\n{_table(lines)}\n"
+    )
+
+
+def _rustc() -> str:
+    try:
+        return subprocess.run(
+            ["rustc", "--version"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "rustc unknown"

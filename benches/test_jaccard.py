@@ -1,0 +1,82 @@
+"""fastcodes.jaccard against usearch, NumKong and numpy on sparse fingerprints like those of molecules."""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import pytest
+from fastcodes._bench import random_codes, sparse_codes
+from fastcodes._peers import Array, Peer, installed
+
+N = 1_000_000
+N_QUERIES = 100
+N_BYTES = 256
+K = 10
+AHEAD_OF_USEARCH = 10.0
+N_CHECKED = 2  # queries whose distances are counted anew in numpy: it is too slow for all
+
+peers = partial(pytest.mark.parametrize, "peer", indirect=True)
+
+
+def unrelated() -> Array:
+    """Give fingerprints whose bits are independent: no two are alike, so no bound ever skips a code."""
+    return sparse_codes(N + N_QUERIES, N_BYTES)
+
+
+def families() -> Array:
+    """Give fingerprints in families of about 200, half of whose bits come from a common scaffold."""
+    scaffolds = sparse_codes((N + N_QUERIES) // 200, N_BYTES, seed=2)
+    scaffolds = scaffolds & random_codes(*scaffolds.shape, seed=3)
+    own = unrelated()
+    own &= random_codes(*own.shape, seed=4)
+    own |= scaffolds[np.random.default_rng(5).integers(0, len(scaffolds), len(own))]
+    return own
+
+
+SHAPES: dict[str, Callable[[], Array]] = {"unrelated": unrelated, "in families": families}
+
+
+@lru_cache(maxsize=1)
+def fingerprints(shape: str) -> tuple[Array, Array, Array]:
+    """Give queries, codes, and the true distances of the first queries."""
+    made = SHAPES[shape]()
+    queries, codes = made[:N_QUERIES], made[N_QUERIES:]
+    count_apart = installed()[0].jaccard_knn
+    assert count_apart is not None
+    return queries, codes, count_apart(codes, 1)(queries[:N_CHECKED], K)[0]
+
+
+def check_distances(expected: Array, answer: tuple[Array, Array]) -> None:
+    # Three roundings to float32 lie between the libraries at most.
+    np.testing.assert_allclose(answer[0][: len(expected)], expected[: len(answer[0])], rtol=0, atol=2e-7)
+
+
+def knn_contest(contest: Any, peer: Peer, shape: str, n_queries: int) -> None:
+    queries, codes, expected = fingerprints(shape)
+    assert peer.jaccard_knn is not None
+    search = peer.jaccard_knn(codes, 1)
+    is_ours = peer.name == "fastcodes"
+    asked = "1 query" if n_queries == 1 else f"{n_queries} queries"
+    contest(
+        peer.name,
+        lambda: search(queries[:n_queries], K),
+        group=f"jaccard.knn, {asked}, 2048-bit sparse fingerprints, {shape}",
+        check=partial(check_distances, expected[:n_queries]),
+        amount=n_queries * N,
+        unit="distances",
+        needs={"usearch": AHEAD_OF_USEARCH} if is_ours and n_queries > 1 else None,
+        bytes_per_unit=N_BYTES if is_ours and n_queries > 1 else None,
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@peers(["fastcodes", "usearch", "numkong"])
+def test_many_queries(contest: Any, peer: Peer, shape: str) -> None:
+    knn_contest(contest, peer, shape, N_QUERIES)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@peers(["fastcodes", "usearch", "numkong", "numpy"])
+def test_one_query(contest: Any, peer: Peer, shape: str) -> None:
+    knn_contest(contest, peer, shape, 1)

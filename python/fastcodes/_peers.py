@@ -1,0 +1,268 @@
+"""The contestants of demo and benchmarks: fastcodes and every installed peer behind one small interface."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcodes import __version__, _native, hamming, jaccard
+
+Array: TypeAlias = npt.NDArray[Any]
+Search: TypeAlias = Callable[[Array, int], tuple[Array, Array]]
+"""`(queries, k) -> (distances, indices)`, nearest first; the order of equal distances is the peer's own."""
+Prepare: TypeAlias = Callable[[Array, int], Search]
+"""`(codes, threads) -> Search`: what a peer does once for a database (an index, a packed copy), untimed."""
+Matrix: TypeAlias = Callable[[Array, Array, int], Callable[[], Array]]
+"""`(a, b, threads) -> call`: `call()` fills and gives the distance matrix; its memory is made beforehand."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One library that compares packed codes; a verb that it lacks is `None`."""
+
+    name: str
+    version: str
+    level: str
+    uses_threads: bool
+    hamming_knn: Prepare | None = None
+    jaccard_knn: Prepare | None = None
+    hamming_cdist: Matrix | None = None
+
+    def knn(self, family: str) -> Prepare | None:
+        """Give the search of `family`, or None."""
+        return {"hamming": self.hamming_knn, "jaccard": self.jaccard_knn}[family]
+
+    def describe(self) -> str:
+        """Give name, version and SIMD level on one line."""
+        return f"{self.name} {self.version} ({self.level})"
+
+
+def contestants() -> list[Peer]:
+    """Give fastcodes, then numpy, then every peer that is installed."""
+    return [fastcodes_itself(), *installed()]
+
+
+def fastcodes_itself() -> Peer:
+    """Give fastcodes behind the interface of its peers."""
+
+    def cdist(a: Array, b: Array, threads: int) -> Callable[[], Array]:
+        out = np.empty((len(a), len(b)), np.int32)
+        return lambda: hamming.cdist(a, b, out=out, threads=threads)
+
+    return Peer(
+        "fastcodes",
+        __version__,
+        _native.level(),
+        uses_threads=True,
+        hamming_knn=lambda codes, threads: lambda queries, k: hamming.knn(queries, codes, k, threads=threads),
+        jaccard_knn=lambda codes, threads: lambda queries, k: jaccard.knn(queries, codes, k, threads=threads),
+        hamming_cdist=cdist,
+    )
+
+
+@cache
+def installed() -> tuple[Peer, ...]:
+    """Give numpy and every peer that can be imported here."""
+    return tuple(_import_peers())
+
+
+def _import_peers() -> Iterator[Peer]:
+    for adapter in (_numpy, _faiss, _numkong, _usearch):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what a peer deprecates is not our user's business
+                yield adapter()
+        except ImportError:
+            continue
+
+
+# --- numpy: the lines that a user writes today --------------------------------------------------------------
+
+
+def words(codes: Array) -> Array:
+    """View rows as the widest unsigned integers that divide them, which is what makes numpy fastest."""
+    codes = np.ascontiguousarray(codes)
+    width = next(size for size in (8, 4, 2, 1) if codes.shape[-1] % size == 0)
+    return codes.view(f"u{width}")
+
+
+def _popcounts(values: Array) -> Array:
+    if hasattr(np, "bitwise_count"):
+        counts: Array = np.bitwise_count(values)
+        return counts
+    table = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
+    looked_up: Array = table[values.view(np.uint8)]  # numpy 1 has no bit count
+    return looked_up
+
+
+def select(distances: Array, k: int) -> tuple[Array, Array]:
+    """Give the k smallest of every row, nearest first: what a peer without a top-k leaves to its user."""
+    k = min(k, distances.shape[1])
+    nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
+    order = np.argsort(np.take_along_axis(distances, nearest, axis=1), axis=1)
+    nearest = np.take_along_axis(nearest, order, axis=1)
+    return np.take_along_axis(distances, nearest, axis=1), nearest
+
+
+def _numpy() -> Peer:
+    def one_by_one(queries: Array, k: int, compare: Callable[[Array], Array]) -> tuple[Array, Array]:
+        results = [select(compare(query)[None], k) for query in words(queries)]
+        return np.concatenate([d for d, _ in results]), np.concatenate([i for _, i in results])
+
+    def hamming_knn(codes: Array, threads: int) -> Search:
+        database = words(codes)
+        return lambda queries, k: one_by_one(
+            queries, k, lambda query: _popcounts(query ^ database).sum(axis=1, dtype=np.int32)
+        )
+
+    def jaccard_knn(codes: Array, threads: int) -> Search:
+        database = words(codes)
+
+        def compare(query: Array) -> Array:
+            shared = _popcounts(query & database).sum(axis=1, dtype=np.int32)
+            either = _popcounts(query | database).sum(axis=1, dtype=np.int32)
+            return np.where(either > 0, 1 - shared / np.maximum(either, 1), 0).astype(np.float32)
+
+        return lambda queries, k: one_by_one(queries, k, compare)
+
+    def hamming_cdist(a: Array, b: Array, threads: int) -> Callable[[], Array]:
+        rows, database = words(a), words(b)
+        out = np.empty((len(a), len(b)), np.int32)
+
+        def call() -> Array:
+            for row, target in zip(rows, out, strict=True):
+                _popcounts(row ^ database).sum(axis=1, dtype=np.int32, out=target)
+            return out
+
+        return call
+
+    return Peer("numpy", np.__version__, _numpy_level(), False, hamming_knn, jaccard_knn, hamming_cdist)
+
+
+def _numpy_level() -> str:
+    try:
+        found: list[str] = np.show_config(mode="dicts")["SIMD Extensions"]["found"]  # type: ignore[index, call-arg, unused-ignore]
+    except (TypeError, KeyError):  # numpy before 1.26
+        return "unknown"
+    return found[-1] if found else "baseline"
+
+
+# --- faiss --------------------------------------------------------------------------------------------------
+
+
+def _faiss() -> Peer:
+    import faiss
+
+    def hamming_knn(codes: Array, threads: int) -> Search:
+        index = faiss.IndexBinaryFlat(8 * codes.shape[1])
+        index.add(np.ascontiguousarray(codes))
+
+        def search(queries: Array, k: int) -> tuple[Array, Array]:
+            faiss.omp_set_num_threads(threads)
+            distances, indices = index.search(queries, k)
+            return distances, indices
+
+        return search
+
+    try:
+        level = faiss.SIMDConfig.get_level_name()
+    except AttributeError:  # before 1.14 the level was fixed when the wheel was compiled
+        level = faiss.get_compile_options().strip()
+    return Peer("faiss", faiss.__version__, str(level), True, hamming_knn)
+
+
+# --- NumKong: a distance matrix of packed rows, the selection is left to numpy ------------------------------
+
+
+def _numkong() -> Peer:
+    import numkong
+
+    def knn(codes: Array, threads: int, compare: Callable[..., Any]) -> Search:
+        packed = numkong.hammings_pack(np.ascontiguousarray(codes), dtype="uint1")
+        return lambda queries, k: select(np.asarray(compare(queries, packed, threads=threads)), k)
+
+    def hamming_cdist(a: Array, b: Array, threads: int) -> Callable[[], Array]:
+        out = numkong.empty((len(a), len(b)), dtype="uint32")
+
+        def call() -> Array:
+            # The packing is part of the work: the caller has plain rows here as in every other library.
+            packed = numkong.hammings_pack(b, dtype="uint1")
+            numkong.hammings_packed(a, packed, out=out, threads=threads)
+            return np.asarray(out)
+
+        return call
+
+    enabled = [name for name, on in numkong.get_capabilities().items() if on]
+    kernels = [name for name in enabled if name in {"haswell", "icelake", "neon", "sve", "sme"}]
+    return Peer(
+        "numkong",
+        numkong.__version__,
+        kernels[-1] if kernels else "serial",
+        True,
+        lambda codes, threads: knn(codes, threads, numkong.hammings_packed),
+        lambda codes, threads: knn(codes, threads, numkong.jaccards_packed),
+        hamming_cdist,
+    )
+
+
+# --- usearch: exact search without an index -----------------------------------------------------------------
+
+
+def _usearch() -> Peer:
+    import usearch
+    from usearch.compiled import hardware_acceleration
+    from usearch.index import MetricKind, ScalarKind
+    from usearch.index import search as exact_search
+
+    def knn(codes: Array, threads: int, metric: MetricKind) -> Search:
+        database = np.ascontiguousarray(codes)
+
+        def search(queries: Array, k: int) -> tuple[Array, Array]:
+            # It refuses more neighbours than rows; one query comes back without its first dimension.
+            count = min(k, len(database))
+            found = exact_search(database, queries, count, metric, exact=True, threads=threads)
+            shape = (len(queries), count)
+            return np.reshape(found.distances, shape), np.reshape(found.keys, shape).astype(np.int64)
+
+        return search
+
+    level = hardware_acceleration(dtype=ScalarKind.B1, ndim=256, metric_kind=MetricKind.Hamming)
+    return Peer(
+        "usearch",
+        usearch.__version__,
+        level,
+        True,
+        lambda codes, threads: knn(codes, threads, MetricKind.Hamming),
+        lambda codes, threads: knn(codes, threads, MetricKind.Tanimoto),
+    )
+
+
+# --- what the tables say about the machine ------------------------------------------------------------------
+
+
+def cpu_name() -> str:
+    """Give the model name of the CPU, as far as the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            names = [
+                line.split(":", 1)[1].strip() for line in lines if line.startswith(("model name", "Model"))
+            ]
+    except OSError:
+        names = []
+    if names:
+        return names[0]
+    import platform
+
+    return platform.processor() or platform.machine()
+
+
+def machine_line() -> str:
+    """Give the line beside every table: CPU, number of CPUs, level."""
+    return f"{cpu_name()}, {os.cpu_count()} CPUs; fastcodes {__version__} at level {_native.level()}"

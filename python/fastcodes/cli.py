@@ -1,0 +1,336 @@
+"""The command line: `fastcodes info | demo | bench | knn`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcodes import __version__, _native, bits, hamming, jaccard
+
+SEARCHES = {"hamming": hamming.knn, "jaccard": jaccard.knn}
+DISTANCE_TYPES = {"hamming": np.int32, "jaccard": np.float32}
+BENCH_FAMILIES = ("bits", "hamming", "jaccard")
+# Compared, or packed, between two movements of the bar: enough to be fast, few enough to see it move.
+BYTES_PER_BLOCK = 1 << 32
+BYTES_PER_PACKED_BLOCK = 1 << 26
+SECONDS_BEFORE_BAR = 1.0
+
+
+class UserError(Exception):
+    """What the user can put right: told in one line, exit code 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all errors of this command are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message as a `UserError`."""
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and give its exit code: 0, 2 for an error of the user, 130 for Ctrl-C."""
+    try:
+        arguments = _parser().parse_args(argv)
+        _check_environment()
+        command: str = arguments.command
+        {"info": _info, "demo": _demo, "bench": _bench, "knn": _knn}[command](arguments)
+    except UserError as error:
+        print(f"fastcodes: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("fastcodes: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="fastcodes", description="Compact binary codes: search, compare and pack them.")
+    parser.add_argument("--version", action="version", version=f"fastcodes {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    commands.add_parser("info", help="version, instruction set, threads, and where this build came from")
+
+    demo = commands.add_parser("demo", help="search handwritten digits and a million codes, beside the peers")
+    demo.add_argument(
+        "--n", type=_positive, default=1_000_000, help="number of synthetic codes (default: 1000000)"
+    )
+    demo.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the comparison as a bar chart")
+    demo.add_argument("--threads", type=_positive, help="threads of the many-thread rows (default: all CPUs)")
+
+    bench = commands.add_parser("bench", help="measure the kernels on this CPU")
+    bench.add_argument(
+        "family", nargs="?", choices=BENCH_FAMILIES, metavar="FAMILY", help=", ".join(BENCH_FAMILIES)
+    )
+    bench.add_argument("--quick", action="store_true", help="fewer codes and shapes: about 20 seconds")
+    bench.add_argument("--threads", type=_positive, default=1, help="threads on every side (default: 1)")
+
+    knn = commands.add_parser(
+        "knn", help="find the k nearest codes of every query, from .npy files to an .npz file"
+    )
+    knn.add_argument(
+        "--codes",
+        type=Path,
+        required=True,
+        metavar="FILE.npy",
+        help="the database: packed uint8 (n, n_bytes)",
+    )
+    knn.add_argument(
+        "--queries", type=Path, required=True, metavar="FILE.npy", help="the queries, packed alike"
+    )
+    knn.add_argument("-k", type=_positive, default=10, help="neighbours of every query (default: 10)")
+    knn.add_argument("--metric", choices=sorted(SEARCHES), default="hamming", help="(default: hamming)")
+    knn.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE.npz", help="gets `distances` and `indices`"
+    )
+    knn.add_argument(
+        "--pack", action="store_true", help="pack float or bool inputs: a bit is value > threshold"
+    )
+    knn.add_argument("--threshold", type=float, default=0.0, help="for --pack (default: 0)")
+    knn.add_argument(
+        "--mask", type=Path, metavar="FILE.npy", help="rows to search: booleans (n,), or row ids"
+    )
+    knn.add_argument("--threads", type=_positive, help="(default: all CPUs)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if not 0 < value < 2**63:
+        raise argparse.ArgumentTypeError(f"expected an integer from 1 up, got {text!r}")
+    return value
+
+
+def _check_environment() -> None:
+    try:
+        _native.level()
+        _native.threads()
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+# --- info, demo, bench --------------------------------------------------------------------------------------
+
+
+def _info(arguments: argparse.Namespace) -> None:
+    level, levels = _native.level(), _native.levels()
+    if level != levels[-1]:
+        reason = f"lowered by FASTCODES_LEVEL; this CPU has {', '.join(levels)}"
+    else:
+        reason = _native.why_not_higher() or "the highest there is"
+    rows = {
+        "fastcodes": _native.version(),
+        "level": f"{level} ({reason})",
+        "threads": str(_native.threads()),
+        "python": f"{platform.python_version()} ({platform.python_implementation()})",
+        "system": f"{platform.system()} {platform.machine()}",
+        "numpy": np.__version__,
+        "extension": _native.__file__,
+        "commit": _native.commit() or "not recorded in this build",
+    }
+    for name, value in rows.items():
+        print(f"{name:<10} {value}")
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    if arguments.plot is not None:
+        _check_output(arguments.plot)
+    try:
+        from fastcodes import _demo as demo
+
+        demo.run(arguments.n, arguments.plot, arguments.threads or _native.threads())
+    except ModuleNotFoundError as error:
+        raise _missing_extra(error) from None
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    families = BENCH_FAMILIES if arguments.family is None else (arguments.family,)
+    try:
+        from fastcodes import _bench as bench
+
+        bench.run(families, arguments.quick, arguments.threads)
+    except ModuleNotFoundError as error:
+        raise _missing_extra(error) from None
+
+
+def _missing_extra(error: ModuleNotFoundError) -> UserError:
+    package = (error.name or "").split(".")[0]
+    if package not in {"rich", "sklearn", "matplotlib"}:
+        raise error
+    return UserError(f'this command needs {package}, which is not installed: pip install "fastcodes[demo]"')
+
+
+# --- knn ----------------------------------------------------------------------------------------------------
+
+
+def _knn(arguments: argparse.Namespace) -> None:
+    started = time.perf_counter()
+    codes = _codes(arguments.codes, "codes", arguments)
+    queries = _codes(arguments.queries, "queries", arguments)
+    if queries.shape[1] != codes.shape[1]:
+        raise UserError(
+            f"{arguments.queries} has {queries.shape[1]} bytes a row, {arguments.codes} has "
+            f"{codes.shape[1]}; queries and codes must be packed alike"
+        )
+    mask = None if arguments.mask is None else np.asarray(_load(arguments.mask))
+    with _replacing(arguments.output) as file:
+        distances, indices = _search(queries, codes, mask, arguments)
+        np.savez(file, distances=distances, indices=indices)
+    seconds = time.perf_counter() - started
+    n_queries, n_bytes = queries.shape
+    print(
+        f"{arguments.output}: the {arguments.k} nearest of {len(codes):,} codes ({8 * n_bytes} bits, "
+        f"{arguments.metric}) for {n_queries:,} queries in {seconds:.2f} s"
+    )
+
+
+def _search(
+    queries: npt.NDArray[np.uint8], codes: npt.NDArray[np.uint8], mask: Any, arguments: argparse.Namespace
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    search = SEARCHES[arguments.metric]
+    shape = (len(queries), arguments.k)
+    try:
+        distances = np.empty(shape, DISTANCE_TYPES[arguments.metric])
+        indices = np.empty(shape, np.int64)
+        # One call even for no queries, so that a bad mask is an error then too.
+        blocks = list(_blocks(len(queries), max(16, BYTES_PER_BLOCK // max(codes.nbytes, 1)))) or [
+            slice(0, 0)
+        ]
+        for block in _tracked(blocks, len(queries), "searching"):
+            distances[block], indices[block] = search(
+                queries[block], codes, arguments.k, mask=mask, threads=arguments.threads
+            )
+    except (TypeError, ValueError) as error:
+        raise UserError(str(error)) from None
+    except MemoryError:
+        raise UserError(
+            f"no memory for {shape[0]:,} x {shape[1]:,} results; lower -k or split the queries"
+        ) from None
+    return distances, indices
+
+
+def _load(path: Path) -> npt.NDArray[Any]:
+    """Map the array of an .npy file, or tell in one line why that cannot be."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from None
+    except Exception as error:  # the header is Python source: damage can make any step of its parsing fail
+        raise UserError(f"{path}: {_why_unreadable(path, error)}") from None
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise UserError(f"{path}: an .npz archive; expected a single array, as numpy.save writes it")
+    return array
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    magic = b"\x93NUMPY"
+    with path.open("rb") as file:
+        start = file.read(len(magic))
+    if start != magic:
+        return "not an .npy file; numpy.save(path, array) makes one"
+    if "pickle" in str(error) or "object" in str(error):
+        return "holds Python objects, which are not loaded; expected an array of numbers"
+    return "cut short or damaged: the file ends before its array does"
+
+
+def _codes(path: Path, name: str, arguments: argparse.Namespace) -> npt.NDArray[np.uint8]:
+    """Give the packed rows of a file; with --pack, those that its floats or booleans become."""
+    array = _load(path)
+    if array.ndim == 1 and name == "queries":
+        array = array[None]
+    if array.ndim != 2:
+        raise UserError(f"{path}: {name} must have two dimensions, (n, n_bytes); got shape {array.shape}")
+    if array.dtype == np.uint8:
+        # Rows that lie in columns would be copied anew for every block of queries.
+        return np.ascontiguousarray(array)
+    is_packable = array.dtype.kind in "fb"
+    if not (is_packable and arguments.pack):
+        hint = "; add --pack to pack it" if is_packable else ""
+        raise UserError(
+            f"{path}: {name} must be packed uint8 codes; got {array.dtype} of shape {array.shape}{hint}"
+        )
+    packed = np.empty((len(array), -(-array.shape[1] // 8)), np.uint8)
+    rows_per_block = max(1, BYTES_PER_PACKED_BLOCK // max(array.shape[1] * array.itemsize, 1))
+    blocks = list(_blocks(len(array), rows_per_block))
+    try:
+        for block in _tracked(blocks, len(array), f"packing {name}"):
+            packed[block] = bits.pack(array[block], arguments.threshold, threads=arguments.threads)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: {error}") from None
+    return packed
+
+
+def _blocks(total: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, total)) for start in range(0, total, size))
+
+
+def _tracked(blocks: list[slice], total: int, description: str) -> Iterator[slice]:
+    """Give the blocks; once the work proves long, a bar shows how far it is, if a person is there to see."""
+    bar = None
+    started = time.perf_counter()
+    try:
+        for block in blocks:
+            yield block
+            if bar is None and sys.stderr.isatty() and time.perf_counter() - started > SECONDS_BEFORE_BAR:
+                bar = _bar()
+                if bar is not None:
+                    task = bar.add_task(description, total=total)
+                    bar.start()
+            if bar is not None:
+                bar.update(task, completed=block.stop)
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+def _bar() -> Any:
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+    except ModuleNotFoundError:
+        return None
+    return Progress(console=Console(stderr=True), transient=True)
+
+
+def _check_output(path: Path) -> Path:
+    """Give the real path of a file to write, or tell why it cannot be written before any work is done."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise UserError(f"{path}: not a regular file; expected the name of a file to write")
+    if not target.parent.is_dir():
+        raise UserError(f"{path}: the folder {target.parent} does not exist")
+    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+        raise UserError(f"{path}: cannot be written: permission denied")
+    return target
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes its name only when it is whole: an interrupted run leaves the old or none."""
+    target = _check_output(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(target)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

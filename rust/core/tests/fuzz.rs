@@ -1,0 +1,181 @@
+//! Random shapes and contents: every level gives what the portable one gives. Runs for `FASTCODES_FUZZ_SECONDS` a family (one
+//! second if unset); a failing case is shrunk and printed.
+#![allow(missing_docs)]
+
+use std::time::{Duration, Instant};
+
+use fastcodes_core::bits::{self, BitOrder, Rows, Thresholds};
+use fastcodes_core::{Codes, Level, Mask, Parallel, hamming, jaccard};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+/// Runs `check` on cases of `strategy` until the time is up.
+fn fuzz<S: Strategy>(strategy: S, check: impl Fn(&S::Value) -> Result<(), TestCaseError>) {
+    let seconds =
+        std::env::var("FASTCODES_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let (begun, mut cases) = (Instant::now(), 0);
+    while begun.elapsed() < Duration::from_secs(seconds) {
+        let config =
+            Config { cases: 64, failure_persistence: None, max_shrink_iters: 4096, ..Config::default() };
+        let result = TestRunner::new(config).run(&strategy, |case| check(&case));
+        if let Err(failure) = result {
+            panic!("{failure}");
+        }
+        cases += 64;
+    }
+    println!("{cases} cases in {:.0?}", begun.elapsed());
+}
+
+/// Repeatable bytes with about `eighths` ones in eight bits; all alike at both ends, which makes for ties.
+fn content(len: usize, eighths: u32, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bit = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        u8::from((state >> 32) % 8 < u64::from(eighths))
+    };
+    (0..len).map(|_| (0..8).fold(0, |byte, _| byte << 1 | bit())).collect()
+}
+
+/// Shapes and a seed: the contents follow from it, so a failing case shrinks to a small shape.
+#[derive(Clone, Debug)]
+struct SearchCase {
+    n_bytes: usize,
+    gap: usize,
+    n_queries: usize,
+    n_rows: usize,
+    k: usize,
+    threads: usize,
+    /// 0: all rows, 1: booleans, 2: ids.
+    mask: u8,
+    eighths: u32,
+    seed: u64,
+    /// As a share of the bits.
+    radius: f32,
+}
+
+fn search_case() -> impl Strategy<Value = SearchCase> {
+    let n_bytes = prop_oneof![1usize..20, 20usize..300, (1usize..12).prop_map(|words| words * 8)];
+    let n_rows = prop_oneof![4 => 0usize..150, 1 => 0usize..5000];
+    let shape = (n_bytes, 0usize..20, 0usize..12, n_rows);
+    (shape, 0usize..30, 1usize..4, 0u8..3, 0u32..9, any::<u32>(), 0f32..1.1).prop_map(
+        |((n_bytes, gap, n_queries, n_rows), k, threads, mask, eighths, seed, radius)| {
+            let seed = u64::from(seed);
+            SearchCase { n_bytes, gap, n_queries, n_rows, k, threads, mask, eighths, seed, radius }
+        },
+    )
+}
+
+/// Everything that a family can tell about a case.
+macro_rules! answers {
+    ($family:ident, $distance:ty, $case:expr, $level:expr, $threads:expr, $radius:expr) => {{
+        let (case, level, radius): (&SearchCase, Level, _) = ($case, $level, $radius);
+        let parallel = &Parallel::new($threads, &|| false);
+        let SearchCase { n_bytes, n_queries, n_rows, eighths, seed, .. } = *case;
+        let stride = n_bytes + case.gap;
+        let (queries, rows) =
+            (content(n_queries * n_bytes, eighths, seed), content(n_rows * stride, eighths, !seed));
+        let queries = Codes::new(&queries, n_queries, n_bytes).unwrap();
+        let codes = Codes::strided(&rows, n_rows, n_bytes, stride).unwrap();
+        let booleans = content(n_rows, 1, seed ^ 1);
+        let ids: Vec<i64> =
+            (0..).zip(&booleans).filter(|(_, selected)| **selected != 0).map(|(id, _)| id).collect();
+        let mask = [Mask::All, Mask::Booleans(&booleans), Mask::Ids(&ids)][usize::from(case.mask)];
+        let mut knn = (vec![<$distance>::MAX; n_queries * case.k], vec![7i64; n_queries * case.k]);
+        $family::knn(level, queries, codes, case.k, mask, parallel, &mut knn.0, &mut knn.1).unwrap();
+        let mut cdist = vec![<$distance>::MAX; n_queries * n_rows];
+        $family::cdist(level, queries, codes, parallel, &mut cdist).unwrap();
+        let found = $family::radius(level, queries, codes, radius, mask, parallel).unwrap();
+        // All pairs of thousands of rows would take longer than the rest.
+        let few = codes.slice(0, n_rows.min(200));
+        (knn, cdist, found, $family::pairs(level, few, radius, parallel).unwrap())
+    }};
+}
+
+#[test]
+fn hamming_levels_agree() {
+    fuzz(search_case(), |case| {
+        let radius = (case.radius * (case.n_bytes * 8) as f32) as u32;
+        let expected = answers!(hamming, i32, case, Level::PORTABLE, 1, radius);
+        for level in Level::available() {
+            prop_assert_eq!(
+                &answers!(hamming, i32, case, level, case.threads, radius),
+                &expected,
+                "{:?}",
+                level
+            );
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn jaccard_levels_agree() {
+    fuzz(search_case(), |case| {
+        let expected = answers!(jaccard, f32, case, Level::PORTABLE, 1, case.radius);
+        for level in Level::available() {
+            prop_assert_eq!(
+                &answers!(jaccard, f32, case, level, case.threads, case.radius),
+                &expected,
+                "{:?}",
+                level
+            );
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn bits_levels_agree() {
+    // Any float32 may come, NaN and infinities too; thresholds from a few values, so that equality happens.
+    let element = prop_oneof![any::<u32>().prop_map(f32::from_bits), (-2i8..3).prop_map(f32::from)];
+    let shape = (0usize..12, 0usize..400, 0usize..9, any::<bool>(), any::<bool>(), 1usize..4);
+    let case = (shape, prop::collection::vec(element, 400), any::<u32>(), 1usize..17);
+    fuzz(case, |((n_rows, dims, gap, per_dimension, big, threads), pool, seed, n_bits)| {
+        let (n_rows, dims, gap, n_bits) = (*n_rows, *dims, *gap, *n_bits);
+        let order = if *big { BitOrder::Big } else { BitOrder::Little };
+        let seed = u64::from(*seed);
+        let picks = content(n_rows * (dims + gap) * 2, 4, seed);
+        let (picks, _) = picks.as_chunks::<2>();
+        let elements =
+            picks.iter().flat_map(|pick| pool[usize::from(u16::from_ne_bytes(*pick)) % 400].to_ne_bytes());
+        let bytes: Vec<u8> = elements.collect();
+        let x = Rows::new(&bytes, n_rows, 4 * dims, 4 * (dims + gap)).unwrap();
+        let limits: Vec<f32> =
+            pool.iter().rev().map(|limit| if limit.is_nan() { 0.0 } else { *limit }).collect();
+        let thresholds = Thresholds::F32(if *per_dimension { &limits[..dims] } else { &limits[..1] });
+        // A single dimension cannot tell its threshold from one for all.
+        let thresholds = if dims == 0 { Thresholds::F32(&limits[..1]) } else { thresholds };
+
+        let n_bytes = dims.div_ceil(8);
+        let answers = |level, threads| {
+            let parallel = &Parallel::new(threads, &|| false);
+            let mut packed = vec![0xaa; n_rows * n_bytes];
+            bits::pack(level, x, thresholds, order, &mut packed, parallel).unwrap();
+            let mut unpacked = vec![0xaa; n_rows * dims * 2];
+            let codes = Rows::new(&packed, n_rows, n_bytes, n_bytes).unwrap();
+            bits::unpack(level, codes, dims, [&[1, 2], &[3, 4]], order, &mut unpacked, parallel).unwrap();
+            let mut ones = vec![-1; n_rows];
+            if n_bytes > 0 {
+                bits::popcount(level, Codes::new(&packed, n_rows, n_bytes).unwrap(), &mut ones, parallel)
+                    .unwrap();
+            }
+            (packed, unpacked, ones)
+        };
+        let expected = answers(Level::PORTABLE, 1);
+        for level in Level::available() {
+            prop_assert_eq!(&answers(level, *threads), &expected, "{:?}", level);
+        }
+
+        let values: Vec<u16> = picks.iter().map(|pick| u16::from_ne_bytes(*pick) >> (16 - n_bits)).collect();
+        let width = dims + gap;
+        let parallel = &Parallel::new(*threads, &|| false);
+        let mut packed = vec![0xaa; n_rows * (width * n_bits).div_ceil(8)];
+        bits::pack_uint(&values, width, n_bits, &mut packed, parallel).unwrap();
+        let mut back = vec![0u16; values.len()];
+        bits::unpack_uint(&packed, width, n_bits, &mut back, parallel).unwrap();
+        prop_assert_eq!(back, values);
+        Ok(())
+    });
+}
