@@ -28,3 +28,46 @@ def pack_uint(values, n_bits):
 def unpack_uint(packed, n_bits, count):
     bits = np.unpackbits(packed, axis=-1)[..., : count * n_bits].reshape(*packed.shape[:-1], count, n_bits)
     return (bits.astype(np.int64) << np.arange(n_bits)[::-1]).sum(axis=-1)
+
+
+# --- hamming and jaccard: all distances --------------------------------------------------------------------
+
+_ONES = popcount(np.arange(256, dtype=np.uint8)[:, None]).astype(np.uint8)
+
+
+def hamming(a, b):
+    return _ONES[a[:, None] ^ b].sum(axis=-1, dtype=np.int32)
+
+
+def jaccard(a, b):
+    union = _ONES[a[:, None] | b].sum(axis=-1, dtype=np.int32)
+    return (hamming(a, b) / np.maximum(union, 1)).astype(np.float32)
+
+
+# --- hamming and jaccard: what is selected, given all distances d ------------------------------------------
+
+
+def selected(mask, n):
+    return np.arange(n) if mask is None else np.flatnonzero(mask) if mask.dtype == bool else np.unique(mask)
+
+
+def knn(d, k, mask, padding):
+    rows, more = selected(mask, d.shape[1]).astype(np.int64), ((0, 0), (0, k))
+    order = np.argsort(d[:, rows], axis=1, kind="stable")
+    distances = np.take_along_axis(d[:, rows], order, axis=1)
+    return tuple(
+        np.pad(x, more, constant_values=p)[:, :k] for x, p in ((distances, padding), (rows[order], -1))
+    )
+
+
+def radius(d, limit, mask):
+    rows = selected(mask, d.shape[1]).astype(np.int64)
+    query, place = np.nonzero(d[:, rows] <= limit)
+    order = np.lexsort((rows[place], d[query, rows[place]], query))
+    offsets = np.append(0, np.bincount(query, minlength=len(d)).cumsum())
+    return offsets, d[query, rows[place]][order], rows[place][order]
+
+
+def pairs(d, limit):
+    i, j = np.nonzero(np.triu(d <= limit, 1))
+    return i, j, d[i, j]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+import reprlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -98,7 +99,7 @@ def pack(
         raise ValueError("x must have at least one dimension, (..., d); got a scalar")
     *lead, d = x.shape
     limits = _thresholds(threshold, x)
-    out = _output(out, (*lead, (d + 7) // 8), _UINT8)
+    out = _output(out, (*lead, (d + 7) // 8), _UINT8, x, "x")
 
     native = dtype if dtype.isnative else dtype.newbyteorder("=")
     if native in _FLOATS:
@@ -213,9 +214,12 @@ def unpack(
             f"n_bits is {n_bits}, but codes have {n_bytes} bytes per row; expected n_bits {expected}, "
             "the number that they were packed with"
         )
-    dtype = np.dtype(dtype)
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"dtype must be bool, an integer, float16, float32 or float64; {error}") from None
     patterns = _patterns(values, dtype)
-    out = _output(out, (*codes.shape[:-1], n_bits), dtype)
+    out = _output(out, (*codes.shape[:-1], n_bits), dtype, codes, "codes")
     if not _has_contiguous_rows(codes):
         codes = np.ascontiguousarray(codes)
     _native.bits_unpack(codes, n_bits, patterns, bitorder, out, threads)
@@ -317,7 +321,8 @@ def pack_uint(
     if not values.ndim:
         raise ValueError("values must have at least one dimension, (..., d); got a scalar")
     n_bits = _integer_bits(n_bits)
-    out = _output(out, (*values.shape[:-1], (values.shape[-1] * n_bits + 7) // 8), _UINT8)
+    shape = (*values.shape[:-1], (values.shape[-1] * n_bits + 7) // 8)
+    out = _output(out, shape, _UINT8, values, "values")
     kept = np.uint16 if n_bits > 8 else np.uint8
     if values.dtype in (np.uint8, np.uint16) and values.flags.carray:
         _native.bits_pack_uint(values, n_bits, out, threads)
@@ -391,7 +396,8 @@ def unpack_uint(
             f"count is {count}, but packed has {n_bytes} bytes per row; "
             f"{count} integers of {n_bits} bits take {(max(count, 0) * n_bits + 7) // 8}"
         )
-    out = _output(out, (*packed.shape[:-1], count), np.dtype(np.uint16 if n_bits > 8 else np.uint8))
+    dtype = np.dtype(np.uint16 if n_bits > 8 else np.uint8)
+    out = _output(out, (*packed.shape[:-1], count), dtype, packed, "packed")
     _native.bits_unpack_uint(np.ascontiguousarray(packed), n_bits, out, threads)
     return out
 
@@ -452,7 +458,7 @@ def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
         return _zero_and_one(dtype)
     pair = np.asarray(values)
     if pair.shape != (2,) or pair.dtype.kind not in "biuf":
-        raise ValueError(f"values must be two numbers, for a zero and for a one; got {values!r}")
+        raise ValueError(f"values must be two numbers, for a zero and for a one; got {_described(values)}")
     with np.errstate(over="ignore", invalid="ignore"):
         patterns = pair.astype(dtype)
     # A float may be rounded to the dtype; anything else must stay what it is.
@@ -464,7 +470,9 @@ def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
     return patterns
 
 
-def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+def _output(
+    out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], source: NDArray[Any], name: str
+) -> NDArray[Any]:
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or out.dtype != dtype:
@@ -472,10 +480,14 @@ def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[An
     if out.shape != shape or not out.flags.carray:
         read_only = "" if out.flags.writeable else ", read-only"
         gaps = "" if out.flags.c_contiguous else ", not contiguous"
+        offset = "" if out.flags.aligned else ", unaligned"
         raise ValueError(
             f"out must be a C-contiguous, aligned and writeable array of shape {shape}; "
-            f"got shape {out.shape}{read_only}{gaps}"
+            f"got shape {out.shape}{read_only}{gaps}{offset}"
         )
+    # An input that is copied block by block would be read after the first blocks were written over it.
+    if np.may_share_memory(out, source):
+        raise ValueError(f"out shares memory with {name}; give an array of its own")
     return out
 
 
@@ -489,14 +501,17 @@ def _check_bytes(codes: object, name: str, axis: str) -> None:
 
 
 def _described(value: object) -> str:
-    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+    """Say what was given, and not all of it if that is long."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} and shape {value.shape}"
+    return f"{reprlib.repr(value)} of type {type(value).__name__}"
 
 
 def _integer(value: Any, name: str) -> int:
     try:
         return int(operator.index(value))
     except TypeError:
-        raise TypeError(f"{name} must be an integer; got {value!r}") from None
+        raise TypeError(f"{name} must be an integer; got {_described(value)}") from None
 
 
 def _integer_bits(n_bits: Any) -> int:

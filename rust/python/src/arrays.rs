@@ -3,7 +3,7 @@
 use fastcodes_core::{Codes, Error, Mask};
 use numpy::{
     Element, PyArray, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
-    PyUntypedArray, PyUntypedArrayMethods, dtype,
+    PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -18,12 +18,32 @@ pub fn to_py_err(error: Error) -> PyErr {
     }
 }
 
-/// How a value is named in an error: `a float64 array of shape (3, 4)`, or `a list`.
+/// How a value is named in an error: `an array of float64 and shape (3, 4)`, `1.5 of type float`, or
+/// `a list of length 1000`, since nobody wants to read all of it.
 pub fn described(value: &Bound<'_, PyAny>) -> String {
-    match value.cast::<PyUntypedArray>() {
-        Ok(array) => format!("an array of {} and shape {}", array.dtype(), shape_text(array.shape())),
-        Err(_) => format!("{value:?} of type {}", value.get_type()),
+    if let Ok(array) = value.cast::<PyUntypedArray>() {
+        return format!("an array of {} and shape {}", array.dtype(), shape_text(array.shape()));
     }
+    let class = value.get_type();
+    let class = class.name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
+    match value.len() {
+        Ok(len) if len > 20 => format!("a {class} of length {len}"),
+        _ => match value.repr().map(|text| text.to_string_lossy().into_owned()) {
+            Err(_) => format!("an object of type {class}"),
+            Ok(text) => match text.char_indices().nth(100) {
+                Some((end, _)) => format!("{}... of type {class}", &text[..end]),
+                None => format!("{text} of type {class}"),
+            },
+        },
+    }
+}
+
+/// The error of an argument that cannot be borrowed: it shares memory with what a call writes.
+pub fn shared(name: &str) -> PyErr {
+    PyValueError::new_err(format!(
+        "{name} shares memory with another array of this call, or of one in another thread, that is written to; \
+         expected an array of its own, such as {name}.copy()"
+    ))
 }
 
 /// A shape as Python writes it.
@@ -73,13 +93,24 @@ impl<'py> CodesArray<'py> {
                 )));
             }
         };
+        if !(1..=Codes::MAX_BYTES).contains(&n_bytes) {
+            return Err(PyValueError::new_err(format!(
+                "{name} must have at least 1 byte per row and at most {}; got shape {}",
+                Codes::MAX_BYTES,
+                shape_text(array.shape())
+            )));
+        }
         let strides = array.strides();
         let row_stride = if array.ndim() == 2 && n_rows > 1 { strides[0] } else { n_bytes as isize };
         let rows_are_contiguous = n_bytes <= 1 || strides[array.ndim() - 1] == 1;
         if let (true, Ok(stride)) = (rows_are_contiguous, usize::try_from(row_stride)) {
-            return Ok(CodesArray { array: array.try_readonly()?, n_rows, n_bytes, stride });
+            let array = array.try_readonly().map_err(|_| shared(name))?;
+            return Ok(CodesArray { array, n_rows, n_bytes, stride });
         }
-        let copy = array.call_method1("copy", ("C",))?.cast_into::<PyArrayDyn<u8>>()?;
+        // Not the method `copy`, which a subclass may have changed: the copy must have the shape of the original.
+        static CONTIGUOUS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let function = CONTIGUOUS.import(value.py(), "numpy", "ascontiguousarray")?;
+        let copy = function.call1((array,))?.cast_into::<PyArrayDyn<u8>>()?;
         Ok(CodesArray { array: copy.try_readonly()?, n_rows, n_bytes, stride: n_bytes })
     }
 
@@ -129,8 +160,11 @@ impl<'py> MaskArray<'py> {
                 shape_text(array.shape())
             )));
         }
+        let is_aligned = value.getattr("flags")?.getattr("aligned")?.extract::<bool>()?;
         let contiguous = |type_name: &str| {
-            value.call_method1("astype", (type_name, "C", "same_kind", true, false)).map_err(|_| wrong())
+            value
+                .call_method1("astype", (type_name, "C", "same_kind", true, !is_aligned))
+                .map_err(|_| wrong())
         };
         match array.dtype().kind() {
             b'b' => {
@@ -194,17 +228,38 @@ pub fn matrix_out<'py, T: Element>(
 ) -> PyResult<Bound<'py, PyArray2<T>>> {
     let Some(out) = out else { return empty(py, &shape) };
     let expected =
-        format!("a C-contiguous, writable {} array of shape {}", dtype::<T>(py), shape_text(&shape));
+        format!("a C-contiguous, aligned, writable {} array of shape {}", dtype::<T>(py), shape_text(&shape));
     let array = typed::<T>(out, "out", &expected)?;
     let flags = out.getattr("flags")?;
     let flag = |name: &str| flags.getattr(name)?.extract::<bool>();
     if array.shape() != shape || !flag("carray")? {
-        let writable = if flag("writeable")? { "" } else { "read-only " };
+        let given = match (flag("writeable")?, flag("aligned")?) {
+            (false, _) => "a read-only array",
+            (_, false) => "an unaligned array",
+            _ => "an array",
+        };
         return Err(PyValueError::new_err(format!(
-            "out must be {expected}; got a {writable}array of shape {} and strides {:?}",
+            "out must be {expected}; got {given} of shape {} and strides {:?}",
             shape_text(array.shape()),
             array.strides()
         )));
     }
     Ok(out.cast::<PyArray2<T>>()?.clone())
+}
+
+/// The elements of `out`, if no input shares them.
+pub fn writable<'py, T: Element>(out: &Bound<'py, PyArray2<T>>) -> PyResult<PyReadwriteArray2<'py, T>> {
+    out.try_readwrite().map_err(|_| shared("out"))
+}
+
+/// A shape `(n_rows, k)` for results that can exist, or an error that names `k`.
+pub fn results_shape(n_rows: usize, k: usize) -> PyResult<[usize; 2]> {
+    // Eight bytes are the largest element.
+    match n_rows.max(1).checked_mul(k) {
+        Some(elements) if elements <= isize::MAX as usize / 8 => Ok([n_rows, k]),
+        _ => Err(PyValueError::new_err(format!(
+            "k is {k}, which is too large: results of shape {} fit no memory; expected at most about the rows of codes",
+            shape_text(&[n_rows, k])
+        ))),
+    }
 }

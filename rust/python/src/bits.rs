@@ -8,7 +8,7 @@ use numpy::{
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::arrays::{CodesArray, count, described, empty, to_py_err, typed};
+use crate::arrays::{CodesArray, count, described, empty, shared, to_py_err, typed};
 use crate::runtime::run;
 
 /// Fills `out` with the bits of `x > thresholds`, or of `x != 0` for bytes and no thresholds.
@@ -99,10 +99,12 @@ fn pack_uint<T: Element + Copy + Into<u16> + Sync>(
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let n_bits = count(n_bits, "n_bits", 1)?;
-    let values = typed::<T>(values, "values", "a uint8 or uint16 array")?.try_readonly()?;
+    let values = typed::<T>(values, "values", "a uint8 or uint16 array")?;
+    let values = values.try_readonly().map_err(|_| shared("values"))?;
     let d = values.shape().last().copied().unwrap_or(1);
     let values = values.as_slice()?;
-    let mut out = typed::<u8>(out, "out", "a uint8 array")?.try_readwrite()?;
+    let out = typed::<u8>(out, "out", "a uint8 array")?;
+    let mut out = out.try_readwrite().map_err(|_| shared("out"))?;
     let out = out.as_slice_mut()?;
     run(py, threads, |_, parallel| bits::pack_uint(values, d, n_bits, out, parallel))
 }
@@ -131,9 +133,11 @@ fn unpack_uint<T: Element + FromBits>(
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let n_bits = count(n_bits, "n_bits", 1)?;
-    let packed = typed::<u8>(packed, "packed", "a numpy uint8 array (..., n_bytes)")?.try_readonly()?;
+    let packed = typed::<u8>(packed, "packed", "a numpy uint8 array (..., n_bytes)")?;
+    let packed = packed.try_readonly().map_err(|_| shared("packed"))?;
     let packed = packed.as_slice()?;
-    let mut out = typed::<T>(out, "out", "a uint8 or uint16 array")?.try_readwrite()?;
+    let out = typed::<T>(out, "out", "a uint8 or uint16 array")?;
+    let mut out = out.try_readwrite().map_err(|_| shared("out"))?;
     let count = out.shape().last().copied().unwrap_or(1);
     let out = out.as_slice_mut()?;
     run(py, threads, |_, parallel| bits::unpack_uint(packed, count, n_bits, out, parallel))

@@ -19,7 +19,7 @@ macro_rules! search_functions {
         use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadwriteArray2};
         use pyo3::prelude::*;
 
-        use crate::arrays::{CodesArray, MaskArray, empty, matrix_out};
+        use crate::arrays::{CodesArray, MaskArray, empty, matrix_out, results_shape, writable};
         use crate::runtime::run;
         use crate::search::{Neighbors, PairList, Ragged};
 
@@ -36,7 +36,7 @@ macro_rules! search_functions {
             let (queries, codes) = (CodesArray::new(queries, "queries")?, CodesArray::new(codes, "codes")?);
             let (mask, k) = (MaskArray::new(mask)?, crate::arrays::count(k, "k", 0)?);
             let (queries_view, codes_view, mask_view) = (queries.view()?, codes.view()?, mask.view()?);
-            let shape = [queries.n_rows(), k];
+            let shape = results_shape(queries.n_rows(), k)?;
             let (distances, indices) = (empty(py, &shape)?, empty(py, &shape)?);
             {
                 let (mut distances, mut indices): (
@@ -97,7 +97,7 @@ macro_rules! search_functions {
             let (a_view, b_view) = (a.view()?, b.view()?);
             let out: Bound<'py, PyArray2<$distance>> = matrix_out(py, out, [a.n_rows(), b.n_rows()])?;
             {
-                let mut distances = out.try_readwrite()?;
+                let mut distances = writable(&out)?;
                 let distances = distances.as_slice_mut()?;
                 run(py, threads, |level, parallel| {
                     fastcodes_core::$family::cdist(level, a_view, b_view, parallel, distances)

@@ -8,8 +8,9 @@ use crate::{Codes, Error, Parallel};
 /// Rows of `a` in a piece: enough that transposing `b` costs little.
 const PIECE_ROWS: usize = 64;
 
-/// Rows of `b` in a piece at most, so that an interrupted call ends soon.
+/// Rows of `b` in a piece at most, and their bytes, so that an interrupted call ends soon.
 const PIECE_COLUMNS: usize = 1 << 18;
+const PIECE_BYTES: usize = 1 << 26;
 
 /// Calls `write` for pieces that cover all pairs of rows of `a` and `b`: with the row ranges of both, and the rows of the
 /// output that belong to them.
@@ -32,7 +33,8 @@ pub(crate) fn cdist<D: Send>(
     }
     // A few pieces for each thread: fewer rows of `a` mean more pieces of `b`.
     let wanted = (4 * parallel.threads()).div_ceil(a.n_rows().div_ceil(PIECE_ROWS));
-    let columns = b.n_rows().div_ceil(wanted).next_multiple_of(16).clamp(1024, PIECE_COLUMNS);
+    let columns = b.n_rows().div_ceil(wanted).next_multiple_of(16).max(1024);
+    let columns = columns.min((PIECE_BYTES / b.n_bytes()).clamp(16, PIECE_COLUMNS));
 
     let mut pieces = Vec::new();
     for (row_piece, out) in out.chunks_mut(PIECE_ROWS * b.n_rows()).enumerate() {

@@ -1,0 +1,420 @@
+"""Every wrong argument of every public function: an error that says what it is, was and should be."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from fastcodes import _native, bits, hamming, jaccard
+from helpers import random_codes, run_python
+
+A = random_codes(5, 8, seed=1)
+B = random_codes(20, 8, seed=2)
+X = np.zeros((6, 20), np.float32)
+PACKED = random_codes(6, 3) & 0xF0  # of 20 bits, or of five integers of 4
+
+MODULES = {"bits": bits, "hamming": hamming, "jaccard": jaccard}
+
+# Right values for the arguments of each function; a case replaces one of them.
+_SEARCH: dict[str, dict[str, Any]] = {
+    "knn": {"queries": A, "codes": B, "k": 3, "mask": None, "threads": None},
+    "cdist": {"a": A, "b": B, "out": None, "threads": None},
+}
+RIGHT: dict[str, dict[str, Any]] = {
+    "bits.pack": {"x": X, "threshold": 0.0, "bitorder": "big", "out": None, "threads": None},
+    "bits.unpack": {
+        "codes": PACKED,
+        "n_bits": 20,
+        "dtype": np.float32,
+        "values": (-1, 1),
+        "bitorder": "big",
+        "out": None,
+        "threads": None,
+    },
+    "bits.popcount": {"codes": PACKED, "threads": None},
+    "bits.pack_uint": {"values": PACKED[:, [0] * 5] >> 4, "n_bits": 4, "out": None, "threads": None},
+    "bits.unpack_uint": {"packed": PACKED, "n_bits": 4, "count": 5, "out": None, "threads": None},
+}
+for _name, _radius in (("hamming", 3), ("jaccard", 0.5)):
+    RIGHT |= {
+        f"{_name}.knn": _SEARCH["knn"],
+        f"{_name}.radius": {"queries": A, "codes": B, "radius": _radius, "mask": None, "threads": None},
+        f"{_name}.cdist": _SEARCH["cdist"],
+        f"{_name}.pairs": {"codes": B, "radius": _radius, "threads": None},
+    }
+
+
+class Wrong(NamedTuple):
+    """A wrong value, and what the error has to say."""
+
+    label: str
+    value: Any
+    error: type[Exception]
+    given: str
+    expected: str
+
+
+class WithoutRepr:
+    """An object that cannot even be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+def read_only(x: Any) -> Any:
+    x.flags.writeable = False
+    return x
+
+
+def odd_address(shape: tuple[int, ...], dtype: Any) -> Any:
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.zeros(size + 1, np.uint8)[1:].view(dtype).reshape(shape)
+
+
+def wrong_integers(least: int) -> list[Wrong]:
+    integer = "integer"
+    return [
+        Wrong("negative", -1, ValueError, "-1", f"integer from {least} up"),
+        Wrong("very negative", -(2**70), ValueError, str(-(2**70)), f"from {least} up"),
+        Wrong("huge", 2**70, ValueError, str(2**70), f"from {least} up"),
+        Wrong("float", 1.0, TypeError, "1.0", integer),
+        Wrong("fraction", 1.5, TypeError, "1.5", integer),
+        Wrong("numpy float", np.float32(2), TypeError, "float32", integer),
+        Wrong("NaN", float("nan"), TypeError, "nan", integer),
+        Wrong("str", "3", TypeError, "'3'", integer),
+        Wrong("list", [3], TypeError, "list", integer),
+        Wrong("array", np.array([3]), TypeError, "int64", integer),
+        Wrong("float array", np.array(3.0), TypeError, "float64", integer),
+    ]
+
+
+NONE_IS_NO_INTEGER = Wrong("None", None, TypeError, "None", "integer")
+CODES = [
+    Wrong("None", None, TypeError, "None", "uint8 array"),
+    Wrong("int", 7, TypeError, "int", "uint8 array"),
+    Wrong("str", "codes", TypeError, "str", "uint8 array"),
+    Wrong("bytes", b"01234567", TypeError, "bytes", "uint8 array"),
+    Wrong("long bytes", bytes(1000), TypeError, "bytes", "uint8 array"),
+    Wrong("bytearray", bytearray(8), TypeError, "bytearray", "uint8 array"),
+    Wrong("list", B[:2].tolist(), TypeError, "list", "uint8 array"),
+    Wrong("long list", [[0] * 8] * 1000, TypeError, "list", "uint8 array"),
+    Wrong("object", WithoutRepr(), TypeError, "WithoutRepr", "uint8 array"),
+    Wrong("scalar", np.uint8(3), TypeError, "uint8", "uint8 array"),
+    Wrong("bool array", B > 3, TypeError, "bool", "uint8 array"),
+    Wrong("int8 array", B.astype(np.int8), TypeError, "int8", "uint8 array"),
+    Wrong("uint16 array", B.astype(np.uint16), TypeError, "uint16", "uint8 array"),
+    Wrong("int64 array", B.astype(np.int64), TypeError, "int64", "uint8 array"),
+    Wrong("float array", B.astype(np.float32), TypeError, "float32", "uint8 array"),
+    Wrong("object array", B.astype(object), TypeError, "object", "uint8 array"),
+    Wrong("str array", B.astype(str), TypeError, "<U3", "uint8 array"),
+    Wrong("records", np.zeros(20, [("x", "u1")]), TypeError, "[('x', 'u1')]", "uint8 array"),
+    Wrong("ndim 0", np.array(3, np.uint8), ValueError, "shape ()", "1 or 2 dimensions"),
+    Wrong("ndim 3", B[None], ValueError, "shape (1, 20, 8)", "1 or 2 dimensions"),
+    Wrong("no bytes", B[:, :0], ValueError, "shape (20, 0)", "at least 1 byte"),
+    Wrong("no rows, no bytes", B[:0, :0], ValueError, "shape (0, 0)", "at least 1 byte"),
+    Wrong("no bytes, 1-D", B[0, :0], ValueError, "shape (0,)", "at least 1 byte"),
+    Wrong("too many bytes", np.broadcast_to(np.uint8(0), (2, 2**28)), ValueError, str(2**28), "268435455"),
+]
+# Only where another argument says how many bytes there should be.
+OTHER_BYTES = [
+    Wrong("fewer bytes", B[:, :7], ValueError, "7", "8"),
+    Wrong("more bytes", np.hstack([B, B]), ValueError, "16", "8"),
+    Wrong("transposed", B.T, ValueError, "20", "8"),
+    Wrong("fewer bytes, no rows", B[:0, :7], ValueError, "7", "8"),
+]
+RULE = "boolean array (n,) or an integer array of row ids"
+MASKS = [
+    Wrong("int", 3, TypeError, "3", RULE),
+    Wrong("list", [True, False], TypeError, "[True, False] of type list", RULE),
+    Wrong("slice", slice(3), TypeError, "slice(None, 3, None)", RULE),
+    Wrong("str", "all", TypeError, "'all'", RULE),
+    Wrong("float array", np.ones(20), TypeError, "float64 and shape (20,)", RULE),
+    Wrong("object array", np.ones(20, object), TypeError, "object and shape (20,)", RULE),
+    Wrong("str array", np.array(["a"] * 20), TypeError, "<U1 and shape (20,)", RULE),
+    Wrong("dates", np.zeros(20, "M8[D]"), TypeError, "datetime64[D] and shape (20,)", RULE),
+    Wrong("ndim 0", np.array(True), ValueError, "shape ()", "one dimension"),
+    Wrong("ndim 2", np.ones((20, 1), bool), ValueError, "shape (20, 1)", "one dimension"),
+    Wrong("one short", np.ones(19, bool), ValueError, "19", "20 rows"),
+    Wrong("one long", np.ones(21, bool), ValueError, "21", "20 rows"),
+    Wrong("empty", np.ones(0, bool), ValueError, "0", "20 rows"),
+    Wrong("id beyond", np.array([0, 20]), ValueError, "20", "20 rows"),
+    Wrong("negative id", np.array([3, -1], np.int8), ValueError, "-1", "from 0"),
+    Wrong("lowest id", np.array([-(2**63)]), ValueError, str(-(2**63)), "from 0"),
+    Wrong("highest id", np.array([2**63 - 1]), ValueError, str(2**63 - 1), "20 rows"),
+    Wrong("unsigned id", np.array([2**64 - 1], np.uint64), ValueError, "row id", "20 rows"),
+]
+
+
+def outputs(dtype: Any, shape: tuple[int, ...], other: Any) -> list[Wrong]:
+    """List outputs that are wrong where an array of `dtype` and `shape` is right; `other` is as wide."""
+    right, name = str(shape), np.dtype(dtype).name
+    doubled = np.zeros((*shape[:-1], 2 * shape[-1]), dtype)
+    return [
+        Wrong("list", [1], TypeError, "list", name),
+        Wrong("str", "out", TypeError, "str", name),
+        Wrong("other dtype", np.zeros(shape, other), TypeError, np.dtype(other).name, name),
+        Wrong("wider dtype", np.zeros(shape, np.complex128), TypeError, "complex128", name),
+        Wrong("object", np.zeros(shape, object), TypeError, "object", name),
+        Wrong(
+            "fewer rows", np.zeros((shape[0] - 1, *shape[1:]), dtype), ValueError, f"({shape[0] - 1}, ", right
+        ),
+        Wrong("transposed", np.zeros(shape[::-1], dtype), ValueError, str(shape[::-1]), right),
+        Wrong("ndim 1", np.zeros(shape, dtype).ravel(), ValueError, f"({np.prod(shape)},)", right),
+        Wrong("ndim 3", np.zeros((1, *shape), dtype), ValueError, str((1, *shape)), right),
+        Wrong("strided", doubled[..., ::2], ValueError, "", "C-contiguous"),
+        Wrong("Fortran order", np.zeros(shape, dtype, order="F"), ValueError, "", "C-contiguous"),
+        Wrong("read-only", read_only(np.zeros(shape, dtype)), ValueError, "read-only", "writ"),
+    ]
+
+
+def wider_outputs(dtype: Any, shape: tuple[int, ...]) -> list[Wrong]:
+    """List outputs that are wrong in a way that bytes cannot be."""
+    swapped = np.zeros(shape, np.dtype(dtype).newbyteorder(">"))
+    return [
+        Wrong("swapped", swapped, TypeError, swapped.dtype.str, np.dtype(dtype).name),
+        Wrong("odd address", odd_address(shape, dtype), ValueError, "unaligned", "aligned"),
+    ]
+
+
+RADII = {
+    "hamming": [*wrong_integers(0), NONE_IS_NO_INTEGER],
+    "jaccard": [
+        Wrong("negative", -0.5, ValueError, "-0.5", "0 or more"),
+        Wrong("negative int", -1, ValueError, "-1", "0 or more"),
+        Wrong("minus infinity", -np.inf, ValueError, "-inf", "0 or more"),
+        Wrong("NaN", float("nan"), ValueError, "nan", "real number"),
+        Wrong("str", "0.5", TypeError, "'0.5'", "real number"),
+        Wrong("None", None, TypeError, "None", "real number"),
+        Wrong("complex", 0.5j, TypeError, "0.5j of type complex", "real number"),
+        Wrong("list", [0.5], TypeError, "list", "real number"),
+        Wrong("array", np.array([0.5, 0.6]), TypeError, "float64 and shape (2,)", "real number"),
+    ],
+}
+HUGE_K = Wrong("too large for results", 2**62, ValueError, str(2**62), "rows of codes")
+THREADS = [Wrong("zero", 0, ValueError, "got 0", "from 1 up"), *wrong_integers(1)]
+
+
+NO_NUMBERS = [
+    Wrong("None", None, TypeError, "object", "integers"),
+    Wrong("str", "codes", TypeError, "<U5", "integers"),
+    Wrong("list of str", ["a"], TypeError, "<U1", "integers"),
+    Wrong("complex", X * 1j, TypeError, "complex64", "integers"),
+    Wrong("object array", X.astype(object), TypeError, "object", "integers"),
+    Wrong("dates", np.zeros((6, 20), "M8[s]"), TypeError, "datetime64[s]", "integers"),
+    Wrong("records", np.zeros(6, [("x", "f4")]), TypeError, "[('x', '<f4')]", "integers"),
+]
+BITORDERS = [
+    Wrong("other", "middle", ValueError, "'middle'", '"big" or "little"'),
+    Wrong("upper case", "BIG", ValueError, "'BIG'", '"big" or "little"'),
+    Wrong("empty", "", ValueError, "''", '"big" or "little"'),
+    Wrong("None", None, TypeError, "None", '"big" or "little"'),
+    Wrong("int", 1, TypeError, "1", '"big" or "little"'),
+]
+BITS = [Wrong("zero", 0, ValueError, "0", "1 to 16"), Wrong("many", 17, ValueError, "17", "1 to 16")]
+NOT_AN_INTEGER = [wrong for wrong in [*wrong_integers(0), NONE_IS_NO_INTEGER] if wrong.error is TypeError]
+BITS_WRONG: dict[tuple[str, str], list[Wrong]] = {
+    ("pack", "x"): [
+        *(wrong._replace(expected="floats") for wrong in NO_NUMBERS),
+        Wrong("scalar", 1.0, ValueError, "scalar", "at least one dimension"),
+    ],
+    ("pack", "threshold"): [
+        Wrong("None", None, TypeError, "object", "real number"),
+        Wrong("str", "0", TypeError, "<U1", "real number"),
+        Wrong("complex", 1j, TypeError, "complex128", "real number"),
+        Wrong("NaN", np.nan, ValueError, "NaN", "number"),
+        Wrong("one NaN", np.full(20, np.nan), ValueError, "NaN", "numbers"),
+        Wrong("one short", np.zeros(19), ValueError, "(19,)", "(20,)"),
+        Wrong("one a row", np.zeros((6, 1)), ValueError, "(6, 1)", "(20,)"),
+        Wrong("one an element", np.zeros((6, 20)), ValueError, "(6, 20)", "(20,)"),
+        Wrong("huge", 10**400, ValueError, "too large", "float32"),
+    ],
+    ("pack", "bitorder"): BITORDERS,
+    ("pack", "out"): outputs(np.uint8, (6, 3), np.int8),
+    ("unpack", "codes"): [
+        *(wrong for wrong in CODES if wrong.error is TypeError and wrong.label != "bool array"),
+        Wrong("bool array", PACKED > 3, TypeError, "bool", "uint8 array"),
+        Wrong("ndim 0", np.array(3, np.uint8), ValueError, "scalar", "at least one dimension"),
+        Wrong("fewer bytes", PACKED[:, :2], ValueError, "2", "from 9 to 16"),
+        Wrong("more bytes", B, ValueError, "8", "from 57 to 64"),
+        Wrong("no bytes", PACKED[:, :0], ValueError, "0 bytes", "expected n_bits 0"),
+    ],
+    ("unpack", "n_bits"): [
+        *NOT_AN_INTEGER,
+        Wrong("negative", -1, ValueError, "-1", "from 17 to 24"),
+        Wrong("zero", 0, ValueError, "0", "from 17 to 24"),
+        Wrong("fewer", 16, ValueError, "16", "from 17 to 24"),
+        Wrong("more", 25, ValueError, "25", "from 17 to 24"),
+        Wrong("huge", 2**70, ValueError, str(2**70), "from 17 to 24"),
+    ],
+    ("unpack", "dtype"): [
+        Wrong("complex", complex, TypeError, "complex128", "float32"),
+        Wrong("object", object, TypeError, "object", "float32"),
+        Wrong("str", str, TypeError, "<U0", "float32"),
+        Wrong("longdouble", np.longdouble, TypeError, np.dtype(np.longdouble).name, "float32"),
+        Wrong("no dtype", "flaot32", TypeError, "flaot32", "float32"),
+        Wrong("records", [("x", "u1")], TypeError, "[('x', 'u1')]", "float32"),
+    ],
+    ("unpack", "values"): [
+        Wrong("None", None, ValueError, "None", "two numbers"),
+        Wrong("number", 1, ValueError, "1", "two numbers"),
+        Wrong("one", (1,), ValueError, "(1,)", "two numbers"),
+        Wrong("three", (0, 1, 2), ValueError, "(0, 1, 2)", "two numbers"),
+        Wrong("str", "01", ValueError, "'01'", "two numbers"),
+        Wrong("complex", (0, 1j), ValueError, "(0, 1j)", "two numbers"),
+        Wrong("huge", (0, 1e300), ValueError, "(0.0, 1e+300)", "float32"),
+        Wrong("words", ("no", "yes"), ValueError, "('no', 'yes')", "numbers"),
+    ],
+    ("unpack", "bitorder"): BITORDERS,
+    ("unpack", "out"): [*outputs(np.float32, (6, 20), np.int32), *wider_outputs(np.float32, (6, 20))],
+    ("popcount", "codes"): [
+        *(wrong for wrong in CODES if wrong.error is TypeError),
+        Wrong("ndim 0", np.array(3, np.uint8), ValueError, "scalar", "at least one dimension"),
+    ],
+    ("pack_uint", "values"): [
+        *NO_NUMBERS,
+        Wrong("floats", X, TypeError, "float32", "integers"),
+        Wrong("scalar", 3, ValueError, "scalar", "at least one dimension"),
+        Wrong("too large", np.full((6, 5), 16, np.uint8), ValueError, "16", "from 0 to 15"),
+        Wrong("too large, uint16", np.full((6, 5), 300, np.uint16), ValueError, "300", "from 0 to 15"),
+        Wrong("too large, int64", np.full((6, 5), 2**62), ValueError, str(2**62), "from 0 to 15"),
+        Wrong("negative", np.full((6, 5), -1), ValueError, "-1", "from 0 to 15"),
+    ],
+    ("pack_uint", "n_bits"): [*NOT_AN_INTEGER, *BITS, Wrong("negative", -1, ValueError, "-1", "1 to 16")],
+    ("pack_uint", "out"): outputs(np.uint8, (6, 3), np.int8),
+    ("unpack_uint", "packed"): [
+        *(wrong for wrong in CODES if wrong.error is TypeError),
+        Wrong("ndim 0", np.array(3, np.uint8), ValueError, "scalar", "at least one dimension"),
+        Wrong("fewer bytes", PACKED[:, :2], ValueError, "2 bytes", "3"),
+        Wrong("more bytes", B, ValueError, "8 bytes", "3"),
+        Wrong("no bytes", PACKED[:, :0], ValueError, "0 bytes", "3"),
+    ],
+    ("unpack_uint", "n_bits"): [*NOT_AN_INTEGER, *BITS, Wrong("negative", -1, ValueError, "-1", "1 to 16")],
+    ("unpack_uint", "count"): [
+        *NOT_AN_INTEGER,
+        Wrong("negative", -1, ValueError, "-1", "3 bytes"),
+        Wrong("fewer", 4, ValueError, "4", "3 bytes"),
+        Wrong("more", 7, ValueError, "7", "3 bytes"),
+        Wrong("huge", 2**70, ValueError, str(2**70), "3 bytes"),
+    ],
+    ("unpack_uint", "out"): outputs(np.uint8, (6, 5), np.int8),
+}
+
+
+def wrong_values(function: str, name: str) -> list[Wrong]:
+    """List the wrong values of an argument."""
+    family, verb = function.split(".")
+    if family == "bits":
+        return THREADS if name == "threads" else BITS_WRONG[verb, name]
+    if name in ("queries", "codes", "a", "b"):
+        return CODES if verb == "pairs" else CODES + OTHER_BYTES
+    if name == "out":
+        dtype, other = (np.int32, np.uint32) if family == "hamming" else (np.float32, np.int32)
+        return [*outputs(dtype, (5, 20), other), *wider_outputs(dtype, (5, 20))]
+    return {
+        "k": [*wrong_integers(0), NONE_IS_NO_INTEGER, HUGE_K],
+        "radius": RADII.get(family, []),
+        "mask": MASKS,
+        "threads": THREADS,
+    }[name]
+
+
+def cases() -> Iterator[Any]:
+    """Yield every wrong value of every argument of every function."""
+    for function, right in RIGHT.items():
+        for name in right:
+            for wrong in wrong_values(function, name):
+                yield pytest.param(function, name, wrong, id=f"{function}, {name}: {wrong.label}")
+
+
+def call(function: str, arguments: dict[str, Any]) -> Any:
+    family, verb = function.split(".")
+    return getattr(MODULES[family], verb)(**arguments)
+
+
+@pytest.mark.parametrize(("function", "name", "wrong"), list(cases()))
+def test_a_wrong_argument_is_an_error_that_says_what_to_do(function: str, name: str, wrong: Wrong) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call(function, RIGHT[function] | {name: wrong.value})
+    message = str(caught.value)
+    assert type(caught.value) is wrong.error, message
+    assert re.search(rf"(^|\b(but|than|with) ){name}\b", message), f"does not name {name}: {message}"
+    assert wrong.given in message, message
+    assert wrong.expected in message, message
+    assert len(message) < 400, message
+    assert not re.search("panick|PanicException|unwrap|RefCell|borrow", message), message
+
+
+def test_the_table_has_every_argument_of_every_public_function() -> None:
+    public = {f"{family}.{verb}" for family, module in MODULES.items() for verb in module.__all__}
+    functions = {
+        name
+        for name in public
+        if inspect.isfunction(getattr(MODULES[name.split(".")[0]], name.split(".")[1]))
+    }
+    assert functions == set(RIGHT)
+    for function, right in RIGHT.items():
+        family, verb = function.split(".")
+        parameters = inspect.signature(getattr(MODULES[family], verb)).parameters
+        assert list(parameters) == list(right), function
+        for name in parameters:
+            assert wrong_values(function, name), (function, name)
+
+
+@pytest.mark.parametrize("function", RIGHT)
+def test_the_right_arguments_are_right(function: str) -> None:
+    call(function, RIGHT[function])
+
+
+@pytest.mark.parametrize("family", ["hamming", "jaccard"])
+def test_unusual_arguments_that_are_right(family: str) -> None:
+    knn = MODULES[family].knn
+    assert knn(A, B, 0)[0].shape == (5, 0)
+    assert knn(A, B, 0, threads=2**62)[0].shape == (5, 0)
+    assert knn(A, B, np.uint8(2))[0].shape == (5, 2)
+    assert knn(A[:0], B, 2**40)[0].shape == (0, 2**40)
+    assert (knn(A, B, 21, np.zeros(20, bool))[1] == -1).all()
+
+
+# --- environment --------------------------------------------------------------------------------------------
+
+FIRST_CALL = """
+import numpy as np
+from fastcodes import hamming
+codes = np.zeros((3, 8), np.uint8)
+for _ in range(2):
+    try:
+        hamming.knn(codes, codes, 1)
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("value", ["", "AVX2", "avx1024", "0", "portable ", "auto", "\udcff"])
+def test_an_unknown_level_is_an_error_at_the_first_call(value: str) -> None:
+    first, second = run_python(FIRST_CALL, {"FASTCODES_LEVEL": value}).splitlines()
+    assert first == second
+    assert first.startswith("ValueError FASTCODES_LEVEL is ")
+    assert value.encode("utf-8", "replace").decode().replace("?", "") in first
+    assert "portable, avx2, avx512" in first
+
+
+def test_a_level_above_the_cpu_is_an_error_at_the_first_call() -> None:
+    above = [name for name in ("avx2", "avx512") if name not in _native.levels()]
+    if not above:
+        pytest.skip("this CPU has every level")
+    first = run_python(FIRST_CALL, {"FASTCODES_LEVEL": above[0]}).splitlines()[0]
+    assert first.startswith(f'ValueError FASTCODES_LEVEL is "{above[0]}"')
+    assert _native.levels()[-1] in first
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "1.5", "two", " 2", "9" * 30, "\udcff"])
+def test_a_wrong_number_of_threads_in_the_environment_is_an_error(value: str) -> None:
+    first, second = run_python(FIRST_CALL, {"FASTCODES_NUM_THREADS": value}).splitlines()
+    assert first == second
+    assert first.startswith("ValueError FASTCODES_NUM_THREADS is ")
+    assert first.endswith("expected an integer from 1 up")
+    assert value.encode("utf-8", "replace").decode().replace("?", "") in first

@@ -1,0 +1,252 @@
+"""Arrays as users have them, wherever their elements lie: the same answer as for a contiguous copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastcodes import bits, hamming, jaccard
+from helpers import Array, Family, both_families, random_codes, same
+from numpy.lib.stride_tricks import as_strided
+
+
+class Subclass(np.ndarray[Any, Any]):
+    """An array of another class."""
+
+
+class Unreliable(np.ndarray[Any, Any]):
+    """An array whose methods do something else."""
+
+    def copy(self, *args: Any, **kwargs: Any) -> Any:
+        """Return too little."""
+        return np.zeros(1, self.dtype)
+
+    def astype(self, *args: Any, **kwargs: Any) -> Any:
+        """Return too little."""
+        return np.zeros(1, np.int64)
+
+
+def read_only(x: Array) -> Array:
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+def inside(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
+    """Put `x` into the given places of a larger array whose other places hold something else."""
+    large = np.full(shape, 170, np.uint8).astype(x.dtype)
+    large[index] = x
+    return large[index]
+
+
+def bytes_at_odd_address(x: Array) -> Array:
+    return np.frombuffer(b"\xff" + x.tobytes(), np.uint8, offset=1).view(x.dtype).reshape(x.shape)
+
+
+def field(x: Array) -> Array:
+    records = np.zeros(len(x), [("pad", "u1"), ("code", x.dtype, x.shape[1:]), ("more", "u1")])
+    records["code"] = x
+    return records["code"]
+
+
+def memmap(x: Array, path: Path, mode: Any) -> Array:
+    with path.open("wb") as file:
+        file.write(b"abc" + x.tobytes())
+    return np.memmap(path, x.dtype, mode, offset=3, shape=x.shape)
+
+
+Layout = Callable[[Array, Path], Array]
+LAYOUTS: dict[str, Layout] = {
+    "read-only": lambda x, _: read_only(x),
+    "every other row": lambda x, _: inside(x, np.s_[1::2], (2 * len(x) + 1, *x.shape[1:])),
+    "some columns": lambda x, _: inside(x, np.s_[..., 3:-2], (*x.shape[:-1], x.shape[-1] + 5)),
+    "every third column": lambda x, _: inside(x, np.s_[..., ::3], (*x.shape[:-1], 3 * x.shape[-1])),
+    "rows backwards": lambda x, _: x[::-1].copy()[::-1],
+    "columns backwards": lambda x, _: x[..., ::-1].copy()[..., ::-1],
+    "all backwards": lambda x, _: np.flip(np.flip(x).copy()),
+    "Fortran order": lambda x, _: np.asfortranarray(x),
+    "odd address": lambda x, _: bytes_at_odd_address(x),
+    "field of records": lambda x, _: field(x),
+    "memory map, read-only": lambda x, path: memmap(x, path / "codes", "r"),
+    "memory map, copy on write": lambda x, path: memmap(x, path / "codes", "c"),
+    "subclass": lambda x, _: x.view(Subclass),
+    "subclass with other methods": lambda x, _: np.asfortranarray(x).view(Unreliable),
+    "matrix of three dimensions": lambda x, _: np.stack([x, x], axis=1)[:, 1],
+}
+layouts = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+
+CODES = random_codes(40, 11)
+QUERIES = random_codes(6, 11, seed=1)
+WORDS = random_codes(40, 16)  # fit whole words
+
+# Every public function as a function of one array.
+FUNCTIONS: dict[str, tuple[Callable[[Array], Any], Array]] = {}
+for _name, _module, _radius in (("hamming", hamming, 40), ("jaccard", jaccard, 0.6)):
+    FUNCTIONS |= {
+        f"{_name}.knn, queries": (lambda x, m=_module: m.knn(x, CODES, 7), QUERIES),
+        f"{_name}.knn, one query": (lambda x, m=_module: m.knn(x[:1], CODES, 7), QUERIES),
+        f"{_name}.knn, codes": (lambda x, m=_module: m.knn(QUERIES, x, 7), CODES),
+        f"{_name}.knn, codes, one query": (lambda x, m=_module: m.knn(QUERIES[:1], x, 7), CODES),
+        f"{_name}.knn, codes, mask": (lambda x, m=_module: m.knn(QUERIES, x, 7, np.arange(0, 40, 3)), CODES),
+        f"{_name}.radius, queries": (lambda x, m=_module, r=_radius: m.radius(x, CODES, r), QUERIES),
+        f"{_name}.radius, codes": (lambda x, m=_module, r=_radius: m.radius(QUERIES, x, r), CODES),
+        f"{_name}.cdist, a": (lambda x, m=_module: m.cdist(x, CODES), QUERIES),
+        f"{_name}.cdist, b": (lambda x, m=_module: m.cdist(QUERIES, x), CODES),
+        f"{_name}.pairs, codes": (lambda x, m=_module, r=_radius: m.pairs(x, r), CODES),
+        f"{_name}.pairs, words": (lambda x, m=_module, r=_radius: m.pairs(x, r), WORDS),
+    }
+for _dtype in ("float16", "float32", "float64", "int8", "uint8", "bool", "int64"):
+    _x = np.random.default_rng(6).standard_normal((40, 77)).astype(_dtype)
+    FUNCTIONS[f"bits.pack, x of {_dtype}"] = (bits.pack, _x)
+    FUNCTIONS[f"bits.pack, x of {_dtype} in one row"] = (lambda x: bits.pack(x.reshape(-1)), _x)
+_thresholds = np.linspace(-1, 1, 77, dtype=np.float32)
+_values = np.random.default_rng(7).integers(0, 8, (40, 9))
+FUNCTIONS |= {
+    "bits.pack, threshold": (lambda t: bits.pack(np.tile(_thresholds[::-1], (3, 1)), t), _thresholds),
+    "bits.unpack, codes": (lambda x: bits.unpack(x, 85), CODES),
+    "bits.unpack, codes to float": (lambda x: bits.unpack(x, 85, np.float32, (-1, 1)), CODES),
+    "bits.popcount, codes": (bits.popcount, CODES),
+    "bits.pack_uint, values of uint8": (lambda x: bits.pack_uint(x, 3), _values.astype(np.uint8)),
+    "bits.pack_uint, values of uint16": (lambda x: bits.pack_uint(x, 11), _values.astype(np.uint16)),
+    "bits.pack_uint, values of int64": (lambda x: bits.pack_uint(x, 3), _values),
+    "bits.unpack_uint, packed": (lambda x: bits.unpack_uint(x, 3, 29), CODES),
+}
+
+
+@layouts
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_layout_gives_the_answer_of_a_copy(name: str, layout: Layout, tmp_path: Path) -> None:
+    function, x = FUNCTIONS[name]
+    laid_out = layout(x, tmp_path)
+    assert np.array_equal(np.asarray(laid_out), x)
+    assert same(function(laid_out), function(x))
+    assert np.array_equal(np.asarray(laid_out), x), "the input was changed"
+
+
+@both_families
+def test_rows_may_repeat_or_overlap(family: Family) -> None:
+    repeated = np.broadcast_to(CODES[3], (50, 11))
+    sliding = as_strided(CODES, (100, 11), (2, 1))
+    scalar = np.broadcast_to(np.uint8(37), (9, 11))
+    for x in (repeated, sliding, scalar):
+        copy = np.ascontiguousarray(x)
+        assert same(family.module.knn(QUERIES, x, 60), family.module.knn(QUERIES, copy, 60))
+        assert same(family.module.knn(x, CODES, 4), family.module.knn(copy, CODES, 4))
+        assert same(family.module.cdist(x, x), family.module.cdist(copy, copy))
+        limit = family.radius_of(1)
+        assert same(family.module.pairs(x, limit), family.module.pairs(copy, limit))
+
+
+@both_families
+def test_a_query_may_have_one_dimension(family: Family) -> None:
+    for query in (QUERIES[2], CODES.T[:6, 0][::-1], QUERIES[:, 4]):
+        codes = random_codes(40, len(query))
+        matrix = np.ascontiguousarray(query)[None]
+        found = family.module.knn(query, codes, 3)
+        assert found[0].shape == (1, 3)
+        assert same(found, family.module.knn(matrix, codes, 3))
+        limit = family.radius_of(family.distances(matrix, codes).mean())
+        assert same(family.module.radius(query, codes, limit), family.module.radius(matrix, codes, limit))
+        assert same(family.module.cdist(query, codes), family.module.cdist(matrix, codes))
+
+
+@both_families
+def test_arrays_without_rows(family: Family) -> None:
+    module, one = family.module, family.radius_of(1)
+    for none in (np.empty((0, 11), np.uint8), CODES[:0], CODES[5:5, ::-1], np.empty((11, 0), np.uint8).T):
+        assert [found.shape for found in module.knn(none, CODES, 3)] == [(0, 3)] * 2
+        distances, indices = module.knn(QUERIES, none, 3)
+        assert (indices == -1).all()
+        assert (distances == family.padding).all()
+        assert module.knn(none, none, 0)[0].shape == (0, 0)
+        for mask in (np.empty(0, bool), np.empty(0, np.int64)):
+            assert (module.knn(QUERIES, none, 2, mask)[1] == -1).all()
+        assert [found.tolist() for found in module.radius(none, CODES, one)] == [[0], [], []]
+        assert [found.tolist() for found in module.radius(QUERIES, none, one)] == [[0] * 7, [], []]
+        assert module.cdist(none, CODES).shape == (0, 40)
+        assert module.cdist(QUERIES, none).shape == (6, 0)
+        assert module.cdist(QUERIES, none, out=np.empty((6, 0), family.dtype)).shape == (6, 0)
+        assert [found.tolist() for found in module.pairs(none, one)] == [[], [], []]
+
+
+MASK_LAYOUTS: dict[str, Layout] = LAYOUTS | {"big-endian": lambda x, _: x.astype(x.dtype.newbyteorder(">"))}
+
+
+@both_families
+@pytest.mark.parametrize("mask", [np.arange(40) % 3 > 0, np.arange(39, 2, -2)], ids=["bool", "ids"])
+def test_masks_of_every_layout(family: Family, mask: Array, tmp_path: Path) -> None:
+    expected = family.module.knn(QUERIES, CODES, 9, mask)
+    for name, layout in MASK_LAYOUTS.items():
+        if name not in ("subclass with other methods", "matrix of three dimensions"):
+            laid_out = layout(mask, tmp_path)
+            assert np.array_equal(np.asarray(laid_out), mask)
+            assert same(family.module.knn(QUERIES, CODES, 9, laid_out), expected), name
+
+
+@both_families
+def test_any_byte_but_zero_is_true_in_a_mask(family: Family) -> None:
+    mask = np.resize(np.array([0, 1, 2, 128, 255], np.uint8), 40)
+    assert same(
+        family.module.knn(QUERIES, CODES, 40, mask.view(bool)),
+        family.module.knn(QUERIES, CODES, 40, mask != 0),
+    )
+
+
+# --- out= ---------------------------------------------------------------------------------------------------
+
+
+@both_families
+def test_out_is_filled_and_returned(family: Family, tmp_path: Path) -> None:
+    expected = family.module.cdist(QUERIES, CODES)
+    large = np.full((3, 10, 40), 7, family.dtype)
+    mapped = np.memmap(tmp_path / "out", family.dtype, "w+", shape=(6, 40))
+    plain = np.empty((6, 40), family.dtype)
+    for out in (plain, large[1, 2:8], mapped, plain.view(Subclass)):
+        out.fill(7)
+        assert family.module.cdist(QUERIES, CODES, out) is out
+        assert np.array_equal(out, expected)
+        assert family.module.cdist(QUERIES, CODES, out=out, threads=1) is out
+    assert (large[[0, 2]] == 7).all()
+    assert (large[1, [0, 1, 8, 9]] == 7).all()
+
+
+@both_families
+def test_an_output_that_shares_memory_with_an_input_is_refused(family: Family) -> None:
+    memory = np.arange(4 * 40 * 40 + 64, dtype=np.uint32).astype(np.uint8)
+    out = memory[: 4 * 40 * 40].view(family.dtype).reshape(40, 40)
+    before = memory.copy()
+    inside, across = memory[640:1040].reshape(40, 10), memory[-400:].reshape(40, 10)
+    other = random_codes(40, 10)
+    for a, b in ((inside, other), (other, inside), (across, other), (other, across), (inside, across)):
+        with pytest.raises(ValueError, match="out shares memory"):
+            family.module.cdist(a, b, out)
+    assert np.array_equal(memory, before)
+
+
+@both_families
+def test_an_input_and_an_output_may_share_a_buffer_side_by_side(family: Family) -> None:
+    buffer = np.zeros(400 + 4 * 40 * 40, np.uint8)
+    codes, out = buffer[:400].reshape(40, 10), buffer[400:].view(family.dtype).reshape(40, 40)
+    codes[:] = random_codes(40, 10)
+    expected = family.module.cdist(codes.copy(), codes.copy())
+    assert np.array_equal(family.module.cdist(codes, codes, out), expected)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_bits_are_not_written_over_what_is_still_to_be_read(step: int) -> None:
+    memory = np.random.default_rng(8).integers(0, 16, 1 << 20).astype(np.uint8)
+    before = memory.copy()
+    x, packed = memory[::step], memory[: 4096 * step : step]
+    calls = {
+        "x": lambda: bits.pack(x, out=memory[-x.size // 8 :]),
+        "values": lambda: bits.pack_uint(x, 4, out=memory[-x.size // 2 :]),
+        "codes": lambda: bits.unpack(packed, 8 * packed.size, out=memory[: 8 * packed.size]),
+        "packed": lambda: bits.unpack_uint(packed, 4, 2 * packed.size, out=memory[: 2 * packed.size]),
+    }
+    for name, function in calls.items():
+        with pytest.raises(ValueError, match=f"out shares memory with {name}"):
+            function()
+    assert np.array_equal(memory, before)

@@ -1,0 +1,334 @@
+"""Threads, processes and signals: the answer never depends on them, and nothing hangs or crashes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from fastcodes import _native, bits, hamming, jaccard
+from helpers import Array, Family, both_families, random_codes, run_python, same
+
+linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+forks_only = pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork"
+)
+
+
+def some_calls(family: Family, queries: Array, codes: Array, threads: int | None) -> tuple[Any, ...]:
+    """Call every function of a family, with results of moderate size."""
+    n = len(codes)
+    limit = family.radius_of(np.quantile(family.module.cdist(queries[:1], codes), 0.02, method="lower"))
+    few = codes[: min(n, 3000)]
+    return (
+        *family.module.knn(queries, codes, 1, threads=threads),
+        *family.module.knn(queries, codes, 100, np.arange(n) % 5 > 0, threads),
+        *family.module.knn(queries, codes, 10, np.arange(0, n, 3), threads),
+        *family.module.radius(queries, codes, limit, threads=threads),
+        family.module.cdist(queries, few, threads=threads),
+        *family.module.pairs(few[:1500], limit, threads),
+    )
+
+
+# Few bytes make ties. Threads share out the rows where they are many, else the queries.
+SHAPES = [(1, 100_000, 4), (2, 50_000, 16), (40, 20_000, 8), (300, 2_000, 5), (3, 3_000, 700)]
+
+
+@both_families
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_answer_does_not_depend_on_the_number_of_threads(
+    family: Family, shape: tuple[int, int, int]
+) -> None:
+    n_queries, n, n_bytes = shape
+    queries, codes = random_codes(n_queries, n_bytes, seed=1), random_codes(n, n_bytes)
+    expected = some_calls(family, queries, codes, 1)
+    for threads in (2, 3, 64, None, 2):
+        assert same(some_calls(family, queries, codes, threads), expected), threads
+
+
+DIGEST = """
+import hashlib
+import numpy as np
+from helpers import FAMILIES, random_codes
+from test_threads import some_calls
+from fastcodes import _native, bits
+
+digest = hashlib.sha256()
+shapes = [(1, 5000, 8), (2, 999, 16), (9, 4000, 12), (70, 500, 3), (5, 300, 64), (4, 400, 65), (2, 40, 999)]
+for n_queries, n, n_bytes in shapes:
+    for density in (0.03, 0.5, 0.97):
+        queries = random_codes(n_queries, n_bytes, seed=1, density=density)
+        codes = random_codes(n, n_bytes, density=density)
+        for family in FAMILIES.values():
+            for array in some_calls(family, queries, codes, 2):
+                digest.update(array.tobytes())
+        x = np.random.default_rng(n).standard_normal((n, n_bytes))
+        for dtype in (np.float16, np.float32, np.float64, np.int16, np.bool_):
+            digest.update(bits.pack(x.astype(dtype), threshold=dtype(0)))
+        digest.update(bits.popcount(codes))
+        digest.update(bits.unpack(codes, 8 * n_bytes - 3, np.float32, (-1, 1)))
+print(_native.level(), digest.hexdigest())
+"""
+
+
+def test_the_answer_does_not_depend_on_the_level() -> None:
+    levels = _native.levels()
+    digests = [run_python(DIGEST, {"FASTCODES_LEVEL": level}).split() for level in levels]
+    assert [level for level, _ in digests] == levels
+    assert len({digest for _, digest in digests}) == 1, digests
+
+
+# --- other Python threads -----------------------------------------------------------------------------------
+
+
+@both_families
+def test_other_threads_run_during_a_call(family: Family) -> None:
+    queries, codes = random_codes(64, 64, seed=1), random_codes(30_000, 64)
+    ticks, done = [0], threading.Event()
+
+    def tick() -> None:
+        while not done.wait(0.001):
+            ticks[0] += 1
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    try:
+        for doubling in range(12):
+            many = np.tile(queries, (2**doubling, 1))
+            before, begun = ticks[0], time.perf_counter()
+            family.module.knn(many, codes, 1, threads=1)
+            elapsed, ticked = time.perf_counter() - begun, ticks[0] - before
+            if elapsed > 0.25:
+                break
+    finally:
+        done.set()
+        ticker.join()
+    # Up to 1000 a second; without the lock released there would be one or two.
+    assert elapsed > 0.25
+    assert ticked > 25, (ticked, elapsed)
+
+
+def test_calls_of_many_threads_at_once_get_their_own_answers() -> None:
+    def work(seed: int) -> tuple[Any, ...]:
+        threads = (1, 2, None)[seed % 3]
+        queries, codes = random_codes(5, 24, seed=seed), random_codes(3000 + seed, 24, seed=seed + 1)
+        return (
+            *hamming.knn(queries, codes, 7, threads=threads),
+            *jaccard.knn(queries, codes, 7, threads=threads),
+            *hamming.pairs(codes[:800], 75, threads=threads),
+            jaccard.cdist(queries, codes, threads=threads),
+            bits.popcount(codes),
+        )
+
+    expected = [work(seed) for seed in range(24)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(work, list(range(24)) * 3))
+    assert all(same(found[i], expected[i % 24]) for i in range(72))
+
+
+# --- processes ----------------------------------------------------------------------------------------------
+
+QUERIES, CODES = random_codes(50, 32, seed=1), random_codes(20_000, 32)
+
+
+def search_in_child(threads: int | None) -> tuple[Any, ...]:
+    return (
+        *hamming.knn(QUERIES, CODES, 5, threads=threads),
+        *jaccard.knn(QUERIES, CODES, 5, threads=threads),
+    )
+
+
+@forks_only
+@pytest.mark.timeout(60)
+def test_children_of_a_fork_answer() -> None:
+    expected = search_in_child(2)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        for threads in (2, 1, None):
+            results = [pool.apply_async(search_in_child, (threads,)) for _ in range(4)]
+            assert all(same(result.get(timeout=20), expected) for result in results), threads
+    assert same(search_in_child(2), expected)
+
+
+@forks_only
+@pytest.mark.timeout(60)
+def test_children_of_a_fork_in_the_middle_of_a_call_answer() -> None:
+    expected = search_in_child(2)
+    done = threading.Event()
+
+    def keep_searching() -> None:
+        while not done.is_set():
+            hamming.knn(QUERIES, CODES, 5, threads=2)
+
+    searcher = threading.Thread(target=keep_searching)
+    searcher.start()
+    try:
+        for _ in range(5):
+            with multiprocessing.get_context("fork").Pool(1) as pool:
+                assert same(pool.apply_async(search_in_child, (2,)).get(timeout=20), expected)
+    finally:
+        done.set()
+        searcher.join()
+
+
+# --- signals ------------------------------------------------------------------------------------------------
+
+INTERRUPT = """
+import json, os, signal, threading, time
+import numpy as np
+from fastcodes import bits, hamming, jaccard
+
+codes = np.frombuffer(np.random.default_rng(0).bytes(1_000_000 * 64), np.uint8).reshape(-1, 64)
+queries = codes[:50_000] ^ np.uint8(90)
+long = np.broadcast_to(np.zeros(1 << 20, np.uint8), (50_000, 1 << 20))
+seconds = {}
+
+def interrupt(name, call):
+    sent = []
+    def send():
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+    timer = threading.Timer(0.3, send)
+    timer.start()
+    try:
+        call()
+        seconds[name] = "ended before it was interrupted"
+        timer.cancel()
+    except KeyboardInterrupt:
+        seconds[name] = time.perf_counter() - sent[0]
+    timer.join()
+
+for name, family, radius in (("hamming", hamming, 100), ("jaccard", jaccard, 0.2)):
+    for threads in (1, None):
+        interrupt(f"{name}.knn, {threads} threads", lambda: family.knn(queries, codes, 10, threads=threads))
+    interrupt(f"{name}.radius", lambda: family.radius(queries, codes, radius))
+    interrupt(f"{name}.pairs", lambda: family.pairs(codes, radius))
+    interrupt(f"{name}.cdist", lambda: family.cdist(long[:64], long))
+interrupt("bits.popcount", lambda: bits.popcount(np.broadcast_to(long[0], (5_000_000, 1 << 20))))
+print(json.dumps(seconds))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
+    seconds = json.loads(run_python(INTERRUPT))
+    assert len(seconds) == 11
+    assert {name: x for name, x in seconds.items() if isinstance(x, str) or x > 1} == {}
+
+
+# --- inputs that change during a call -----------------------------------------------------------------------
+
+CHANGING = """
+import threading, time
+import numpy as np
+from fastcodes import bits, hamming, jaccard
+
+rng = np.random.default_rng(0)
+def array(shape, dtype=np.uint8):
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.frombuffer(bytearray(rng.bytes(size)), dtype).reshape(shape)
+
+queries, codes, x = array((40, 16)), array((3000, 16)), array((300, 128), np.float32)
+booleans, ids, integers = array(3000), array(2000, np.int64), array((300, 128))
+outs = [np.empty((40, 3000), dtype) for dtype in (np.int32, np.float32)]
+changed = [a.reshape(-1).view(np.uint8) for a in (queries, codes, x, booleans, integers, *outs)]
+done = False
+
+def change():
+    rng = np.random.default_rng(1)
+    while not done:
+        for target in changed:
+            target[:] = rng.integers(0, rng.integers(1, 257), target.size) if rng.random() < 0.5 else 255
+        ids[:] = rng.integers(*((-10, 3010) if rng.random() < 0.3 else (0, 3000)), ids.size)
+
+def search():
+    global calls
+    rng = np.random.default_rng(2)
+    while not done:
+        for family, out, radius in ((hamming, outs[0], 40), (jaccard, outs[1], 0.3)):
+            for threads in (1, 2):
+                n_queries = rng.integers(1, 41)
+                for mask in (None, booleans.view(bool), ids):
+                    try:
+                        family.knn(queries[:n_queries], codes, rng.integers(0, 3100), mask, threads)
+                        family.radius(queries[:n_queries], codes, radius, mask, threads)
+                    except ValueError as error:
+                        assert "row id" in str(error), error
+                family.pairs(codes[:300], radius, threads)
+                family.cdist(queries, codes, out, threads)
+        with np.errstate(all="ignore"):
+            codes_of_x = bits.pack(x)
+        bits.unpack(codes, 128, np.float32)
+        bits.popcount(codes)
+        bits.pack(booleans.view(bool))
+        bits.unpack_uint(codes, 5, 25)
+        try:
+            bits.pack_uint(integers, 4)
+        except ValueError as error:
+            assert "does not fit" in str(error), error
+        calls += 1
+
+calls = 0
+changer = threading.Thread(target=change)
+changer.start()
+timer = threading.Timer(2.0, lambda: globals().update(done=True))
+timer.start()
+search()
+changer.join()
+print(calls)
+"""
+
+
+def test_inputs_that_change_during_a_call_cannot_crash() -> None:
+    assert int(run_python(CHANGING, {"RUST_BACKTRACE": "1"})) > 0
+
+
+# --- how many threads ---------------------------------------------------------------------------------------
+
+COUNT = """
+import os
+{before}
+import numpy as np
+from fastcodes import _native, hamming
+
+def started():
+    names = [open(f"/proc/self/task/{{task}}/comm").read() for task in os.listdir("/proc/self/task")]
+    return sum(name.startswith("fastcodes") for name in names)
+
+codes = np.zeros((100_000, 32), np.uint8)
+hamming.knn(codes[:200], codes, 1, threads={threads})
+print(_native.threads(), started())
+"""
+
+
+def count_threads(before: str = "", threads: int | None = None, **env: str) -> list[int]:
+    """Return what None means and how many threads a call starts."""
+    if not env:
+        before = f"os.environ.pop('FASTCODES_NUM_THREADS', None); {before}"
+    code = COUNT.format(before=before, threads=threads)
+    return [int(word) for word in run_python(code, env).split()]
+
+
+@linux_only
+def test_the_threads_are_those_that_were_asked_for() -> None:
+    cpus, started = count_threads()
+    assert 1 <= cpus <= len(os.sched_getaffinity(0))
+    assert started == cpus - 1
+    assert count_threads(threads=1) == [cpus, 0]
+    assert count_threads(threads=10**6) == [cpus, cpus - 1]
+    assert count_threads(FASTCODES_NUM_THREADS="1") == [1, 0]
+    assert count_threads(FASTCODES_NUM_THREADS="1", threads=2) == [1, cpus - 1]
+
+
+@linux_only
+def test_a_process_bound_to_one_cpu_starts_no_threads() -> None:
+    bind = "os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])"
+    assert count_threads(bind) == [1, 0]
+    assert count_threads(bind, threads=2) == [1, 0]
+    assert count_threads(bind, FASTCODES_NUM_THREADS="8")[1] == 0
