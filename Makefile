@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 CARGO := $(shell command -v cargo 2>/dev/null || { test -x "$(HOME)/.cargo/bin/cargo" && echo "$(HOME)/.cargo/bin/cargo"; })
 export PATH := $(CURDIR)/$(BIN):$(HOME)/.cargo/bin:$(PATH)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
+# What `fastcodes info` says about where the build came from.
+export FASTCODES_COMMIT := $(shell git describe --always --dirty 2>/dev/null)
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml $(wildcard Cargo.lock) pyproject.toml
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
