@@ -69,7 +69,7 @@ fuzz: cargo ## Compare every family with its portable body on random shapes for 
 
 # The address sanitizer ships with the stable toolchain but its flag counts as unstable, hence the bootstrap variable.
 memcheck: cargo ## Run the core's tests under the address sanitizer
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --package fastcodes-core --target x86_64-unknown-linux-gnu --lib --tests
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --release --package fastcodes-core --target x86_64-unknown-linux-gnu --lib --tests
 
 lint: $(VENV)/.built ## Check format, lints, types and stubs
 	$(CARGO) fmt --all --check

@@ -414,9 +414,14 @@ pub fn popcount(
     check_length(out.len(), codes.n_rows(), 1)?;
     let rows = (TASK_BYTES / codes.n_bytes()).max(1);
     parallel.for_each_chunk(out, rows, |task, out| {
-        let codes = codes.slice(task * rows, task * rows + out.len());
-        at_level!(level, popcount(codes, out));
+        popcount_rows(level, codes.slice(task * rows, task * rows + out.len()), out);
     })
+}
+
+/// [`popcount`] on this thread.
+pub(crate) fn popcount_rows(level: Level, codes: Codes<'_>, out: &mut [i32]) {
+    assert!(out.len() == codes.n_rows(), "kernel called with wrong lengths");
+    at_level!(level, popcount(codes, out));
 }
 
 /// Positive infinity; what has a greater [`f16_key`] is NaN.

@@ -133,8 +133,14 @@ pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32
     }
 }
 
-/// Writes the distance of one query to each of the rows, taken as they lie: memory is the limit, and the scalar
-/// `popcnt` keeps up with it.
+/// Appends every row whose distance to the query is below the bound, with rows taken as they lie: memory is the limit,
+/// and the scalar `popcnt` keeps up with it.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u32, hits: &mut Hits) {
+    portable::scan_rows(query, codes, bound, first_row, hits);
+}
+
+/// Writes the distance of the query to each of the rows, taken as they lie.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) fn row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
     portable::row_distances(query, codes, out);

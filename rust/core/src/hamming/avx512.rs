@@ -17,6 +17,7 @@ use super::portable;
 use super::tile::{GROUP, LANES, Lanes, STEP, for_each_block};
 use super::{Hit, Hits};
 use crate::Codes;
+use crate::codes::for_each_word;
 
 /// The majority of `x0`, `x1`, `x2` as a truth table over (`x0`, `x1`, `x0 ^ x1 ^ x2`).
 const CARRY: i32 = 0b1101_0100;
@@ -259,29 +260,56 @@ fn store(out: &mut [i32], distances_i32x16: __m512i) {
     unsafe { _mm512_mask_storeu_epi32(out.as_mut_ptr(), room, distances_i32x16) };
 }
 
-/// Writes the distance of one query to each of the rows, taken as they lie: here memory is the limit.
+/// Appends every row whose distance to the query is below the bound, with rows taken as they lie.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq")]
+pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u32, hits: &mut Hits) {
+    let bound_u64x8 = _mm512_set1_epi64(i64::from(bound));
+    for_each_eight_rows(query, codes, |row, n_rows, distances| {
+        let near = _mm512_cmplt_epu64_mask(distances, bound_u64x8) & (__mmask8::MAX >> (LANES - n_rows));
+        if near != 0 {
+            let mut lanes = Lanes([0; LANES]);
+            store_lanes(&mut lanes, distances);
+            collect(near, &lanes, 0, first_row + row as u32, hits);
+        }
+    });
+}
+
+/// Writes the distance of the query to each of the rows, taken as they lie.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq")]
 pub(super) fn row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
+    for_each_eight_rows(query, codes, |first_row, n_rows, distances| {
+        let distances_i32x8 = _mm512_cvtepi64_epi32(distances);
+        store(&mut out[first_row..first_row + n_rows], _mm512_castsi256_si512(distances_i32x8));
+    });
+}
+
+/// Calls `receive(first row, number of rows, distances)` for up to eight rows at a time. Here memory is the limit.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq")]
+fn for_each_eight_rows(query: &[u8], codes: Codes<'_>, mut receive: impl FnMut(usize, usize, __m512i)) {
     let contiguous = codes.stride() == codes.n_bytes();
     let done = match codes.n_bytes() {
-        8 if contiguous => short_row_distances::<1>(query, codes.as_bytes(), out),
-        16 if contiguous => short_row_distances::<2>(query, codes.as_bytes(), out),
-        32 if contiguous => short_row_distances::<4>(query, codes.as_bytes(), out),
+        8 if contiguous => short_rows::<1>(query, codes.as_bytes(), &mut receive),
+        16 if contiguous => short_rows::<2>(query, codes.as_bytes(), &mut receive),
+        32 if contiguous => short_rows::<4>(query, codes.as_bytes(), &mut receive),
         _ => 0,
     };
-    let mut rows = done;
-    for out in out[done..].chunks_mut(LANES) {
-        long_row_distances(query, codes.slice(rows, rows + out.len()), out);
-        rows += out.len();
+    for start in (done..codes.n_rows()).step_by(LANES) {
+        let end = codes.n_rows().min(start + LANES);
+        receive(start, end - start, long_rows(query, codes.slice(start, end)));
     }
 }
 
 /// Eight rows of `WORDS` words at a time, which fill `WORDS` registers; returns how many rows were done.
 #[inline]
-#[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq")]
-fn short_row_distances<const WORDS: usize>(query: &[u8], rows: &[u8], out: &mut [i32]) -> usize {
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq")]
+fn short_rows<const WORDS: usize>(
+    query: &[u8],
+    rows: &[u8],
+    receive: &mut impl FnMut(usize, usize, __m512i),
+) -> usize {
     let mut repeated = Lanes([0; LANES]);
-    crate::codes::for_each_word(query, |index, word| {
+    for_each_word(query, |index, word| {
         for lane in repeated.0.iter_mut().skip(index).step_by(WORDS) {
             *lane = word;
         }
@@ -289,26 +317,26 @@ fn short_row_distances<const WORDS: usize>(query: &[u8], rows: &[u8], out: &mut 
     let query_u64x8 = load(&repeated);
     // Lane of the sums below that holds row 0, 1, ..: pairs of words are added within and then across registers.
     let lane_of_row = match WORDS {
-        1 => _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14),
-        2 => _mm256_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14),
-        _ => _mm256_setr_epi32(0, 4, 2, 6, 8, 12, 10, 14),
+        1 => _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7),
+        2 => _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7),
+        _ => _mm512_setr_epi64(0, 2, 1, 3, 4, 6, 5, 7),
     };
-    let (out, _) = out.as_chunks_mut::<LANES>();
-    for (out, rows) in out.iter_mut().zip(rows.chunks_exact(LANES * 8 * WORDS)) {
+    let blocks = rows.chunks_exact(LANES * 8 * WORDS);
+    let n_rows = blocks.len() * LANES;
+    for (block, rows) in blocks.enumerate() {
         let (registers, _) = rows.as_chunks::<64>();
-        let counts =
-            |index: usize| _mm512_popcnt_epi64(_mm512_xor_si512(load_bytes(&registers[index]), query_u64x8));
+        let counts = |index: usize| {
+            prefetch(&registers[index]);
+            _mm512_popcnt_epi64(_mm512_xor_si512(load_bytes(&registers[index]), query_u64x8))
+        };
         let sums_u64x8 = match WORDS {
             1 => counts(0),
             2 => add_pairs(counts(0), counts(1)),
             _ => add_quarters(add_pairs(counts(0), counts(1)), add_pairs(counts(2), counts(3))),
         };
-        let ordered_i32x16 = _mm512_permutexvar_epi32(_mm512_castsi256_si512(lane_of_row), sums_u64x8);
-        let ordered_i32x8 = _mm512_castsi512_si256(ordered_i32x16);
-        // SAFETY: `out` is eight elements of 32 bits.
-        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), ordered_i32x8) };
+        receive(block * LANES, LANES, _mm512_permutexvar_epi64(lane_of_row, sums_u64x8));
     }
-    out.len() * LANES
+    n_rows
 }
 
 /// Lanes `a0 + a1, b0 + b1, a2 + a3, b2 + b3, ..`.
@@ -325,6 +353,18 @@ fn load_bytes(bytes: &[u8; 64]) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
+/// Asks for what comes 4 KB later: the CPU's own prefetchers stop at the end of each page.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn prefetch(bytes: &[u8; 64]) {
+    let ahead = bytes.as_ptr().wrapping_add(4096);
+    // SAFETY: a prefetch is a hint, and of an address that is not there it does nothing.
+    #[allow(unused_unsafe, reason = "newer compilers know that a prefetch is safe")]
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(ahead.cast())
+    };
+}
+
 /// Up to 64 bytes, the rest of the register zero.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -334,16 +374,17 @@ fn load_tail(bytes: &[u8]) -> __m512i {
     unsafe { _mm512_maskz_loadu_epi8(present, bytes.as_ptr().cast()) }
 }
 
-/// Up to eight rows of any length, one after the other, their sums added up across lanes together.
+/// Up to eight rows of any length, one after the other, their counts added up across lanes together.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq")]
-fn long_row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
+fn long_rows(query: &[u8], codes: Codes<'_>) -> __m512i {
     let (query_chunks, query_tail) = query.as_chunks::<64>();
     let query_tail_u8x64 = load_tail(query_tail);
     let mut counts = [_mm512_setzero_si512(); LANES];
     for (row, counts_u64x8) in (0..codes.n_rows()).zip(&mut counts) {
         let (chunks, tail) = codes.row(row).as_chunks::<64>();
         for (chunk, query_chunk) in chunks.iter().zip(query_chunks) {
+            prefetch(chunk);
             let differing = _mm512_xor_si512(load_bytes(chunk), load_bytes(query_chunk));
             *counts_u64x8 = _mm512_add_epi64(*counts_u64x8, _mm512_popcnt_epi64(differing));
         }
@@ -355,11 +396,7 @@ fn long_row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
     // Lane pairs, then quarters, then halves: eight sums of eight lanes in 21 instructions.
     let [a, b, c, d, e, f, g, h] = counts;
     let (ab, cd, ef, gh) = (add_pairs(a, b), add_pairs(c, d), add_pairs(e, f), add_pairs(g, h));
-    let (abcd, efgh) = (add_quarters(ab, cd), add_quarters(ef, gh));
-    let sums_u64x8 = add_quarters(abcd, efgh);
-    let lane_of_row = _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14);
-    let ordered_i32x16 = _mm512_permutexvar_epi32(_mm512_castsi256_si512(lane_of_row), sums_u64x8);
-    store(out, ordered_i32x16);
+    add_quarters(add_quarters(ab, cd), add_quarters(ef, gh))
 }
 
 /// Of four 128-bit quarters each: `a0 + a1, a2 + a3, b0 + b1, b2 + b3`.

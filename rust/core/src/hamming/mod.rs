@@ -76,6 +76,20 @@ pub(crate) fn distances(level: Level, words: &[Lanes], query: &[[u64; GROUP]], o
     at_level!(level, distances(words, query, out));
 }
 
+/// Appends every row whose distance to `query` is below the bound; both have the same number of bytes. The first row
+/// has the number `first_row`.
+pub(crate) fn scan_rows(
+    level: Level,
+    query: &[u8],
+    codes: Codes<'_>,
+    bound: u32,
+    first_row: u32,
+    hits: &mut Hits,
+) {
+    assert!(query.len() == codes.n_bytes(), "kernel called with wrong lengths");
+    at_level!(level, scan_rows(query, codes, bound, first_row, hits));
+}
+
 /// Writes the distance of `query` to each row of `codes`; both have the same number of bytes.
 pub(crate) fn row_distances(level: Level, query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
     assert!(

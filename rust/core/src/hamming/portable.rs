@@ -73,17 +73,34 @@ pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32
     }
 }
 
-/// Writes the distance of one query to each of the rows, taken as they lie.
-// Inlined into the file of a level that has no better way, to be compiled with the instructions of that level.
+/// Appends every row whose distance to the query is below the bound, with rows taken as they lie.
+#[inline(always)]
+pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u32, hits: &mut Hits) {
+    for row in 0..codes.n_rows() {
+        let distance = row_distance(query, codes.row(row));
+        if distance < bound {
+            hits.push(Hit { slot: 0, row: first_row + row as u32, distance });
+        }
+    }
+}
+
+/// Writes the distance of the query to each of the rows, taken as they lie.
 #[inline(always)]
 pub(super) fn row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
     for (row, out) in (0..codes.n_rows()).zip(out) {
-        let (words, tail) = codes.row(row).as_chunks();
-        let (query_words, query_tail) = query.as_chunks();
-        let in_words = words.iter().zip(query_words).map(|(word, query_word)| {
-            (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(*query_word)).count_ones()
-        });
-        let in_tail = tail.iter().zip(query_tail).map(|(byte, query_byte)| (byte ^ query_byte).count_ones());
-        *out = (in_words.sum::<u32>() + in_tail.sum::<u32>()) as i32;
+        *out = row_distance(query, codes.row(row)) as i32;
     }
+}
+
+// Always inlined, like its callers: a level without a better way compiles it with the instructions of that level.
+#[inline(always)]
+fn row_distance(query: &[u8], row: &[u8]) -> u32 {
+    let (words, tail) = row.as_chunks();
+    let (query_words, query_tail) = query.as_chunks();
+    let in_words = words
+        .iter()
+        .zip(query_words)
+        .map(|(word, query_word)| (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(*query_word)).count_ones());
+    let in_tail = tail.iter().zip(query_tail).map(|(byte, query_byte)| (byte ^ query_byte).count_ones());
+    in_words.sum::<u32>() + in_tail.sum::<u32>()
 }

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::hamming::row_distances;
 use crate::hamming::tile::{MAX_WORDS, Tile};
+use crate::hamming::{Hits, scan_rows};
 use crate::{Codes, Error, Level, Mask, Parallel, bits};
 
 /// Bytes of rows that are compared as they lie in one task: enough to stream, few enough to stay in the cache.
@@ -58,15 +58,46 @@ impl Ids {
         }
     }
 
-    /// Writes the distance of `query` to each of the rows, taken as they lie.
-    pub fn distances(&self, level: Level, query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
+    /// The rows themselves, if they follow each other.
+    pub fn as_rows<'a>(&self, codes: Codes<'a>) -> Option<Codes<'a>> {
         match self {
-            Ids::From(first, len) => {
-                row_distances(level, query, codes.slice(*first as usize, *first as usize + len), out);
+            Ids::From(first, len) => Some(codes.slice(*first as usize, *first as usize + len)),
+            Ids::List(_) => None,
+        }
+    }
+
+    /// Appends those of the given rows whose distance to `query` is below the bound, comparing them as they lie.
+    pub fn scan(
+        &self,
+        level: Level,
+        query: &[u8],
+        codes: Codes<'_>,
+        rows: Range<usize>,
+        bound: u32,
+        hits: &mut Hits,
+    ) {
+        match self.as_rows(codes) {
+            Some(all) => {
+                scan_rows(level, query, all.slice(rows.start, rows.end), bound, rows.start as u32, hits);
             }
-            Ids::List(ids) => {
-                for (&id, out) in ids.iter().zip(out.chunks_mut(1)) {
-                    row_distances(level, query, codes.slice(id as usize, id as usize + 1), out);
+            None => {
+                for row in rows {
+                    let id = self.get(row) as usize;
+                    scan_rows(level, query, codes.slice(id, id + 1), bound, row as u32, hits);
+                }
+            }
+        }
+    }
+
+    /// Replaces `ones` by the number of ones of each of the rows.
+    pub fn count_ones(&self, level: Level, codes: Codes<'_>, ones: &mut Vec<i32>) {
+        ones.resize(self.len(), 0);
+        match self.as_rows(codes) {
+            Some(rows) => bits::popcount_rows(level, rows, ones),
+            None => {
+                for (row, ones) in ones.chunks_mut(1).enumerate() {
+                    let id = self.get(row) as usize;
+                    bits::popcount_rows(level, codes.slice(id, id + 1), ones);
                 }
             }
         }
@@ -74,11 +105,9 @@ impl Ids {
 
     /// Brings the rows into a tile.
     pub fn fill(&self, level: Level, codes: Codes<'_>, tile: &mut Tile) {
-        match self {
-            Ids::From(first, len) => {
-                tile.fill_all(level, codes.slice(*first as usize, *first as usize + len))
-            }
-            Ids::List(ids) => tile.fill(level, codes, ids.iter().map(|id| *id as usize)),
+        match self.as_rows(codes) {
+            Some(rows) => tile.fill_all(level, rows),
+            None => tile.fill(level, codes, (0..self.len()).map(|row| self.get(row) as usize)),
         }
     }
 

@@ -23,9 +23,6 @@ const TASKS_PER_THREAD: usize = 8;
 /// Rows that are scanned first for a query that has no bound yet: whole steps of a tile.
 const FIRST_ROWS: usize = 32;
 
-/// Rows whose distances are tested together for one below the bound.
-const TESTED: usize = 16;
-
 /// A row that qualified.
 #[derive(Clone, Copy)]
 pub(crate) struct Found {
@@ -111,8 +108,6 @@ impl Block<'_> {
 struct Scratch {
     tile: Tile,
     hits: Hits,
-    /// Of one query to the rows of a selection, where they are compared as they lie.
-    distances: Vec<i32>,
     /// Ones of the rows of a selection, where nobody counted them before.
     ones: Vec<i32>,
 }
@@ -132,8 +127,7 @@ pub(crate) fn visit<M: Metric, S: Sink, R: Send>(
 ) -> Result<Vec<R>, Error> {
     let streamed =
         database.too_long_for_tiles() || (database.is_contiguous() && queries.len() <= STREAMED_QUERIES);
-    let zeros = vec![0; if M::BY_ONES { queries.codes.n_bytes() } else { 0 }];
-    let search = Search { level, metric, queries, database, streamed, zeros };
+    let search = Search { level, metric, queries, database, streamed };
     let n_tasks = database.n_tasks(streamed);
     let threads = parallel.threads();
     let split_database = n_tasks >= TASKS_PER_THREAD * threads;
@@ -188,8 +182,6 @@ struct Search<'a, M> {
     database: &'a Database<'a>,
     /// Whether rows are compared as they lie, and not by tiles.
     streamed: bool,
-    /// The code without ones, to count those of rows.
-    zeros: Vec<u8>,
 }
 
 impl<M: Metric> Search<'_, M> {
@@ -254,13 +246,12 @@ impl<M: Metric> Search<'_, M> {
         sink: &mut S,
     ) {
         let Search { level, metric, database, .. } = *self;
-        let Scratch { tile, hits, distances, ones } = scratch;
+        let Scratch { tile, hits, ones } = scratch;
         let (codes, ids) = (database.codes(), &selection.ids);
         let row_ones = match selection.ones {
             Some(range) => range,
             None if M::BY_ONES => {
-                ones.resize(ids.len(), 0);
-                ids.distances(level, &self.zeros, codes, ones);
+                ids.count_ones(level, codes, ones);
                 let (least, most) = (ones.iter().min().copied(), ones.iter().max().copied());
                 (least.unwrap_or(0) as u32, most.unwrap_or(0) as u32)
             }
@@ -292,18 +283,22 @@ impl<M: Metric> Search<'_, M> {
             }
         };
 
+        // While a query has no bound yet all rows are hits: few rows at first, then twice as many, give it one.
+        let ranges = |sink: &S, mut queries: Range<usize>| {
+            let all_bounded = queries.all(|query| sink.below(query, first_id) < u32::MAX);
+            let first = 0..ids.len().min(if all_bounded { usize::MAX } else { FIRST_ROWS });
+            std::iter::successors(Some(first), |last| {
+                (last.end < ids.len()).then(|| last.end..ids.len().min(last.end + 2 * last.len()))
+            })
+        };
+
         if self.streamed {
-            distances.resize(ids.len(), 0);
             for (query, &query_id) in block.ids.iter().enumerate() {
-                ids.distances(level, self.queries.codes.row(query_id), codes, distances);
-                let bound = bound(sink, query) as i32;
-                for (chunk, tested) in distances.chunks(TESTED).enumerate() {
-                    if tested.iter().fold(false, |any, distance| any | (*distance < bound)) {
-                        for (row, &distance) in (chunk * TESTED..).zip(tested) {
-                            if distance < bound {
-                                offer(sink, query, row, distance as u32);
-                            }
-                        }
+                for rows in ranges(sink, query..query + 1) {
+                    hits.clear();
+                    ids.scan(level, self.queries.codes.row(query_id), codes, rows, bound(sink, query), hits);
+                    for hit in &*hits {
+                        offer(sink, query, hit.row as usize, hit.distance);
                     }
                 }
             }
@@ -315,23 +310,19 @@ impl<M: Metric> Search<'_, M> {
         for (step, group) in groups.enumerate() {
             database.prefetch(upcoming + step * share..upcoming + (step + 1) * share);
             let queries = block.queries(group..group + 1);
-            // While a query has no bound yet all rows are hits: few rows at first, then twice as many, give it one.
-            let all_bounded = queries.clone().all(|query| sink.below(query, first_id) < u32::MAX);
-            let (mut start, mut len) = (0, if all_bounded { ids.len() } else { FIRST_ROWS });
-            while start < ids.len() {
-                let end = (start + len).min(ids.len());
+            for rows in ranges(sink, queries.clone()) {
                 let mut bounds = [0; GROUP];
                 for (slot, query) in queries.clone().enumerate() {
                     bounds[slot] = bound(sink, query);
                 }
                 if bounds != [0; GROUP] {
                     hits.clear();
-                    scan(level, tile.words(start..end), block.groups.get(group), bounds, start as u32, hits);
+                    let (first_row, end) = (rows.start as u32, rows.end);
+                    scan(level, tile.words(rows), block.groups.get(group), bounds, first_row, hits);
                     for hit in hits.iter().filter(|hit| (hit.row as usize) < end) {
                         offer(sink, queries.start + hit.slot as usize, hit.row as usize, hit.distance);
                     }
                 }
-                (start, len) = (end, len * 2);
             }
         }
     }
