@@ -67,9 +67,10 @@ def same(found: Any, expected: Any, dtypes: tuple[Any, ...] | None = None) -> bo
 
 def run_python(code: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> str:
     """Run `code` in a Python of its own, which has to succeed, and return what it printed."""
+    path = (os.path.dirname(__file__), os.environ.get("PYTHONPATH"))
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": os.path.dirname(__file__), **(env or {})},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path)), **(env or {})},
         capture_output=True,
         text=True,
         timeout=timeout,
