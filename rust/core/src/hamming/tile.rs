@@ -76,10 +76,11 @@ impl Tile {
             return self.fill(level, codes, 0..codes.n_rows());
         }
         self.resize(1, codes.n_rows());
-        let (words, _) = codes.as_bytes().as_chunks();
-        for (lane, word) in self.words.iter_mut().flat_map(|lanes| &mut lanes.0).zip(words) {
-            *lane = u64::from_ne_bytes(*word);
+        let (blocks, rest) = codes.as_bytes().as_chunks::<{ 8 * LANES }>();
+        for (lanes, block) in self.words.iter_mut().zip(blocks) {
+            for_each_word(block, |lane, word| lanes.0[lane] = word);
         }
+        for_each_word(rest, |lane, word| self.words[blocks.len()].0[lane] = word);
     }
 
     fn resize(&mut self, n_words: usize, n_rows: usize) {
