@@ -6,18 +6,15 @@
 //! |a | b| = (|a| + |b| + |a ^ b|) / 2         distance = |a ^ b| / |a | b| = 2 |a ^ b| / (|a| + |b| + |a ^ b|)
 //! ```
 //!
-//! so the kernels of the Hamming family serve here too. Rows are sorted by their number of ones. A tile then has rows
-//! with nearly the same number, which gives the kernels a sharp bound on the differing bits; and since codes with `|a|`
+//! so the kernels of the Hamming family serve here too. Some thousand rows at a time are sorted by their number of ones. A
+//! tile then has rows with nearly the same number, which gives the kernels a sharp bound on the differing bits; and since codes with `|a|`
 //! and `|b|` ones differ in at least `||a| - |b||` bits, most tiles are skipped unseen once near rows were found
 //! (BitBound: Swamidass and Baldi, J. Chem. Inf. Model. 47, 2007).
 
 use crate::hamming::all_distances;
 use crate::hamming::tile::Tile;
-use crate::search::{self, Database, Metric, count_ones};
-use crate::{Codes, Csr, Error, Level, Mask, Pairs, Parallel};
-
-/// Fewer queries than this do not pay for sorting the rows.
-const SORTED_QUERIES: usize = 3;
+use crate::search::{self, Database, Metric};
+use crate::{Codes, Csr, Error, Level, Mask, Pairs, Parallel, bits};
 
 /// A distance is at least 0, so its bits as an integer sort like the distance.
 struct Jaccard;
@@ -61,19 +58,6 @@ fn distance(differing: u32, a_ones: u32, b_ones: u32) -> f32 {
     if differing == 0 { 0.0 } else { (2.0 * f64::from(differing) / twice_union as f64) as f32 }
 }
 
-fn database<'a>(
-    level: Level,
-    n_queries: usize,
-    codes: Codes<'a>,
-    mask: Mask<'a>,
-    parallel: &Parallel<'_>,
-) -> Result<Database<'a>, Error> {
-    match mask {
-        Mask::All if n_queries < SORTED_QUERIES => Database::in_order(codes, mask),
-        _ => Database::by_ones(level, codes, mask, parallel),
-    }
-}
-
 /// The first key that is beyond `radius`.
 fn below(radius: f32) -> u32 {
     radius.to_bits().saturating_add(1)
@@ -96,7 +80,7 @@ pub fn knn(
     distances: &mut [f32],
     indices: &mut [i64],
 ) -> Result<(), Error> {
-    let database = database(level, queries.n_rows(), codes, mask, parallel)?;
+    let database = Database::new(codes, mask, true)?;
     search::knn(level, &Jaccard, queries, &database, k, parallel, distances, indices)
 }
 
@@ -112,7 +96,7 @@ pub fn radius(
     mask: Mask<'_>,
     parallel: &Parallel<'_>,
 ) -> Result<Csr<f32>, Error> {
-    let database = database(level, queries.n_rows(), codes, mask, parallel)?;
+    let database = Database::new(codes, mask, true)?;
     search::radius(level, &Jaccard, queries, &database, below(radius), parallel)
 }
 
@@ -126,7 +110,7 @@ pub fn pairs(
     radius: f32,
     parallel: &Parallel<'_>,
 ) -> Result<Pairs<f32>, Error> {
-    let database = Database::by_ones(level, codes, Mask::All, parallel)?;
+    let database = Database::new(codes, Mask::All, true)?;
     search::pairs(level, &Jaccard, &database, below(radius), parallel)
 }
 
@@ -141,8 +125,9 @@ pub fn cdist(
     parallel: &Parallel<'_>,
     out: &mut [f32],
 ) -> Result<(), Error> {
-    let a_ones = count_ones(level, a, parallel)?;
-    let b_ones = count_ones(level, b, parallel)?;
+    let [mut a_ones, mut b_ones] = [a, b].map(|codes| vec![0; codes.n_rows()]);
+    bits::popcount(level, a, &mut a_ones, parallel)?;
+    bits::popcount(level, b, &mut b_ones, parallel)?;
     search::cdist(a, b, parallel, out, |rows, columns, out| {
         let capacity = Tile::capacity(b.n_words());
         let mut differing = vec![0; out.len() * capacity.min(columns.len())];

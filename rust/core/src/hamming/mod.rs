@@ -137,7 +137,7 @@ pub fn knn(
     distances: &mut [i32],
     indices: &mut [i64],
 ) -> Result<(), Error> {
-    let database = Database::in_order(codes, mask)?;
+    let database = Database::new(codes, mask, false)?;
     search::knn(level, &Hamming, queries, &database, k, parallel, distances, indices)
 }
 
@@ -153,7 +153,7 @@ pub fn radius(
     mask: Mask<'_>,
     parallel: &Parallel<'_>,
 ) -> Result<Csr<i32>, Error> {
-    let database = Database::in_order(codes, mask)?;
+    let database = Database::new(codes, mask, false)?;
     search::radius(level, &Hamming, queries, &database, radius.saturating_add(1), parallel)
 }
 
@@ -167,7 +167,7 @@ pub fn pairs(
     radius: u32,
     parallel: &Parallel<'_>,
 ) -> Result<Pairs<i32>, Error> {
-    let database = Database::in_order(codes, Mask::All)?;
+    let database = Database::new(codes, Mask::All, false)?;
     search::pairs(level, &Hamming, &database, radius.saturating_add(1), parallel)
 }
 

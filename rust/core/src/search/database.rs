@@ -1,49 +1,53 @@
-//! [`Database`]: the rows that take part in a search, in the order in which they are visited, cut into tasks.
+//! [`Database`]: the rows that take part in a search, cut into tasks, and tasks into tiles.
 
 use std::ops::Range;
 
 use crate::hamming::tile::{MAX_WORDS, Tile};
 use crate::hamming::{Hits, scan_rows};
-use crate::{Codes, Error, Level, Mask, Parallel, bits};
+use crate::{Codes, Error, Level, Mask, bits};
 
 /// Bytes of rows that are compared as they lie in one task: enough to stream, few enough to stay in the cache.
 const STREAMED_BYTES: usize = 32 * 1024;
+
+/// Bytes of rows that are sorted by their number of ones together. They are read once, to be counted, and are then still
+/// in the second-level cache when they are gathered; and they make tiles enough for the rows of one to be much alike.
+const SORTED_BYTES: usize = 1024 * 1024;
 
 /// The rows of a search.
 pub(crate) struct Database<'a> {
     codes: Codes<'a>,
     order: Order<'a>,
     n_selected: usize,
+    /// Whether ones are counted, and the rows of a task sorted by them unless they are compared as they lie.
+    by_ones: bool,
 }
 
 enum Order<'a> {
-    /// All rows from the first to the last.
+    /// All rows.
     All,
-    /// The rows whose byte is not zero, from the first to the last.
+    /// The rows whose byte is not zero.
     Booleans(&'a [u8]),
-    /// The rows with these ids.
+    /// The rows with these ids, ascending.
     Ids(Vec<u64>),
-    /// The rows with these ids, sorted by their number of ones, then by id; and the number of ones of *every* row.
-    ByOnes { ids: Vec<u64>, ones: Vec<i32> },
 }
 
-/// Some rows of the database, up to a tile full.
-pub(crate) struct Selection {
-    /// Their ids, in the order of the tile.
-    pub ids: Ids,
-    /// Fewest and most ones among them, if somebody counted.
-    pub ones: Option<(u32, u32)>,
-    /// Where the first of them stands in the order of the database.
+/// Some rows of the database, at most a tile full and at least one.
+pub(crate) struct Selection<'a> {
+    /// Their ids.
+    pub ids: Ids<'a>,
+    /// Their numbers of ones, if the database counts them.
+    pub ones: &'a [u32],
+    /// Where about they stand in the database.
     pub position: usize,
 }
 
-pub(crate) enum Ids {
+pub(crate) enum Ids<'a> {
     /// This id and those that follow.
     From(u64, usize),
-    List(Vec<u64>),
+    List(&'a [u64]),
 }
 
-impl Ids {
+impl Ids<'_> {
     pub fn len(&self) -> usize {
         match self {
             Ids::From(_, len) => *len,
@@ -58,8 +62,16 @@ impl Ids {
         }
     }
 
+    /// The lowest and the highest id.
+    pub fn range(&self) -> (u64, u64) {
+        match self {
+            Ids::From(first, len) => (*first, first + *len as u64 - 1),
+            Ids::List(ids) => ids.iter().fold((u64::MAX, 0), |(low, high), id| (low.min(*id), high.max(*id))),
+        }
+    }
+
     /// The rows themselves, if they follow each other.
-    pub fn as_rows<'a>(&self, codes: Codes<'a>) -> Option<Codes<'a>> {
+    fn as_rows<'a>(&self, codes: Codes<'a>) -> Option<Codes<'a>> {
         match self {
             Ids::From(first, len) => Some(codes.slice(*first as usize, *first as usize + len)),
             Ids::List(_) => None,
@@ -89,20 +101,6 @@ impl Ids {
         }
     }
 
-    /// Replaces `ones` by the number of ones of each of the rows.
-    pub fn count_ones(&self, level: Level, codes: Codes<'_>, ones: &mut Vec<i32>) {
-        ones.resize(self.len(), 0);
-        match self.as_rows(codes) {
-            Some(rows) => bits::popcount_rows(level, rows, ones),
-            None => {
-                for (row, ones) in ones.chunks_mut(1).enumerate() {
-                    let id = self.get(row) as usize;
-                    bits::popcount_rows(level, codes.slice(id, id + 1), ones);
-                }
-            }
-        }
-    }
-
     /// Brings the rows into a tile.
     pub fn fill(&self, level: Level, codes: Codes<'_>, tile: &mut Tile) {
         match self.as_rows(codes) {
@@ -111,90 +109,49 @@ impl Ids {
         }
     }
 
-    pub fn smallest(&self) -> u64 {
-        match self {
-            Ids::From(first, _) => *first,
-            Ids::List(ids) => ids.iter().copied().min().unwrap_or(u64::MAX),
-        }
-    }
-}
-
-/// The row ids that a mask selects, ascending.
-fn selected_ids(codes: Codes<'_>, mask: Mask<'_>) -> Result<Option<Vec<u64>>, Error> {
-    let n_rows = codes.n_rows();
-    match mask {
-        Mask::All => Ok(None),
-        Mask::Booleans(booleans) => {
-            check_mask_length(codes, booleans)?;
-            Ok(Some((0..).zip(booleans).filter(|(_, selected)| **selected != 0).map(|(id, _)| id).collect()))
-        }
-        Mask::Ids(given) => {
-            let mut ids = Vec::with_capacity(given.len());
-            for &id in given {
-                match u64::try_from(id) {
-                    Ok(row) if row < n_rows as u64 => ids.push(row),
-                    _ => return Err(Error::MaskId { id, n_rows }),
+    /// The number of ones of each of the rows.
+    fn count_ones(&self, level: Level, codes: Codes<'_>) -> Vec<i32> {
+        let mut ones = vec![0; self.len()];
+        match self.as_rows(codes) {
+            Some(rows) => bits::popcount_rows(level, rows, &mut ones),
+            None => {
+                for (row, ones) in ones.chunks_mut(1).enumerate() {
+                    let id = self.get(row) as usize;
+                    bits::popcount_rows(level, codes.slice(id, id + 1), ones);
                 }
             }
-            ids.sort_unstable();
-            ids.dedup();
-            Ok(Some(ids))
         }
-    }
-}
-
-fn check_mask_length(codes: Codes<'_>, booleans: &[u8]) -> Result<(), Error> {
-    if booleans.len() == codes.n_rows() {
-        Ok(())
-    } else {
-        Err(Error::MaskLength { given: booleans.len(), expected: codes.n_rows() })
+        ones
     }
 }
 
 impl<'a> Database<'a> {
-    /// The selected rows from the first to the last.
-    pub fn in_order(codes: Codes<'a>, mask: Mask<'a>) -> Result<Self, Error> {
+    /// The rows that a mask selects; sorted by their number of ones within a task, if `by_ones`.
+    pub fn new(codes: Codes<'a>, mask: Mask<'a>, by_ones: bool) -> Result<Self, Error> {
+        let n_rows = codes.n_rows();
         let (order, n_selected) = match mask {
-            Mask::All => (Order::All, codes.n_rows()),
+            Mask::All => (Order::All, n_rows),
             Mask::Booleans(booleans) => {
-                check_mask_length(codes, booleans)?;
+                if booleans.len() != n_rows {
+                    return Err(Error::MaskLength { given: booleans.len(), expected: n_rows });
+                }
                 (Order::Booleans(booleans), booleans.iter().filter(|selected| **selected != 0).count())
             }
-            Mask::Ids(_) => {
-                let ids = selected_ids(codes, mask)?.unwrap_or_default();
+            Mask::Ids(given) => {
+                let mut ids = Vec::with_capacity(given.len());
+                for &id in given {
+                    match u64::try_from(id) {
+                        Ok(row) if row < n_rows as u64 => ids.push(row),
+                        _ => return Err(Error::MaskId { id, n_rows }),
+                    }
+                }
+                ids.sort_unstable();
+                ids.dedup();
                 let n_selected = ids.len();
                 (Order::Ids(ids), n_selected)
             }
         };
-        Ok(Database { codes, order, n_selected })
-    }
-
-    /// The selected rows sorted by their number of ones (a counting sort), ties by id.
-    pub fn by_ones(
-        level: Level,
-        codes: Codes<'a>,
-        mask: Mask<'_>,
-        parallel: &Parallel<'_>,
-    ) -> Result<Self, Error> {
-        let selected = selected_ids(codes, mask)?;
-        let ones = count_ones(level, codes, parallel)?;
-        let mut starts = vec![0usize; codes.n_bytes() * 8 + 2];
-        let for_each_id = |receive: &mut dyn FnMut(u64)| match &selected {
-            None => (0..codes.n_rows() as u64).for_each(receive),
-            Some(ids) => ids.iter().copied().for_each(receive),
-        };
-        for_each_id(&mut |id| starts[ones[id as usize] as usize + 1] += 1);
-        for index in 1..starts.len() {
-            starts[index] += starts[index - 1];
-        }
-        let n_selected = starts[starts.len() - 1];
-        let mut ids = vec![0; n_selected];
-        for_each_id(&mut |id| {
-            let start = &mut starts[ones[id as usize] as usize];
-            ids[*start] = id;
-            *start += 1;
-        });
-        Ok(Database { codes, order: Order::ByOnes { ids, ones }, n_selected })
+        Ok(Database { codes, order, n_selected, by_ones })
     }
 
     pub fn codes(&self) -> Codes<'a> {
@@ -205,14 +162,13 @@ impl<'a> Database<'a> {
         self.n_selected
     }
 
-    /// Whether the rows of a selection follow each other in memory.
-    pub fn is_contiguous(&self) -> bool {
-        matches!(self.order, Order::All)
+    pub fn is_by_ones(&self) -> bool {
+        self.by_ones
     }
 
-    /// Whether rows are sorted by their number of ones.
-    pub fn is_by_ones(&self) -> bool {
-        matches!(self.order, Order::ByOnes { .. })
+    /// Whether rows that follow each other in the search do so in memory.
+    pub fn is_contiguous(&self) -> bool {
+        matches!(self.order, Order::All)
     }
 
     /// Whether rows have to be compared as they lie, one query at a time, since no tile can hold them.
@@ -220,43 +176,29 @@ impl<'a> Database<'a> {
         self.codes.n_words() > MAX_WORDS
     }
 
-    /// The row at a place in the order: its id.
-    pub fn id_at(&self, position: usize) -> u64 {
-        match &self.order {
-            Order::All | Order::Booleans(_) => position as u64,
-            Order::Ids(ids) | Order::ByOnes { ids, .. } => ids[position],
-        }
-    }
-
-    /// Number of ones of the row with this id; 0 where nobody counted.
-    #[inline]
-    pub fn ones(&self, id: u64) -> u32 {
-        match &self.order {
-            Order::ByOnes { ones, .. } => ones[id as usize] as u32,
-            _ => 0,
-        }
-    }
-
     /// Places in the order: rows that a task range is taken from.
     fn n_places(&self) -> usize {
         match &self.order {
             Order::All | Order::Booleans(_) => self.codes.n_rows(),
-            Order::Ids(ids) | Order::ByOnes { ids, .. } => ids.len(),
+            Order::Ids(ids) => ids.len(),
         }
     }
 
-    /// Places of one task. A task has about a tile full of selected rows, even if a mask selects few.
+    /// Places of one task.
     pub fn task_len(&self, streamed: bool) -> usize {
-        if streamed && self.is_contiguous() {
-            return (STREAMED_BYTES / self.codes.n_bytes()).max(16);
-        }
+        let n_bytes = self.codes.n_bytes();
         let capacity = Tile::capacity(self.codes.n_words());
+        let len = match (streamed, self.by_ones) {
+            (true, _) => (STREAMED_BYTES / n_bytes).max(16),
+            (false, true) => (SORTED_BYTES / n_bytes).next_multiple_of(capacity),
+            (false, false) => capacity,
+        };
         match self.order {
+            // As many rows are to be selected, even if the mask selects few.
             Order::Booleans(_) => {
-                let places_per_row = self.codes.n_rows() / self.n_selected.max(1);
-                capacity.saturating_mul(places_per_row.clamp(1, 1024))
+                len.saturating_mul((self.codes.n_rows() / self.n_selected.max(1)).clamp(1, 1024))
             }
-            _ => capacity,
+            _ => len,
         }
     }
 
@@ -268,61 +210,72 @@ impl<'a> Database<'a> {
     pub fn prefetch(&self, places: Range<usize>) {
         match &self.order {
             Order::All | Order::Booleans(_) => self.codes.prefetch(places.start, places.end),
-            Order::Ids(ids) | Order::ByOnes { ids, .. } => {
+            Order::Ids(ids) => {
                 let places = places.start.min(ids.len())..places.end.min(ids.len());
                 ids[places].iter().for_each(|id| self.codes.prefetch(*id as usize, *id as usize + 1));
             }
         }
     }
 
-    /// The place of a row with about `ones` ones, if rows are sorted by them; else the first place.
-    pub fn place_near(&self, ones: u32) -> usize {
-        match &self.order {
-            Order::ByOnes { ids, .. } => {
-                ids.partition_point(|id| self.ones(*id) < ones).min(ids.len().saturating_sub(1))
-            }
-            _ => 0,
-        }
-    }
-
-    /// Calls `receive` with the rows of a task, at most a tile full at a time.
-    pub fn select(&self, task: usize, streamed: bool, mut receive: impl FnMut(Selection)) {
-        let position = task * self.task_len(streamed);
-        let end = (position + self.task_len(streamed)).min(self.n_places());
-        if position >= end {
+    /// Calls `receive` with the rows of a task, at most a tile full at a time; if rows are sorted by ones, from those with
+    /// the fewest to those with the most.
+    pub fn select(&self, level: Level, task: usize, streamed: bool, mut receive: impl FnMut(Selection<'_>)) {
+        let start = task * self.task_len(streamed);
+        let end = (start + self.task_len(streamed)).min(self.n_places());
+        if start >= end {
             return;
         }
-        match &self.order {
-            Order::All => {
-                receive(Selection { ids: Ids::From(position as u64, end - position), ones: None, position });
-            }
+        let selected: Vec<u64>;
+        let mut ids = match &self.order {
+            Order::All => Ids::From(start as u64, end - start),
             Order::Booleans(booleans) => {
-                let mut selected = (position..end).filter(|row| booleans[*row] != 0).map(|row| row as u64);
-                loop {
-                    let ids: Vec<u64> =
-                        selected.by_ref().take(Tile::capacity(self.codes.n_words())).collect();
-                    if ids.is_empty() {
-                        break;
-                    }
-                    receive(Selection { ids: Ids::List(ids), ones: None, position });
-                }
+                let rows = (start..end).filter(|row| booleans[*row] != 0);
+                selected = rows.map(|row| row as u64).collect();
+                Ids::List(&selected)
             }
-            Order::Ids(ids) => {
-                receive(Selection { ids: Ids::List(ids[position..end].to_vec()), ones: None, position });
+            Order::Ids(ids) => Ids::List(&ids[start..end]),
+        };
+        let (sorted_ids, ones): (Vec<u64>, Vec<u32>);
+        if self.by_ones {
+            let counted: Vec<u32> =
+                ids.count_ones(level, self.codes).iter().map(|ones| *ones as u32).collect();
+            if streamed {
+                ones = counted;
+            } else {
+                let order = sorted_by(&counted);
+                ones = order.iter().map(|row| counted[*row]).collect();
+                sorted_ids = order.iter().map(|row| ids.get(*row)).collect();
+                ids = Ids::List(&sorted_ids);
             }
-            Order::ByOnes { ids, .. } => {
-                let ids = &ids[position..end];
-                let ones_at = |end: Option<&u64>| end.map_or(0, |id| self.ones(*id));
-                let ones = Some((ones_at(ids.first()), ones_at(ids.last())));
-                receive(Selection { ids: Ids::List(ids.to_vec()), ones, position });
-            }
+        } else {
+            ones = Vec::new();
+        }
+        let capacity = if streamed { ids.len() } else { Tile::capacity(self.codes.n_words()) };
+        for start_row in (0..ids.len()).step_by(capacity.max(1)) {
+            let rows = start_row..ids.len().min(start_row + capacity);
+            let ids = match &ids {
+                Ids::From(first, _) => Ids::From(first + rows.start as u64, rows.len()),
+                Ids::List(ids) => Ids::List(&ids[rows.clone()]),
+            };
+            let ones = ones.get(rows).unwrap_or_default();
+            receive(Selection { ids, ones, position: start + start_row });
         }
     }
 }
 
-/// The number of ones of every row.
-pub(crate) fn count_ones(level: Level, codes: Codes<'_>, parallel: &Parallel<'_>) -> Result<Vec<i32>, Error> {
-    let mut ones = vec![0; codes.n_rows()];
-    bits::popcount(level, codes, &mut ones, parallel)?;
-    Ok(ones)
+/// Indices that sort the values, ties by index: a counting sort, since ones are small numbers.
+fn sorted_by(values: &[u32]) -> Vec<usize> {
+    let largest = values.iter().copied().max().unwrap_or(0) as usize;
+    let mut starts = vec![0; largest + 2];
+    values.iter().for_each(|value| starts[*value as usize + 1] += 1);
+    for value in 1..starts.len() {
+        starts[value] += starts[value - 1];
+    }
+    let mut order = vec![0; values.len()];
+    for (index, value) in values.iter().enumerate() {
+        let start = &mut starts[*value as usize];
+        order[*start] = index;
+        *start += 1;
+    }
+    order
 }

@@ -16,7 +16,7 @@ use crate::top_k::{Neighbor, TopK};
 use crate::{Codes, Error, Level, Parallel};
 
 pub(crate) use cdist::cdist;
-pub(crate) use database::{Database, count_ones};
+pub(crate) use database::Database;
 use visit::{Found, Queries, Sink, visit};
 
 /// Which rows of the database take part in a search.
@@ -150,7 +150,7 @@ pub(crate) fn knn<M: Metric>(
     let kept = k.min(database.n_selected()).max(1);
     let largest_block = NEIGHBORS_IN_FLIGHT / parallel.threads() / kept.saturating_mul(2);
     let output = Mutex::new((distances, indices));
-    let queries = Queries::new::<M>(level, queries)?;
+    let queries = Queries::new::<M>(level, queries);
     visit(
         level,
         metric,
@@ -185,7 +185,7 @@ pub(crate) fn radius<M: Metric>(
     parallel: &Parallel<'_>,
 ) -> Result<Csr<M::Distance>, Error> {
     check_bytes(queries, database.codes())?;
-    let queries = Queries::new::<M>(level, queries)?;
+    let queries = Queries::new::<M>(level, queries);
     let blocks = visit(
         level,
         metric,
@@ -225,7 +225,7 @@ pub(crate) fn pairs<M: Metric>(
     below: u32,
     parallel: &Parallel<'_>,
 ) -> Result<Pairs<M::Distance>, Error> {
-    let queries = Queries::from_database(database);
+    let queries = Queries::from_database::<M>(level, database.codes());
     let blocks = visit(
         level,
         metric,

@@ -6,9 +6,10 @@
 use std::ops::Range;
 
 use super::{Database, Metric};
+use crate::bits::popcount_rows;
 use crate::hamming::tile::{GROUP, QueryGroups, Tile};
 use crate::hamming::{Hits, scan};
-use crate::search::database::{Selection, count_ones};
+use crate::search::database::Selection;
 use crate::{Codes, Error, Level, Parallel};
 
 /// Queries of a block: enough that transposing a tile costs little beside comparing it with them.
@@ -51,26 +52,32 @@ pub(crate) struct Queries<'a> {
     order: Vec<usize>,
     /// Number of ones of each row, if the metric wants it.
     ones: Vec<i32>,
-    /// Whether the queries are the database itself, in its order: each is then compared with what follows it only.
+    /// Whether the queries are the rows of the database: each is then compared only with those of higher ids.
     are_database: bool,
 }
 
 impl<'a> Queries<'a> {
-    /// Queries as the user gave them; sorted by their number of ones if the metric asks for that.
-    pub fn new<M: Metric>(level: Level, codes: Codes<'a>) -> Result<Self, Error> {
+    /// Queries as the user gave them; if the metric asks for it, sorted by their number of ones, so that those of a group
+    /// are alike.
+    pub fn new<M: Metric>(level: Level, codes: Codes<'a>) -> Self {
+        Queries::sorted_within::<M>(level, codes, codes.n_rows(), false)
+    }
+
+    /// The rows of the database as queries; if the metric asks for it, those of a block are sorted by their number of
+    /// ones.
+    pub fn from_database<M: Metric>(level: Level, codes: Codes<'a>) -> Self {
+        Queries::sorted_within::<M>(level, codes, BLOCK, true)
+    }
+
+    fn sorted_within<M: Metric>(level: Level, codes: Codes<'a>, len: usize, are_database: bool) -> Self {
         let mut order: Vec<usize> = (0..codes.n_rows()).collect();
         let mut ones = Vec::new();
         if M::BY_ONES {
-            ones = count_ones(level, codes, &Parallel::serial())?;
-            order.sort_by_key(|query| ones[*query]);
+            ones.resize(codes.n_rows(), 0);
+            popcount_rows(level, codes, &mut ones);
+            order.chunks_mut(len.max(1)).for_each(|order| order.sort_by_key(|query| ones[*query]));
         }
-        Ok(Queries { codes, order, ones, are_database: false })
-    }
-
-    /// The rows of the database as queries, in its order.
-    pub fn from_database(database: &Database<'a>) -> Self {
-        let order = (0..database.n_selected()).map(|place| database.id_at(place) as usize).collect();
-        Queries { codes: database.codes(), order, ones: Vec::new(), are_database: true }
+        Queries { codes, order, ones, are_database }
     }
 
     pub fn len(&self) -> usize {
@@ -83,8 +90,8 @@ struct Block<'a> {
     ids: &'a [usize],
     ones: Vec<u32>,
     groups: QueryGroups,
-    /// Place of the first query in the order of the database, if the queries are the database.
-    position: Option<usize>,
+    /// Whether the queries are compared only with rows of higher ids.
+    only_higher: bool,
 }
 
 impl Block<'_> {
@@ -97,9 +104,9 @@ impl Block<'_> {
         groups.start * GROUP..self.ids.len().min(groups.end * GROUP)
     }
 
-    /// Whether the row at a place in the order of the database is compared with a query of the block.
-    fn includes(&self, query: usize, place: usize) -> bool {
-        self.position.is_none_or(|start| place > start + query)
+    /// Whether the row with an id is compared with a query of the block.
+    fn includes(&self, query: usize, id: u64) -> bool {
+        !self.only_higher || id > self.ids[query] as u64
     }
 }
 
@@ -108,8 +115,6 @@ impl Block<'_> {
 struct Scratch {
     tile: Tile,
     hits: Hits,
-    /// Ones of the rows of a selection, where nobody counted them before.
-    ones: Vec<i32>,
 }
 
 /// Visits all queries and rows; `finish` turns the sinks of a block (one a worker) into its result. Results come in the
@@ -150,7 +155,7 @@ pub(crate) fn visit<M: Metric, S: Sink, R: Send>(
                 || (Scratch::default(), seed.bounded_alike()),
                 |(scratch, sink), step| {
                     let task = first_task + step;
-                    search.visit_task(&block, 0..block.n_groups(), task, task + threads, scratch, sink);
+                    search.visit_task(&block, task, task + threads, scratch, sink);
                 },
             )?;
             results.push(finish(block.ids, workers.into_iter().map(|(_, sink)| sink).collect()));
@@ -164,7 +169,7 @@ pub(crate) fn visit<M: Metric, S: Sink, R: Send>(
             let block = search.block(index * block_len, block_len);
             let mut sink = search.seed(&block, new_sink(block.ids.len())).bounded_alike();
             for task in search.first_task(&block)..n_tasks {
-                search.visit_task(&block, 0..block.n_groups(), task, task + 1, scratch, &mut sink);
+                search.visit_task(&block, task, task + 1, scratch, &mut sink);
             }
             results.push((index, finish(block.ids, vec![sink])));
         },
@@ -188,78 +193,69 @@ impl<M: Metric> Search<'_, M> {
     fn block(&self, start: usize, len: usize) -> Block<'_> {
         let Queries { codes, order, ones, are_database } = self.queries;
         let ids = &order[start..(start + len).min(order.len())];
-        let ones_of = |id: usize| match are_database {
-            true => self.database.ones(id as u64),
-            false => ones.get(id).map_or(0, |ones| *ones as u32),
-        };
         Block {
             ids,
-            ones: ids.iter().map(|id| ones_of(*id)).collect(),
+            ones: ids.iter().map(|id| ones.get(*id).map_or(0, |ones| *ones as u32)).collect(),
             groups: QueryGroups::new(self.level, codes.n_words(), ids.iter().map(|id| codes.row(*id))),
-            position: are_database.then_some(start),
+            only_higher: *are_database,
         }
     }
 
     /// The first task that has rows for the block.
     fn first_task(&self, block: &Block<'_>) -> usize {
-        block.position.unwrap_or(0) / self.database.task_len(self.streamed)
+        let first_id = block.ids.iter().copied().min().filter(|_| block.only_higher);
+        first_id.unwrap_or(0) / self.database.task_len(self.streamed)
     }
 
-    /// Where rows are sorted by ones, each group first sees those most like it. What it finds there will be found again,
-    /// but the bounds that come of it rule out most other rows from the start.
+    /// Where rows are sorted by ones, each group first sees some of those most like it. What it finds there will be found
+    /// again, but the bounds that come of it rule out most other rows from the start.
     fn seed<S: Sink>(&self, block: &Block<'_>, mut sink: S) -> S {
-        if self.database.is_by_ones() && !self.streamed && block.position.is_none() {
-            let mut scratch = Scratch::default();
-            for group in 0..block.n_groups() {
-                let ones = &block.ones[block.queries(group..group + 1)];
-                let task =
-                    self.database.place_near(ones[ones.len() / 2]) / self.database.task_len(self.streamed);
-                self.visit_task(block, group..group + 1, task, task, &mut scratch, &mut sink);
-            }
+        if self.database.is_by_ones() && !self.streamed && !block.only_higher {
+            let (mut scratch, mut group) = (Scratch::default(), 0);
+            self.database.select(self.level, 0, self.streamed, |selection| {
+                let most = selection.ones.last().copied().unwrap_or(0);
+                while group < block.n_groups() && block.ones[group * GROUP] <= most {
+                    self.visit_selection(block, group..group + 1, &selection, 0, &mut scratch, &mut sink);
+                    group += 1;
+                }
+            });
         }
         sink
     }
 
-    /// Compares some groups of a block of queries with the rows of a task; those of `upcoming` will probably be next.
+    /// Compares a block of queries with the rows of a task; those of `upcoming` will probably be next.
     fn visit_task<S: Sink>(
         &self,
         block: &Block<'_>,
-        groups: Range<usize>,
         task: usize,
         upcoming: usize,
         scratch: &mut Scratch,
         sink: &mut S,
     ) {
-        let upcoming = upcoming * self.database.task_len(self.streamed);
-        self.database.select(task, self.streamed, |selection| {
-            self.visit_selection(block, groups.clone(), &selection, upcoming, scratch, sink);
+        let ahead = (upcoming - task) * self.database.task_len(self.streamed);
+        self.database.select(self.level, task, self.streamed, |selection| {
+            self.visit_selection(block, 0..block.n_groups(), &selection, ahead, scratch, sink);
         });
     }
 
+    /// Compares some groups with a selection; what is `ahead` places further on will probably be read next.
     fn visit_selection<S: Sink>(
         &self,
         block: &Block<'_>,
         groups: Range<usize>,
-        selection: &Selection,
-        upcoming: usize,
+        selection: &Selection<'_>,
+        ahead: usize,
         scratch: &mut Scratch,
         sink: &mut S,
     ) {
         let Search { level, metric, database, .. } = *self;
-        let Scratch { tile, hits, ones } = scratch;
+        let Scratch { tile, hits } = scratch;
         let (codes, ids) = (database.codes(), &selection.ids);
-        let row_ones = match selection.ones {
-            Some(range) => range,
-            None if M::BY_ONES => {
-                ids.count_ones(level, codes, ones);
-                let (least, most) = (ones.iter().min().copied(), ones.iter().max().copied());
-                (least.unwrap_or(0) as u32, most.unwrap_or(0) as u32)
-            }
-            None => (0, 0),
-        };
-        let first_id = ids.smallest();
-        let last_place = selection.position + ids.len() - 1;
-        let bound = |sink: &S, query: usize| match block.includes(query, last_place) {
+        let ones_of = |row: usize| selection.ones.get(row).copied().unwrap_or(0);
+        let fewest_and_most = |(fewest, most): (u32, u32), ones: &u32| (fewest.min(*ones), most.max(*ones));
+        let row_ones = selection.ones.iter().fold((ones_of(0), ones_of(0)), fewest_and_most);
+        let (first_id, last_id) = ids.range();
+        let bound = |sink: &S, query: usize| match block.includes(query, last_id) {
             // The kernels compare signed numbers.
             true => {
                 metric.bound(sink.below(query, first_id), block.ones[query], row_ones).min(i32::MAX as u32)
@@ -270,13 +266,9 @@ impl<M: Metric> Search<'_, M> {
             return;
         }
         let offer = |sink: &mut S, query: usize, row: usize, distance: u32| {
-            if block.includes(query, selection.position + row) {
-                let id = ids.get(row);
-                let ones = match selection.ones {
-                    Some(_) => database.ones(id),
-                    None => ones.get(row).map_or(0, |ones| *ones as u32),
-                };
-                let key = metric.key(distance, block.ones[query], ones);
+            let id = ids.get(row);
+            if block.includes(query, id) {
+                let key = metric.key(distance, block.ones[query], ones_of(row));
                 if key < sink.below(query, id) {
                     sink.push(Found { query, key, id });
                 }
@@ -306,7 +298,7 @@ impl<M: Metric> Search<'_, M> {
         }
         ids.fill(level, codes, tile);
         // What this thread will probably read next comes in while it computes.
-        let share = ids.len().div_ceil(groups.len());
+        let (share, upcoming) = (ids.len().div_ceil(groups.len()), selection.position + ahead);
         for (step, group) in groups.enumerate() {
             database.prefetch(upcoming + step * share..upcoming + (step + 1) * share);
             let queries = block.queries(group..group + 1);
