@@ -17,7 +17,7 @@ const WORDS_PER_BYTE: usize = u8::MAX as usize / 8;
 
 /// The words of a row, in the order of the row.
 #[target_feature(enable = "avx2")]
-pub(super) fn arrange<T>(_words: &mut [T]) {}
+pub(super) fn arrange<T>(_n_words: usize, _words: &mut [T]) {}
 
 /// Transposes rows into blocks of `n_words` words.
 #[target_feature(enable = "avx2")]
@@ -27,6 +27,12 @@ pub(super) fn transpose<'a>(
     words: &mut [Lanes],
 ) {
     portable::transpose(rows, n_words, words);
+}
+
+/// Transposes rows that lie one after the other.
+#[target_feature(enable = "avx2")]
+pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
+    portable::transpose_all(codes, words);
 }
 
 #[inline]

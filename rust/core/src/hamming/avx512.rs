@@ -13,7 +13,6 @@
 
 use std::arch::x86_64::*;
 
-use super::portable;
 use super::tile::{GROUP, LANES, Lanes, STEP, for_each_block};
 use super::{Hit, Hits};
 use crate::Codes;
@@ -27,11 +26,13 @@ const ODD: i32 = 0b11_01_11_01;
 
 /// Replaces every second word from the third on by the xor of all words up to it.
 #[target_feature(enable = "avx512f")]
-pub(super) fn arrange<T: AsMut<[u64]>>(words: &mut [T]) {
-    for index in (2..words.len()).step_by(2) {
-        if let [.., sum, odd, even] = &mut words[..=index] {
-            for ((even, odd), sum) in even.as_mut().iter_mut().zip(odd.as_mut()).zip(sum.as_mut()) {
-                *even ^= *odd ^ *sum;
+pub(super) fn arrange<T: AsMut<[u64]>>(n_words: usize, words: &mut [T]) {
+    for words in words.chunks_exact_mut(n_words) {
+        for index in (2..n_words).step_by(2) {
+            if let [.., sum, odd, even] = &mut words[..=index] {
+                for ((even, odd), sum) in even.as_mut().iter_mut().zip(odd.as_mut()).zip(sum.as_mut()) {
+                    *even ^= *odd ^ *sum;
+                }
             }
         }
     }
@@ -44,11 +45,58 @@ pub(super) fn transpose<'a>(
     n_words: usize,
     words: &mut [Lanes],
 ) {
-    // Shuffling registers that are hardly filled takes longer than storing words.
-    if n_words <= 2 {
-        return portable::transpose(rows, n_words, words);
-    }
     for_each_block(rows, n_words, words, |rows, block| transpose_block(rows, block));
+}
+
+/// Transposes rows that lie one after the other. Eight short ones fill few registers, which takes few shuffles.
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
+    let contiguous = codes.stride() == codes.n_bytes();
+    let done = match codes.n_bytes() {
+        8 if contiguous => transpose_short::<1>(codes.as_bytes(), words),
+        16 if contiguous => transpose_short::<2>(codes.as_bytes(), words),
+        32 if contiguous => transpose_short::<4>(codes.as_bytes(), words),
+        _ => 0,
+    };
+    let rows = (done..codes.n_rows()).map(|row| codes.row(row));
+    transpose(rows, codes.n_words(), &mut words[done / LANES * codes.n_words()..]);
+}
+
+/// Transposes as many whole blocks of rows of `WORDS` words as there are; returns the number of rows.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transpose_short<const WORDS: usize>(rows: &[u8], words: &mut [Lanes]) -> usize {
+    let (even, odd) =
+        (_mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15));
+    let (low, high) =
+        (_mm512_setr_epi64(0, 4, 8, 12, 1, 5, 9, 13), _mm512_setr_epi64(2, 6, 10, 14, 3, 7, 11, 15));
+    let blocks = words.chunks_exact_mut(WORDS).zip(rows.chunks_exact(LANES * 8 * WORDS));
+    let n_rows = blocks.len() * LANES;
+    for (block, rows) in blocks {
+        let (registers, _) = rows.as_chunks::<64>();
+        let row = |index: usize| load_bytes(&registers[index]);
+        match WORDS {
+            1 => store_lanes(&mut block[0], row(0)),
+            2 => {
+                store_lanes(&mut block[0], _mm512_permutex2var_epi64(row(0), even, row(1)));
+                store_lanes(&mut block[1], _mm512_permutex2var_epi64(row(0), odd, row(1)));
+            }
+            _ => {
+                // Words 0 and 1 of four rows, then words 2 and 3; then halves of those of eight rows.
+                let pairs = [low, high].map(|words| {
+                    let first_rows = _mm512_permutex2var_epi64(row(0), words, row(1));
+                    (first_rows, _mm512_permutex2var_epi64(row(2), words, row(3)))
+                });
+                for (pair, (first_rows, last_rows)) in pairs.into_iter().enumerate() {
+                    let low_halves = _mm512_shuffle_i64x2::<0b01_00_01_00>(first_rows, last_rows);
+                    let high_halves = _mm512_shuffle_i64x2::<0b11_10_11_10>(first_rows, last_rows);
+                    store_lanes(&mut block[2 * pair], low_halves);
+                    store_lanes(&mut block[2 * pair + 1], high_halves);
+                }
+            }
+        }
+    }
+    n_rows
 }
 
 #[inline]

@@ -43,9 +43,9 @@ macro_rules! at_level {
     };
 }
 
-/// Rearranges the words of a row in place as the kernels of `level` want both rows and queries.
-pub(crate) fn arrange<T: AsMut<[u64]>>(level: Level, words: &mut [T]) {
-    at_level!(level, arrange(words));
+/// Rearranges the words of each block or group in place as the kernels of `level` want both rows and queries.
+pub(crate) fn arrange<T: AsMut<[u64]>>(level: Level, n_words: usize, words: &mut [T]) {
+    at_level!(level, arrange(n_words, words));
 }
 
 /// Transposes rows into blocks of `n_words` words, as many as they fill.
@@ -56,6 +56,11 @@ pub(crate) fn transpose<'a>(
     words: &mut [Lanes],
 ) {
     at_level!(level, transpose(rows, n_words, words));
+}
+
+/// Transposes all rows of `codes` into blocks.
+pub(crate) fn transpose_all(level: Level, codes: Codes<'_>, words: &mut [Lanes]) {
+    at_level!(level, transpose_all(codes, words));
 }
 
 /// Appends every (query, row) whose distance is below the bound of the query. `words` are whole steps of a tile, of which

@@ -6,7 +6,7 @@ use crate::Codes;
 use crate::codes::for_each_word;
 
 /// The words of a row, in the order of the row.
-pub(super) fn arrange<T>(_words: &mut [T]) {}
+pub(super) fn arrange<T>(_n_words: usize, _words: &mut [T]) {}
 
 /// Transposes rows into blocks of `n_words` words.
 #[inline(always)]
@@ -20,6 +20,12 @@ pub(super) fn transpose<'a>(
             for_each_word(row, |index, word| block[index].0[lane] = word);
         }
     });
+}
+
+/// Transposes rows that lie one after the other.
+#[inline(always)]
+pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
+    transpose((0..codes.n_rows()).map(|row| codes.row(row)), codes.n_words(), words);
 }
 
 /// Distances of one block of a tile to each query of a group.

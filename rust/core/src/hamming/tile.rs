@@ -65,22 +65,14 @@ impl Tile {
     pub fn fill(&mut self, level: Level, codes: Codes<'_>, rows: impl ExactSizeIterator<Item = usize>) {
         self.resize(codes.n_words(), rows.len());
         super::transpose(level, rows.map(|row| codes.row(row)), self.n_words, &mut self.words);
-        for block in self.words.chunks_exact_mut(self.n_words) {
-            super::arrange(level, block);
-        }
+        super::arrange(level, self.n_words, &mut self.words);
     }
 
-    /// As [`Tile::fill`] for all rows of `codes`. Contiguous rows of one word lie as a tile wants them.
+    /// As [`Tile::fill`] for all rows of `codes`.
     pub fn fill_all(&mut self, level: Level, codes: Codes<'_>) {
-        if (codes.n_bytes(), codes.stride()) != (8, 8) {
-            return self.fill(level, codes, 0..codes.n_rows());
-        }
-        self.resize(1, codes.n_rows());
-        let (blocks, rest) = codes.as_bytes().as_chunks::<{ 8 * LANES }>();
-        for (lanes, block) in self.words.iter_mut().zip(blocks) {
-            for_each_word(block, |lane, word| lanes.0[lane] = word);
-        }
-        for_each_word(rest, |lane, word| self.words[blocks.len()].0[lane] = word);
+        self.resize(codes.n_words(), codes.n_rows());
+        super::transpose_all(level, codes, &mut self.words);
+        super::arrange(level, self.n_words, &mut self.words);
     }
 
     fn resize(&mut self, n_words: usize, n_rows: usize) {
@@ -129,9 +121,7 @@ impl QueryGroups {
             let group = &mut words[position / GROUP * n_words..][..n_words];
             for_each_word(query, |index, word| group[index][position % GROUP] = word);
         }
-        for group in words.chunks_exact_mut(n_words) {
-            super::arrange(level, group);
-        }
+        super::arrange(level, n_words, &mut words);
         QueryGroups { words, n_words }
     }
 
