@@ -11,7 +11,7 @@ RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs-test bench bench-rust fuzz memcheck lint ci wheel clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-rust fuzz memcheck lint ci wheel clean cargo
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,10 +58,14 @@ test-python: $(VENV)/.built
 		FASTCODES_LEVEL=$$level $(BIN)/python -m pytest -q || exit 1; done
 
 docs-test: $(VENV)/.built ## Run the examples of the README and of every docstring
-	$(BIN)/python -m pytest -q --doctest-modules --doctest-glob='*.md' python README.md
+	$(BIN)/python -m pytest -q --doctest-modules python && $(BIN)/python -m pytest -q tests/test_readme.py
 
-bench: $(VENV)/.built $(VENV)/.peers ## Compare with numpy and the peers; write a dated record
-	$(BIN)/python -m pytest -q benches --benchmark-only
+docs: $(VENV)/.built ## Build the reference from the docstrings into site/
+	$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/pdoc --docformat numpy --output-directory site fastcodes fastcodes.bits fastcodes.hamming fastcodes.jaccard
+
+bench: $(VENV)/.built $(VENV)/.peers ## Compare with numpy and the peers; write a dated record and the README's table
+	$(BIN)/python -m pytest -q benches --benchmark-only && $(BIN)/python benches/readme.py
 
 bench-rust: cargo ## Time the kernels alone, by level and shape
 	$(CARGO) bench --package fastcodes-core

@@ -112,6 +112,12 @@ def test_pack_takes_every_layout(dtype, tmp_path):
     ],
 )
 def test_pack_compares_as_numpy_does(dtype, threshold):
+    if (
+        dtype == "float16"
+        and abs(threshold) in (1e30, 2**53, 2**60)
+        and np.lib.NumpyVersion(np.__version__) < "2.0.0"
+    ):
+        pytest.skip("numpy 1 compares these in float32, numpy 2 and fastcodes in float16")
     x = values((3, 130), dtype)
     with np.errstate(over="ignore"):
         check(bits.pack(x, threshold), oracles.pack(x, threshold))
@@ -334,119 +340,3 @@ def test_out_may_not_be_the_input():
         bits.pack(buffer, out=buffer[8:16])
     with pytest.raises(ValueError, match="out shares memory with codes"):
         bits.unpack(buffer[:8], 64, out=buffer)
-
-
-X = np.zeros((2, 20), np.float32)
-CODES = np.zeros((2, 3), np.uint8)
-
-WRONG = {
-    "complex x": (lambda: bits.pack(X.astype(complex)), TypeError, "x must be .* complex128. Convert it"),
-    "object x": (lambda: bits.pack(X.astype(object)), TypeError, "x must be .* object"),
-    "string x": (lambda: bits.pack(["a"]), TypeError, "x must be .* dtype <U1"),
-    "date x": (lambda: bits.pack(X.astype("m8[s]")), TypeError, "x must be .* timedelta64"),
-    "scalar x": (lambda: bits.pack(1.0), ValueError, "x must have at least one dimension"),
-    "NaN threshold": (lambda: bits.pack(X, np.nan), ValueError, "threshold is NaN"),
-    "a NaN among thresholds": (lambda: bits.pack(X, [np.nan] * 20), ValueError, "threshold has a NaN"),
-    "too few thresholds": (lambda: bits.pack(X, np.zeros(19)), ValueError, r"shape \(19,\) but x has 20 dim"),
-    "thresholds for each row": (lambda: bits.pack(X, np.zeros((2, 1))), ValueError, r"shape \(2, 1\)"),
-    "complex threshold": (lambda: bits.pack(X, 1j), TypeError, "threshold must be a real number"),
-    "no threshold": (lambda: bits.pack(X, None), TypeError, "threshold must be a real number .* object"),
-    "huge threshold": (lambda: bits.pack(X, 10**400), ValueError, "threshold is too large for float32"),
-    "bitorder": (
-        lambda: bits.pack(X, bitorder="middle"),
-        ValueError,
-        'bitorder must be "big" or "little"; got',
-    ),
-    "bitorder of int64": (
-        lambda: bits.pack(X.astype(int), bitorder="middle"),
-        ValueError,
-        "bitorder must be",
-    ),
-    "bitorder type": (
-        lambda: bits.pack(X, bitorder=1),
-        TypeError,
-        'bitorder must be "big" or "little"; got 1',
-    ),
-    "no threads": (lambda: bits.pack(X, threads=0), ValueError, "threads must be an integer from 1"),
-    "no threads for int64": (lambda: bits.pack(X.astype(int), threads=0), ValueError, "threads must be"),
-    "float threads": (lambda: bits.pack(X, threads=1.5), TypeError, "threads must be an integer; got 1.5"),
-    "codes as list": (
-        lambda: bits.unpack([[1]], 8),
-        TypeError,
-        "codes must be a numpy uint8 .*; got .* of type list",
-    ),
-    "codes of int8": (lambda: bits.unpack(CODES.astype("i1"), 24), TypeError, "codes must be .* of int8"),
-    "scalar codes": (
-        lambda: bits.unpack(np.array(1, np.uint8), 8),
-        ValueError,
-        "codes must have at least",
-    ),
-    "n_bits too large": (
-        lambda: bits.unpack(CODES, 25),
-        ValueError,
-        "n_bits is 25, but .* 3 .* from 17 to 24",
-    ),
-    "n_bits too small": (lambda: bits.unpack(CODES, 16), ValueError, "n_bits is 16, but codes have 3 bytes"),
-    "n_bits negative": (
-        lambda: bits.unpack(CODES[:, :0], -7),
-        ValueError,
-        "n_bits is -7, .* expected n_bits 0",
-    ),
-    "n_bits float": (lambda: bits.unpack(CODES, 20.0), TypeError, "n_bits must be an integer; got 20.0"),
-    "unpack dtype": (
-        lambda: bits.unpack(CODES, 20, complex),
-        TypeError,
-        "dtype must be bool, .*; got complex128",
-    ),
-    "-1 in uint8": (
-        lambda: bits.unpack(CODES, 20, values=(-1, 1)),
-        ValueError,
-        r"\(-1, 1\) do not fit .* uint8",
-    ),
-    "2 in bool": (lambda: bits.unpack(CODES, 20, bool, (0, 2)), ValueError, "do not fit dtype bool"),
-    "0.5 in int8": (lambda: bits.unpack(CODES, 20, "i1", (0, 0.5)), ValueError, "do not fit dtype int8"),
-    "1e9 in float16": (
-        lambda: bits.unpack(CODES, 20, "f2", (0, 1e9)),
-        ValueError,
-        "do not fit dtype float16",
-    ),
-    "three values": (
-        lambda: bits.unpack(CODES, 20, values=(0, 1, 2)),
-        ValueError,
-        "values must be two numbers",
-    ),
-    "values of text": (lambda: bits.unpack(CODES, 20, values="01"), ValueError, "values must be two numbers"),
-    "unpack bitorder": (lambda: bits.unpack(CODES, 20, bitorder=""), ValueError, "bitorder must be"),
-    "popcount of int32": (lambda: bits.popcount(CODES.astype("i4")), TypeError, "codes must be .* of int32"),
-    "popcount threads": (lambda: bits.popcount(CODES, threads=-1), ValueError, "threads must be"),
-    "uint of floats": (
-        lambda: bits.pack_uint(X, 4),
-        TypeError,
-        "values must be unsigned .* float32. Convert",
-    ),
-    "uint of scalar": (lambda: bits.pack_uint(3, 4), ValueError, "values must have at least one dimension"),
-    "uint too large": (
-        lambda: bits.pack_uint(CODES + np.uint8(16), 4),
-        ValueError,
-        "values has 16, .* 4 bits; .* 0 to 15",
-    ),
-    "int too large": (lambda: bits.pack_uint(np.array([1, 99999]), 16), ValueError, "values has 99999"),
-    "int negative": (lambda: bits.pack_uint(np.array([[1, -5]]), 4), ValueError, "values has -5"),
-    "uint of no bits": (lambda: bits.pack_uint(CODES, 0), ValueError, "n_bits must be from 1 to 16; got 0"),
-    "uint of 17 bits": (lambda: bits.pack_uint(CODES, 17), ValueError, "n_bits must be from 1 to 16; got 17"),
-    "uint of float bits": (lambda: bits.pack_uint(CODES, 2.0), TypeError, "n_bits must be an integer"),
-    "uint count": (
-        lambda: bits.unpack_uint(CODES, 5, 6),
-        ValueError,
-        "count is 6, but packed has 3 bytes .* take 4",
-    ),
-    "uint count negative": (lambda: bits.unpack_uint(CODES[:, :0], 5, -1), ValueError, "count is -1"),
-    "uint packed": (lambda: bits.unpack_uint(X, 5, 6), TypeError, "packed must be a numpy uint8"),
-}
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_wrong_arguments_are_explained(case):
-    call, error, message = WRONG[case]
-    with pytest.raises(error, match=message):
-        call()

@@ -23,15 +23,15 @@ pub fn level() -> PyResult<Level> {
         .map_err(to_py_err)
 }
 
-/// The number of threads for `threads=None`: the CPUs of this process, or what `FASTCODES_NUM_THREADS` says (read
-/// once, at the first call).
+/// The number of threads for `threads=None`: the CPUs of this process, or as many of them as `FASTCODES_NUM_THREADS`
+/// says (read once, at the first call).
 pub fn default_threads() -> PyResult<usize> {
     static THREADS: OnceLock<Result<usize, String>> = OnceLock::new();
     THREADS
         .get_or_init(|| match env::var_os("FASTCODES_NUM_THREADS") {
             None => Ok(available_cpus()),
             Some(text) => match text.to_str().map(str::parse::<usize>) {
-                Some(Ok(threads)) if threads > 0 => Ok(threads),
+                Some(Ok(threads)) if threads > 0 => Ok(threads.min(available_cpus())),
                 _ => Err(format!("FASTCODES_NUM_THREADS is {text:?}; expected an integer from 1 up")),
             },
         })

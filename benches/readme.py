@@ -1,0 +1,67 @@
+"""Writes the table of the README from the newest record, as `make bench` does at its end."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+START, END = "<!-- from the record: benches/readme.py -->\n", "<!-- end of the record -->\n"
+
+# Comparisons of the record that the README shows, and the contestant that each is against.
+SHOWN = {
+    "hamming.knn, 100 queries, 64 bits": "faiss",
+    "hamming.knn, 100 queries, 128 bits": "faiss",
+    "hamming.knn, 100 queries, 256 bits": "faiss",
+    "hamming.knn, 100 queries, 512 bits": "faiss",
+    "hamming.knn, 100 queries, 1024 bits": "faiss",
+    "hamming.knn, 100 queries, 4096 bits": "faiss",
+    "hamming.knn, 1 query, 256 bits": "faiss",
+    "hamming.knn, 100 queries, 256 bits, k = 1000": "faiss",
+    "hamming.cdist into out=, 256 bits, 1,000 x 10,000": "numkong",
+    "jaccard.knn, 100 queries, 2048-bit sparse fingerprints, unrelated": "usearch",
+    "jaccard.knn, 1 query, 2048-bit sparse fingerprints, unrelated": "usearch",
+    "bits.pack float32 from memory": "numpy",
+    "bits.pack float32 in cache": "numpy",
+    "bits.pack float16 in cache": "numpy",
+    "bits.unpack uint8 in cache": "numpy",
+}
+
+
+def newest_record() -> Path:
+    """Return the record with the latest date."""
+    return max((ROOT / "benches" / "record").glob("*.json"))
+
+
+def table(path: Path) -> str:
+    """Return what stands between the markers of the README."""
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    versions = {contestant["name"]: contestant["version"] for contestant in record["contestants"]}
+    ours = {
+        (line["group"], line["against"]): line
+        for line in record["lines"]
+        if line["contestant"] == "fastcodes"
+    }
+    rows = ["| work, one thread | fastcodes | ahead of | by |", "|---|---|---|---|"]
+    for group, peer in SHOWN.items():
+        line = ours[group, peer]
+        unit = {"distances": "G distances/s", "bytes": "GB/s"}[line["unit"]]
+        rate = f"{line['billions_per_second']:.3g} {unit}"
+        rows.append(f"| {group} | {rate} | {peer} {versions[peer]} | {line['ratio']:.2g} x |")
+    name = path.with_suffix(".md").relative_to(ROOT).as_posix()
+    machine = f"{record['machine']['cpu']}, {record['date']}"
+    return (
+        "A million codes, k = 10 where nothing else is said, one thread on both sides, answers compared before\n"
+        f"anything is timed; {machine}. The whole record, with what falls short of its promise,\n"
+        f"is in [{name}]({name}).\n\n" + "\n".join(rows) + "\n"
+    )
+
+
+def shown(readme: str) -> str:
+    """Return what the README has between the markers now."""
+    return readme.split(START)[1].split(END)[0]
+
+
+if __name__ == "__main__":
+    page = ROOT / "README.md"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace(shown(text), table(newest_record())), encoding="utf-8")

@@ -1,0 +1,24 @@
+"""The Python examples of the README run, their assertions hold, and its figures are those of a record."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_each_user_has_an_example():
+    assert len(EXAMPLES) == 3
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_example_runs(example):
+    exec(compile(example, str(README), "exec"), {})
+
+
+def test_figures_are_those_of_the_newest_record():
+    made = runpy.run_path(str(README.parent / "benches" / "readme.py"))
+    assert made["shown"](README.read_text(encoding="utf-8")) == made["table"](made["newest_record"]())
