@@ -62,7 +62,7 @@ docs-test: $(VENV)/.built ## Run the examples of the README and of every docstri
 
 docs: $(VENV)/.built ## Build the reference from the docstrings into site/
 	$(BIN)/python -m pip install --quiet --group docs
-	$(BIN)/pdoc --docformat numpy --output-directory site fastcodes fastcodes.bits fastcodes.hamming fastcodes.jaccard
+	$(BIN)/pdoc --docformat numpy --output-directory site fastcodes
 
 bench: $(VENV)/.built $(VENV)/.peers ## Compare with numpy and the peers; write a dated record and the README's table
 	$(BIN)/python -m pytest -q benches --benchmark-only && $(BIN)/python benches/readme.py

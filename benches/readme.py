@@ -50,9 +50,9 @@ def table(path: Path) -> str:
     name = path.with_suffix(".md").relative_to(ROOT).as_posix()
     machine = f"{record['machine']['cpu']}, {record['date']}"
     return (
-        "A million codes, k = 10 where nothing else is said, one thread on both sides, answers compared before\n"
-        f"anything is timed; {machine}. The whole record, with what falls short of its promise,\n"
-        f"is in [{name}]({name}).\n\n" + "\n".join(rows) + "\n"
+        "A million codes, k = 10 where nothing else is said, one thread on both sides, answers compared\n"
+        f"before anything is timed; {machine}. The whole record, with what falls\n"
+        f"short of its promise, is in [{name}]({name}).\n\n" + "\n".join(rows) + "\n"
     )
 
 
