@@ -17,6 +17,9 @@ use crate::Error;
 /// How often the calling thread asks whether to stop.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Comparisons that take some tens of microseconds.
+const WORDS_WORTH_A_THREAD: usize = 1 << 20;
+
 /// How many threads a call may use, and how it learns that it should stop.
 pub struct Parallel<'a> {
     threads: usize,
@@ -37,6 +40,13 @@ impl<'a> Parallel<'a> {
     /// [`Error::Interrupted`].
     pub fn new(threads: usize, stop: &'a dyn Fn() -> bool) -> Self {
         Parallel { threads: threads.clamp(1, available_cpus()), stop, last_check: Cell::new(Instant::now()) }
+    }
+
+    /// The same for a given number of 64-bit words to be compared: on one thread if that takes no longer than waking
+    /// another.
+    pub(crate) fn for_words(&self, words: usize) -> Parallel<'a> {
+        let threads = if words < WORDS_WORTH_A_THREAD { 1 } else { self.threads };
+        Parallel { threads, stop: self.stop, last_check: self.last_check.clone() }
     }
 
     /// Threads that will be used at most.

@@ -31,6 +31,7 @@ pub(crate) fn cdist<D: Send>(
     if expected == 0 {
         return Ok(());
     }
+    let parallel = &parallel.for_words(expected.saturating_mul(a.n_words()));
     // A few pieces for each thread: fewer rows of `a` mean more pieces of `b`.
     let wanted = (4 * parallel.threads()).div_ceil(a.n_rows().div_ceil(PIECE_ROWS));
     let columns = b.n_rows().div_ceil(wanted).next_multiple_of(16).max(1024);

@@ -134,6 +134,8 @@ pub(crate) fn visit<M: Metric, S: Sink, R: Send>(
         database.too_long_for_tiles() || (database.is_contiguous() && queries.len() <= STREAMED_QUERIES);
     let search = Search { level, metric, queries, database, streamed };
     let n_tasks = database.n_tasks(streamed);
+    let words = queries.len().saturating_mul(database.n_selected()).saturating_mul(queries.codes.n_words());
+    let parallel = &parallel.for_words(words);
     let threads = parallel.threads();
     let split_database = n_tasks >= TASKS_PER_THREAD * threads;
     // Small blocks share small work out evenly.
@@ -210,7 +212,8 @@ impl<M: Metric> Search<'_, M> {
     /// Where rows are sorted by ones, each group first sees some of those most like it. What it finds there will be found
     /// again, but the bounds that come of it rule out most other rows from the start.
     fn seed<S: Sink>(&self, block: &Block<'_>, mut sink: S) -> S {
-        if self.database.is_by_ones() && !self.streamed && !block.only_higher {
+        let worth_it = self.database.n_tasks(self.streamed) > 1;
+        if self.database.is_by_ones() && worth_it && !self.streamed && !block.only_higher {
             let (mut scratch, mut group) = (Scratch::default(), 0);
             self.database.select(self.level, 0, self.streamed, |selection| {
                 let most = selection.ones.last().copied().unwrap_or(0);
