@@ -56,12 +56,13 @@ def table(path: Path) -> str:
     )
 
 
-def shown(readme: str) -> str:
-    """Return what the README has between the markers now."""
-    return readme.split(START)[1].split(END)[0]
+def with_table(page: str, record: Path) -> str:
+    """Return the page with the table of a record between its markers."""
+    head, rest = page.split(START)
+    _, tail = rest.split(END)
+    return head + START + table(record) + END + tail
 
 
 if __name__ == "__main__":
-    page = ROOT / "README.md"
-    text = page.read_text(encoding="utf-8")
-    page.write_text(text.replace(shown(text), table(newest_record())), encoding="utf-8")
+    readme = ROOT / "README.md"
+    readme.write_text(with_table(readme.read_text(encoding="utf-8"), newest_record()), encoding="utf-8")

@@ -198,7 +198,8 @@ WRONG_CALLS: dict[str, tuple[Callable[[], Any], list[str], list[str]]] = {
     "objects": (write("codes.npy", np.array([{}], object)), [], ["codes.npy", "objects"]),
     "an archive": (lambda: np.savez("both.npz", a=CODES), ["--codes", "both.npz"], ["both.npz", ".npz"]),
     "floats": (write("codes.npy", VALUES), [], ["float32", "(200, 70)", "--pack"]),
-    "integers": (write("codes.npy", CODES.astype(np.int64)), ["--pack"], ["int64", "uint8"]),
+    "integers": (write("codes.npy", CODES.astype(np.int64)), [], ["int64", "uint8", "--pack"]),
+    "nothing to pack": (lambda: None, ["--pack"], ["--pack has nothing to pack", "booleans"]),
     "complex": (write("queries.npy", CODES.astype(complex)), ["--pack"], ["complex128", "uint8"]),
     "one dimension": (write("codes.npy", CODES[0]), [], ["two dimensions", "(9,)"]),
     "three dimensions": (write("queries.npy", QUERIES[None]), [], ["two dimensions", "(1, 9, 9)"]),
@@ -217,6 +218,8 @@ WRONG_CALLS: dict[str, tuple[Callable[[], Any], list[str], list[str]]] = {
     "missing mask": (lambda: None, ["--mask", "nowhere.npy"], ["nowhere.npy", "no such file"]),
     "output into no folder": (lambda: None, ["-o", "nowhere/result.npz"], ["nowhere", "does not exist"]),
     "output over a folder": (lambda: None, ["-o", "."], ["not a regular file"]),
+    "output over an input": (lambda: None, ["-o", "codes.npy"], ["codes.npy", "one of the inputs"]),
+    "output of another kind": (lambda: None, ["-o", "result.txt"], ["result.txt", ".npz"]),
 }
 
 

@@ -75,3 +75,13 @@ def test_no_distance_exceeds_one(radius: float) -> None:
     codes = random_codes(20, 4, density=0.05)
     assert len(jaccard.radius(codes, codes, radius)[1]) == 400
     assert len(jaccard.pairs(codes, radius)[1]) == 190
+
+
+def test_minus_zero_is_a_radius_of_zero() -> None:
+    codes = random_codes(300, 1)
+    for with_zero, with_minus_zero in (
+        (jaccard.radius(codes[:5], codes, 0.0), jaccard.radius(codes[:5], codes, -0.0)),
+        (jaccard.pairs(codes, 0.0), jaccard.pairs(codes, -0.0)),
+    ):
+        for expected, found in zip(with_zero, with_minus_zero, strict=True):
+            np.testing.assert_array_equal(found, expected)

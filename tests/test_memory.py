@@ -58,3 +58,33 @@ def test_a_search_takes_little_memory(family: str, n: int, n_bytes: int, k: int,
 def test_the_measure_sees_what_is_freed_before_the_end() -> None:
     used = measure("hamming", 1000, 8, "(np.ones(100 << 20, np.uint8)[:1].copy(),)")
     assert 95 < used < 120
+
+
+FULL = """
+import resource
+import numpy as np
+from fastcodes import hamming, jaccard
+
+codes = np.zeros((20_000, 8), np.uint8)
+everywhere = np.broadcast_to(codes[0], (2**42, 8))
+resource.setrlimit(resource.RLIMIT_AS, (3_000_000_000, 3_000_000_000))
+for call in (
+    lambda: hamming.pairs(codes, 1, threads=1),
+    lambda: jaccard.pairs(codes, 0.5),
+    lambda: hamming.radius(codes, codes, 1),
+    lambda: hamming.pairs(everywhere, 1),
+    lambda: hamming.radius(everywhere, codes[:0], 1),
+    lambda: jaccard.radius(everywhere, codes[:0], 0.5),
+):
+    try:
+        call()
+    except MemoryError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+def test_results_that_fit_no_memory_are_an_error() -> None:
+    lines = run_python(FULL).splitlines()
+    assert len(lines) == 6
+    assert all("do not fit the memory" in line for line in lines)

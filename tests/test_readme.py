@@ -21,4 +21,10 @@ def test_example_runs(example):
 
 def test_figures_are_those_of_the_newest_record():
     made = runpy.run_path(str(README.parent / "benches" / "readme.py"))
-    assert made["shown"](README.read_text(encoding="utf-8")) == made["table"](made["newest_record"]())
+    page = README.read_text(encoding="utf-8")
+    assert page == made["with_table"](page, made["newest_record"]())
+    assert page.count("| work, one thread |") == 1
+
+
+def test_it_is_one_page():
+    assert len(README.read_text(encoding="utf-8").splitlines()) < 130

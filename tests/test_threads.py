@@ -292,18 +292,27 @@ def test_inputs_that_change_during_a_call_cannot_crash() -> None:
 # --- how many threads ---------------------------------------------------------------------------------------
 
 COUNT = """
-import os
+import os, threading
 {before}
 import numpy as np
 from fastcodes import _native, hamming
 
 def started():
-    names = [open(f"/proc/self/task/{{task}}/comm").read() for task in os.listdir("/proc/self/task")]
-    return sum(name.startswith("fastcodes") for name in names)
+    count = 0
+    for task in os.listdir("/proc/self/task"):
+        try:
+            count += open(f"/proc/self/task/{{task}}/comm").read().startswith("fastcodes")
+        except OSError:  # ended in between
+            pass
+    return count
 
 codes = np.zeros((100_000, 32), np.uint8)
-hamming.knn(codes[:200], codes, 1, threads={threads})
-print(_native.threads(), started())
+call = threading.Thread(target=hamming.knn, args=(codes[:2000], codes, 1, None, {threads}))
+call.start()
+most = 0
+while call.is_alive():
+    most = max(most, started())
+print(_native.threads(), most)
 """
 
 
@@ -332,3 +341,38 @@ def test_a_process_bound_to_one_cpu_starts_no_threads() -> None:
     assert count_threads(bind) == [1, 0]
     assert count_threads(bind, threads=2) == [1, 0]
     assert count_threads(bind, FASTCODES_NUM_THREADS="8")[1] == 0
+
+
+# --- calls beside each other --------------------------------------------------------------------------------
+
+BESIDE = """
+import threading, time
+import numpy as np
+from fastcodes import hamming
+
+codes = np.random.default_rng(0).integers(0, 256, (20_000, 32), dtype=np.uint8)
+ended = threading.Event()
+
+def long_calls():
+    while not ended.is_set():
+        hamming.pairs(np.tile(codes, (3, 1)), 3, threads=2)
+
+def seconds():
+    begun = time.perf_counter()
+    hamming.knn(codes[:32], codes, 10, threads=2)
+    return time.perf_counter() - begun
+
+other = threading.Thread(target=long_calls)
+other.start()
+time.sleep(0.1)
+short = [seconds() for _ in range(20)]
+ended.set()
+begun = time.perf_counter()
+other.join()
+print(max(short), time.perf_counter() - begun)
+"""
+
+
+def test_a_short_call_does_not_wait_for_a_long_one_in_another_thread() -> None:
+    longest_short, _ = map(float, run_python(BESIDE, {}).split())
+    assert longest_short < 0.5

@@ -48,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"fastcodes: {error}", file=sys.stderr)
         return 2
+    except MemoryError:
+        print("fastcodes: not enough memory for this", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("fastcodes: interrupted", file=sys.stderr)
         return 130
@@ -94,7 +97,7 @@ def _parser() -> Parser:
         "-o", "--output", type=Path, required=True, metavar="FILE.npz", help="gets `distances` and `indices`"
     )
     knn.add_argument(
-        "--pack", action="store_true", help="pack float or bool inputs: a bit is value > threshold"
+        "--pack", action="store_true", help="pack inputs that are not uint8: a bit is value > threshold"
     )
     knn.add_argument("--threshold", type=float, default=0.0, help="for --pack (default: 0)")
     knn.add_argument(
@@ -175,8 +178,24 @@ def _missing_extra(error: ModuleNotFoundError) -> UserError:
 
 def _knn(arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
-    codes = _codes(arguments.codes, "codes", arguments)
-    queries = _codes(arguments.queries, "queries", arguments)
+    inputs = [path for path in (arguments.codes, arguments.queries, arguments.mask) if path is not None]
+    if any(
+        path.exists() and arguments.output.exists() and path.samefile(arguments.output) for path in inputs
+    ):
+        raise UserError(f"{arguments.output}: is one of the inputs; give the output a name of its own")
+    _check_output(arguments.output)
+    if arguments.output.suffix != ".npz":
+        raise UserError(f"{arguments.output}: the output must be named .npz")
+    arrays = {"codes": _load(arguments.codes), "queries": _load(arguments.queries)}
+    if arguments.pack and all(array.dtype == np.uint8 for array in arrays.values()):
+        raise UserError(
+            "--pack has nothing to pack: both files are uint8, which counts as packed. Leave it out, or save "
+            "values of 0 and 1 as booleans"
+        )
+    codes, queries = (
+        _codes(path, name, arrays[name], arguments)
+        for path, name in ((arguments.codes, "codes"), (arguments.queries, "queries"))
+    )
     if queries.shape[1] != codes.shape[1]:
         raise UserError(
             f"{arguments.queries} has {queries.shape[1]} bytes a row, {arguments.codes} has "
@@ -246,9 +265,10 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     return "cut short or damaged: the file ends before its array does"
 
 
-def _codes(path: Path, name: str, arguments: argparse.Namespace) -> npt.NDArray[np.uint8]:
-    """Give the packed rows of a file; with --pack, those that its floats or booleans become."""
-    array = _load(path)
+def _codes(
+    path: Path, name: str, array: npt.NDArray[Any], arguments: argparse.Namespace
+) -> npt.NDArray[np.uint8]:
+    """Give the packed rows of a file; with --pack, those that its numbers or booleans become."""
     if array.ndim == 1 and name == "queries":
         array = array[None]
     if array.ndim != 2:
@@ -256,7 +276,7 @@ def _codes(path: Path, name: str, arguments: argparse.Namespace) -> npt.NDArray[
     if array.dtype == np.uint8:
         # Rows that lie in columns would be copied anew for every block of queries.
         return np.ascontiguousarray(array)
-    is_packable = array.dtype.kind in "fb"
+    is_packable = array.dtype.kind in "fbiu"
     if not (is_packable and arguments.pack):
         hint = "; add --pack to pack it" if is_packable else ""
         raise UserError(

@@ -95,7 +95,8 @@ def radius(
     codes : uint8 array (n, n_bytes)
         The database.
     radius : float
-        0 or more; inclusive. It is rounded to float32 before it is compared, as numpy does.
+        0 or more; inclusive. It is rounded to float32 before it is compared, as
+        numpy does with a Python float.
     mask, threads
         As in `knn`.
 
@@ -187,7 +188,8 @@ def pairs(
     codes : uint8 array (n, n_bytes)
         Packed bits.
     radius : float
-        0 or more; inclusive. It is rounded to float32 before it is compared, as numpy does.
+        0 or more; inclusive. It is rounded to float32 before it is compared, as
+        numpy does with a Python float.
     threads : int, optional
         As in `knn`.
 

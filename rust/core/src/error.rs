@@ -95,6 +95,8 @@ pub enum Error {
         /// The bits that were asked for.
         n_bits: usize,
     },
+    /// The results, or what is needed to find them, do not fit the memory.
+    OutOfMemory,
     /// The caller asked the work to stop (Ctrl-C).
     Interrupted,
 }
@@ -162,9 +164,27 @@ impl fmt::Display for Error {
             Error::IntegerBits { n_bits } => {
                 write!(formatter, "n_bits must be from 1 to 16; got {n_bits}")
             }
+            Error::OutOfMemory => write!(
+                formatter,
+                "the results do not fit the memory; search a smaller radius, or fewer rows at a time"
+            ),
             Error::Interrupted => write!(formatter, "interrupted"),
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+impl From<std::collections::TryReserveError> for Error {
+    fn from(_: std::collections::TryReserveError) -> Self {
+        Error::OutOfMemory
+    }
+}
+
+/// `len` copies of `value`, if there is memory for them: for what grows with the arguments of a call.
+pub(crate) fn try_vec<T: Clone>(value: T, len: usize) -> Result<Vec<T>, Error> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(len)?;
+    vec.resize(len, value);
+    Ok(vec)
+}

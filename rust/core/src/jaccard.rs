@@ -11,6 +11,7 @@
 //! and `|b|` ones differ in at least `||a| - |b||` bits, most tiles are skipped unseen once near rows were found
 //! (BitBound: Swamidass and Baldi, J. Chem. Inf. Model. 47, 2007).
 
+use crate::error::try_vec;
 use crate::hamming::all_distances;
 use crate::hamming::tile::Tile;
 use crate::search::{self, Database, Metric};
@@ -58,9 +59,10 @@ fn distance(differing: u32, a_ones: u32, b_ones: u32) -> f32 {
     if differing == 0 { 0.0 } else { (2.0 * f64::from(differing) / twice_union as f64) as f32 }
 }
 
-/// The first key that is beyond `radius`.
+/// The first key that is beyond `radius`; what is not above zero (-0, say, or NaN) counts as zero.
 fn below(radius: f32) -> u32 {
-    radius.to_bits().saturating_add(1)
+    let radius = if radius > 0.0 { radius } else { 0.0 };
+    radius.to_bits() + 1
 }
 
 /// Finds the `k` nearest rows of `codes` for each query. Row `i` of the results starts at `i * k`; missing neighbours
@@ -125,7 +127,10 @@ pub fn cdist(
     parallel: &Parallel<'_>,
     out: &mut [f32],
 ) -> Result<(), Error> {
-    let [mut a_ones, mut b_ones] = [a, b].map(|codes| vec![0; codes.n_rows()]);
+    if a.n_rows() == 0 || b.n_rows() == 0 {
+        return search::cdist(a, b, parallel, out, |_, _, _| ());
+    }
+    let (mut a_ones, mut b_ones) = (try_vec(0, a.n_rows())?, try_vec(0, b.n_rows())?);
     bits::popcount(level, a, &mut a_ones, parallel)?;
     bits::popcount(level, b, &mut b_ones, parallel)?;
     search::cdist(a, b, parallel, out, |rows, columns, out| {

@@ -71,6 +71,24 @@ const KINDS: &[Kind] = &[Kind::Portable, Kind::Avx2, Kind::Avx512];
 #[cfg(not(target_arch = "x86_64"))]
 const KINDS: &[Kind] = &[Kind::Portable];
 
+/// Calls the function of the given name in the file of `level`: `portable`, `avx2` or `avx512` beside the caller. The only
+/// way into code that needs CPU features.
+macro_rules! at_level {
+    ($level:expr, $function:ident $arguments:tt) => {
+        match $level.kind() {
+            $crate::level::Kind::Portable => portable::$function $arguments,
+            // SAFETY: a `Level` exists only if this CPU has all its features.
+            #[cfg(target_arch = "x86_64")]
+            $crate::level::Kind::Avx2 => unsafe { avx2::$function $arguments },
+            // SAFETY: a `Level` exists only if this CPU has all its features.
+            #[cfg(target_arch = "x86_64")]
+            $crate::level::Kind::Avx512 => unsafe { avx512::$function $arguments },
+        }
+    };
+}
+
+pub(crate) use at_level;
+
 impl Level {
     /// The level that every CPU has: plain Rust, the meaning of all others.
     pub const PORTABLE: Level = Level(Kind::Portable);

@@ -3,14 +3,15 @@
 //! Workers take task numbers from one counter, so a slow core takes fewer of them. The calling thread is the
 //! first worker: `threads = 1` starts nothing, and it alone asks whether to stop (only it may speak to the
 //! interpreter that waits for the answer).
+//!
+//! A call starts its threads and ends them. With a pool it would save some ten microseconds, and would wait for whatever
+//! call of another thread came first; and after a fork a child would find the pool without its threads.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::available_parallelism;
+use std::thread::{Builder, available_parallelism};
 use std::time::{Duration, Instant};
-
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::Error;
 
@@ -87,21 +88,21 @@ impl<'a> Parallel<'a> {
             })
         };
 
-        let helpers = self.threads.min(n_tasks).saturating_sub(1);
-        let mut states: Vec<S> = Vec::with_capacity(helpers + 1);
-        match if helpers > 0 { pool() } else { None } {
-            None => states.push(calling_worker()),
-            Some(pool) => {
-                let mut slots: Vec<Option<S>> = (0..helpers).map(|_| None).collect();
-                pool.in_place_scope(|scope| {
-                    for slot in &mut slots {
-                        scope.spawn(|_| *slot = Some(worker(&|| false)));
-                    }
-                    states.push(calling_worker());
-                });
-                states.extend(slots.into_iter().flatten());
+        let mut states = Vec::new();
+        std::thread::scope(|scope| {
+            let start =
+                || Builder::new().name("fastcodes".to_owned()).spawn_scoped(scope, || worker(&|| false));
+            // Where the system refuses to start threads, those that there are do the work.
+            let helpers = self.threads.min(n_tasks).saturating_sub(1);
+            let helpers: Vec<_> = (0..helpers).map_while(|_| start().ok()).collect();
+            states.push(calling_worker());
+            for helper in helpers {
+                match helper.join() {
+                    Ok(state) => states.push(state),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
             }
-        }
+        });
         if stopped.into_inner() { Err(Error::Interrupted) } else { Ok(states) }
     }
 
@@ -131,45 +132,6 @@ impl<'a> Parallel<'a> {
 pub fn available_cpus() -> usize {
     static CPUS: OnceLock<usize> = OnceLock::new();
     *CPUS.get_or_init(|| available_parallelism().map_or(1, usize::from))
-}
-
-/// The threads beside the calling one. `None` if the system refuses to start any: the calling thread then does
-/// all the work.
-///
-/// A child of `fork` has the parent's memory but none of its threads, so the pool belongs to a process id and a
-/// child makes its own. No lock is held at any time, since a lock held by another thread during a fork would stay
-/// locked in the child for ever.
-fn pool() -> Option<&'static ThreadPool> {
-    struct Owned {
-        process: u32,
-        pool: ThreadPool,
-    }
-    static CURRENT: AtomicPtr<Owned> = AtomicPtr::new(std::ptr::null_mut());
-
-    let process = std::process::id();
-    let current = CURRENT.load(Ordering::Acquire);
-    // SAFETY: the pointer is null or comes from the `Box::leak` below, which is never freed.
-    if let Some(owned) = unsafe { current.as_ref() }
-        && owned.process == process
-    {
-        return Some(&owned.pool);
-    }
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(available_cpus().saturating_sub(1).max(1))
-        .thread_name(|index| format!("fastcodes-{index}"))
-        .build()
-        .ok()?;
-    let made = Box::into_raw(Box::new(Owned { process, pool }));
-    match CURRENT.compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire) {
-        // SAFETY: `made` was allocated above and is never freed once it is published.
-        Ok(_) => Some(unsafe { &(*made).pool }),
-        Err(winner) => {
-            // SAFETY: `made` was allocated above and nobody else has seen it.
-            drop(unsafe { Box::from_raw(made) });
-            // SAFETY: another thread of this process published `winner`, which is never freed.
-            Some(unsafe { &(*winner).pool })
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use numpy::{
     Element, PyArray, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
     PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
-use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyInt, PyTuple};
@@ -14,6 +14,7 @@ use pyo3::types::{PyInt, PyTuple};
 pub fn to_py_err(error: Error) -> PyErr {
     match error {
         Error::Interrupted => PyKeyboardInterrupt::new_err(()),
+        Error::OutOfMemory => PyMemoryError::new_err(error.to_string()),
         other => PyValueError::new_err(other.to_string()),
     }
 }
@@ -139,7 +140,7 @@ impl<'py> CodesArray<'py> {
 /// The `mask=` argument, contiguous and in one of two dtypes.
 pub enum MaskArray<'py> {
     All,
-    Booleans(PyReadonlyArrayDyn<'py, bool>),
+    Booleans(PyReadonlyArrayDyn<'py, u8>),
     Ids(PyReadonlyArrayDyn<'py, i64>),
 }
 
@@ -161,14 +162,13 @@ impl<'py> MaskArray<'py> {
             )));
         }
         let is_aligned = value.getattr("flags")?.getattr("aligned")?.extract::<bool>()?;
-        let contiguous = |type_name: &str| {
-            value
-                .call_method1("astype", (type_name, "C", "same_kind", true, !is_aligned))
-                .map_err(|_| wrong())
-        };
+        let contiguous =
+            |type_name: &str| value.call_method1("astype", (type_name, "C", "same_kind", true, !is_aligned));
         match array.dtype().kind() {
             b'b' => {
-                Ok(MaskArray::Booleans(contiguous("bool")?.cast_into::<PyArrayDyn<bool>>()?.try_readonly()?))
+                // As bytes: what other code wrote into booleans may be anything.
+                let bytes = contiguous("bool")?.call_method1("view", ("uint8",))?;
+                Ok(MaskArray::Booleans(bytes.cast_into::<PyArrayDyn<u8>>()?.try_readonly()?))
             }
             b'i' | b'u' => {
                 Ok(MaskArray::Ids(contiguous("int64")?.cast_into::<PyArrayDyn<i64>>()?.try_readonly()?))
@@ -181,13 +181,7 @@ impl<'py> MaskArray<'py> {
     pub fn view(&self) -> PyResult<Mask<'_>> {
         Ok(match self {
             MaskArray::All => Mask::All,
-            MaskArray::Booleans(array) => {
-                let booleans = array.as_slice()?;
-                // SAFETY: a `bool` is one byte, and any byte is a valid `u8`.
-                Mask::Booleans(unsafe {
-                    std::slice::from_raw_parts(booleans.as_ptr().cast(), booleans.len())
-                })
-            }
+            MaskArray::Booleans(array) => Mask::Booleans(array.as_slice()?),
             MaskArray::Ids(array) => Mask::Ids(array.as_slice()?),
         })
     }

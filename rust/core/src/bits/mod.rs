@@ -22,7 +22,7 @@ mod uint;
 
 pub use uint::{FromBits, pack_uint, unpack_uint};
 
-use crate::level::Kind;
+use crate::level::at_level;
 use crate::{Codes, Error, Level, Parallel};
 
 /// Dimensions in a block.
@@ -130,21 +130,6 @@ pub enum Thresholds<'a> {
     F32(&'a [f32]),
     /// Values are double floats.
     F64(&'a [f64]),
-}
-
-/// Calls the function of that name for `level`: the family's only way into code that needs CPU features.
-macro_rules! at_level {
-    ($level:expr, $function:ident($($argument:expr),*)) => {
-        match $level.kind() {
-            Kind::Portable => portable::$function($($argument),*),
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a `Level` of this kind exists only if the CPU has every feature that avx2.rs enables.
-            Kind::Avx2 => unsafe { avx2::$function($($argument),*) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a `Level` of this kind exists only if the CPU has every feature that avx512.rs enables.
-            Kind::Avx512 => unsafe { avx512::$function($($argument),*) },
-        }
-    };
 }
 
 /// Writes `ceil(dims / 8)` bytes for each row of `x`: its bits are `x > threshold`, false for NaN; padding is zero.

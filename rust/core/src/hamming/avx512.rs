@@ -304,7 +304,7 @@ pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32
 #[target_feature(enable = "avx512f")]
 fn store(out: &mut [i32], distances_i32x16: __m512i) {
     let room = ((1u32 << out.len().min(16)) - 1) as __mmask16;
-    // SAFETY: only the first `out.len()` elements are written.
+    // SAFETY: no more elements are written than `out` has.
     unsafe { _mm512_mask_storeu_epi32(out.as_mut_ptr(), room, distances_i32x16) };
 }
 

@@ -11,7 +11,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-use crate::level::Kind;
+use crate::level::at_level;
 use crate::search::{self, Database, Metric};
 use crate::{Codes, Csr, Error, Level, Mask, Pairs, Parallel};
 use tile::{GROUP, Lanes, MAX_WORDS, QueryGroups, Tile};
@@ -27,21 +27,6 @@ pub(crate) struct Hit {
 }
 
 pub(crate) type Hits = Vec<Hit>;
-
-/// Calls the function of the given name in the file of `level`.
-macro_rules! at_level {
-    ($level:expr, $function:ident $arguments:tt) => {
-        match $level.kind() {
-            Kind::Portable => portable::$function $arguments,
-            // SAFETY: a `Level` exists only if this CPU has all its features.
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { avx2::$function $arguments },
-            // SAFETY: a `Level` exists only if this CPU has all its features.
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => unsafe { avx512::$function $arguments },
-        }
-    };
-}
 
 /// Rearranges the words of each block or group in place as the kernels of `level` want both rows and queries.
 pub(crate) fn arrange<T: AsMut<[u64]>>(level: Level, n_words: usize, words: &mut [T]) {

@@ -138,7 +138,8 @@ impl<'a> Database<'a> {
                 (Order::Booleans(booleans), booleans.iter().filter(|selected| **selected != 0).count())
             }
             Mask::Ids(given) => {
-                let mut ids = Vec::with_capacity(given.len());
+                let mut ids = Vec::new();
+                ids.try_reserve_exact(given.len())?;
                 for &id in given {
                     match u64::try_from(id) {
                         Ok(row) if row < n_rows as u64 => ids.push(row),
@@ -189,14 +190,14 @@ impl<'a> Database<'a> {
         let n_bytes = self.codes.n_bytes();
         let capacity = Tile::capacity(self.codes.n_words());
         let len = match (streamed, self.by_ones) {
-            (true, _) => (STREAMED_BYTES / n_bytes).max(16),
+            (true, _) => (STREAMED_BYTES / n_bytes).max(1),
             (false, true) => (SORTED_BYTES / n_bytes).next_multiple_of(capacity),
             (false, false) => capacity,
         };
         match self.order {
-            // As many rows are to be selected, even if the mask selects few.
+            // About as many rows are to be selected, even if the mask selects few; those may also stand together.
             Order::Booleans(_) => {
-                len.saturating_mul((self.codes.n_rows() / self.n_selected.max(1)).clamp(1, 1024))
+                len.saturating_mul((self.codes.n_rows() / self.n_selected.max(1)).clamp(1, 16))
             }
             _ => len,
         }
@@ -263,9 +264,14 @@ impl<'a> Database<'a> {
     }
 }
 
-/// Indices that sort the values, ties by index: a counting sort, since ones are small numbers.
+/// Indices that sort the values, ties by index: a counting sort, unless there are fewer values than counts.
 fn sorted_by(values: &[u32]) -> Vec<usize> {
     let largest = values.iter().copied().max().unwrap_or(0) as usize;
+    if largest > 8 * values.len() {
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by_key(|index| values[*index]);
+        return order;
+    }
     let mut starts = vec![0; largest + 2];
     values.iter().for_each(|value| starts[*value as usize + 1] += 1);
     for value in 1..starts.len() {

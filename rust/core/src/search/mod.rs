@@ -10,8 +10,9 @@ mod cdist;
 mod database;
 mod visit;
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
+use crate::error::try_vec;
 use crate::top_k::{Neighbor, TopK};
 use crate::{Codes, Error, Level, Parallel};
 
@@ -79,7 +80,7 @@ impl Sink for Vec<TopK> {
     }
 
     fn push(&mut self, found: Found) {
-        self[found.query].push(Neighbor { key: found.key, id: found.id });
+        self[found.query as usize].push(Neighbor { key: found.key, id: found.id });
     }
 
     fn bounded_alike(&self) -> Self {
@@ -91,25 +92,48 @@ impl Sink for Vec<TopK> {
 struct Below {
     below: u32,
     found: Vec<Found>,
+    /// Whether there was more than the memory has room for.
+    is_full: bool,
 }
 
 impl Sink for Below {
     fn below(&self, _query: usize, _first_id: u64) -> u32 {
-        self.below
+        if self.is_full { 0 } else { self.below }
     }
 
     fn push(&mut self, found: Found) {
-        self.found.push(found);
+        match self.found.try_reserve(1) {
+            Ok(()) => self.found.push(found),
+            Err(_) => self.is_full = true,
+        }
     }
 
     fn bounded_alike(&self) -> Self {
-        Below { below: self.below, found: Vec::new() }
+        Below::new(self.below)
     }
 }
 
 impl Below {
-    fn merge(parts: Vec<Below>) -> Vec<Found> {
-        parts.into_iter().flat_map(|part| part.found).collect()
+    fn new(below: u32) -> Self {
+        Below { below, found: Vec::new(), is_full: false }
+    }
+
+    /// All that was found, sorted by `order`.
+    fn merge<K: Ord>(parts: Vec<Below>, order: impl Fn(&Found) -> K) -> Result<Vec<Found>, Error> {
+        let mut merged = Vec::new();
+        for part in parts {
+            if part.is_full {
+                return Err(Error::OutOfMemory);
+            }
+            if merged.is_empty() {
+                merged = part.found;
+            } else {
+                merged.try_reserve_exact(part.found.len())?;
+                merged.extend(part.found);
+            }
+        }
+        merged.sort_unstable_by_key(order);
+        Ok(merged)
     }
 }
 
@@ -150,7 +174,7 @@ pub(crate) fn knn<M: Metric>(
     let kept = k.min(database.n_selected()).max(1);
     let largest_block = NEIGHBORS_IN_FLIGHT / parallel.threads() / kept.saturating_mul(2);
     let output = Mutex::new((distances, indices));
-    let queries = Queries::new::<M>(level, queries);
+    let queries = Queries::new::<M>(level, queries)?;
     visit(
         level,
         metric,
@@ -163,7 +187,7 @@ pub(crate) fn knn<M: Metric>(
             let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
             for &id in ids {
                 let best = TopK::merge(parts.iter_mut().filter_map(Iterator::next));
-                let Ok(mut output) = output.lock() else { return };
+                let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
                 let (distances, indices) = &mut *output;
                 let row = distances[id * k..].iter_mut().zip(&mut indices[id * k..]);
                 for (neighbor, (distance, index)) in best.iter().zip(row) {
@@ -171,6 +195,7 @@ pub(crate) fn knn<M: Metric>(
                     *index = neighbor.id as i64;
                 }
             }
+            Ok(())
         },
     )?;
     Ok(())
@@ -185,7 +210,7 @@ pub(crate) fn radius<M: Metric>(
     parallel: &Parallel<'_>,
 ) -> Result<Csr<M::Distance>, Error> {
     check_bytes(queries, database.codes())?;
-    let queries = Queries::new::<M>(level, queries);
+    let queries = Queries::new::<M>(level, queries)?;
     let blocks = visit(
         level,
         metric,
@@ -193,29 +218,31 @@ pub(crate) fn radius<M: Metric>(
         database,
         parallel,
         usize::MAX,
-        |_| Below { below, found: Vec::new() },
+        |_| Below::new(below),
         |ids, parts| {
-            let mut found = Below::merge(parts);
-            for found in &mut found {
-                found.query = ids[found.query];
-            }
-            found
+            let found = Below::merge(parts, |found| (found.query, found.key, found.id))?;
+            Ok((ids.to_vec(), found))
         },
     )?;
-    let mut found = blocks.concat();
-    found.sort_unstable_by_key(|found| (found.query, found.key, found.id));
-    let mut offsets = vec![0; queries.len() + 1];
-    for found in &found {
-        offsets[found.query + 1] += 1;
+    let mut offsets = try_vec(0i64, queries.len() + 1)?;
+    for (ids, found) in &blocks {
+        found.iter().for_each(|found| offsets[ids[found.query as usize] + 1] += 1);
     }
     for query in 0..queries.len() {
         offsets[query + 1] += offsets[query];
     }
-    Ok(Csr {
-        offsets,
-        distances: found.iter().map(|found| metric.distance(found.key)).collect(),
-        indices: found.iter().map(|found| found.id as i64).collect(),
-    })
+    let n_found = offsets[queries.len()] as usize;
+    let (mut distances, mut indices) = (try_vec(M::PADDING, n_found)?, try_vec(-1, n_found)?);
+    for (ids, found) in blocks {
+        // A query is in one block, where its results stand together and in order.
+        for found in found.chunk_by(|a, b| a.query == b.query) {
+            let first = offsets[ids[found[0].query as usize]] as usize;
+            for (place, found) in (first..).zip(found) {
+                (distances[place], indices[place]) = (metric.distance(found.key), found.id as i64);
+            }
+        }
+    }
+    Ok(Csr { offsets, distances, indices })
 }
 
 pub(crate) fn pairs<M: Metric>(
@@ -225,7 +252,7 @@ pub(crate) fn pairs<M: Metric>(
     below: u32,
     parallel: &Parallel<'_>,
 ) -> Result<Pairs<M::Distance>, Error> {
-    let queries = Queries::from_database::<M>(level, database.codes());
+    let queries = Queries::from_database::<M>(level, database.codes())?;
     let blocks = visit(
         level,
         metric,
@@ -233,18 +260,22 @@ pub(crate) fn pairs<M: Metric>(
         database,
         parallel,
         usize::MAX,
-        |_| Below { below, found: Vec::new() },
+        |_| Below::new(below),
         |ids, parts| {
-            let found = Below::merge(parts).into_iter();
-            found.map(|found| (ids[found.query] as i64, found.id as i64, found.key)).collect::<Vec<_>>()
+            let found = Below::merge(parts, |found| (ids[found.query as usize], found.id))?;
+            Ok((ids.to_vec(), found))
         },
     )?;
-    let mut pairs: Vec<_> =
-        blocks.concat().into_iter().map(|(a, b, key)| (a.min(b), a.max(b), key)).collect();
-    pairs.sort_unstable();
-    Ok(Pairs {
-        i: pairs.iter().map(|pair| pair.0).collect(),
-        j: pairs.iter().map(|pair| pair.1).collect(),
-        distances: pairs.iter().map(|pair| metric.distance(pair.2)).collect(),
-    })
+    // Rows come as queries in ascending blocks, so the blocks of pairs are in order too.
+    let n_pairs = blocks.iter().map(|(_, found)| found.len()).sum();
+    let (mut i, mut j, mut distances) = (Vec::new(), Vec::new(), Vec::new());
+    i.try_reserve_exact(n_pairs)?;
+    j.try_reserve_exact(n_pairs)?;
+    distances.try_reserve_exact(n_pairs)?;
+    for (ids, found) in blocks {
+        i.extend(found.iter().map(|found| ids[found.query as usize] as i64));
+        j.extend(found.iter().map(|found| found.id as i64));
+        distances.extend(found.iter().map(|found| metric.distance(found.key)));
+    }
+    Ok(Pairs { i, j, distances })
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::{Database, Metric};
 use crate::bits::popcount_rows;
+use crate::error::try_vec;
 use crate::hamming::tile::{GROUP, QueryGroups, Tile};
 use crate::hamming::{Hits, scan};
 use crate::search::database::Selection;
@@ -28,7 +29,7 @@ const FIRST_ROWS: usize = 32;
 #[derive(Clone, Copy)]
 pub(crate) struct Found {
     /// The query, by its place in the block.
-    pub query: usize,
+    pub query: u32,
     pub key: u32,
     pub id: u64,
 }
@@ -59,25 +60,33 @@ pub(crate) struct Queries<'a> {
 impl<'a> Queries<'a> {
     /// Queries as the user gave them; if the metric asks for it, sorted by their number of ones, so that those of a group
     /// are alike.
-    pub fn new<M: Metric>(level: Level, codes: Codes<'a>) -> Self {
+    pub fn new<M: Metric>(level: Level, codes: Codes<'a>) -> Result<Self, Error> {
         Queries::sorted_within::<M>(level, codes, codes.n_rows(), false)
     }
 
     /// The rows of the database as queries; if the metric asks for it, those of a block are sorted by their number of
     /// ones.
-    pub fn from_database<M: Metric>(level: Level, codes: Codes<'a>) -> Self {
+    pub fn from_database<M: Metric>(level: Level, codes: Codes<'a>) -> Result<Self, Error> {
         Queries::sorted_within::<M>(level, codes, BLOCK, true)
     }
 
-    fn sorted_within<M: Metric>(level: Level, codes: Codes<'a>, len: usize, are_database: bool) -> Self {
-        let mut order: Vec<usize> = (0..codes.n_rows()).collect();
-        let mut ones = Vec::new();
+    fn sorted_within<M: Metric>(
+        level: Level,
+        codes: Codes<'a>,
+        len: usize,
+        are_database: bool,
+    ) -> Result<Self, Error> {
+        let mut order = Vec::new();
+        order.try_reserve_exact(codes.n_rows())?;
+        order.extend(0..codes.n_rows());
+        let mut ones = try_vec(0, if M::BY_ONES { codes.n_rows() } else { 0 })?;
         if M::BY_ONES {
-            ones.resize(codes.n_rows(), 0);
             popcount_rows(level, codes, &mut ones);
-            order.chunks_mut(len.max(1)).for_each(|order| order.sort_by_key(|query| ones[*query]));
+            order
+                .chunks_mut(len.max(1))
+                .for_each(|order| order.sort_unstable_by_key(|query| (ones[*query], *query)));
         }
-        Queries { codes, order, ones, are_database }
+        Ok(Queries { codes, order, ones, are_database })
     }
 
     pub fn len(&self) -> usize {
@@ -128,7 +137,7 @@ pub(crate) fn visit<M: Metric, S: Sink, R: Send>(
     parallel: &Parallel<'_>,
     largest_block: usize,
     new_sink: impl Fn(usize) -> S + Sync,
-    finish: impl Fn(&[usize], Vec<S>) -> R + Sync,
+    finish: impl Fn(&[usize], Vec<S>) -> Result<R, Error> + Sync,
 ) -> Result<Vec<R>, Error> {
     let streamed =
         database.too_long_for_tiles() || (database.is_contiguous() && queries.len() <= STREAMED_QUERIES);
@@ -139,7 +148,11 @@ pub(crate) fn visit<M: Metric, S: Sink, R: Send>(
     let threads = parallel.threads();
     let split_database = n_tasks >= TASKS_PER_THREAD * threads;
     // Small blocks share small work out evenly.
-    let wanted = if split_database { BLOCK } else { queries.len().div_ceil(4 * threads).min(BLOCK) };
+    let wanted = if split_database || queries.are_database {
+        BLOCK
+    } else {
+        queries.len().div_ceil(4 * threads).min(BLOCK)
+    };
     let block_len = match wanted.min(largest_block) {
         few @ 0..GROUP => few.max(1),
         many => many.next_multiple_of(GROUP),
@@ -160,7 +173,7 @@ pub(crate) fn visit<M: Metric, S: Sink, R: Send>(
                     search.visit_task(&block, task, task + threads, scratch, sink);
                 },
             )?;
-            results.push(finish(block.ids, workers.into_iter().map(|(_, sink)| sink).collect()));
+            results.push(finish(block.ids, workers.into_iter().map(|(_, sink)| sink).collect())?);
         }
         return Ok(results);
     }
@@ -178,7 +191,7 @@ pub(crate) fn visit<M: Metric, S: Sink, R: Send>(
     )?;
     let mut results: Vec<_> = workers.into_iter().flat_map(|(_, results)| results).collect();
     results.sort_by_key(|(index, _)| *index);
-    Ok(results.into_iter().map(|(_, result)| result).collect())
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// What stays the same throughout a search.
@@ -195,10 +208,11 @@ impl<M: Metric> Search<'_, M> {
     fn block(&self, start: usize, len: usize) -> Block<'_> {
         let Queries { codes, order, ones, are_database } = self.queries;
         let ids = &order[start..(start + len).min(order.len())];
+        let grouped = if self.streamed { &[] } else { ids };
         Block {
             ids,
             ones: ids.iter().map(|id| ones.get(*id).map_or(0, |ones| *ones as u32)).collect(),
-            groups: QueryGroups::new(self.level, codes.n_words(), ids.iter().map(|id| codes.row(*id))),
+            groups: QueryGroups::new(self.level, codes.n_words(), grouped.iter().map(|id| codes.row(*id))),
             only_higher: *are_database,
         }
     }
@@ -259,10 +273,7 @@ impl<M: Metric> Search<'_, M> {
         let row_ones = selection.ones.iter().fold((ones_of(0), ones_of(0)), fewest_and_most);
         let (first_id, last_id) = ids.range();
         let bound = |sink: &S, query: usize| match block.includes(query, last_id) {
-            // The kernels compare signed numbers.
-            true => {
-                metric.bound(sink.below(query, first_id), block.ones[query], row_ones).min(i32::MAX as u32)
-            }
+            true => metric.bound(sink.below(query, first_id), block.ones[query], row_ones),
             false => 0,
         };
         if block.queries(groups.clone()).all(|query| bound(sink, query) == 0) {
@@ -273,7 +284,7 @@ impl<M: Metric> Search<'_, M> {
             if block.includes(query, id) {
                 let key = metric.key(distance, block.ones[query], ones_of(row));
                 if key < sink.below(query, id) {
-                    sink.push(Found { query, key, id });
+                    sink.push(Found { query: query as u32, key, id });
                 }
             }
         };
