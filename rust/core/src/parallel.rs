@@ -19,7 +19,7 @@ use crate::Error;
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Comparisons that take some tens of microseconds.
-const WORDS_WORTH_A_THREAD: usize = 1 << 20;
+const WORDS_WORTH_A_THREAD: usize = 1 << 18;
 
 /// How many threads a call may use, and how it learns that it should stop.
 pub struct Parallel<'a> {

@@ -340,6 +340,7 @@ fn for_each_eight_rows(query: &[u8], codes: Codes<'_>, mut receive: impl FnMut(u
         8 if contiguous => short_rows::<1>(query, codes.as_bytes(), &mut receive),
         16 if contiguous => short_rows::<2>(query, codes.as_bytes(), &mut receive),
         32 if contiguous => short_rows::<4>(query, codes.as_bytes(), &mut receive),
+        64 if contiguous => short_rows::<8>(query, codes.as_bytes(), &mut receive),
         _ => 0,
     };
     for start in (done..codes.n_rows()).step_by(LANES) {
@@ -365,9 +366,9 @@ fn short_rows<const WORDS: usize>(
     let query_u64x8 = load(&repeated);
     // Lane of the sums below that holds row 0, 1, ..: pairs of words are added within and then across registers.
     let lane_of_row = match WORDS {
-        1 => _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7),
         2 => _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7),
-        _ => _mm512_setr_epi64(0, 2, 1, 3, 4, 6, 5, 7),
+        4 => _mm512_setr_epi64(0, 2, 1, 3, 4, 6, 5, 7),
+        _ => _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7),
     };
     let blocks = rows.chunks_exact(LANES * 8 * WORDS);
     let n_rows = blocks.len() * LANES;
@@ -380,7 +381,12 @@ fn short_rows<const WORDS: usize>(
         let sums_u64x8 = match WORDS {
             1 => counts(0),
             2 => add_pairs(counts(0), counts(1)),
-            _ => add_quarters(add_pairs(counts(0), counts(1)), add_pairs(counts(2), counts(3))),
+            4 => add_quarters(add_pairs(counts(0), counts(1)), add_pairs(counts(2), counts(3))),
+            _ => {
+                let low = add_quarters(add_pairs(counts(0), counts(1)), add_pairs(counts(2), counts(3)));
+                let high = add_quarters(add_pairs(counts(4), counts(5)), add_pairs(counts(6), counts(7)));
+                add_quarters(low, high)
+            }
         };
         receive(block * LANES, LANES, _mm512_permutexvar_epi64(lane_of_row, sums_u64x8));
     }
