@@ -184,6 +184,8 @@ import json, os, signal, threading, time
 import numpy as np
 from fastcodes import bits, hamming, jaccard
 
+# A process that a shell started in the background ignores the signal, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 codes = np.frombuffer(np.random.default_rng(0).bytes(1_000_000 * 64), np.uint8).reshape(-1, 64)
 queries = codes[:50_000] ^ np.uint8(90)
 long = np.broadcast_to(np.zeros(1 << 20, np.uint8), (50_000, 1 << 20))
