@@ -1,0 +1,225 @@
+"""Files of models and indexes: safetensors with a header that says what they are.
+
+A file holds named arrays and five entries of metadata, all of them text::
+
+    fastcodes   the version of this layout: 1
+    kind        the class that wrote it, for example ProductQuantizer
+    params      its parameters, as a JSON object
+    checksums   CRC-32 of the bytes of each array, as a JSON object
+    checksum    CRC-32 of all that stands above, and of each array's name, dtype and shape
+
+Nothing in a file is ever executed. What is cut short or altered is refused with a ValueError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import stat
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+__all__ = ["read", "refusing", "take", "write"]
+
+_VERSION = "1"
+_DTYPES = {
+    "BOOL": np.bool_,
+    "U8": np.uint8,
+    "I8": np.int8,
+    "U16": np.uint16,
+    "I16": np.int16,
+    "U32": np.uint32,
+    "I32": np.int32,
+    "U64": np.uint64,
+    "I64": np.int64,
+    "F16": np.float16,
+    "F32": np.float32,
+    "F64": np.float64,
+}
+
+
+def write(
+    path: str | os.PathLike[str], kind: str, params: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        Where to write. A file that is there is replaced in one step, so that whoever has mapped the old one
+        keeps it.
+    kind : str
+        What the file is: the name of the class that reads it.
+    params : mapping of str to JSON values
+        Its parameters. numpy scalars are stored as numbers; NaN and infinities are refused.
+    arrays : mapping of str to arrays
+        Numbers or booleans.
+    """
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    checksums = {name: _crc(array) for name, array in arrays.items()}
+    metadata = {
+        "fastcodes": _VERSION,
+        "kind": kind,
+        "params": json.dumps(dict(params), allow_nan=False, default=_number),
+        "checksums": json.dumps(checksums),
+    }
+    layout = {name: (array.dtype, array.shape) for name, array in arrays.items()}
+    metadata["checksum"] = _header_crc(metadata, layout)
+    path = os.fspath(path)
+    part = f"{path}.{os.getpid()}.part"  # in the same directory, since only there a rename is one step
+    with open(part, "wb") as file:
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    try:
+        safetensors.numpy.save_file(arrays, part, metadata)
+        os.chmod(part, mode)  # some versions of safetensors leave it to the owner alone
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise
+
+
+def read(
+    path: str | os.PathLike[str], kind: str, *, mmap: bool = False
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read what `write` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    kind : str
+        What it has to be.
+    mmap : bool
+        Whether to map the arrays (read-only) and not to load them. Their bytes are not compared with their
+        checksums then, since that would read them all.
+
+    Returns
+    -------
+    params : dict
+    arrays : dict of arrays
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it cannot be read.
+    ValueError
+        If it is not a whole, unaltered file of this kind.
+    """
+    path = os.fspath(path)
+    with refusing(path, kind):
+        metadata, layout = _header(path, kind)
+        data: NDArray[np.uint8] = np.asarray(np.memmap(path, np.uint8, "r"))
+        checksums = json.loads(metadata["checksums"])
+        arrays = {}
+        # safetensors allows no gap: the arrays fill the end of the file.
+        start = len(data) - sum(_n_bytes(*shape) for shape in layout.values())
+        for name, (dtype, shape) in layout.items():
+            part = data[start : start + _n_bytes(dtype, shape)]
+            start += len(part)
+            if not mmap and zlib.crc32(part.data) != checksums[name]:
+                raise ValueError(f"array {name!r} was altered, its checksum is wrong")
+            array = part.view(dtype).reshape(shape)
+            arrays[name] = array if mmap and array.flags.aligned else array.copy()
+        return json.loads(metadata["params"]), arrays
+
+
+def take(
+    arrays: Mapping[str, NDArray[Any]], name: str, dtype: Any, shape: tuple[int | str, ...]
+) -> NDArray[Any]:
+    """Return an array of a file, if it is there and as it should be.
+
+    Parameters
+    ----------
+    arrays : mapping of str to arrays
+        As `read` returns them.
+    name : str
+        The name of the array.
+    dtype : dtype
+        What it has to be.
+    shape : tuple of int or str
+        What it has to be; a str is the name of a length that may be any, for the error message.
+
+    Raises
+    ------
+    ValueError
+        If it is missing, or has another dtype or shape.
+    """
+    if name not in arrays:
+        raise ValueError(f"array {name!r} is missing; there are {sorted(arrays)}")
+    array, dtype = arrays[name], np.dtype(dtype)
+    fits = array.ndim == len(shape) and all(
+        isinstance(expected, str) or length == expected
+        for length, expected in zip(array.shape, shape, strict=True)
+    )
+    if array.dtype != dtype or not fits:
+        lengths = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+        raise ValueError(
+            f"array {name!r} has dtype {array.dtype} and shape {array.shape}; "
+            f"expected {dtype} and ({lengths})"
+        )
+    return array
+
+
+@contextlib.contextmanager
+def refusing(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
+    """Turn whatever a bad content breaks into a ValueError that names the file."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
+        reason = f"no entry {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{os.fspath(path)!r} is not a valid {kind} file: {reason}") from error
+
+
+def _header(path: str, kind: str) -> tuple[dict[str, str], dict[str, tuple[np.dtype[Any], tuple[int, ...]]]]:
+    """Return the metadata, and dtype and shape of each array in the order of the file."""
+    with open(path, "rb") as file:  # the errors of the system, as they are
+        if not file.read(1):
+            raise ValueError("it is empty")
+    with safetensors.safe_open(path, framework="np") as file:
+        metadata: dict[str, str] = file.metadata() or {}
+        layout = {}
+        for name in file.offset_keys():
+            tensor = file.get_slice(name)
+            layout[name] = np.dtype(_DTYPES[tensor.get_dtype()]), tuple(tensor.get_shape())
+    if metadata.get("fastcodes") != _VERSION:
+        raise ValueError(
+            f"its layout has version {metadata['fastcodes']}; this fastcodes reads version {_VERSION}"
+            if "fastcodes" in metadata
+            else "it was not written by fastcodes"
+        )
+    if metadata["kind"] != kind:
+        raise ValueError(f"it holds a {metadata['kind']}; load it with {metadata['kind']}.load")
+    if metadata["checksum"] != _header_crc(metadata, layout):
+        raise ValueError("its header was altered, the checksum is wrong")
+    return metadata, layout
+
+
+def _header_crc(
+    metadata: Mapping[str, str], layout: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]
+) -> str:
+    entries = [metadata[key] for key in ("fastcodes", "kind", "params", "checksums")]
+    shapes = sorted((name, dtype.str, list(shape)) for name, (dtype, shape) in layout.items())
+    return str(zlib.crc32(json.dumps([entries, shapes]).encode()))
+
+
+def _crc(array: NDArray[Any]) -> int:
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data)
+
+
+def _n_bytes(dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
+    return dtype.itemsize * math.prod(shape)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a parameter of type {type(value).__name__} cannot be stored: {value!r}")
