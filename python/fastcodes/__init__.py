@@ -1,14 +1,15 @@
-"""Compact binary codes: search, compare and pack them where they lie, as plain numpy arrays.
+"""Compact codes: search, compare and pack them where they lie, as plain numpy arrays.
 
 ====================  ==================================================================================
 `fastcodes.bits`       pack and unpack bits and small integers, count bits
 `fastcodes.hamming`    search by the number of differing bits
 `fastcodes.jaccard`    search by the overlap of bit sets
+`fastcodes.adc`        search of product-quantised codes by table look-ups
 ====================  ==================================================================================
 """
 
-from fastcodes import _native, bits, hamming, jaccard
+from fastcodes import _native, adc, bits, hamming, jaccard
 
-__all__ = ["bits", "hamming", "jaccard"]
+__all__ = ["adc", "bits", "hamming", "jaccard"]
 
 __version__: str = _native.version()

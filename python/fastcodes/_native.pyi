@@ -8,8 +8,18 @@ import numpy.typing as npt
 _Codes = npt.NDArray[np.uint8]
 _Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 _Ids = npt.NDArray[np.int64]
+_Floats = npt.NDArray[np.float32]
+_Packed = tuple[_Codes, int, int, int]
 
 __all__ = [
+    "adc_encode",
+    "adc_knn",
+    "adc_pack",
+    "adc_radius",
+    "adc_scan",
+    "adc_sums",
+    "adc_tables",
+    "adc_unpack",
     "bits_pack",
     "bits_pack_uint",
     "bits_popcount",
@@ -39,6 +49,26 @@ def levels() -> list[str]: ...
 def why_not_higher() -> str | None: ...
 def threads() -> int: ...
 def roofline(seconds: float) -> float: ...
+def adc_tables(queries: _Floats, codebooks: _Floats, metric: str, threads: int | None) -> _Floats: ...
+def adc_scan(
+    tables: _Floats, codes: _Codes | _Packed, out: _Floats | None, threads: int | None
+) -> _Floats: ...
+def adc_knn(
+    tables: _Floats, codes: _Codes | _Packed, k: int, mask: _Mask | None, threads: int | None
+) -> tuple[_Floats, _Ids]: ...
+def adc_radius(
+    tables: _Floats, codes: _Codes | _Packed, radius: float, mask: _Mask | None, threads: int | None
+) -> tuple[_Ids, _Floats, _Ids]: ...
+def adc_encode(
+    x: _Floats, codebooks: _Floats, codes: _Codes, errors: _Floats | None, threads: int | None
+) -> None: ...
+def adc_sums(
+    x: _Floats, codes: _Codes, sums: npt.NDArray[np.float64], counts: _Ids, threads: int | None
+) -> None: ...
+def adc_pack(
+    codes: _Codes, n_codewords: int, first_row: int, blocks: _Codes, threads: int | None
+) -> None: ...
+def adc_unpack(packed: _Packed, first_row: int, out: _Codes, threads: int | None) -> None: ...
 def bits_pack(
     x: npt.NDArray[Any],
     thresholds: npt.NDArray[Any] | None,

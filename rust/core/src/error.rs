@@ -95,6 +95,66 @@ pub enum Error {
         /// The bits that were asked for.
         n_bits: usize,
     },
+    /// Tables or codebooks may not have that many codewords.
+    Codewords {
+        /// The codewords that were given.
+        n_codewords: usize,
+    },
+    /// Packed codes may not have that many codewords.
+    PackedCodewords {
+        /// The codewords that were asked for.
+        n_codewords: usize,
+    },
+    /// Packed codes do not have the bytes that so many rows take.
+    PackedLength {
+        /// Bytes of the buffer.
+        given: usize,
+        /// Bytes that the rows take.
+        expected: usize,
+    },
+    /// A code names a codeword that is not there.
+    CodeOutOfRange {
+        /// The code.
+        code: u8,
+        /// The row that has it.
+        row: usize,
+        /// The codewords that there are.
+        n_codewords: usize,
+    },
+    /// Tables and codes differ in the number of subspaces.
+    SubspacesDiffer {
+        /// Subspaces of the tables.
+        tables: usize,
+        /// Subspaces of the codes.
+        codes: usize,
+    },
+    /// Vectors do not have the dimensions of the codebooks.
+    DimensionsDiffer {
+        /// What the vectors are called.
+        name: &'static str,
+        /// Their dimensions.
+        given: usize,
+        /// The dimensions of the codebooks.
+        expected: usize,
+    },
+    /// An input does not have the elements of its shape.
+    InputLength {
+        /// What the input is called.
+        name: &'static str,
+        /// Its elements.
+        given: usize,
+        /// The elements of its shape.
+        expected: usize,
+    },
+    /// An input has a number that is not finite.
+    NotFinite {
+        /// What the input is called.
+        name: &'static str,
+        /// Where the first such number is, counted through all axes.
+        index: usize,
+        /// That number.
+        value: String,
+    },
     /// The results, or what is needed to find them, do not fit the memory.
     OutOfMemory,
     /// The caller asked the work to stop (Ctrl-C).
@@ -164,6 +224,34 @@ impl fmt::Display for Error {
             Error::IntegerBits { n_bits } => {
                 write!(formatter, "n_bits must be from 1 to 16; got {n_bits}")
             }
+            Error::Codewords { n_codewords } => {
+                write!(formatter, "there are {n_codewords} codewords; expected from 1 to 256")
+            }
+            Error::PackedCodewords { n_codewords } => {
+                write!(formatter, "n_codewords must be 16 or 256; got {n_codewords}")
+            }
+            Error::PackedLength { given, expected } => {
+                write!(formatter, "the packed codes have {given} bytes; expected {expected}")
+            }
+            Error::CodeOutOfRange { code, row, n_codewords } => write!(
+                formatter,
+                "codes has {code} in row {row}, but there are {n_codewords} codewords; expected codes from 0 to {}",
+                n_codewords - 1
+            ),
+            Error::SubspacesDiffer { tables, codes } => write!(
+                formatter,
+                "tables have {tables} subspaces but codes have {codes}; were they made with the same codebooks?"
+            ),
+            Error::DimensionsDiffer { name, given, expected } => {
+                write!(formatter, "{name} has {given} dimensions but the codebooks have {expected}")
+            }
+            Error::InputLength { name, given, expected } => {
+                write!(formatter, "{name} has {given} elements; expected {expected}")
+            }
+            Error::NotFinite { name, index, value } => write!(
+                formatter,
+                "{name} must be finite; got {value} at element {index}, counted through all axes"
+            ),
             Error::OutOfMemory => write!(
                 formatter,
                 "the results do not fit the memory; search a smaller radius, or fewer rows at a time"

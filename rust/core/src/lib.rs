@@ -15,6 +15,7 @@
 //! # Map
 //! | module | what it holds |
 //! |---|---|
+//! | [`adc`] | search of product-quantised codes by sums of table look-ups |
 //! | [`bits`] | bits in and out of bytes, and how many there are |
 //! | [`hamming`] | search and matrices of `popcount(a ^ b)`; its tile kernels serve [`jaccard`] too |
 //! | [`jaccard`] | search and matrices of `1 - popcount(a & b) / popcount(a \| b)` |
@@ -30,6 +31,7 @@ mod parallel;
 mod search;
 mod top_k;
 
+pub mod adc;
 pub mod bits;
 pub mod hamming;
 pub mod jaccard;

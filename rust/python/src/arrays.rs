@@ -79,11 +79,15 @@ pub struct CodesArray<'py> {
 }
 
 impl<'py> CodesArray<'py> {
-    /// Views `value` where its rows are contiguous, and copies it where they are not.
+    /// Packed bits: see [`CodesArray::described`].
     pub fn new(value: &Bound<'py, PyAny>, name: &str) -> PyResult<Self> {
-        const EXPECTED: &str =
-            "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it";
-        let array = typed::<u8>(value, name, EXPECTED)?;
+        const BITS: &str = "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it";
+        CodesArray::described(value, name, BITS)
+    }
+
+    /// Views `value` where its rows are contiguous, and copies it where they are not; errors say what was expected.
+    pub fn described(value: &Bound<'py, PyAny>, name: &str, expected: &str) -> PyResult<Self> {
+        let array = typed::<u8>(value, name, expected)?;
         let (n_rows, n_bytes) = match *array.shape() {
             [n_bytes] => (1, n_bytes),
             [n_rows, n_bytes] => (n_rows, n_bytes),
@@ -134,6 +138,48 @@ impl<'py> CodesArray<'py> {
             unsafe { std::slice::from_raw_parts(self.array.data(), span) }
         };
         Codes::strided(bytes, self.n_rows, self.n_bytes, self.stride).map_err(to_py_err)
+    }
+}
+
+/// An array of float32, C-contiguous.
+pub struct FloatsArray<'py> {
+    array: PyReadonlyArrayDyn<'py, f32>,
+}
+
+impl<'py> FloatsArray<'py> {
+    /// Views `value` where it is contiguous, and copies it where it is not. It has the axes that `expected` describes; the
+    /// first one may be left out.
+    pub fn new(value: &Bound<'py, PyAny>, name: &str, n_axes: usize, expected: &str) -> PyResult<Self> {
+        let array = typed::<f32>(value, name, expected)?;
+        if array.ndim() != n_axes && array.ndim() + 1 != n_axes {
+            return Err(PyValueError::new_err(format!(
+                "{name} must be {expected}; got shape {}",
+                shape_text(array.shape())
+            )));
+        }
+        static CONTIGUOUS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let flags = value.getattr("flags")?;
+        let is_plain = array.is_c_contiguous() && flags.getattr("aligned")?.extract::<bool>()?;
+        let array = if is_plain {
+            array
+        } else {
+            let function = CONTIGUOUS.import(value.py(), "numpy", "ascontiguousarray")?;
+            function.call1((array,))?.cast_into::<PyArrayDyn<f32>>()?
+        };
+        Ok(FloatsArray { array: array.try_readonly().map_err(|_| shared(name))? })
+    }
+
+    /// The axes, the first one being 1 where it was left out.
+    pub fn shape<const N: usize>(&self) -> [usize; N] {
+        let mut shape = [1; N];
+        let given = self.array.shape();
+        shape[N - given.len().min(N)..].copy_from_slice(&given[..given.len().min(N)]);
+        shape
+    }
+
+    /// All elements.
+    pub fn values(&self) -> PyResult<&[f32]> {
+        Ok(self.array.as_slice()?)
     }
 }
 

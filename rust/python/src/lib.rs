@@ -1,6 +1,7 @@
 //! `fastcodes._native`: argument -> slice -> detach -> core -> array, and nothing else. One file a family; the
 //! public names, the docstrings and the examples live in the Python package.
 
+mod adc;
 mod arrays;
 mod bits;
 mod hamming;
@@ -13,6 +14,8 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _native {
+    #[pymodule_export]
+    use super::adc::{adc_encode, adc_knn, adc_pack, adc_radius, adc_scan, adc_sums, adc_tables, adc_unpack};
     #[pymodule_export]
     use super::bits::{bits_pack, bits_pack_uint, bits_popcount, bits_unpack, bits_unpack_uint};
     #[pymodule_export]

@@ -18,7 +18,8 @@ use crate::{Codes, Error, Level, Parallel};
 
 pub(crate) use cdist::cdist;
 pub(crate) use database::Database;
-use visit::{Found, Queries, Sink, visit};
+pub(crate) use visit::{Found, Sink};
+use visit::{Queries, visit};
 
 /// Which rows of the database take part in a search.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +90,7 @@ impl Sink for Vec<TopK> {
 }
 
 /// Collects everything below one key.
-struct Below {
+pub(crate) struct Below {
     below: u32,
     found: Vec<Found>,
     /// Whether there was more than the memory has room for.
@@ -114,12 +115,12 @@ impl Sink for Below {
 }
 
 impl Below {
-    fn new(below: u32) -> Self {
+    pub fn new(below: u32) -> Self {
         Below { below, found: Vec::new(), is_full: false }
     }
 
     /// All that was found, sorted by `order`.
-    fn merge<K: Ord>(parts: Vec<Below>, order: impl Fn(&Found) -> K) -> Result<Vec<Found>, Error> {
+    pub fn merge<K: Ord>(parts: Vec<Below>, order: impl Fn(&Found) -> K) -> Result<Vec<Found>, Error> {
         let mut merged = Vec::new();
         for part in parts {
             if part.is_full {
@@ -146,7 +147,7 @@ fn check_bytes(queries: Codes<'_>, codes: Codes<'_>) -> Result<(), Error> {
 }
 
 /// Neighbours that the sinks of all threads may hold together while a block of queries is searched.
-const NEIGHBORS_IN_FLIGHT: usize = 1 << 19;
+pub(crate) const NEIGHBORS_IN_FLIGHT: usize = 1 << 19;
 
 #[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
 pub(crate) fn knn<M: Metric>(
@@ -224,21 +225,31 @@ pub(crate) fn radius<M: Metric>(
             Ok((ids.to_vec(), found))
         },
     )?;
-    let mut offsets = try_vec(0i64, queries.len() + 1)?;
-    for (ids, found) in &blocks {
+    csr(queries.len(), &blocks, M::PADDING, |key| metric.distance(key))
+}
+
+/// What was found for blocks of queries, each with the ids of its queries, and sorted by (query, key, id) within a block.
+pub(crate) fn csr<D: Copy>(
+    n_queries: usize,
+    blocks: &[(Vec<usize>, Vec<Found>)],
+    padding: D,
+    distance: impl Fn(u32) -> D,
+) -> Result<Csr<D>, Error> {
+    let mut offsets = try_vec(0i64, n_queries + 1)?;
+    for (ids, found) in blocks {
         found.iter().for_each(|found| offsets[ids[found.query as usize] + 1] += 1);
     }
-    for query in 0..queries.len() {
+    for query in 0..n_queries {
         offsets[query + 1] += offsets[query];
     }
-    let n_found = offsets[queries.len()] as usize;
-    let (mut distances, mut indices) = (try_vec(M::PADDING, n_found)?, try_vec(-1, n_found)?);
+    let n_found = offsets[n_queries] as usize;
+    let (mut distances, mut indices) = (try_vec(padding, n_found)?, try_vec(-1, n_found)?);
     for (ids, found) in blocks {
         // A query is in one block, where its results stand together and in order.
         for found in found.chunk_by(|a, b| a.query == b.query) {
             let first = offsets[ids[found[0].query as usize]] as usize;
             for (place, found) in (first..).zip(found) {
-                (distances[place], indices[place]) = (metric.distance(found.key), found.id as i64);
+                (distances[place], indices[place]) = (distance(found.key), found.id as i64);
             }
         }
     }

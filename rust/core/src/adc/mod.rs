@@ -1,0 +1,184 @@
+//! Asymmetric distance computation: vectors are kept as codes of M parts, queries as tables; a distance is a sum of M look-ups.
+//!
+//! Product quantisation cuts a vector into M parts and keeps of each the number of the nearest of K codewords. A query stays
+//! exact: its table has the distance of each of its parts to each codeword, and `sum_m T[m][code_m]` is its distance to a row.
+//! Sums are float32, added up over m = 0, 1, .. from zero, so that they are the same everywhere, to the bit.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `blocks` | codes in blocks of 256 rows, where a register holds one subspace of 64 of them |
+//! | `bound` | tables in bytes whose sums bound the float sums from below, and the proof |
+//! | `search` | brings each block before each query: bounds all rows, sums up the few that are left |
+//! | `codewords` | tables, nearest codewords, and the sums of what belongs to a codeword |
+
+mod blocks;
+mod bound;
+mod codewords;
+mod portable;
+mod search;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+use std::borrow::Cow;
+
+use crate::level::at_level;
+use crate::{Error, Level};
+
+pub use blocks::{Blocks, pack, packed_bytes, unpack};
+pub use codewords::{Codebooks, Metric, Vectors, add_up, encode, tables};
+pub use search::{knn, radius, scan};
+
+use blocks::ROWS;
+use bound::Floor;
+use codewords::{LANES, Nearest};
+
+/// The look-up tables of some queries: `values[query][subspace][codeword]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables<'a> {
+    values: &'a [f32],
+    n_queries: usize,
+    n_subspaces: usize,
+    n_codewords: usize,
+}
+
+impl<'a> Tables<'a> {
+    /// Tables of up to 256 codewords.
+    ///
+    /// # Errors
+    /// [`Error::Codewords`] for none or too many of them, [`Error::NoBytes`] without subspaces, [`Error::InputLength`] if
+    /// `values` are not that many, [`Error::NotFinite`] if one of them is NaN or infinite.
+    pub fn new(
+        values: &'a [f32],
+        n_queries: usize,
+        n_subspaces: usize,
+        n_codewords: usize,
+    ) -> Result<Self, Error> {
+        check_codewords(n_codewords)?;
+        if n_subspaces == 0 {
+            return Err(Error::NoBytes);
+        }
+        check_length("tables", values, &[n_queries, n_subspaces, n_codewords])?;
+        check_finite("tables", values)?;
+        Ok(Tables { values, n_queries, n_subspaces, n_codewords })
+    }
+
+    /// Queries.
+    pub fn n_queries(&self) -> usize {
+        self.n_queries
+    }
+
+    /// Subspaces of each query.
+    pub fn n_subspaces(&self) -> usize {
+        self.n_subspaces
+    }
+
+    /// Codewords of each subspace.
+    pub fn n_codewords(&self) -> usize {
+        self.n_codewords
+    }
+
+    /// Tables of `N` entries, one after the other; entries without a codeword are infinite.
+    fn padded<const N: usize>(&self) -> Result<Cow<'a, [[f32; N]]>, Error> {
+        if self.n_codewords == N {
+            return Ok(Cow::Borrowed(self.values.as_chunks().0));
+        }
+        let mut padded = crate::error::try_vec([f32::INFINITY; N], self.n_queries * self.n_subspaces)?;
+        for (padded, table) in padded.iter_mut().zip(self.values.chunks_exact(self.n_codewords)) {
+            padded[..self.n_codewords].copy_from_slice(table);
+        }
+        Ok(Cow::Owned(padded))
+    }
+}
+
+fn check_codewords(n_codewords: usize) -> Result<(), Error> {
+    if (1..=256).contains(&n_codewords) { Ok(()) } else { Err(Error::Codewords { n_codewords }) }
+}
+
+fn check_length(name: &'static str, values: &[f32], shape: &[usize]) -> Result<(), Error> {
+    let expected = shape.iter().fold(1_usize, |product, n| product.saturating_mul(*n));
+    if values.len() == expected {
+        Ok(())
+    } else {
+        Err(Error::InputLength { name, given: values.len(), expected })
+    }
+}
+
+fn check_finite(name: &'static str, values: &[f32]) -> Result<(), Error> {
+    // In chunks, each without a branch: vector code.
+    let bad = |chunk: &[f32]| chunk.iter().fold(false, |bad, value| bad | !value.is_finite());
+    match values.chunks(4096).position(bad) {
+        None => Ok(()),
+        Some(chunk) => {
+            let index = (chunk * 4096..).zip(&values[chunk * 4096..]).find(|(_, value)| !value.is_finite());
+            let (index, value) = index.map_or((0, f32::NAN), |(index, value)| (index, *value));
+            Err(Error::NotFinite { name, index, value: value.to_string() })
+        }
+    }
+}
+
+// --- kernels ---------------------------------------------------------------------------------------------------------
+
+/// Rows of a block, a bit each.
+type Lanes = [u64; ROWS / 64];
+
+/// Rows of a block whose bound is within the limit of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hit {
+    /// Which of the queries.
+    slot: u32,
+    /// Which of the blocks.
+    block: u32,
+    lanes: Lanes,
+}
+
+/// Writes `min(255, (entry - smallest) * scale)`, rounded towards zero, for each entry of each table.
+fn floor<const N: usize>(
+    level: Level,
+    tables: &[[f32; N]],
+    smallest: &[f32],
+    scale: f64,
+    floors: &mut [[u8; N]],
+) {
+    at_level!(level, floor(tables, smallest, scale, floors));
+}
+
+/// Appends the rows of whole blocks whose sums of floors are within the limit, for each of a few queries.
+fn bound_sums<const N: usize, const QUERIES: usize>(
+    level: Level,
+    floors: [&Floor<N>; QUERIES],
+    blocks: &[u8],
+    hits: &mut Vec<Hit>,
+) {
+    let tables = floors.map(|floor| floor.tables.as_flattened());
+    let limits = floors.map(|floor| floor.limit);
+    match N {
+        16 => at_level!(level, bound_nibbles(tables, limits, blocks, hits)),
+        _ => at_level!(level, bound_bytes(tables, limits, blocks, hits)),
+    }
+}
+
+/// Writes the float sum of each row of one block.
+fn sums<const N: usize>(level: Level, tables: &[[f32; N]], planes: &[u8], out: &mut [f32; ROWS]) {
+    match N {
+        16 => at_level!(level, sum_nibbles(tables.as_flattened(), planes, out)),
+        _ => at_level!(level, sum_bytes(tables.as_flattened(), planes, out)),
+    }
+}
+
+/// The rows of a block that have the same code as one of them.
+fn alike(level: Level, planes: &[u8], row: usize) -> Lanes {
+    at_level!(level, alike(planes, row))
+}
+
+/// Writes how near each codeword is to a part of a query; `transposed` codewords have one dimension after the other.
+fn table(level: Level, part: &[f32], transposed: &[f32], metric: Metric, table: &mut [f32]) {
+    at_level!(level, table(part, transposed, metric, table));
+}
+
+/// Finds for each lane of `columns` (one array a dimension) the nearest codeword, the lowest of equal ones.
+fn nearest(level: Level, columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
+    at_level!(level, nearest(columns, codewords, found));
+}

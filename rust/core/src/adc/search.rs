@@ -1,0 +1,671 @@
+//! Exact search by sums of look-ups: `knn`, `radius` and `scan`.
+//!
+//! A tile of blocks is brought before all queries of a group. Of each query the bytes of its [`Floor`] bound the sums of all
+//! rows; the rows that pass are summed up in float. What passes depends on how near the k-th best is so far, hence a query
+//! first looks at some blocks from all over the database: rows in an unlucky order then cost little more than others.
+
+use std::array;
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use super::blocks::{Blocks, ROWS, Width, code_at};
+use super::bound::{Base, Floor, Reach};
+use super::{Hit, Lanes, Tables, alike, bound_sums, sums};
+use crate::search::{Below, Csr, Found, Mask, NEIGHBORS_IN_FLIGHT, Sink, csr};
+use crate::top_k::{Neighbor, TopK};
+use crate::{Error, Level, Parallel};
+
+/// Bytes of the blocks of a task: few enough to stay in the second-level cache while all queries pass over them.
+const TASK_BYTES: usize = 64 * 1024;
+
+/// Bytes of the floors of a group of queries, likewise.
+const GROUP_BYTES: usize = 512 * 1024;
+
+/// Queries whose floors share the registers that hold codes.
+const TOGETHER: usize = 2;
+
+/// Rows that a query looks at first, at least, and for each neighbour that it wants.
+const FIRST_ROWS: usize = 4096;
+const FIRST_ROWS_PER_NEIGHBOR: usize = 16;
+
+/// Tasks per thread from which the database is split rather than the queries.
+const TASKS_PER_THREAD: usize = 4;
+
+/// Selected rows of a block up to which they are summed up one by one, nothing being bounded before.
+const FEW_ROWS: u32 = 16;
+
+/// Rows of a block that pass the bound from which it pays to look for rows like one that was of no use, ...
+const MANY_ALIKE: u32 = 8;
+
+/// ... and to sum up the whole block.
+const MANY_ROWS: u32 = 48;
+
+/// A key that sorts like the sum, which is never minus zero or NaN.
+fn key(sum: f32) -> u32 {
+    let bits = sum.to_bits();
+    if sum.is_sign_negative() { !bits } else { bits | 1 << 31 }
+}
+
+/// The sum that a key stands for.
+fn sum_of(key: u32) -> f32 {
+    f32::from_bits(if key >> 31 == 0 { !key } else { key & !(1 << 31) })
+}
+
+/// The largest sum with a key below this, if there is one.
+fn largest(below: u32) -> Option<f32> {
+    match below {
+        u32::MAX => Some(f32::INFINITY),
+        _ => below.checked_sub(1).map(sum_of),
+    }
+}
+
+/// The rows that take part.
+enum Selection {
+    All,
+    /// A bit for each row, and how many are set.
+    Some(Vec<Lanes>, usize),
+}
+
+impl Selection {
+    fn new(mask: Mask<'_>, n_rows: usize) -> Result<Self, Error> {
+        let empty = || crate::error::try_vec([0; 4], n_rows.div_ceil(ROWS));
+        let mut lanes: Vec<Lanes> = match mask {
+            Mask::All => return Ok(Selection::All),
+            Mask::Booleans(booleans) => {
+                if booleans.len() != n_rows {
+                    return Err(Error::MaskLength { given: booleans.len(), expected: n_rows });
+                }
+                let mut lanes = empty()?;
+                for (lanes, booleans) in lanes.as_flattened_mut().iter_mut().zip(booleans.chunks(64)) {
+                    *lanes = booleans
+                        .iter()
+                        .enumerate()
+                        .fold(0, |lanes, (row, is_selected)| lanes | u64::from(*is_selected != 0) << row);
+                }
+                lanes
+            }
+            Mask::Ids(ids) => {
+                let mut lanes = empty()?;
+                for &id in ids {
+                    match usize::try_from(id) {
+                        Ok(row) if row < n_rows => lanes.as_flattened_mut()[row / 64] |= 1 << (row % 64),
+                        _ => return Err(Error::MaskId { id, n_rows }),
+                    }
+                }
+                lanes
+            }
+        };
+        let n_selected = lanes.iter_mut().map(|lanes| count(lanes) as usize).sum();
+        Ok(Selection::Some(lanes, n_selected))
+    }
+}
+
+fn count(lanes: &Lanes) -> u32 {
+    lanes.iter().map(|lanes| lanes.count_ones()).sum()
+}
+
+/// Takes the lowest row out of some.
+fn take_lowest(lanes: &mut Lanes) -> Option<usize> {
+    let word = lanes.iter().position(|lanes| *lanes != 0)?;
+    let row = lanes[word].trailing_zeros() as usize;
+    lanes[word] &= lanes[word] - 1;
+    Some(word * 64 + row)
+}
+
+/// What a search is about. `N` is the number of entries of a table: 256, or 16 where blocks hold nibbles.
+struct Search<'a, const N: usize> {
+    level: Level,
+    tables: Cow<'a, [[f32; N]]>,
+    blocks: Blocks<'a>,
+    selection: Selection,
+    n_queries: usize,
+}
+
+/// What stays the same for a group of queries.
+struct Group {
+    queries: Range<usize>,
+    bases: Vec<Base>,
+}
+
+/// What a worker needs beside its sink.
+struct Scratch<const N: usize> {
+    planes: Vec<u8>,
+    floors: Vec<Floor<N>>,
+    hits: Vec<Hit>,
+    sums: Box<[f32; ROWS]>,
+    error: Result<(), Error>,
+}
+
+impl<const N: usize> Scratch<N> {
+    fn new(n_queries: usize) -> Self {
+        Scratch {
+            planes: Vec::new(),
+            floors: (0..n_queries).map(|_| Floor::new()).collect(),
+            hits: Vec::new(),
+            sums: Box::new([0.0; ROWS]),
+            error: Ok(()),
+        }
+    }
+}
+
+impl<'a, const N: usize> Search<'a, N> {
+    fn new(level: Level, tables: Tables<'a>, blocks: Blocks<'a>, mask: Mask<'_>) -> Result<Self, Error> {
+        Ok(Search {
+            level,
+            tables: tables.padded()?,
+            blocks,
+            selection: Selection::new(mask, blocks.n_rows())?,
+            n_queries: tables.n_queries(),
+        })
+    }
+
+    fn table(&self, query: usize) -> &[[f32; N]] {
+        &self.tables[query * self.blocks.n_subspaces()..][..self.blocks.n_subspaces()]
+    }
+
+    fn n_selected(&self) -> usize {
+        match &self.selection {
+            Selection::All => self.blocks.n_rows(),
+            Selection::Some(_, n_selected) => *n_selected,
+        }
+    }
+
+    /// The selected rows of a block.
+    fn selected(&self, block: usize) -> Lanes {
+        match &self.selection {
+            Selection::Some(lanes, _) => lanes[block],
+            Selection::All => {
+                let n_rows = self.blocks.rows_of(block);
+                array::from_fn(|word| match n_rows.saturating_sub(word * 64) {
+                    n_rows @ 0..64 => (1 << n_rows) - 1,
+                    _ => u64::MAX,
+                })
+            }
+        }
+    }
+
+    fn task_len(&self) -> usize {
+        (TASK_BYTES / self.blocks.block_len()).max(1)
+    }
+
+    fn n_tasks(&self) -> usize {
+        self.blocks.n_blocks().div_ceil(self.task_len())
+    }
+
+    fn group(&self, queries: Range<usize>) -> Group {
+        let bases = queries.clone().map(|query| Base::new(self.table(query))).collect();
+        Group { queries, bases }
+    }
+
+    /// Calls `search` with groups of queries, and for each with the threads that it may use; results come in their order.
+    fn for_each_group<R: Send>(
+        &self,
+        largest_group: usize,
+        parallel: &Parallel<'_>,
+        search: impl Fn(Group, &Parallel<'_>) -> Result<R, Error> + Sync,
+    ) -> Result<Vec<R>, Error> {
+        let words =
+            self.n_queries.saturating_mul(self.n_selected()).saturating_mul(self.blocks.n_subspaces());
+        let parallel = &parallel.for_words(words / 8);
+        let in_cache = GROUP_BYTES / (N * self.blocks.n_subspaces());
+        let mut group_len = in_cache.min(largest_group).max(TOGETHER);
+        let split_database = self.n_tasks() >= TASKS_PER_THREAD * parallel.threads();
+        if !split_database {
+            group_len = group_len.min(self.n_queries.div_ceil(TASKS_PER_THREAD * parallel.threads()));
+        }
+        let group_len = group_len.min(largest_group).max(1);
+        let n_groups = self.n_queries.div_ceil(group_len);
+        let group = |index: usize| self.group(index * group_len..self.n_queries.min((index + 1) * group_len));
+        if split_database || parallel.threads() == 1 {
+            return (0..n_groups).map(|index| search(group(index), parallel)).collect();
+        }
+        let workers = parallel.run(n_groups, Vec::new, |results: &mut Vec<_>, index| {
+            results.push((index, search(group(index), &Parallel::serial())));
+        })?;
+        let mut results: Vec<_> = workers.into_iter().flatten().collect();
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Brings all blocks before the queries of a group, and returns the sink of each worker.
+    fn visit<S: Sink>(&self, group: &Group, seed: &S, parallel: &Parallel<'_>) -> Result<Vec<S>, Error> {
+        let workers = parallel.run(
+            self.n_tasks(),
+            || (Scratch::new(group.queries.len()), seed.bounded_alike()),
+            |(scratch, sink), task| {
+                if scratch.error.is_ok() {
+                    scratch.error = self.visit_task(group, task, scratch, sink);
+                }
+            },
+        )?;
+        workers.into_iter().map(|(scratch, sink)| scratch.error.map(|()| sink)).collect()
+    }
+
+    fn visit_task<S: Sink>(
+        &self,
+        group: &Group,
+        task: usize,
+        scratch: &mut Scratch<N>,
+        sink: &mut S,
+    ) -> Result<(), Error> {
+        let start = task * self.task_len();
+        let end = (start + self.task_len()).min(self.blocks.n_blocks());
+        if matches!(self.selection, Selection::All) {
+            return self.visit_blocks(group, start..end, scratch, sink);
+        }
+        // Blocks with enough selected rows are visited together, as far as they follow each other.
+        let mut dense = start..start;
+        for block in start..end {
+            let selected = self.selected(block);
+            if count(&selected) > FEW_ROWS {
+                dense.end = block + 1;
+                continue;
+            }
+            self.visit_blocks(group, dense, scratch, sink)?;
+            dense = block + 1..block + 1;
+            self.visit_rows(group, block, selected, sink)?;
+        }
+        self.visit_blocks(group, dense, scratch, sink)
+    }
+
+    /// Sums up the given rows of a block, where they lie.
+    fn visit_rows<S: Sink>(
+        &self,
+        group: &Group,
+        block: usize,
+        mut selected: Lanes,
+        sink: &mut S,
+    ) -> Result<(), Error> {
+        while let Some(row) = take_lowest(&mut selected) {
+            let row = block * ROWS + row;
+            self.blocks.check_row(row)?;
+            for (slot, query) in group.queries.clone().enumerate() {
+                let codes = |subspace| self.blocks.code(row, subspace);
+                offer(sink, slot, row as u64, sum(self.table(query), codes));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_blocks<S: Sink>(
+        &self,
+        group: &Group,
+        range: Range<usize>,
+        scratch: &mut Scratch<N>,
+        sink: &mut S,
+    ) -> Result<(), Error> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let Scratch { planes, floors, hits, sums: row_sums, .. } = scratch;
+        let planes = self.blocks.get(range.start, range.end, planes)?;
+        let first_id = (range.start * ROWS) as u64;
+        // Queries whose sums can be bounded are taken a few at a time.
+        let mut waiting = array::from_fn::<_, TOGETHER, _>(|_| 0);
+        let mut n_waiting = 0;
+        for (slot, base) in group.bases.iter().enumerate() {
+            let reach = match largest(sink.below(slot, first_id)) {
+                None => Reach::Nothing,
+                Some(largest) => base.reach(largest),
+            };
+            match reach {
+                Reach::Nothing => {}
+                Reach::Unbounded => {
+                    let query = group.queries.start + slot;
+                    for (block, planes) in range.clone().zip(planes.chunks_exact(self.blocks.block_len())) {
+                        self.sum_up(query, slot, block, self.selected(block), planes, row_sums, sink);
+                    }
+                }
+                Reach::Within(reach) => {
+                    let table = self.table(group.queries.start + slot);
+                    floors[slot].fit(self.level, table, base, reach);
+                    waiting[n_waiting] = slot;
+                    n_waiting += 1;
+                }
+            }
+            if n_waiting == TOGETHER || (n_waiting > 0 && slot + 1 == group.bases.len()) {
+                hits.clear();
+                match waiting[..n_waiting] {
+                    [a, b] => bound_sums(self.level, [&floors[a], &floors[b]], planes, hits),
+                    _ => bound_sums(self.level, [&floors[waiting[0]]], planes, hits),
+                }
+                for hit in &*hits {
+                    let planes = &planes[hit.block as usize * self.blocks.block_len()..];
+                    let block = range.start + hit.block as usize;
+                    let selected = self.selected(block);
+                    let lanes = array::from_fn(|word| hit.lanes[word] & selected[word]);
+                    let slot = waiting[hit.slot as usize];
+                    self.visit_hit(group.queries.start + slot, slot, block, lanes, planes, row_sums, sink);
+                }
+                n_waiting = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sums up the rows of a block that passed the bound of a query.
+    #[allow(clippy::too_many_arguments, reason = "each is a different part of one search")]
+    fn visit_hit<S: Sink>(
+        &self,
+        query: usize,
+        slot: usize,
+        block: usize,
+        mut lanes: Lanes,
+        planes: &[u8],
+        row_sums: &mut [f32; ROWS],
+        sink: &mut S,
+    ) {
+        let planes = &planes[..self.blocks.block_len()];
+        let mut sought_alike = false;
+        while let Some(row) = take_lowest(&mut lanes) {
+            let codes = |subspace| code_at(self.blocks.width(), planes, subspace, row);
+            let is_near = offer(sink, slot, (block * ROWS + row) as u64, sum(self.table(query), codes));
+            let n_left = count(&lanes);
+            if !is_near && !sought_alike && n_left > MANY_ALIKE {
+                // Many equal codes are the reason, perhaps: those after the first cannot do better than it.
+                let alike = alike(self.level, planes, row);
+                lanes = array::from_fn(|word| lanes[word] & !alike[word]);
+                sought_alike = true;
+            } else if n_left > MANY_ROWS {
+                self.sum_up(query, slot, block, lanes, planes, row_sums, sink);
+                return;
+            }
+        }
+    }
+
+    /// Sums up a whole block at once, and offers the given rows.
+    #[allow(clippy::too_many_arguments, reason = "each is a different part of one search")]
+    fn sum_up<S: Sink>(
+        &self,
+        query: usize,
+        slot: usize,
+        block: usize,
+        mut lanes: Lanes,
+        planes: &[u8],
+        row_sums: &mut [f32; ROWS],
+        sink: &mut S,
+    ) {
+        sums(self.level, self.table(query), planes, row_sums);
+        while let Some(row) = take_lowest(&mut lanes) {
+            offer(sink, slot, (block * ROWS + row) as u64, row_sums[row]);
+        }
+    }
+
+    /// Blocks from all over the database that together have about `wanted` selected rows; all that have any, if they are
+    /// hardly more.
+    fn first_blocks(&self, wanted: usize) -> (Vec<usize>, bool) {
+        let with_rows = |block: &usize| count(&self.selected(*block)) > 0;
+        let blocks: Vec<usize> = match self.selection {
+            Selection::All => (0..self.blocks.n_blocks()).collect(),
+            Selection::Some(..) => (0..self.blocks.n_blocks()).filter(with_rows).collect(),
+        };
+        if wanted.saturating_mul(2) >= self.n_selected() {
+            return (blocks, true);
+        }
+        let n_first = (blocks.len() * wanted).div_ceil(self.n_selected());
+        ((0..n_first).map(|index| blocks[index * blocks.len() / n_first]).collect(), false)
+    }
+
+    /// Sums up all selected rows of some blocks for one query.
+    fn look(
+        &self,
+        query: usize,
+        blocks: &[usize],
+        scratch: &mut Scratch<N>,
+        kept: usize,
+    ) -> Result<TopK, Error> {
+        let group = Group { queries: query..query + 1, bases: Vec::new() };
+        let mut sink = [TopK::new(kept)];
+        for &block in blocks {
+            let selected = self.selected(block);
+            if count(&selected) > FEW_ROWS {
+                let planes = self.blocks.get(block, block + 1, &mut scratch.planes)?;
+                self.sum_up(query, 0, block, selected, planes, &mut scratch.sums, &mut sink);
+            } else {
+                self.visit_rows(&group, block, selected, &mut sink)?;
+            }
+        }
+        let [found] = sink;
+        Ok(found)
+    }
+}
+
+/// The float sum of a row: over subspaces 0, 1, .. from zero.
+fn sum<const N: usize>(tables: &[[f32; N]], code: impl Fn(usize) -> u8) -> f32 {
+    let entries = tables.iter().enumerate().map(|(subspace, table)| table[code(subspace) as usize % N]);
+    entries.fold(0.0, |sum, entry| sum + entry)
+}
+
+/// Hands a row to the sink if it is near enough, and says whether it was.
+fn offer<S: Sink>(sink: &mut S, slot: usize, id: u64, sum: f32) -> bool {
+    let key = key(sum);
+    let is_near = key < sink.below(slot, id);
+    if is_near {
+        sink.push(Found { query: slot as u32, key, id });
+    }
+    is_near
+}
+
+impl Sink for [TopK; 1] {
+    fn below(&self, _query: usize, first_id: u64) -> u32 {
+        self[0].below(first_id)
+    }
+
+    fn push(&mut self, found: Found) {
+        self[0].push(Neighbor { key: found.key, id: found.id });
+    }
+
+    fn bounded_alike(&self) -> Self {
+        [self[0].bounded_alike()]
+    }
+}
+
+/// Calls a function of [`Search`] for the width of the codes.
+macro_rules! with_width {
+    ($function:ident($level:expr, $tables:expr, $blocks:expr, $($argument:expr),*)) => {{
+        check_subspaces($tables, &$blocks)?;
+        match $blocks.width() {
+            Width::Byte => $function::<256>($level, $tables, $blocks, $($argument),*),
+            Width::Nibble => $function::<16>($level, $tables, $blocks, $($argument),*),
+        }
+    }};
+}
+
+fn check_subspaces(tables: Tables<'_>, blocks: &Blocks<'_>) -> Result<(), Error> {
+    if tables.n_subspaces() != blocks.n_subspaces() {
+        return Err(Error::SubspacesDiffer { tables: tables.n_subspaces(), codes: blocks.n_subspaces() });
+    }
+    // Row-major codes are checked as they are read; a packed nibble always names one of sixteen.
+    if tables.n_codewords() > blocks.width().n_codewords() {
+        return Err(Error::Codewords { n_codewords: tables.n_codewords() });
+    }
+    Ok(())
+}
+
+/// Finds the `k` rows with the smallest sums for each query. Row `i` of the results starts at `i * k`; missing neighbours are
+/// infinity and -1.
+///
+/// # Errors
+/// If tables and codes do not go together, a code names no codeword, the mask does not fit the codes, an output has not
+/// `n_queries * k` elements, or the call was interrupted.
+#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
+pub fn knn(
+    level: Level,
+    tables: Tables<'_>,
+    blocks: Blocks<'_>,
+    k: usize,
+    mask: Mask<'_>,
+    parallel: &Parallel<'_>,
+    distances: &mut [f32],
+    indices: &mut [i64],
+) -> Result<(), Error> {
+    with_width!(knn_of(level, tables, blocks, k, mask, parallel, distances, indices))
+}
+
+#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
+fn knn_of<const N: usize>(
+    level: Level,
+    tables: Tables<'_>,
+    blocks: Blocks<'_>,
+    k: usize,
+    mask: Mask<'_>,
+    parallel: &Parallel<'_>,
+    distances: &mut [f32],
+    indices: &mut [i64],
+) -> Result<(), Error> {
+    let expected = tables.n_queries().saturating_mul(k);
+    for given in [distances.len(), indices.len()] {
+        if given != expected {
+            return Err(Error::OutputLength { given, expected });
+        }
+    }
+    distances.fill(f32::INFINITY);
+    indices.fill(-1);
+    let search = Search::<N>::new(level, tables, blocks, mask)?;
+    let kept = k.min(search.n_selected());
+    if kept == 0 {
+        return Ok(());
+    }
+    let wanted = FIRST_ROWS.max(kept.saturating_mul(FIRST_ROWS_PER_NEIGHBOR));
+    let (first, are_all) = search.first_blocks(wanted);
+    let output = Mutex::new((distances, indices));
+    let largest_group = NEIGHBORS_IN_FLIGHT / parallel.threads() / kept.saturating_mul(2);
+    search.for_each_group(largest_group, parallel, |group, parallel| {
+        let looks = parallel.run(
+            group.queries.len(),
+            || (Scratch::new(0), Vec::new()),
+            |(scratch, looks), slot| {
+                looks.push((slot, search.look(group.queries.start + slot, &first, scratch, kept)));
+            },
+        )?;
+        let mut looks: Vec<_> = looks.into_iter().flat_map(|(_, looks)| looks).collect();
+        looks.sort_by_key(|(slot, _)| *slot);
+        let seed: Vec<TopK> = looks.into_iter().map(|(_, look)| look).collect::<Result<_, _>>()?;
+        let found = if are_all { vec![seed] } else { search.visit(&group, &seed, parallel)? };
+        let mut parts: Vec<_> = found.into_iter().map(Vec::into_iter).collect();
+        for query in group.queries.clone() {
+            let best = TopK::merge(parts.iter_mut().filter_map(Iterator::next));
+            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+            let (distances, indices) = &mut *output;
+            let row = distances[query * k..].iter_mut().zip(&mut indices[query * k..]);
+            for (neighbor, (distance, index)) in best.iter().zip(row) {
+                (*distance, *index) = (sum_of(neighbor.key), neighbor.id as i64);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Finds all rows with a sum of at most `radius` for each query, sorted by (sum, index).
+///
+/// # Errors
+/// If tables and codes do not go together, a code names no codeword, the mask does not fit the codes, or the call was
+/// interrupted.
+pub fn radius(
+    level: Level,
+    tables: Tables<'_>,
+    blocks: Blocks<'_>,
+    radius: f32,
+    mask: Mask<'_>,
+    parallel: &Parallel<'_>,
+) -> Result<Csr<f32>, Error> {
+    with_width!(radius_of(level, tables, blocks, radius, mask, parallel))
+}
+
+fn radius_of<const N: usize>(
+    level: Level,
+    tables: Tables<'_>,
+    blocks: Blocks<'_>,
+    radius: f32,
+    mask: Mask<'_>,
+    parallel: &Parallel<'_>,
+) -> Result<Csr<f32>, Error> {
+    let search = Search::<N>::new(level, tables, blocks, mask)?;
+    // No sum is minus zero; a radius may be.
+    let below = if radius.is_nan() { 0 } else { key(radius + 0.0).saturating_add(1) };
+    let groups = search.for_each_group(usize::MAX, parallel, |group, parallel| {
+        let parts = search.visit(&group, &Below::new(below), parallel)?;
+        let found = Below::merge(parts, |found| (found.query, found.key, found.id))?;
+        Ok((group.queries.collect(), found))
+    })?;
+    csr(search.n_queries, &groups, f32::INFINITY, sum_of)
+}
+
+/// Writes the sums of all rows, one row of `out` a query.
+///
+/// # Errors
+/// If tables and codes do not go together, a code names no codeword, `out` has not one element for each query and row, or
+/// the call was interrupted.
+pub fn scan(
+    level: Level,
+    tables: Tables<'_>,
+    blocks: Blocks<'_>,
+    parallel: &Parallel<'_>,
+    out: &mut [f32],
+) -> Result<(), Error> {
+    with_width!(scan_of(level, tables, blocks, parallel, out))
+}
+
+fn scan_of<const N: usize>(
+    level: Level,
+    tables: Tables<'_>,
+    blocks: Blocks<'_>,
+    parallel: &Parallel<'_>,
+    out: &mut [f32],
+) -> Result<(), Error> {
+    let n_rows = blocks.n_rows();
+    let expected = tables.n_queries().saturating_mul(n_rows);
+    if out.len() != expected {
+        return Err(Error::OutputLength { given: out.len(), expected });
+    }
+    if expected == 0 {
+        return Ok(());
+    }
+    let search = Search::<N>::new(level, tables, blocks, Mask::All)?;
+    let task_len = search.task_len();
+    let mut rows: Vec<_> = out.chunks_mut(n_rows).map(|row| row.chunks_mut(task_len * ROWS)).collect();
+    let tasks: Vec<_> = (0..search.n_tasks())
+        .map(|_| Mutex::new(rows.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()))
+        .collect();
+    let parallel = &parallel.for_words(expected.saturating_mul(blocks.n_subspaces()) / 8);
+    let workers = parallel.run(
+        tasks.len(),
+        || Scratch::<N>::new(0),
+        |scratch, task| {
+            // One worker a task: the lock is how the compiler sees that.
+            let Ok(mut out) = tasks[task].lock() else { return };
+            let start = task * task_len;
+            let end = (start + task_len).min(blocks.n_blocks());
+            let planes = match blocks.get(start, end, &mut scratch.planes) {
+                Ok(planes) => planes,
+                Err(error) => {
+                    scratch.error = Err(error);
+                    return;
+                }
+            };
+            for (query, out) in out.iter_mut().enumerate() {
+                for (planes, out) in planes.chunks_exact(blocks.block_len()).zip(out.chunks_mut(ROWS)) {
+                    sums(level, search.table(query), planes, &mut scratch.sums);
+                    out.copy_from_slice(&scratch.sums[..out.len()]);
+                }
+            }
+        },
+    )?;
+    workers.into_iter().try_for_each(|scratch| scratch.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_like_sums() {
+        let sums = [f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY];
+        assert!(sums.map(key).is_sorted());
+        assert!(sums.iter().all(|sum| sum_of(key(*sum)).to_bits() == sum.to_bits()));
+        assert_eq!((largest(0), largest(u32::MAX)), (None, Some(f32::INFINITY)));
+        assert_eq!(largest(key(1.0) + 1), Some(1.0));
+    }
+}
