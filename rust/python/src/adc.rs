@@ -257,7 +257,7 @@ pub fn adc_pack(
     let codes = codes.view()?;
     let mut blocks = blocks.try_readwrite().map_err(|_| shared("blocks"))?;
     let blocks = blocks.as_slice_mut()?;
-    run(py, threads, |_, parallel| adc::pack(codes, n_codewords, first_row, blocks, parallel))
+    run(py, threads, |level, parallel| adc::pack(level, codes, n_codewords, first_row, blocks, parallel))
 }
 
 /// Fills `out`, uint8 `(n, M)`, with rows `first_row..` of packed codes.

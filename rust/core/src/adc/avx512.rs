@@ -1,59 +1,396 @@
-//! TODO
-use super::blocks::ROWS;
+//! AVX-512 with VBMI: a table of 256 bytes is four registers, and a look-up of 64 codes four `vpermb`, two of them masked by
+//! bits 6 and 7 of the codes, and a blend by bit 7. (Two `vpermi2b` are the same four operations on Intel, and their masks cannot be
+//! shared by queries.) A table of 16 bytes, repeated, is one register; `vpermb` ignores the higher bits of a byte, so the low
+//! codes of a plane need no mask, and the high ones only a shift.
+//!
+//! The limit is the one port that shuffles: four cycles for 64 look-ups in 256 entries, one in 16. Two queries share the loads
+//! and masks of codes. Rows of a block that are all above the limit end the block: every few planes one branch looks for that.
+
+#![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
+
+use std::arch::x86_64::*;
+
+use super::blocks::{ROWS, Width};
+use super::bound::{ALONE, GROUP};
 use super::codewords::{LANES, Nearest};
 use super::{Hit, Lanes, Metric, portable};
+use crate::Codes;
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+/// Registers that hold a plane of a block.
+const PLANE: usize = ROWS / 64;
+
+/// How far ahead memory is asked for.
+const PREFETCHED: usize = 4096;
+
+/// Planes after which to see whether any row is still within the limit.
+const CHECK: usize = 2;
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(bytes: &[u8; 64]) -> __m512i {
+    // SAFETY: `bytes` is 64 bytes.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+/// Asks for what comes a page later: the CPU's own prefetchers stop at the end of each, and wait for computation.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn prefetch(bytes: &[u8; 64]) {
+    let ahead = bytes.as_ptr().wrapping_add(PREFETCHED);
+    // SAFETY: a prefetch is a hint, and of an address that is not there it does nothing.
+    #[allow(unused_unsafe, reason = "newer compilers know that a prefetch is safe")]
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(ahead.cast())
+    };
+}
+
+/// Sixteen bytes, four times.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_repeated(bytes: &[u8; 16]) -> __m512i {
+    // SAFETY: `bytes` is 16 bytes.
+    _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
+}
+
+/// Adds what the tables of each query have for the codes of one plane of bytes. A macro, since that many registers do not
+/// survive a call.
+macro_rules! add_bytes {
+    ($plane:expr, $tables:expr, $index:expr, $sums:expr) => {
+        let codes: &[[u8; 64]; PLANE] = $plane;
+        let mut entries = [[_mm512_setzero_si512(); 4]; QUERIES];
+        for slot in 0..QUERIES {
+            let (quarters, _) = $tables[slot][$index].as_chunks::<64>();
+            for quarter in 0..4 {
+                entries[slot][quarter] = load(&quarters[quarter]);
+            }
+        }
+        for register in 0..PLANE {
+            prefetch(&codes[register]);
+            let codes = load(&codes[register]);
+            let upper_half = _mm512_movepi8_mask(codes);
+            // Bits 6 and 7 differ. Bit 6 alone would be tested by the port that shuffles.
+            let inner_quarter = _mm512_movepi8_mask(_mm512_add_epi8(codes, _mm512_set1_epi8(0x40)));
+            for slot in 0..QUERIES {
+                let [a, b, c, d] = entries[slot];
+                let low = _mm512_permutexvar_epi8(codes, a);
+                let low = _mm512_mask_permutexvar_epi8(low, inner_quarter, codes, b);
+                let high = _mm512_permutexvar_epi8(codes, d);
+                let high = _mm512_mask_permutexvar_epi8(high, inner_quarter, codes, c);
+                let entry = _mm512_mask_blend_epi8(upper_half, low, high);
+                $sums[slot][register] = _mm512_adds_epu8($sums[slot][register], entry);
+            }
+        }
+    };
+}
+
+/// Likewise for one plane of nibbles.
+macro_rules! add_nibbles {
+    ($plane:expr, $tables:expr, $index:expr, $sums:expr) => {
+        let codes: &[[u8; 64]; PLANE] = $plane;
+        let mut entries = [[_mm512_setzero_si512(); 2]; QUERIES];
+        for slot in 0..QUERIES {
+            let (halves, _) = $tables[slot][$index].as_chunks::<16>();
+            entries[slot] = [load_repeated(&halves[0]), load_repeated(&halves[1])];
+        }
+        for register in 0..PLANE {
+            prefetch(&codes[register]);
+            let low_codes = load(&codes[register]);
+            let high_codes = _mm512_srli_epi16::<4>(low_codes);
+            for slot in 0..QUERIES {
+                let [low, high] = entries[slot];
+                let low = _mm512_permutexvar_epi8(low_codes, low);
+                let high = _mm512_permutexvar_epi8(high_codes, high);
+                let sum = _mm512_adds_epu8($sums[slot][register], low);
+                $sums[slot][register] = _mm512_adds_epu8(sum, high);
+            }
+        }
+    };
+}
+
+/// Defines a function that bounds the sums of whole blocks: the bytes of the tables of a plane, how to add them, how many planes
+/// one byte has room for, and the planes of a group where there are more.
+macro_rules! bound_function {
+    ($name:ident, $table_bytes:expr, $add:ident, $alone:expr, $group:expr) => {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+        pub(super) fn $name<const QUERIES: usize>(
+            tables: [&[u8]; QUERIES],
+            limits: [u16; QUERIES],
+            blocks: &[u8],
+            hits: &mut Vec<Hit>,
+        ) {
+            let mut chunked: [&[[u8; $table_bytes]]; QUERIES] = [&[]; QUERIES];
+            for slot in 0..QUERIES {
+                chunked[slot] = tables[slot].as_chunks().0;
+            }
+            let tables = chunked;
+            let n_planes = tables.iter().map(|tables| tables.len()).min().unwrap_or(0);
+            if n_planes == 0 {
+                return;
+            }
+            let (registers, _) = blocks.as_chunks::<64>();
+            let (planes, _) = registers.as_chunks::<PLANE>();
+            if n_planes > $alone {
+                for (block, planes) in planes.chunks_exact(n_planes).enumerate() {
+                    let mut totals = [[[_mm512_setzero_si512(); 2]; PLANE]; QUERIES];
+                    for (group, planes) in planes.chunks($group).enumerate() {
+                        let mut sums = [[_mm512_setzero_si512(); PLANE]; QUERIES];
+                        for (index, plane) in (group * $group..).zip(planes) {
+                            $add!(plane, tables, index, sums);
+                        }
+                        for slot in 0..QUERIES {
+                            for register in 0..PLANE {
+                                widen(&mut totals[slot][register], sums[slot][register]);
+                            }
+                        }
+                    }
+                    for slot in 0..QUERIES {
+                        collect_wide(&totals[slot], limits[slot], slot, block, hits);
+                    }
+                }
+                return;
+            }
+            let mut limits_u8x64 = [_mm512_setzero_si512(); QUERIES];
+            for slot in 0..QUERIES {
+                limits_u8x64[slot] = _mm512_set1_epi8(limits[slot].min(254) as i8);
+            }
+            'blocks: for (block, planes) in planes.chunks_exact(n_planes).enumerate() {
+                let mut sums = [[_mm512_setzero_si512(); PLANE]; QUERIES];
+                // No sum gets far in the first half.
+                let (mut index, mut end) = (0, n_planes.div_ceil(2));
+                while index < n_planes {
+                    for plane in &planes[index..end] {
+                        $add!(plane, tables, index, sums);
+                        index += 1;
+                    }
+                    end = (end + CHECK).min(n_planes);
+                    let mut far = u64::MAX;
+                    for slot in 0..QUERIES {
+                        let [a, b, c, d] = sums[slot];
+                        let lowest = _mm512_min_epu8(_mm512_min_epu8(a, b), _mm512_min_epu8(c, d));
+                        far = _mm512_mask_cmpgt_epu8_mask(far, lowest, limits_u8x64[slot]);
+                    }
+                    if far == u64::MAX {
+                        continue 'blocks;
+                    }
+                }
+                for slot in 0..QUERIES {
+                    let mut lanes: Lanes = [0; PLANE];
+                    for register in 0..PLANE {
+                        lanes[register] = _mm512_cmple_epu8_mask(sums[slot][register], limits_u8x64[slot]);
+                    }
+                    push(lanes, slot, block, hits);
+                }
+            }
+        }
+    };
+}
+
+bound_function!(bound_bytes, 256, add_bytes, ALONE, GROUP);
+bound_function!(bound_nibbles, 32, add_nibbles, ALONE / 2, GROUP / 2);
+
+/// Adds the even bytes of some sums to the first totals, and the odd ones to the second.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn widen(totals: &mut [__m512i; 2], sums: __m512i) {
+    let even = _mm512_and_si512(sums, _mm512_set1_epi16(0xFF));
+    totals[0] = _mm512_adds_epu16(totals[0], even);
+    totals[1] = _mm512_adds_epu16(totals[1], _mm512_srli_epi16::<8>(sums));
+}
+
+/// Appends the rows whose sums, in even and odd bytes, are within the limit.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn collect_wide(totals: &[[__m512i; 2]; PLANE], limit: u16, slot: usize, block: usize, hits: &mut Vec<Hit>) {
+    let limits_u16x32 = _mm512_set1_epi16(limit as i16);
+    let mut far = u32::MAX;
+    for [even, odd] in totals {
+        far = _mm512_mask_cmpgt_epu16_mask(far, _mm512_min_epu16(*even, *odd), limits_u16x32);
+    }
+    if far == u32::MAX {
+        return;
+    }
+    let mut lanes: Lanes = [0; PLANE];
+    for register in 0..PLANE {
+        let [even, odd] = totals[register];
+        let even_rows = _mm512_movm_epi16(_mm512_cmple_epu16_mask(even, limits_u16x32));
+        let odd_rows = _mm512_movm_epi16(_mm512_cmple_epu16_mask(odd, limits_u16x32));
+        // The bytes of both, each where its sum came from.
+        let rows = _mm512_mask_mov_epi8(even_rows, 0xAAAA_AAAA_AAAA_AAAA, odd_rows);
+        lanes[register] = _mm512_movepi8_mask(rows);
+    }
+    push(lanes, slot, block, hits);
+}
+
+#[cold]
+#[inline(never)]
+fn push(lanes: Lanes, slot: usize, block: usize, hits: &mut Vec<Hit>) {
+    if lanes != [0; PLANE] {
+        hits.push(Hit { slot: slot as u32, block: block as u32, lanes });
+    }
+}
+
+/// Sixteen codes, widened.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_codes(codes: &[u8; 16]) -> __m512i {
+    // SAFETY: `codes` is 16 bytes.
+    _mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(codes.as_ptr().cast()) })
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], out: &mut [f32; ROWS]) {
+    let (tables, _) = tables.as_chunks::<256>();
+    let (planes, _) = planes.as_chunks::<16>();
+    let mut sums = [_mm512_setzero_ps(); ROWS / 16];
+    for (table, plane) in tables.iter().zip(planes.as_chunks::<{ ROWS / 16 }>().0) {
+        for register in 0..ROWS / 16 {
+            let codes = load_codes(&plane[register]);
+            // SAFETY: an index is a byte, and `table` has 256 entries.
+            let entries = unsafe { _mm512_i32gather_ps::<4>(codes, table.as_ptr()) };
+            sums[register] = _mm512_add_ps(sums[register], entries);
+        }
+    }
+    store_sums(&sums, out);
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], out: &mut [f32; ROWS]) {
+    let (planes, _) = planes.as_chunks::<16>();
+    let mut sums = [_mm512_setzero_ps(); ROWS / 16];
+    for (pair, plane) in tables.chunks(32).zip(planes.as_chunks::<{ ROWS / 16 }>().0) {
+        let (tables, _) = pair.as_chunks::<16>();
+        let mut entries = [_mm512_setzero_ps(); 2];
+        for (entries, table) in entries.iter_mut().zip(tables) {
+            // SAFETY: `table` is 16 floats.
+            *entries = unsafe { _mm512_loadu_ps(table.as_ptr()) };
+        }
+        for register in 0..ROWS / 16 {
+            // The permutation looks at the lowest four bits alone.
+            let codes = load_codes(&plane[register]);
+            let low = _mm512_permutexvar_ps(codes, entries[0]);
+            let high = _mm512_permutexvar_ps(_mm512_srli_epi32::<4>(codes), entries[1]);
+            sums[register] = _mm512_add_ps(_mm512_add_ps(sums[register], low), high);
+        }
+    }
+    store_sums(&sums, out);
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_sums(sums: &[__m512; ROWS / 16], out: &mut [f32; ROWS]) {
+    for (sums, out) in sums.iter().zip(out.as_chunks_mut::<16>().0) {
+        // SAFETY: `out` is 16 floats.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), *sums) };
+    }
+}
+
+#[target_feature(enable = "avx512f")]
 pub(super) fn floor<const N: usize>(
     tables: &[[f32; N]],
     smallest: &[f32],
     scale: f64,
     floors: &mut [[u8; N]],
 ) {
-    portable::floor(tables, smallest, scale, floors);
+    let (scale, largest) = (_mm512_set1_pd(scale), _mm512_set1_pd(255.0));
+    for ((table, smallest), floor) in tables.iter().zip(smallest).zip(floors) {
+        let smallest = _mm512_set1_pd(f64::from(*smallest));
+        for (entries, floor) in table.as_chunks::<16>().0.iter().zip(floor.as_chunks_mut::<16>().0) {
+            let mut halves = [_mm256_setzero_si256(); 2];
+            for (half, entries) in halves.iter_mut().zip(entries.as_chunks::<8>().0) {
+                // SAFETY: `entries` is 8 floats.
+                let entries = _mm512_cvtps_pd(unsafe { _mm256_loadu_ps(entries.as_ptr()) });
+                let scaled = _mm512_mul_pd(_mm512_sub_pd(entries, smallest), scale);
+                *half = _mm512_cvttpd_epi32(_mm512_min_pd(scaled, largest));
+            }
+            let whole = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(halves[0]), halves[1]);
+            let whole = _mm512_cvtepi32_epi8(whole);
+            // SAFETY: `floor` is 16 bytes.
+            unsafe { _mm_storeu_si128(floor.as_mut_ptr().cast(), whole) };
+        }
+    }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-pub(super) fn bound_bytes<const QUERIES: usize>(
-    tables: [&[u8]; QUERIES],
-    limits: [u16; QUERIES],
-    blocks: &[u8],
-    hits: &mut Vec<Hit>,
-) {
-    portable::bound_bytes(tables, limits, blocks, hits);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-pub(super) fn bound_nibbles<const QUERIES: usize>(
-    tables: [&[u8]; QUERIES],
-    limits: [u16; QUERIES],
-    blocks: &[u8],
-    hits: &mut Vec<Hit>,
-) {
-    portable::bound_nibbles(tables, limits, blocks, hits);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], out: &mut [f32; ROWS]) {
-    portable::sum_bytes(tables, planes, out);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], out: &mut [f32; ROWS]) {
-    portable::sum_nibbles(tables, planes, out);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) fn alike(planes: &[u8], row: usize) -> Lanes {
     portable::alike(planes, row)
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512vl")]
 pub(super) fn table(part: &[f32], transposed: &[f32], metric: Metric, table: &mut [f32]) {
     portable::table(part, transposed, metric, table);
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512vl")]
 pub(super) fn nearest(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
     portable::nearest(columns, codewords, found);
 }
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+pub(super) fn pack_block(rows: Codes<'_>, width: Width, planes: &mut [u8]) -> u8 {
+    portable::pack_block_with(rows, width, planes, |rows, word| {
+        let is_whole = rows.n_rows() == 64 && 8 * word + 8 <= rows.n_bytes();
+        if is_whole { transposed(rows, word) } else { portable::transposed(rows, word) }
+    })
+}
+
+/// As in the portable body, for 64 rows that have all eight bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vbmi")]
+fn transposed(rows: Codes<'_>, word: usize) -> [[u8; 64]; 8] {
+    let bytes = &rows.as_bytes()[8 * word..];
+    let stride = rows.stride() as i64;
+    assert!(bytes.len() >= 63 * rows.stride() + 8, "rows beyond the end");
+    let starts = _mm512_mullo_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(stride));
+    let mut gathered = [_mm512_setzero_si512(); 8];
+    for (group, gathered) in gathered.iter_mut().enumerate() {
+        let first = bytes.as_ptr().wrapping_add(8 * group * rows.stride());
+        // SAFETY: the last of the eight rows starts 7 strides further on, and the 64th of all ends within `bytes`.
+        *gathered = unsafe { _mm512_i64gather_epi64::<1>(starts, first.cast()) };
+        // Byte j of each of the eight rows, for j = 0, 1, ..
+        *gathered = _mm512_permutexvar_epi8(load(&TRANSPOSED), *gathered);
+    }
+    let mut planes = [[0; 64]; 8];
+    for (plane, register) in planes.iter_mut().zip(transpose_words(gathered)) {
+        // SAFETY: `plane` is 64 bytes.
+        unsafe { _mm512_storeu_si512(plane.as_mut_ptr().cast(), register) };
+    }
+    planes
+}
+
+/// Where the bytes of an 8 x 8 square go when it is transposed.
+const TRANSPOSED: [u8; 64] = {
+    let mut indices = [0; 64];
+    let mut index = 0;
+    while index < 64 {
+        indices[index] = (index % 8 * 8 + index / 8) as u8;
+        index += 1;
+    }
+    indices
+};
+
+/// Of eight registers of eight words, the first words, the second ones, ..
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transpose_words(rows: [__m512i; 8]) -> [__m512i; 8] {
+    let mut pairs = rows;
+    for pair in 0..4 {
+        let [even, odd] = [rows[2 * pair], rows[2 * pair + 1]];
+        pairs[pair] = _mm512_unpacklo_epi64(even, odd);
+        pairs[pair + 4] = _mm512_unpackhi_epi64(even, odd);
+    }
+    let mut words = rows;
+    for (half, first) in [0, 4].into_iter().enumerate() {
+        let [a, b, c, d] = [pairs[first], pairs[first + 1], pairs[first + 2], pairs[first + 3]];
+        let (ab_even, ab_odd) = (_mm512_shuffle_i64x2::<EVEN>(a, b), _mm512_shuffle_i64x2::<ODD>(a, b));
+        let (cd_even, cd_odd) = (_mm512_shuffle_i64x2::<EVEN>(c, d), _mm512_shuffle_i64x2::<ODD>(c, d));
+        words[half] = _mm512_shuffle_i64x2::<EVEN>(ab_even, cd_even);
+        words[half + 2] = _mm512_shuffle_i64x2::<EVEN>(ab_odd, cd_odd);
+        words[half + 4] = _mm512_shuffle_i64x2::<ODD>(ab_even, cd_even);
+        words[half + 6] = _mm512_shuffle_i64x2::<ODD>(ab_odd, cd_odd);
+    }
+    words
+}
+
+/// Quarters 0 and 2 of both operands, and quarters 1 and 3.
+const EVEN: i32 = 0b10_00_10_00;
+const ODD: i32 = 0b11_01_11_01;

@@ -13,7 +13,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::{Codes, Error, Parallel};
+use super::pack_block;
+use crate::{Codes, Error, Level, Parallel};
 
 /// Rows of a block.
 pub(crate) const ROWS: usize = 256;
@@ -166,6 +167,7 @@ impl<'a> Blocks<'a> {
     /// [`Error::CodeOutOfRange`] if a code names no codeword.
     pub(super) fn get<'s>(
         &self,
+        level: Level,
         start: usize,
         end: usize,
         scratch: &'s mut Vec<u8>,
@@ -180,7 +182,7 @@ impl<'a> Blocks<'a> {
                 scratch.resize((end - start) * len, 0);
                 for (block, planes) in (start..end).zip(scratch.chunks_exact_mut(len)) {
                     let rows = codes.slice(block * ROWS, block * ROWS + self.rows_of(block));
-                    if pack_block(rows, self.width, planes) as usize >= n_codewords {
+                    if pack_block(level, rows, self.width, planes) as usize >= n_codewords {
                         return Err(out_of_range(codes, n_codewords));
                     }
                 }
@@ -216,6 +218,7 @@ fn packed_len(n_rows: usize, n_subspaces: usize, width: Width) -> usize {
 /// [`Error::PackedCodewords`], [`Error::PackedLength`] if `blocks` are not those of all rows together,
 /// [`Error::CodeOutOfRange`] if a code names no codeword, or the call was interrupted.
 pub fn pack(
+    level: Level,
     codes: Codes<'_>,
     n_codewords: usize,
     first_row: usize,
@@ -253,7 +256,7 @@ pub fn pack(
         for (block, planes) in (chunk * PACKED_BLOCKS..).zip(blocks.chunks_exact_mut(len)) {
             let start = n_single + block * ROWS;
             let rows = codes.slice(start, (start + ROWS).min(codes.n_rows()));
-            largest.fetch_max(pack_block(rows, width, planes), Ordering::Relaxed);
+            largest.fetch_max(pack_block(level, rows, width, planes), Ordering::Relaxed);
         }
     })?;
     if largest.into_inner() as usize >= n_codewords {
@@ -297,72 +300,6 @@ fn out_of_range(codes: Codes<'_>, n_codewords: usize) -> Error {
     Error::CodeOutOfRange { code, row, n_codewords }
 }
 
-/// Writes up to [`ROWS`] rows as one block, and returns the largest code among them.
-fn pack_block(rows: Codes<'_>, width: Width, planes: &mut [u8]) -> u8 {
-    let n_subspaces = rows.n_bytes();
-    let mut largest = [0; 64];
-    for (quarter, start) in (0..ROWS).step_by(64).enumerate() {
-        let rows = rows.slice(start.min(rows.n_rows()), (start + 64).min(rows.n_rows()));
-        for word in 0..n_subspaces.div_ceil(8) {
-            let mut bytes = transposed(rows, word);
-            for plane in &bytes {
-                for (largest, code) in largest.iter_mut().zip(plane) {
-                    *largest = (*code).max(*largest);
-                }
-            }
-            let n_bytes = (n_subspaces - word * 8).min(8);
-            let first_plane = match width {
-                Width::Byte => word * 8,
-                Width::Nibble => {
-                    for pair in 0..4 {
-                        let [low, high] = [bytes[2 * pair], bytes[2 * pair + 1]];
-                        for (byte, (low, high)) in bytes[pair].iter_mut().zip(low.iter().zip(&high)) {
-                            *byte = low | high << 4;
-                        }
-                    }
-                    word * 4
-                }
-            };
-            for (plane, bytes) in (first_plane..).zip(&bytes[..width.n_planes(n_bytes)]) {
-                planes[plane * ROWS + quarter * 64..][..64].copy_from_slice(bytes);
-            }
-        }
-    }
-    largest.into_iter().max().unwrap_or(0)
-}
-
-/// Bytes `8 * word..` of up to 64 rows: the first byte of each row, then the second of each, .. What is not there is zero.
-///
-/// Each lane of the arrays transposes the 8 x 8 bytes of eight rows by swapping ever smaller squares, so that the compiler
-/// makes vector instructions of it.
-fn transposed(rows: Codes<'_>, word: usize) -> [[u8; 64]; 8] {
-    let mut words = [[0_u64; 8]; 8];
-    for row in 0..rows.n_rows() {
-        let bytes = &rows.row(row)[8 * word..];
-        words[row % 8][row / 8] = match bytes.first_chunk() {
-            Some(whole) => u64::from_le_bytes(*whole),
-            None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-        };
-    }
-    for (size, low_squares) in
-        [(4, 0x0000_0000_FFFF_FFFF), (2, 0x0000_FFFF_0000_FFFF), (1, 0x00FF_00FF_00FF_00FF)]
-    {
-        for row in (0..8).filter(|row| row & size == 0) {
-            for lane in 0..8 {
-                let [upper, lower] = [words[row][lane], words[row + size][lane]];
-                let swapped = (upper >> (8 * size) ^ lower) & low_squares;
-                words[row][lane] = upper ^ swapped << (8 * size);
-                words[row + size][lane] = lower ^ swapped;
-            }
-        }
-    }
-    words.map(|plane| {
-        let mut bytes = [0; 64];
-        bytes.as_chunks_mut().0.iter_mut().zip(plane).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
-        bytes
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,7 +313,7 @@ mod tests {
             let view = Codes::new(&codes, n_rows, n_subspaces).unwrap();
             let width = Width::of(n_codewords);
             let mut planes = vec![0; width.n_planes(n_subspaces) * ROWS];
-            assert_eq!(Some(&pack_block(view, width, &mut planes)), codes.iter().max());
+            assert_eq!(Some(&pack_block(Level::best(), view, width, &mut planes)), codes.iter().max());
             for (row, codes) in codes.chunks(n_subspaces).enumerate() {
                 for (subspace, code) in codes.iter().enumerate() {
                     assert_eq!(
@@ -398,12 +335,13 @@ mod tests {
             let codes: Vec<u8> = (0..n_rows * n_subspaces).map(|i| (i * 7919 % n_codewords) as u8).collect();
             let view = Codes::new(&codes, n_rows, n_subspaces).unwrap();
             let mut whole = vec![0; packed_bytes(n_rows, n_subspaces, n_codewords).unwrap()];
-            pack(view, n_codewords, 0, &mut whole, &serial).unwrap();
+            pack(Level::best(), view, n_codewords, 0, &mut whole, &serial).unwrap();
             for cut in [1, 255, 256, 257, 999] {
                 let mut parts = vec![0; whole.len()];
                 let first = packed_bytes(cut, n_subspaces, n_codewords).unwrap();
-                pack(view.slice(0, cut), n_codewords, 0, &mut parts[..first], &serial).unwrap();
-                pack(view.slice(cut, n_rows), n_codewords, cut, &mut parts, &serial).unwrap();
+                pack(Level::best(), view.slice(0, cut), n_codewords, 0, &mut parts[..first], &serial)
+                    .unwrap();
+                pack(Level::best(), view.slice(cut, n_rows), n_codewords, cut, &mut parts, &serial).unwrap();
                 assert!(parts == whole, "{n_codewords} {cut}");
             }
             let blocks = Blocks::from_packed(&whole, n_rows, n_subspaces, n_codewords).unwrap();

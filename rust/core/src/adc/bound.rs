@@ -19,8 +19,11 @@
 
 use crate::level::Level;
 
-/// Subspaces whose floors are summed in a byte before they are widened: what flooring loses grows with their number.
-pub(super) const GROUP: usize = 32;
+/// Up to so many subspaces are summed in one byte. What flooring loses grows with their number.
+pub(super) const ALONE: usize = 32;
+
+/// More than that are summed in bytes by groups of so many, and the sums of groups in 16 bits.
+pub(super) const GROUP: usize = 16;
 
 /// The largest limit of one group: one less than where a byte stops.
 const BYTE_LIMIT: f64 = 254.0;
@@ -91,9 +94,10 @@ impl<const N: usize> Floor<N> {
 
     /// Makes the floors for a reach, unless those there are hardly worse.
     pub fn fit(&mut self, level: Level, tables: &[[f32; N]], base: &Base, reach: f64) {
-        // Each refit costs as much as bounding some hundred rows; a reach that is 5 % too wide lets half as many rows
-        // again pass.
-        if !self.tables.is_empty() && reach >= self.reach * 0.95 {
+        // A refit costs as much as bounding some thousand rows. What a reach that is too wide lets pass depends on how far
+        // sums of so many terms spread.
+        let tolerance = 0.1 / (tables.len() as f64).sqrt();
+        if !self.tables.is_empty() && reach >= self.reach * (1.0 - tolerance) {
             return;
         }
         let limit = limit(tables, base, reach);
@@ -110,7 +114,7 @@ impl<const N: usize> Floor<N> {
 /// The limit for a reach: 254 for one group; for several, as far above as the group that varies most allows without its sums
 /// stopping at 255.
 fn limit<const N: usize>(tables: &[[f32; N]], base: &Base, reach: f64) -> f64 {
-    if tables.len() <= GROUP {
+    if tables.len() <= ALONE {
         return BYTE_LIMIT;
     }
     let spread = |(table, smallest): (&[f32; N], &f32)| -> f64 {

@@ -25,13 +25,13 @@ mod avx512;
 use std::borrow::Cow;
 
 use crate::level::at_level;
-use crate::{Error, Level};
+use crate::{Codes, Error, Level};
 
 pub use blocks::{Blocks, pack, packed_bytes, unpack};
 pub use codewords::{Codebooks, Metric, Vectors, add_up, encode, tables};
 pub use search::{knn, radius, scan};
 
-use blocks::ROWS;
+use blocks::{ROWS, Width};
 use bound::Floor;
 use codewords::{LANES, Nearest};
 
@@ -132,6 +132,11 @@ struct Hit {
     /// Which of the blocks.
     block: u32,
     lanes: Lanes,
+}
+
+/// Writes up to [`ROWS`] rows as one block, and returns the largest code among them.
+fn pack_block(level: Level, rows: Codes<'_>, width: Width, planes: &mut [u8]) -> u8 {
+    at_level!(level, pack_block(rows, width, planes))
 }
 
 /// Writes `min(255, (entry - smallest) * scale)`, rounded towards zero, for each entry of each table.

@@ -1,10 +1,13 @@
 //! Plain Rust: what every other level computes. The bodies that compilers turn into good vector code are `inline(always)`,
 //! so that the other levels compile them with their instructions.
 
-use super::blocks::ROWS;
-use super::bound::GROUP;
+#![allow(clippy::needless_range_loop, reason = "indices run over the lanes of several arrays in step")]
+
+use super::blocks::{ROWS, Width};
+use super::bound::{ALONE, GROUP};
 use super::codewords::{LANES, Nearest};
 use super::{Hit, Lanes, Metric};
+use crate::Codes;
 
 #[inline(always)]
 pub(super) fn floor<const N: usize>(
@@ -29,11 +32,7 @@ pub(super) fn bound_bytes<const QUERIES: usize>(
 ) {
     for (slot, (tables, limit)) in tables.iter().zip(limits).enumerate() {
         let (tables, _) = tables.as_chunks::<256>();
-        bound(slot, limit, blocks, tables.len(), GROUP, hits, |plane, codes, sums| {
-            for (sum, code) in sums.iter_mut().zip(codes) {
-                *sum = sum.saturating_add(tables[plane][*code as usize]);
-            }
-        });
+        bound(slot, limit, blocks, tables, 1, hits, |table, code| u32::from(table[code as usize]));
     }
 }
 
@@ -45,46 +44,47 @@ pub(super) fn bound_nibbles<const QUERIES: usize>(
 ) {
     for (slot, (tables, limit)) in tables.iter().zip(limits).enumerate() {
         let (tables, _) = tables.as_chunks::<32>();
-        bound(slot, limit, blocks, tables.len(), GROUP / 2, hits, |plane, codes, sums| {
-            for (sum, code) in sums.iter_mut().zip(codes) {
-                *sum = sum.saturating_add(tables[plane][(*code & 0xF) as usize]);
-                *sum = sum.saturating_add(tables[plane][16 + (*code >> 4) as usize]);
-            }
+        bound(slot, limit, blocks, tables, 2, hits, |table, code| {
+            u32::from(table[(code & 0xF) as usize]) + u32::from(table[16 + (code >> 4) as usize])
         });
     }
 }
 
-/// Adds up `n_planes` planes of each block, in groups of bytes, and appends what is within the limit.
-fn bound(
+/// Adds up, for each row of each block, the entries of its codes, `in_plane` subspaces at a time; a group counts at most 255.
+fn bound<T>(
     slot: usize,
     limit: u16,
     blocks: &[u8],
-    n_planes: usize,
-    group_planes: usize,
+    tables: &[T],
+    in_plane: usize,
     hits: &mut Vec<Hit>,
-    add: impl Fn(usize, &[u8], &mut [u8; ROWS]),
+    entry: impl Fn(&T, u8) -> u32,
 ) {
-    for (block, planes) in blocks.chunks_exact(n_planes * ROWS).enumerate() {
-        let mut totals = [0_u16; ROWS];
-        for (group, planes) in planes.chunks(group_planes * ROWS).enumerate() {
-            let mut sums = [0_u8; ROWS];
-            for (plane, codes) in (group * group_planes..).zip(planes.chunks_exact(ROWS)) {
-                add(plane, codes, &mut sums);
+    let group = if tables.len() > ALONE / in_plane { GROUP / in_plane } else { tables.len() };
+    for (block, planes) in blocks.chunks_exact(tables.len() * ROWS).enumerate() {
+        let mut within = [false; ROWS];
+        // Few enough rows at a time for their sums to stay in registers.
+        for (chunk, within) in within.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            let mut totals = [0_u32; 8];
+            for (tables, planes) in tables.chunks(group).zip(planes.chunks(group * ROWS)) {
+                let mut sums = [0_u32; 8];
+                for (table, plane) in tables.iter().zip(planes.as_chunks::<ROWS>().0) {
+                    for (sum, code) in sums.iter_mut().zip(&plane[8 * chunk..]) {
+                        *sum += entry(table, *code);
+                    }
+                }
+                totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum.min(255));
             }
-            for (total, sum) in totals.iter_mut().zip(sums) {
-                *total = total.saturating_add(u16::from(sum));
-            }
+            *within = totals.map(|total| total <= u32::from(limit));
         }
-        let within: [bool; ROWS] = totals.map(|total| total <= limit);
-        let lanes = lanes(&within);
-        if lanes != [0; 4] {
-            hits.push(Hit { slot: slot as u32, block: block as u32, lanes });
+        if within.contains(&true) {
+            hits.push(Hit { slot: slot as u32, block: block as u32, lanes: lanes(&within) });
         }
     }
 }
 
 #[inline(always)]
-fn lanes(rows: &[bool; ROWS]) -> Lanes {
+pub(super) fn lanes(rows: &[bool; ROWS]) -> Lanes {
     let mut lanes = [0; 4];
     for (lanes, rows) in lanes.iter_mut().zip(rows.as_chunks::<64>().0) {
         *lanes = rows.iter().enumerate().fold(0, |lanes, (row, is_set)| lanes | u64::from(*is_set) << row);
@@ -131,6 +131,89 @@ pub(super) fn alike(planes: &[u8], row: usize) -> Lanes {
         }
     }
     lanes(&differing.map(|bits| bits == 0))
+}
+
+#[inline(always)]
+pub(super) fn pack_block(rows: Codes<'_>, width: Width, planes: &mut [u8]) -> u8 {
+    pack_block_with(rows, width, planes, transposed)
+}
+
+/// Likewise, with a function that is [`transposed`].
+#[inline(always)]
+pub(super) fn pack_block_with(
+    rows: Codes<'_>,
+    width: Width,
+    planes: &mut [u8],
+    transposed: impl Fn(Codes<'_>, usize) -> [[u8; 64]; 8],
+) -> u8 {
+    let n_subspaces = rows.n_bytes();
+    let n_planes = width.n_planes(n_subspaces);
+    let (planes, _) = planes[..n_planes * ROWS].as_chunks_mut::<64>();
+    let mut largest = [0; 64];
+    for quarter in 0..ROWS / 64 {
+        let start = (quarter * 64).min(rows.n_rows());
+        let rows = rows.slice(start, (start + 64).min(rows.n_rows()));
+        for word in 0..n_subspaces.div_ceil(8) {
+            let mut bytes = transposed(rows, word);
+            for plane in &bytes {
+                for (largest, code) in largest.iter_mut().zip(plane) {
+                    *largest = (*code).max(*largest);
+                }
+            }
+            let mut in_word = 8;
+            if width == Width::Nibble {
+                in_word = 4;
+                for pair in 0..4 {
+                    for lane in 0..64 {
+                        bytes[pair][lane] = bytes[2 * pair][lane] | bytes[2 * pair + 1][lane] << 4;
+                    }
+                }
+            }
+            for (plane, bytes) in (word * in_word..n_planes).zip(&bytes[..in_word]) {
+                planes[plane * (ROWS / 64) + quarter] = *bytes;
+            }
+        }
+    }
+    largest.into_iter().max().unwrap_or(0)
+}
+
+/// Bytes `8 * word..` of up to 64 rows: the first byte of each row, then the second of each, .. What is not there is zero.
+///
+/// Each lane transposes the 8 x 8 bytes of eight rows by swapping ever smaller squares, so that the compiler makes vector
+/// instructions of it.
+#[inline(always)]
+pub(super) fn transposed(rows: Codes<'_>, word: usize) -> [[u8; 64]; 8] {
+    let mut words = [[0_u64; 8]; 8];
+    for row in 0..rows.n_rows().min(64) {
+        let bytes = &rows.row(row)[8 * word..];
+        words[row % 8][row / 8] = match bytes.first_chunk() {
+            Some(whole) => u64::from_le_bytes(*whole),
+            None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+    }
+    swap_squares::<4>(&mut words, 0x0000_0000_FFFF_FFFF);
+    swap_squares::<2>(&mut words, 0x0000_FFFF_0000_FFFF);
+    swap_squares::<1>(&mut words, 0x00FF_00FF_00FF_00FF);
+    let mut planes = [[0; 64]; 8];
+    for (plane, words) in planes.iter_mut().zip(words) {
+        for (bytes, word) in plane.as_chunks_mut().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
+        }
+    }
+    planes
+}
+
+/// Swaps the upper right and the lower left square of `SIZE` bytes in each double square, where `low` selects the left ones.
+#[inline(always)]
+fn swap_squares<const SIZE: usize>(words: &mut [[u64; 8]; 8], low: u64) {
+    for row in (0..8).filter(|row| row & SIZE == 0) {
+        for lane in 0..8 {
+            let [upper, lower] = [words[row][lane], words[row + SIZE][lane]];
+            let swapped = (upper >> (8 * SIZE) ^ lower) & low;
+            words[row][lane] = upper ^ swapped << (8 * SIZE);
+            words[row + SIZE][lane] = lower ^ swapped;
+        }
+    }
 }
 
 #[inline(always)]

@@ -299,7 +299,7 @@ impl<'a, const N: usize> Search<'a, N> {
             return Ok(());
         }
         let Scratch { planes, floors, hits, sums: row_sums, .. } = scratch;
-        let planes = self.blocks.get(range.start, range.end, planes)?;
+        let planes = self.blocks.get(self.level, range.start, range.end, planes)?;
         let first_id = (range.start * ROWS) as u64;
         // Queries whose sums can be bounded are taken a few at a time.
         let mut waiting = array::from_fn::<_, TOGETHER, _>(|_| 0);
@@ -420,7 +420,7 @@ impl<'a, const N: usize> Search<'a, N> {
         for &block in blocks {
             let selected = self.selected(block);
             if count(&selected) > FEW_ROWS {
-                let planes = self.blocks.get(block, block + 1, &mut scratch.planes)?;
+                let planes = self.blocks.get(self.level, block, block + 1, &mut scratch.planes)?;
                 self.sum_up(query, 0, block, selected, planes, &mut scratch.sums, &mut sink);
             } else {
                 self.visit_rows(&group, block, selected, &mut sink)?;
@@ -638,7 +638,7 @@ fn scan_of<const N: usize>(
             let Ok(mut out) = tasks[task].lock() else { return };
             let start = task * task_len;
             let end = (start + task_len).min(blocks.n_blocks());
-            let planes = match blocks.get(start, end, &mut scratch.planes) {
+            let planes = match blocks.get(level, start, end, &mut scratch.planes) {
                 Ok(planes) => planes,
                 Err(error) => {
                     scratch.error = Err(error);
