@@ -6,6 +6,8 @@
 //! 32 look-ups, half of what the scalar loads of the portable body take. Gathers do not pay: they fetch 32 bits a lane, and
 //! take as long as eight loads on many CPUs.
 
+#![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
+
 use std::arch::x86_64::*;
 
 use super::blocks::{ROWS, Width};
@@ -203,7 +205,70 @@ pub(super) fn table(part: &[f32], transposed: &[f32], metric: Metric, table: &mu
 
 #[target_feature(enable = "avx2")]
 pub(super) fn nearest(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
-    portable::nearest(columns, codewords, found);
+    let n_dims = columns.len();
+    for half in 0..2 {
+        let lanes = 8 * half..8 * half + 8;
+        let (mut distances, mut indices) = ([f32::INFINITY; 8], [0; 8]);
+        distances.copy_from_slice(&found.distances[lanes.clone()]);
+        indices.copy_from_slice(&found.indices[lanes.clone()]);
+        let (mut best, mut best_indices) = (load_floats(&distances), load_indices(&indices));
+        let mut take = |index: usize, sums: __m256| {
+            let is_nearer = _mm256_cmp_ps::<_CMP_LT_OQ>(sums, best);
+            best = _mm256_blendv_ps(best, sums, is_nearer);
+            let index = _mm256_set1_epi32(index as i32);
+            best_indices = _mm256_blendv_epi8(best_indices, index, _mm256_castps_si256(is_nearer));
+        };
+        let fours = codewords.chunks_exact(4 * n_dims);
+        let (rest, first_of_rest) = (fours.remainder(), fours.len() * 4);
+        for (step, four) in fours.enumerate() {
+            // Sums that do not wait for each other, and share the loads of the columns.
+            let mut sums = [_mm256_setzero_ps(); 4];
+            for (dim, column) in columns.iter().enumerate() {
+                let values = load_floats(&column.as_chunks().0[half]);
+                for which in 0..4 {
+                    sums[which] = add_square(sums[which], values, four[which * n_dims + dim]);
+                }
+            }
+            for which in 0..4 {
+                take(4 * step + which, sums[which]);
+            }
+        }
+        for (which, codeword) in rest.chunks_exact(n_dims).enumerate() {
+            let mut sum = _mm256_setzero_ps();
+            for (column, coordinate) in columns.iter().zip(codeword) {
+                sum = add_square(sum, load_floats(&column.as_chunks().0[half]), *coordinate);
+            }
+            take(first_of_rest + which, sum);
+        }
+        // SAFETY: `distances` are 8 floats.
+        unsafe { _mm256_storeu_ps(distances.as_mut_ptr(), best) };
+        // SAFETY: `indices` are 8 integers of 32 bits.
+        unsafe { _mm256_storeu_si256(indices.as_mut_ptr().cast(), best_indices) };
+        found.distances[lanes.clone()].copy_from_slice(&distances);
+        found.indices[lanes].copy_from_slice(&indices);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_floats(values: &[f32; 8]) -> __m256 {
+    // SAFETY: `values` is 8 floats.
+    unsafe { _mm256_loadu_ps(values.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_indices(values: &[u32; 8]) -> __m256i {
+    // SAFETY: `values` is 8 integers of 32 bits.
+    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
+}
+
+/// `sum + (value - coordinate)^2`, each operation rounded.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_square(sum: __m256, values: __m256, coordinate: f32) -> __m256 {
+    let difference = _mm256_sub_ps(values, _mm256_set1_ps(coordinate));
+    _mm256_add_ps(sum, _mm256_mul_ps(difference, difference))
 }
 
 #[target_feature(enable = "avx2")]

@@ -320,9 +320,71 @@ pub(super) fn table(part: &[f32], transposed: &[f32], metric: Metric, table: &mu
     portable::table(part, transposed, metric, table);
 }
 
-#[target_feature(enable = "avx512f,avx512vl")]
+#[target_feature(enable = "avx512f")]
 pub(super) fn nearest(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
-    portable::nearest(columns, codewords, found);
+    match columns.len() {
+        4 => nearest_of::<4>(columns, codewords, found),
+        8 => nearest_of::<8>(columns, codewords, found),
+        16 => nearest_of::<16>(columns, codewords, found),
+        _ => nearest_of::<0>(columns, codewords, found),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn nearest_of<const DIMS: usize>(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
+    // A number of dimensions known to the compiler unrolls the loops over them; 0 stands for any.
+    let n_dims = if DIMS == 0 { columns.len() } else { DIMS };
+    let columns = &columns[..n_dims];
+    let mut distances = load_floats(&found.distances);
+    // SAFETY: the indices are 16 integers of 32 bits.
+    let mut indices = unsafe { _mm512_loadu_si512(found.indices.as_ptr().cast()) };
+    let mut take = |index: usize, sums: __m512| {
+        let is_nearer = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(sums, distances);
+        distances = _mm512_mask_mov_ps(distances, is_nearer, sums);
+        indices = _mm512_mask_mov_epi32(indices, is_nearer, _mm512_set1_epi32(index as i32));
+    };
+    let fours = codewords.chunks_exact(4 * n_dims);
+    let (rest, first_of_rest) = (fours.remainder(), fours.len() * 4);
+    for (step, four) in fours.enumerate() {
+        // Sums that do not wait for each other, and share the loads of the columns.
+        let mut sums = [_mm512_setzero_ps(); 4];
+        for (dim, column) in columns.iter().enumerate() {
+            let values = load_floats(column);
+            for which in 0..4 {
+                sums[which] = add_square(sums[which], values, four[which * n_dims + dim]);
+            }
+        }
+        for which in 0..4 {
+            take(4 * step + which, sums[which]);
+        }
+    }
+    for (which, codeword) in rest.chunks_exact(n_dims).enumerate() {
+        let mut sum = _mm512_setzero_ps();
+        for (column, coordinate) in columns.iter().zip(codeword) {
+            sum = add_square(sum, load_floats(column), *coordinate);
+        }
+        take(first_of_rest + which, sum);
+    }
+    // SAFETY: the distances are 16 floats.
+    unsafe { _mm512_storeu_ps(found.distances.as_mut_ptr(), distances) };
+    // SAFETY: the indices are 16 integers of 32 bits.
+    unsafe { _mm512_storeu_si512(found.indices.as_mut_ptr().cast(), indices) };
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_floats(values: &[f32; LANES]) -> __m512 {
+    // SAFETY: `values` is 16 floats.
+    unsafe { _mm512_loadu_ps(values.as_ptr()) }
+}
+
+/// `sum + (value - coordinate)^2`, each operation rounded.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn add_square(sum: __m512, values: __m512, coordinate: f32) -> __m512 {
+    let difference = _mm512_sub_ps(values, _mm512_set1_ps(coordinate));
+    _mm512_add_ps(sum, _mm512_mul_ps(difference, difference))
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
