@@ -70,13 +70,13 @@ def as_codes(
     return codes
 
 
-def blocks(x: NDArray[Any]) -> Iterator[tuple[slice, Floats]]:
+def blocks(x: NDArray[Any], name: str = "X") -> Iterator[tuple[slice, Floats]]:
     """Yield the rows of `x` a block at a time: which they are, and them as finite, C-contiguous float32."""
     n, d = x.shape
     step = max(1, _BLOCK // max(d, 1))
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
-        yield rows, _finite(x[rows], range(rows.start, rows.stop))
+        yield rows, _finite(x[rows], range(rows.start, rows.stop), name)
 
 
 def sample(x: NDArray[Any], max_samples: int | None, rng: np.random.Generator) -> Floats:
@@ -102,7 +102,7 @@ def take(x: NDArray[Any], rows: NDArray[np.int64]) -> Floats:
     return _finite(x[rows], rows)
 
 
-def _finite(part: NDArray[Any], rows: range | NDArray[np.int64]) -> Floats:
+def _finite(part: NDArray[Any], rows: range | NDArray[np.int64], name: str = "X") -> Floats:
     with np.errstate(over="ignore"):
         block: Floats = np.require(np.asarray(part), np.float32, ["C", "A"])
     if part.dtype.kind == "f" and not np.isfinite(block).all():
@@ -110,6 +110,6 @@ def _finite(part: NDArray[Any], rows: range | NDArray[np.int64]) -> Floats:
         value = part[row, column]
         problem = "too large for float32" if np.isfinite(value) else "not finite"
         raise ValueError(
-            f"X has {value} in row {rows[row]}, column {column}, which is {problem}; expected finite numbers"
+            f"{name} has {value} in row {rows[row]}, column {column}, which is {problem}; expected finite numbers"
         )
     return block

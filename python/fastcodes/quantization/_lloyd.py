@@ -38,7 +38,7 @@ def seed(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator
     rows = np.sort(rng.choice(n, size, replace=False, shuffle=False)) if size < n else np.arange(n)
     parts = x[rows].reshape(size, n_subspaces, d // n_subspaces).transpose(1, 0, 2)
 
-    # Centred and scaled, so that float32 is exact enough and no subspace outweighs another in one running sum.
+    # Centred and scaled: float32 is exact enough then, and no subspace outweighs another in the running sum.
     centred = parts - parts.mean(axis=1, keepdims=True, dtype=np.float64)
     scale = np.sqrt(np.square(centred).mean(axis=(1, 2), keepdims=True))
     centred = (centred / np.where(scale > 0, scale, 1)).astype(np.float32)
@@ -136,7 +136,7 @@ class Partition:
         means = np.where(used, self.sums / np.maximum(self.counts, 1)[..., None], codebooks).astype(
             np.float32
         )
-        for m in np.flatnonzero((self.counts == 0).any(axis=1)):
+        for m in np.flatnonzero((self.counts == 0).any(axis=1)).tolist():
             self._fill_empty(x, m, codebooks[m], means[m])
         return means
 
@@ -149,7 +149,7 @@ class Partition:
         counts, d_sub = self.counts[m], means.shape[1]
         errors = np.bincount(self.codes[:, m], weights=self.errors[:, m], minlength=len(counts))
         errors -= counts * np.square(means.astype(np.float64) - old).sum(axis=1)
-        empty = iter(np.flatnonzero(counts == 0))
+        empty = iter(np.flatnonzero(counts == 0).tolist())
         columns = slice(m * d_sub, (m + 1) * d_sub)
         target = next(empty)
         for k in np.argsort(-errors, kind="stable"):
