@@ -110,6 +110,7 @@ def _finite(part: NDArray[Any], rows: range | NDArray[np.int64], name: str = "X"
         value = part[row, column]
         problem = "too large for float32" if np.isfinite(value) else "not finite"
         raise ValueError(
-            f"{name} has {value} in row {rows[row]}, column {column}, which is {problem}; expected finite numbers"
+            f"{name} has {value} in row {rows[row]}, column {column}, which is {problem}; "
+            "expected finite numbers"
         )
     return block

@@ -141,9 +141,6 @@ class Estimator:
         """
         self._check_fitted()
         params = self.get_params()
-        for name, value in params.items():
-            if isinstance(value, (np.ndarray, tuple)):
-                params[name] = np.asarray(value).tolist()
         if not isinstance(params.get("random_state"), numbers.Integral):
             params["random_state"] = None
         _files.write(path, type(self).__name__, params, self._to_arrays())

@@ -3,7 +3,7 @@
 ============================  ========================================================================
 `KMeans`                       centres that samples are near to
 `VectorQuantizer`              one codeword for the whole vector
-`ProductQuantizer`             one codeword for each part of the vector: a few bytes, searched by `fastcodes.adc`
+`ProductQuantizer`             one codeword for each part of the vector: what `fastcodes.adc` searches
 `OptimizedProductQuantizer`    the same after a rotation that makes the error small
 `ScalarQuantizer`              one level for each dimension: 1 to 8 bits
 ============================  ========================================================================
@@ -14,12 +14,16 @@ they save are safetensors.
 
 from fastcodes._estimator import NotFittedError
 from fastcodes.quantization.kmeans import KMeans
+from fastcodes.quantization.optimized import OptimizedProductQuantizer
 from fastcodes.quantization.product import ProductQuantizer
+from fastcodes.quantization.scalar import ScalarQuantizer
 from fastcodes.quantization.vector import VectorQuantizer
 
 __all__ = [
     "KMeans",
     "NotFittedError",
+    "OptimizedProductQuantizer",
     "ProductQuantizer",
+    "ScalarQuantizer",
     "VectorQuantizer",
 ]

@@ -162,7 +162,8 @@ class VectorQuantizer(Quantizer):
         self._check_fitted()
         n_codewords = len(self.codebook_)
         dtype = np.uint8 if n_codewords <= _lloyd.BYTE else np.uint16
-        return self.codebook_[_data.as_codes(codes, 1, n_codewords, dtype)[:, 0]]
+        vectors: NDArray[np.float32] = self.codebook_[_data.as_codes(codes, 1, n_codewords, dtype)[:, 0]]
+        return vectors
 
     def _to_arrays(self) -> dict[str, NDArray[Any]]:
         return {"codebook": self.codebook_, "objective_history": self.objective_history_}
