@@ -1,15 +1,16 @@
 """Compact codes: search, compare and pack them where they lie, as plain numpy arrays.
 
-====================  ==================================================================================
-`fastcodes.bits`       pack and unpack bits and small integers, count bits
-`fastcodes.hamming`    search by the number of differing bits
-`fastcodes.jaccard`    search by the overlap of bit sets
-`fastcodes.adc`        search of product-quantised codes by table look-ups
-====================  ==================================================================================
+=======================  ===============================================================================
+`fastcodes.bits`          pack and unpack bits and small integers, count bits
+`fastcodes.hamming`       search by the number of differing bits
+`fastcodes.jaccard`       search by the overlap of bit sets
+`fastcodes.adc`           search of product-quantised codes by table look-ups
+`fastcodes.quantization`  models that make such codes
+=======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, jaccard
+from fastcodes import _native, adc, bits, hamming, jaccard, quantization
 
-__all__ = ["adc", "bits", "hamming", "jaccard"]
+__all__ = ["adc", "bits", "hamming", "jaccard", "quantization"]
 
 __version__: str = _native.version()

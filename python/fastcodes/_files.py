@@ -59,7 +59,8 @@ def write(
     kind : str
         What the file is: the name of the class that reads it.
     params : mapping of str to JSON values
-        Its parameters. numpy scalars are stored as numbers; NaN and infinities are refused.
+        Its parameters. numpy's numbers and arrays are stored as numbers and lists; NaN and infinities are
+        refused.
     arrays : mapping of str to arrays
         Numbers or booleans.
     """
@@ -220,6 +221,6 @@ def _n_bytes(dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
     raise TypeError(f"a parameter of type {type(value).__name__} cannot be stored: {value!r}")

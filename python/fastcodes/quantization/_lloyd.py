@@ -1,0 +1,224 @@
+"""k-means in M subspaces at once: seeding, assignment, means.
+
+The samples are an array ``x`` (n, M * d_sub), the codewords an array (M, K, d_sub); plain k-means is M = 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcodes import _native
+
+__all__ = ["BYTE", "Partition", "assign", "seed", "train"]
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Codes = NDArray[np.unsignedinteger[Any]]
+
+BYTE = 256  # up to so many codewords, a code is a byte and the kernels do the work
+_SEED_ROWS = 16  # samples per codeword that the seeds are taken from: more did not lower the error
+_CANDIDATES = 4
+_PRODUCTS = 1 << 22  # scalar products held at a time
+
+
+def seed(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator) -> Floats:
+    """Choose samples as first codewords, in each subspace by itself: greedy k-means++.
+
+    A sample is drawn with a probability proportional to its squared distance to the nearest codeword that is
+    there, and of a few so drawn the one is taken that lowers the sum of these distances most (Arthur and
+    Vassilvitskii, SODA 2007, sections 2.2 and 7). Where there are fewer distinct samples than codewords, some
+    codewords are equal.
+    """
+    n, d = x.shape
+    size = min(n, max(2048, _SEED_ROWS * n_codewords))
+    rows = np.sort(rng.choice(n, size, replace=False, shuffle=False)) if size < n else np.arange(n)
+    parts = x[rows].reshape(size, n_subspaces, d // n_subspaces).transpose(1, 0, 2)
+
+    # Centred and scaled: float32 is exact enough then, and no subspace outweighs another in the running sum.
+    centred = parts - parts.mean(axis=1, keepdims=True, dtype=np.float64)
+    scale = np.sqrt(np.square(centred).mean(axis=(1, 2), keepdims=True))
+    centred = (centred / np.where(scale > 0, scale, 1)).astype(np.float32)
+    squares = np.einsum("mnd,mnd->mn", centred, centred)[..., None]
+    ones = np.ones_like(squares)
+    # The products of the two are |a|^2 - 2 a b + |b|^2.
+    left = np.concatenate([-2 * centred, squares, ones], axis=2)
+    right = np.ascontiguousarray(np.concatenate([centred, ones, squares], axis=2).transpose(0, 2, 1))
+
+    subspaces = np.arange(n_subspaces)
+    chosen = np.empty((n_subspaces, n_codewords), np.int64)
+    nearest = np.ones((n_subspaces, size), np.float32)  # the first: any sample, all alike
+    draws = rng.random((n_codewords, n_subspaces, _CANDIDATES))
+    first = subspaces[:, None] * size
+    for k in range(n_codewords):
+        running = np.cumsum(nearest.ravel(), dtype=np.float64)
+        ends = running[size - 1 :: size]
+        starts = np.concatenate([[0.0], ends[:-1]])
+        drawn = np.searchsorted(running, starts[:, None] + draws[k] * (ends - starts)[:, None], "right")
+        candidates = np.clip(drawn - first, 0, size - 1)
+        distances = np.matmul(left[subspaces[:, None], candidates], right)
+        if k:
+            np.minimum(distances, nearest[:, None], out=distances)
+        best = distances.sum(axis=2).argmin(axis=1)
+        chosen[:, k] = candidates[subspaces, best]
+        nearest = np.maximum(distances[subspaces, best], 0)
+        nearest[subspaces, chosen[:, k]] = 0
+    return np.ascontiguousarray(parts[subspaces[:, None], chosen])
+
+
+def assign(x: Floats, codebooks: Floats, codes: Codes, errors: Floats | None = None) -> None:
+    """Write the nearest codeword of each part, ties to the lower, and its squared distance."""
+    if codebooks.shape[1] <= BYTE:
+        _native.adc_encode(x, codebooks, codes, errors, None)
+        return
+    (centres,) = codebooks  # a byte does not hold the code: M = 1
+    half_squares = 0.5 * np.einsum("kd,kd->k", centres, centres)
+    step = max(1, _PRODUCTS // len(centres))
+    for start in range(0, len(x), step):
+        rows = slice(start, start + step)
+        scores = x[rows] @ centres.T
+        scores -= half_squares
+        codes[rows, 0] = scores.argmax(axis=1)
+        if errors is not None:
+            away = x[rows] - centres[codes[rows, 0]]
+            errors[rows, 0] = np.einsum("nd,nd->n", away, away)
+
+
+class Partition:
+    """Which codeword each part of each sample belongs to, and how far it is.
+
+    Attributes
+    ----------
+    codes : unsigned array (n, M)
+    errors : float32 array (n, M)
+        Squared distances.
+    """
+
+    def __init__(self, n: int, n_subspaces: int, n_codewords: int, d_sub: int) -> None:
+        self.codes: Codes = np.zeros((n, n_subspaces), np.uint8 if n_codewords <= BYTE else np.uint16)
+        self.errors: Floats = np.zeros((n, n_subspaces), np.float32)
+        self.counts = np.zeros((n_subspaces, n_codewords), np.int64)
+        self.sums = np.zeros((n_subspaces, n_codewords, d_sub))
+
+    def assign(self, x: Floats, codebooks: Floats) -> Doubles:
+        """Give each part to its nearest codeword; return the sum of squared distances of each subspace."""
+        assign(x, codebooks, self.codes, self.errors)
+        inertia: Doubles = self.errors.sum(axis=0, dtype=np.float64)
+        if not np.isfinite(inertia).all():
+            raise ValueError("X has values so large that their squared distances overflow float32; scale it")
+        return inertia
+
+    def add(self, x: Floats) -> None:
+        """Write the sums and counts of the parts of each codeword."""
+        n_codewords = self.counts.shape[1]
+        if n_codewords <= BYTE:
+            _native.adc_sums(x, self.codes, self.sums, self.counts, None)
+            return
+        self.counts[0] = np.bincount(self.codes[:, 0], minlength=n_codewords)
+        self.sums[:] = 0
+        step = max(1, _PRODUCTS // x.shape[1])
+        for start in range(0, len(x), step):
+            labels = self.codes[start : start + step, 0]
+            order = np.argsort(labels, kind="stable")
+            present, firsts = np.unique(labels[order], return_index=True)
+            self.sums[0, present] += np.add.reduceat(x[start : start + step][order], firsts, dtype=np.float64)
+
+    def means(self, x: Floats, codebooks: Floats) -> Floats:
+        """Return the means of the parts of each codeword, the empty ones put to use.
+
+        No sum of squared distances is larger with them than with `codebooks`.
+        """
+        self.add(x)
+        used = self.counts[..., None] > 0
+        means = np.where(used, self.sums / np.maximum(self.counts, 1)[..., None], codebooks).astype(
+            np.float32
+        )
+        for m in np.flatnonzero((self.counts == 0).any(axis=1)).tolist():
+            self._fill_empty(x, m, codebooks[m], means[m])
+        return means
+
+    def _fill_empty(self, x: Floats, m: int, old: Floats, means: Floats) -> None:
+        """Give each empty codeword one half of another's parts, those with the largest error first.
+
+        The halves lie on the two sides of the plane through their mean, across the direction of the farthest
+        part. The means of two halves have a smaller error than the mean of all.
+        """
+        counts, d_sub = self.counts[m], means.shape[1]
+        errors = np.bincount(self.codes[:, m], weights=self.errors[:, m], minlength=len(counts))
+        errors -= counts * np.square(means.astype(np.float64) - old).sum(axis=1)
+        empty = iter(np.flatnonzero(counts == 0).tolist())
+        columns = slice(m * d_sub, (m + 1) * d_sub)
+        target = next(empty)
+        for k in np.argsort(-errors, kind="stable"):
+            if errors[k] <= 0:
+                return
+            parts = x[np.flatnonzero(self.codes[:, m] == k), columns]
+            away = parts - means[k]
+            farthest = np.einsum("nd,nd->n", away, away).argmax()
+            side = away @ away[farthest] > 0
+            if not side.any() or side.all():
+                continue  # equal but for rounding
+            means[k] = parts[~side].mean(axis=0, dtype=np.float64)
+            means[target] = parts[side].mean(axis=0, dtype=np.float64)
+            if (target := next(empty, -1)) < 0:
+                return
+
+
+def train(
+    x: Floats,
+    n_subspaces: int,
+    n_codewords: int,
+    *,
+    n_init: int,
+    max_iter: int,
+    tol: float,
+    rng: np.random.Generator,
+    step: Callable[[float], None],
+) -> tuple[Floats, Doubles]:
+    """Seed and iterate `n_init` times; keep the best of each subspace.
+
+    Returns
+    -------
+    codebooks : float32 array (M, K, d_sub)
+    history : float64 array (iterations + 1, M)
+        Sums of squared distances: of the seeds, and after each iteration. The last are those of `codebooks`.
+    """
+    partition = Partition(len(x), n_subspaces, n_codewords, x.shape[1] // n_subspaces)
+    runs = []
+    for _ in range(n_init):
+        codebooks = seed(x, n_subspaces, n_codewords, rng)
+        runs.append(iterate(x, codebooks, partition, max_iter=max_iter, tol=tol, step=step))
+    length = max(len(history) for _, history in runs)
+    histories = np.stack([np.pad(h, ((0, length - len(h)), (0, 0)), mode="edge") for _, h in runs])
+    best, subspaces = histories[:, -1].argmin(axis=0), np.arange(n_subspaces)
+    return np.stack([codebooks for codebooks, _ in runs])[best, subspaces], histories[best, :, subspaces].T
+
+
+def iterate(
+    x: Floats,
+    codebooks: Floats,
+    partition: Partition,
+    *,
+    max_iter: int,
+    tol: float,
+    step: Callable[[float], None],
+) -> tuple[Floats, Doubles]:
+    """Alternate means and assignment (Lloyd, IEEE Trans. Inf. Theory 28, 1982) until nothing improves."""
+    best = partition.assign(x, codebooks)
+    history = [best]
+    for _ in range(max_iter):
+        proposed = partition.means(x, codebooks)
+        inertia = partition.assign(x, proposed)
+        # In exact arithmetic none is worse; what rounding made worse is not taken.
+        better = inertia < best
+        codebooks = np.where(better[:, None, None], proposed, codebooks)
+        inertia = np.where(better, inertia, best)
+        history.append(inertia)
+        step(float(inertia.sum()) / len(x))
+        if (best - inertia <= tol * best).all():
+            break
+        best = inertia
+    return codebooks, np.array(history)

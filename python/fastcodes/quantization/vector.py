@@ -1,0 +1,186 @@
+"""Vector quantisation: one codeword for the whole vector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastcodes import _data, _files
+from fastcodes._estimator import generator, integer, progress
+from fastcodes.quantization import _lloyd
+from fastcodes.quantization._quantizer import Quantizer
+from fastcodes.quantization.kmeans import MAX_CLUSTERS, check_enough, checked_codebook, nearest
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["VectorQuantizer"]
+
+
+class VectorQuantizer(Quantizer):
+    r"""Replace a vector by the number of its nearest codeword.
+
+    The codewords are the centres of `KMeans` (Lloyd, IEEE Trans. Inf. Theory 28, 1982): they minimise the
+    mean of :math:`\lVert x - c_{q(x)} \rVert^2` with :math:`q(x) = \arg\min_k \lVert x - c_k \rVert`.
+
+    Parameters
+    ----------
+    n_codewords : int
+        Number of codewords K, from 1 to 65536.
+    n_init, max_iter, random_state, verbose
+        As in `KMeans`.
+    max_samples : int or None
+        Train on so many random rows at most; None takes all of them.
+
+    Attributes
+    ----------
+    codebook_ : float32 array (K, d)
+        ``codebook_[k]`` is what code ``k`` stands for.
+    objective_history_ : float64 array (iterations + 1,)
+        The mean squared error of the training samples: of the seeds, and after each iteration. Never rises.
+    n_features_in_ : int
+        The number of dimensions d.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes.quantization import VectorQuantizer
+    >>> X = np.array([[0, 0], [0, 2], [9, 8]], dtype=np.float32)
+    >>> vq = VectorQuantizer(n_codewords=2, random_state=0).fit(X)
+    >>> vq.encode(X).shape
+    (3, 1)
+    >>> vq.decode(vq.encode(X))
+    array([[0., 1.],
+           [0., 1.],
+           [9., 8.]], dtype=float32)
+    """
+
+    _learned = "codebook_"
+
+    def __init__(
+        self,
+        n_codewords: int = 256,
+        *,
+        n_init: int = 1,
+        max_iter: int = 25,
+        max_samples: int | None = 65536,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_codewords = n_codewords
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.max_samples = max_samples
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Learn the codewords.
+
+        Parameters
+        ----------
+        X : array_like (n, d)
+            Samples, one a row: float16, float32, float64 or integers; a memory map is read only where it is
+            needed. At least as many as codewords.
+        y : object
+            Has no meaning; scikit-learn's pipelines give it.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If `X` are not real numbers, or a parameter has the wrong type.
+        ValueError
+            If `X` has another shape, a value that is not finite (the message says where) or too few rows, or
+            a parameter is out of range.
+        """
+        n_codewords = integer(self.n_codewords, "n_codewords", 1, MAX_CLUSTERS)
+        n_init, max_iter = integer(self.n_init, "n_init", 1), integer(self.max_iter, "max_iter", 1)
+        rng = generator(self.random_state)
+        x = training_samples(X, self.max_samples, n_codewords, rng)
+        with progress(self.verbose, n_init * max_iter, "vector quantizer") as step:
+            codebooks, history = _lloyd.train(
+                x, 1, n_codewords, n_init=n_init, max_iter=max_iter, tol=0.0, rng=rng, step=step
+            )
+        self._learn(codebooks[0], history[:, 0] / len(x))
+        return self
+
+    def _learn(self, codebook: NDArray[np.float32], history: NDArray[np.float64]) -> None:
+        self.codebook_ = codebook
+        self.objective_history_ = history
+        self.n_features_in_ = codebook.shape[1]
+
+    def encode(self, X: ArrayLike) -> NDArray[np.unsignedinteger[Any]]:
+        """Return the number of the nearest codeword of each sample.
+
+        Parameters
+        ----------
+        X : array_like (n, d)
+            Samples: float16, float32, float64 or integers, converted to float32 a block at a time.
+
+        Returns
+        -------
+        uint8 array (n, 1), or uint16 with more than 256 codewords
+            ``codes[i, 0]`` is the codeword nearest to ``X[i]``; a tie goes to the lower.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no model yet.
+        TypeError
+            If `X` are not real numbers.
+        ValueError
+            If `X` has another shape, or a value that is not finite (the message says where).
+        """
+        return nearest(self._samples(X), self.codebook_)
+
+    def decode(self, codes: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.float32]:
+        """Return the codewords of codes.
+
+        Parameters
+        ----------
+        codes : uint8 or uint16 array (n, 1)
+            As `encode` makes them.
+
+        Returns
+        -------
+        float32 array (n, d)
+            Row ``i`` is ``codebook_[codes[i, 0]]``.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no model yet.
+        TypeError, ValueError
+            If `codes` has another dtype or shape, or a code that is not below the number of codewords.
+        """
+        self._check_fitted()
+        n_codewords = len(self.codebook_)
+        dtype = np.uint8 if n_codewords <= _lloyd.BYTE else np.uint16
+        vectors: NDArray[np.float32] = self.codebook_[_data.as_codes(codes, 1, n_codewords, dtype)[:, 0]]
+        return vectors
+
+    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+        return {"codebook": self.codebook_, "objective_history": self.objective_history_}
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+        codebook = checked_codebook(_files.take(arrays, "codebook", np.float32, ("K", "d")), "codebook")
+        self._learn(codebook, _files.take(arrays, "objective_history", np.float64, ("iterations",)))
+
+
+def training_samples(
+    X: ArrayLike, max_samples: int | None, n_codewords: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return the rows of `X` to train on: at most `max_samples`, at least one for each codeword."""
+    samples = _data.as_samples(X)
+    check_enough(len(samples), n_codewords, "n_codewords")
+    if not samples.shape[1]:
+        raise ValueError("X has 0 features; expected at least 1")
+    if max_samples is not None:
+        max_samples = integer(max_samples, "max_samples", n_codewords)
+    return _data.sample(samples, max_samples, rng)
