@@ -11,8 +11,8 @@
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, index, jaccard, quantization
+from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, quantization
 
-__all__ = ["adc", "bits", "hamming", "index", "jaccard", "quantization"]
+__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "quantization"]
 
 __version__: str = _native.version()

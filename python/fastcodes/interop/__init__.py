@@ -8,3 +8,7 @@
 Neither package is needed to import these modules; without it, calls raise an ImportError that says how to get
 it.
 """
+
+from fastcodes.interop import faiss, nanopq
+
+__all__ = ["faiss", "nanopq"]
