@@ -6,11 +6,13 @@
 `fastcodes.jaccard`       search by the overlap of bit sets
 `fastcodes.adc`           search of product-quantised codes by table look-ups
 `fastcodes.quantization`  models that make such codes
+`fastcodes.index`         collections of them to add to, search, filter, save and load
+`fastcodes.interop`       from and to faiss and nanopq
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, jaccard, quantization
+from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, quantization
 
-__all__ = ["adc", "bits", "hamming", "jaccard", "quantization"]
+__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "quantization"]
 
 __version__: str = _native.version()

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -450,12 +451,7 @@ class PackedCodes:
         path : path-like
             Where to write; a file that is there is replaced.
         """
-        params = {
-            "n_rows": self._n_rows,
-            "n_subspaces": self.n_subspaces,
-            "n_codewords": self.n_codewords,
-        }
-        _files.write(path, "PackedCodes", params, {"blocks": self._used()})
+        _files.write(path, "PackedCodes", *self._to_file())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], mmap: bool = True) -> PackedCodes:
@@ -482,15 +478,29 @@ class PackedCodes:
         """
         params, arrays = _files.read(path, "PackedCodes", mmap=mmap)
         with _files.refusing(path, "PackedCodes"):
-            packed = cls.__new__(cls)
-            numbers = [params[name] for name in ("n_rows", "n_subspaces", "n_codewords")]
-            if not all(type(number) is int and number >= 0 for number in numbers):
-                raise ValueError(f"its parameters are not integers: {params}")
-            packed._n_rows, packed.n_subspaces, packed.n_codewords = numbers
-            if packed.n_codewords not in (16, 256) or packed.n_subspaces == 0:
-                raise ValueError(f"its parameters are out of range: {params}")
-            packed._bytes = _files.take(arrays, "blocks", np.uint8, (packed.nbytes,))
-            return packed
+            return cls._from_file(params, arrays)
+
+    def _to_file(self) -> tuple[dict[str, Any], dict[str, Codes]]:
+        """Return parameters and arrays as they stand in a file."""
+        params = {
+            "n_rows": self._n_rows,
+            "n_subspaces": self.n_subspaces,
+            "n_codewords": self.n_codewords,
+        }
+        return params, {"blocks": self._used()}
+
+    @classmethod
+    def _from_file(cls, params: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> PackedCodes:
+        """Take them back, with a ValueError where they do not fit."""
+        packed = cls.__new__(cls)
+        numbers = [params[name] for name in ("n_rows", "n_subspaces", "n_codewords")]
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            raise ValueError(f"its parameters are not integers: {params}")
+        packed._n_rows, packed.n_subspaces, packed.n_codewords = numbers
+        if packed.n_codewords not in (16, 256) or packed.n_subspaces == 0:
+            raise ValueError(f"its parameters are out of range: {params}")
+        packed._bytes = _files.take(arrays, "blocks", np.uint8, (packed.nbytes,))
+        return packed
 
     @property
     def _n_planes(self) -> int:

@@ -1,0 +1,10 @@
+"""Collections of codes that you add vectors to, search, filter, save and load.
+
+===========  ========================================================================================
+`PQIndex`     product-quantised vectors: 8 to 32 bytes each, exact asymmetric distances, re-ranking
+===========  ========================================================================================
+"""
+
+from fastcodes.index.pq import PQIndex
+
+__all__ = ["PQIndex"]

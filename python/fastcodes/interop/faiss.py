@@ -1,0 +1,451 @@
+"""Product quantizers, OPQ matrices, codes and indexes from and to faiss.
+
+Both sides keep codebooks as float32 ``(M, K, d / M)`` and the matrix of OPQ so that a vector is rotated by
+``x @ A.T``. Two things differ:
+
+- **The sign of inner products.** Here smaller is nearer everywhere, so the distance is the negative inner
+  product: ``distances == -D``, where ``D`` is what faiss returns.
+- **Bits of codes.** Here a code is a byte. faiss packs codes of fewer than 8 bits into a row of
+  ``ceil(M * n_bits / 8)`` bytes, the first in the lowest bits of the first byte: see `pack_codes`.
+
+Distances agree up to the rounding of float32 sums. The search of faiss's ``IndexPQFastScan`` rounds its
+tables to 8 bits; here the same codes give the sums of the tables as they are.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastcodes import bits
+from fastcodes._estimator import integer
+from fastcodes.bits import _described
+from fastcodes.index import PQIndex
+from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
+
+__all__ = ["codebooks_of", "codes_of", "from_faiss", "pack_codes", "rotation_of", "to_faiss", "unpack_codes"]
+
+# Rows of codes that are converted at a time.
+_BLOCK = 1 << 16
+
+
+def from_faiss(index: Any, metric: str | None = None) -> Any:
+    """Take over an index or a product quantizer of faiss.
+
+    Parameters
+    ----------
+    index : faiss object
+        Trained, with 1 to 8 bits a code:
+
+        - ``IndexPQ``, or ``IndexPQFastScan``, whose codes are unpacked;
+        - ``IndexPreTransform`` of one ``OPQMatrix`` or other square orthonormal ``LinearTransform``, and
+          one of these; a bias is taken into the codebooks, which only squared L2 distances allow;
+        - ``ProductQuantizer``.
+    metric : {"l2", "ip"}, optional
+        For a ``ProductQuantizer``, which has none of its own: ``"l2"`` by default. An index brings its own.
+
+    Returns
+    -------
+    PQIndex, or ProductQuantizer for a ``faiss.ProductQuantizer``
+        It shares no memory with `index`.
+
+    Raises
+    ------
+    ImportError
+        If faiss is not installed.
+    TypeError
+        If `index` is something else; the message says what can be taken over instead.
+    ValueError
+        If it is not trained, has codes of more than 8 bits, another metric, or a transform that is no
+        rotation.
+
+    See Also
+    --------
+    to_faiss : The way back.
+
+    Notes
+    -----
+    The results of a search are those of faiss, with ``distances == -D`` for inner products::
+
+        import faiss
+        from fastcodes.interop.faiss import from_faiss
+
+        theirs = faiss.index_factory(128, "OPQ16,PQ16")
+        theirs.train(X)
+        theirs.add(X)
+        ours = from_faiss(theirs)
+        distances, indices = ours.search(queries, k=10)  # theirs.search(queries, k=10)
+
+    Wrappers (``IndexIDMap``, ``IndexRefineFlat``) hold ids and vectors that a `PQIndex` does not have: take
+    over the index inside, ``faiss.downcast_index(wrapper.index)``, and give the vectors as `rerank`.
+    """
+    faiss = _faiss()
+    if isinstance(index, faiss.ProductQuantizer):
+        return ProductQuantizer.from_codebooks(codebooks_of(index), "l2" if metric is None else metric)
+    inner, transform = _parts(index, faiss)
+    if metric is not None:
+        raise ValueError("metric is for a faiss.ProductQuantizer; an index has its own, leave metric out")
+    metrics = {faiss.METRIC_L2: "l2", faiss.METRIC_INNER_PRODUCT: "ip"}
+    if inner.metric_type not in metrics:
+        raise ValueError(
+            f"index has the metric {inner.metric_type} of faiss; expected METRIC_L2 or METRIC_INNER_PRODUCT"
+        )
+    metric = metrics[inner.metric_type]
+    if not index.is_trained:
+        raise ValueError("index is not trained; call index.train(X) before")
+    rotation = None if transform is None else rotation_of(transform)
+    codebooks = codebooks_of(inner.pq)
+    quantizer: ProductQuantizer
+    if rotation is None:
+        quantizer = ProductQuantizer.from_codebooks(codebooks, metric)
+    else:
+        if transform.have_bias:
+            if metric == "ip":
+                raise ValueError(
+                    f"index has a {type(transform).__name__} with a bias, which changes inner products; "
+                    "expected a transform without bias, or METRIC_L2"
+                )
+            # |A x + b - c| = |A x - (c - b)|
+            bias = faiss.vector_to_array(transform.b).reshape(len(codebooks), 1, -1)
+            codebooks -= bias
+        quantizer = OptimizedProductQuantizer.from_codebooks(codebooks, rotation, metric)
+    ours = PQIndex(quantizer)
+    ours.add_codes(codes_of(inner))
+    return ours
+
+
+def to_faiss(index: PQIndex | ProductQuantizer) -> Any:
+    """Hand an index or a quantizer over to faiss.
+
+    Parameters
+    ----------
+    index : PQIndex, ProductQuantizer or OptimizedProductQuantizer
+        Fitted.
+
+    Returns
+    -------
+    ``faiss.IndexPQ``, or ``faiss.IndexPreTransform`` of an ``OPQMatrix`` and an ``IndexPQ`` if there is a
+    rotation
+        Trained, with the codes of a `PQIndex` and without any for a quantizer. It shares no memory with
+        `index`.
+
+    Raises
+    ------
+    ImportError
+        If faiss is not installed.
+    TypeError
+        If `index` is something else.
+    ValueError
+        If it is a quantizer that is not fitted.
+
+    See Also
+    --------
+    from_faiss : The way back.
+
+    Notes
+    -----
+    faiss has codebooks of ``2**n_bits`` codewords only. Others are filled up with copies of their first
+    codeword, which leaves all distances what they are; when faiss encodes, it may choose a copy.
+
+    ::
+
+        from fastcodes.interop.faiss import to_faiss
+
+        theirs = to_faiss(ours)
+        faiss.write_index(theirs, "vectors.faiss")
+        to_faiss(quantizer).pq  # a faiss.ProductQuantizer
+    """
+    faiss = _faiss()
+    if isinstance(index, ProductQuantizer):
+        index = PQIndex(index)
+    if not isinstance(index, PQIndex):
+        raise TypeError(
+            "index must be a PQIndex, a ProductQuantizer or an OptimizedProductQuantizer; "
+            f"got {_described(index)}"
+        )
+    quantizer, d = index.quantizer, index.n_features
+    codebooks = quantizer.codebooks_
+    n_subspaces, n_codewords, _ = codebooks.shape
+    n_bits = max(1, (n_codewords - 1).bit_length())
+    metric = faiss.METRIC_L2 if index.metric == "l2" else faiss.METRIC_INNER_PRODUCT
+    theirs = faiss.IndexPQ(d, n_subspaces, n_bits, metric)
+    copies = np.repeat(codebooks[:, :1], 2**n_bits - n_codewords, axis=1)
+    faiss.copy_array_to_vector(np.concatenate([codebooks, copies], axis=1).ravel(), theirs.pq.centroids)
+    theirs.is_trained = True
+    codes = index.codes
+    for start in range(0, len(codes), _BLOCK):
+        theirs.add_sa_codes(pack_codes(codes[start : start + _BLOCK], n_bits))
+    if not isinstance(quantizer, OptimizedProductQuantizer):
+        return theirs
+    transform = faiss.OPQMatrix(d, n_subspaces)
+    faiss.copy_array_to_vector(quantizer.rotation_.ravel(), transform.A)
+    transform.is_trained = True
+    transform.set_is_orthonormal()
+    return faiss.IndexPreTransform(transform, theirs)
+
+
+def codebooks_of(quantizer: Any) -> NDArray[np.float32]:
+    """Copy the codebooks of a faiss product quantizer.
+
+    Parameters
+    ----------
+    quantizer : faiss.ProductQuantizer
+        Trained, with 1 to 8 bits a code; of an index, this is ``index.pq``.
+
+    Returns
+    -------
+    float32 array (M, K, d / M)
+        ``codebooks[m, j]`` is codeword ``j`` of subspace ``m``.
+
+    Raises
+    ------
+    ImportError
+        If faiss is not installed.
+    TypeError
+        If `quantizer` is something else.
+    ValueError
+        If it has more than 8 bits a code.
+    """
+    faiss = _faiss()
+    if not isinstance(quantizer, faiss.ProductQuantizer):
+        raise TypeError(f"quantizer must be a faiss.ProductQuantizer; got {_described(quantizer)}")
+    if not 1 <= quantizer.nbits <= 8:
+        raise ValueError(
+            f"the product quantizer has {quantizer.nbits} bits a code; expected 1 to 8, up to 256 codewords"
+        )
+    centroids: NDArray[np.float32] = faiss.vector_to_array(quantizer.centroids)
+    return centroids.reshape(quantizer.M, quantizer.ksub, quantizer.dsub)
+
+
+def codes_of(index: Any) -> NDArray[np.uint8]:
+    """Copy the codes of a faiss index, one byte each.
+
+    Parameters
+    ----------
+    index : faiss.IndexPQ or faiss.IndexPQFastScan
+        With 1 to 8 bits a code; also one of these behind an ``IndexPreTransform``.
+
+    Returns
+    -------
+    uint8 array (n, M)
+        ``codes[i, m]`` is the codeword of vector ``i`` in subspace ``m``.
+
+    Raises
+    ------
+    ImportError
+        If faiss is not installed.
+    TypeError
+        If `index` is something else.
+    ValueError
+        If it has more than 8 bits a code.
+    """
+    faiss = _faiss()
+    inner, _ = _parts(index, faiss)
+    stored: NDArray[np.uint8] = faiss.vector_to_array(inner.codes)
+    if isinstance(inner, faiss.IndexPQFastScan):
+        packed = _unblocked(stored, inner, faiss)
+    else:
+        packed = stored.reshape(inner.ntotal, inner.pq.code_size)
+    return unpack_codes(packed, inner.pq.M, inner.pq.nbits)
+
+
+def rotation_of(transform: Any) -> NDArray[np.float32]:
+    """Copy the matrix of a faiss rotation.
+
+    Parameters
+    ----------
+    transform : faiss.LinearTransform
+        ``OPQMatrix``, ``RandomRotationMatrix`` or another one from ``d`` to ``d`` dimensions, trained. A bias
+        is left out. Of an index, this is ``index.chain.at(0)``.
+
+    Returns
+    -------
+    float32 array (d, d)
+        A row ``x`` is rotated by ``x @ rotation.T``, as with `OptimizedProductQuantizer.rotation_`.
+
+    Raises
+    ------
+    ImportError
+        If faiss is not installed.
+    TypeError
+        If `transform` is something else.
+    ValueError
+        If it is not trained, or changes the number of dimensions.
+    """
+    faiss = _faiss()
+    if isinstance(transform, faiss.VectorTransform):
+        transform = faiss.downcast_VectorTransform(transform)
+    if not isinstance(transform, faiss.LinearTransform):
+        raise TypeError(f"transform must be a faiss.LinearTransform; got {_described(transform)}")
+    name = type(transform).__name__
+    if transform.d_in != transform.d_out:
+        raise ValueError(
+            f"the {name} maps {transform.d_in} to {transform.d_out} dimensions; expected a rotation, "
+            "which keeps their number. Apply it yourself, and take over the index behind it"
+        )
+    matrix: NDArray[np.float32] = faiss.vector_to_array(transform.A)
+    if not transform.is_trained or matrix.size != transform.d_in * transform.d_out:
+        raise ValueError(f"the {name} is not trained; call its index's train(X) before")
+    return matrix.reshape(transform.d_out, transform.d_in)
+
+
+def pack_codes(codes: NDArray[np.uint8], n_bits: int) -> NDArray[np.uint8]:
+    """Pack codes into rows of bits as faiss keeps them.
+
+    Parameters
+    ----------
+    codes : uint8 array (n, M)
+        One byte each, less than ``2**n_bits``.
+    n_bits : int
+        1 to 8; with 8 this is a copy.
+
+    Returns
+    -------
+    uint8 array (n, ceil(M * n_bits / 8))
+        Code 0 is in the lowest bits of byte 0, and so on; the bits that are left over are zero. With 4
+        bits, code 0 is the low half of byte 0 and code 1 its high half.
+
+    Raises
+    ------
+    TypeError
+        If `codes` is not a uint8 array, or `n_bits` is not an integer.
+    ValueError
+        If a code does not fit, or a shape or `n_bits` is out of range.
+
+    See Also
+    --------
+    unpack_codes : The way back.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes.interop.faiss import pack_codes
+    >>> pack_codes(np.array([[1, 2, 3]], np.uint8), n_bits=4)
+    array([[33,  3]], dtype=uint8)
+
+    Notes
+    -----
+    Equal to the codes that ``index.sa_encode(x)`` returns and ``index.add_sa_codes`` takes. It is the order
+    of ``np.packbits(.., bitorder="little")``, while `fastcodes.bits.pack_uint` has the highest bit first.
+    """
+    n_bits = integer(n_bits, "n_bits", 1, 8)
+    _check_codes(codes, "codes", "M")
+    n, n_subspaces = codes.shape
+    if codes.size and (largest := int(codes.max())) >= 1 << n_bits:
+        raise ValueError(f"codes have {largest}; expected 0 to {(1 << n_bits) - 1} for {n_bits} bits")
+    if n_bits == 8:
+        return codes.copy()
+    packed = np.empty((n, (n_subspaces * n_bits + 7) // 8), np.uint8)
+    places = 1 << np.arange(n_bits, dtype=np.uint8)
+    for start in range(0, n, _BLOCK):
+        part = codes[start : start + _BLOCK]
+        is_one = (part[:, :, None] & places) != 0
+        packed[start : start + _BLOCK] = bits.pack(is_one.reshape(len(part), -1), bitorder="little")
+    return packed
+
+
+def unpack_codes(packed: NDArray[np.uint8], n_subspaces: int, n_bits: int) -> NDArray[np.uint8]:
+    """Unpack rows of bits of faiss into codes of one byte each.
+
+    Parameters
+    ----------
+    packed : uint8 array (n, ceil(n_subspaces * n_bits / 8))
+        As `pack_codes` and faiss make them.
+    n_subspaces : int
+        Codes in a row, ``M``.
+    n_bits : int
+        Bits of a code, 1 to 8.
+
+    Returns
+    -------
+    uint8 array (n, M)
+        ``codes[i, m]`` is less than ``2**n_bits``.
+
+    Raises
+    ------
+    TypeError
+        If `packed` is not a uint8 array, or a number is not an integer.
+    ValueError
+        If rows have another number of bytes, or a number is out of range.
+
+    See Also
+    --------
+    pack_codes : The way back.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes.interop.faiss import unpack_codes
+    >>> unpack_codes(np.array([[33, 3]], np.uint8), n_subspaces=3, n_bits=4)
+    array([[1, 2, 3]], dtype=uint8)
+    """
+    n_bits = integer(n_bits, "n_bits", 1, 8)
+    n_subspaces = integer(n_subspaces, "n_subspaces", 1)
+    _check_codes(packed, "packed", "n_bytes")
+    expected = (n_subspaces * n_bits + 7) // 8
+    if packed.shape[1] != expected:
+        raise ValueError(
+            f"packed has {packed.shape[1]} bytes per row, "
+            f"but {n_subspaces} codes of {n_bits} bits take {expected}"
+        )
+    if n_bits == 8:
+        return packed.copy()
+    codes = np.empty((len(packed), n_subspaces), np.uint8)
+    for start in range(0, len(packed), _BLOCK):
+        part = packed[start : start + _BLOCK]
+        is_one = bits.unpack(part, n_subspaces * n_bits, dtype=bool, bitorder="little")
+        # Each code becomes a byte of its own.
+        is_one = is_one.reshape(len(part), n_subspaces, n_bits)
+        codes[start : start + _BLOCK] = bits.pack(is_one, bitorder="little")[:, :, 0]
+    return codes
+
+
+def _faiss() -> ModuleType:
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError(
+            'fastcodes.interop.faiss needs faiss: pip install "fastcodes[peers]", or pip install faiss-cpu'
+        ) from error
+    module: ModuleType = faiss
+    return module
+
+
+def _parts(index: Any, faiss: ModuleType) -> tuple[Any, Any]:
+    """Return an index over codes, and the transform before it or None."""
+    supported = (
+        "expected an IndexPQ, an IndexPQFastScan, an IndexPreTransform of one LinearTransform and one of "
+        "these, or a ProductQuantizer"
+    )
+    inner, transform = index, None
+    if isinstance(inner, faiss.Index):
+        inner = faiss.downcast_index(inner)
+    if isinstance(inner, faiss.IndexPreTransform):
+        chain = [faiss.downcast_VectorTransform(inner.chain.at(i)) for i in range(inner.chain.size())]
+        if len(chain) != 1 or not isinstance(chain[0], faiss.LinearTransform):
+            names = [type(transform).__name__ for transform in chain]
+            raise TypeError(f"index is an IndexPreTransform of {names}; {supported}")
+        transform, inner = chain[0], faiss.downcast_index(inner.index)
+    if not isinstance(inner, (faiss.IndexPQ, faiss.IndexPQFastScan)):
+        within = "" if transform is None else " behind its transform"
+        raise TypeError(f"index is {_described(inner)}{within}; {supported}")
+    return inner, transform
+
+
+def _unblocked(stored: NDArray[np.uint8], index: Any, faiss: ModuleType) -> NDArray[np.uint8]:
+    """Return rows of bits from the blocks of a fast scan."""
+    packer = index.get_CodePacker()
+    packed = np.empty((-(-index.ntotal // packer.nvec), packer.nvec, packer.code_size), np.uint8)
+    for block, rows in zip(stored.reshape(-1, packer.block_size), packed, strict=False):
+        packer.unpack_all(faiss.swig_ptr(block), faiss.swig_ptr(rows))
+    return packed.reshape(-1, packer.code_size)[: index.ntotal]
+
+
+def _check_codes(codes: object, name: str, axis: str) -> None:
+    if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8:
+        raise TypeError(f"{name} must be a numpy uint8 array (n, {axis}); got {_described(codes)}")
+    if codes.ndim != 2 or not codes.shape[1]:
+        raise ValueError(f"{name} must have shape (n, {axis}); got {codes.shape}")
