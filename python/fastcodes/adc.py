@@ -1,9 +1,9 @@
 """Asymmetric distance computation: search of product-quantised codes by table look-ups.
 
 Product quantisation cuts a vector into M parts and keeps of each the number of the nearest of K codewords: M
-bytes a vector. A query is not quantised: its table has the distance of each of its parts to each codeword, and
-the distance to a row is the sum of M entries (ADC: Jégou, Douze and Schmid, *Product quantization for nearest
-neighbor search*, IEEE TPAMI 33, 2011, eq. 13).
+bytes a vector. A query is not quantised: its table has the distance of each of its parts to each codeword,
+and the distance to a row is the sum of M entries (ADC: Jégou, Douze and Schmid, *Product quantization for
+nearest neighbor search*, IEEE TPAMI 33, 2011, eq. 13).
 
 =============  ====================================  ==================================================
 array          shape                                 meaning
@@ -116,7 +116,8 @@ def scan(
     Returns
     -------
     float32 array (nq, n)
-        ``result[q, i]`` is the sum over ``m`` of ``tables[q, m, codes[i, m]]``; `out` itself, if it was given.
+        ``result[q, i]`` is the sum over ``m`` of ``tables[q, m, codes[i, m]]``; `out` itself, if it was
+        given.
 
     Raises
     ------
@@ -169,8 +170,8 @@ def knn(
     Returns
     -------
     distances : float32 array (nq, k)
-        ``distances[q, r]`` is the distance of query ``q`` to its ``r``-th nearest row, as `scan` gives it; inf
-        where there are fewer than `k` rows.
+        ``distances[q, r]`` is the distance of query ``q`` to its ``r``-th nearest row, as `scan` gives it;
+        inf where there are fewer than `k` rows.
     indices : int64 array (nq, k)
         These rows; -1 where there are none. Sorted by (distance, index): a tie goes to the lower index.
 
@@ -218,8 +219,8 @@ def radius(
     tables, codes
         As in `knn`.
     radius : float
-        Any sign, inclusive; for "l2" tables the *square* of a Euclidean radius. It is rounded to float32 before it is
-        compared.
+        Any sign, inclusive; for "l2" tables the *square* of a Euclidean radius. It is rounded to float32
+        before it is compared.
     mask, threads
         As in `knn`.
 
@@ -250,8 +251,8 @@ def radius(
 
     Notes
     -----
-    The numpy equivalent for one query, with ``d = scan(tables, codes)``: ``np.flatnonzero(d[q] <= radius)``, sorted
-    by distance.
+    The numpy equivalent for one query, with ``d = scan(tables, codes)``: ``np.flatnonzero(d[q] <= radius)``,
+    sorted by distance.
     """
     return _native.adc_radius(tables, _source(codes), radius, mask, threads)
 
@@ -262,8 +263,8 @@ def encode(x: Vectors, codebooks: npt.NDArray[np.float32], threads: int | None =
     Parameters
     ----------
     x : array (n, d)
-        Numbers of any real dtype, computed with as float32; a one-dimensional array is one vector. A memory map is
-        read block by block.
+        Numbers of any real dtype, computed with as float32; a one-dimensional array is one vector. Other
+        dtypes than float32 are converted block by block.
     codebooks : float32 array (M, K, d / M)
         The codewords of each part.
     threads : int, optional
@@ -272,8 +273,8 @@ def encode(x: Vectors, codebooks: npt.NDArray[np.float32], threads: int | None =
     Returns
     -------
     uint8 array (n, M)
-        ``result[i, m]`` is the number of the codeword with the smallest squared Euclidean distance to part ``m`` of
-        ``x[i]``; of equally near ones, the lowest.
+        ``result[i, m]`` is the number of the codeword with the smallest squared Euclidean distance to part
+        ``m`` of ``x[i]``; of equally near ones, the lowest.
 
     Raises
     ------
@@ -310,8 +311,8 @@ def encode(x: Vectors, codebooks: npt.NDArray[np.float32], threads: int | None =
 class PackedCodes:
     """Codes rearranged for repeated searches, with 16 codewords two to a byte.
 
-    Blocks of 256 rows hold one subspace after the other, so that a register takes 64 rows at once. It is searched
-    by `knn`, `radius` and `scan` in place of the array, with the same results.
+    Blocks of 256 rows hold one subspace after the other, so that a register takes 64 rows at once. It is
+    searched by `knn`, `radius` and `scan` in place of the array, with the same results.
 
     Parameters
     ----------
@@ -462,8 +463,8 @@ class PackedCodes:
         path : path-like
             The file.
         mmap : bool
-            Whether to map the codes, and not to load them: they are read as they are searched, and shared by all
-            processes that do so. The first `append` loads them.
+            Whether to map the codes, and not to load them: they are read as they are searched, and shared by
+            all processes that do so. The first `append` loads them.
 
         Returns
         -------
