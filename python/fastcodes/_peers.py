@@ -26,7 +26,7 @@ PrepareAdc: TypeAlias = Callable[[Array, Array, int], Search]
 """`(codebooks, codes, threads) -> Search` for float queries, by the squared distance to what a code stands
 for; the tables of the queries are part of the search."""
 Encode: TypeAlias = Callable[[Array, Array, int], Array]
-"""`(vectors, codebooks, threads) -> codes`."""
+"""`(vectors, codebooks, threads) -> codes`, a byte for each subspace."""
 Fit: TypeAlias = Callable[[Array, int, int, bool], tuple[Array, Array | None]]
 """`(vectors, n_subspaces, n_codewords, rotate) -> (codebooks, rotation)`; the codebooks are for
 `vectors @ rotation.T`, or for the vectors if it is None. Threads: those of the process."""
@@ -236,6 +236,8 @@ def _faiss() -> Peer:
         faiss.copy_array_to_vector(np.ravel(codebooks), quantizer.centroids)
         faiss.omp_set_num_threads(threads)
         codes: Array = quantizer.compute_codes(x)
+        if codebooks.shape[1] == 16:
+            codes = np.stack([codes & 15, codes >> 4], axis=-1).reshape(len(x), -1)
         return codes
 
     def pq_fit(x: Array, n_subspaces: int, n_codewords: int, rotate: bool) -> tuple[Array, Array | None]:
