@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import records
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from fastcodes import _native
 from fastcodes._bench import best_time
 from fastcodes._peers import PQ_ITERATIONS, Array, Peer, contestants
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parent.parent
@@ -233,14 +233,15 @@ def promises_on(lines: list[Line]) -> Iterator[Promise]:
 
 
 ABOUT = """\
-R@k: the share of 1000 queries whose true nearest neighbour (exact squared L2, the lower id of equals) is among
-the first k. MNIST: pixels; the 60000 training images are learnt from and searched. SIFT: descriptors of
+R@k: the share of 1000 queries whose true nearest neighbour (exact squared L2, the lower id of equals) is
+among the first k. MNIST: pixels; the 60000 training images are learnt from and searched. SIFT: descriptors of
 photographs; 50000 are learnt from, 250000 searched. AxB: A subspaces, B bits for each.
 
-Both sides train on {threads} threads with {iterations} iterations of k-means, and OPQ with the library's own defaults;
+Both sides train on {threads} threads, with {iterations} iterations of k-means and their own defaults of OPQ;
 faiss trains on 256 vectors for each codeword at most. Both search on one thread, all queries in one call with
 k = 10, rotation and tables included. faiss is IndexPQ, with 4 bits IndexPQFastScan, whose distances are
-approximate. Published: Blalock and Guttag, Bolt, KDD 2017, from their repository."""
+approximate.
+Published: Blalock and Guttag, Bolt, KDD 2017, from their repository."""
 
 
 def page_of(record: dict[str, Any], name: str, lines: list[Line], promises: list[Promise]) -> str:
