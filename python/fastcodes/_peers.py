@@ -31,7 +31,7 @@ Fit: TypeAlias = Callable[[Array, int, int, bool], tuple[Array, Array | None]]
 """`(vectors, n_subspaces, n_codewords, rotate) -> (codebooks, rotation)`; the codebooks are for
 `vectors @ rotation.T`, or for the vectors if it is None. Threads: those of the process."""
 
-PQ_ITERATIONS = 25  # of k-means, the default of all
+PQ_ITERATIONS = 25  # of k-means without rotation
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,11 @@ def fastcodes_itself() -> Peer:
         return search
 
     def pq_fit(x: Array, n_subspaces: int, n_codewords: int, rotate: bool) -> tuple[Array, Array | None]:
-        model = OptimizedProductQuantizer if rotate else ProductQuantizer
-        fitted = model(n_subspaces, n_codewords, max_iter=PQ_ITERATIONS, random_state=0).fit(x)
-        return fitted.codebooks_, fitted.rotation_ if rotate else None
+        if rotate:
+            rotated = OptimizedProductQuantizer(n_subspaces, n_codewords, random_state=0).fit(x)
+            return rotated.codebooks_, rotated.rotation_
+        plain = ProductQuantizer(n_subspaces, n_codewords, max_iter=PQ_ITERATIONS, random_state=0).fit(x)
+        return plain.codebooks_, None
 
     return Peer(
         "fastcodes",
