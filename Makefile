@@ -68,7 +68,7 @@ bench: $(VENV)/.built $(VENV)/.peers ## Compare with numpy and the peers; write 
 	$(BIN)/python -m pytest -q benches --benchmark-only && $(BIN)/python benches/readme.py
 
 # Its data are not part of the project: FASTCODES_DATA names their folder.
-bench-recall: $(VENV)/.built $(VENV)/.peers ## Compare product quantisers on real data (ten minutes); write a dated record
+bench-recall: $(VENV)/.built $(VENV)/.peers ## Compare product quantisers on real data (half an hour); write a dated record
 	$(BIN)/python benches/recall.py
 
 bench-rust: cargo ## Time the kernels alone, by level and shape

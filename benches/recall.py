@@ -12,7 +12,7 @@ import numpy as np
 import records
 from fastcodes import _native
 from fastcodes._bench import best_time
-from fastcodes._peers import PQ_ITERATIONS, Array, Peer, contestants
+from fastcodes._peers import PQ_ITERATIONS, Array, Peer, Search, contestants
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
@@ -22,6 +22,8 @@ DATA = Path(os.environ.get("FASTCODES_DATA", ROOT.parent / "shared" / "data"))
 PEERS = ("fastcodes", "faiss")
 KS = (1, 10, 100)
 SECONDS = 1.0  # for each measurement of speed
+# Another seed moves R@1 by .01 and more, as much as is promised, so there are several.
+TRAININGS = {"PQ": 5, "OPQ": 3}
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Line:
     contestant: str
     recall: tuple[float, ...]
     """At each of `KS`."""
+    n_trainings: int | None = None
     training_seconds: float | None = None
     queries_per_second: float | None = None
 
@@ -73,6 +76,7 @@ class Line:
             str(self.n_bytes),
             self.contestant,
             *(f"{recall:.3f}" for recall in self.recall),
+            "" if self.n_trainings is None else str(self.n_trainings),
             "" if self.training_seconds is None else f"{self.training_seconds:.3g} s",
             "" if self.queries_per_second is None else f"{self.queries_per_second:,.0f}",
         ]
@@ -96,7 +100,7 @@ class Promise:
         return [self.what, f"{self.needs:.3f}", f"{self.measured:.3f}", "yes" if self.met else "NO"]
 
 
-LINE_HEADINGS = ["data", "codes", "bytes", "by", *(f"R@{k}" for k in KS), "training", "queries/s"]
+LINE_HEADINGS = ["data", "codes", "bytes", "by", *(f"R@{k}" for k in KS), "trainings", "each", "queries/s"]
 PROMISE_HEADINGS = ["promise", "at least", "measured", "met"]
 
 PQ_64, OPQ_64 = Setting("PQ", 8, 8), Setting("OPQ", 8, 8)
@@ -175,41 +179,58 @@ def nearest(queries: Array, base: Array) -> Array:
 
 def measure(data: DataSet, setting: Setting) -> Iterator[Line]:
     """Train, encode and search with each contestant."""
+    is_promised = data.name == "MNIST" or setting in PROMISED_ON_SIFT
+    n_trainings = TRAININGS[setting.model] if is_promised else 1
     if data.name == "MNIST":
         yield Line(data.name, str(setting), setting.n_bytes, "published", PUBLISHED[setting])
     for peer in contestants():
         if peer.name in PEERS:
-            yield measure_peer(data, setting, peer)
+            yield measure_peer(data, setting, peer, n_trainings)
 
 
-def measure_peer(data: DataSet, setting: Setting, peer: Peer) -> Line:
-    """Train with all threads, search with one."""
+def measure_peer(data: DataSet, setting: Setting, peer: Peer, n_trainings: int) -> Line:
+    """Train with all threads, search with one; give the means over trainings with different seeds."""
+    trained = [measure_training(data, setting, peer, seed) for seed in range(n_trainings)]
+    *_, search = trained[-1]
+    with threadpool_limits(1):
+        seconds = best_time(lambda: search(data.queries, 10), SECONDS)
+    return Line(
+        data.name,
+        str(setting),
+        setting.n_bytes,
+        peer.name,
+        tuple(np.mean([recall for recall, _, _ in trained], axis=0).round(4).tolist()),
+        n_trainings,
+        float(np.mean([seconds for _, seconds, _ in trained])),
+        len(data.queries) / seconds,
+    )
+
+
+def measure_training(
+    data: DataSet, setting: Setting, peer: Peer, seed: int
+) -> tuple[list[float], float, Search]:
+    """Give recall at each of `KS`, seconds of training, and the search."""
     assert peer.pq_fit is not None
     assert peer.adc_encode is not None
     assert peer.adc_knn is not None
     threads = _native.threads()
-    n_codewords = 1 << setting.n_bits
     started = time.perf_counter()
     with threadpool_limits(threads):
         codebooks, rotation = peer.pq_fit(
-            data.learn, setting.n_subspaces, n_codewords, setting.model == "OPQ"
+            data.learn, setting.n_subspaces, 1 << setting.n_bits, setting.model == "OPQ", seed
         )
-    training_seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - started
 
     def rotated(x: Array) -> Array:
         return x if rotation is None else x @ rotation.T
 
-    codes = peer.adc_encode(rotated(data.base), codebooks, threads)
-    search = peer.adc_knn(codebooks, codes, 1)
-    with threadpool_limits(1):
-        _, found = search(rotated(data.queries), max(KS))
-        seconds = best_time(lambda: search(rotated(data.queries), 10), SECONDS)
-    hits = found == data.nearest[:, None]
-    recall = tuple(round(float(np.mean(hits[:, :k].any(axis=1))), 4) for k in KS)
-    n_queries_per_second = len(data.queries) / seconds
-    return Line(
-        data.name, str(setting), setting.n_bytes, peer.name, recall, training_seconds, n_queries_per_second
-    )
+    search_rotated = peer.adc_knn(codebooks, peer.adc_encode(rotated(data.base), codebooks, threads), 1)
+
+    def search(queries: Array, k: int) -> tuple[Array, Array]:
+        return search_rotated(rotated(queries), k)
+
+    hits = search(data.queries, max(KS))[1] == data.nearest[:, None]
+    return [float(hits[:, :k].any(axis=1).mean()) for k in KS], seconds, search
 
 
 def promises_on(lines: list[Line]) -> Iterator[Promise]:
@@ -238,9 +259,9 @@ among the first k. MNIST: pixels; the 60000 training images are learnt from and 
 photographs; 50000 are learnt from, 250000 searched. AxB: A subspaces, B bits for each.
 
 Both sides train on {threads} threads, with {iterations} iterations of k-means and their own defaults of OPQ;
-faiss trains on 256 vectors for each codeword at most. Both search on one thread, all queries in one call with
-k = 10, rotation and tables included. faiss is IndexPQ, with 4 bits IndexPQFastScan, whose distances are
-approximate.
+faiss trains on 256 vectors for each codeword at most. R@k is the mean over so many trainings with different
+seeds, and "each" the mean time of one. Both search on one thread, all queries in one call with k = 10,
+rotation and tables included. faiss is IndexPQ, with 4 bits IndexPQFastScan, whose distances are approximate.
 Published: Blalock and Guttag, Bolt, KDD 2017, from their repository."""
 
 

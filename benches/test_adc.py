@@ -330,7 +330,7 @@ def fit_there(name: str) -> Array:
     """Train on one thread: this runs in a process that has no other."""
     peer = next(peer for peer in contestants() if peer.name == name)
     assert peer.pq_fit is not None
-    return peer.pq_fit(vectors(N_TRAINING), N_SUBSPACES, N_CODEWORDS, False)[0]
+    return peer.pq_fit(vectors(N_TRAINING), N_SUBSPACES, N_CODEWORDS, False, 0)[0]
 
 
 def quantization_error(codebooks: Array) -> float:

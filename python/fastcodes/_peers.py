@@ -27,8 +27,8 @@ PrepareAdc: TypeAlias = Callable[[Array, Array, int], Search]
 for; the tables of the queries are part of the search."""
 Encode: TypeAlias = Callable[[Array, Array, int], Array]
 """`(vectors, codebooks, threads) -> codes`, a byte for each subspace."""
-Fit: TypeAlias = Callable[[Array, int, int, bool], tuple[Array, Array | None]]
-"""`(vectors, n_subspaces, n_codewords, rotate) -> (codebooks, rotation)`; the codebooks are for
+Fit: TypeAlias = Callable[[Array, int, int, bool, int], tuple[Array, Array | None]]
+"""`(vectors, n_subspaces, n_codewords, rotate, seed) -> (codebooks, rotation)`; the codebooks are for
 `vectors @ rotation.T`, or for the vectors if it is None. Threads: those of the process."""
 
 PQ_ITERATIONS = 25  # of k-means without rotation
@@ -78,11 +78,13 @@ def fastcodes_itself() -> Peer:
 
         return search
 
-    def pq_fit(x: Array, n_subspaces: int, n_codewords: int, rotate: bool) -> tuple[Array, Array | None]:
+    def pq_fit(
+        x: Array, n_subspaces: int, n_codewords: int, rotate: bool, seed: int
+    ) -> tuple[Array, Array | None]:
         if rotate:
-            rotated = OptimizedProductQuantizer(n_subspaces, n_codewords, random_state=0).fit(x)
+            rotated = OptimizedProductQuantizer(n_subspaces, n_codewords, random_state=seed).fit(x)
             return rotated.codebooks_, rotated.rotation_
-        plain = ProductQuantizer(n_subspaces, n_codewords, max_iter=PQ_ITERATIONS, random_state=0).fit(x)
+        plain = ProductQuantizer(n_subspaces, n_codewords, max_iter=PQ_ITERATIONS, random_state=seed).fit(x)
         return plain.codebooks_, None
 
     return Peer(
@@ -242,15 +244,25 @@ def _faiss() -> Peer:
             codes = np.stack([codes & 15, codes >> 4], axis=-1).reshape(len(x), -1)
         return codes
 
-    def pq_fit(x: Array, n_subspaces: int, n_codewords: int, rotate: bool) -> tuple[Array, Array | None]:
+    def pq_fit(
+        x: Array, n_subspaces: int, n_codewords: int, rotate: bool, seed: int
+    ) -> tuple[Array, Array | None]:
         dimensions, rotation = x.shape[1], None
+
+        def untrained() -> Any:
+            quantizer = faiss.ProductQuantizer(dimensions, n_subspaces, n_codewords.bit_length() - 1)
+            quantizer.cp.niter = PQ_ITERATIONS
+            quantizer.cp.seed += seed
+            return quantizer
+
         if rotate:
             transform = faiss.OPQMatrix(dimensions, n_subspaces)
+            inner = untrained()
+            transform.pq = inner  # which refers to it, but does not keep it
             transform.train(x)
             rotation = faiss.vector_to_array(transform.A).reshape(dimensions, dimensions)
             x = transform.apply(x)
-        quantizer = faiss.ProductQuantizer(dimensions, n_subspaces, n_codewords.bit_length() - 1)
-        quantizer.cp.niter = PQ_ITERATIONS
+        quantizer = untrained()
         quantizer.train(x)
         shape = (n_subspaces, n_codewords, dimensions // n_subspaces)
         return faiss.vector_to_array(quantizer.centroids).reshape(shape), rotation
