@@ -280,6 +280,7 @@ def page_of(record: dict[str, Any], name: str, lines: list[Line], promises: list
 
 COLOURS = {"fastcodes": "#0072b2", "faiss": "#d55e00"}  # apart for the colour-blind too
 MARKERS = {"OPQ, 8 bits": "D", "PQ, 8 bits": "o", "PQ, 4 bits": "s"}
+SIGNS = {"fastcodes": "◆●■", "faiss": "◇○□"}  # the markers as text
 GREY = "#57606a"
 
 
@@ -288,31 +289,43 @@ def draw(lines: list[Line], path: Path, record: dict[str, Any]) -> None:
     figure = Figure(figsize=(12, 5.4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     by_size, by_speed = figure.subplots(1, 2, sharey=True, width_ratios=[4, 5])
-    for contestant, colour in COLOURS.items():
-        for model, marker in MARKERS.items():
-            series = [line for line in lines if (line.contestant, model_of(line)) == (contestant, model)]
-            draw_series(by_size, by_speed, series, model, colour, marker)
+    curves: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        model, shape = line.setting.split()
+        curves.setdefault((line.contestant, f"{model}, {shape.split('x')[1]} bits"), []).append(line)
+    for (contestant, model), curve in curves.items():
+        draw_curve(by_size, by_speed, contestant, model, curve)
+
     by_size.set_title("Recall by size", loc="left", fontsize=12)
     by_size.set_ylabel("recall@10: true nearest neighbour among the first 10")
     by_size.set_xlabel("bytes per vector")
     by_size.set_xscale("log", base=2)
     by_size.set_xticks(sizes := sorted({line.n_bytes for line in lines}), sizes)
     by_size.set_xlim(1.9, 37)
-    for place, contestant, looks in ((0.2, "fastcodes", "filled"), (0.14, "faiss", "hollow")):
+    by_size.set_ylim(bottom=min(recall_at_10(line) for line in lines) - 0.05)
+    name_curves(by_size, named(curves, "fastcodes", ""), 3.5, "right", "black")
+    for place, (contestant, looks) in enumerate({"faiss": "hollow", "fastcodes": "filled"}.items()):
         by_size.text(
             0.97,
-            place,
+            0.14 + 0.06 * place,
             f"{contestant}: {looks}",
             transform=by_size.transAxes,
             ha="right",
             color=COLOURS[contestant],
         )
+
     by_speed.set_title("Recall by speed, 4 to 32 bytes per vector", loc="left", fontsize=12)
     by_speed.set_xlabel("queries per second, one thread (farther right is better)")
     by_speed.set_xscale("log")
     by_speed.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    slowest, *_, fastest = sorted(line.queries_per_second or 0 for line in lines)
-    by_speed.set_xlim(slowest / 1.6, fastest * 3.5)  # room for what stands beside the points
+    slowest, *_, fastest = sorted(rate_of(line) for line in lines)
+    by_speed.set_xlim(slowest / 2, fastest * 6)  # room for the names
+    ours, theirs = (named(curves, contestant, f"{contestant} ") for contestant in PEERS)
+    name_curves(by_speed, ours, 1.2 * max(map(rate_of, ours.values())), "left", COLOURS["fastcodes"])
+    *slow, fast = theirs.items()  # those of 8 bits are far from that of 4
+    for group in (dict(slow), dict([fast])):
+        name_curves(by_speed, group, min(map(rate_of, group.values())) / 1.2, "right", COLOURS["faiss"])
+
     for axes in (by_size, by_speed):
         axes.grid(color="#e6e8eb", linewidth=0.8)
         axes.set_axisbelow(True)
@@ -327,50 +340,57 @@ def draw(lines: list[Line], path: Path, record: dict[str, Any]) -> None:
     figure.savefig(path)
 
 
-def model_of(line: Line) -> str:
-    """Give the model and the bits of a code: what a curve over all sizes has in common."""
-    model, shape = line.setting.split()
-    return f"{model}, {shape.split('x')[1]} bits"
+def named(curves: dict[tuple[str, str], list[Line]], contestant: str, prefix: str) -> dict[str, Line]:
+    """Give the line of the shortest codes of each model, by the name to be written beside it."""
+    return {
+        f"{sign} {prefix}{model}": curves[contestant, model][0]
+        for sign, model in zip(SIGNS[contestant], MARKERS, strict=True)
+    }
 
 
-def draw_series(
-    by_size: Any, by_speed: Any, series: list[Line], model: str, colour: str, marker: str
-) -> None:
-    """Draw one contestant's model at all sizes, and say beside it what it is."""
-    contestant, is_ours = series[0].contestant, series[0].contestant == "fastcodes"
-    recalls = [line.recall[KS.index(10)] for line in series]
-    rates = [line.queries_per_second for line in series]
+def recall_at_10(line: Line) -> float:
+    return line.recall[KS.index(10)]
+
+
+def rate_of(line: Line) -> float:
+    assert line.queries_per_second is not None
+    return line.queries_per_second
+
+
+def draw_curve(by_size: Any, by_speed: Any, contestant: str, model: str, curve: list[Line]) -> None:
+    """Draw one contestant's model at all sizes."""
+    is_ours = contestant == "fastcodes"
+    recalls = list(map(recall_at_10, curve))
     style: dict[str, Any] = {
-        "color": colour,
-        "marker": marker,
-        "markerfacecolor": colour if is_ours else "none",
+        "color": COLOURS[contestant],
+        "marker": MARKERS[model],
+        "markerfacecolor": COLOURS[contestant] if is_ours else "none",
         "linewidth": 1.6,
     }
     # Where both recalls are the same, the one is seen around the other.
-    by_size.plot(
-        [line.n_bytes for line in series],
-        recalls,
-        **{**style, "markersize": 5.5 if is_ours else 11, "linestyle": "-" if is_ours else "none"},
-    )
-    by_speed.plot(rates, recalls, **style, markersize=6)
-    beside: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
-    if is_ours:
-        by_size.annotate(model, (series[0].n_bytes, recalls[0]), (-12, 0), ha="right", **beside)
-    is_left = not is_ours and model == "PQ, 4 bits"  # the one whose right side is taken
-    by_speed.annotate(
-        f"{contestant} {model}",
-        (rates[0], recalls[0]),
-        (-9 if is_left else 9, 0),
-        ha="right" if is_left else "left",
-        color=colour,
-        **beside,
-    )
-    if is_left or model == "PQ, 8 bits":
-        for line, rate, recall in zip(series[1:], rates[1:], recalls[1:], strict=True):
-            place: dict[str, Any] = {"xytext": (-9, 0), "ha": "right"} if is_left else {"xytext": (9, 0)}
+    around = {} if is_ours else {"markersize": 11, "linestyle": "none"}
+    by_size.plot([line.n_bytes for line in curve], recalls, **{"markersize": 5.5, **style, **around})
+    by_speed.plot(list(map(rate_of, curve)), recalls, markersize=6, **style)
+    # Of curves that are close to each other one says how long the codes are.
+    places = {"PQ, 8 bits": (5, 6), "PQ, 4 bits": (-24, -9)}
+    if model in places and (contestant, model) != ("fastcodes", "PQ, 4 bits"):
+        for line in curve[1:]:
             by_speed.annotate(
-                f"{line.n_bytes} B", (rate, recall), **place, **{**beside, "fontsize": 8, "color": GREY}
+                f"{line.n_bytes} B",
+                (rate_of(line), recall_at_10(line)),
+                places[model],
+                textcoords="offset points",
+                fontsize=8,
+                color=GREY,
             )
+
+
+def name_curves(axes: Any, curves: dict[str, Line], x: float, side: str, colour: str) -> None:
+    """Write names at the height of the given lines, to a side of `x`, and none over another."""
+    height = -1.0
+    for name, line in sorted(curves.items(), key=lambda item: recall_at_10(item[1])):
+        height = max(recall_at_10(line), height + 0.035)
+        axes.text(x, height, name, ha=side, va="center", color=colour, fontsize=9)
 
 
 if __name__ == "__main__":
