@@ -11,7 +11,7 @@ RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-rust fuzz memcheck lint ci wheel clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-rust fuzz memcheck lint ci wheel clean cargo
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ docs: $(VENV)/.built ## Build the reference from the docstrings into site/
 
 bench: $(VENV)/.built $(VENV)/.peers ## Compare with numpy and the peers; write a dated record and the README's table
 	$(BIN)/python -m pytest -q benches --benchmark-only && $(BIN)/python benches/readme.py
+
+# Its data are not part of the project: FASTCODES_DATA names their folder.
+bench-recall: $(VENV)/.built $(VENV)/.peers ## Compare product quantisers on real data (half an hour); write a dated record
+	$(BIN)/python benches/recall.py
 
 bench-rust: cargo ## Time the kernels alone, by level and shape
 	$(CARGO) bench --package fastcodes-core

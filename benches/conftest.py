@@ -1,20 +1,18 @@
 """The `contest` fixture that times one contestant, and the table and record of all of them at the end."""
 
-import datetime
-import json
-import platform
-import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
+import records
 from fastcodes import _native, _peers
 
-RECORDS = Path(__file__).parent / "record"
 SECONDS = 1.0
 SECONDS_OF_A_ROUND = (
     2e-3  # at least: a call of microseconds is repeated, since one is too near the clock's step
@@ -103,6 +101,35 @@ def peer(request: pytest.FixtureRequest) -> _peers.Peer:
     pytest.skip(f"{request.param} is not installed")
 
 
+@contextmanager
+def process_with(environment: dict[str, str]) -> Iterator[ProcessPoolExecutor]:
+    """Give a process with these variables: level and number of threads are settled once in each."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            executor.submit(_native.level).result()  # starts it
+        yield executor
+
+
+@pytest.fixture
+def process(request: pytest.FixtureRequest) -> Iterator[ProcessPoolExecutor]:
+    """Give a process that runs at the level named by the (indirect) parameter."""
+    if request.param not in _native.levels():
+        pytest.skip(f"this CPU has no level {request.param}")
+    with process_with({"FASTCODES_LEVEL": request.param}) as executor:
+        assert executor.submit(_native.level).result() == request.param
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def serial_process() -> Iterator[ProcessPoolExecutor]:
+    """Give a process in which nothing uses a second thread."""
+    libraries = ("FASTCODES", "OMP", "OPENBLAS", "MKL")
+    with process_with({f"{library}_NUM_THREADS": "1" for library in libraries}) as executor:
+        yield executor
+
+
 # --- from measurements to lines of the table ----------------------------------------------------------------
 
 
@@ -175,7 +202,7 @@ def _seconds(seconds: float) -> str:
 
 
 def _table(lines: list[Line]) -> str:
-    """Give a table that reads well in a terminal and is Markdown too; repeated cells are left out."""
+    """Give the table of all lines; repeated cells are left out."""
     rows: list[list[str]] = []
     previous = None
     for line in lines:
@@ -186,9 +213,7 @@ def _table(lines: list[Line]) -> str:
                 cells[1:4] = ["", "", ""]
         rows.append(cells)
         previous = line
-    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
-    ruled = [HEADINGS, ["-" * width for width in widths], *rows]
-    return "\n".join("| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in ruled)
+    return records.table(HEADINGS, rows)
 
 
 # --- the end of the run -------------------------------------------------------------------------------------
@@ -216,7 +241,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line("no record written: only a part of the benchmarks was asked for")
         return
     failed = [report.nodeid for report in terminalreporter.stats.get("failed", [])]
-    terminalreporter.write_line(f"record: {_write_record(config, lines, failed)}")
+    terminalreporter.write_line(f"record: {_write_record(lines, failed)}")
 
 
 def _ran_every_file(config: pytest.Config) -> bool:
@@ -224,53 +249,13 @@ def _ran_every_file(config: pytest.Config) -> bool:
     return [Path(argument).resolve() for argument in config.args] == [here]
 
 
-def _write_record(config: pytest.Config, lines: list[Line], failed: list[str]) -> Path:
-    commit = config.hook.pytest_benchmark_generate_commit_info(config=config)
-    cpu = _peers.cpu_name()
-    record = {
-        "date": datetime.date.today().isoformat(),
-        "machine": {
-            "cpu": cpu,
-            "cpus": _native.threads(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "commit": {"id": commit["id"], "dirty": commit["dirty"]},
-        "versions": {"python": platform.python_version(), "rustc": _rustc()},
-        "contestants": [
-            {"name": peer.name, "version": peer.version, "level": peer.level} for peer in _peers.contestants()
-        ],
-        "failed": failed,
-        "lines": [asdict(line) for line in lines],
-    }
-    slug = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)|cpu|processor|@.*", "", cpu.lower())).strip("-")
-    RECORDS.mkdir(exist_ok=True)
-    path = RECORDS / f"{record['date']}-{slug or 'unknown-cpu'}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    path.with_suffix(".md").write_text(_page(record, lines), encoding="utf-8")
-    return path
-
-
-def _page(record: dict[str, Any], lines: list[Line]) -> str:
-    machine, commit, versions = record["machine"], record["commit"], record["versions"]
-    contestants = ", ".join(
-        f"{one['name']} {one['version']} ({one['level']})" for one in record["contestants"]
-    )
-    failed = "".join(f"- failed: {name}\n" for name in record["failed"])
-    return (
-        f"# Benchmarks of {record['date']}\n\n"
-        f"- machine: {machine['cpu']}, {machine['cpus']} CPUs, {machine['system']}\n"
-        f"- commit: {commit['id']}{' and uncommitted changes' if commit['dirty'] else ''}\n"
-        f"- python {versions['python']}, {versions['rustc']}\n"
-        f"- contestants and their instruction sets: {contestants}\n"
-        f"{failed}\n"
+def _write_record(lines: list[Line], failed: list[str]) -> Path:
+    record = {**records.facts(), "failed": failed, "lines": [asdict(line) for line in lines]}
+    failures = "".join(f"- failed: {test}\n" for test in failed)
+    page = (
+        f"# Benchmarks of {record['date']}\n\n{records.facts_as_list(record)}{failures}\n"
         f"One thread on every side where nothing else is said. {EXPLAINED}\n\n{_table(lines)}\n"
     )
-
-
-def _rustc() -> str:
-    try:
-        return subprocess.run(
-            ["rustc", "--version"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "rustc unknown"
+    path = records.name(record)
+    records.write(path, record, page)
+    return path.with_suffix(".json")

@@ -1,9 +1,8 @@
 """fastcodes.hamming against faiss, NumKong, usearch, numpy, and against itself in the cases that are hard."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -197,29 +196,13 @@ def test_hard_orders(contest: Any, order: str, n_queries: int) -> None:
 # --- levels: one for each process, so each has a process of its own -----------------------------------------
 
 
-@pytest.fixture
-def process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessPoolExecutor]:
-    """Give a process that runs at the level named by the (indirect) parameter."""
-    if request.param not in _native.levels():
-        pytest.skip(f"this CPU has no level {request.param}")
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
-        with monkeypatch.context() as environment:
-            environment.setenv("FASTCODES_LEVEL", request.param)
-            assert executor.submit(level_there).result() == request.param
-        yield executor
-
-
-def level_there() -> str:
-    return _native.level()
-
-
 def search_there() -> Array:
     return hamming.knn(queries(256), database(256), K, threads=1)[0][:N_CHECKED]
 
 
 @pytest.mark.parametrize("process", ["portable", "avx2", "avx512"], indirect=True)
 def test_levels(contest: Any, process: ProcessPoolExecutor) -> None:
-    level = process.submit(level_there).result()
+    level = process.submit(_native.level).result()
     # Handing over the work takes a ten-thousandth of a second, the work a hundred times as long at least.
     contest(
         level,

@@ -18,7 +18,12 @@ from fastcodes import _native, bits
 from fastcodes._peers import Array, Peer, contestants, machine_line
 
 N_BITS_OF_PACKED_ROWS = 768
-N_ROWS = {"bits": (100_000, 20_000), "hamming": (1_000_000, 200_000), "jaccard": (1_000_000, 200_000)}
+N_ROWS = {
+    "bits": (100_000, 20_000),
+    "hamming": (1_000_000, 200_000),
+    "jaccard": (1_000_000, 200_000),
+    "adc": (1_000_000, 200_000),
+}
 """For a full and for a quick run."""
 SECONDS = (0.4, 0.1)
 QUERIES_OF_SLOW_PEERS = {"numpy": 1, "usearch": 10}
@@ -73,12 +78,25 @@ def sparse_codes(n: int, n_bytes: int, seed: int = 0) -> npt.NDArray[np.uint8]:
     return codes
 
 
-def agree(family: str, mine: Array, theirs: Array) -> bool:
+def random_pq(
+    n: int, n_subspaces: int, n_codewords: int = 256, d_sub: int = 8, n_queries: int = 100
+) -> tuple[Array, Array, Array]:
+    """Give codebooks of normal codewords, codes that are any of them, and queries."""
+    generator = np.random.default_rng(0)
+    codebooks = generator.standard_normal((n_subspaces, n_codewords, d_sub), np.float32)
+    codes = generator.integers(0, n_codewords, (n, n_subspaces), np.uint8)
+    queries = generator.standard_normal((n_queries, n_subspaces * d_sub), np.float32)
+    return codebooks, codes, queries
+
+
+def agree(mine: Array, theirs: Array) -> bool:
     """Tell whether two lists of distances are the same; a float may differ in its last digits."""
     if mine.shape != theirs.shape:
         return False
     return bool(
-        np.allclose(mine, theirs, rtol=0, atol=1e-6) if family == "jaccard" else np.array_equal(mine, theirs)
+        np.array_equal(mine, theirs)
+        if mine.dtype.kind == "i"
+        else np.allclose(mine, theirs, rtol=1e-5, atol=1e-6)
     )
 
 
@@ -94,13 +112,12 @@ def run(families: Sequence[str], quick: bool, threads: int) -> None:
         "fastcodes is (G dist/s: billions of distances a second). Answers are compared first."
     )
     for family in families:
-        rows = {"bits": _bits, "hamming": _hamming, "jaccard": _jaccard}[family]
+        rows = {"bits": _bits, "hamming": _hamming, "jaccard": _jaccard, "adc": _adc}[family]
         n = N_ROWS[family][quick]
-        others = (
-            ["numpy"] if family == "bits" else [peer.name for peer in contestants()[1:] if peer.knn(family)]
-        )
         with console.status(f"measuring {family} ..."):
             measured = list(rows(n, quick, threads))
+        took_part = {name for row in measured for name in (*row.rates, *row.remarks)}
+        others = [peer.name for peer in contestants()[1:] if peer.name in took_part]
         console.print()
         console.print(_table(f"fastcodes.{family}, {n:,} rows", measured, others, roofline * threads))
 
@@ -141,15 +158,17 @@ def knn_row(
     threads: int,
     peers: Sequence[Peer],
     seconds: float,
+    codebooks: Array | None = None,
 ) -> Row:
     """Measure one search for every contestant; whoever gives other distances is marked and not timed."""
     row = Row(work, "G dist/s", len(queries) * len(codes) / 1e9)
-    if len(queries) > 1:  # one query is over before the codes have come from memory
+    # One query is over before the codes have come from memory; looking up is not xor and popcount.
+    if len(queries) > 1 and codebooks is None:
         row.bytes_per_unit = codes.shape[1]
     expected = np.empty(0)
     k = min(k, len(codes))  # beyond that each library fills up in its own way
     for peer in peers:
-        prepare = peer.knn(family)
+        prepare = peer.knn(family) if codebooks is None else peer.adc_knn and partial(peer.adc_knn, codebooks)
         if prepare is None:
             continue
         batch = queries[: QUERIES_OF_SLOW_PEERS.get(peer.name)]
@@ -157,7 +176,7 @@ def knn_row(
         distances, _ = search(batch, k)  # also warms up: the first call of a library starts its threads
         if peer.name == "fastcodes":
             expected = distances
-        elif not agree(family, expected[: len(batch)], distances):
+        elif not agree(expected[: len(batch)], distances):
             row.remarks[peer.name] = "disagrees"
             continue
         best = best_time(partial(search, batch, k), seconds)
@@ -192,7 +211,7 @@ def _cdist_row(n_left: int, n_right: int, threads: int, peers: Sequence[Peer], s
         matrix = call()
         if peer.name == "fastcodes":
             expected = matrix
-        elif not agree("hamming", expected, matrix):
+        elif not agree(expected, matrix):
             row.remarks[peer.name] = "disagrees"
             continue
         row.rates[peer.name] = amount / best_time(call, seconds)
@@ -204,6 +223,16 @@ def _jaccard(n: int, quick: bool, threads: int) -> Iterator[Row]:
     for n_queries, k in ((100, 10), (1, 10)) if quick else ((100, 10), (1, 10), (100, 1000)):
         work = f"knn 2048 bits, {_queries(n_queries)}, k={k}"
         yield knn_row("jaccard", work, codes, queries[:n_queries], k, threads, contestants(), SECONDS[quick])
+
+
+def _adc(n: int, quick: bool, threads: int) -> Iterator[Row]:
+    """Search packed codes; the tables of the queries are part of the work."""
+    for n_subspaces in (16,) if quick else (8, 16, 32):
+        codebooks, codes, queries = random_pq(n, n_subspaces)
+        for n_queries in (100, 1):
+            work = f"knn {n_subspaces}x256, {_queries(n_queries)}, k=10"
+            asked, peers = queries[:n_queries], contestants()
+            yield knn_row("adc", work, codes, asked, 10, threads, peers, SECONDS[quick], codebooks)
 
 
 # --- bits ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastcodes import __version__, _native, hamming, jaccard
+from fastcodes import __version__, _native, adc, hamming, jaccard
+from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
 
 Array: TypeAlias = npt.NDArray[Any]
 Search: TypeAlias = Callable[[Array, int], tuple[Array, Array]]
@@ -21,11 +22,21 @@ Prepare: TypeAlias = Callable[[Array, int], Search]
 """`(codes, threads) -> Search`: what a peer does once for a database (an index, a packed copy), untimed."""
 Matrix: TypeAlias = Callable[[Array, Array, int], Callable[[], Array]]
 """`(a, b, threads) -> call`: `call()` fills and gives the distance matrix; its memory is made beforehand."""
+PrepareAdc: TypeAlias = Callable[[Array, Array, int], Search]
+"""`(codebooks, codes, threads) -> Search` for float queries, by the squared distance to what a code stands
+for; the tables of the queries are part of the search."""
+Encode: TypeAlias = Callable[[Array, Array, int], Array]
+"""`(vectors, codebooks, threads) -> codes`, a byte for each subspace."""
+Fit: TypeAlias = Callable[[Array, int, int, bool, int], tuple[Array, Array | None]]
+"""`(vectors, n_subspaces, n_codewords, rotate, seed) -> (codebooks, rotation)`; the codebooks are for
+`vectors @ rotation.T`, or for the vectors if it is None. Threads: those of the process."""
+
+PQ_ITERATIONS = 25  # of k-means without rotation
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One library that compares packed codes; a verb that it lacks is `None`."""
+    """One library that computes on codes; a verb that it lacks is `None`."""
 
     name: str
     version: str
@@ -34,9 +45,12 @@ class Peer:
     hamming_knn: Prepare | None = None
     jaccard_knn: Prepare | None = None
     hamming_cdist: Matrix | None = None
+    adc_knn: PrepareAdc | None = None
+    adc_encode: Encode | None = None
+    pq_fit: Fit | None = None
 
     def knn(self, family: str) -> Prepare | None:
-        """Give the search of `family`, or None."""
+        """Give the search of `family` by differing bits, or None."""
         return {"hamming": self.hamming_knn, "jaccard": self.jaccard_knn}[family]
 
     def describe(self) -> str:
@@ -56,6 +70,23 @@ def fastcodes_itself() -> Peer:
         out = np.empty((len(a), len(b)), np.int32)
         return lambda: hamming.cdist(a, b, out=out, threads=threads)
 
+    def adc_knn(codebooks: Array, codes: Array, threads: int) -> Search:
+        packed = adc.PackedCodes(codes, n_codewords=codebooks.shape[1])
+
+        def search(queries: Array, k: int) -> tuple[Array, Array]:
+            return adc.knn(adc.tables(queries, codebooks, threads=threads), packed, k, threads=threads)
+
+        return search
+
+    def pq_fit(
+        x: Array, n_subspaces: int, n_codewords: int, rotate: bool, seed: int
+    ) -> tuple[Array, Array | None]:
+        if rotate:
+            rotated = OptimizedProductQuantizer(n_subspaces, n_codewords, random_state=seed).fit(x)
+            return rotated.codebooks_, rotated.rotation_
+        plain = ProductQuantizer(n_subspaces, n_codewords, max_iter=PQ_ITERATIONS, random_state=seed).fit(x)
+        return plain.codebooks_, None
+
     return Peer(
         "fastcodes",
         __version__,
@@ -64,6 +95,9 @@ def fastcodes_itself() -> Peer:
         hamming_knn=lambda codes, threads: lambda queries, k: hamming.knn(queries, codes, k, threads=threads),
         jaccard_knn=lambda codes, threads: lambda queries, k: jaccard.knn(queries, codes, k, threads=threads),
         hamming_cdist=cdist,
+        adc_knn=adc_knn,
+        adc_encode=lambda x, codebooks, threads: adc.encode(x, codebooks, threads=threads),
+        pq_fit=pq_fit,
     )
 
 
@@ -113,13 +147,13 @@ def select(distances: Array, k: int) -> tuple[Array, Array]:
 
 def _numpy() -> Peer:
     def one_by_one(queries: Array, k: int, compare: Callable[[Array], Array]) -> tuple[Array, Array]:
-        results = [select(compare(query)[None], k) for query in words(queries)]
+        results = [select(compare(query)[None], k) for query in queries]
         return np.concatenate([d for d, _ in results]), np.concatenate([i for _, i in results])
 
     def hamming_knn(codes: Array, threads: int) -> Search:
         database = words(codes)
         return lambda queries, k: one_by_one(
-            queries, k, lambda query: _popcounts(query ^ database).sum(axis=1, dtype=np.int32)
+            words(queries), k, lambda query: _popcounts(query ^ database).sum(axis=1, dtype=np.int32)
         )
 
     def jaccard_knn(codes: Array, threads: int) -> Search:
@@ -130,7 +164,7 @@ def _numpy() -> Peer:
             either = _popcounts(query | database).sum(axis=1, dtype=np.int32)
             return np.where(either > 0, 1 - shared / np.maximum(either, 1), 0).astype(np.float32)
 
-        return lambda queries, k: one_by_one(queries, k, compare)
+        return lambda queries, k: one_by_one(words(queries), k, compare)
 
     def hamming_cdist(a: Array, b: Array, threads: int) -> Callable[[], Array]:
         rows, database = words(a), words(b)
@@ -143,7 +177,18 @@ def _numpy() -> Peer:
 
         return call
 
-    return Peer("numpy", np.__version__, _numpy_level(), False, hamming_knn, jaccard_knn, hamming_cdist)
+    def adc_knn(codebooks: Array, codes: Array, threads: int) -> Search:
+        subspaces, d_sub = np.arange(codes.shape[1]), codebooks.shape[2]
+
+        def search(queries: Array, k: int) -> tuple[Array, Array]:
+            tables = ((queries.reshape(len(queries), -1, 1, d_sub) - codebooks) ** 2).sum(axis=-1)
+            return one_by_one(tables, k, lambda table: table[subspaces, codes].sum(axis=-1))
+
+        return search
+
+    return Peer(
+        "numpy", np.__version__, _numpy_level(), False, hamming_knn, jaccard_knn, hamming_cdist, adc_knn
+    )
 
 
 def _numpy_level() -> str:
@@ -171,11 +216,71 @@ def _faiss() -> Peer:
 
         return search
 
+    def adc_knn(codebooks: Array, codes: Array, threads: int) -> Search:
+        n_subspaces, n_codewords, d_sub = codebooks.shape
+        index = faiss.IndexPQ(n_subspaces * d_sub, n_subspaces, n_codewords.bit_length() - 1)
+        faiss.copy_array_to_vector(np.ravel(codebooks), index.pq.centroids)
+        index.is_trained = True
+        if n_codewords == 16:
+            # Two codes a byte, the first in its lower half. The search is approximate: its tables are bytes.
+            index.add_sa_codes(codes[:, ::2] | codes[:, 1::2] << 4)
+            index = faiss.IndexPQFastScan(index)
+        else:
+            index.add_sa_codes(np.ascontiguousarray(codes))
+
+        def search(queries: Array, k: int) -> tuple[Array, Array]:
+            faiss.omp_set_num_threads(threads)
+            distances, indices = index.search(queries, k)
+            return distances, indices
+
+        return search
+
+    def adc_encode(x: Array, codebooks: Array, threads: int) -> Array:
+        quantizer = faiss.ProductQuantizer(x.shape[1], len(codebooks), codebooks.shape[1].bit_length() - 1)
+        faiss.copy_array_to_vector(np.ravel(codebooks), quantizer.centroids)
+        faiss.omp_set_num_threads(threads)
+        codes: Array = quantizer.compute_codes(x)
+        if codebooks.shape[1] == 16:
+            codes = np.stack([codes & 15, codes >> 4], axis=-1).reshape(len(x), -1)
+        return codes
+
+    def pq_fit(
+        x: Array, n_subspaces: int, n_codewords: int, rotate: bool, seed: int
+    ) -> tuple[Array, Array | None]:
+        dimensions, rotation = x.shape[1], None
+
+        def untrained() -> Any:
+            quantizer = faiss.ProductQuantizer(dimensions, n_subspaces, n_codewords.bit_length() - 1)
+            quantizer.cp.niter = PQ_ITERATIONS
+            quantizer.cp.seed += seed
+            return quantizer
+
+        if rotate:
+            transform = faiss.OPQMatrix(dimensions, n_subspaces)
+            inner = untrained()
+            transform.pq = inner  # which refers to it, but does not keep it
+            transform.train(x)
+            rotation = faiss.vector_to_array(transform.A).reshape(dimensions, dimensions)
+            x = transform.apply(x)
+        quantizer = untrained()
+        quantizer.train(x)
+        shape = (n_subspaces, n_codewords, dimensions // n_subspaces)
+        return faiss.vector_to_array(quantizer.centroids).reshape(shape), rotation
+
     try:
         level = faiss.SIMDConfig.get_level_name()
     except AttributeError:  # before 1.14 the level was fixed when the wheel was compiled
         level = faiss.get_compile_options().strip()
-    return Peer("faiss", faiss.__version__, str(level), True, hamming_knn)
+    return Peer(
+        "faiss",
+        faiss.__version__,
+        str(level),
+        True,
+        hamming_knn,
+        adc_knn=adc_knn,
+        adc_encode=adc_encode,
+        pq_fit=pq_fit,
+    )
 
 
 # --- NumKong: a distance matrix of packed rows, the selection is left to numpy ------------------------------

@@ -19,7 +19,7 @@ from fastcodes import __version__, _native, bits, hamming, jaccard
 
 SEARCHES = {"hamming": hamming.knn, "jaccard": jaccard.knn}
 DISTANCE_TYPES = {"hamming": np.int32, "jaccard": np.float32}
-BENCH_FAMILIES = ("bits", "hamming", "jaccard")
+BENCH_FAMILIES = ("bits", "hamming", "jaccard", "adc")
 # Compared, or packed, between two movements of the bar: enough to be fast, few enough to see it move.
 BYTES_PER_BLOCK = 1 << 32
 BYTES_PER_PACKED_BLOCK = 1 << 26
