@@ -161,13 +161,13 @@ fn add_nibbles(tables: &[u8; 32], codes: &[u8; ROWS], sums: &mut [u8; ROWS]) {
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], out: &mut [f32; ROWS]) {
-    portable::sum_bytes(tables, planes, out);
+pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
+    portable::sum_bytes(tables, planes, first_row, out);
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], out: &mut [f32; ROWS]) {
-    portable::sum_nibbles(tables, planes, out);
+pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
+    portable::sum_nibbles(tables, planes, first_row, out);
 }
 
 #[target_feature(enable = "avx2")]
@@ -196,6 +196,11 @@ pub(super) fn floor<const N: usize>(
 #[target_feature(enable = "avx2")]
 pub(super) fn alike(planes: &[u8], row: usize) -> Lanes {
     portable::alike(planes, row)
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn table_as_is(part: &[f32], codewords: &[f32], metric: Metric, table: &mut [f32]) {
+    portable::table_as_is(part, codewords, metric, table);
 }
 
 #[target_feature(enable = "avx2")]

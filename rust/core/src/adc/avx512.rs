@@ -238,50 +238,45 @@ fn load_codes(codes: &[u8; 16]) -> __m512i {
 }
 
 #[target_feature(enable = "avx512f")]
-pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], out: &mut [f32; ROWS]) {
+pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
     let (tables, _) = tables.as_chunks::<256>();
-    let (planes, _) = planes.as_chunks::<16>();
-    let mut sums = [_mm512_setzero_ps(); ROWS / 16];
-    for (table, plane) in tables.iter().zip(planes.as_chunks::<{ ROWS / 16 }>().0) {
-        for register in 0..ROWS / 16 {
-            let codes = load_codes(&plane[register]);
+    let (planes, _) = planes.as_chunks::<ROWS>();
+    for (sixteen, out) in (first_row / LANES..).zip(out.as_chunks_mut::<LANES>().0) {
+        let mut sums = _mm512_setzero_ps();
+        for (table, plane) in tables.iter().zip(planes) {
+            let codes = load_codes(&plane.as_chunks().0[sixteen]);
             // SAFETY: an index is a byte, and `table` has 256 entries.
             let entries = unsafe { _mm512_i32gather_ps::<4>(codes, table.as_ptr()) };
-            sums[register] = _mm512_add_ps(sums[register], entries);
+            sums = _mm512_add_ps(sums, entries);
         }
+        store_floats(out, sums);
     }
-    store_sums(&sums, out);
 }
 
 #[target_feature(enable = "avx512f")]
-pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], out: &mut [f32; ROWS]) {
-    let (planes, _) = planes.as_chunks::<16>();
-    let mut sums = [_mm512_setzero_ps(); ROWS / 16];
-    for (pair, plane) in tables.chunks(32).zip(planes.as_chunks::<{ ROWS / 16 }>().0) {
-        let (tables, _) = pair.as_chunks::<16>();
-        let mut entries = [_mm512_setzero_ps(); 2];
-        for (entries, table) in entries.iter_mut().zip(tables) {
-            // SAFETY: `table` is 16 floats.
-            *entries = unsafe { _mm512_loadu_ps(table.as_ptr()) };
-        }
-        for register in 0..ROWS / 16 {
+pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
+    let (planes, _) = planes.as_chunks::<ROWS>();
+    for (sixteen, out) in (first_row / LANES..).zip(out.as_chunks_mut::<LANES>().0) {
+        let mut sums = _mm512_setzero_ps();
+        for (pair, plane) in tables.chunks(32).zip(planes) {
             // The permutation looks at the lowest four bits alone.
-            let codes = load_codes(&plane[register]);
-            let low = _mm512_permutexvar_ps(codes, entries[0]);
-            let high = _mm512_permutexvar_ps(_mm512_srli_epi32::<4>(codes), entries[1]);
-            sums[register] = _mm512_add_ps(_mm512_add_ps(sums[register], low), high);
+            let codes = load_codes(&plane.as_chunks().0[sixteen]);
+            let (tables, _) = pair.as_chunks::<LANES>();
+            sums = _mm512_add_ps(sums, _mm512_permutexvar_ps(codes, load_floats(&tables[0])));
+            if let Some(table) = tables.get(1) {
+                let codes = _mm512_srli_epi32::<4>(codes);
+                sums = _mm512_add_ps(sums, _mm512_permutexvar_ps(codes, load_floats(table)));
+            }
         }
+        store_floats(out, sums);
     }
-    store_sums(&sums, out);
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store_sums(sums: &[__m512; ROWS / 16], out: &mut [f32; ROWS]) {
-    for (sums, out) in sums.iter().zip(out.as_chunks_mut::<16>().0) {
-        // SAFETY: `out` is 16 floats.
-        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), *sums) };
-    }
+fn store_floats(out: &mut [f32; LANES], floats: __m512) {
+    // SAFETY: `out` is 16 floats.
+    unsafe { _mm512_storeu_ps(out.as_mut_ptr(), floats) };
 }
 
 #[target_feature(enable = "avx512f")]
@@ -313,6 +308,34 @@ pub(super) fn floor<const N: usize>(
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) fn alike(planes: &[u8], row: usize) -> Lanes {
     portable::alike(planes, row)
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn table_as_is(part: &[f32], codewords: &[f32], metric: Metric, table: &mut [f32]) {
+    let n_dims = part.len();
+    let whole = table.len() / LANES * LANES;
+    let starts = _mm512_mullo_epi32(
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+        _mm512_set1_epi32(n_dims as i32),
+    );
+    let sixteens = codewords.chunks_exact(LANES * n_dims);
+    for (codewords, entries) in sixteens.zip(table.as_chunks_mut::<LANES>().0) {
+        let mut sums = _mm512_setzero_ps();
+        for (dim, value) in part.iter().enumerate() {
+            // SAFETY: the last of the sixteen indices is that of dimension `dim` of the last codeword of sixteen.
+            let coordinates = unsafe { _mm512_i32gather_ps::<4>(starts, codewords[dim..].as_ptr()) };
+            let value = _mm512_set1_ps(*value);
+            sums = match metric {
+                Metric::L2 => {
+                    let difference = _mm512_sub_ps(value, coordinates);
+                    _mm512_add_ps(sums, _mm512_mul_ps(difference, difference))
+                }
+                Metric::Ip => _mm512_sub_ps(sums, _mm512_mul_ps(value, coordinates)),
+            };
+        }
+        store_floats(entries, sums);
+    }
+    portable::table_as_is(part, &codewords[whole * n_dims..], metric, &mut table[whole..]);
 }
 
 #[target_feature(enable = "avx512f,avx512vl")]
@@ -366,8 +389,7 @@ fn nearest_of<const DIMS: usize>(columns: &[[f32; LANES]], codewords: &[f32], fo
         }
         take(first_of_rest + which, sum);
     }
-    // SAFETY: the distances are 16 floats.
-    unsafe { _mm512_storeu_ps(found.distances.as_mut_ptr(), distances) };
+    store_floats(&mut found.distances, distances);
     // SAFETY: the indices are 16 integers of 32 bits.
     unsafe { _mm512_storeu_si512(found.indices.as_mut_ptr().cast(), indices) };
 }

@@ -134,6 +134,14 @@ impl<'a> Blocks<'a> {
         (self.n_rows - block * ROWS).min(ROWS)
     }
 
+    /// A block, if it was packed before.
+    pub(super) fn packed(&self, block: usize) -> Option<&'a [u8]> {
+        match self.source {
+            Source::Packed(bytes) => Some(&bytes[block * self.block_len()..][..self.block_len()]),
+            Source::Rows { .. } => None,
+        }
+    }
+
     /// The code of a row in a subspace, wherever it lies.
     pub(super) fn code(&self, row: usize, subspace: usize) -> u8 {
         match self.source {

@@ -19,6 +19,9 @@ const TASK_ROWS: usize = 16 * LANES;
 /// Queries of one task: enough that transposing the codebooks costs little beside comparing.
 const TASK_QUERIES: usize = 16;
 
+/// Fewer are compared with codewords as they lie.
+const QUERIES_WORTH_TRANSPOSING: usize = 3;
+
 /// How near a codeword is to a part of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
@@ -115,7 +118,15 @@ pub fn tables(
     let Codebooks { n_subspaces, n_codewords, n_dims, .. } = codebooks;
     check_length("out", out, &[queries.n_rows, n_subspaces, n_codewords])?;
     let parallel = &parallel.for_words(out.len().saturating_mul(n_dims) / 8);
-    parallel.for_each_chunk(out, TASK_QUERIES * n_subspaces * n_codewords, |task, out| {
+    let table_len = n_subspaces * n_codewords;
+    if queries.n_rows < QUERIES_WORTH_TRANSPOSING {
+        return parallel.for_each_chunk(out, n_codewords, |table, out| {
+            let (query, subspace) = (table / n_subspaces, table % n_subspaces);
+            let part = queries.part(query, subspace, n_dims);
+            super::table_as_is(level, part, codebooks.of(subspace), metric, out);
+        });
+    }
+    parallel.for_each_chunk(out, TASK_QUERIES * table_len, |task, out| {
         let mut transposed = vec![0.0; n_dims * n_codewords];
         for subspace in 0..n_subspaces {
             for (index, codeword) in codebooks.of(subspace).chunks_exact(n_dims).enumerate() {
@@ -123,7 +134,7 @@ pub fn tables(
                     transposed[dim * n_codewords + index] = *coordinate;
                 }
             }
-            let tables = out.chunks_exact_mut(n_subspaces * n_codewords);
+            let tables = out.chunks_exact_mut(table_len);
             for (query, table) in (task * TASK_QUERIES..).zip(tables) {
                 let part = queries.part(query, subspace, n_dims);
                 let table = &mut table[subspace * n_codewords..][..n_codewords];

@@ -165,11 +165,11 @@ fn bound_sums<const N: usize, const QUERIES: usize>(
     }
 }
 
-/// Writes the float sum of each row of one block.
-fn sums<const N: usize>(level: Level, tables: &[[f32; N]], planes: &[u8], out: &mut [f32; ROWS]) {
+/// Writes the float sums of rows `first_row..` of one block, as many as `out` has room for; both are multiples of [`LANES`].
+fn sums<const N: usize>(level: Level, tables: &[[f32; N]], planes: &[u8], first_row: usize, out: &mut [f32]) {
     match N {
-        16 => at_level!(level, sum_nibbles(tables.as_flattened(), planes, out)),
-        _ => at_level!(level, sum_bytes(tables.as_flattened(), planes, out)),
+        16 => at_level!(level, sum_nibbles(tables.as_flattened(), planes, first_row, out)),
+        _ => at_level!(level, sum_bytes(tables.as_flattened(), planes, first_row, out)),
     }
 }
 
@@ -181,6 +181,11 @@ fn alike(level: Level, planes: &[u8], row: usize) -> Lanes {
 /// Writes how near each codeword is to a part of a query; `transposed` codewords have one dimension after the other.
 fn table(level: Level, part: &[f32], transposed: &[f32], metric: Metric, table: &mut [f32]) {
     at_level!(level, table(part, transposed, metric, table));
+}
+
+/// Likewise, with codewords one after the other.
+fn table_as_is(level: Level, part: &[f32], codewords: &[f32], metric: Metric, table: &mut [f32]) {
+    at_level!(level, table_as_is(part, codewords, metric, table));
 }
 
 /// Finds for each lane of `columns` (one array a dimension) the nearest codeword, the lowest of equal ones.

@@ -92,32 +92,31 @@ pub(super) fn lanes(rows: &[bool; ROWS]) -> Lanes {
     lanes
 }
 
-pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], out: &mut [f32; ROWS]) {
+pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
     let (tables, _) = tables.as_chunks::<256>();
     // Few enough at a time for their sums to stay in registers.
-    for (first_row, out) in out.chunks_exact_mut(8).enumerate() {
-        let mut sums = [0.0_f32; 8];
-        for (table, plane) in tables.iter().zip(planes.chunks_exact(ROWS)) {
-            for (sum, code) in sums.iter_mut().zip(&plane[8 * first_row..]) {
+    for (row, out) in (first_row..).step_by(8).zip(out.as_chunks_mut::<8>().0) {
+        let mut sums = [0.0; 8];
+        for (table, plane) in tables.iter().zip(planes.as_chunks::<ROWS>().0) {
+            for (sum, code) in sums.iter_mut().zip(&plane[row..]) {
                 *sum += table[*code as usize];
             }
         }
-        out.copy_from_slice(&sums);
+        *out = sums;
     }
 }
 
-pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], out: &mut [f32; ROWS]) {
-    for (first_row, out) in out.chunks_exact_mut(8).enumerate() {
-        let mut sums = [0.0_f32; 8];
-        for (pair, plane) in tables.chunks(32).zip(planes.chunks_exact(ROWS)) {
-            let (tables, _) = pair.as_chunks::<16>();
-            for (half, table) in tables.iter().enumerate() {
-                for (sum, code) in sums.iter_mut().zip(&plane[8 * first_row..]) {
+pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
+    for (row, out) in (first_row..).step_by(8).zip(out.as_chunks_mut::<8>().0) {
+        let mut sums = [0.0; 8];
+        for (pair, plane) in tables.chunks(32).zip(planes.as_chunks::<ROWS>().0) {
+            for (half, table) in pair.as_chunks::<16>().0.iter().enumerate() {
+                for (sum, code) in sums.iter_mut().zip(&plane[row..]) {
                     *sum += table[(code >> (4 * half) & 0xF) as usize];
                 }
             }
         }
-        out.copy_from_slice(&sums);
+        *out = sums;
     }
 }
 
@@ -213,6 +212,19 @@ fn swap_squares<const SIZE: usize>(words: &mut [[u64; 8]; 8], low: u64) {
             words[row][lane] = upper ^ swapped << (8 * SIZE);
             words[row + SIZE][lane] = lower ^ swapped;
         }
+    }
+}
+
+pub(super) fn table_as_is(part: &[f32], codewords: &[f32], metric: Metric, table: &mut [f32]) {
+    for (codeword, entry) in codewords.chunks_exact(part.len()).zip(table) {
+        let values = part.iter().zip(codeword);
+        *entry = match metric {
+            Metric::L2 => values.fold(0.0, |sum, (value, coordinate)| {
+                let difference = value - coordinate;
+                sum + difference * difference
+            }),
+            Metric::Ip => values.fold(0.0, |sum, (value, coordinate)| sum - value * coordinate),
+        };
     }
 }
 

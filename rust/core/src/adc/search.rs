@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::blocks::{Blocks, ROWS, Width, code_at};
 use super::bound::{Base, Floor, Reach};
+use super::codewords::LANES;
 use super::{Hit, Lanes, Tables, alike, bound_sums, sums};
 use crate::search::{Below, Csr, Found, Mask, NEIGHBORS_IN_FLIGHT, Sink, csr};
 use crate::top_k::{Neighbor, TopK};
@@ -31,6 +32,9 @@ const FIRST_ROWS_PER_NEIGHBOR: usize = 16;
 
 /// Tasks per thread from which the database is split rather than the queries.
 const TASKS_PER_THREAD: usize = 4;
+
+/// Rows that are summed up side by side: sums that do not wait for each other.
+const SUMMED_TOGETHER: usize = 8;
 
 /// Selected rows of a block up to which they are summed up one by one, nothing being bounded before.
 const FEW_ROWS: u32 = 16;
@@ -128,12 +132,21 @@ struct Group {
     bases: Vec<Base>,
 }
 
+/// Some blocks that follow each other.
+#[derive(Clone, Copy)]
+struct Tile<'a> {
+    first_block: usize,
+    planes: &'a [u8],
+}
+
 /// What a worker needs beside its sink.
 struct Scratch<const N: usize> {
     planes: Vec<u8>,
     floors: Vec<Floor<N>>,
     hits: Vec<Hit>,
-    sums: Box<[f32; ROWS]>,
+    /// Rows of a tile that passed a bound, for each query that was bounded.
+    few: [Vec<usize>; TOGETHER],
+    sums: Vec<f32>,
     error: Result<(), Error>,
 }
 
@@ -143,7 +156,8 @@ impl<const N: usize> Scratch<N> {
             planes: Vec::new(),
             floors: (0..n_queries).map(|_| Floor::new()).collect(),
             hits: Vec::new(),
-            sums: Box::new([0.0; ROWS]),
+            few: array::from_fn(|_| Vec::new()),
+            sums: vec![0.0; ROWS],
             error: Ok(()),
         }
     }
@@ -298,7 +312,7 @@ impl<'a, const N: usize> Search<'a, N> {
         if range.is_empty() {
             return Ok(());
         }
-        let Scratch { planes, floors, hits, sums: row_sums, .. } = scratch;
+        let Scratch { planes, floors, hits, few, sums: row_sums, .. } = scratch;
         let planes = self.blocks.get(self.level, range.start, range.end, planes)?;
         let first_id = (range.start * ROWS) as u64;
         // Queries whose sums can be bounded are taken a few at a time.
@@ -330,48 +344,80 @@ impl<'a, const N: usize> Search<'a, N> {
                     [a, b] => bound_sums(self.level, [&floors[a], &floors[b]], planes, hits),
                     _ => bound_sums(self.level, [&floors[waiting[0]]], planes, hits),
                 }
-                for hit in &*hits {
-                    let planes = &planes[hit.block as usize * self.blocks.block_len()..];
-                    let block = range.start + hit.block as usize;
-                    let selected = self.selected(block);
-                    let lanes = array::from_fn(|word| hit.lanes[word] & selected[word]);
-                    let slot = waiting[hit.slot as usize];
-                    self.visit_hit(group.queries.start + slot, slot, block, lanes, planes, row_sums, sink);
-                }
+                let slots = &waiting[..n_waiting];
+                let tile = Tile { first_block: range.start, planes };
+                self.visit_hits(group, slots, tile, hits, few, row_sums, sink);
                 n_waiting = 0;
             }
         }
         Ok(())
     }
 
-    /// Sums up the rows of a block that passed the bound of a query.
+    /// Sums up the rows that passed the bounds of some queries.
     #[allow(clippy::too_many_arguments, reason = "each is a different part of one search")]
-    fn visit_hit<S: Sink>(
+    fn visit_hits<S: Sink>(
         &self,
-        query: usize,
-        slot: usize,
-        block: usize,
-        mut lanes: Lanes,
-        planes: &[u8],
-        row_sums: &mut [f32; ROWS],
+        group: &Group,
+        slots: &[usize],
+        tile: Tile<'_>,
+        hits: &[Hit],
+        few: &mut [Vec<usize>; TOGETHER],
+        row_sums: &mut [f32],
         sink: &mut S,
     ) {
-        let planes = &planes[..self.blocks.block_len()];
-        let mut sought_alike = false;
-        while let Some(row) = take_lowest(&mut lanes) {
-            let codes = |subspace| code_at(self.blocks.width(), planes, subspace, row);
-            let is_near = offer(sink, slot, (block * ROWS + row) as u64, sum(self.table(query), codes));
-            let n_left = count(&lanes);
-            if !is_near && !sought_alike && n_left > MANY_ALIKE {
-                // Many equal codes are the reason, perhaps: those after the first cannot do better than it.
-                let alike = alike(self.level, planes, row);
-                lanes = array::from_fn(|word| lanes[word] & !alike[word]);
-                sought_alike = true;
-            } else if n_left > MANY_ROWS {
-                self.sum_up(query, slot, block, lanes, planes, row_sums, sink);
-                return;
+        let block_len = self.blocks.block_len();
+        for hit in hits {
+            let (slot, in_tile) = (slots[hit.slot as usize], hit.block as usize);
+            let query = group.queries.start + slot;
+            let block = tile.first_block + in_tile;
+            let selected = self.selected(block);
+            let mut lanes: Lanes = array::from_fn(|word| hit.lanes[word] & selected[word]);
+            let planes = &tile.planes[in_tile * block_len..][..block_len];
+            if count(&lanes) > MANY_ALIKE
+                && let Some(row) = take_lowest(&mut lanes)
+            {
+                let codes = |subspace| code_at(self.blocks.width(), planes, subspace, row);
+                if !offer(sink, slot, (block * ROWS + row) as u64, sum(self.table(query), codes)) {
+                    // Many equal codes are the reason, perhaps: those after the first cannot do better than it.
+                    let alike = alike(self.level, planes, row);
+                    lanes = array::from_fn(|word| lanes[word] & !alike[word]);
+                }
+                if count(&lanes) > MANY_ROWS {
+                    self.sum_up(query, slot, block, lanes, planes, row_sums, sink);
+                    continue;
+                }
+            }
+            while let Some(row) = take_lowest(&mut lanes) {
+                few[hit.slot as usize].push(in_tile * ROWS + row);
             }
         }
+        for (&slot, few) in slots.iter().zip(few) {
+            for rows in few.chunks(SUMMED_TOGETHER) {
+                let sums = self.sum_few(group.queries.start + slot, tile.planes, rows);
+                for (row, sum) in rows.iter().zip(sums) {
+                    offer(sink, slot, (tile.first_block * ROWS + row) as u64, sum);
+                }
+            }
+            few.clear();
+        }
+    }
+
+    /// The float sums of some rows of a tile, side by side.
+    fn sum_few(&self, query: usize, planes: &[u8], rows: &[usize]) -> [f32; SUMMED_TOGETHER] {
+        let in_plane = if N == 16 { 2 } else { 1 };
+        let mut places = [0; SUMMED_TOGETHER];
+        for (place, row) in places.iter_mut().zip(rows) {
+            *place = row / ROWS * self.blocks.block_len() + row % ROWS;
+        }
+        let mut sums = [0.0; SUMMED_TOGETHER];
+        for (subspace, table) in self.table(query).iter().enumerate() {
+            let plane = subspace / in_plane * ROWS;
+            for (sum, place) in sums.iter_mut().zip(places) {
+                let code = planes[plane + place] >> (subspace % in_plane * 4);
+                *sum += table[code as usize % N];
+            }
+        }
+        sums
     }
 
     /// Sums up a whole block at once, and offers the given rows.
@@ -383,52 +429,82 @@ impl<'a, const N: usize> Search<'a, N> {
         block: usize,
         mut lanes: Lanes,
         planes: &[u8],
-        row_sums: &mut [f32; ROWS],
+        row_sums: &mut [f32],
         sink: &mut S,
     ) {
-        sums(self.level, self.table(query), planes, row_sums);
+        sums(self.level, self.table(query), planes, 0, row_sums);
         while let Some(row) = take_lowest(&mut lanes) {
             offer(sink, slot, (block * ROWS + row) as u64, row_sums[row]);
         }
     }
 
-    /// Blocks from all over the database that together have about `wanted` selected rows; all that have any, if they are
-    /// hardly more.
-    fn first_blocks(&self, wanted: usize) -> (Vec<usize>, bool) {
-        let with_rows = |block: &usize| count(&self.selected(*block)) > 0;
-        let blocks: Vec<usize> = match self.selection {
-            Selection::All => (0..self.blocks.n_blocks()).collect(),
-            Selection::Some(..) => (0..self.blocks.n_blocks()).filter(with_rows).collect(),
-        };
+    /// Rows that a query looks at first, by blocks: some from all over the database that are about `wanted` together, or all
+    /// if they are hardly more.
+    fn first_rows(&self, wanted: usize) -> (Vec<(usize, Lanes)>, bool) {
+        let all = (0..self.blocks.n_blocks()).map(|block| (block, self.selected(block)));
+        let all = all.filter(|(_, selected)| count(selected) > 0);
         if wanted.saturating_mul(2) >= self.n_selected() {
-            return (blocks, true);
+            return (all.collect(), true);
         }
-        let n_first = (blocks.len() * wanted).div_ceil(self.n_selected());
-        ((0..n_first).map(|index| blocks[index * blocks.len() / n_first]).collect(), false)
+        // A few rows of many blocks: whole blocks would be fewer, and rows side by side may be alike.
+        let sixteens: Vec<usize> = match self.selection {
+            Selection::All => Vec::new(),
+            Selection::Some(..) => all
+                .flat_map(|(block, selected)| {
+                    let has_rows = move |part: &usize| sixteenth(*part, &selected) != [0; 4];
+                    (0..ROWS / LANES).filter(has_rows).map(move |part| block * (ROWS / LANES) + part)
+                })
+                .collect(),
+        };
+        let n_sixteens = match self.selection {
+            Selection::All => self.blocks.n_rows().div_ceil(LANES),
+            Selection::Some(..) => sixteens.len(),
+        };
+        let n_first = (wanted.saturating_mul(n_sixteens)).div_ceil(self.n_selected());
+        let first = (0..n_first).map(|index| {
+            let place = (2 * index + 1) * n_sixteens / (2 * n_first);
+            let place = sixteens.get(place).copied().unwrap_or(place);
+            let block = place / (ROWS / LANES);
+            (block, sixteenth(place % (ROWS / LANES), &self.selected(block)))
+        });
+        (first.collect(), false)
     }
 
-    /// Sums up all selected rows of some blocks for one query.
+    /// Sums up some rows of some blocks for one query.
     fn look(
         &self,
         query: usize,
-        blocks: &[usize],
+        rows: &[(usize, Lanes)],
         scratch: &mut Scratch<N>,
         kept: usize,
     ) -> Result<TopK, Error> {
         let group = Group { queries: query..query + 1, bases: Vec::new() };
         let mut sink = [TopK::new(kept)];
-        for &block in blocks {
-            let selected = self.selected(block);
-            if count(&selected) > FEW_ROWS {
+        for &(block, lanes) in rows {
+            let part = take_lowest(&mut lanes.clone()).unwrap_or(0) / LANES;
+            let is_one_sixteenth = sixteenth(part, &lanes) == lanes;
+            if !is_one_sixteenth && count(&lanes) > FEW_ROWS {
                 let planes = self.blocks.get(self.level, block, block + 1, &mut scratch.planes)?;
-                self.sum_up(query, 0, block, selected, planes, &mut scratch.sums, &mut sink);
+                self.sum_up(query, 0, block, lanes, planes, &mut scratch.sums, &mut sink);
+            } else if let (Some(planes), true) = (self.blocks.packed(block), is_one_sixteenth) {
+                let row_sums = &mut scratch.sums[..LANES];
+                sums(self.level, self.table(query), planes, part * LANES, row_sums);
+                let mut left = lanes;
+                while let Some(row) = take_lowest(&mut left) {
+                    offer(&mut sink, 0, (block * ROWS + row) as u64, row_sums[row % LANES]);
+                }
             } else {
-                self.visit_rows(&group, block, selected, &mut sink)?;
+                self.visit_rows(&group, block, lanes, &mut sink)?;
             }
         }
         let [found] = sink;
         Ok(found)
     }
+}
+
+/// Those of some rows of a block that are in one of its sixteen sixteenths.
+fn sixteenth(part: usize, lanes: &Lanes) -> Lanes {
+    array::from_fn(|word| if word == part / 4 { lanes[word] & 0xFFFF << (part % 4 * LANES) } else { 0 })
 }
 
 /// The float sum of a row: over subspaces 0, 1, .. from zero.
@@ -528,7 +604,7 @@ fn knn_of<const N: usize>(
         return Ok(());
     }
     let wanted = FIRST_ROWS.max(kept.saturating_mul(FIRST_ROWS_PER_NEIGHBOR));
-    let (first, are_all) = search.first_blocks(wanted);
+    let (first, are_all) = search.first_rows(wanted);
     let output = Mutex::new((distances, indices));
     let largest_group = NEIGHBORS_IN_FLIGHT / parallel.threads() / kept.saturating_mul(2);
     search.for_each_group(largest_group, parallel, |group, parallel| {
@@ -647,7 +723,7 @@ fn scan_of<const N: usize>(
             };
             for (query, out) in out.iter_mut().enumerate() {
                 for (planes, out) in planes.chunks_exact(blocks.block_len()).zip(out.chunks_mut(ROWS)) {
-                    sums(level, search.table(query), planes, &mut scratch.sums);
+                    sums(level, search.table(query), planes, 0, &mut scratch.sums);
                     out.copy_from_slice(&scratch.sums[..out.len()]);
                 }
             }
