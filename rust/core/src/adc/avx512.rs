@@ -421,24 +421,43 @@ pub(super) fn pack_block(rows: Codes<'_>, width: Width, planes: &mut [u8]) -> u8
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vbmi")]
 fn transposed(rows: Codes<'_>, word: usize) -> [[u8; 64]; 8] {
-    let bytes = &rows.as_bytes()[8 * word..];
-    let stride = rows.stride() as i64;
-    assert!(bytes.len() >= 63 * rows.stride() + 8, "rows beyond the end");
-    let starts = _mm512_mullo_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(stride));
-    let mut gathered = [_mm512_setzero_si512(); 8];
-    for (group, gathered) in gathered.iter_mut().enumerate() {
-        let first = bytes.as_ptr().wrapping_add(8 * group * rows.stride());
-        // SAFETY: the last of the eight rows starts 7 strides further on, and the 64th of all ends within `bytes`.
-        *gathered = unsafe { _mm512_i64gather_epi64::<1>(starts, first.cast()) };
+    let mut words = [_mm512_setzero_si512(); 8];
+    for (group, words) in words.iter_mut().enumerate() {
         // Byte j of each of the eight rows, for j = 0, 1, ..
-        *gathered = _mm512_permutexvar_epi8(load(&TRANSPOSED), *gathered);
+        *words = _mm512_permutexvar_epi8(load(&TRANSPOSED), eight_words(rows, 8 * group, word));
     }
     let mut planes = [[0; 64]; 8];
-    for (plane, register) in planes.iter_mut().zip(transpose_words(gathered)) {
+    for (plane, register) in planes.iter_mut().zip(transpose_words(words)) {
         // SAFETY: `plane` is 64 bytes.
         unsafe { _mm512_storeu_si512(plane.as_mut_ptr().cast(), register) };
     }
     planes
+}
+
+/// One word of eight rows.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn eight_words(rows: Codes<'_>, first_row: usize, word: usize) -> __m512i {
+    let (bytes, stride) = (&rows.as_bytes()[first_row * rows.stride()..], rows.stride());
+    if stride == 16
+        && let Some([low, high]) = bytes.as_chunks::<64>().0.first_chunk()
+    {
+        // Rows of two words fill two registers, which takes one shuffle and no gathering.
+        let places = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+        let places = _mm512_add_epi64(places, _mm512_set1_epi64(word as i64));
+        return _mm512_permutex2var_epi64(load(low), places, load(high));
+    }
+    if stride == 8
+        && let Some(whole) = bytes.first_chunk()
+    {
+        return load(whole);
+    }
+    let bytes = &bytes[8 * word..];
+    assert!(bytes.len() >= 7 * stride + 8, "rows beyond the end");
+    let rows_i64x8 = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    let starts = _mm512_mullo_epi64(rows_i64x8, _mm512_set1_epi64(stride as i64));
+    // SAFETY: the last of the eight words starts 7 strides into `bytes`, and ends within it.
+    unsafe { _mm512_i64gather_epi64::<1>(starts, bytes.as_ptr().cast()) }
 }
 
 /// Where the bytes of an 8 x 8 square go when it is transposed.

@@ -142,6 +142,14 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    /// The codes of a row, if they lie side by side.
+    pub(super) fn row(&self, row: usize) -> Option<&'a [u8]> {
+        match self.source {
+            Source::Packed(_) => None,
+            Source::Rows { codes, .. } => Some(codes.row(row)),
+        }
+    }
+
     /// The code of a row in a subspace, wherever it lies.
     pub(super) fn code(&self, row: usize, subspace: usize) -> u8 {
         match self.source {

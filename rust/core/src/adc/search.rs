@@ -295,8 +295,12 @@ impl<'a, const N: usize> Search<'a, N> {
             let row = block * ROWS + row;
             self.blocks.check_row(row)?;
             for (slot, query) in group.queries.clone().enumerate() {
-                let codes = |subspace| self.blocks.code(row, subspace);
-                offer(sink, slot, row as u64, sum(self.table(query), codes));
+                let table = self.table(query);
+                let sum = match self.blocks.row(row) {
+                    Some(codes) => sum(table, |subspace| codes[subspace]),
+                    None => sum(table, |subspace| self.blocks.code(row, subspace)),
+                };
+                offer(sink, slot, row as u64, sum);
             }
         }
         Ok(())
