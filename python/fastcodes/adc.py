@@ -361,8 +361,8 @@ class PackedCodes:
         self._n_rows = 0
         # Rows are appended, so there may be more bytes than those of the rows that there are.
         self._bytes = np.zeros(0, np.uint8)
-        if isinstance(codes, np.ndarray) and codes.ndim in (1, 2):
-            self.n_subspaces = int(codes.shape[-1])
+        is_array = isinstance(codes, np.ndarray) and codes.ndim in (1, 2)
+        self.n_subspaces = int(codes.shape[-1]) if is_array else 0  # what is no array is refused below
         self.append(codes, threads)
 
     def __len__(self) -> int:
