@@ -7,6 +7,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -303,7 +304,7 @@ def vectors(n: int, d: int, dtype: Any = np.float32, seed: int = 0) -> Array:
 def test_tables_equal_the_definition(n_codewords: int, metric: str) -> None:
     for n_subspaces, n_dims in ((1, 1), (3, 2), (2, 7), (8, 16), (1, 100)):
         codebooks = vectors(n_subspaces * n_codewords, n_dims).reshape(n_subspaces, n_codewords, n_dims)
-        for n_queries in (0, 1, 15, 16, 17, 100):
+        for n_queries in (0, 1, 2, 3, 15, 16, 17, 100):
             queries = vectors(n_queries, n_subspaces * n_dims, seed=1)
             wanted = oracles.adc_tables(queries, codebooks, metric)
             for threads in (1, 2):
@@ -313,7 +314,7 @@ def test_tables_equal_the_definition(n_codewords: int, metric: str) -> None:
 
 @pytest.mark.parametrize("n_codewords", [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 255, 256])
 def test_encode_equals_the_definition(n_codewords: int) -> None:
-    for n_subspaces, n_dims in ((1, 1), (3, 2), (2, 7), (8, 4), (1, 33)):
+    for n_subspaces, n_dims in ((1, 1), (3, 2), (2, 7), (8, 4), (3, 8), (2, 16), (1, 33)):
         codebooks = vectors(n_subspaces * n_codewords, n_dims).reshape(n_subspaces, n_codewords, n_dims)
         for n in (0, 1, 15, 16, 17, 255, 256, 257, 600):
             x = vectors(n, n_subspaces * n_dims, seed=1)
@@ -453,6 +454,41 @@ def test_one_query_may_leave_out_its_axis() -> None:
         assert same_bits(adc.knn(tables[0], form, 4), adc.knn(tables, form, 4))
         assert same_bits(adc.radius(tables[0], form, 9), adc.radius(tables, form, 9))
     assert same_bits(adc.encode(query, codebooks), adc.encode(query[None], codebooks))
+
+
+@given(data=st.data())
+def test_random_vectors_are_encoded_as_the_definition_says(data: st.DataObject) -> None:
+    n_subspaces, n_codewords, n_dims = (data.draw(st.integers(1, most)) for most in (9, 256, 20))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    # Few values make ties, large and small ones infinite and denormal distances.
+    values = np.float32(data.draw(st.sampled_from([(0, 1, 2), (-1e20, 1e20, 3e38), (1e-23, -1e-23, 0)])))
+    noise = data.draw(st.sampled_from([0, 1e-3, 1]))
+
+    def draw(*shape: int) -> Array:
+        return (rng.choice(values, shape) + noise * rng.standard_normal(shape)).astype(np.float32)
+
+    codebooks = draw(n_subspaces, n_codewords, n_dims)
+    x = draw(data.draw(st.integers(0, 40)), n_subspaces * n_dims)
+    threads = data.draw(st.sampled_from((1, 2, None)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert same_bits(adc.tables(x, codebooks, "l2", threads), oracles.adc_tables(x, codebooks))
+        assert same_bits(adc.encode(x, codebooks, threads), oracles.adc_encode(x, codebooks))
+        found, wanted = adc.tables(x, codebooks, "ip", threads), oracles.adc_tables(x, codebooks, "ip")
+    assert np.array_equal(found, wanted, equal_nan=True)
+
+
+@given(data=st.data())
+def test_random_codes_are_packed_and_unpacked(data: st.DataObject) -> None:
+    n_subspaces, n_codewords = data.draw(st.integers(1, 40)), data.draw(st.sampled_from((16, 256)))
+    sizes = data.draw(st.lists(st.integers(0, 600), min_size=1, max_size=6))
+    codes = pq_codes(sum(sizes), n_subspaces, n_codewords, seed=data.draw(st.integers(0, 99)))
+    ends = np.cumsum(sizes)
+    packed = adc.PackedCodes(codes[: ends[0]], n_codewords)
+    for start, end in pairwise(ends):
+        packed.append(codes[start:end])
+    assert same_bits(packed._used(), blocks_of(codes, n_codewords))
+    start, stop = (data.draw(st.integers(-len(codes) - 2, len(codes) + 2)) for _ in range(2))
+    assert same_bits(packed.unpack(start, stop), codes[start:stop])
 
 
 # --- codes that name no codeword ----------------------------------------------------------------------------
@@ -840,8 +876,8 @@ def test_a_search_beside_appends_is_an_error_or_right(n_codewords: int) -> None:
 
 
 def interleaved(step: int, call: Callable[[], Any], other: Callable[[], Any]) -> tuple[bool, Any]:
-    """Run `other` after some steps of `call`, as a thread may; say if there were as many, and the result."""
-    n_steps = 0
+    """Run `other` in a thread after some steps of `call`; say if there were as many, and give the result."""
+    n_steps, thread = 0, threading.Thread(target=other)
 
     def trace(frame: Any, event: str, _: Any) -> Any:
         nonlocal n_steps
@@ -849,7 +885,8 @@ def interleaved(step: int, call: Callable[[], Any], other: Callable[[], Any]) ->
         if event == "opcode":
             n_steps += 1
             if n_steps == step:
-                other()
+                thread.start()
+                thread.join(0.05)  # longer, if it waits for the call to end
         return trace
 
     before = sys.gettrace()
@@ -860,6 +897,8 @@ def interleaved(step: int, call: Callable[[], Any], other: Callable[[], Any]) ->
         result = error
     finally:
         sys.settrace(before)
+    if thread.ident is not None:
+        thread.join()
     return n_steps >= step, result
 
 
@@ -886,3 +925,22 @@ def test_an_append_between_any_two_steps_of_a_search(
             sizes.add(found.shape[1])
         assert same_bits(packed.unpack(), codes if has_more else codes[:n])
     assert sizes == {n, n + 1}
+
+
+@both_widths
+@pytest.mark.parametrize("n", [0, 255, 300])
+def test_an_append_between_any_two_steps_of_another_loses_nothing(n: int, n_codewords: int) -> None:
+    codes, more = pq_codes(n + 3, 5, n_codewords), pq_codes(2, 5, n_codewords, seed=1)
+    step, has_more = 0, True
+    while has_more:
+        step += 1
+        packed = adc.PackedCodes(codes[:n], n_codewords)
+        has_more, error = interleaved(
+            step, lambda p=packed: p.append(codes[n:]), lambda p=packed: p.append(more)
+        )
+        # An append that another one is in the way of may be refused; one that is not is complete.
+        added = [
+            rows for rows in (codes[n:], more if has_more else more[:0]) if not (error and rows is not more)
+        ]
+        orders = [np.concatenate([codes[:n], *order]) for order in (added, added[::-1])]
+        assert any(same_bits(packed.unpack(), order) for order in orders), step

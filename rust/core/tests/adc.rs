@@ -74,7 +74,8 @@ impl Case {
         let apart = Codes::strided(&apart, self.n_rows(), self.n_subspaces, self.n_subspaces + 3).unwrap();
         let widths = if self.n_codewords <= 16 { &[16, 256][..] } else { &[256] };
         for level in Level::available() {
-            for threads in [1, 2] {
+            // Threads share out the work alike at every level.
+            for threads in 1..=if level == Level::best() { 2 } else { 1 } {
                 let parallel = &Parallel::new(threads, &|| false);
                 let place = |form: &str| {
                     format!(
@@ -295,10 +296,10 @@ fn ties_and_hard_orders_equal_the_definition() {
 #[test]
 fn tables_and_codes_equal_the_definition() {
     for n_codewords in [1, 2, 3, 4, 5, 8, 15, 16, 17, 255, 256] {
-        for (n_subspaces, n_dims) in [(1, 1), (3, 2), (2, 7), (5, 16)] {
+        for (n_subspaces, n_dims) in [(1, 1), (3, 2), (2, 4), (2, 7), (3, 8), (5, 16)] {
             let codebooks = random_floats(n_subspaces * n_codewords * n_dims, 3);
             let books = Codebooks::new(&codebooks, n_subspaces, n_codewords, n_dims).unwrap();
-            for n_rows in [0, 1, 15, 16, 17, 255, 256, 257] {
+            for n_rows in [0, 1, 2, 3, 15, 16, 17, 255, 256, 257] {
                 let x = random_floats(n_rows * n_subspaces * n_dims, 4);
                 let vectors = Vectors::new("x", &x, n_rows, n_subspaces * n_dims).unwrap();
                 let parts = || x.chunks(n_dims).zip((0..n_subspaces).cycle());
