@@ -58,11 +58,12 @@ def test_a_search_takes_little_memory(family: str, n: int, n_bytes: int, k: int,
     assert used < 64, used
 
 
-@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("form", ["database", "packed"])
-@pytest.mark.parametrize("call", ["knn(queries, {}, 10", "knn(queries, {}, 1000", "radius(queries, {}, -25"])
-def test_a_search_of_adc_takes_little_memory(call: str, form: str, threads: int) -> None:
-    used = measure("adc", 1_000_000, 32, f"adc.{call.format(form)}, threads={threads})")
+@pytest.mark.parametrize(
+    "call", ["knn(queries, {}, 10)", "knn(queries, {}, 1000)", "radius(queries, {}, -25)"]
+)
+def test_a_search_of_adc_takes_little_memory(call: str, form: str) -> None:
+    used = measure("adc", 1_000_000, 32, f"adc.{call.format(form)}")
     assert used < 64, used
 
 
@@ -112,7 +113,7 @@ for call in (
         print(error)
 """
 
-# Each in a process of its own, since what fails here ends the process.
+# Each in a process of its own, since what fails may end the process.
 FULL_OF_ADC = """
 import resource
 import numpy as np
@@ -128,7 +129,7 @@ except MemoryError:
     print("MemoryError")
 """
 FULL_CALLS = (
-    "adc.knn(tables, everywhere, 1)",
+    "adc.knn(tables, everywhere, 2**40)",
     "adc.knn(tables, everywhere, 1, np.arange(3))",
     "adc.knn(many, codes, 20_000)",
     "adc.knn(wide, codes, 1)",
