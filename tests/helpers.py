@@ -54,6 +54,18 @@ def ramp(n: int, n_bytes: int) -> Array:
     return np.packbits(np.arange(n_bytes * 8) < n_ones[:, None], axis=1)
 
 
+def pq_codes(n: int, n_subspaces: int, n_codewords: int, seed: int = 0) -> Array:
+    """Random codes of one byte a subspace."""
+    rng = np.random.default_rng([seed, n, n_subspaces, n_codewords])
+    return rng.integers(0, n_codewords, (n, n_subspaces), np.uint8)
+
+
+def pq_tables(n_queries: int, n_subspaces: int, n_codewords: int, seed: int = 0) -> Array:
+    """Random tables with entries of either sign."""
+    rng = np.random.default_rng([seed, n_queries, n_subspaces, n_codewords])
+    return rng.standard_normal((n_queries, n_subspaces, n_codewords), np.float32)
+
+
 def same(found: Any, expected: Any, dtypes: tuple[Any, ...] | None = None) -> bool:
     """Whether arrays, or tuples of them, agree in shape, in every element and, if given, in dtype."""
     if not isinstance(found, tuple):
@@ -62,6 +74,15 @@ def same(found: Any, expected: Any, dtypes: tuple[Any, ...] | None = None) -> bo
         len(found) == len(expected)
         and all(map(np.array_equal, found, expected))
         and (dtypes is None or tuple(array.dtype for array in found) == dtypes)
+    )
+
+
+def same_bits(found: Any, expected: Any) -> bool:
+    """Whether arrays, or tuples of them, agree in shape, in dtype and in every bit: a zero has a sign."""
+    if not isinstance(found, tuple):
+        found, expected = (found,), (expected,)
+    return same(found, expected, tuple(array.dtype for array in expected)) and all(
+        np.array_equal(np.signbit(a), np.signbit(b)) for a, b in zip(found, expected, strict=True)
     )
 
 

@@ -71,3 +71,21 @@ def radius(d, limit, mask):
 def pairs(d, limit):
     i, j = np.nonzero(np.triu(d <= limit, 1))
     return i, j, d[i, j]
+
+
+# --- adc: tables, all sums and codes; what is selected is as above ------------------------------------------
+
+
+def adc_tables(queries, codebooks, metric="l2"):
+    parts = queries.astype(np.float32).reshape(len(queries), len(codebooks), 1, codebooks.shape[2])
+    terms = (parts - codebooks) ** 2 if metric == "l2" else -(parts * codebooks)
+    return sum(np.moveaxis(terms, -1, 0), np.zeros(terms.shape[:-1], np.float32))
+
+
+def adc(tables, codes):
+    sums = np.zeros((len(tables), len(codes)), np.float32)
+    return sum((tables[:, m, codes[:, m]] for m in range(tables.shape[1])), sums)
+
+
+def adc_encode(x, codebooks):
+    return adc_tables(x, codebooks).argmin(axis=-1).astype(np.uint8)

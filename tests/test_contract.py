@@ -9,15 +9,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from fastcodes import _native, bits, hamming, jaccard
-from helpers import random_codes, run_python
+from fastcodes import _native, adc, bits, hamming, jaccard
+from helpers import pq_codes, pq_tables, random_codes, run_python
 
 A = random_codes(5, 8, seed=1)
 B = random_codes(20, 8, seed=2)
 X = np.zeros((6, 20), np.float32)
 PACKED = random_codes(6, 3) & 0xF0  # of 20 bits, or of five integers of 4
 
-MODULES = {"bits": bits, "hamming": hamming, "jaccard": jaccard}
+CODEBOOKS = np.zeros((4, 10, 5), np.float32)
+TABLES = pq_tables(5, 8, 10)
+PARTS = pq_codes(20, 8, 10)
+
+MODULES = {"adc": adc, "bits": bits, "hamming": hamming, "jaccard": jaccard}
 
 # Right values for the arguments of each function; a case replaces one of them.
 _SEARCH: dict[str, dict[str, Any]] = {
@@ -38,6 +42,12 @@ RIGHT: dict[str, dict[str, Any]] = {
     "bits.popcount": {"codes": PACKED, "threads": None},
     "bits.pack_uint": {"values": PACKED[:, [0] * 5] >> 4, "n_bits": 4, "out": None, "threads": None},
     "bits.unpack_uint": {"packed": PACKED, "n_bits": 4, "count": 5, "out": None, "threads": None},
+    "adc.tables": {"queries": X, "codebooks": CODEBOOKS, "metric": "l2", "threads": None},
+    "adc.scan": {"tables": TABLES, "codes": PARTS, "out": None, "threads": None},
+    "adc.knn": {"tables": TABLES, "codes": PARTS, "k": 3, "mask": None, "threads": None},
+    "adc.radius": {"tables": TABLES, "codes": PARTS, "radius": -2.5, "mask": None, "threads": None},
+    "adc.encode": {"x": X, "codebooks": CODEBOOKS, "threads": None},
+    "adc.PackedCodes": {"codes": PARTS, "n_codewords": 16, "threads": None},
 }
 for _name, _radius in (("hamming", 3), ("jaccard", 0.5)):
     RIGHT |= {
@@ -180,18 +190,22 @@ def wider_outputs(dtype: Any, shape: tuple[int, ...]) -> list[Wrong]:
     ]
 
 
+NOT_A_REAL_NUMBER = [
+    Wrong("NaN", float("nan"), ValueError, "nan", "real number"),
+    Wrong("str", "0.5", TypeError, "'0.5'", "real number"),
+    Wrong("None", None, TypeError, "None", "real number"),
+    Wrong("complex", 0.5j, TypeError, "0.5j of type complex", "real number"),
+    Wrong("list", [0.5], TypeError, "list", "real number"),
+    Wrong("array", np.array([0.5, 0.6]), TypeError, "float64 and shape (2,)", "real number"),
+]
 RADII = {
+    "adc": [*NOT_A_REAL_NUMBER, Wrong("huge int", 10**400, ValueError, "1000", "real number")],
     "hamming": [*wrong_integers(0), NONE_IS_NO_INTEGER],
     "jaccard": [
         Wrong("negative", -0.5, ValueError, "-0.5", "0 or more"),
         Wrong("negative int", -1, ValueError, "-1", "0 or more"),
         Wrong("minus infinity", -np.inf, ValueError, "-inf", "0 or more"),
-        Wrong("NaN", float("nan"), ValueError, "nan", "real number"),
-        Wrong("str", "0.5", TypeError, "'0.5'", "real number"),
-        Wrong("None", None, TypeError, "None", "real number"),
-        Wrong("complex", 0.5j, TypeError, "0.5j of type complex", "real number"),
-        Wrong("list", [0.5], TypeError, "list", "real number"),
-        Wrong("array", np.array([0.5, 0.6]), TypeError, "float64 and shape (2,)", "real number"),
+        *NOT_A_REAL_NUMBER,
     ],
 }
 HUGE_K = Wrong("too large for results", 2**62, ValueError, str(2**62), "rows of codes")
@@ -304,11 +318,135 @@ BITS_WRONG: dict[tuple[str, str], list[Wrong]] = {
 }
 
 
+def with_entry(x: Any, value: float) -> Any:
+    x = x.copy()
+    x[(-1,) * x.ndim] = value
+    return x
+
+
+def wrong_floats(right: Any, expected: str) -> list[Wrong]:
+    """List what is wrong for any array of floats."""
+    return [
+        Wrong("None", None, TypeError, "None", expected),
+        Wrong("float", 1.5, TypeError, "float", expected),
+        Wrong("str", "floats", TypeError, "str", expected),
+        Wrong("list", right.tolist(), TypeError, "list", expected),
+        Wrong("object", WithoutRepr(), TypeError, "WithoutRepr", expected),
+        Wrong("scalar", np.float32(3), TypeError, "float32", expected),
+        Wrong("complex", right * 1j, TypeError, "complex64", expected),
+        Wrong("object array", right.astype(object), TypeError, "object", expected),
+        Wrong("str array", right.astype("U3"), TypeError, "<U3", expected),
+        Wrong("dates", np.zeros(right.shape, "M8[s]"), TypeError, "datetime64[s]", expected),
+        Wrong("records", np.zeros(6, [("x", "f4")]), TypeError, "[('x', '<f4')]", expected),
+        Wrong("NaN", with_entry(right, np.nan), ValueError, f"NaN at element {right.size - 1}", "finite"),
+        Wrong("inf", with_entry(right, np.inf), ValueError, f"inf at element {right.size - 1}", "finite"),
+        Wrong("-inf", with_entry(right, -np.inf), ValueError, f"-inf at element {right.size - 1}", "finite"),
+        Wrong("ndim 0", np.array(1, np.float32), ValueError, "shape ()", "array ("),
+        Wrong("one more axis", right[None], ValueError, f"shape {(1, *right.shape)}", "array ("),
+        Wrong("two more axes", right[:, None, None], ValueError, "1, 1, ", "array ("),
+    ]
+
+
+def only_float32(right: Any) -> list[Wrong]:
+    """List the dtypes that are not converted."""
+    swapped = right.astype(">f4" if np.little_endian else "<f4")
+    return [
+        *(
+            Wrong(dtype, right.astype(dtype), TypeError, np.dtype(dtype).name, "numpy float32 array")
+            for dtype in ("float16", "float64", "int32", "uint8", "bool")
+        ),
+        Wrong("swapped", swapped, TypeError, swapped.dtype.str, "numpy float32 array"),
+    ]
+
+
+VECTORS = [
+    *wrong_floats(X, "numpy array of real numbers"),
+    Wrong("too large for float32", np.full((6, 20), 1e300), ValueError, "inf at element 0", "finite"),
+    Wrong("fewer dimensions", X[:, :19], ValueError, "19 dimensions", "20"),
+    Wrong("more dimensions", np.hstack([X, X]), ValueError, "40 dimensions", "20"),
+    Wrong("no dimensions", X[:, :0], ValueError, "0 dimensions", "20"),
+    Wrong("no rows, fewer dimensions", X[:0, :19], ValueError, "19 dimensions", "20"),
+    Wrong("transposed", X.T, ValueError, "6 dimensions", "20"),
+    Wrong("other dtype, one more axis", np.zeros((3, 6, 20)), ValueError, "shape (3, 6, 20)", "array ("),
+    Wrong("too long", np.zeros(120), ValueError, "120 dimensions", "20"),
+]
+CODEBOOK_ARRAYS = [
+    *wrong_floats(CODEBOOKS, "numpy float32 array (M, K, d / M)"),
+    *only_float32(CODEBOOKS),
+    Wrong("ndim 1", CODEBOOKS[0, 0], ValueError, "shape (5,)", "(M, K, d / M)"),
+    Wrong("ndim 2", CODEBOOKS[0], ValueError, "shape (10, 5)", "(M, K, d / M)"),
+    Wrong("fewer subspaces", CODEBOOKS[:3], ValueError, "20 dimensions", "15"),
+    Wrong("fewer dimensions", CODEBOOKS[..., :4], ValueError, "20 dimensions", "16"),
+    Wrong("no subspaces", CODEBOOKS[:0], ValueError, "0", "subspaces"),
+    Wrong("no codewords", CODEBOOKS[:, :0], ValueError, "0 codewords", "from 1 to 256"),
+    Wrong("257 codewords", CODEBOOKS[:, [0] * 257], ValueError, "257 codewords", "from 1 to 256"),
+    Wrong("no dimensions", CODEBOOKS[..., :0], ValueError, "0", "dimensions"),
+]
+TABLE_ARRAYS = [
+    *wrong_floats(TABLES, "numpy float32 array (nq, M, K)"),
+    *only_float32(TABLES),
+    Wrong("ndim 1", TABLES[0, 0], ValueError, "shape (10,)", "(nq, M, K)"),
+]
+OTHER_SUBSPACES = [
+    Wrong("fewer subspaces", TABLES[:, :7], ValueError, "7 subspaces", "8"),
+    Wrong("no queries, fewer subspaces", TABLES[:0, :7], ValueError, "7 subspaces", "8"),
+    Wrong("no subspaces", TABLES[:, :0], ValueError, "0", "subspaces"),
+    Wrong("no codewords", TABLES[..., :0], ValueError, "0 codewords", "from 1 to 256"),
+    Wrong("257 codewords", TABLES[..., [0] * 257], ValueError, "257 codewords", "from 1 to 256"),
+]
+SUBSPACES = [
+    Wrong("fewer subspaces", PARTS[:, :7], ValueError, "7", "8 subspaces"),
+    Wrong("more subspaces", np.hstack([PARTS, PARTS]), ValueError, "16", "8 subspaces"),
+    Wrong("transposed", PARTS.T, ValueError, "20", "8 subspaces"),
+    Wrong("no rows, fewer subspaces", PARTS[:0, :7], ValueError, "7", "8 subspaces"),
+    Wrong("one row, 1-D, fewer subspaces", PARTS[0, :7], ValueError, "7", "8 subspaces"),
+    Wrong("packed, fewer subspaces", adc.PackedCodes(PARTS[:, :7]), ValueError, "7", "8 subspaces"),
+    Wrong("tuple", (PARTS, 20, 8, 256), TypeError, "tuple", "numpy uint8 array (n, M)"),
+    Wrong("empty tuple", (), TypeError, "()", "numpy uint8 array (n, M)"),
+    Wrong("class", adc.PackedCodes, TypeError, "PackedCodes", "numpy uint8 array (n, M)"),
+    Wrong("codes beyond", with_entry(PARTS, 10), ValueError, "10 in row 19", "from 0 to 9"),
+    Wrong("the highest code", with_entry(PARTS, 255), ValueError, "255 in row 19", "from 0 to 9"),
+]
+METRICS = [
+    Wrong("other", "cosine", ValueError, "'cosine'", '"l2" or "ip"'),
+    Wrong("upper case", "L2", ValueError, "'L2'", '"l2" or "ip"'),
+    Wrong("empty", "", ValueError, "''", '"l2" or "ip"'),
+    Wrong("None", None, ValueError, "None", '"l2" or "ip"'),
+    Wrong("bytes", b"l2", ValueError, "b'l2'", '"l2" or "ip"'),
+    Wrong("int", 2, ValueError, "2", '"l2" or "ip"'),
+    Wrong("list", ["l2"], ValueError, "['l2']", '"l2" or "ip"'),
+]
+N_CODEWORDS = [
+    *(
+        Wrong(str(given), given, ValueError, str(given), "16 or 256")
+        for given in (0, 1, 15, 17, 255, 257, -16, 2**70)
+    ),
+    Wrong("None", None, ValueError, "None", "16 or 256"),
+    Wrong("str", "16", ValueError, "'16'", "16 or 256"),
+    Wrong("fraction", 16.5, ValueError, "16.5", "16 or 256"),
+]
+ADC_WRONG: dict[str, list[Wrong]] = {
+    "queries": VECTORS,
+    "x": VECTORS,
+    "codebooks": CODEBOOK_ARRAYS,
+    "metric": METRICS,
+    "tables": TABLE_ARRAYS + OTHER_SUBSPACES,
+    "codes": CODES + SUBSPACES,
+    "out": [*outputs(np.float32, (5, 20), np.int32), *wider_outputs(np.float32, (5, 20))],
+    "n_codewords": N_CODEWORDS,
+}
+
+
 def wrong_values(function: str, name: str) -> list[Wrong]:
     """List the wrong values of an argument."""
     family, verb = function.split(".")
     if family == "bits":
         return THREADS if name == "threads" else BITS_WRONG[verb, name]
+    if function == "adc.PackedCodes" and name == "codes":
+        fitting = [wrong for wrong in CODES if wrong.label != "too many bytes"]
+        return [*fitting, Wrong("code beyond", PARTS * 2, ValueError, "16", "from 0 to 15")]
+    if family == "adc" and name in ADC_WRONG:
+        return ADC_WRONG[name]
     if name in ("queries", "codes", "a", "b"):
         return CODES if verb == "pairs" else CODES + OTHER_BYTES
     if name == "out":
@@ -341,7 +479,7 @@ def test_a_wrong_argument_is_an_error_that_says_what_to_do(function: str, name: 
         call(function, RIGHT[function] | {name: wrong.value})
     message = str(caught.value)
     assert type(caught.value) is wrong.error, message
-    assert re.search(rf"(^|\b(but|than|with) ){name}\b", message), f"does not name {name}: {message}"
+    assert re.search(rf"(^|\b(but|than|with) (the )?){name}\b", message), f"does not name {name}: {message}"
     assert wrong.given in message, message
     assert wrong.expected in message, message
     assert len(message) < 400, message
@@ -351,9 +489,7 @@ def test_a_wrong_argument_is_an_error_that_says_what_to_do(function: str, name: 
 def test_the_table_has_every_argument_of_every_public_function() -> None:
     public = {f"{family}.{verb}" for family, module in MODULES.items() for verb in module.__all__}
     functions = {
-        name
-        for name in public
-        if inspect.isfunction(getattr(MODULES[name.split(".")[0]], name.split(".")[1]))
+        name for name in public if callable(getattr(MODULES[name.split(".")[0]], name.split(".")[1]))
     }
     assert functions == set(RIGHT)
     for function, right in RIGHT.items():
@@ -367,6 +503,42 @@ def test_the_table_has_every_argument_of_every_public_function() -> None:
 @pytest.mark.parametrize("function", RIGHT)
 def test_the_right_arguments_are_right(function: str) -> None:
     call(function, RIGHT[function])
+
+
+@pytest.mark.parametrize("method", ["append", "unpack"])
+@pytest.mark.parametrize("wrong", THREADS, ids=lambda wrong: wrong.label)
+def test_the_methods_of_packed_codes_refuse_wrong_threads(method: str, wrong: Wrong) -> None:
+    packed = adc.PackedCodes(PARTS)
+    arguments = (PARTS,) if method == "append" else ()
+    with pytest.raises(wrong.error, match=r"^threads must be an integer") as caught:
+        getattr(packed, method)(*arguments, threads=wrong.value)
+    assert wrong.given in str(caught.value)
+    assert packed.shape == PARTS.shape
+
+
+@pytest.mark.parametrize("value", [1.0, "1", [1], np.arange(2)], ids=str)
+def test_rows_to_unpack_are_integers(value: Any) -> None:
+    packed = adc.PackedCodes(PARTS)
+    for arguments in ({"start": value}, {"stop": value}):
+        with pytest.raises(TypeError, match="integer"):
+            packed.unpack(**arguments)
+
+
+@pytest.mark.parametrize("form", [PARTS, adc.PackedCodes(PARTS), adc.PackedCodes(PARTS, 16)])
+def test_unusual_arguments_of_adc_that_are_right(form: Any) -> None:
+    assert adc.knn(TABLES, form, 0)[0].shape == (5, 0)
+    assert adc.knn(TABLES, form, np.uint8(2), threads=2**62)[0].shape == (5, 2)
+    assert adc.knn(TABLES[:0], form, 2**40)[0].shape == (0, 2**40)
+    distances, indices = adc.knn(TABLES, form, 21, np.zeros(20, bool))
+    assert (indices == -1).all()
+    assert (distances == np.inf).all()
+    assert [found.tolist() for found in adc.radius(TABLES[:0], form, 3)] == [[0], [], []]
+    assert [found.tolist() for found in adc.radius(TABLES, form, 100, PARTS[:0, 0])] == [[0] * 6, [], []]
+    for radius in (3, np.float16(3), np.array(3), np.int8(3)):
+        assert adc.radius(TABLES, form, radius)[0].tolist() == adc.radius(TABLES, form, 3.0)[0].tolist()
+    assert adc.scan(TABLES[:0], form).shape == (0, 20)
+    assert adc.encode(X[:0], CODEBOOKS).shape == (0, 4)
+    assert adc.tables(X[:0], CODEBOOKS, metric="ip").shape == (0, 4, 10)
 
 
 @pytest.mark.parametrize("family", ["hamming", "jaccard"])

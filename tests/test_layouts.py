@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import bits, hamming, jaccard
-from helpers import Array, Family, both_families, random_codes, same
+from fastcodes import adc, bits, hamming, jaccard
+from helpers import Array, Family, both_families, pq_codes, pq_tables, random_codes, same
 from numpy.lib.stride_tricks import as_strided
 
 
@@ -114,6 +114,39 @@ FUNCTIONS |= {
     "bits.pack_uint, values of int64": (lambda x: bits.pack_uint(x, 3), _values),
     "bits.unpack_uint, packed": (lambda x: bits.unpack_uint(x, 3, 29), CODES),
 }
+_tables, _parts = pq_tables(3, 11, 16), pq_codes(40, 11, 16)
+_many_parts = pq_codes(9000, 11, 16)  # several blocks, most of them bounded
+_books = np.random.default_rng(8).standard_normal((7, 20, 11)).astype(np.float32)
+_vectors = np.random.default_rng(9).standard_normal((40, 77)) * 3
+FUNCTIONS |= {
+    "adc.scan, tables": (lambda t: adc.scan(t, _parts), _tables),
+    "adc.scan, codes": (lambda x: adc.scan(_tables, x), _parts),
+    "adc.knn, tables": (lambda t: adc.knn(t, _parts, 7), _tables),
+    "adc.knn, one table": (lambda t: adc.knn(t[1], _parts, 7), _tables),
+    "adc.knn, tables, packed": (lambda t: adc.knn(t, adc.PackedCodes(_parts, 16), 7), _tables),
+    "adc.knn, codes": (lambda x: adc.knn(_tables, x, 7), _parts),
+    "adc.knn, many codes": (lambda x: adc.knn(_tables, x, 7), _many_parts),
+    "adc.knn, codes, mask": (lambda x: adc.knn(_tables, x, 7, np.arange(0, 40, 3)), _parts),
+    "adc.radius, tables": (lambda t: adc.radius(t, _parts, 0.0), _tables),
+    "adc.radius, codes": (lambda x: adc.radius(_tables, x, 0.0), _parts),
+    "adc.PackedCodes, codes": (lambda x: adc.PackedCodes(x).unpack(), _parts),
+    "adc.PackedCodes, codes, nibbles": (lambda x: adc.PackedCodes(x, 16).unpack(), _parts),
+    "adc.PackedCodes.append, codes": (lambda x: adc.knn(_tables, _appended(x), 80), _parts),
+    "adc.tables, codebooks": (lambda b: adc.tables(_vectors, b), _books),
+    "adc.encode, codebooks": (lambda b: adc.encode(_vectors, b), _books),
+}
+for _dtype in ("float16", "float32", "float64", "uint8", "int64", "bool"):
+    _x = abs(_vectors).astype(_dtype)
+    FUNCTIONS[f"adc.tables, queries of {_dtype}"] = (lambda x: adc.tables(x, _books), _x)
+    FUNCTIONS[f"adc.tables, one query of {_dtype}"] = (lambda x: adc.tables(x[3], _books), _x)
+    FUNCTIONS[f"adc.encode, x of {_dtype}"] = (lambda x: adc.encode(x, _books), _x)
+    FUNCTIONS[f"adc.encode, one x of {_dtype}"] = (lambda x: adc.encode(x[3], _books), _x)
+
+
+def _appended(x: Array) -> adc.PackedCodes:
+    packed = adc.PackedCodes(x[:3], 16)
+    packed.append(x)
+    return packed
 
 
 @layouts
@@ -138,6 +171,22 @@ def test_rows_may_repeat_or_overlap(family: Family) -> None:
         assert same(family.module.cdist(x, x), family.module.cdist(copy, copy))
         limit = family.radius_of(1)
         assert same(family.module.pairs(x, limit), family.module.pairs(copy, limit))
+
+
+def test_rows_of_adc_may_repeat_or_overlap() -> None:
+    codes = np.broadcast_to(_parts[3], (9000, 11))
+    sliding = as_strided(_parts, (200, 11), (2, 1))
+    tables = np.broadcast_to(_tables[1], (4, 11, 16))
+    equal = np.broadcast_to(np.float32(0.1), (2, 11, 16))
+    for x in (codes, sliding):
+        for t in (tables, equal):
+            copies = np.ascontiguousarray(t), np.ascontiguousarray(x)
+            assert same(adc.knn(t, x, 60), adc.knn(*copies, 60))
+            assert same(adc.radius(t, x, 0.5), adc.radius(*copies, 0.5))
+            assert same(adc.scan(t, x), adc.scan(*copies))
+        assert same(adc.PackedCodes(x, 16).unpack(), np.ascontiguousarray(x))
+    repeated = np.broadcast_to(_vectors[2], (50, 77))
+    assert same(adc.encode(repeated, _books), adc.encode(repeated.copy(), _books))
 
 
 @both_families
@@ -195,6 +244,19 @@ def test_any_byte_but_zero_is_true_in_a_mask(family: Family) -> None:
     )
 
 
+@pytest.mark.parametrize("mask", [np.arange(40) % 3 > 0, np.arange(39, 2, -2)], ids=["bool", "ids"])
+def test_masks_of_adc_of_every_layout(mask: Array, tmp_path: Path) -> None:
+    expected = adc.knn(_tables, _parts, 9, mask), adc.radius(_tables, _parts, 0.0, mask)
+    for name, layout in MASK_LAYOUTS.items():
+        if name not in ("subclass with other methods", "matrix of three dimensions"):
+            laid_out = layout(mask, tmp_path)
+            for form in (_parts, adc.PackedCodes(_parts, 16)):
+                assert same(adc.knn(_tables, form, 9, laid_out), expected[0]), name
+                assert same(adc.radius(_tables, form, 0.0, laid_out), expected[1]), name
+    odd = np.resize(np.array([0, 1, 2, 128, 255], np.uint8), 40)
+    assert same(adc.knn(_tables, _parts, 40, odd.view(bool)), adc.knn(_tables, _parts, 40, odd != 0))
+
+
 # --- out= ---------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +273,40 @@ def test_out_is_filled_and_returned(family: Family, tmp_path: Path) -> None:
         assert family.module.cdist(QUERIES, CODES, out=out, threads=1) is out
     assert (large[[0, 2]] == 7).all()
     assert (large[1, [0, 1, 8, 9]] == 7).all()
+
+
+def test_out_of_adc_is_filled_and_returned(tmp_path: Path) -> None:
+    large = np.full((3, 5, 9000), 7, np.float32)
+    mapped = np.memmap(tmp_path / "out", np.float32, "w+", shape=(3, 9000))
+    plain = np.empty((3, 9000), np.float32)
+    for codes in (_many_parts, adc.PackedCodes(_many_parts, 16)):
+        expected = adc.scan(_tables, codes)
+        for out in (plain, large[1, 1:4], mapped, plain.view(Subclass)):
+            out.fill(np.nan)
+            assert adc.scan(_tables, codes, out) is out
+            assert np.array_equal(out, expected)
+            assert adc.scan(_tables, codes, out=out, threads=1) is out
+    assert (large[[0, 2]] == 7).all()
+    assert (large[1, [0, 4]] == 7).all()
+    assert adc.scan(_tables, _parts[:0], np.empty((3, 0), np.float32)).shape == (3, 0)
+
+
+def test_sums_are_not_written_over_tables_or_codes() -> None:
+    memory = np.zeros(3 * 11 * 16 * 4 + 4 * 40 * 11, np.uint8)
+    before, size = memory.copy(), 3 * 11 * 16 * 4
+    tables, codes = memory[:size].view(np.float32).reshape(3, 11, 16), memory[-440:].reshape(40, 11)
+    with pytest.raises(ValueError, match="out shares memory"):
+        adc.scan(tables, _parts, memory[:480].view(np.float32).reshape(3, 40))
+    with pytest.raises(ValueError, match="out shares memory"):
+        adc.scan(_tables, codes, memory[-480:].view(np.float32).reshape(3, 40))
+    packed = adc.PackedCodes(_parts)
+    with pytest.raises(ValueError, match="out shares memory"):
+        adc.scan(_tables, packed, packed._bytes[:480].view(np.float32).reshape(3, 40))
+    assert np.array_equal(memory, before)
+    assert np.array_equal(packed.unpack(), _parts)
+    # Side by side in one buffer they may be.
+    out = memory[size : size + 480].view(np.float32).reshape(3, 40)
+    assert np.array_equal(adc.scan(tables, codes, out), np.zeros((3, 40)))
 
 
 @both_families

@@ -10,7 +10,7 @@ from helpers import run_python
 MEASURE = """
 import resource
 import numpy as np
-from fastcodes import hamming, jaccard
+from fastcodes import adc, hamming, jaccard
 
 def status(field):
     with open("/proc/self/status") as file:
@@ -32,6 +32,9 @@ def codes(n, n_bytes, seed):
     return np.frombuffer(data, np.uint8).reshape(n, n_bytes)
 
 queries, database = codes(100, {n_bytes}, 1), codes({n}, {n_bytes}, 2)
+if "{family}" == "adc":
+    queries = np.random.default_rng(1).standard_normal((100, {n_bytes}, 256), np.float32)
+    packed = adc.PackedCodes(database)
 {family}.knn(queries[:5], database[:3000], 1, threads=2)
 print(peak_beyond(lambda: {call}))
 """
@@ -53,6 +56,34 @@ def measure(family: str, n: int, n_bytes: int, call: str) -> float:
 def test_a_search_takes_little_memory(family: str, n: int, n_bytes: int, k: int, threads: int) -> None:
     used = measure(family, n, n_bytes, f"{family}.knn(queries, database, {k}, threads={threads})")
     assert used < 64, used
+
+
+@pytest.mark.parametrize("form", ["database", "packed"])
+@pytest.mark.parametrize(
+    "call", ["knn(queries, {}, 10)", "knn(queries, {}, 1000)", "radius(queries, {}, -25)"]
+)
+def test_a_search_of_adc_takes_little_memory(call: str, form: str) -> None:
+    used = measure("adc", 1_000_000, 32, f"adc.{call.format(form)}")
+    assert used < 64, used
+
+
+@pytest.mark.parametrize("call", ["scan(queries[:3], {})", "knn(queries[:3], {}, 10, np.arange(0, {n}, 3))"])
+@pytest.mark.parametrize("form", ["database", "packed"])
+def test_sums_and_masks_of_adc_take_little_memory(call: str, form: str) -> None:
+    used = measure("adc", 1_000_000, 32, f"adc.{call.replace('{n}', '1_000_000').format(form)}")
+    assert used < 16, used
+
+
+def test_packing_codes_takes_the_memory_of_the_packed_codes_alone() -> None:
+    # What append allocates is not counted as a result here, but is what it adds.
+    used = measure("adc", 1_000_000, 32, "(adc.PackedCodes(database)._bytes,)")
+    assert used < 8, used
+
+
+def test_encoding_other_dtypes_converts_some_rows_at_a_time() -> None:
+    books = "np.zeros((8, 16, 4), np.float32)"
+    used = measure("adc", 1_000_000, 32, f"(adc.encode(database, {books}),)")
+    assert used < 16, used
 
 
 def test_the_measure_sees_what_is_freed_before_the_end() -> None:
@@ -81,6 +112,45 @@ for call in (
     except MemoryError as error:
         print(error)
 """
+
+# Each in a process of its own, since what fails may end the process.
+FULL_OF_ADC = """
+import resource
+import numpy as np
+from fastcodes import adc
+
+tables, codes = np.zeros((1, 8, 16), np.float32), np.zeros((20_000, 8), np.uint8)
+many, wide = np.zeros((30_000, 8, 16), np.float32), np.zeros((400_000, 8, 17), np.float32)
+everywhere = np.broadcast_to(codes[0], (2**42, 8))
+resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
+try:
+    {call}
+except MemoryError:
+    print("MemoryError")
+"""
+FULL_CALLS = (
+    "adc.knn(tables, everywhere, 2**40)",
+    "adc.knn(tables, everywhere, 1, np.arange(3))",
+    "adc.knn(many, codes, 20_000)",
+    "adc.knn(wide, codes, 1)",
+    "adc.knn(np.broadcast_to(tables, (2**40, 8, 16)), codes, 1)",
+    "adc.radius(many, codes, 0)",
+    "adc.radius(many, adc.PackedCodes(codes, 16), 0, np.arange(0, 20_000))",
+    "adc.radius(tables, everywhere, 0, np.arange(3))",
+    "adc.scan(many, np.tile(codes, (3, 1)))",
+    "adc.scan(tables, everywhere)",
+    "adc.PackedCodes(everywhere)",
+    "adc.PackedCodes(codes).append(everywhere)",
+    "adc.tables(np.broadcast_to(np.float32(0), (2**40, 8)), tables[0, :, :, None])",
+    "adc.tables(np.zeros((400_000, 8)), np.zeros((8, 256, 1), np.float32))",
+    "adc.encode(np.broadcast_to(0.5, (2**42, 8)), tables[0, :, :, None])",
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+@pytest.mark.parametrize("call", FULL_CALLS)
+def test_what_adc_has_no_memory_for_is_an_error(call: str) -> None:
+    assert run_python(FULL_OF_ADC.format(call=call)) == "MemoryError"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")

@@ -13,8 +13,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import _native, bits, hamming, jaccard
-from helpers import Array, Family, both_families, random_codes, run_python, same
+from fastcodes import _native, adc, bits, hamming, jaccard
+from helpers import (
+    Array,
+    Family,
+    both_families,
+    pq_codes,
+    pq_tables,
+    random_codes,
+    run_python,
+    same,
+    same_bits,
+)
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 forks_only = pytest.mark.skipif(
@@ -53,11 +63,51 @@ def test_the_answer_does_not_depend_on_the_number_of_threads(
         assert same(some_calls(family, queries, codes, threads), expected), threads
 
 
+def adc_calls(tables: Array, codes: Array, threads: int | None) -> tuple[Any, ...]:
+    """Call every function of adc, with codes as they are and packed."""
+    n, (n_queries, n_subspaces, n_codewords) = len(codes), tables.shape
+    limit = float(np.quantile(adc.scan(tables[:1], codes[:2000]), 0.02, method="lower"))
+    codebooks = np.ascontiguousarray(tables[0][..., None] * np.float32([1, 0.5]))
+    packed = adc.PackedCodes(codes[: n // 3], 16 if n_codewords <= 16 else 256, threads)
+    packed.append(codes[n // 3 :], threads)
+    results: list[Any] = [packed.unpack(threads=threads)]
+    for form in (codes, packed):
+        results += [
+            *adc.knn(tables, form, 1, threads=threads),
+            *adc.knn(tables, form, 100, np.arange(n) % 5 > 0, threads),
+            *adc.knn(tables, form, 10, np.arange(0, n, 40), threads),
+            *adc.radius(tables, form, limit, threads=threads),
+            adc.scan(tables[:5], form, threads=threads),
+        ]
+    vectors = np.resize(tables.reshape(-1), (max(n_queries, 300), 2 * n_subspaces))
+    tables_of = [adc.tables(vectors, codebooks, metric, threads) for metric in ("l2", "ip")]
+    return (*results, *tables_of, adc.encode(vectors, codebooks, threads))
+
+
+# Threads share out the rows where there are many tasks of them, else the queries.
+ADC_SHAPES = [
+    (1, 70_000, 9, 256),
+    (3, 100_000, 8, 16),
+    (40, 9_000, 4, 16),
+    (300, 3_000, 5, 100),
+    (7, 9_000, 70, 256),
+]
+
+
+@pytest.mark.parametrize("shape", ADC_SHAPES, ids=str)
+def test_the_answer_of_adc_does_not_depend_on_the_number_of_threads(shape: tuple[int, ...]) -> None:
+    n_queries, n, n_subspaces, n_codewords = shape
+    tables, codes = pq_tables(n_queries, n_subspaces, n_codewords), pq_codes(n, n_subspaces, n_codewords)
+    expected = adc_calls(tables, codes, 1)
+    for threads in (2, 3, 64, None, 2):
+        assert same_bits(adc_calls(tables, codes, threads), expected), threads
+
+
 DIGEST = """
 import hashlib
 import numpy as np
-from helpers import FAMILIES, random_codes
-from test_threads import some_calls
+from helpers import FAMILIES, pq_codes, pq_tables, random_codes
+from test_threads import adc_calls, some_calls
 from fastcodes import _native, bits
 
 digest = hashlib.sha256()
@@ -74,6 +124,9 @@ for n_queries, n, n_bytes in shapes:
             digest.update(bits.pack(x.astype(dtype), threshold=dtype(0)))
         digest.update(bits.popcount(codes))
         digest.update(bits.unpack(codes, 8 * n_bytes - 3, np.float32, (-1, 1)))
+for n_queries, n, *shape in [(3, 9000, 8, 16), (2, 9000, 33, 256), (5, 300, 7, 9), (1, 20_000, 65, 16)]:
+    for array in adc_calls(pq_tables(n_queries, *shape), pq_codes(n, *shape), 2):
+        digest.update(array.tobytes())
 print(_native.level(), digest.hexdigest())
 """
 
@@ -88,9 +141,25 @@ def test_the_answer_does_not_depend_on_the_level() -> None:
 # --- other Python threads -----------------------------------------------------------------------------------
 
 
-@both_families
-def test_other_threads_run_during_a_call(family: Family) -> None:
+def long_calls() -> dict[str, Any]:
+    """Give calls that take the longer, the larger their argument is."""
     queries, codes = random_codes(64, 64, seed=1), random_codes(30_000, 64)
+    tables, packed = pq_tables(8, 64, 256), adc.PackedCodes(codes)
+    codebooks = np.ascontiguousarray(tables[0, :, :, None])
+    return {
+        "hamming.knn": lambda n: hamming.knn(np.tile(queries, (n, 1)), codes, 1, threads=1),
+        "jaccard.knn": lambda n: jaccard.knn(np.tile(queries, (n, 1)), codes, 1, threads=1),
+        "adc.knn": lambda n: adc.knn(np.tile(tables, (n, 1, 1)), packed, 1, threads=1),
+        "adc.radius": lambda n: adc.radius(np.tile(tables, (n, 1, 1)), codes, -99, threads=1),
+        "adc.scan": lambda n: adc.scan(np.tile(tables, (n, 1, 1)), codes, threads=1),
+        "adc.encode": lambda n: adc.encode(np.tile(tables[:, :, 0], (50 * n, 1)), codebooks, threads=1),
+        "adc.tables": lambda n: adc.tables(np.tile(tables[:, :, 0], (5 * n, 1)), codebooks, threads=1),
+    }
+
+
+@pytest.mark.parametrize("name", long_calls())
+def test_other_threads_run_during_a_call(name: str) -> None:
+    call = long_calls()[name]
     ticks, done = [0], threading.Event()
 
     def tick() -> None:
@@ -101,9 +170,8 @@ def test_other_threads_run_during_a_call(family: Family) -> None:
     ticker.start()
     try:
         for doubling in range(12):
-            many = np.tile(queries, (2**doubling, 1))
             before, begun = ticks[0], time.perf_counter()
-            family.module.knn(many, codes, 1, threads=1)
+            call(2**doubling)
             elapsed, ticked = time.perf_counter() - begun, ticks[0] - before
             if elapsed > 0.25:
                 break
@@ -125,6 +193,8 @@ def test_calls_of_many_threads_at_once_get_their_own_answers() -> None:
             *hamming.pairs(codes[:800], 75, threads=threads),
             jaccard.cdist(queries, codes, threads=threads),
             bits.popcount(codes),
+            *adc.knn(pq_tables(5, 24, 256, seed), codes, 7, threads=threads),
+            *adc.radius(pq_tables(5, 24, 256, seed), adc.PackedCodes(codes), -12, threads=threads),
         )
 
     expected = [work(seed) for seed in range(24)]
@@ -138,8 +208,13 @@ def test_calls_of_many_threads_at_once_get_their_own_answers() -> None:
 QUERIES, CODES = random_codes(50, 32, seed=1), random_codes(20_000, 32)
 
 
+TABLES, PACKED = pq_tables(50, 32, 256), adc.PackedCodes(CODES)
+
+
 def search_in_child(threads: int | None) -> tuple[Any, ...]:
     return (
+        *adc.knn(TABLES, CODES, 5, threads=threads),
+        *adc.knn(TABLES, PACKED, 5, threads=threads),
         *hamming.knn(QUERIES, CODES, 5, threads=threads),
         *jaccard.knn(QUERIES, CODES, 5, threads=threads),
     )
@@ -165,6 +240,7 @@ def test_children_of_a_fork_in_the_middle_of_a_call_answer() -> None:
     def keep_searching() -> None:
         while not done.is_set():
             hamming.knn(QUERIES, CODES, 5, threads=2)
+            adc.knn(TABLES, PACKED, 5, threads=2)
 
     searcher = threading.Thread(target=keep_searching)
     searcher.start()
@@ -182,7 +258,7 @@ def test_children_of_a_fork_in_the_middle_of_a_call_answer() -> None:
 INTERRUPT = """
 import json, os, signal, threading, time
 import numpy as np
-from fastcodes import bits, hamming, jaccard
+from fastcodes import adc, bits, hamming, jaccard
 
 # A process that a shell started in the background ignores the signal, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -213,6 +289,21 @@ for name, family, radius in (("hamming", hamming, 100), ("jaccard", jaccard, 0.2
     interrupt(f"{name}.pairs", lambda: family.pairs(codes, radius))
     interrupt(f"{name}.cdist", lambda: family.cdist(long[:64], long))
 interrupt("bits.popcount", lambda: bits.popcount(np.broadcast_to(long[0], (5_000_000, 1 << 20))))
+tables = np.random.default_rng(0).standard_normal((5_000, 64, 16), np.float32)
+parts = codes % np.uint8(16)
+packed = adc.PackedCodes(parts, 16)
+for name, form in (("rows", parts), ("packed", packed)):
+    for threads in (1, None):
+        interrupt(f"adc.knn, {name}, {threads} threads", lambda: adc.knn(tables, form, 10, threads=threads))
+    interrupt(f"adc.radius, {name}", lambda: adc.radius(tables, form, -30))
+    interrupt(f"adc.scan, {name}", lambda: adc.scan(tables[:100], form, threads=1))
+many = np.tile(tables[:, :4], (20, 1, 1))
+interrupt("adc.knn, few rows", lambda: adc.knn(many, parts[:16_000, :4], 10))
+interrupt("adc.knn, one subspace", lambda: adc.knn(many[:, :1], parts[:600_000, :1], 10))
+x = np.broadcast_to(tables[0, 0, :8], (1 << 26, 8))
+interrupt("adc.encode", lambda: adc.encode(x, np.tile(tables[:4, :, :2], (1, 4, 1))))
+books = np.tile(tables[0, :16, :, None], (1, 16, 64))
+interrupt("adc.tables", lambda: adc.tables(np.tile(tables[:, :, 0], (4, 16)), books, threads=1))
 print(json.dumps(seconds))
 """
 
@@ -220,7 +311,7 @@ print(json.dumps(seconds))
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
     seconds = json.loads(run_python(INTERRUPT))
-    assert len(seconds) == 11
+    assert len(seconds) == 23
     assert {name: x for name, x in seconds.items() if isinstance(x, str) or x > 1} == {}
 
 
@@ -229,7 +320,7 @@ def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
 CHANGING = """
 import threading, time
 import numpy as np
-from fastcodes import bits, hamming, jaccard
+from fastcodes import adc, bits, hamming, jaccard
 
 rng = np.random.default_rng(0)
 def array(shape, dtype=np.uint8):
@@ -239,7 +330,11 @@ def array(shape, dtype=np.uint8):
 queries, codes, x = array((40, 16)), array((3000, 16)), array((300, 128), np.float32)
 booleans, ids, integers = array(3000), array(2000, np.int64), array((300, 128))
 outs = [np.empty((40, 3000), dtype) for dtype in (np.int32, np.float32)]
-changed = [a.reshape(-1).view(np.uint8) for a in (queries, codes, x, booleans, integers, *outs)]
+packed = [adc.PackedCodes(codes), adc.PackedCodes(codes % np.uint8(16), 16)]
+tables, books = array((3, 16, 256), np.float32), array((16, 200, 2), np.float32)
+blocks = [p._bytes for p in packed]
+inputs = (queries, codes, x, booleans, integers, tables, books, *blocks)
+changed = [a.reshape(-1).view(np.uint8) for a in (*inputs, *outs)]
 done = False
 
 def change():
@@ -264,6 +359,23 @@ def search():
                         assert "row id" in str(error), error
                 family.pairs(codes[:300], radius, threads)
                 family.cdist(queries, codes, out, threads)
+        few = tables[..., :16]
+        for form, t in ((codes, tables), (packed[0], tables), (packed[1], few), (codes, few)):
+            for call in (
+                lambda: adc.knn(t, form, 10, None, 2),
+                lambda: adc.knn(t, form, 10, booleans.view(bool), 1),
+                lambda: adc.radius(t, form, rng.random() - 0.5, ids, 2),
+                lambda: adc.scan(t, form),
+                lambda: adc.encode(x[:, :32], books),
+                lambda: adc.tables(x[:, :32], books),
+                lambda: adc.PackedCodes(codes, rng.choice([16, 256])).unpack(),
+            ):
+                try:
+                    call()
+                except ValueError as error:
+                    text = str(error)
+                    expected = ("row id", "must be finite", "codewords; expected")
+                    assert any(words in text for words in expected), error
         with np.errstate(all="ignore"):
             codes_of_x = bits.pack(x)
         bits.unpack(codes, 128, np.float32)

@@ -1,0 +1,641 @@
+//! The adc family against a few lines of naive code: every level, awkward shapes, every thread count.
+#![allow(missing_docs)]
+
+use fastcodes_core::adc::{self, Blocks, Codebooks, Metric, Tables, Vectors};
+use fastcodes_core::{Codes, Error, Level, Mask, Parallel};
+
+/// Repeatable numbers from 0 up to 1.
+fn numbers(seed: u64) -> impl FnMut() -> f32 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 24) as f32
+    }
+}
+
+fn random_codes(len: usize, n_codewords: usize, seed: u64) -> Vec<u8> {
+    let mut number = numbers(seed);
+    (0..len).map(|_| (number() * n_codewords as f32) as u8).collect()
+}
+
+fn random_floats(len: usize, seed: u64) -> Vec<f32> {
+    let mut number = numbers(seed);
+    (0..len).map(|_| number() * 4.0 - 1.0).collect()
+}
+
+/// One search: tables, and row-major codes for them.
+#[derive(Clone)]
+struct Case {
+    tables: Vec<f32>,
+    codes: Vec<u8>,
+    n_subspaces: usize,
+    n_codewords: usize,
+}
+
+impl Case {
+    fn random(n_queries: usize, n_rows: usize, n_subspaces: usize, n_codewords: usize) -> Case {
+        Case {
+            tables: random_floats(n_queries * n_subspaces * n_codewords, 1),
+            codes: random_codes(n_rows * n_subspaces, n_codewords, 2),
+            n_subspaces,
+            n_codewords,
+        }
+    }
+
+    fn n_queries(&self) -> usize {
+        self.tables.len() / (self.n_subspaces * self.n_codewords)
+    }
+
+    fn n_rows(&self) -> usize {
+        self.codes.len() / self.n_subspaces
+    }
+
+    /// The definition.
+    fn sums(&self) -> Vec<Vec<f32>> {
+        let sum = |tables: &[f32], codes: &[u8]| {
+            let tables = tables.chunks(self.n_codewords);
+            tables.zip(codes).fold(0.0_f32, |sum, (table, code)| sum + table[*code as usize])
+        };
+        let queries = self.tables.chunks(self.n_subspaces * self.n_codewords);
+        queries
+            .map(|tables| self.codes.chunks(self.n_subspaces).map(|codes| sum(tables, codes)).collect())
+            .collect()
+    }
+
+    /// Calls `check` with the codes as they are and packed, for every level and some numbers of threads.
+    fn for_each_form(&self, check: impl Fn(Level, &Parallel<'_>, Tables<'_>, Blocks<'_>, &str)) {
+        let tables = Tables::new(&self.tables, self.n_queries(), self.n_subspaces, self.n_codewords).unwrap();
+        let rows = Codes::new(&self.codes, self.n_rows(), self.n_subspaces).unwrap();
+        // Rows that lie apart.
+        let apart: Vec<u8> =
+            self.codes.chunks(self.n_subspaces).flat_map(|row| row.iter().copied().chain([255; 3])).collect();
+        let apart = Codes::strided(&apart, self.n_rows(), self.n_subspaces, self.n_subspaces + 3).unwrap();
+        let widths = if self.n_codewords <= 16 { &[16, 256][..] } else { &[256] };
+        for level in Level::available() {
+            // Threads share out the work alike at every level.
+            for threads in 1..=if level == Level::best() { 2 } else { 1 } {
+                let parallel = &Parallel::new(threads, &|| false);
+                let place = |form: &str| {
+                    format!(
+                        "{form}, {} rows, M = {}, K = {}, {level:?}, {threads} threads",
+                        self.n_rows(),
+                        self.n_subspaces,
+                        self.n_codewords
+                    )
+                };
+                for (form, rows) in [("rows", rows), ("rows apart", apart)] {
+                    check(level, parallel, tables, Blocks::from_rows(rows, self.n_codewords), &place(form));
+                }
+                for &n_codewords in widths {
+                    let mut bytes =
+                        vec![0; adc::packed_bytes(self.n_rows(), self.n_subspaces, n_codewords).unwrap()];
+                    adc::pack(level, rows, n_codewords, 0, &mut bytes, parallel).unwrap();
+                    let blocks =
+                        Blocks::from_packed(&bytes, self.n_rows(), self.n_subspaces, n_codewords).unwrap();
+                    check(level, parallel, tables, blocks, &place(&format!("packed in {n_codewords}")));
+                }
+            }
+        }
+    }
+
+    /// All searches equal their definition.
+    fn check(&self, ks: &[usize], masks: &[Mask<'_>]) {
+        let sums = self.sums();
+        let (n_queries, n_rows) = (self.n_queries(), self.n_rows());
+        let sorted: Vec<Vec<Vec<(f32, i64)>>> = masks
+            .iter()
+            .map(|mask| {
+                let is_selected = selected(mask, n_rows);
+                let rows = |sums: &Vec<f32>| {
+                    let mut rows: Vec<_> = sums.iter().copied().zip(0..).collect();
+                    rows.retain(|(_, row): &(f32, i64)| is_selected[*row as usize]);
+                    rows.sort_by(|a, b| a.partial_cmp(b).unwrap());
+                    rows
+                };
+                sums.iter().map(rows).collect()
+            })
+            .collect();
+        self.for_each_form(|level, parallel, tables, blocks, place| {
+            let mut found = vec![f32::NAN; n_queries * n_rows];
+            adc::scan(level, tables, blocks, parallel, &mut found).unwrap();
+            assert!(same_bits(&found, &sums.concat()), "scan, {place}");
+            for (mask, sorted) in masks.iter().zip(&sorted) {
+                for &k in ks {
+                    let mut found = (vec![f32::NAN; n_queries * k], vec![7; n_queries * k]);
+                    adc::knn(level, tables, blocks, k, *mask, parallel, &mut found.0, &mut found.1).unwrap();
+                    let padding = std::iter::repeat((f32::INFINITY, -1));
+                    let padded =
+                        sorted.iter().flat_map(|row| row.iter().copied().chain(padding.clone()).take(k));
+                    let (distances, indices): (Vec<f32>, Vec<i64>) = padded.unzip();
+                    assert!(same_bits(&found.0, &distances), "knn, distances, k = {k}, {place}");
+                    assert_eq!(found.1, indices, "knn, k = {k}, {place}");
+                }
+                // Radii that are met exactly, by one row of the first query and by some.
+                let met = |rank: usize| sorted.first().and_then(|row| row.get(rank)).map(|found| found.0);
+                let met = [0, 1, 30, n_rows / 3].into_iter().filter_map(met);
+                for radius in met.chain([-0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN]) {
+                    let within: Vec<Vec<(f32, i64)>> = sorted
+                        .iter()
+                        .map(|row| row.iter().copied().filter(|found| found.0 <= radius).collect())
+                        .collect();
+                    let mut offsets = vec![0];
+                    offsets.extend(within.iter().scan(0, |end, row| {
+                        *end += row.len() as i64;
+                        Some(*end)
+                    }));
+                    let (distances, indices): (Vec<f32>, Vec<i64>) = within.concat().into_iter().unzip();
+                    let found = adc::radius(level, tables, blocks, radius, *mask, parallel).unwrap();
+                    assert_eq!(found.offsets, offsets, "radius {radius}, {place}");
+                    assert!(same_bits(&found.distances, &distances), "radius {radius}, distances, {place}");
+                    assert_eq!(found.indices, indices, "radius {radius}, {place}");
+                }
+            }
+        });
+    }
+}
+
+fn selected(mask: &Mask<'_>, n_rows: usize) -> Vec<bool> {
+    match mask {
+        Mask::All => vec![true; n_rows],
+        Mask::Booleans(booleans) => booleans.iter().map(|selected| *selected != 0).collect(),
+        Mask::Ids(ids) => {
+            let mut selected = vec![false; n_rows];
+            ids.iter().for_each(|id| selected[*id as usize] = true);
+            selected
+        }
+    }
+}
+
+fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+/// Subspaces around words, registers, and where sums of bytes are split.
+const N_SUBSPACES: [usize; 16] = [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 34, 64, 65, 255, 256];
+
+/// Rows of which a search for few neighbours looks at some first, and bounds the sums of the others.
+const BOUNDED: usize = 8_500;
+
+#[test]
+fn every_number_of_subspaces_equals_the_definition() {
+    for n_subspaces in N_SUBSPACES {
+        for n_codewords in [16, 256] {
+            Case::random(3, BOUNDED, n_subspaces, n_codewords).check(&[1, 10], &[Mask::All]);
+        }
+    }
+}
+
+#[test]
+fn every_number_of_rows_equals_the_definition() {
+    for n_rows in [0, 1, 63, 64, 65, 255, 256, 257, 4096, 8191, 8192, 8193, 9000] {
+        for (n_subspaces, n_codewords) in [(1, 16), (5, 16), (8, 256), (33, 200)] {
+            let ks = [0, 1, 10, 300, n_rows + 2];
+            Case::random(2, n_rows, n_subspaces, n_codewords)
+                .check(&ks[..if n_rows < 300 { 5 } else { 4 }], &[Mask::All]);
+        }
+    }
+}
+
+#[test]
+fn every_number_of_codewords_equals_the_definition() {
+    for n_codewords in [1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 191, 192, 193, 255, 256] {
+        let mut case = Case::random(2, BOUNDED, 4, n_codewords);
+        case.codes.iter_mut().step_by(7).for_each(|code| *code = (n_codewords - 1) as u8);
+        case.check(&[10], &[Mask::All]);
+    }
+}
+
+#[test]
+fn every_mask_equals_the_definition() {
+    for (n_subspaces, n_codewords) in [(4, 16), (7, 256), (40, 16)] {
+        for n_rows in [700, BOUNDED, 20_000] {
+            let rows = || 0..n_rows;
+            let booleans = |select: fn(usize) -> bool| -> Vec<u8> {
+                rows().map(|row| if select(row) { 128 } else { 0 }).collect()
+            };
+            // Blocks with at most 16 selected rows are not bounded.
+            let masks = [
+                booleans(|row| row % 3 > 0),
+                booleans(|row| row % 256 < 16),
+                booleans(|row| row % 256 >= 239),
+                booleans(|row| row / 256 % 2 == 0 || row % 50 == 3),
+                booleans(|row| row % 5000 == 699),
+                booleans(|_| false),
+            ];
+            let ids: Vec<i64> =
+                rows().rev().filter(|row| row % 5 < 2).flat_map(|row| [row as i64; 2]).collect();
+            let mut every: Vec<Mask<'_>> = masks.iter().map(|mask| Mask::Booleans(mask)).collect();
+            every.extend([Mask::Ids(&ids), Mask::Ids(&ids[3..4]), Mask::Ids(&[])]);
+            Case::random(3, n_rows, n_subspaces, n_codewords).check(&[1, 30], &every);
+        }
+    }
+}
+
+#[test]
+fn more_queries_than_a_group_and_more_rows_than_a_task() {
+    Case::random(700, 300, 8, 256).check(&[3], &[Mask::All]);
+    Case::random(40, BOUNDED, 3, 16).check(&[3], &[Mask::All]);
+    Case::random(2, 140_000, 1, 16).check(&[1, 100], &[Mask::All]);
+    Case::random(3, 40_000, 17, 256).check(&[1, 1000], &[Mask::All]);
+}
+
+#[test]
+fn hard_tables_equal_the_definition() {
+    type Entry = fn(&mut dyn FnMut() -> f32, usize) -> f32;
+    let kinds: [Entry; 14] = [
+        |_, _| 0.1,
+        |_, _| -0.0,
+        |number, _| (number() * 4.0).floor() - 1.0,
+        |number, _| number() * 1e-43,
+        |number, _| (number() - 0.5) * 1e-43,
+        |number, _| (number() - 0.5) * 1e30,
+        |number, place| if place == 77 { 1e30 } else { number() },
+        |number, place| if place == 77 { f32::MAX } else { number() - 0.5 },
+        |number, place| if place == 77 { -f32::MAX } else { number() },
+        |number, _| 1e8 + number() * 64.0,
+        |number, place| (number() * 9.0).floor() + if place / 256 % 2 == 0 { 1.7e7 } else { -1.7e7 },
+        |number, _| f32::MAX * (number() - 0.5),
+        |number, _| if number() < 0.5 { f32::MAX } else { number() },
+        |number, _| if number() < 0.5 { -f32::MAX } else { number() },
+    ];
+    for entry in kinds {
+        for (n_subspaces, n_codewords) in [(1, 256), (2, 16), (16, 256), (33, 16), (65, 256)] {
+            let mut case = Case::random(3, BOUNDED, n_subspaces, n_codewords);
+            let mut number = numbers(5);
+            for (place, value) in case.tables.iter_mut().enumerate() {
+                *value = entry(&mut number, place);
+            }
+            case.check(&[1, 20], &[Mask::All]);
+        }
+    }
+}
+
+#[test]
+fn ties_and_hard_orders_equal_the_definition() {
+    for (n_subspaces, n_codewords) in [(3, 16), (6, 256), (40, 256)] {
+        let case = Case::random(3, 20_000, n_subspaces, n_codewords);
+        let sums = &case.sums()[0];
+        let mut rows: Vec<&[u8]> = case.codes.chunks(n_subspaces).collect();
+        let mut ranks: Vec<usize> = (0..rows.len()).collect();
+        ranks.sort_by(|a, b| sums[*a].total_cmp(&sums[*b]));
+        let ascending: Vec<u8> = ranks.iter().flat_map(|row| rows[*row]).copied().collect();
+        let descending: Vec<u8> = ranks.iter().rev().flat_map(|row| rows[*row]).copied().collect();
+        let equal = rows[5].repeat(20_000);
+        rows.truncate(30);
+        let few: Vec<u8> = (0..20_000).flat_map(|row| rows[row * 7919 % 30]).copied().collect();
+        for codes in [ascending, descending, equal, few] {
+            Case { codes, ..case.clone() }.check(&[1, 10, 300], &[Mask::All]);
+        }
+    }
+}
+
+// --- codewords -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn tables_and_codes_equal_the_definition() {
+    for n_codewords in [1, 2, 3, 4, 5, 8, 15, 16, 17, 255, 256] {
+        for (n_subspaces, n_dims) in [(1, 1), (3, 2), (2, 4), (2, 7), (3, 8), (5, 16)] {
+            let codebooks = random_floats(n_subspaces * n_codewords * n_dims, 3);
+            let books = Codebooks::new(&codebooks, n_subspaces, n_codewords, n_dims).unwrap();
+            for n_rows in [0, 1, 2, 3, 15, 16, 17, 255, 256, 257] {
+                let x = random_floats(n_rows * n_subspaces * n_dims, 4);
+                let vectors = Vectors::new("x", &x, n_rows, n_subspaces * n_dims).unwrap();
+                let parts = || x.chunks(n_dims).zip((0..n_subspaces).cycle());
+                let distance = |part: &[f32], codeword: &[f32]| {
+                    part.iter().zip(codeword).fold(0.0_f32, |sum, (a, b)| sum + (a - b) * (a - b))
+                };
+                let product = |part: &[f32], codeword: &[f32]| {
+                    part.iter().zip(codeword).fold(0.0_f32, |sum, (a, b)| sum - a * b)
+                };
+                let book = |subspace: usize| {
+                    codebooks[subspace * n_codewords * n_dims..].chunks(n_dims).take(n_codewords)
+                };
+                let squares: Vec<f32> =
+                    parts().flat_map(|(part, m)| book(m).map(move |c| distance(part, c))).collect();
+                let products: Vec<f32> =
+                    parts().flat_map(|(part, m)| book(m).map(move |c| product(part, c))).collect();
+                let nearest = squares.chunks(n_codewords).map(|table| {
+                    let least = |best: (u8, f32), (code, d): (usize, &f32)| {
+                        if *d < best.1 { (code as u8, *d) } else { best }
+                    };
+                    table.iter().enumerate().fold((0, f32::INFINITY), least)
+                });
+                let (codes, errors): (Vec<u8>, Vec<f32>) = nearest.unzip();
+                for level in Level::available() {
+                    for threads in [1, 2] {
+                        let parallel = &Parallel::new(threads, &|| false);
+                        let place =
+                            format!("{n_rows} rows, K = {n_codewords}, {n_subspaces} x {n_dims}, {level:?}");
+                        for (metric, expected) in [(Metric::L2, &squares), (Metric::Ip, &products)] {
+                            let mut found = vec![f32::NAN; expected.len()];
+                            adc::tables(level, vectors, books, metric, parallel, &mut found).unwrap();
+                            assert!(same_bits(&found, expected), "tables, {metric:?}, {place}");
+                        }
+                        let mut found = (vec![99; codes.len()], vec![f32::NAN; codes.len()]);
+                        adc::encode(level, vectors, books, parallel, &mut found.0, Some(&mut found.1))
+                            .unwrap();
+                        assert_eq!(found.0, codes, "encode, {place}");
+                        assert!(same_bits(&found.1, &errors), "errors, {place}");
+                        found.0.fill(99);
+                        adc::encode(level, vectors, books, parallel, &mut found.0, None).unwrap();
+                        assert_eq!(found.0, codes, "encode without errors, {place}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn equally_near_codewords_give_the_lowest() {
+    for n_codewords in [2, 5, 16, 256] {
+        // Only two different codewords, again and again.
+        let codebooks: Vec<f32> = (0..2 * n_codewords).map(|i| f32::from(u8::from(i % 3 == 1))).collect();
+        let books = Codebooks::new(&codebooks, 2, n_codewords, 1).unwrap();
+        let x: Vec<f32> = (0..600).map(|i| [0.0, 1.0, 0.5, -1.0][i % 4]).collect();
+        let vectors = Vectors::new("x", &x, 300, 2).unwrap();
+        for level in Level::available() {
+            let mut codes = vec![99; 600];
+            adc::encode(level, vectors, books, &Parallel::serial(), &mut codes, None).unwrap();
+            for (index, code) in codes.iter().enumerate() {
+                let book = &codebooks[index % 2 * n_codewords..][..n_codewords];
+                let distance = |codeword: &f32| (x[index] - codeword).abs();
+                let least = book.iter().map(distance).fold(f32::INFINITY, f32::min);
+                let lowest = book.iter().position(|codeword| distance(codeword) == least);
+                assert_eq!(Some(*code as usize), lowest, "{level:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_are_added_up_by_their_codes() {
+    for (n_subspaces, n_codewords, n_dims) in [(1, 1, 1), (3, 16, 2), (20, 5, 1), (2, 256, 40)] {
+        for n_rows in [0, 1, 1000] {
+            let x = random_floats(n_rows * n_subspaces * n_dims, 1);
+            let codes = random_codes(n_rows * n_subspaces, n_codewords, 2);
+            let mut sums = vec![0.0; n_subspaces * n_codewords * n_dims];
+            let mut counts = vec![0; n_subspaces * n_codewords];
+            for (index, code) in codes.iter().enumerate() {
+                let cell = index % n_subspaces * n_codewords + *code as usize;
+                counts[cell] += 1;
+                for dim in 0..n_dims {
+                    sums[cell * n_dims + dim] += f64::from(x[index * n_dims + dim]);
+                }
+            }
+            let vectors = Vectors::new("x", &x, n_rows, n_subspaces * n_dims).unwrap();
+            let codes = Codes::new(&codes, n_rows, n_subspaces).unwrap();
+            for threads in [1, 2] {
+                let parallel = &Parallel::new(threads, &|| false);
+                let mut found = (vec![f64::NAN; sums.len()], vec![-1; counts.len()]);
+                adc::add_up(vectors, codes, parallel, &mut found.0, &mut found.1).unwrap();
+                assert_eq!(found, (sums.clone(), counts.clone()), "{n_rows} rows, {threads} threads");
+            }
+        }
+    }
+}
+
+// --- packed codes ----------------------------------------------------------------------------------------------------
+
+/// The bytes of packed codes, by their picture.
+fn naive_blocks(codes: &[u8], n_subspaces: usize, n_codewords: usize) -> Vec<u8> {
+    let mut bytes = vec![0; adc::packed_bytes(codes.len() / n_subspaces, n_subspaces, n_codewords).unwrap()];
+    let in_byte = if n_codewords == 16 { 2 } else { 1 };
+    let n_planes = n_subspaces.div_ceil(in_byte);
+    for (row, codes) in codes.chunks(n_subspaces).enumerate() {
+        for (subspace, code) in codes.iter().enumerate() {
+            let plane = row / 256 * n_planes + subspace / in_byte;
+            bytes[plane * 256 + row % 256] |= code << (subspace % in_byte * 4);
+        }
+    }
+    bytes
+}
+
+#[test]
+fn packed_codes_are_what_the_picture_says_at_every_level() {
+    for n_codewords in [16, 256] {
+        for n_subspaces in N_SUBSPACES {
+            for n_rows in [0, 1, 63, 64, 65, 192, 255, 256, 257, 5000] {
+                let codes = random_codes(n_rows * n_subspaces, n_codewords, 1);
+                let expected = naive_blocks(&codes, n_subspaces, n_codewords);
+                for stride in [n_subspaces, n_subspaces + 5] {
+                    let mut bytes = vec![255; n_rows * stride];
+                    for (row, codes) in bytes.chunks_mut(stride).zip(codes.chunks(n_subspaces)) {
+                        row[..n_subspaces].copy_from_slice(codes);
+                    }
+                    let rows = Codes::strided(&bytes, n_rows, n_subspaces, stride).unwrap();
+                    for level in Level::available() {
+                        for threads in [1, 2] {
+                            let parallel = &Parallel::new(threads, &|| false);
+                            // Whole blocks are written, whatever was there before.
+                            let mut packed = vec![170; expected.len()];
+                            adc::pack(level, rows, n_codewords, 0, &mut packed, parallel).unwrap();
+                            assert!(packed == expected, "{n_rows} x {n_subspaces}, {n_codewords}, {level:?}");
+                            let blocks =
+                                Blocks::from_packed(&packed, n_rows, n_subspaces, n_codewords).unwrap();
+                            for first in [0, n_rows / 3, n_rows] {
+                                let mut unpacked = vec![99; (n_rows - first) * n_subspaces];
+                                adc::unpack(&blocks, first, &mut unpacked, parallel).unwrap();
+                                assert!(unpacked == codes[first * n_subspaces..]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_that_stand_for_no_code_do_not_matter() {
+    // As a file may have them: the high half of an odd last plane, and rows beyond the last one.
+    for (n_rows, n_subspaces, n_codewords) in [(9000, 5, 16), (8500, 33, 16), (9000, 4, 256)] {
+        let case = Case::random(3, n_rows, n_subspaces, n_codewords);
+        let mut dirty = naive_blocks(&case.codes, n_subspaces, n_codewords);
+        let n_planes = if n_codewords == 16 { n_subspaces.div_ceil(2) } else { n_subspaces };
+        for (index, plane) in dirty.chunks_mut(256).enumerate() {
+            for (row, byte) in plane.iter_mut().enumerate() {
+                if index / n_planes * 256 + row >= n_rows {
+                    *byte = 0x5A;
+                } else if n_codewords == 16 && index % n_planes == n_planes - 1 {
+                    *byte |= (row as u8) << 4;
+                }
+            }
+        }
+        let clean = Codes::new(&case.codes, n_rows, n_subspaces).unwrap();
+        let tables = Tables::new(&case.tables, 3, n_subspaces, n_codewords).unwrap();
+        for level in Level::available() {
+            let found = [
+                Blocks::from_rows(clean, n_codewords),
+                Blocks::from_packed(&dirty, n_rows, n_subspaces, n_codewords).unwrap(),
+            ]
+            .map(|blocks| {
+                let parallel = &Parallel::serial();
+                let (mut distances, mut indices) = (vec![0.0; 30], vec![0; 30]);
+                adc::knn(level, tables, blocks, 10, Mask::All, parallel, &mut distances, &mut indices)
+                    .unwrap();
+                let mut sums = vec![0.0; 3 * n_rows];
+                adc::scan(level, tables, blocks, parallel, &mut sums).unwrap();
+                let within = adc::radius(level, tables, blocks, 2.0, Mask::All, parallel).unwrap();
+                (distances, indices, sums, within)
+            });
+            assert!(found[0] == found[1], "{n_rows} x {n_subspaces}, {level:?}");
+        }
+    }
+}
+
+// --- errors ----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn broken_preconditions_are_errors() {
+    let (level, parallel) = (Level::best(), &Parallel::serial());
+    let (floats, codes) = ([0.0_f32; 64], [0_u8; 24]);
+    assert!(matches!(Tables::new(&floats, 2, 4, 9), Err(Error::InputLength { given: 64, expected: 72, .. })));
+    assert!(matches!(Tables::new(&floats, usize::MAX, 4, 9), Err(Error::InputLength { .. })));
+    assert!(Tables::new(&[], 3, 0, 9).is_err());
+    for n_codewords in [0, 257] {
+        assert!(matches!(Tables::new(&[], 0, 1, n_codewords), Err(Error::Codewords { .. })));
+        assert!(matches!(Codebooks::new(&[], 1, n_codewords, 1), Err(Error::Codewords { .. })));
+    }
+    assert!(Codebooks::new(&[], 0, 4, 1).is_err());
+    assert!(Codebooks::new(&[], 1, 4, 0).is_err());
+    assert!(matches!(Codebooks::new(&floats, 4, 4, 5), Err(Error::InputLength { .. })));
+    assert!(matches!(Vectors::new("x", &floats, 4, 15), Err(Error::InputLength { name: "x", .. })));
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for index in [0, 4095, 4096, 9999] {
+            let mut floats = vec![0.0; 10_000];
+            floats[index] = bad;
+            let expected =
+                |name: &'static str| Some(Error::NotFinite { name, index, value: bad.to_string() });
+            assert_eq!(Tables::new(&floats, 5, 20, 100).err(), expected("tables"));
+            assert_eq!(Codebooks::new(&floats, 5, 20, 100).err(), expected("codebooks"));
+            assert_eq!(Vectors::new("x", &floats, 100, 100).err(), expected("x"));
+        }
+    }
+
+    let tables = Tables::new(&floats, 2, 4, 8).unwrap();
+    let blocks = Blocks::from_rows(Codes::new(&codes, 6, 4).unwrap(), 8);
+    let other = Blocks::from_rows(Codes::new(&codes, 8, 3).unwrap(), 8);
+    let knn = |blocks, mask: Mask<'_>, len| {
+        let (mut distances, mut indices) = (vec![0.0; len], vec![0; len]);
+        adc::knn(level, tables, blocks, 2, mask, parallel, &mut distances, &mut indices)
+    };
+    assert_eq!(knn(blocks, Mask::All, 4), Ok(()));
+    assert!(matches!(knn(blocks, Mask::All, 5), Err(Error::OutputLength { given: 5, expected: 4 })));
+    assert!(matches!(knn(other, Mask::All, 4), Err(Error::SubspacesDiffer { tables: 4, codes: 3 })));
+    assert!(matches!(
+        knn(blocks, Mask::Booleans(&[1, 1]), 4),
+        Err(Error::MaskLength { given: 2, expected: 6 })
+    ));
+    for id in [-1, 6, i64::MIN, i64::MAX] {
+        assert_eq!(knn(blocks, Mask::Ids(&[0, id]), 4), Err(Error::MaskId { id, n_rows: 6 }));
+    }
+    assert!(matches!(
+        adc::scan(level, tables, blocks, parallel, &mut [0.0; 11]),
+        Err(Error::OutputLength { given: 11, expected: 12 })
+    ));
+    assert!(matches!(
+        adc::scan(level, tables, other, parallel, &mut [0.0; 12]),
+        Err(Error::SubspacesDiffer { .. })
+    ));
+    assert!(adc::radius(level, tables, other, 1.0, Mask::All, parallel).is_err());
+    // Tables with more codewords than nibbles can name.
+    let many = Tables::new(&floats, 1, 2, 32).unwrap();
+    let nibbles = Blocks::from_packed(&[], 0, 2, 16).unwrap();
+    assert!(matches!(adc::scan(level, many, nibbles, parallel, &mut []), Err(Error::Codewords { .. })));
+
+    assert!(matches!(Blocks::from_packed(&codes, 6, 4, 17), Err(Error::PackedCodewords { n_codewords: 17 })));
+    assert!(matches!(
+        Blocks::from_packed(&codes, 6, 4, 16),
+        Err(Error::PackedLength { given: 24, expected: 512 })
+    ));
+    assert!(Blocks::from_packed(&codes, usize::MAX, usize::MAX, 256).is_err());
+    assert!(Blocks::from_packed(&[], 0, 0, 256).is_err());
+    let rows = Codes::new(&codes, 6, 4).unwrap();
+    let mut bytes = vec![0; 1024];
+    assert!(matches!(
+        adc::pack(level, rows, 15, 0, &mut bytes, parallel),
+        Err(Error::PackedCodewords { .. })
+    ));
+    for first_row in [251, 256, usize::MAX] {
+        let packed = adc::pack(level, rows, 256, first_row, &mut bytes, parallel);
+        assert!(matches!(packed, Err(Error::PackedLength { given: 1024, .. })), "{first_row}");
+    }
+
+    let books = Codebooks::new(&floats, 4, 4, 4).unwrap();
+    let vectors = Vectors::new("x", &floats, 4, 16).unwrap();
+    let long = Vectors::new("x", &floats, 2, 32).unwrap();
+    assert!(matches!(
+        adc::encode(level, long, books, parallel, &mut [0; 8], None),
+        Err(Error::DimensionsDiffer { name: "x", given: 32, expected: 16 })
+    ));
+    assert!(matches!(
+        adc::encode(level, vectors, books, parallel, &mut [0; 15], None),
+        Err(Error::OutputLength { given: 15, expected: 16 })
+    ));
+    assert!(matches!(
+        adc::encode(level, vectors, books, parallel, &mut [0; 16], Some(&mut [0.0; 17])),
+        Err(Error::OutputLength { given: 17, expected: 16 })
+    ));
+    assert!(adc::tables(level, long, books, Metric::L2, parallel, &mut [0.0; 32]).is_err());
+    assert!(adc::tables(level, vectors, books, Metric::L2, parallel, &mut [0.0; 63]).is_err());
+    let sums = adc::add_up(vectors, Codes::new(&codes, 4, 4).unwrap(), parallel, &mut [0.0; 31], &mut [0; 8]);
+    assert!(matches!(sums, Err(Error::OutputLength { given: 31, expected: 32 })));
+    let sums =
+        adc::add_up(vectors, Codes::new(&codes, 4, 5).unwrap(), parallel, &mut [0.0; 32], &mut [0; 10]);
+    assert!(matches!(sums, Err(Error::DimensionsDiffer { .. })));
+}
+
+#[test]
+fn codes_that_name_no_codeword_are_errors_at_every_level() {
+    for n_codewords in [1, 15, 16, 17, 255] {
+        for (n_rows, row) in [(1, 0), (300, 63), (300, 299), (9000, 70), (9000, 8999)] {
+            let mut case = Case::random(2, n_rows, 9, n_codewords);
+            let code = n_codewords as u8;
+            case.codes[row * 9 + row % 9] = code;
+            let tables = Tables::new(&case.tables, 2, 9, n_codewords).unwrap();
+            let rows = Codes::new(&case.codes, n_rows, 9).unwrap();
+            let blocks = Blocks::from_rows(rows, n_codewords);
+            let expected = Err(Error::CodeOutOfRange { code, row, n_codewords });
+            for level in Level::available() {
+                let parallel = &Parallel::new(2, &|| false);
+                assert_eq!(adc::scan(level, tables, blocks, parallel, &mut vec![0.0; 2 * n_rows]), expected);
+                let only = [row as i64];
+                for mask in [Mask::All, Mask::Ids(&only)] {
+                    let (mut distances, mut indices) = ([0.0; 4], [0; 4]);
+                    let found =
+                        adc::knn(level, tables, blocks, 2, mask, parallel, &mut distances, &mut indices);
+                    assert_eq!(found, expected);
+                    let found = adc::radius(level, tables, blocks, f32::MIN, mask, parallel);
+                    assert_eq!(found.map(|_| ()), expected);
+                }
+                if n_codewords == 16 {
+                    let mut bytes = vec![0; adc::packed_bytes(n_rows, 9, 16).unwrap()];
+                    assert_eq!(adc::pack(level, rows, 16, 0, &mut bytes, parallel), expected);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_told_to_stop_ends_with_an_error() {
+    let case = Case::random(200, 200_000, 16, 256);
+    let tables = Tables::new(&case.tables, 200, 16, 256).unwrap();
+    let blocks = Blocks::from_rows(Codes::new(&case.codes, 200_000, 16).unwrap(), 256);
+    let (mut distances, mut indices) = (vec![0.0; 2000], vec![0; 2000]);
+    let mut sums = vec![0.0; 200 * 200_000];
+    let stop = || true;
+    for threads in [1, 2] {
+        let parallel = &Parallel::new(threads, &stop);
+        let found =
+            adc::knn(Level::PORTABLE, tables, blocks, 10, Mask::All, parallel, &mut distances, &mut indices);
+        assert_eq!(found, Err(Error::Interrupted));
+        let found = adc::radius(Level::PORTABLE, tables, blocks, 0.0, Mask::All, parallel);
+        assert_eq!(found.map(|_| ()), Err(Error::Interrupted));
+        let found = adc::scan(Level::PORTABLE, tables, blocks, parallel, &mut sums);
+        assert_eq!(found, Err(Error::Interrupted));
+    }
+}
