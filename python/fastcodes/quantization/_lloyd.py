@@ -21,7 +21,8 @@ Codes = NDArray[np.unsignedinteger[Any]]
 
 BYTE = 256  # up to so many codewords, a code is a byte and the kernels do the work
 _SEED_ROWS = 16  # samples per codeword that the seeds are taken from: more did not lower the error
-_CANDIDATES = 4
+_CANDIDATES = 4  # looked at for each codeword
+_ROUND = 16  # codewords at most that candidates are drawn for at a time
 _PRODUCTS = 1 << 22  # scalar products held at a time
 
 
@@ -30,8 +31,10 @@ def seed(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator
 
     A sample is drawn with a probability proportional to its squared distance to the nearest codeword that is
     there, and of a few so drawn the one is taken that lowers the sum of these distances most (Arthur and
-    Vassilvitskii, SODA 2007, sections 2.2 and 7). Where there are fewer distinct samples than codewords, some
-    codewords are equal.
+    Vassilvitskii, SODA 2007, sections 2.2 and 7). Candidates for up to 16 codewords are drawn at once, since
+    one large matrix product takes less time than many small ones, and drawn again from among themselves for
+    each codeword, with what is left of their distances. Where there are fewer distinct samples than
+    codewords, some codewords are equal.
     """
     n, d = x.shape
     size = min(n, max(2048, _SEED_ROWS * n_codewords))
@@ -49,23 +52,34 @@ def seed(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator
     right = np.ascontiguousarray(np.concatenate([centred, ones, squares], axis=2).transpose(0, 2, 1))
 
     subspaces = np.arange(n_subspaces)
+    rows_of = subspaces[:, None]
     chosen = np.empty((n_subspaces, n_codewords), np.int64)
-    nearest = np.ones((n_subspaces, size), np.float32)  # the first: any sample, all alike
-    draws = rng.random((n_codewords, n_subspaces, _CANDIDATES))
-    first = subspaces[:, None] * size
-    for k in range(n_codewords):
+    nearest = np.ones((n_subspaces, size), np.float32)  # before the first: any sample, all alike
+    k = 0
+    while k < n_codewords:
+        end = min(k + max(1, min(k, _ROUND)), n_codewords)
         running = np.cumsum(nearest.ravel(), dtype=np.float64)
-        ends = running[size - 1 :: size]
-        starts = np.concatenate([[0.0], ends[:-1]])
-        drawn = np.searchsorted(running, starts[:, None] + draws[k] * (ends - starts)[:, None], "right")
-        candidates = np.clip(drawn - first, 0, size - 1)
-        distances = np.matmul(left[subspaces[:, None], candidates], right)
-        if k:
-            np.minimum(distances, nearest[:, None], out=distances)
-        best = distances.sum(axis=2).argmin(axis=1)
-        chosen[:, k] = candidates[subspaces, best]
-        nearest = np.maximum(distances[subspaces, best], 0)
-        nearest[subspaces, chosen[:, k]] = 0
+        ends = running[size - 1 :: size, None]
+        starts = np.concatenate([[[0.0]], ends[:-1]])
+        draws = rng.random((n_subspaces, _CANDIDATES * (end - k)))
+        pool = np.searchsorted(running, starts + draws * (ends - starts), "right") - rows_of * size
+        pool = np.clip(pool, 0, size - 1)
+        distances = np.matmul(left[rows_of, pool], right)
+        at_first = nearest[rows_of, pool]
+        for place in range(k, end):
+            rest = np.divide(
+                nearest[rows_of, pool], at_first, out=np.full_like(at_first, 1e-30), where=at_first > 0
+            )
+            order = rng.exponential(size=pool.shape) / np.maximum(rest, 1e-30)
+            few = np.argpartition(order, _CANDIDATES - 1, axis=1)[:, :_CANDIDATES]
+            closer = distances[rows_of, few]
+            if place:
+                np.minimum(closer, nearest[:, None], out=closer)
+            best = closer.sum(axis=2).argmin(axis=1)
+            chosen[:, place] = pool[subspaces, few[subspaces, best]]
+            nearest = np.maximum(closer[subspaces, best], 0)
+            nearest[subspaces, chosen[:, place]] = 0
+        k = end
     return np.ascontiguousarray(parts[subspaces[:, None], chosen])
 
 
