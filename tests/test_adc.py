@@ -486,7 +486,7 @@ def test_random_codes_are_packed_and_unpacked(data: st.DataObject) -> None:
     packed = adc.PackedCodes(codes[: ends[0]], n_codewords)
     for start, end in pairwise(ends):
         packed.append(codes[start:end])
-    assert same_bits(packed._used(), blocks_of(codes, n_codewords))
+    assert same_bits(packed._packed()[0], blocks_of(codes, n_codewords))
     start, stop = (data.draw(st.integers(-len(codes) - 2, len(codes) + 2)) for _ in range(2))
     assert same_bits(packed.unpack(start, stop), codes[start:stop])
 
@@ -543,7 +543,7 @@ def test_packed_codes_are_those_of_the_array(n_codewords: int, n_subspaces: int)
         for threads in (1, 2):
             packed = adc.PackedCodes(codes, n_codewords, threads)
             assert same_bits(packed.unpack(threads=threads), codes), n
-            assert same_bits(packed._used(), blocks_of(codes, n_codewords)), n
+            assert same_bits(packed._packed()[0], blocks_of(codes, n_codewords)), n
         assert packed.shape == (n, n_subspaces)
         assert len(packed) == n
         assert packed.nbytes == len(blocks_of(codes, n_codewords))
@@ -575,7 +575,7 @@ def test_appending_in_pieces_gives_the_same_blocks(n_codewords: int, sizes: tupl
             packed.append(codes[end] if size == 1 else codes[end : end + size], threads=2)
             end += size
             assert len(packed) == end
-        assert same_bits(packed._used(), blocks_of(codes, n_codewords))
+        assert same_bits(packed._packed()[0], blocks_of(codes, n_codewords))
         assert same_bits(adc.knn(tables, packed, 20), adc.knn(tables, codes, 20))
         assert same_bits(adc.scan(tables, packed), adc.scan(tables, codes))
 
@@ -602,21 +602,21 @@ def test_what_cannot_be_appended_leaves_nothing_behind(n_codewords: int, n: int)
             bad = more[:size].copy()
             bad[row, 4] = 255
             wrong.append((bad, ValueError, f"codes has 255 in row {row}, but there are 16 codewords"))
-    spare = len(packed._bytes)
+    spare = len(packed._rows.bytes)
     for value, error, message in wrong:
         with pytest.raises(error, match=message):
             packed.append(value)
         assert packed.shape == (n, 5)
-        assert same_bits(packed._used(), blocks_of(codes, n_codewords)), message
-        assert len(packed._bytes) == spare
+        assert same_bits(packed._packed()[0], blocks_of(codes, n_codewords)), message
+        assert len(packed._rows.bytes) == spare
     # Also where there is room for more rows than there are.
     packed.append(more)
-    packed._n_rows = n
+    packed._rows = packed._rows._replace(n=n)
     for value, error, message in wrong:
         with pytest.raises(error, match=message):
             packed.append(value)
     packed.append(more)
-    assert same_bits(packed._used(), blocks_of(np.concatenate([codes, more]), n_codewords))
+    assert same_bits(packed._packed()[0], blocks_of(np.concatenate([codes, more]), n_codewords))
 
 
 @both_widths
@@ -627,7 +627,7 @@ def test_copies_are_independent(n_codewords: int) -> None:
         other = method(packed)
         assert (type(other), other.shape, other.n_codewords) == (adc.PackedCodes, (300, 5), n_codewords)
         packed.append(more)
-        assert same_bits(other._used(), blocks_of(codes, n_codewords))
+        assert same_bits(other._packed()[0], blocks_of(codes, n_codewords))
         other.append(more[::-1])
         assert same_bits(packed.unpack(), np.concatenate([codes, more]))
         assert same_bits(other.unpack(), np.concatenate([codes, more[::-1]]))
@@ -754,9 +754,11 @@ def test_a_file_with_an_altered_header_is_refused(mmap: bool, tmp_path: Path) ->
             adc.PackedCodes.load(path, mmap=mmap)
 
 
-RIGHT = {"n_rows": 300, "n_subspaces": 2, "n_codewords": 16}
+RIGHT = {"n_rows": 300, "n_subspaces": 2, "n_codewords": 16, "largest": 15}
 WRONG_PARAMS: list[tuple[dict[str, Any], str]] = [
     (RIGHT | {"n_rows": 600}, "shape"),
+    (RIGHT | {"largest": 16}, "out of range"),
+    (RIGHT | {"largest": -1}, "not integers"),
     (RIGHT | {"n_rows": 0}, "shape"),
     (RIGHT | {"n_rows": 256}, "shape"),
     (RIGHT | {"n_rows": 2**70}, "shape"),
@@ -778,7 +780,7 @@ WRONG_PARAMS: list[tuple[dict[str, Any], str]] = [
 @both_ways
 def test_a_file_whose_parts_do_not_go_together_is_refused(mmap: bool, tmp_path: Path) -> None:
     path = tmp_path / "codes"
-    blocks = adc.PackedCodes(pq_codes(300, 2, 16), 16)._used()
+    blocks = adc.PackedCodes(pq_codes(300, 2, 16), 16)._packed()[0]
     _files.write(path, "PackedCodes", RIGHT, {"blocks": blocks})
     assert len(adc.PackedCodes.load(path, mmap=mmap)) == 300
     for params, message in WRONG_PARAMS:
@@ -800,12 +802,12 @@ def test_a_file_whose_parts_do_not_go_together_is_refused(mmap: bool, tmp_path: 
 
 
 def changes() -> Iterator[tuple[str, Any]]:
-    yield from (("_n_rows", value) for value in (-1, 0, 299, 256, 513, 10**9, 2**63, 2**64, 2.5, "300", None))
+    yield from (("n", value) for value in (-1, 0, 299, 256, 513, 10**9, 2**63, 2**64, 2.5, "300", None))
     yield from (("n_subspaces", value) for value in (0, -3, 1, 4, 2**62, 2**64, None))
     yield from (("n_codewords", value) for value in (0, 16, 17, -256, 2**64, None))
     few, many = np.zeros(5, np.uint8), np.arange(2 * 3 * 512, dtype=np.uint8)
     matrix, strided, integers = many.reshape(12, 256), many[::2], many.astype(np.int64)
-    yield from (("_bytes", value) for value in (few, matrix, strided, integers, b"codes", None))
+    yield from (("bytes", value) for value in (few, matrix, strided, integers, b"codes", None))
 
 
 @pytest.mark.parametrize(
@@ -823,7 +825,10 @@ def test_attributes_that_were_changed_cannot_crash(name: str, value: Any) -> Non
     ]
     for call in calls:
         packed = adc.PackedCodes(pq_codes(300, 3, 256))
-        setattr(packed, name, value)
+        if name in packed._rows._fields:
+            packed._rows = packed._rows._replace(**{name: value})
+        else:
+            setattr(packed, name, value)
         try:
             call(packed)
         except (TypeError, ValueError, OverflowError, MemoryError, AttributeError) as error:

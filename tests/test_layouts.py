@@ -301,7 +301,7 @@ def test_sums_are_not_written_over_tables_or_codes() -> None:
         adc.scan(_tables, codes, memory[-480:].view(np.float32).reshape(3, 40))
     packed = adc.PackedCodes(_parts)
     with pytest.raises(ValueError, match="out shares memory"):
-        adc.scan(_tables, packed, packed._bytes[:480].view(np.float32).reshape(3, 40))
+        adc.scan(_tables, packed, packed._rows.bytes[:480].view(np.float32).reshape(3, 40))
     assert np.array_equal(memory, before)
     assert np.array_equal(packed.unpack(), _parts)
     # Side by side in one buffer they may be.

@@ -9,7 +9,7 @@ _Codes = npt.NDArray[np.uint8]
 _Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 _Ids = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float32]
-_Packed = tuple[_Codes, int, int, int]
+_Packed = tuple[_Codes, int, int, int, int]
 
 __all__ = [
     "adc_encode",
@@ -51,13 +51,23 @@ def threads() -> int: ...
 def roofline(seconds: float) -> float: ...
 def adc_tables(queries: _Floats, codebooks: _Floats, metric: str, threads: int | None) -> _Floats: ...
 def adc_scan(
-    tables: _Floats, codes: _Codes | _Packed, out: _Floats | None, threads: int | None
+    tables: _Floats, codes: _Codes | None, packed: _Packed | None, out: _Floats | None, threads: int | None
 ) -> _Floats: ...
 def adc_knn(
-    tables: _Floats, codes: _Codes | _Packed, k: int, mask: _Mask | None, threads: int | None
+    tables: _Floats,
+    codes: _Codes | None,
+    packed: _Packed | None,
+    k: int,
+    mask: _Mask | None,
+    threads: int | None,
 ) -> tuple[_Floats, _Ids]: ...
 def adc_radius(
-    tables: _Floats, codes: _Codes | _Packed, radius: float, mask: _Mask | None, threads: int | None
+    tables: _Floats,
+    codes: _Codes | None,
+    packed: _Packed | None,
+    radius: float,
+    mask: _Mask | None,
+    threads: int | None,
 ) -> tuple[_Ids, _Floats, _Ids]: ...
 def adc_encode(
     x: _Floats, codebooks: _Floats, codes: _Codes, errors: _Floats | None, threads: int | None
@@ -65,9 +75,7 @@ def adc_encode(
 def adc_sums(
     x: _Floats, codes: _Codes, sums: npt.NDArray[np.float64], counts: _Ids, threads: int | None
 ) -> None: ...
-def adc_pack(
-    codes: _Codes, n_codewords: int, first_row: int, blocks: _Codes, threads: int | None
-) -> None: ...
+def adc_pack(codes: _Codes, n_codewords: int, first_row: int, blocks: _Codes, threads: int | None) -> int: ...
 def adc_unpack(packed: _Packed, first_row: int, out: _Codes, threads: int | None) -> None: ...
 def bits_pack(
     x: npt.NDArray[Any],

@@ -26,8 +26,9 @@ from __future__ import annotations
 
 import operator
 import os
+import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -142,7 +143,7 @@ def scan(
 
         np.stack([sum(table[m][codes[:, m]] for m in range(M)) for table in tables])
     """
-    return _native.adc_scan(tables, _source(codes), out, threads)
+    return _native.adc_scan(tables, *_source(codes), out, threads)
 
 
 def knn(
@@ -202,7 +203,7 @@ def knn(
         indices = np.argsort(d, axis=1, kind="stable")[:, :k]
         distances = np.take_along_axis(d, indices, axis=1)
     """
-    return _native.adc_knn(tables, _source(codes), k, mask, threads)
+    return _native.adc_knn(tables, *_source(codes), k, mask, threads)
 
 
 def radius(
@@ -254,7 +255,7 @@ def radius(
     The numpy equivalent for one query, with ``d = scan(tables, codes)``: ``np.flatnonzero(d[q] <= radius)``,
     sorted by distance.
     """
-    return _native.adc_radius(tables, _source(codes), radius, mask, threads)
+    return _native.adc_radius(tables, *_source(codes), radius, mask, threads)
 
 
 def encode(x: Vectors, codebooks: npt.NDArray[np.float32], threads: int | None = None) -> Codes:
@@ -297,15 +298,32 @@ def encode(x: Vectors, codebooks: npt.NDArray[np.float32], threads: int | None =
     The numpy equivalent: ``tables(x, codebooks).argmin(axis=-1)``.
     """
     x = _real(x, "x")
-    rows = x if x.ndim != 1 else x[None]
+    rows = x[None] if x.ndim == 1 else x
     n_subspaces = codebooks.shape[0] if isinstance(codebooks, np.ndarray) and codebooks.ndim == 3 else 0
-    codes = np.empty((len(rows) if rows.ndim == 2 else 0, n_subspaces), np.uint8)
-    is_plain = rows.dtype == np.float32 and rows.flags.c_contiguous
-    step = max(len(codes), 1) if is_plain or rows.ndim != 2 else _CONVERTED_ROWS
-    for start in range(0, max(len(codes), 1), step):
-        block = np.ascontiguousarray(rows[start : start + step], np.float32)
-        _native.adc_encode(block, codebooks, codes[start : start + step], None, threads)
+    if rows.ndim != 2 or (rows.dtype == np.float32 and rows.flags.c_contiguous):
+        codes = np.empty((len(rows) if rows.ndim == 2 else 0, n_subspaces), np.uint8)
+        _native.adc_encode(_float32(rows, "x"), codebooks, codes, None, threads)
+        return codes
+    codes = np.empty((len(rows), n_subspaces), np.uint8)
+    for start in range(0, max(len(rows), 1), _CONVERTED_ROWS):
+        block = _float32(rows[start : start + _CONVERTED_ROWS], "x")
+        finite = np.isfinite(block)
+        if not finite.all():  # in the words of the kernels, which do not know where the block starts
+            first = int(np.flatnonzero(~finite)[0])
+            number = str(block.ravel()[first]).replace("nan", "NaN")
+            first += start * rows.shape[1]
+            raise ValueError(f"x must be finite; got {number} at element {first}, counted through all axes")
+        _native.adc_encode(block, codebooks, codes[start : start + _CONVERTED_ROWS], None, threads)
     return codes
+
+
+class _Rows(NamedTuple):
+    """What packed codes hold at one moment; replaced as a whole, so that nobody sees a half of it."""
+
+    bytes: Codes
+    """Rows are appended, so there may be more bytes than those of the rows that there are."""
+    n: int
+    largest: int
 
 
 class PackedCodes:
@@ -355,35 +373,41 @@ class PackedCodes:
     """
 
     def __init__(self, codes: Codes, n_codewords: int = 256, threads: int | None = None) -> None:
-        if n_codewords not in (16, 256):
-            raise ValueError(f"n_codewords must be 16 or 256; got {n_codewords!r}")
-        self.n_codewords = operator.index(n_codewords)
-        self._n_rows = 0
-        # Rows are appended, so there may be more bytes than those of the rows that there are.
-        self._bytes = np.zeros(0, np.uint8)
+        try:
+            self.n_codewords = {16: 16, 256: 256}[operator.index(n_codewords)]
+        except (TypeError, KeyError):
+            raise ValueError(f"n_codewords must be 16 or 256; got {n_codewords!r}") from None
         is_array = isinstance(codes, np.ndarray) and codes.ndim in (1, 2)
         self.n_subspaces = int(codes.shape[-1]) if is_array else 0  # what is no array is refused below
+        self._rows = _Rows(np.zeros(0, np.uint8), 0, 0)
+        self._appending = threading.Lock()
         self.append(codes, threads)
 
     def __len__(self) -> int:
-        return self._n_rows
+        return self._rows.n
 
     def __repr__(self) -> str:
-        return f"PackedCodes(<{self._n_rows} x {self.n_subspaces}>, n_codewords={self.n_codewords})"
+        return f"PackedCodes(<{len(self)} x {self.n_subspaces}>, n_codewords={self.n_codewords})"
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy has bytes of its own: both may be appended to.
-        return {**self.__dict__, "_bytes": self._used().copy()}
+        rows = self._rows
+        state = {**self.__dict__, "_rows": rows._replace(bytes=self._used(rows).copy())}
+        del state["_appending"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _appending=threading.Lock())
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and subspaces."""
-        return self._n_rows, self.n_subspaces
+        return len(self), self.n_subspaces
 
     @property
     def nbytes(self) -> int:
         """Bytes that the rows take."""
-        return self._n_bytes(self._n_rows)
+        return self._n_bytes(len(self))
 
     def append(self, codes: Codes, threads: int | None = None) -> None:
         """Add rows at the end.
@@ -407,23 +431,23 @@ class PackedCodes:
             raise ValueError(
                 f"codes have {codes.shape[-1]} subspaces but the packed ones have {self.n_subspaces}"
             )
-        n_rows = self._n_rows + (len(codes) if is_array and codes.ndim == 2 else 1)
-        n_bytes = self._n_bytes(n_rows) if is_array else 0
-        used = self._used()
-        if n_bytes > len(self._bytes) or not self._bytes.flags.writeable:
-            grown = np.zeros(max(n_bytes, len(used) * 3 // 2), np.uint8)
-            grown[: len(used)] = used
-        else:
-            grown = self._bytes
-        begun = self._n_rows % _BLOCK_ROWS
-        try:
-            _native.adc_pack(codes, self.n_codewords, self._n_rows, grown[:n_bytes], threads)
-        except BaseException:
-            if begun and len(used):  # what was written into the last block goes
-                last = grown[: len(used)].reshape(-1, self._n_planes, _BLOCK_ROWS)[-1]
-                last[:, begun:] = 0
-            raise
-        self._bytes, self._n_rows = grown, n_rows
+        with self._appending:
+            rows = self._rows
+            n_rows = rows.n + (len(codes) if is_array and codes.ndim == 2 else 1)
+            n_bytes = self._n_bytes(n_rows) if is_array else 0
+            used, grown = self._used(rows), rows.bytes
+            if n_bytes > len(grown) or not grown.flags.writeable:
+                grown = np.zeros(max(n_bytes, len(used) * 3 // 2), np.uint8)
+                grown[: len(used)] = used
+            try:
+                largest = _native.adc_pack(codes, self.n_codewords, rows.n, grown[:n_bytes], threads)
+            except BaseException:
+                begun = rows.n % _BLOCK_ROWS
+                if begun and len(used):  # what was written into the last block goes
+                    last = grown[: len(used)].reshape(-1, self._n_planes, _BLOCK_ROWS)[-1]
+                    last[:, begun:] = 0
+                raise
+            self._rows = _Rows(grown, n_rows, max(rows.largest, largest))
 
     def unpack(self, start: int = 0, stop: int | None = None, threads: int | None = None) -> Codes:
         """Give rows as an array again.
@@ -439,9 +463,10 @@ class PackedCodes:
         -------
         uint8 array (stop - start, M)
         """
-        start, stop, _ = slice(start, stop).indices(self._n_rows)
+        packed = self._packed()
+        start, stop, _ = slice(start, stop).indices(packed[1])
         codes = np.empty((max(stop - start, 0), self.n_subspaces), np.uint8)
-        _native.adc_unpack(self._packed(), start, codes, threads)
+        _native.adc_unpack(packed, start, codes, threads)
         return codes
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -483,24 +508,27 @@ class PackedCodes:
 
     def _to_file(self) -> tuple[dict[str, Any], dict[str, Codes]]:
         """Return parameters and arrays as they stand in a file."""
+        rows = self._rows
         params = {
-            "n_rows": self._n_rows,
+            "n_rows": rows.n,
             "n_subspaces": self.n_subspaces,
             "n_codewords": self.n_codewords,
+            "largest": rows.largest,
         }
-        return params, {"blocks": self._used()}
+        return params, {"blocks": self._used(rows)}
 
     @classmethod
     def _from_file(cls, params: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> PackedCodes:
         """Take them back, with a ValueError where they do not fit."""
-        packed = cls.__new__(cls)
-        numbers = [params[name] for name in ("n_rows", "n_subspaces", "n_codewords")]
+        numbers = [params[name] for name in ("n_rows", "n_subspaces", "n_codewords", "largest")]
         if not all(type(number) is int and number >= 0 for number in numbers):
             raise ValueError(f"its parameters are not integers: {params}")
-        packed._n_rows, packed.n_subspaces, packed.n_codewords = numbers
-        if packed.n_codewords not in (16, 256) or packed.n_subspaces == 0:
+        n_rows, n_subspaces, n_codewords, largest = numbers
+        if n_codewords not in (16, 256) or n_subspaces == 0 or largest >= n_codewords:
             raise ValueError(f"its parameters are out of range: {params}")
-        packed._bytes = _files.take(arrays, "blocks", np.uint8, (packed.nbytes,))
+        packed = cls(np.zeros((0, n_subspaces), np.uint8), n_codewords)
+        blocks = _files.take(arrays, "blocks", np.uint8, (packed._n_bytes(n_rows),))
+        packed._rows = _Rows(blocks, n_rows, largest)
         return packed
 
     @property
@@ -510,15 +538,16 @@ class PackedCodes:
     def _n_bytes(self, n_rows: int) -> int:
         return -(-n_rows // _BLOCK_ROWS) * self._n_planes * _BLOCK_ROWS
 
-    def _used(self) -> Codes:
-        return self._bytes[: self.nbytes]
+    def _used(self, rows: _Rows) -> Codes:
+        return rows.bytes[: self._n_bytes(rows.n)]
 
-    def _packed(self) -> tuple[Codes, int, int, int]:
-        return self._used(), self._n_rows, self.n_subspaces, self.n_codewords
+    def _packed(self) -> tuple[Codes, int, int, int, int]:
+        rows = self._rows
+        return self._used(rows), rows.n, self.n_subspaces, self.n_codewords, rows.largest
 
 
-def _source(codes: Codes | PackedCodes) -> Codes | tuple[Codes, int, int, int]:
-    return codes._packed() if isinstance(codes, PackedCodes) else codes
+def _source(codes: Codes | PackedCodes) -> tuple[Codes | None, tuple[Codes, int, int, int, int] | None]:
+    return (None, codes._packed()) if isinstance(codes, PackedCodes) else (codes, None)
 
 
 def _real(x: Vectors, name: str) -> Vectors:
@@ -529,4 +558,5 @@ def _real(x: Vectors, name: str) -> Vectors:
 
 
 def _float32(x: Vectors, name: str) -> npt.NDArray[np.float32]:
-    return np.ascontiguousarray(_real(x, name), np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is an error of its own
+        return np.asarray(_real(x, name), np.float32, order="C")

@@ -31,6 +31,13 @@ pub enum Error {
     },
     /// Rows without bytes carry no code.
     NoBytes,
+    /// Tables or codebooks have an axis of length 0.
+    EmptyAxis {
+        /// What they are called.
+        name: &'static str,
+        /// What there is none of.
+        axis: &'static str,
+    },
     /// Rows so long that a distance would not fit an int32.
     TooManyBytes {
         /// Bytes per row.
@@ -97,6 +104,8 @@ pub enum Error {
     },
     /// Tables or codebooks may not have that many codewords.
     Codewords {
+        /// What they are called.
+        name: &'static str,
         /// The codewords that were given.
         n_codewords: usize,
     },
@@ -179,6 +188,9 @@ impl fmt::Display for Error {
                 write!(formatter, "the rows of codes take {needed} bytes but the buffer has {given}")
             }
             Error::NoBytes => write!(formatter, "codes have 0 bytes per row; expected at least 1"),
+            Error::EmptyAxis { name, axis } => {
+                write!(formatter, "{name} have 0 {axis}; expected at least 1")
+            }
             Error::TooManyBytes { n_bytes } => write!(
                 formatter,
                 "codes have {n_bytes} bytes per row; at most {} fit an int32 distance",
@@ -224,8 +236,8 @@ impl fmt::Display for Error {
             Error::IntegerBits { n_bits } => {
                 write!(formatter, "n_bits must be from 1 to 16; got {n_bits}")
             }
-            Error::Codewords { n_codewords } => {
-                write!(formatter, "there are {n_codewords} codewords; expected from 1 to 256")
+            Error::Codewords { name, n_codewords } => {
+                write!(formatter, "{name} have {n_codewords} codewords; expected from 1 to 256")
             }
             Error::PackedCodewords { n_codewords } => {
                 write!(formatter, "n_codewords must be 16 or 256; got {n_codewords}")

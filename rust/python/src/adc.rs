@@ -1,5 +1,4 @@
-//! The adc family. `fastcodes.adc` brings vectors to float32 and holds packed codes; it hands those over as
-//! `(blocks, n_rows, n_subspaces, n_codewords)`.
+//! The adc family. `fastcodes.adc` brings vectors to float32 and holds packed codes.
 
 use fastcodes_core::adc::{self, Blocks, Codebooks, Metric, Tables, Vectors};
 use numpy::{
@@ -8,7 +7,6 @@ use numpy::{
 };
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
 use crate::arrays::{
     CodesArray, FloatsArray, MaskArray, count, described, empty, matrix_out, results_shape, shared,
@@ -40,42 +38,69 @@ fn vectors_of<'a>(name: &'static str, array: &'a FloatsArray<'_>) -> PyResult<Ve
 /// Codes as an array, or packed.
 enum CodesSource<'py> {
     Rows(CodesArray<'py>),
-    Packed { blocks: PyReadonlyArrayDyn<'py, u8>, n_rows: usize, n_subspaces: usize, n_codewords: usize },
+    Packed(Packed<'py>),
+}
+
+/// Packed codes as `fastcodes.adc.PackedCodes` holds them: `(blocks, n_rows, n_subspaces, n_codewords, largest code)`.
+#[derive(FromPyObject)]
+pub struct PackedParts<'py>(Bound<'py, PyAny>, usize, usize, usize, usize);
+
+struct Packed<'py> {
+    bytes: PyReadonlyArrayDyn<'py, u8>,
+    n_rows: usize,
+    n_subspaces: usize,
+    n_codewords: usize,
+    largest: usize,
+}
+
+impl<'py> Packed<'py> {
+    fn new(parts: PackedParts<'py>) -> PyResult<Self> {
+        let PackedParts(bytes, n_rows, n_subspaces, n_codewords, largest) = parts;
+        let bytes = typed::<u8>(&bytes, "blocks", "a numpy uint8 array")?;
+        let bytes = bytes.try_readonly().map_err(|_| shared("codes"))?;
+        Ok(Packed { bytes, n_rows, n_subspaces, n_codewords, largest })
+    }
+
+    fn view(&self) -> PyResult<Blocks<'_>> {
+        Blocks::from_packed(self.bytes.as_slice()?, self.n_rows, self.n_subspaces, self.n_codewords)
+            .map_err(to_py_err)
+    }
 }
 
 impl<'py> CodesSource<'py> {
-    fn new(value: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let Ok(packed) = value.cast::<PyTuple>() else {
-            return Ok(CodesSource::Rows(CodesArray::described(value, "codes", CODES)?));
-        };
-        let (blocks, n_rows, n_subspaces, n_codewords): (Bound<'py, PyAny>, usize, usize, usize) =
-            packed.extract()?;
-        let blocks = typed::<u8>(&blocks, "blocks", "a numpy uint8 array")?;
-        let blocks = blocks.try_readonly().map_err(|_| shared("codes"))?;
-        Ok(CodesSource::Packed { blocks, n_rows, n_subspaces, n_codewords })
+    fn new(codes: &Bound<'py, PyAny>, packed: Option<PackedParts<'py>>) -> PyResult<Self> {
+        match packed {
+            Some(parts) => Ok(CodesSource::Packed(Packed::new(parts)?)),
+            None => Ok(CodesSource::Rows(CodesArray::described(codes, "codes", CODES)?)),
+        }
     }
 
     fn n_rows(&self) -> usize {
         match self {
             CodesSource::Rows(codes) => codes.n_rows(),
-            CodesSource::Packed { n_rows, .. } => *n_rows,
+            CodesSource::Packed(packed) => packed.n_rows,
         }
     }
 
     /// The codes as the core takes them, to be searched with tables of some codewords.
     fn view(&self, tables: &Tables<'_>) -> PyResult<Blocks<'_>> {
+        let n_codewords = tables.n_codewords();
         match self {
-            CodesSource::Rows(codes) => Ok(Blocks::from_rows(codes.view()?, tables.n_codewords())),
-            CodesSource::Packed { blocks, n_rows, n_subspaces, n_codewords } => {
-                if tables.n_codewords() > *n_codewords {
-                    return Err(PyValueError::new_err(format!(
-                        "tables have {} codewords but codes were packed with n_codewords={n_codewords}",
-                        tables.n_codewords()
-                    )));
-                }
-                Blocks::from_packed(blocks.as_slice()?, *n_rows, *n_subspaces, *n_codewords)
-                    .map_err(to_py_err)
+            CodesSource::Rows(codes) => Ok(Blocks::from_rows(codes.view()?, n_codewords)),
+            CodesSource::Packed(packed) if n_codewords > packed.n_codewords => {
+                Err(PyValueError::new_err(format!(
+                    "tables have {n_codewords} codewords but codes were packed with n_codewords={}",
+                    packed.n_codewords
+                )))
             }
+            CodesSource::Packed(packed) if packed.largest >= n_codewords => {
+                Err(PyValueError::new_err(format!(
+                    "codes have {}, but tables have {n_codewords} codewords; expected codes from 0 to {}",
+                    packed.largest,
+                    n_codewords - 1
+                )))
+            }
+            CodesSource::Packed(packed) => packed.view(),
         }
     }
 }
@@ -89,8 +114,8 @@ pub fn adc_tables<'py>(
     metric: &Bound<'py, PyAny>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray3<f32>>> {
-    let queries = FloatsArray::new(queries, "queries", 2, "a numpy array (nq, d) of numbers")?;
-    let codebooks = FloatsArray::new(codebooks, "codebooks", 3, CODEBOOKS)?;
+    let queries = FloatsArray::new(queries, "queries", 1..=2, "a numpy array (nq, d) of numbers")?;
+    let codebooks = FloatsArray::new(codebooks, "codebooks", 3..=3, CODEBOOKS)?;
     let metric = match metric.extract::<&str>() {
         Ok("l2") => Metric::L2,
         Ok("ip") => Metric::Ip,
@@ -119,12 +144,13 @@ pub fn adc_knn<'py>(
     py: Python<'py>,
     tables: &Bound<'py, PyAny>,
     codes: &Bound<'py, PyAny>,
+    packed: Option<PackedParts<'py>>,
     k: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Neighbors<'py, f32>> {
-    let tables = FloatsArray::new(tables, "tables", 3, TABLES)?;
-    let codes = CodesSource::new(codes)?;
+    let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
+    let codes = CodesSource::new(codes, packed)?;
     let (mask, k) = (MaskArray::new(mask)?, count(k, "k", 0)?);
     let tables = tables_of(&tables)?;
     let (blocks, mask) = (codes.view(&tables)?, mask.view()?);
@@ -147,12 +173,13 @@ pub fn adc_radius<'py>(
     py: Python<'py>,
     tables: &Bound<'py, PyAny>,
     codes: &Bound<'py, PyAny>,
+    packed: Option<PackedParts<'py>>,
     radius: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Ragged<'py, f32>> {
-    let tables = FloatsArray::new(tables, "tables", 3, TABLES)?;
-    let codes = CodesSource::new(codes)?;
+    let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
+    let codes = CodesSource::new(codes, packed)?;
     let mask = MaskArray::new(mask)?;
     let radius = real(radius)?;
     let tables = tables_of(&tables)?;
@@ -180,11 +207,12 @@ pub fn adc_scan<'py>(
     py: Python<'py>,
     tables: &Bound<'py, PyAny>,
     codes: &Bound<'py, PyAny>,
+    packed: Option<PackedParts<'py>>,
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-    let tables = FloatsArray::new(tables, "tables", 3, TABLES)?;
-    let codes = CodesSource::new(codes)?;
+    let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
+    let codes = CodesSource::new(codes, packed)?;
     let tables = tables_of(&tables)?;
     let blocks = codes.view(&tables)?;
     let out = matrix_out(py, out, [tables.n_queries(), codes.n_rows()])?;
@@ -213,8 +241,8 @@ pub fn adc_encode(
     errors: Option<&Bound<'_, PyAny>>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let x = FloatsArray::new(x, "x", 2, "a numpy array (n, d) of numbers")?;
-    let codebooks = FloatsArray::new(codebooks, "codebooks", 3, CODEBOOKS)?;
+    let x = FloatsArray::new(x, "x", 1..=2, "a numpy array (n, d) of numbers")?;
+    let codebooks = FloatsArray::new(codebooks, "codebooks", 3..=3, CODEBOOKS)?;
     let (vectors, books) = (vectors_of("x", &x)?, codebooks_of(&codebooks)?);
     let mut codes = filled::<u8>(codes, "codes")?;
     let mut errors = errors.map(|errors| filled::<f32>(errors, "errors")).transpose()?;
@@ -234,7 +262,7 @@ pub fn adc_sums(
     counts: &Bound<'_, PyAny>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let x = FloatsArray::new(x, "x", 2, "a numpy array (n, d) of numbers")?;
+    let x = FloatsArray::new(x, "x", 1..=2, "a numpy array (n, d) of numbers")?;
     let codes = CodesArray::described(codes, "codes", CODES)?;
     let (vectors, codes) = (vectors_of("x", &x)?, codes.view()?);
     let (mut sums, mut counts) = (filled::<f64>(sums, "sums")?, filled::<i64>(counts, "counts")?);
@@ -242,7 +270,8 @@ pub fn adc_sums(
     run(py, threads, |_, parallel| adc::add_up(vectors, codes, parallel, sums, counts))
 }
 
-/// Writes `codes`, uint8 `(n, M)`, as rows `first_row..` into `blocks`, which hold the rows before already.
+/// Writes `codes`, uint8 `(n, M)`, as rows `first_row..` into `blocks`, which hold the rows before already; returns the largest
+/// code.
 #[pyfunction]
 pub fn adc_pack(
     py: Python<'_>,
@@ -251,7 +280,7 @@ pub fn adc_pack(
     first_row: &Bound<'_, PyAny>,
     blocks: &Bound<'_, PyArrayDyn<u8>>,
     threads: Option<&Bound<'_, PyAny>>,
-) -> PyResult<()> {
+) -> PyResult<u8> {
     let codes = CodesArray::described(codes, "codes", CODES)?;
     let (n_codewords, first_row) = (count(n_codewords, "n_codewords", 1)?, count(first_row, "first_row", 0)?);
     let codes = codes.view()?;
@@ -264,18 +293,18 @@ pub fn adc_pack(
 #[pyfunction]
 pub fn adc_unpack(
     py: Python<'_>,
-    packed: &Bound<'_, PyTuple>,
+    packed: PackedParts<'_>,
     first_row: &Bound<'_, PyAny>,
     out: &Bound<'_, PyArrayDyn<u8>>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let first_row = count(first_row, "first_row", 0)?;
-    let CodesSource::Packed { blocks, n_rows, n_subspaces, n_codewords } = CodesSource::new(packed)? else {
-        return Err(PyTypeError::new_err("packed codes are a tuple"));
-    };
-    let blocks =
-        Blocks::from_packed(blocks.as_slice()?, n_rows, n_subspaces, n_codewords).map_err(to_py_err)?;
-    if out.ndim() != 2 || out.shape()[1] != n_subspaces || first_row.saturating_add(out.shape()[0]) > n_rows {
+    let packed = Packed::new(packed)?;
+    let blocks = packed.view()?;
+    if out.ndim() != 2
+        || out.shape()[1] != packed.n_subspaces
+        || first_row.saturating_add(out.shape()[0]) > packed.n_rows
+    {
         return Err(PyValueError::new_err("out must have one row for each row that there is"));
     }
     let mut out = out.try_readwrite().map_err(|_| shared("out"))?;

@@ -1,5 +1,7 @@
 //! NumPy arrays in and out: what is refused, with which words, and what is viewed or copied.
 
+use std::ops::RangeInclusive;
+
 use fastcodes_core::{Codes, Error, Mask};
 use numpy::{
     Element, PyArray, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
@@ -147,29 +149,34 @@ pub struct FloatsArray<'py> {
 }
 
 impl<'py> FloatsArray<'py> {
-    /// Views `value` where it is contiguous, and copies it where it is not. It has the axes that `expected` describes; the
-    /// first one may be left out.
-    pub fn new(value: &Bound<'py, PyAny>, name: &str, n_axes: usize, expected: &str) -> PyResult<Self> {
+    /// Views `value` where it is contiguous, and copies it where it is not. It may have so many axes, which `expected`
+    /// describes.
+    pub fn new(
+        value: &Bound<'py, PyAny>,
+        name: &str,
+        n_axes: RangeInclusive<usize>,
+        expected: &str,
+    ) -> PyResult<Self> {
         let array = typed::<f32>(value, name, expected)?;
-        if array.ndim() != n_axes && array.ndim() + 1 != n_axes {
+        if !n_axes.contains(&array.ndim()) {
             return Err(PyValueError::new_err(format!(
                 "{name} must be {expected}; got shape {}",
                 shape_text(array.shape())
             )));
         }
-        static CONTIGUOUS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        static REQUIRE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let flags = value.getattr("flags")?;
         let is_plain = array.is_c_contiguous() && flags.getattr("aligned")?.extract::<bool>()?;
         let array = if is_plain {
             array
         } else {
-            let function = CONTIGUOUS.import(value.py(), "numpy", "ascontiguousarray")?;
-            function.call1((array,))?.cast_into::<PyArrayDyn<f32>>()?
+            let function = REQUIRE.import(value.py(), "numpy", "require")?;
+            function.call1((array, value.py().None(), "CA"))?.cast_into::<PyArrayDyn<f32>>()?
         };
         Ok(FloatsArray { array: array.try_readonly().map_err(|_| shared(name))? })
     }
 
-    /// The axes, the first one being 1 where it was left out.
+    /// The axes; one that is missing in front is 1.
     pub fn shape<const N: usize>(&self) -> [usize; N] {
         let mut shape = [1; N];
         let given = self.array.shape();

@@ -230,7 +230,7 @@ fn packed_len(n_rows: usize, n_subspaces: usize, width: Width) -> usize {
     n_rows.div_ceil(ROWS).saturating_mul(width.n_planes(n_subspaces).saturating_mul(ROWS))
 }
 
-/// Writes row-major codes as rows `first_row..` into blocks that hold the rows before already.
+/// Writes row-major codes as rows `first_row..` into blocks that hold the rows before already, and returns the largest code.
 ///
 /// # Errors
 /// [`Error::PackedCodewords`], [`Error::PackedLength`] if `blocks` are not those of all rows together,
@@ -242,7 +242,7 @@ pub fn pack(
     first_row: usize,
     blocks: &mut [u8],
     parallel: &Parallel<'_>,
-) -> Result<(), Error> {
+) -> Result<u8, Error> {
     let width = packed_width(n_codewords)?;
     let n_rows = first_row.saturating_add(codes.n_rows());
     let expected = packed_len(n_rows, codes.n_bytes(), width);
@@ -277,10 +277,8 @@ pub fn pack(
             largest.fetch_max(pack_block(level, rows, width, planes), Ordering::Relaxed);
         }
     })?;
-    if largest.into_inner() as usize >= n_codewords {
-        return Err(out_of_range(codes, n_codewords));
-    }
-    Ok(())
+    let largest = largest.into_inner();
+    if largest as usize >= n_codewords { Err(out_of_range(codes, n_codewords)) } else { Ok(largest) }
 }
 
 /// Writes rows `first_row..` of packed blocks as row-major codes, as many as `out` has room for.

@@ -69,7 +69,7 @@ impl<'a> Codebooks<'a> {
     /// Codebooks of up to 256 codewords.
     ///
     /// # Errors
-    /// [`Error::Codewords`] for none or too many of them, [`Error::NoBytes`] without subspaces or dimensions,
+    /// [`Error::Codewords`] for none or too many of them, [`Error::EmptyAxis`] without subspaces or dimensions,
     /// [`Error::InputLength`] if `values` are not that many, [`Error::NotFinite`] if one of them is NaN or infinite.
     pub fn new(
         values: &'a [f32],
@@ -77,9 +77,11 @@ impl<'a> Codebooks<'a> {
         n_codewords: usize,
         n_dims: usize,
     ) -> Result<Self, Error> {
-        check_codewords(n_codewords)?;
-        if n_subspaces == 0 || n_dims == 0 {
-            return Err(Error::NoBytes);
+        check_codewords("codebooks", n_codewords)?;
+        for (n, axis) in [(n_subspaces, "subspaces"), (n_dims, "dimensions")] {
+            if n == 0 {
+                return Err(Error::EmptyAxis { name: "codebooks", axis });
+            }
         }
         check_length("codebooks", values, &[n_subspaces, n_codewords, n_dims])?;
         check_finite("codebooks", values)?;
@@ -117,6 +119,9 @@ pub fn tables(
     codebooks.check_dims("queries", queries)?;
     let Codebooks { n_subspaces, n_codewords, n_dims, .. } = codebooks;
     check_length("out", out, &[queries.n_rows, n_subspaces, n_codewords])?;
+    if out.is_empty() {
+        return Ok(());
+    }
     let parallel = &parallel.for_words(out.len().saturating_mul(n_dims) / 8);
     let table_len = n_subspaces * n_codewords;
     if queries.n_rows < QUERIES_WORTH_TRANSPOSING {
@@ -226,7 +231,7 @@ pub fn add_up(
 ) -> Result<(), Error> {
     let n_subspaces = codes.n_bytes();
     let n_codewords = counts.len() / n_subspaces;
-    check_codewords(n_codewords)?;
+    check_codewords("counts", n_codewords)?;
     let n_dims = x.n_dims / n_subspaces;
     if n_dims * n_subspaces != x.n_dims || codes.n_rows() != x.n_rows {
         return Err(Error::DimensionsDiffer { name: "x", given: x.n_dims, expected: n_dims * n_subspaces });

@@ -48,7 +48,7 @@ impl<'a> Tables<'a> {
     /// Tables of up to 256 codewords.
     ///
     /// # Errors
-    /// [`Error::Codewords`] for none or too many of them, [`Error::NoBytes`] without subspaces, [`Error::InputLength`] if
+    /// [`Error::Codewords`] for none or too many of them, [`Error::EmptyAxis`] without subspaces, [`Error::InputLength`] if
     /// `values` are not that many, [`Error::NotFinite`] if one of them is NaN or infinite.
     pub fn new(
         values: &'a [f32],
@@ -56,9 +56,9 @@ impl<'a> Tables<'a> {
         n_subspaces: usize,
         n_codewords: usize,
     ) -> Result<Self, Error> {
-        check_codewords(n_codewords)?;
+        check_codewords("tables", n_codewords)?;
         if n_subspaces == 0 {
-            return Err(Error::NoBytes);
+            return Err(Error::EmptyAxis { name: "tables", axis: "subspaces" });
         }
         check_length("tables", values, &[n_queries, n_subspaces, n_codewords])?;
         check_finite("tables", values)?;
@@ -93,8 +93,8 @@ impl<'a> Tables<'a> {
     }
 }
 
-fn check_codewords(n_codewords: usize) -> Result<(), Error> {
-    if (1..=256).contains(&n_codewords) { Ok(()) } else { Err(Error::Codewords { n_codewords }) }
+fn check_codewords(name: &'static str, n_codewords: usize) -> Result<(), Error> {
+    if (1..=256).contains(&n_codewords) { Ok(()) } else { Err(Error::Codewords { name, n_codewords }) }
 }
 
 fn check_length(name: &'static str, values: &[f32], shape: &[usize]) -> Result<(), Error> {

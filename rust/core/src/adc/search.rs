@@ -558,7 +558,7 @@ fn check_subspaces(tables: Tables<'_>, blocks: &Blocks<'_>) -> Result<(), Error>
     }
     // Row-major codes are checked as they are read; a packed nibble always names one of sixteen.
     if tables.n_codewords() > blocks.width().n_codewords() {
-        return Err(Error::Codewords { n_codewords: tables.n_codewords() });
+        return Err(Error::Codewords { name: "tables", n_codewords: tables.n_codewords() });
     }
     Ok(())
 }
