@@ -417,6 +417,12 @@ def test_a_number_that_is_not_finite_is_named(name: str, value: float) -> None:
             model_of(name).fit(x)
 
 
+def test_sparse_samples_are_refused() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match=r"X is sparse, which is not supported; give X.toarray\(\)"):
+        model_of("KMeans").fit(sparse.csr_array(X))
+
+
 def test_a_query_that_is_not_finite_is_named() -> None:
     pq = model_of("ProductQuantizer").fit(X)
     with pytest.raises(ValueError, match="queries has nan in row 1, column 3"):
@@ -437,6 +443,10 @@ def test_wrong_samples(name: str) -> None:
             action(None)
         with pytest.raises(TypeError, match=r"X must be real numbers.* got an array of dtype <U"):
             action([["a"]])
+        with pytest.raises(
+            ValueError, match=r"X has 0 feature\(s\) \(shape=\(1500, 0\)\) while a minimum of 1"
+        ):
+            action(X[:, :0])
     with pytest.raises(ValueError, match=r"X has 15 features, but .* is expecting 16 features as input"):
         answer(model.fit(X), X[:, :15])
     with pytest.raises(ValueError, match=r"n_samples=0 should be >= "):

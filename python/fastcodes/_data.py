@@ -29,6 +29,8 @@ def as_samples(x: ArrayLike, n_features: int | None = None, model: str = "", nam
     name : str
         What `x` is called there.
     """
+    if hasattr(x, "toarray"):
+        raise TypeError(f"{name} is sparse, which is not supported; give {name}.toarray()")
     samples = x if isinstance(x, np.ndarray) else np.asarray(x)
     if samples.dtype.kind not in "biuf":
         raise TypeError(
@@ -37,7 +39,7 @@ def as_samples(x: ArrayLike, n_features: int | None = None, model: str = "", nam
         )
     if samples.ndim != 2:
         advice = (
-            f" Reshape it: {name}.reshape(1, -1) is one sample, {name}.reshape(-1, 1) is one feature."
+            f" Reshape your data: {name}.reshape(1, -1) is one sample, {name}.reshape(-1, 1) is one feature."
             if samples.ndim == 1
             else ""
         )
@@ -45,6 +47,8 @@ def as_samples(x: ArrayLike, n_features: int | None = None, model: str = "", nam
             f"Expected 2D array, got {samples.ndim}D array instead: {name} has shape {samples.shape}, "
             f"expected (n_samples, n_features).{advice}"
         )
+    if not samples.shape[1]:
+        raise ValueError(f"{name} has 0 feature(s) (shape={samples.shape}) while a minimum of 1 is required.")
     if n_features is not None and samples.shape[1] != n_features:
         raise ValueError(
             f"{name} has {samples.shape[1]} features, but {model} is expecting {n_features} features as input"
@@ -111,6 +115,6 @@ def _finite(part: NDArray[Any], rows: range | NDArray[np.int64], name: str = "X"
         problem = "too large for float32" if np.isfinite(value) else "not finite"
         raise ValueError(
             f"{name} has {value} in row {rows[row]}, column {column}, which is {problem}; "
-            "expected finite numbers"
+            "expected no NaN and no infinity"
         )
     return block

@@ -29,12 +29,12 @@ Doubles = NDArray[np.float64]
 
 # The last principal components of real data are many and hold next to nothing: rotations do without them.
 _IGNORED_VARIANCE = 0.002
-_COARSE = (16, 8, 4, 2)  # parts of the codewords that rotations are learned with first
+_COARSE = (16, 8, 4, 2, 1)  # parts of the codewords that rotations are learned with on some samples first
 _FEWEST = 4
-_COARSE_ROWS = 8192
+_COARSE_ROWS = 8192  # or more: _ROWS per codeword
+_ROWS = 64
 _FIRST_STEPS = 3  # of k-means, before the first rotation
 _LAST_STEPS = 5  # of k-means, after the last rotation
-_ROWS_TO_COMPARE = 64  # per codeword
 _BLOCK_ROWS = 4096
 
 
@@ -52,17 +52,17 @@ class OptimizedProductQuantizer(ProductQuantizer):
     allocated such that the products of their variances are alike in all subspaces, which is optimal for
     Gaussian data; and the dimensions in the order that they have, which is better where neighbours belong
     together as in images and SIFT (section 4). From there rotations are learned on some samples with a
-    sixteenth of the codewords, and twice as many each time, before the objective is minimised with all: with
-    few codewords a rotation is free to move, with many it stays near to where it was. On pixels of MNIST that
-    lowers the error by an eighth; where it does not help, it is undone.
+    sixteenth of the codewords, and twice as many each time, before the objective is minimised over all
+    samples: with few codewords a rotation is free to move, with many it stays near to where it was. On pixels
+    of MNIST that lowers the error by an eighth; where it does not help, it is undone.
 
     Parameters
     ----------
     n_subspaces, n_codewords, n_init, max_samples, metric, random_state, verbose
         As in `ProductQuantizer`.
     max_iter : int
-        Rotations at most with all codewords, and half as many with each smaller number; a few steps of
-        k-means come before the first and after the last.
+        At most half as many rotations are made with each number of codewords, and at most a fourth as many
+        over all samples. A few steps of k-means come before the first rotation and after the last.
 
     Attributes
     ----------
@@ -72,8 +72,9 @@ class OptimizedProductQuantizer(ProductQuantizer):
     codebooks_ : float32 array (M, K, d/M)
         Codewords of the rotated vectors.
     objective_history_ : float64 array (iterations + 1,)
-        The mean squared error of the training samples with all codewords: before the first rotation, after
-        each, and after each of the last steps of k-means. Never rises. Empty if the codebooks were given.
+        The mean squared error of the training samples, from where all of them take part: before the first
+        rotation, after each, and after each of the last steps of k-means. Never rises. Empty if the codebooks
+        were given.
     n_features_in_ : int
         The number of dimensions d.
 
@@ -164,7 +165,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
 
         data = _principal(x)
         starts = [np.eye(x.shape[1]), _allocated(data, n_subspaces)]
-        n_steps = sum(n for _, n in _stages(n_codewords, max_iter)) + _LAST_STEPS
+        n_steps = sum(_rotations(max_iter, len(_coarse(len(x), n_codewords)))) + _LAST_STEPS
         with progress(self.verbose, n_init * n_steps, "rotation and quantizer") as step:
             runs = [
                 _train(x, data, starts, n_subspaces, n_codewords, max_iter, rng, step) for _ in range(n_init)
@@ -251,10 +252,16 @@ def _allocated(data: _Principal, n_subspaces: int) -> Doubles:
     return data.vectors[:, np.concatenate(columns)]
 
 
-def _stages(n_codewords: int, max_iter: int) -> list[tuple[int, int]]:
-    """Return the numbers of codewords that rotations are learned with, and of rotations."""
-    coarse = [k for k in (n_codewords // part for part in _COARSE) if k >= _FEWEST]
-    return [*((k, (max_iter + 1) // 2) for k in coarse), (n_codewords, max_iter)]
+def _coarse(n: int, n_codewords: int) -> list[tuple[int, int]]:
+    """Return with how many codewords and samples rotations are learned, before all `n` take part."""
+    numbers = [k for k in (n_codewords // part for part in _COARSE) if k >= _FEWEST]
+    stages = [(k, max(_COARSE_ROWS, _ROWS * k)) for k in numbers]
+    return [(k, rows) for k, rows in stages if k < n_codewords or rows < n]
+
+
+def _rotations(max_iter: int, n_coarse: int) -> list[int]:
+    """Return how many rotations are made in each coarse stage, and in the last."""
+    return [-(-max_iter // 2)] * n_coarse + [-(-max_iter // 4) if n_coarse else max_iter]
 
 
 def _train(
@@ -274,13 +281,18 @@ def _train(
     errors = [_first_error(data.x, turn, n_subspaces, n_codewords, rng) for turn in turns]
     best = int(np.argmin(errors))
     start, turn = starts[best], turns[best]
-    *coarse, last = _stages(n_codewords, max_iter)
-    for stage in coarse:
-        some = _some(data.x, _COARSE_ROWS, rng)
-        _, turn, _ = _rotate(some, turn, n_subspaces, *stage, data.ignored, rng, step)
+    coarse = _coarse(n, n_codewords)
+    *n_coarse, n_last = _rotations(max_iter, len(coarse))
+    codebooks = None
+    for (k, rows), n_rotations in zip(coarse, n_coarse, strict=True):
+        some = _some(data.x, rows, rng)
+        codebooks = _few_steps(some, turn, n_subspaces, k, rng)[0]
+        codebooks, turn, _ = _rotate(some, turn, codebooks, n_rotations, data.ignored, step)
     if coarse and _first_error(data.x, turn, n_subspaces, n_codewords, rng) > errors[best]:
-        turn = turns[best]
-    codebooks, turn, history = _rotate(data.x, turn, n_subspaces, *last, data.ignored, rng, step)
+        codebooks, turn = None, turns[best]
+    if codebooks is None or codebooks.shape[1] < n_codewords:
+        codebooks = _few_steps(data.x, turn, n_subspaces, n_codewords, rng)[0]
+    codebooks, turn, history = _rotate(data.x, turn, codebooks, n_last, data.ignored, step)
 
     # The components that were ignored: where the start has them, but for what is taken now.
     rest = data.vectors[:, r:].T @ start
@@ -300,9 +312,16 @@ def _first_error(
     x: Floats, turn: Doubles, n_subspaces: int, n_codewords: int, rng: np.random.Generator
 ) -> float:
     """Return the mean error of some ``x @ turn`` after a few steps of k-means."""
-    turned = _some(x, _ROWS_TO_COMPARE * n_codewords, rng) @ turn.astype(np.float32)
-    _, history = _lloyd.train(
-        turned,
+    some = _some(x, _ROWS * n_codewords, rng)
+    return float(_few_steps(some, turn, n_subspaces, n_codewords, rng)[1][-1].sum()) / len(some)
+
+
+def _few_steps(
+    x: Floats, turn: Doubles, n_subspaces: int, n_codewords: int, rng: np.random.Generator
+) -> tuple[Floats, Doubles]:
+    """Return codebooks of ``x @ turn`` after a few steps of k-means, and their errors."""
+    return _lloyd.train(
+        x @ turn.astype(np.float32),
         n_subspaces,
         n_codewords,
         n_init=1,
@@ -311,29 +330,22 @@ def _first_error(
         rng=rng,
         step=lambda error: None,
     )
-    return float(history[-1].sum()) / len(turned)
 
 
 def _rotate(
     x: Floats,
     turn: Doubles,
-    n_subspaces: int,
-    n_codewords: int,
-    max_iter: int,
+    codebooks: Floats,
+    n_rotations: int,
     ignored: float,
-    rng: np.random.Generator,
     step: Callable[[float], None],
 ) -> tuple[Floats, Doubles, Doubles]:
     """Alternate k-means and rotation of ``x @ turn``; return codebooks, turn (r, d) and the objectives."""
     n = len(x)
     turned = x @ turn.astype(np.float32)
-    codebooks = _lloyd.seed(turned, n_subspaces, n_codewords, rng)
     partition = _lloyd.Partition(n, *codebooks.shape)
-    codebooks, first = _lloyd.iterate(
-        turned, codebooks, partition, max_iter=_FIRST_STEPS, tol=0.0, step=lambda error: None
-    )
-    history = [float(first[-1].sum()) / n + ignored]
-    for _ in range(max_iter):
+    history = [float(partition.assign(turned, codebooks).sum()) / n + ignored]
+    for _ in range(n_rotations):
         means = partition.means(turned, codebooks)
         cross = _cross(x, partition.codes, means)
         # Directions that the codes say nothing of stay where they are.

@@ -179,8 +179,6 @@ def training_samples(
     """Return the rows of `X` to train on: at most `max_samples`, at least one for each codeword."""
     samples = _data.as_samples(X)
     check_enough(len(samples), n_codewords, "n_codewords")
-    if not samples.shape[1]:
-        raise ValueError("X has 0 features; expected at least 1")
     if max_samples is not None:
         max_samples = integer(max_samples, "max_samples", n_codewords)
     return _data.sample(samples, max_samples, rng)
