@@ -421,7 +421,7 @@ def started():
     return count
 
 codes = np.zeros((100_000, 32), np.uint8)
-call = threading.Thread(target=hamming.knn, args=(codes[:2000], codes, 1, None, {threads}))
+call = threading.Thread(target=hamming.knn, args=(codes[:10_000], codes, 1, None, {threads}))
 call.start()
 most = 0
 while call.is_alive():
