@@ -42,19 +42,19 @@ class OptimizedProductQuantizer(ProductQuantizer):
     r"""Rotate vectors so that a product quantiser loses least, then quantise.
 
     Minimises :math:`\frac1n \sum_i \lVert R x_i - q(R x_i) \rVert^2` over the codebooks of a
-    `ProductQuantizer` q and a rotation :math:`R` with :math:`R^T R = I` (Ge, He, Ke and Sun, CVPR 2013,
-    equation 4) by turns: one step of k-means, then the rotation that brings the samples nearest to what their
-    codes stand for, :math:`R = V U^T` with :math:`X^T Y = U S V^T`, the rows of :math:`Y` being these
-    (section 3.1). Neither raises the objective.
+    `ProductQuantizer` q and a rotation :math:`R` with :math:`R^T R = I` (Ge, He, Ke and Sun, *Optimized
+    product quantization for approximate nearest neighbor search*, CVPR 2013) by turns: one step of k-means,
+    then the rotation that brings the samples nearest to what their codes stand for, :math:`R = V U^T` with
+    :math:`X^T Y = U S V^T`, the rows of :math:`Y` being these. Neither raises the objective.
 
-    The start decides how good the end is. Both that the paper has are looked at, and the one with the smaller
-    error after a few steps of k-means is taken: the parametric one (section 3.2), principal components
-    allocated such that the products of their variances are alike in all subspaces, which is optimal for
-    Gaussian data; and the dimensions in the order that they have, which is better where neighbours belong
-    together as in images and SIFT (section 4). From there rotations are learned on some samples with a
-    sixteenth of the codewords, and twice as many each time, before the objective is minimised over all
-    samples: with few codewords a rotation is free to move, with many it stays near to where it was. On pixels
-    of MNIST that lowers the error by an eighth; where it does not help, it is undone.
+    The start decides how good the end is. Two of that paper are looked at, and the one with the smaller error
+    after a few steps of k-means is taken: the parametric solution, principal components allocated such that
+    the products of their variances are alike in all subspaces, which is optimal for Gaussian data; and the
+    dimensions in the order that they have, which is better where neighbours belong together as in images and
+    SIFT. From there rotations are learned on some samples with a sixteenth of the codewords, and twice as
+    many each time, before the objective is minimised over all samples: with few codewords a rotation is free
+    to move, with many it stays near to where it was. On pixels of MNIST that lowers the error by an eighth;
+    where it does not help, it is undone.
 
     Parameters
     ----------
