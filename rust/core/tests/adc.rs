@@ -449,6 +449,32 @@ fn packed_codes_are_what_the_picture_says_at_every_level() {
 }
 
 #[test]
+fn rows_are_written_over_whatever_a_begun_block_has() {
+    for n_codewords in [16, 256] {
+        for (n_rows, n_subspaces, cut) in [(300, 5, 100), (300, 4, 299), (255, 1, 1), (600, 9, 257)] {
+            let codes = random_codes(n_rows * n_subspaces, n_codewords, 1);
+            let rows = Codes::new(&codes, n_rows, n_subspaces).unwrap();
+            let mut packed = naive_blocks(&codes, n_subspaces, n_codewords);
+            let n_planes = packed.len() / n_rows.div_ceil(256) / 256;
+            for (index, byte) in packed.iter_mut().enumerate() {
+                if index / (256 * n_planes) * 256 + index % 256 >= cut {
+                    *byte = 0xA5;
+                }
+            }
+            for level in Level::available() {
+                let mut packed = packed.clone();
+                let more = rows.slice(cut, n_rows);
+                adc::pack(level, more, n_codewords, cut, &mut packed, &Parallel::serial()).unwrap();
+                let blocks = Blocks::from_packed(&packed, n_rows, n_subspaces, n_codewords).unwrap();
+                let mut unpacked = vec![99; codes.len()];
+                adc::unpack(&blocks, 0, &mut unpacked, &Parallel::serial()).unwrap();
+                assert!(unpacked == codes, "{n_rows} x {n_subspaces}, {n_codewords}, {level:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn bytes_that_stand_for_no_code_do_not_matter() {
     // As a file may have them: the high half of an odd last plane, and rows beyond the last one.
     for (n_rows, n_subspaces, n_codewords) in [(9000, 5, 16), (8500, 33, 16), (9000, 4, 256)] {
