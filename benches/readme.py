@@ -24,7 +24,6 @@ SHOWN = {
     "adc.knn, row-major, 1 query, 16 bytes": "faiss",
     "adc.knn, packed, 100 queries, 32 x 4 bits": "faiss",
     "adc.encode, 128 dimensions, 16 x 256 codewords": "faiss",
-    "ProductQuantizer.fit, 50,000 x 128, 16 x 256 codewords": "faiss",
     "bits.pack float32 from memory": "numpy",
     "bits.pack float16 in cache": "numpy",
     "bits.unpack uint8 in cache": "numpy",
