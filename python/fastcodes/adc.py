@@ -42,6 +42,7 @@ Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 Vectors = npt.NDArray[Any]
 
 _BLOCK_ROWS = 256
+_LINE = 64
 _CONVERTED_ROWS = 16_384  # rows that are held as float32 at a time, where the vectors are of another dtype
 
 
@@ -437,7 +438,7 @@ class PackedCodes:
             n_bytes = self._n_bytes(n_rows) if is_array else 0
             used, grown = self._used(rows), rows.bytes
             if n_bytes > len(grown) or not grown.flags.writeable:
-                grown = np.zeros(max(n_bytes, len(used) * 3 // 2), np.uint8)
+                grown = _zeros(max(n_bytes, len(used) * 3 // 2))
                 grown[: len(used)] = used
             try:
                 largest = _native.adc_pack(codes, self.n_codewords, rows.n, grown[:n_bytes], threads)
@@ -544,6 +545,12 @@ class PackedCodes:
     def _packed(self) -> tuple[Codes, int, int, int, int]:
         rows = self._rows
         return self._used(rows), rows.n, self.n_subspaces, self.n_codewords, rows.largest
+
+
+def _zeros(n_bytes: int) -> Codes:
+    """Return bytes that begin with a cache line, since a register is as long as one."""
+    spare = np.zeros(n_bytes + _LINE - 1, np.uint8)
+    return spare[-spare.ctypes.data % _LINE :][:n_bytes]
 
 
 def _source(codes: Codes | PackedCodes) -> tuple[Codes | None, tuple[Codes, int, int, int, int] | None]:

@@ -11,7 +11,6 @@ use std::sync::{Mutex, PoisonError};
 
 use super::blocks::{Blocks, ROWS, Width, code_at};
 use super::bound::{Base, Floor, Reach};
-use super::codewords::LANES;
 use super::{Hit, Lanes, Tables, alike, bound_sums, sums};
 use crate::search::{Below, Csr, Found, Mask, NEIGHBORS_IN_FLIGHT, Sink, csr};
 use crate::top_k::{Neighbor, TopK};
@@ -23,12 +22,18 @@ const TASK_BYTES: usize = 64 * 1024;
 /// Bytes of the floors of a group of queries, likewise.
 const GROUP_BYTES: usize = 512 * 1024;
 
+/// Queries of a group at most, so that an interrupted call ends soon.
+const GROUP_QUERIES: usize = 128;
+
 /// Queries whose floors share the registers that hold codes.
 const TOGETHER: usize = 2;
 
 /// Rows that a query looks at first, at least, and for each neighbour that it wants.
 const FIRST_ROWS: usize = 4096;
 const FIRST_ROWS_PER_NEIGHBOR: usize = 16;
+
+/// Rows of a quarter of a block: those that share a cache line of each plane.
+const QUARTER: usize = ROWS / 4;
 
 /// Tasks per thread from which the database is split rather than the queries.
 const TASKS_PER_THREAD: usize = 4;
@@ -223,7 +228,7 @@ impl<'a, const N: usize> Search<'a, N> {
             self.n_queries.saturating_mul(self.n_selected()).saturating_mul(self.blocks.n_subspaces());
         let parallel = &parallel.for_words(words / 8);
         let in_cache = GROUP_BYTES / (N * self.blocks.n_subspaces());
-        let mut group_len = in_cache.min(largest_group).max(TOGETHER);
+        let mut group_len = in_cache.min(largest_group).clamp(TOGETHER, GROUP_QUERIES);
         let split_database = self.n_tasks() >= TASKS_PER_THREAD * parallel.threads();
         if !split_database {
             group_len = group_len.min(self.n_queries.div_ceil(TASKS_PER_THREAD * parallel.threads()));
@@ -450,26 +455,26 @@ impl<'a, const N: usize> Search<'a, N> {
         if wanted.saturating_mul(2) >= self.n_selected() {
             return (all.collect(), true);
         }
-        // A few rows of many blocks: whole blocks would be fewer, and rows side by side may be alike.
-        let sixteens: Vec<usize> = match self.selection {
+        // A quarter of many blocks: whole blocks would be fewer, and rows side by side may be alike.
+        let quarters: Vec<usize> = match self.selection {
             Selection::All => Vec::new(),
             Selection::Some(..) => all
                 .flat_map(|(block, selected)| {
-                    let has_rows = move |part: &usize| sixteenth(*part, &selected) != [0; 4];
-                    (0..ROWS / LANES).filter(has_rows).map(move |part| block * (ROWS / LANES) + part)
+                    let has_rows = move |part: &usize| quarter(*part, &selected) != [0; 4];
+                    (0..ROWS / QUARTER).filter(has_rows).map(move |part| block * (ROWS / QUARTER) + part)
                 })
                 .collect(),
         };
-        let n_sixteens = match self.selection {
-            Selection::All => self.blocks.n_rows().div_ceil(LANES),
-            Selection::Some(..) => sixteens.len(),
+        let n_quarters = match self.selection {
+            Selection::All => self.blocks.n_rows().div_ceil(QUARTER),
+            Selection::Some(..) => quarters.len(),
         };
-        let n_first = (wanted.saturating_mul(n_sixteens)).div_ceil(self.n_selected());
+        let n_first = (wanted.saturating_mul(n_quarters)).div_ceil(self.n_selected());
         let first = (0..n_first).map(|index| {
-            let place = (2 * index + 1) * n_sixteens / (2 * n_first);
-            let place = sixteens.get(place).copied().unwrap_or(place);
-            let block = place / (ROWS / LANES);
-            (block, sixteenth(place % (ROWS / LANES), &self.selected(block)))
+            let place = (2 * index + 1) * n_quarters / (2 * n_first);
+            let place = quarters.get(place).copied().unwrap_or(place);
+            let block = place / (ROWS / QUARTER);
+            (block, quarter(place % (ROWS / QUARTER), &self.selected(block)))
         });
         (first.collect(), false)
     }
@@ -485,17 +490,17 @@ impl<'a, const N: usize> Search<'a, N> {
         let group = Group { queries: query..query + 1, bases: Vec::new() };
         let mut sink = [TopK::new(kept)];
         for &(block, lanes) in rows {
-            let part = take_lowest(&mut lanes.clone()).unwrap_or(0) / LANES;
-            let is_one_sixteenth = sixteenth(part, &lanes) == lanes;
-            if !is_one_sixteenth && count(&lanes) > FEW_ROWS {
+            let part = take_lowest(&mut lanes.clone()).unwrap_or(0) / QUARTER;
+            let is_one_quarter = quarter(part, &lanes) == lanes;
+            if !is_one_quarter && count(&lanes) > FEW_ROWS {
                 let planes = self.blocks.get(self.level, block, block + 1, &mut scratch.planes)?;
                 self.sum_up(query, 0, block, lanes, planes, &mut scratch.sums, &mut sink);
-            } else if let (Some(planes), true) = (self.blocks.packed(block), is_one_sixteenth) {
-                let row_sums = &mut scratch.sums[..LANES];
-                sums(self.level, self.table(query), planes, part * LANES, row_sums);
+            } else if let (Some(planes), true) = (self.blocks.packed(block), is_one_quarter) {
+                let row_sums = &mut scratch.sums[..QUARTER];
+                sums(self.level, self.table(query), planes, part * QUARTER, row_sums);
                 let mut left = lanes;
                 while let Some(row) = take_lowest(&mut left) {
-                    offer(&mut sink, 0, (block * ROWS + row) as u64, row_sums[row % LANES]);
+                    offer(&mut sink, 0, (block * ROWS + row) as u64, row_sums[row % QUARTER]);
                 }
             } else {
                 self.visit_rows(&group, block, lanes, &mut sink)?;
@@ -506,9 +511,9 @@ impl<'a, const N: usize> Search<'a, N> {
     }
 }
 
-/// Those of some rows of a block that are in one of its sixteen sixteenths.
-fn sixteenth(part: usize, lanes: &Lanes) -> Lanes {
-    array::from_fn(|word| if word == part / 4 { lanes[word] & 0xFFFF << (part % 4 * LANES) } else { 0 })
+/// Those of some rows of a block that are in one of its quarters.
+fn quarter(part: usize, lanes: &Lanes) -> Lanes {
+    array::from_fn(|word| if word == part { lanes[word] } else { 0 })
 }
 
 /// The float sum of a row: over subspaces 0, 1, .. from zero.
