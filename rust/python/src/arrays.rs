@@ -7,7 +7,7 @@ use numpy::{
     Element, PyArray, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
     PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
-use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyInt, PyTuple};
@@ -254,6 +254,24 @@ pub fn count(value: &Bound<'_, PyAny>, name: &str, at_least: i64) -> PyResult<us
             "{name} must be an integer from {at_least} up to 2**63 - 1; got {integer}"
         ))),
     }
+}
+
+/// A number that is compared with float32, hence one; perhaps not below a limit.
+pub fn real(value: &Bound<'_, PyAny>, name: &str, at_least: Option<f64>) -> PyResult<f32> {
+    let wrong = || {
+        let limit = at_least.map_or_else(String::new, |limit| format!(", {limit} or more"));
+        format!("{name} must be a real number{limit}; got {}", described(value))
+    };
+    let number = value.extract::<f64>().map_err(|error| {
+        match error.is_instance_of::<PyOverflowError>(value.py()) {
+            true => PyValueError::new_err(wrong()),
+            false => PyTypeError::new_err(wrong()),
+        }
+    })?;
+    if number.is_nan() || at_least.is_some_and(|limit| number < limit) {
+        return Err(PyValueError::new_err(wrong()));
+    }
+    Ok(number as f32)
 }
 
 /// A new C-contiguous array with unset elements; `MemoryError` where there is no room.
