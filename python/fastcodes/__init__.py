@@ -5,14 +5,15 @@
 `fastcodes.hamming`       search by the number of differing bits
 `fastcodes.jaccard`       search by the overlap of bit sets
 `fastcodes.adc`           search of product-quantised codes by table look-ups
+`fastcodes.xnor`          products of matrices of a few bits, convolution of packed images
 `fastcodes.quantization`  models that make such codes
 `fastcodes.index`         collections of them to add to, search, filter, save and load
 `fastcodes.interop`       from and to faiss and nanopq
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, quantization
+from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, quantization, xnor
 
-__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "quantization"]
+__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "quantization", "xnor"]
 
 __version__: str = _native.version()

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::arrays::{
-    CodesArray, FloatsArray, MaskArray, count, described, empty, matrix_out, real, results_shape, shared,
+    CodesArray, FloatsArray, MaskArray, array_out, count, described, empty, real, results_shape, shared,
     to_py_err, typed, writable,
 };
 use crate::runtime::run;
@@ -203,7 +203,7 @@ pub fn adc_scan<'py>(
     let codes = CodesSource::new(codes, packed)?;
     let tables = tables_of(&tables)?;
     let blocks = codes.view(&tables)?;
-    let out = matrix_out(py, out, [tables.n_queries(), codes.n_rows()])?;
+    let out = array_out(py, out, &[tables.n_queries(), codes.n_rows()])?;
     {
         let mut sums = writable(&out)?;
         let sums = sums.as_slice_mut()?;

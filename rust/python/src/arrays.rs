@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 
 use fastcodes_core::{Codes, Error, Mask};
+use numpy::ndarray::Dimension;
 use numpy::{
-    Element, PyArray, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
-    PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods, dtype,
+    Element, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArray,
+    PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
 use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -72,6 +73,17 @@ pub fn typed<'py, T: Element>(
     value.cast::<PyArrayDyn<T>>().cloned().map_err(|_| wrong())
 }
 
+/// The array itself if it is C-contiguous, else a copy.
+pub fn contiguous<'py>(array: Bound<'py, PyArrayDyn<u8>>) -> PyResult<Bound<'py, PyArrayDyn<u8>>> {
+    if array.is_c_contiguous() {
+        return Ok(array);
+    }
+    // Not the method `copy`, which a subclass may have changed: the copy must have the shape of the original.
+    static CONTIGUOUS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let function = CONTIGUOUS.import(array.py(), "numpy", "ascontiguousarray")?;
+    Ok(function.call1((array,))?.cast_into::<PyArrayDyn<u8>>()?)
+}
+
 /// Codes taken from an array: `uint8 (n, n_bytes)`, or `(n_bytes,)` for one row.
 pub struct CodesArray<'py> {
     array: PyReadonlyArrayDyn<'py, u8>,
@@ -114,11 +126,7 @@ impl<'py> CodesArray<'py> {
             let array = array.try_readonly().map_err(|_| shared(name))?;
             return Ok(CodesArray { array, n_rows, n_bytes, stride });
         }
-        // Not the method `copy`, which a subclass may have changed: the copy must have the shape of the original.
-        static CONTIGUOUS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let function = CONTIGUOUS.import(value.py(), "numpy", "ascontiguousarray")?;
-        let copy = function.call1((array,))?.cast_into::<PyArrayDyn<u8>>()?;
-        Ok(CodesArray { array: copy.try_readonly()?, n_rows, n_bytes, stride: n_bytes })
+        Ok(CodesArray { array: contiguous(array)?.try_readonly()?, n_rows, n_bytes, stride: n_bytes })
     }
 
     /// Rows of the array; 1 for a one-dimensional one.
@@ -275,7 +283,7 @@ pub fn real(value: &Bound<'_, PyAny>, name: &str, at_least: Option<f64>) -> PyRe
 }
 
 /// A new C-contiguous array with unset elements; `MemoryError` where there is no room.
-pub fn empty<'py, T: Element, D: numpy::ndarray::Dimension>(
+pub fn empty<'py, T: Element, D: Dimension>(
     py: Python<'py>,
     shape: &[usize],
 ) -> PyResult<Bound<'py, PyArray<T, D>>> {
@@ -286,14 +294,14 @@ pub fn empty<'py, T: Element, D: numpy::ndarray::Dimension>(
 }
 
 /// The `out=` argument, or a new array: C-contiguous, writable, of the given shape.
-pub fn matrix_out<'py, T: Element>(
+pub fn array_out<'py, T: Element, D: Dimension>(
     py: Python<'py>,
     out: Option<&Bound<'py, PyAny>>,
-    shape: [usize; 2],
-) -> PyResult<Bound<'py, PyArray2<T>>> {
-    let Some(out) = out else { return empty(py, &shape) };
+    shape: &[usize],
+) -> PyResult<Bound<'py, PyArray<T, D>>> {
+    let Some(out) = out else { return empty(py, shape) };
     let expected =
-        format!("a C-contiguous, aligned, writable {} array of shape {}", dtype::<T>(py), shape_text(&shape));
+        format!("a C-contiguous, aligned, writable {} array of shape {}", dtype::<T>(py), shape_text(shape));
     let array = typed::<T>(out, "out", &expected)?;
     let flags = out.getattr("flags")?;
     let flag = |name: &str| flags.getattr(name)?.extract::<bool>();
@@ -309,11 +317,13 @@ pub fn matrix_out<'py, T: Element>(
             array.strides()
         )));
     }
-    Ok(out.cast::<PyArray2<T>>()?.clone())
+    Ok(out.cast::<PyArray<T, D>>()?.clone())
 }
 
 /// The elements of `out`, if no input shares them.
-pub fn writable<'py, T: Element>(out: &Bound<'py, PyArray2<T>>) -> PyResult<PyReadwriteArray2<'py, T>> {
+pub fn writable<'py, T: Element, D: Dimension>(
+    out: &Bound<'py, PyArray<T, D>>,
+) -> PyResult<PyReadwriteArray<'py, T, D>> {
     out.try_readwrite().map_err(|_| shared("out"))
 }
 
