@@ -605,8 +605,10 @@ def _finish(
     limits = np.asarray(thresholds)
     if limits.dtype.kind not in "iu":
         raise TypeError(f"thresholds must be integers; got an array of {limits.dtype}")
-    # Dot products never reach the ends of int32: what lies beyond them is as good as they are.
-    limits = np.clip(limits, 0 if limits.dtype.kind == "u" else _INT32.min, _INT32.max).astype(np.int32)
+    if limits.dtype != np.int32:
+        # Dot products never reach the ends of int32: what lies beyond them is as good as they are.
+        least = 0 if limits.dtype.kind == "u" else _INT32.min
+        limits = np.clip(limits, least, _INT32.max).astype(np.int32)
     if flips is None:
         return _for_columns("thresholds", limits, n), None, None, None
     turned = np.asarray(flips)
@@ -632,4 +634,4 @@ def _for_columns(name: str, values: npt.NDArray[Any], n: int) -> npt.NDArray[Any
             f"{name} must be one number or an array of shape ({n},), one for each column; "
             f"got shape {values.shape}"
         )
-    return np.ascontiguousarray(np.broadcast_to(values, (n,)))
+    return np.ascontiguousarray(values if values.ndim else np.full(n, values))

@@ -300,24 +300,30 @@ pub fn array_out<'py, T: Element, D: Dimension>(
     shape: &[usize],
 ) -> PyResult<Bound<'py, PyArray<T, D>>> {
     let Some(out) = out else { return empty(py, shape) };
+    let is_plain = |array: &Bound<'py, PyArray<T, D>>| {
+        PyResult::Ok(array.shape() == shape && array.getattr("flags")?.getattr("carray")?.is_truthy()?)
+    };
+    if let Ok(array) = out.cast::<PyArray<T, D>>()
+        && is_plain(array)?
+    {
+        return Ok(array.clone());
+    }
+    // What follows is slower than a small call is.
     let expected =
         format!("a C-contiguous, aligned, writable {} array of shape {}", dtype::<T>(py), shape_text(shape));
     let array = typed::<T>(out, "out", &expected)?;
     let flags = out.getattr("flags")?;
     let flag = |name: &str| flags.getattr(name)?.extract::<bool>();
-    if array.shape() != shape || !flag("carray")? {
-        let given = match (flag("writeable")?, flag("aligned")?) {
-            (false, _) => "a read-only array",
-            (_, false) => "an unaligned array",
-            _ => "an array",
-        };
-        return Err(PyValueError::new_err(format!(
-            "out must be {expected}; got {given} of shape {} and strides {:?}",
-            shape_text(array.shape()),
-            array.strides()
-        )));
-    }
-    Ok(out.cast::<PyArray<T, D>>()?.clone())
+    let given = match (flag("writeable")?, flag("aligned")?) {
+        (false, _) => "a read-only array",
+        (_, false) => "an unaligned array",
+        _ => "an array",
+    };
+    Err(PyValueError::new_err(format!(
+        "out must be {expected}; got {given} of shape {} and strides {:?}",
+        shape_text(array.shape()),
+        array.strides()
+    )))
 }
 
 /// The elements of `out`, if no input shares them.

@@ -207,7 +207,7 @@ impl<L: Left> Product<'_, L> {
         scratch.sums.resize(self.block_rows() * COLUMNS, 0);
         scratch.dots.resize(COLUMNS, 0);
 
-        let tiled = rows.n_rows() >= GROUP && !matrix.planes[0].tiles.is_empty();
+        let tiled = rows.n_rows() > GROUP / 2 && !matrix.planes[0].tiles.is_empty();
         let groups = tiled
             .then(|| QueryGroups::new(level, rows.n_words(), (0..rows.n_rows()).map(|row| rows.row(row))));
         let step = if tiled { matrix.tile_rows() } else { COLUMNS };
