@@ -176,6 +176,23 @@ def test_the_objective_of_opq_never_rises(data: str, n_subspaces: int) -> None:
     assert opq.quantization_error(x) == pytest.approx(opq.objective_history_[-1], rel=1e-3, abs=1e-9 * scale)
 
 
+def test_codebooks_begin_with_random_samples_or_with_samples_far_apart() -> None:
+    # In each subspace fifteen points that are rare, and one that is nearly everywhere and blurred.
+    rng = np.random.default_rng(0)
+    points = 10 * rng.normal(size=(4, 16, 4))
+    shares = np.where(np.arange(16) == 0, 0.97, 0.002)
+    x = np.hstack([points[m][rng.choice(16, 3000, p=shares)] for m in range(4)])
+    x += rng.normal(size=x.shape)
+    start, far = (
+        ProductQuantizer(4, 16, init=init, max_iter=1, random_state=0).fit(x).objective_history_[0]
+        for init in ("random", "k-means++")
+    )
+    assert start > 1.5 * far
+    for model in (ProductQuantizer, OptimizedProductQuantizer):
+        with pytest.raises(ValueError, match=r"^init must be one of 'random', 'k-means\+\+'; got 'kmeans'$"):
+            model(4, 16, init="kmeans").fit(x)
+
+
 def test_opq_keeps_an_order_that_is_good_already() -> None:
     # Each subspace is a few points. Principal components mix the subspaces and are far worse.
     points = 10 * RNG.normal(size=(4, 16, 4))

@@ -26,6 +26,13 @@ _ROUND = 16  # codewords at most that candidates are drawn for at a time
 _PRODUCTS = 1 << 22  # scalar products held at a time
 
 
+def random_rows(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator) -> Floats:
+    """Choose distinct random samples as first codewords, in each subspace by itself."""
+    parts = x.reshape(len(x), n_subspaces, -1)
+    rows = [rng.choice(len(x), n_codewords, replace=False) for _ in range(n_subspaces)]
+    return np.stack([parts[rows_of, m] for m, rows_of in enumerate(rows)])
+
+
 def seed(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator) -> Floats:
     """Choose samples as first codewords, in each subspace by itself: greedy k-means++.
 
@@ -81,6 +88,9 @@ def seed(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator
             nearest[subspaces, chosen[:, place]] = 0
         k = end
     return np.ascontiguousarray(parts[subspaces[:, None], chosen])
+
+
+SEEDS = {"random": random_rows, "k-means++": seed}
 
 
 def assign(x: Floats, codebooks: Floats, codes: Codes, errors: Floats | None = None) -> None:
@@ -186,6 +196,7 @@ def train(
     n_subspaces: int,
     n_codewords: int,
     *,
+    init: str,
     n_init: int,
     max_iter: int,
     tol: float,
@@ -203,7 +214,7 @@ def train(
     partition = Partition(len(x), n_subspaces, n_codewords, x.shape[1] // n_subspaces)
     runs = []
     for _ in range(n_init):
-        codebooks = seed(x, n_subspaces, n_codewords, rng)
+        codebooks = SEEDS[init](x, n_subspaces, n_codewords, rng)
         runs.append(iterate(x, codebooks, partition, max_iter=max_iter, tol=tol, step=step))
     length = max(len(history) for _, history in runs)
     histories = np.stack([np.pad(h, ((0, length - len(h)), (0, 0)), mode="edge") for _, h in runs])

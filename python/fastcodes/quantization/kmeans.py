@@ -139,7 +139,15 @@ class KMeans(Estimator):
             x = _data.sample(samples, None, rng)
             with progress(self.verbose, n_init * max_iter, "k-means") as step:
                 codebooks, history = _lloyd.train(
-                    x, 1, n_clusters, n_init=n_init, max_iter=max_iter, tol=self.tol, rng=rng, step=step
+                    x,
+                    1,
+                    n_clusters,
+                    init="k-means++",
+                    n_init=n_init,
+                    max_iter=max_iter,
+                    tol=self.tol,
+                    rng=rng,
+                    step=step,
                 )
             self._learn(codebooks[0], history[:, 0], float(history[-1, 0]), len(history) - 1)
         else:

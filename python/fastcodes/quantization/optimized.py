@@ -13,6 +13,7 @@ from fastcodes._estimator import generator, integer, progress
 from fastcodes.quantization import _lloyd
 from fastcodes.quantization.product import (
     ProductQuantizer,
+    check_init,
     check_metric,
     check_subspaces,
     checked_codebooks,
@@ -60,6 +61,9 @@ class OptimizedProductQuantizer(ProductQuantizer):
     ----------
     n_subspaces, n_codewords, n_init, max_samples, metric, random_state, verbose
         As in `ProductQuantizer`.
+    init : {"k-means++", "random"}
+        Likewise, but samples that are far from each other are the default: a rotation is learned from few
+        codewords at first, which should miss no cluster.
     max_iter : int
         At most half as many rotations are made with each number of codewords, and at most a fourth as many
         over all samples. A few steps of k-means come before the first rotation and after the last.
@@ -93,6 +97,31 @@ class OptimizedProductQuantizer(ProductQuantizer):
     """
 
     rotation_: Floats
+
+    def __init__(
+        self,
+        n_subspaces: int = 8,
+        n_codewords: int = 256,
+        *,
+        init: str = "k-means++",
+        n_init: int = 1,
+        max_iter: int = 25,
+        max_samples: int | None = 65536,
+        metric: str = "l2",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            n_subspaces,
+            n_codewords,
+            init=init,
+            n_init=n_init,
+            max_iter=max_iter,
+            max_samples=max_samples,
+            metric=metric,
+            random_state=random_state,
+            verbose=verbose,
+        )
 
     @classmethod
     def from_codebooks(  # type: ignore[override]  # a rotation is needed here
@@ -159,6 +188,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
         n_codewords = integer(self.n_codewords, "n_codewords", 1, _lloyd.BYTE)
         n_init, max_iter = integer(self.n_init, "n_init", 1), integer(self.max_iter, "max_iter", 1)
         check_metric(self.metric)
+        init = check_init(self.init)
         rng = generator(self.random_state)
         x = training_samples(X, self.max_samples, n_codewords, rng)
         n_subspaces = check_subspaces(self.n_subspaces, x.shape[1])
@@ -168,7 +198,8 @@ class OptimizedProductQuantizer(ProductQuantizer):
         n_steps = sum(_rotations(max_iter, len(_coarse(len(x), n_codewords)))) + _LAST_STEPS
         with progress(self.verbose, n_init * n_steps, "rotation and quantizer") as step:
             runs = [
-                _train(x, data, starts, n_subspaces, n_codewords, max_iter, rng, step) for _ in range(n_init)
+                _train(x, data, starts, n_subspaces, n_codewords, init, max_iter, rng, step)
+                for _ in range(n_init)
             ]
         history, rotation, codebooks = min(runs, key=lambda run: float(run[0][-1]))
         self.rotation_ = rotation
@@ -270,6 +301,7 @@ def _train(
     starts: list[Doubles],
     n_subspaces: int,
     n_codewords: int,
+    init: str,
     max_iter: int,
     rng: np.random.Generator,
     step: Callable[[float], None],
@@ -278,7 +310,7 @@ def _train(
     n, d = x.shape
     r = data.x.shape[1]
     turns = [data.vectors[:, :r].T @ start for start in starts]
-    errors = [_first_error(data.x, turn, n_subspaces, n_codewords, rng) for turn in turns]
+    errors = [_first_error(data.x, turn, n_subspaces, n_codewords, init, rng) for turn in turns]
     best = int(np.argmin(errors))
     start, turn = starts[best], turns[best]
     coarse = _coarse(n, n_codewords)
@@ -286,12 +318,12 @@ def _train(
     codebooks = None
     for (k, rows), n_rotations in zip(coarse, n_coarse, strict=True):
         some = _some(data.x, rows, rng)
-        codebooks = _few_steps(some, turn, n_subspaces, k, rng)[0]
+        codebooks = _few_steps(some, turn, n_subspaces, k, init, rng)[0]
         codebooks, turn, _ = _rotate(some, turn, codebooks, n_rotations, data.ignored, step)
-    if coarse and _first_error(data.x, turn, n_subspaces, n_codewords, rng) > errors[best]:
+    if coarse and _first_error(data.x, turn, n_subspaces, n_codewords, init, rng) > errors[best]:
         codebooks, turn = None, turns[best]
     if codebooks is None or codebooks.shape[1] < n_codewords:
-        codebooks = _few_steps(data.x, turn, n_subspaces, n_codewords, rng)[0]
+        codebooks = _few_steps(data.x, turn, n_subspaces, n_codewords, init, rng)[0]
     codebooks, turn, history = _rotate(data.x, turn, codebooks, n_last, data.ignored, step)
 
     # The components that were ignored: where the start has them, but for what is taken now.
@@ -309,21 +341,22 @@ def _train(
 
 
 def _first_error(
-    x: Floats, turn: Doubles, n_subspaces: int, n_codewords: int, rng: np.random.Generator
+    x: Floats, turn: Doubles, n_subspaces: int, n_codewords: int, init: str, rng: np.random.Generator
 ) -> float:
     """Return the mean error of some ``x @ turn`` after a few steps of k-means."""
     some = _some(x, _ROWS * n_codewords, rng)
-    return float(_few_steps(some, turn, n_subspaces, n_codewords, rng)[1][-1].sum()) / len(some)
+    return float(_few_steps(some, turn, n_subspaces, n_codewords, init, rng)[1][-1].sum()) / len(some)
 
 
 def _few_steps(
-    x: Floats, turn: Doubles, n_subspaces: int, n_codewords: int, rng: np.random.Generator
+    x: Floats, turn: Doubles, n_subspaces: int, n_codewords: int, init: str, rng: np.random.Generator
 ) -> tuple[Floats, Doubles]:
     """Return codebooks of ``x @ turn`` after a few steps of k-means, and their errors."""
     return _lloyd.train(
         x @ turn.astype(np.float32),
         n_subspaces,
         n_codewords,
+        init=init,
         n_init=1,
         max_iter=_FIRST_STEPS,
         tol=0.0,

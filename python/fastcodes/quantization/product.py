@@ -36,6 +36,10 @@ class ProductQuantizer(Quantizer):
     n_codewords : int
         Codewords K of each codebook, from 1 to 256. A code is a byte in any case; with 16, searches are
         fastest.
+    init : {"random", "k-means++"}
+        What k-means starts from: random samples, or samples that are far from each other. The latter gives an
+        error that is about a hundredth smaller, and yet finds fewer true neighbours: it spends codewords on
+        what is rare.
     n_init : int
         How often to start from new seeds; the best run is kept, in each subspace by itself.
     max_iter : int
@@ -88,6 +92,7 @@ class ProductQuantizer(Quantizer):
         n_subspaces: int = 8,
         n_codewords: int = 256,
         *,
+        init: str = "random",
         n_init: int = 1,
         max_iter: int = 25,
         max_samples: int | None = 65536,
@@ -97,6 +102,7 @@ class ProductQuantizer(Quantizer):
     ) -> None:
         self.n_subspaces = n_subspaces
         self.n_codewords = n_codewords
+        self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
         self.max_samples = max_samples
@@ -163,12 +169,21 @@ class ProductQuantizer(Quantizer):
         n_codewords = integer(self.n_codewords, "n_codewords", 1, _lloyd.BYTE)
         n_init, max_iter = integer(self.n_init, "n_init", 1), integer(self.max_iter, "max_iter", 1)
         check_metric(self.metric)
+        init = check_init(self.init)
         rng = generator(self.random_state)
         x = training_samples(X, self.max_samples, n_codewords, rng)
         n_subspaces = check_subspaces(self.n_subspaces, x.shape[1])
         with progress(self.verbose, n_init * max_iter, "product quantizer") as step:
             codebooks, history = _lloyd.train(
-                x, n_subspaces, n_codewords, n_init=n_init, max_iter=max_iter, tol=0.0, rng=rng, step=step
+                x,
+                n_subspaces,
+                n_codewords,
+                init=init,
+                n_init=n_init,
+                max_iter=max_iter,
+                tol=0.0,
+                rng=rng,
+                step=step,
             )
         self._learn(codebooks, history.sum(axis=1) / len(x))
         return self
@@ -298,6 +313,13 @@ def check_metric(metric: str) -> str:
     if metric not in ("l2", "ip"):
         raise ValueError(f'metric must be "l2" or "ip"; got {metric!r}')
     return metric
+
+
+def check_init(init: str) -> str:
+    """Return a way to begin that there is."""
+    if init not in _lloyd.SEEDS:
+        raise ValueError(f"init must be one of {', '.join(map(repr, _lloyd.SEEDS))}; got {init!r}")
+    return init
 
 
 def check_subspaces(n_subspaces: Any, d: int) -> int:

@@ -105,7 +105,15 @@ class VectorQuantizer(Quantizer):
         x = training_samples(X, self.max_samples, n_codewords, rng)
         with progress(self.verbose, n_init * max_iter, "vector quantizer") as step:
             codebooks, history = _lloyd.train(
-                x, 1, n_codewords, n_init=n_init, max_iter=max_iter, tol=0.0, rng=rng, step=step
+                x,
+                1,
+                n_codewords,
+                init="k-means++",
+                n_init=n_init,
+                max_iter=max_iter,
+                tol=0.0,
+                rng=rng,
+                step=step,
             )
         self._learn(codebooks[0], history[:, 0] / len(x))
         return self
