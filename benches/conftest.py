@@ -39,7 +39,7 @@ class Contest:
         amount: float,
         unit: str,
         needs: dict[str, float] | None = None,
-        bytes_per_unit: int | None = None,
+        bytes_per_unit: float | None = None,
         limit_seconds: float | None = None,
     ) -> None:
         """Check the answer of `call`, then time it.
@@ -55,7 +55,7 @@ class Contest:
         check
             Takes the answer and asserts that it is right.
         amount, unit
-            What one call does: `amount` units, where `unit` is "distances" or "bytes".
+            What one call does: `amount` units, where `unit` is "distances", "bytes" or "multiplications".
         needs
             The ratios promised: `{other contestant: at least so many times as fast}`. Those are compared with
             even by another than "fastcodes"; "roofline" is the machine (see `bytes_per_unit`).
@@ -162,7 +162,7 @@ class Line:
         ]
 
 
-THROUGHPUTS = {"distances": "G distances/s", "bytes": "GB/s"}
+THROUGHPUTS = {"distances": "G distances/s", "bytes": "GB/s", "multiplications": "G multiplications/s"}
 HEADINGS = ["comparison", "contestant", "best time", "throughput", "against", "ratio", "needs", "met"]
 
 

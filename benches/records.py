@@ -5,6 +5,7 @@ import json
 import platform
 import re
 import subprocess
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,21 @@ def facts() -> dict[str, Any]:
         "commit": {"id": commit["id"], "dirty": commit["dirty"]},
         "versions": {"python": platform.python_version(), "rustc": _rustc()},
         "contestants": [
-            {"name": peer.name, "version": peer.version, "level": peer.level} for peer in _peers.contestants()
+            *(
+                {"name": peer.name, "version": peer.version, "level": peer.level}
+                for peer in _peers.contestants()
+            ),
+            *_onnxruntime(),
         ],
     }
+
+
+def _onnxruntime() -> list[dict[str, str]]:
+    """Give the peer that only convolutions have, if it is installed; it does not tell its level."""
+    try:
+        return [{"name": "onnxruntime", "version": version("onnxruntime"), "level": "unknown"}]
+    except PackageNotFoundError:
+        return []
 
 
 def _rustc() -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from fastcodes import _native, adc, bits, hamming, jaccard
+from fastcodes import _native, adc, bits, hamming, jaccard, xnor
 from helpers import pq_codes, pq_tables, random_codes, run_python
 
 A = random_codes(5, 8, seed=1)
@@ -21,7 +22,14 @@ CODEBOOKS = np.zeros((4, 10, 5), np.float32)
 TABLES = pq_tables(5, 8, 10)
 PARTS = pq_codes(20, 8, 10)
 
-MODULES = {"adc": adc, "bits": bits, "hamming": hamming, "jaccard": jaccard}
+ROWS = A & np.uint8([255] * 7 + [240])  # of 60 signs
+COLUMNS = B & np.uint8([255] * 7 + [240])
+INTEGERS = np.arange(15, dtype=np.uint8).reshape(3, 5)
+IMAGES = random_codes(2 * 8 * 9, 2, seed=3).reshape(2, 8, 9, 2)
+FILTERS = random_codes(24 * 3 * 2, 2, seed=4).reshape(24, 3, 2, 2)
+_FINISH = {"thresholds": None, "flips": None, "scale": None, "bias": None, "out": None, "threads": None}
+
+MODULES = {"adc": adc, "bits": bits, "hamming": hamming, "jaccard": jaccard, "xnor": xnor}
 
 # Right values for the arguments of each function; a case replaces one of them.
 _SEARCH: dict[str, dict[str, Any]] = {
@@ -48,6 +56,31 @@ RIGHT: dict[str, dict[str, Any]] = {
     "adc.radius": {"tables": TABLES, "codes": PARTS, "radius": -2.5, "mask": None, "threads": None},
     "adc.encode": {"x": X, "codebooks": CODEBOOKS, "threads": None},
     "adc.PackedCodes": {"codes": PARTS, "n_codewords": 16, "threads": None},
+    "xnor.matmul": {"a": ROWS, "b": COLUMNS, "n_bits": 60, **_FINISH},
+    "xnor.and_matmul": {"a": A, "b": B, "out": None, "threads": None},
+    "xnor.bitserial_matmul": {
+        "a": np.stack([ROWS, ROWS, ROWS]),
+        "b": COLUMNS,
+        "n_features": 60,
+        "a_signed": False,
+        "b_signed": True,
+        **_FINISH,
+    },
+    "xnor.planes": {"values": INTEGERS, "n_bits": 4, "out": None, "threads": None},
+    "xnor.conv2d": {
+        "images": IMAGES,
+        "filters": FILTERS,
+        "n_channels": 16,
+        "stride": 1,
+        "padding": 0,
+        "pad_value": -1,
+        "dilation": 1,
+        "groups": 1,
+        **_FINISH,
+    },
+    "xnor.max_pool2d": {"images": IMAGES, "size": (2, 3), "stride": None, "out": None, "threads": None},
+    "xnor.PackedMatrix": {"b": COLUMNS, "n_bits": 60, "signed": True, "threads": None},
+    "xnor.PackedFilters": {"filters": FILTERS, "n_channels": 16, "groups": 1, "threads": None},
 }
 for _name, _radius in (("hamming", 3), ("jaccard", 0.5)):
     RIGHT |= {
@@ -443,9 +476,283 @@ ADC_WRONG: dict[str, list[Wrong]] = {
 }
 
 
+NO_INTEGER = [
+    wrong._replace(given="array" if "array" in wrong.label else wrong.given) for wrong in NOT_AN_INTEGER
+]
+
+
+def between(least: int, most: int) -> list[Wrong]:
+    """List what is no integer from `least` to `most`."""
+    limits = f"from {least} to {most}"
+    outside = [least - 1, most + 1, 2**70, -(2**70)]
+    return [
+        *(wrong._replace(expected=f"integer {limits}") for wrong in NO_INTEGER),
+        *(Wrong(str(number), number, ValueError, str(number), limits) for number in outside),
+    ]
+
+
+def pairs(least: int, more: list[Wrong]) -> list[Wrong]:
+    """List what is neither an integer from `least` up nor two; None is another matter."""
+    limits = f"integer from {least} to {2**31 - 1}"
+    not_integers = [wrong for wrong in NO_INTEGER if wrong.label not in ("list", "None")]
+    return [
+        *(wrong._replace(expected=limits) for wrong in not_integers),
+        *(Wrong(str(given), given, ValueError, str(given), limits) for given in (least - 1, 2**31, -(2**70))),
+        Wrong("second", (1, least - 1), ValueError, str(least - 1), limits),
+        Wrong("huge first", (2**70, 1), ValueError, str(2**70), limits),
+        Wrong("second fraction", (1, 1.5), TypeError, "1.5", limits),
+        Wrong("second None", (1, None), TypeError, "None", limits),
+        Wrong("none", (), ValueError, "()", "integer"),
+        Wrong("one", [1], ValueError, "[1]", "integer"),
+        Wrong("three", (1, 1, 1), ValueError, "(1, 1, 1)", "integer"),
+        *more,
+    ]
+
+
+NOT_BYTES = [wrong for wrong in CODES if wrong.error is TypeError]
+PREPARED = [
+    Wrong("prepared, fewer bits", xnor.PackedMatrix(B[:, :7], 56), ValueError, "56", "60"),
+    Wrong("prepared, other padding", xnor.PackedMatrix(B & 0, 61), ValueError, "61", "60"),
+    Wrong("class", xnor.PackedMatrix, TypeError, "PackedMatrix", "uint8 array"),
+    Wrong("filters", xnor.PackedFilters(FILTERS, 16), TypeError, "PackedFilters", "uint8 array"),
+]
+SIGNS = [
+    *NOT_BYTES,
+    Wrong("ndim 0", np.array(3, np.uint8), ValueError, "shape ()", "1 or 2"),
+    Wrong("fewer bytes", COLUMNS[:, :7], ValueError, "7", "8"),
+    Wrong("more bytes", np.hstack([COLUMNS, COLUMNS]), ValueError, "16", "8"),
+    Wrong("no bytes", COLUMNS[:, :0], ValueError, "0", "8"),
+    Wrong("fewer bytes, no rows", COLUMNS[:0, :7], ValueError, "7", "8"),
+    Wrong("fewer bytes, 1-D", COLUMNS[0, :7], ValueError, "7", "8"),
+    Wrong("transposed", COLUMNS.T, ValueError, "20", "8"),
+    Wrong("too many bytes", np.broadcast_to(np.uint8(0), (2, 2**28)), ValueError, str(2**28), "8"),
+    Wrong("a one after the end", with_entry(COLUMNS, 8), ValueError, "bit 60 in row 19", "zeros"),
+    Wrong("ones after the end", COLUMNS | 1, ValueError, "bit 60 in row 0", "zeros"),
+]
+PLANES_OF_SIGNS = [
+    *SIGNS,
+    Wrong("ndim 4", COLUMNS[None, None], ValueError, "shape (1, 1, 20, 8)", "1 or 2 or 3"),
+    Wrong("no planes", COLUMNS[None][:0], ValueError, "0 bit planes", "from 1 to 8"),
+    Wrong("nine planes", np.stack([COLUMNS] * 9), ValueError, "9 bit planes", "from 1 to 8"),
+    Wrong("a one in a plane", np.stack([COLUMNS & 0, COLUMNS | 1]), ValueError, "in row 0", "zeros"),
+]
+ONE_PLANE = [
+    Wrong("ndim 3", COLUMNS[None], ValueError, "shape (1, 20, 8)", "1 or 2"),
+    Wrong("planes", np.stack([COLUMNS] * 2), ValueError, "shape (2, 20, 8)", "1 or 2"),
+]
+ANY_BITS = [
+    *(
+        wrong
+        for wrong in CODES
+        if wrong.label not in ("no bytes", "no rows, no bytes", "no bytes, 1-D", "too many bytes")
+    ),
+    *OTHER_BYTES,
+    Wrong("no bytes", B[:, :0], ValueError, "0", "8"),
+]
+LENGTHS = [
+    *between(1, 2**31 - 1),
+    NONE_IS_NO_INTEGER,
+    Wrong("fewer bytes", 56, ValueError, "56", "7"),
+    Wrong("more bytes", 65, ValueError, "65", "9"),
+]
+BOOLEANS = [
+    Wrong("None", None, TypeError, "None", "True or False"),
+    Wrong("int", 1, TypeError, "1", "True or False"),
+    Wrong("str", "no", TypeError, "'no'", "True or False"),
+    Wrong("array", np.array([True, False]), TypeError, "array", "True or False"),
+]
+
+
+def columns(n: int) -> dict[str, list[Wrong]]:
+    """List what is wrong in one number or `n` of them, one for each column."""
+    lengths = [
+        Wrong("one short", np.zeros(n - 1, int), ValueError, f"({n - 1},)", f"({n},)"),
+        Wrong("one alone", [1], ValueError, "(1,)", f"({n},)"),
+        Wrong("empty", np.zeros(0, int), ValueError, "(0,)", f"({n},)"),
+        Wrong("two axes", np.zeros((n, 1), int), ValueError, f"({n}, 1)", f"({n},)"),
+        Wrong("ragged", [[1], [2, 3]], ValueError, "several lengths", "one for each column"),
+    ]
+    no_numbers = [wrong._replace(expected="numbers") for wrong in NO_NUMBERS if wrong.label != "None"]
+    infinite = [float("nan"), float("inf"), -np.inf, 1e300, np.float64(-1e39)]
+    reals = [
+        *lengths,
+        *no_numbers,
+        Wrong("bool", True, TypeError, "bool", "numbers"),
+        Wrong("no float", 10**400, TypeError, "object", "numbers"),
+        *(Wrong(f"{x}", x, ValueError, f"{x}", "finite") for x in infinite),
+        Wrong("one NaN", with_entry(np.zeros(n), np.nan), ValueError, "nan", "finite"),
+    ]
+    return {
+        "thresholds": [
+            *lengths,
+            *(wrong._replace(expected="integers") for wrong in no_numbers),
+            Wrong("floats", np.zeros(n), TypeError, "float64", "integers"),
+            Wrong("float", 1.0, TypeError, "float64", "integers"),
+            Wrong("bool", True, TypeError, "bool", "integers"),
+            Wrong("no integer of numpy", 2**70, TypeError, "object", "integers"),
+        ],
+        "flips": [
+            *(
+                wrong._replace(value=wrong.value.astype(bool))
+                for wrong in lengths
+                if wrong.label == "one short"
+            ),
+            Wrong("int", 1, TypeError, "int64", "booleans"),
+            Wrong("ints", np.zeros(n, int), TypeError, "int64", "booleans"),
+            Wrong("bytes", np.zeros(n, np.uint8), TypeError, "uint8", "booleans"),
+            Wrong("str", "yes", TypeError, "<U3", "booleans"),
+        ],
+        "scale": reals,
+        "bias": reals,
+    }
+
+
+IMAGE_ARRAYS = [
+    *(wrong for wrong in NOT_BYTES if wrong.label != "records"),
+    Wrong("ndim 0", np.array(3, np.uint8), ValueError, "shape ()", "4"),
+    Wrong("ndim 3", IMAGES[0], ValueError, "shape (8, 9, 2)", "4"),
+    Wrong("ndim 5", IMAGES[None], ValueError, "shape (1, 2, 8, 9, 2)", "4"),
+]
+FILTER_ARRAYS = [
+    *IMAGE_ARRAYS,
+    Wrong("fewer channels", FILTERS[..., :1], ValueError, "1", "2"),
+    Wrong("no channels", FILTERS[..., :0], ValueError, "0", "2"),
+    Wrong("transposed", FILTERS.transpose(0, 3, 2, 1), ValueError, "3", "2"),
+    Wrong("no rows", FILTERS[:, :0], ValueError, "0 places", "at least 1"),
+    Wrong("no columns", FILTERS[:, :, :0], ValueError, "0 places", "at least 1"),
+    Wrong("class", xnor.PackedFilters, TypeError, "PackedFilters", "uint8 array"),
+    Wrong("matrix", xnor.PackedMatrix(COLUMNS, 60), TypeError, "PackedMatrix", "uint8 array"),
+]
+GROUPS = [
+    *between(1, 2**31 - 1),
+    NONE_IS_NO_INTEGER,
+    Wrong("no divisor of the channels", 3, ValueError, "3", "divide n_channels"),
+    Wrong("more than channels", 32, ValueError, "32", "divide n_channels"),
+    Wrong("fewer bytes", 2, ValueError, "2", "takes 1"),
+]
+N_CHANNELS = [
+    *between(1, 2**31 - 1),
+    NONE_IS_NO_INTEGER,
+    Wrong("fewer bytes", 8, ValueError, "8", "takes 1"),
+    Wrong("more bytes", 17, ValueError, "17", "takes 3"),
+]
+THIN = np.zeros((2, 8, 9, 1), np.uint8)
+XNOR_WRONG: dict[tuple[str, str], list[Wrong]] = {
+    ("matmul", "a"): [*SIGNS, *ONE_PLANE],
+    ("matmul", "b"): [
+        *SIGNS,
+        *ONE_PLANE,
+        *PREPARED,
+        Wrong("prepared planes", xnor.PackedMatrix(COLUMNS[None], 60), ValueError, "planes", "rows of signs"),
+    ],
+    ("matmul", "n_bits"): LENGTHS,
+    ("matmul", "out"): [*outputs(np.int32, (5, 20), np.uint32), *wider_outputs(np.int32, (5, 20))],
+    ("and_matmul", "a"): ANY_BITS,
+    ("and_matmul", "b"): ANY_BITS,
+    ("and_matmul", "out"): [*outputs(np.int32, (5, 20), np.uint32), *wider_outputs(np.int32, (5, 20))],
+    ("bitserial_matmul", "a"): PLANES_OF_SIGNS,
+    ("bitserial_matmul", "b"): [*PLANES_OF_SIGNS, *PREPARED],
+    ("bitserial_matmul", "n_features"): LENGTHS,
+    ("bitserial_matmul", "a_signed"): BOOLEANS,
+    ("bitserial_matmul", "b_signed"): BOOLEANS,
+    ("bitserial_matmul", "out"): outputs(np.int32, (5, 20), np.uint32),
+    ("planes", "values"): [
+        *(wrong for wrong in NO_NUMBERS if wrong.label not in ("None", "str", "list of str")),
+        Wrong("None", None, TypeError, "None", "integers"),
+        Wrong("list", [[1, 2]], TypeError, "list", "integers"),
+        Wrong("scalar", 3, TypeError, "int", "integers"),
+        Wrong("object", WithoutRepr(), TypeError, "WithoutRepr", "integers"),
+        Wrong("floats", X, TypeError, "float32", "integers"),
+        Wrong("bools", INTEGERS > 3, TypeError, "bool", "integers"),
+        Wrong("ndim 0", np.array(3), ValueError, "shape ()", "(m, d)"),
+        Wrong("ndim 3", INTEGERS[None], ValueError, "shape (1, 3, 5)", "(m, d)"),
+        Wrong("no integers", INTEGERS[:, :0], ValueError, "shape (3, 0)", "at least 1"),
+        Wrong("too large", with_entry(INTEGERS, 16), ValueError, "16", "from 0 to 15"),
+        Wrong("too large, signed", INTEGERS.astype(np.int8), ValueError, "14", "from -8 to 7"),
+        Wrong("too small", np.full((3, 5), -9), ValueError, "-9", "from -8 to 7"),
+        Wrong("largest", np.full((3, 5), 2**64 - 1, np.uint64), ValueError, str(2**64 - 1), "from 0 to 15"),
+        Wrong("least", np.full((3, 5), -(2**63)), ValueError, str(-(2**63)), "from -8 to 7"),
+    ],
+    ("planes", "n_bits"): [*between(1, 8), NONE_IS_NO_INTEGER],
+    ("planes", "out"): outputs(np.uint8, (4, 3, 1), np.int8),
+    ("conv2d", "images"): [
+        *IMAGE_ARRAYS,
+        Wrong("fewer channels", THIN, ValueError, "1", "2"),
+        Wrong("no channels", THIN[..., :0], ValueError, "0", "2"),
+        Wrong("channels first", IMAGES.transpose(0, 3, 1, 2), ValueError, "9", "2"),
+        Wrong("too low", IMAGES[:, :2], ValueError, "have 2", "3 rows"),
+        Wrong("too narrow", IMAGES[:, :, :1], ValueError, "have 1", "2 columns"),
+        Wrong("no pixels", IMAGES[:, :0], ValueError, "have 0", "3 rows"),
+    ],
+    ("conv2d", "filters"): [
+        *FILTER_ARRAYS,
+        Wrong("too high", FILTERS[:, [0] * 9], ValueError, "9 rows", "8"),
+        Wrong("too wide", FILTERS[:, :, [0] * 10], ValueError, "10 columns", "9"),
+        Wrong("prepared", xnor.PackedFilters(FILTERS[..., :1], 8), ValueError, "for 8", "16"),
+        Wrong("prepared, groups", xnor.PackedFilters(FILTERS, 48, 3), ValueError, "for 48", "16"),
+    ],
+    ("conv2d", "n_channels"): N_CHANNELS,
+    ("conv2d", "stride"): pairs(1, []),
+    ("conv2d", "padding"): pairs(
+        0,
+        [
+            Wrong("third", ((0, 1), (2, -1)), ValueError, "-1", "from 0"),
+            Wrong("one side", (1, (1, 2, 3)), ValueError, "(1, 2, 3)", "integer or two"),
+            Wrong("fraction inside", ((0, 1), (2, 0.5)), TypeError, "0.5", "integer"),
+            Wrong("no memory", 2**30, ValueError, f"{2**31 + 6}", "fit no memory"),
+            Wrong("one side has no memory", ((2**31 - 1, 2**31 - 1), 2**31 - 1), ValueError, "429", "memory"),
+        ],
+    ),
+    ("conv2d", "pad_value"): between(-1, 1),
+    ("conv2d", "dilation"): pairs(
+        1,
+        [
+            Wrong("too large", 4, ValueError, "9 rows", "8"),
+            Wrong("too large for columns", (1, 9), ValueError, "10 columns", "9"),
+            Wrong("huge", 2**31 - 1, ValueError, "4294967295 rows", "8"),
+        ],
+    ),
+    ("conv2d", "groups"): GROUPS,
+    ("conv2d", "out"): [
+        *outputs(np.int32, (2, 6, 8, 24), np.uint32),
+        *wider_outputs(np.int32, (2, 6, 8, 24)),
+    ],
+    ("max_pool2d", "images"): [
+        *(wrong._replace(expected="uint8 array (n, height, width, n_bytes)") for wrong in IMAGE_ARRAYS),
+        Wrong("too low", IMAGES[:, :1], ValueError, "have 1", "2 rows"),
+        Wrong("no pixels", IMAGES[:, :, :0], ValueError, "have 0", "3 columns"),
+        Wrong("no bytes", IMAGES[..., :0], ValueError, "0 bytes", "at least 1 byte"),
+    ],
+    ("max_pool2d", "size"): pairs(
+        1,
+        [
+            NONE_IS_NO_INTEGER,
+            Wrong("too high", 9, ValueError, "9 rows", "8"),
+            Wrong("too wide", (1, 10), ValueError, "10 columns", "9"),
+            Wrong("huge", 2**31 - 1, ValueError, f"{2**31 - 1} rows", "8"),
+        ],
+    ),
+    ("max_pool2d", "stride"): pairs(1, []),
+    ("max_pool2d", "out"): outputs(np.uint8, (2, 4, 3, 2), np.int8),
+    ("PackedMatrix", "b"): [*PLANES_OF_SIGNS, *PREPARED[2:]],
+    ("PackedMatrix", "n_bits"): LENGTHS,
+    ("PackedMatrix", "signed"): BOOLEANS,
+    ("PackedFilters", "filters"): FILTER_ARRAYS,
+    ("PackedFilters", "n_channels"): N_CHANNELS,
+    ("PackedFilters", "groups"): GROUPS,
+}
+for _verb, _n in (("matmul", 20), ("bitserial_matmul", 20), ("conv2d", 24)):
+    for _name, _wrong in columns(_n).items():
+        # Alone; what is wrong beside thresholds or scales has a test of its own.
+        _alone = [Wrong("without thresholds", True, ValueError, "flips", "give thresholds")]
+        XNOR_WRONG[_verb, _name] = _alone if _name == "flips" else _wrong
+
+
 def wrong_values(function: str, name: str) -> list[Wrong]:
     """List the wrong values of an argument."""
     family, verb = function.split(".")
+    if family == "xnor":
+        return THREADS if name == "threads" else XNOR_WRONG[verb, name]
     if family == "bits":
         return THREADS if name == "threads" else BITS_WRONG[verb, name]
     if function == "adc.PackedCodes" and name == "codes":
@@ -504,6 +811,124 @@ def test_the_table_has_every_argument_of_every_public_function() -> None:
         assert list(parameters) == list(right), function
         for name in parameters:
             assert wrong_values(function, name), (function, name)
+
+
+FINISHED = ("xnor.matmul", "xnor.bitserial_matmul", "xnor.conv2d")
+
+
+@pytest.mark.parametrize("function", FINISHED)
+def test_ways_to_finish_exclude_each_other(function: str) -> None:
+    for name in ("scale", "bias"):
+        with pytest.raises(ValueError, match=r"^thresholds make bits, scale and bias make floats; give one"):
+            call(function, RIGHT[function] | {"thresholds": 0, name: 1.0})
+        with pytest.raises(ValueError, match=r"^flips turn over bits.* give thresholds too"):
+            call(function, RIGHT[function] | {"flips": True, name: 1.0})
+
+
+@pytest.mark.parametrize("function", FINISHED)
+def test_flips_are_booleans_one_for_each_column(function: str) -> None:
+    n = call(function, RIGHT[function]).shape[-1]
+    for wrong in columns(n)["flips"]:
+        with pytest.raises(wrong.error, match=r"^flips must be ") as caught:
+            call(function, RIGHT[function] | {"thresholds": 0, "flips": wrong.value})
+        assert wrong.given in str(caught.value), wrong.label
+        assert wrong.expected in str(caught.value), wrong.label
+
+
+@pytest.mark.parametrize("function", FINISHED)
+def test_outputs_are_of_the_kind_that_is_asked_for(function: str) -> None:
+    dots = call(function, RIGHT[function])
+    in_bytes = (*dots.shape[:-1], dots.shape[-1] // 8 + (dots.shape[-1] % 8 > 0))
+    bits_out, floats_out = outputs(np.uint8, in_bytes, np.int8), outputs(np.float32, dots.shape, np.int32)
+    for finish, wrongs in (({"thresholds": 0}, bits_out), ({"bias": 1}, floats_out)):
+        for wrong in wrongs:
+            with pytest.raises(wrong.error, match=r"^out must be ") as caught:
+                call(function, RIGHT[function] | finish | {"out": wrong.value})
+            assert wrong.given in str(caught.value), wrong.label
+            assert wrong.expected in str(caught.value), wrong.label
+
+
+@pytest.mark.parametrize("n_features", [16_513, 80_000])
+def test_sums_that_may_not_fit_are_refused(n_features: int) -> None:
+    x = xnor.planes(np.full((1, n_features), 255, np.uint8), 8)
+    with pytest.raises(ValueError, match=f"{n_features} numbers.*int32 for at most 16512"):
+        xnor.bitserial_matmul(x, x, n_features, b_signed=False)
+    most = np.ascontiguousarray(x[..., : 16_512 // 8])
+    assert xnor.bitserial_matmul(most, most, 16_512, b_signed=False) == 16_512 * 255**2
+
+
+def test_groups_and_filters_go_together() -> None:
+    for n, n_channels, groups in ((17, 32, 2), (24, 32, 2), (16, 24, 2), (0, 32, 3)):
+        images = np.zeros((1, 4, 4, n_channels // 8), np.uint8)
+        filters = np.zeros((n, 1, 1, -(-n_channels // groups // 8)), np.uint8)
+        for prepare in (xnor.PackedFilters, partial(xnor.conv2d, images)):
+            with pytest.raises(ValueError, match=r"groups") as caught:
+                prepare(filters, n_channels, groups=groups)
+            assert str(groups) in str(caught.value)
+    with pytest.raises(
+        ValueError, match=r"^groups do not go with filters: 2 groups of 17 filters of 16 .*of 8$"
+    ):
+        xnor.PackedFilters(np.zeros((17, 1, 1, 2), np.uint8), 32, 2)
+
+
+@pytest.mark.parametrize("family_of_outs", [np.int32, np.uint8, np.float32])
+def test_outputs_of_xnor_share_no_memory_with_inputs(family_of_outs: Any) -> None:
+    finish = {np.int32: {}, np.uint8: {"thresholds": 0}, np.float32: {"scale": 2}}[family_of_outs]
+    memory = np.zeros(4 * 16 * 16, np.uint8)
+    before = memory.copy()
+    n = 16 // 8 if family_of_outs is np.uint8 else 16
+    out = memory.view(family_of_outs)[: 16 * n].reshape(16, n)
+    inside = memory[:128].reshape(16, 8) if n == 16 else memory[:16].reshape(16, 1)
+    n_bits = 8 * inside.shape[1]
+    other = random_codes(16, inside.shape[1])
+    with pytest.raises(ValueError, match="out shares memory"):
+        xnor.matmul(inside, other, n_bits, **finish, out=out)
+    with pytest.raises(ValueError, match="out shares memory"):
+        xnor.bitserial_matmul(inside[None], other, n_bits, **finish, out=out)
+    image = inside.reshape(1, 4, 4, -1)
+    filters = random_codes(16, inside.shape[1]).reshape(16, 1, 1, -1)
+    with pytest.raises(ValueError, match="out shares memory"):
+        xnor.conv2d(image, filters, n_bits, **finish, out=out.reshape(1, 4, 4, n))
+    assert np.array_equal(memory, before)
+    # What is prepared has memory of its own.
+    wanted = xnor.matmul(other, inside.copy(), n_bits, **finish)
+    assert np.array_equal(xnor.matmul(other, inside, n_bits, **finish, out=out), wanted)
+
+
+def test_other_outputs_of_xnor_share_no_memory_with_inputs() -> None:
+    memory = np.zeros(1024, np.uint8)
+    for function, arguments, out in (
+        (xnor.planes, (memory[:64].reshape(8, 8), 8), memory[32:96].reshape(8, 8, 1)),
+        (xnor.max_pool2d, (memory[:64].reshape(1, 4, 4, 4), 1), memory[:64].reshape(1, 4, 4, 4)),
+        (
+            xnor.and_matmul,
+            (memory[:8].reshape(2, 4), memory[512:520].reshape(2, 4)),
+            memory[:16].view(np.int32).reshape(2, 2),
+        ),
+    ):
+        with pytest.raises(ValueError, match="out shares memory"):
+            function(*arguments, out=out)
+
+
+def test_unusual_arguments_of_xnor_that_are_right() -> None:
+    prepared = xnor.PackedMatrix(COLUMNS, np.uint16(60), signed=np.False_)
+    assert xnor.matmul(ROWS, prepared, 60, threads=2**62).shape == (5, 20)
+    assert xnor.matmul(ROWS[:0], COLUMNS[:0], 60, thresholds=np.zeros(0, int)).shape == (0, 0)
+    assert xnor.matmul(ROWS, COLUMNS[:0], 60, scale=[], bias=()).shape == (5, 0)
+    for limits in (np.zeros(20, ">i4"), np.zeros(20, np.int8), [0] * 20, odd_address((20,), np.int32), 0):
+        wanted = xnor.matmul(ROWS, COLUMNS, 60, thresholds=np.zeros(20, np.int32))
+        assert np.array_equal(xnor.matmul(ROWS, COLUMNS, 60, thresholds=limits), wanted)
+    for scale in (np.float16(2), 2, np.longdouble(2), np.full(20, 2, ">f8"), odd_address((20,), "f4") + 2):
+        wanted = xnor.matmul(ROWS, COLUMNS, 60, scale=2.0)
+        assert np.array_equal(xnor.matmul(ROWS, COLUMNS, 60, scale=scale), wanted)
+    assert xnor.conv2d(IMAGES[:0], FILTERS, 16).shape == (0, 6, 8, 24)
+    assert xnor.conv2d(IMAGES[:, :0], FILTERS, 16, padding=3, pad_value=np.int8(0)).shape == (2, 4, 14, 24)
+    for pad_value in (-1, 0, 1):
+        assert xnor.conv2d(IMAGES, FILTERS[:0], 16, padding=1, pad_value=pad_value).shape == (2, 8, 10, 0)
+    assert xnor.conv2d(IMAGES[:0], FILTERS, 16, padding=((2**24, 0), 0), pad_value=0).shape[0] == 0
+    assert xnor.conv2d(IMAGES, FILTERS, 16, stride=2**31 - 1).shape == (2, 1, 1, 24)
+    assert xnor.max_pool2d(IMAGES, 2, [2**31 - 1, 1]).shape == (2, 1, 8, 2)
+    assert xnor.max_pool2d(IMAGES[:0], (8, 9)).shape == (0, 1, 1, 2)
 
 
 @pytest.mark.parametrize("function", RIGHT)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import adc, bits, hamming, jaccard
+from fastcodes import adc, bits, hamming, jaccard, xnor
 from helpers import Array, Family, both_families, pq_codes, pq_tables, random_codes, same
 from numpy.lib.stride_tricks import as_strided
 
@@ -141,6 +141,43 @@ for _dtype in ("float16", "float32", "float64", "uint8", "int64", "bool"):
     FUNCTIONS[f"adc.tables, one query of {_dtype}"] = (lambda x: adc.tables(x[3], _books), _x)
     FUNCTIONS[f"adc.encode, x of {_dtype}"] = (lambda x: adc.encode(x, _books), _x)
     FUNCTIONS[f"adc.encode, one x of {_dtype}"] = (lambda x: adc.encode(x[3], _books), _x)
+
+
+_images = random_codes(40 * 4 * 5, 11, seed=2).reshape(40, 4, 5, 11)
+_filters = random_codes(40 * 2 * 2, 11, seed=3).reshape(40, 2, 2, 11)
+_small = np.random.default_rng(10).integers(-4, 4, (40, 88))
+_planes = np.stack([random_codes(40, 11, seed=seed) for seed in range(4, 7)])
+_sign_limits = np.random.default_rng(11).integers(-9, 9, 40)
+
+
+def _finished(**finish: Any) -> Array:
+    return xnor.matmul(QUERIES, CODES, 88, **finish)
+
+
+FUNCTIONS |= {
+    "xnor.matmul, a": (lambda x: xnor.matmul(x, CODES, 88), QUERIES),
+    "xnor.matmul, many of a": (lambda x: xnor.matmul(x, QUERIES, 88), CODES),
+    "xnor.matmul, b": (lambda x: xnor.matmul(QUERIES, x, 88), CODES),
+    "xnor.matmul, thresholds": (lambda t: _finished(thresholds=t), _sign_limits),
+    "xnor.matmul, thresholds of int32": (lambda t: _finished(thresholds=t), _sign_limits.astype(np.int32)),
+    "xnor.matmul, flips": (lambda f: _finished(thresholds=0, flips=f), _sign_limits > 0),
+    "xnor.matmul, scale": (lambda s: _finished(scale=s), _sign_limits * 0.1),
+    "xnor.matmul, scale of float32": (lambda s: _finished(scale=s), np.float32(_sign_limits)),
+    "xnor.matmul, bias": (lambda b: _finished(bias=b), _sign_limits * 0.1),
+    "xnor.and_matmul, a": (lambda x: xnor.and_matmul(x, CODES), QUERIES),
+    "xnor.and_matmul, b": (lambda x: xnor.and_matmul(QUERIES, x), CODES),
+    "xnor.bitserial_matmul, a": (lambda x: xnor.bitserial_matmul(x, CODES, 88), _planes),
+    "xnor.bitserial_matmul, b": (lambda x: xnor.bitserial_matmul(QUERIES, x, 88), _planes),
+    "xnor.PackedMatrix, planes": (lambda x: xnor.PackedMatrix(x, 88).unpack(), _planes),
+    "xnor.planes, int64": (lambda x: xnor.planes(x, 3), _small),
+    "xnor.planes, int8": (lambda x: xnor.planes(x, 3), _small.astype(np.int8)),
+    "xnor.planes, uint8": (lambda x: xnor.planes(x, 8), _small.astype(np.uint8)),
+    "xnor.planes, uint16": (lambda x: xnor.planes(x, 4), (_small + 4).astype(np.uint16)),
+    "xnor.conv2d, images": (lambda x: xnor.conv2d(x, _filters, 88, padding=1), _images),
+    "xnor.conv2d, filters": (lambda x: xnor.conv2d(_images, x, 88), _filters),
+    "xnor.PackedFilters, filters": (lambda x: xnor.PackedFilters(x, 88).unpack(), _filters),
+    "xnor.max_pool2d, images": (lambda x: xnor.max_pool2d(x, 2, 1), _images),
+}
 
 
 def _appended(x: Array) -> adc.PackedCodes:
@@ -307,6 +344,51 @@ def test_sums_are_not_written_over_tables_or_codes() -> None:
     # Side by side in one buffer they may be.
     out = memory[size : size + 480].view(np.float32).reshape(3, 40)
     assert np.array_equal(adc.scan(tables, codes, out), np.zeros((3, 40)))
+
+
+def test_out_of_xnor_is_filled_and_returned(tmp_path: Path) -> None:
+    for dtype, n, finish in (
+        (np.int32, 40, {}),
+        (np.uint8, 5, {"thresholds": _sign_limits}),
+        (np.float32, 40, {"scale": _sign_limits, "bias": 0.5}),
+    ):
+        large = np.full((3, 10, n), 7, dtype)
+        mapped = np.memmap(tmp_path / np.dtype(dtype).name, dtype, "w+", shape=(6, n))
+        plain = np.empty((6, n), dtype)
+        expected = xnor.matmul(QUERIES, CODES, 88, **finish)
+        images = QUERIES.reshape(1, 2, 3, 11)
+        for out in (plain, large[1, 2:8], mapped, plain.view(Subclass)):
+            out.fill(7)
+            assert xnor.matmul(QUERIES, CODES, 88, **finish, out=out) is out
+            assert np.array_equal(out, expected)
+            in_place = out.reshape(1, 2, 3, n)
+            in_place.fill(7)
+            assert xnor.conv2d(images, CODES[:, None, None], 88, **finish, out=in_place) is in_place
+            assert np.array_equal(out, expected)
+        assert (large[[0, 2]] == 7).all()
+        assert (large[1, [0, 1, 8, 9]] == 7).all()
+
+
+class Lying(np.ndarray[Any, Any]):
+    """An array whose second part is shorter than the first, or longer."""
+
+    n_rows = 1
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return something else where it is asked for the second part."""
+        part = np.asarray(self)[index]
+        return np.resize(part, (self.n_rows, *part.shape[1:])) if index == 1 else part
+
+
+def test_planes_that_are_no_array_together_are_refused() -> None:
+    for n_rows in (0, 1, 41, 400):
+        planes = _planes.view(type("Subclass", (Lying,), {"n_rows": n_rows}))
+        for call in (
+            lambda planes=planes: xnor.bitserial_matmul(planes, CODES, 88),
+            lambda planes=planes: xnor.bitserial_matmul(CODES, planes, 88),
+        ):
+            with pytest.raises(ValueError, match=rf"^[ab] has {n_rows} .*expected 40"):
+                call()
 
 
 @both_families

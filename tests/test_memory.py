@@ -1,4 +1,4 @@
-"""A search takes no memory that grows with queries times rows."""
+"""A search takes no memory that grows with queries times rows, and a product little beside its results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from helpers import run_python
 MEASURE = """
 import resource
 import numpy as np
-from fastcodes import adc, hamming, jaccard
+from fastcodes import adc, hamming, jaccard, xnor
 
 def status(field):
     with open("/proc/self/status") as file:
@@ -35,7 +35,15 @@ queries, database = codes(100, {n_bytes}, 1), codes({n}, {n_bytes}, 2)
 if "{family}" == "adc":
     queries = np.random.default_rng(1).standard_normal((100, {n_bytes}, 256), np.float32)
     packed = adc.PackedCodes(database)
-{family}.knn(queries[:5], database[:3000], 1, threads=2)
+if "{family}" == "xnor":
+    xnor.matmul(queries, database, 8 * {n_bytes}, thresholds=0, threads=2)
+    images = codes(64, 56 * 56 * 16, 3).reshape(64, 56, 56, 16)
+    rows, n_bits = codes({n}, {n_bytes}, 4), 8 * {n_bytes}
+    prepared = xnor.PackedMatrix(rows, n_bits)
+    filters = xnor.PackedFilters(rows[:1152, :16].reshape(128, 3, 3, 16), 128)
+    grouped = xnor.PackedFilters(rows[:1152, :2].reshape(128, 3, 3, 2), 128, 8)
+else:
+    {family}.knn(queries[:5], database[:3000], 1, threads=2)
 print(peak_beyond(lambda: {call}))
 """
 
@@ -84,6 +92,58 @@ def test_encoding_other_dtypes_converts_some_rows_at_a_time() -> None:
     books = "np.zeros((8, 16, 4), np.float32)"
     used = measure("adc", 1_000_000, 32, f"(adc.encode(database, {books}),)")
     assert used < 16, used
+
+
+FINISHED = ["", ", thresholds=0", ", scale=0.5"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("finish", FINISHED)
+def test_a_product_takes_little_memory(finish: str, threads: int) -> None:
+    call = f"xnor.matmul(database, prepared, n_bits{finish}, threads={threads})"
+    used = measure("xnor", 4096, 512, f"({call},)")
+    assert used < 4, used
+
+
+@pytest.mark.parametrize("finish", FINISHED)
+def test_a_product_takes_a_copy_of_a_right_hand_side_that_is_not_prepared(finish: str) -> None:
+    # As it is, and transposed: 2 megabytes each.
+    used = measure("xnor", 4096, 512, f"(xnor.matmul(database, rows, n_bits{finish}),)")
+    assert used < 8, used
+
+
+@pytest.mark.parametrize("finish", FINISHED)
+def test_very_many_rows_take_no_memory_each(finish: str) -> None:
+    tall = "np.broadcast_to(database[0, :8], (3_000_000, 8))"
+    call = f"xnor.matmul({tall}, xnor.PackedMatrix(rows[:8, :8], 64), 64{finish})"
+    used = measure("xnor", 4096, 512, f"({call},)")
+    assert used < 8, used
+
+
+def test_planes_are_multiplied_where_they_are() -> None:
+    matrix = "xnor.PackedMatrix(rows[:64].reshape(8, -1, 512), n_bits)"
+    planes = "database.reshape(8, -1, 512)"
+    call = f"xnor.bitserial_matmul({planes}, {matrix}, n_bits)"
+    used = measure("xnor", 65_536, 512, f"({call},)")
+    assert used < 4, used
+
+
+@pytest.mark.parametrize("pad_value", [-1, 0])
+@pytest.mark.parametrize("finish", FINISHED)
+@pytest.mark.parametrize("filters", ["filters", "grouped"])
+def test_a_convolution_makes_no_rows_of_all_places(filters: str, finish: str, pad_value: int) -> None:
+    settings = f"padding=1, pad_value={pad_value}{finish}"
+    used = measure("xnor", 4096, 512, f"(xnor.conv2d(images, {filters}, 128, {settings}),)")
+    # All rows would be 28 megabytes.
+    assert used < 4, used
+
+
+@pytest.mark.parametrize(
+    "call", ["xnor.planes(database, 8)", "xnor.max_pool2d(images, 2)", "xnor.and_matmul(database, rows[:9])"]
+)
+def test_the_rest_of_xnor_takes_little_memory(call: str) -> None:
+    used = measure("xnor", 65_536, 512, f"({call},)")
+    assert used < 4, used
 
 
 def test_the_measure_sees_what_is_freed_before_the_end() -> None:
@@ -151,6 +211,39 @@ FULL_CALLS = (
 @pytest.mark.parametrize("call", FULL_CALLS)
 def test_what_adc_has_no_memory_for_is_an_error(call: str) -> None:
     assert run_python(FULL_OF_ADC.format(call=call)) == "MemoryError"
+
+
+FULL_OF_XNOR = """
+import resource
+import numpy as np
+from fastcodes import xnor
+
+rows, image = np.zeros((2000, 8), np.uint8), np.zeros((1, 1000, 1000, 1), np.uint8)
+everywhere = np.broadcast_to(rows[0], (2**42, 8))
+resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
+try:
+    {call}
+except MemoryError:
+    print("MemoryError")
+"""
+FULL_CALLS_OF_XNOR = (
+    "xnor.matmul(np.tile(rows, (1000, 1)), rows, 64)",
+    "xnor.matmul(everywhere, rows, 64, thresholds=0)",
+    "xnor.PackedMatrix(everywhere, 64)",
+    "xnor.matmul(rows, everywhere, 64)",
+    "xnor.and_matmul(rows, everywhere)",
+    "xnor.planes(everywhere, 8)",
+    "xnor.conv2d(image, rows[:, None, None, :1], 8)",
+    "xnor.conv2d(image, rows[:1, None, None, :1], 8, padding=2**28)",
+    "xnor.max_pool2d(np.broadcast_to(image, (10**6, 1000, 1000, 1)), 1)",
+    "xnor.PackedFilters(np.broadcast_to(image, (10**6, 1000, 1000, 1)), 8)",
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+@pytest.mark.parametrize("call", FULL_CALLS_OF_XNOR)
+def test_what_xnor_has_no_memory_for_is_an_error(call: str) -> None:
+    assert run_python(FULL_OF_XNOR.format(call=call)) == "MemoryError"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import _native, adc, bits, hamming, jaccard
+from fastcodes import _native, adc, bits, hamming, jaccard, xnor
 from helpers import (
     Array,
     Family,
@@ -103,11 +103,53 @@ def test_the_answer_of_adc_does_not_depend_on_the_number_of_threads(shape: tuple
         assert same_bits(adc_calls(tables, codes, threads), expected), threads
 
 
+def xnor_calls(a: Array, b: Array, threads: int | None) -> tuple[Any, ...]:
+    """Call every function of xnor; the rows are taken for images, too."""
+    n_bytes, n_bits = a.shape[1], 8 * a.shape[1]
+    column = np.arange(len(b))
+    finishes: list[dict[str, Any]] = [
+        {},
+        {"thresholds": column % 7 - 3, "flips": column % 3 == 0},
+        {"scale": column * 0.01, "bias": 0.5},
+    ]
+    prepared = xnor.PackedMatrix(b, n_bits, threads=threads)
+    width = int(len(a) ** 0.5)
+    images = a[: width * width].reshape(1, width, width, n_bytes)
+    filters = b[: len(b) // 4 * 4].reshape(-1, 2, 2, n_bytes)
+    results: list[Any] = [xnor.and_matmul(a, b, threads=threads)]
+    for finish in finishes:
+        results.append(xnor.matmul(a, prepared, n_bits, **finish, threads=threads))
+    if d := n_bytes // 8 * 8:  # the bytes of a row as integers
+        planes = xnor.planes(a[:2000, :d], 8, threads=threads)
+        signs = b[:, : d // 8]
+        results += [planes, xnor.bitserial_matmul(planes, signs, d, threads=threads)]
+        results.append(xnor.bitserial_matmul(planes, signs, d, True, **finishes[1], threads=threads))
+    for pad_value in (-1, 0, 1):
+        settings = {"padding": 1, "pad_value": pad_value, "threads": threads}
+        results.append(xnor.conv2d(images, filters, n_bits, **settings))
+        results.append(xnor.conv2d(images, filters, n_bits, thresholds=pad_value, **settings))
+    results.append(xnor.max_pool2d(images, (min(3, width), 1), threads=threads))
+    return tuple(results)
+
+
+# Threads share out rows where there are many, else columns; long rows fit no tile.
+XNOR_SHAPES = [(1, 20_000, 32), (3, 3000, 40), (5000, 33, 16), (300, 300, 80), (70, 1000, 5), (9, 30, 40_000)]
+
+
+@pytest.mark.parametrize("shape", XNOR_SHAPES, ids=str)
+def test_the_answer_of_xnor_does_not_depend_on_the_number_of_threads(shape: tuple[int, ...]) -> None:
+    m, n, n_bytes = shape
+    a, b = random_codes(m, n_bytes, seed=1), random_codes(n, n_bytes)
+    expected = xnor_calls(a, b, 1)
+    for threads in (2, 3, 64, None, 2):
+        assert same_bits(xnor_calls(a, b, threads), expected), threads
+
+
 DIGEST = """
 import hashlib
 import numpy as np
 from helpers import FAMILIES, pq_codes, pq_tables, random_codes
-from test_threads import adc_calls, some_calls
+from test_threads import adc_calls, some_calls, xnor_calls
 from fastcodes import _native, bits
 
 digest = hashlib.sha256()
@@ -127,6 +169,9 @@ for n_queries, n, n_bytes in shapes:
 for n_queries, n, *shape in [(3, 9000, 8, 16), (2, 9000, 33, 256), (5, 300, 7, 9), (1, 20_000, 65, 16)]:
     for array in adc_calls(pq_tables(n_queries, *shape), pq_codes(n, *shape), 2):
         digest.update(array.tobytes())
+for m, n, n_bytes in [(1, 900, 32), (70, 257, 40), (5, 64, 9), (300, 40, 64), (6, 30, 33_000)]:
+    for array in xnor_calls(random_codes(m, n_bytes, seed=1), random_codes(n, n_bytes), 2):
+        digest.update(np.ascontiguousarray(array))
 print(_native.level(), digest.hexdigest())
 """
 
@@ -146,6 +191,9 @@ def long_calls() -> dict[str, Any]:
     queries, codes = random_codes(64, 64, seed=1), random_codes(30_000, 64)
     tables, packed = pq_tables(8, 64, 256), adc.PackedCodes(codes)
     codebooks = np.ascontiguousarray(tables[0, :, :, None])
+    matrix, planes = xnor.PackedMatrix(codes, 512), xnor.planes(queries, 8)
+    small, filters = xnor.PackedMatrix(codes[:, :8], 64), codes[:1152].reshape(128, 3, 3, 64)
+    images = codes[:1024].reshape(1, 32, 32, 64)
     return {
         "hamming.knn": lambda n: hamming.knn(np.tile(queries, (n, 1)), codes, 1, threads=1),
         "jaccard.knn": lambda n: jaccard.knn(np.tile(queries, (n, 1)), codes, 1, threads=1),
@@ -154,6 +202,14 @@ def long_calls() -> dict[str, Any]:
         "adc.scan": lambda n: adc.scan(np.tile(tables, (n, 1, 1)), codes, threads=1),
         "adc.encode": lambda n: adc.encode(np.tile(tables[:, :, 0], (50 * n, 1)), codebooks, threads=1),
         "adc.tables": lambda n: adc.tables(np.tile(tables[:, :, 0], (5 * n, 1)), codebooks, threads=1),
+        "xnor.matmul": lambda n: xnor.matmul(np.tile(queries, (n, 1)), matrix, 512, thresholds=0, threads=1),
+        "xnor.bitserial_matmul": lambda n: xnor.bitserial_matmul(
+            np.tile(planes, (1, n, 1)), small, 64, thresholds=0, threads=1
+        ),
+        "xnor.conv2d": lambda n: xnor.conv2d(np.tile(images, (n, 1, 1, 1)), filters, 512, threads=1),
+        "xnor.max_pool2d": lambda n: xnor.max_pool2d(np.tile(images, (n, 1, 1, 1)), 9, 1, threads=1),
+        "xnor.planes": lambda n: xnor.planes(np.tile(codes, (n, 1)), 8, threads=1),
+        "xnor.PackedMatrix": lambda n: xnor.PackedMatrix(np.tile(codes, (n, 1)), 512, threads=1),
     }
 
 
@@ -195,6 +251,8 @@ def test_calls_of_many_threads_at_once_get_their_own_answers() -> None:
             bits.popcount(codes),
             *adc.knn(pq_tables(5, 24, 256, seed), codes, 7, threads=threads),
             *adc.radius(pq_tables(5, 24, 256, seed), adc.PackedCodes(codes), -12, threads=threads),
+            xnor.matmul(codes, queries, 192, thresholds=seed, threads=threads),
+            xnor.conv2d(codes[:900].reshape(1, 30, 30, 24), queries[:, None, None], 192, threads=threads),
         )
 
     expected = [work(seed) for seed in range(24)]
@@ -209,6 +267,7 @@ QUERIES, CODES = random_codes(50, 32, seed=1), random_codes(20_000, 32)
 
 
 TABLES, PACKED = pq_tables(50, 32, 256), adc.PackedCodes(CODES)
+MATRIX = xnor.PackedMatrix(CODES, 256)
 
 
 def search_in_child(threads: int | None) -> tuple[Any, ...]:
@@ -217,6 +276,9 @@ def search_in_child(threads: int | None) -> tuple[Any, ...]:
         *adc.knn(TABLES, PACKED, 5, threads=threads),
         *hamming.knn(QUERIES, CODES, 5, threads=threads),
         *jaccard.knn(QUERIES, CODES, 5, threads=threads),
+        xnor.matmul(QUERIES, MATRIX, 256, thresholds=3, threads=threads),
+        xnor.bitserial_matmul(xnor.planes(QUERIES, 8, threads=threads), CODES[:, :4], 32, threads=threads),
+        xnor.conv2d(CODES.reshape(2, 100, 100, 32), QUERIES[:, None, None], 256, threads=threads),
     )
 
 
@@ -241,6 +303,7 @@ def test_children_of_a_fork_in_the_middle_of_a_call_answer() -> None:
         while not done.is_set():
             hamming.knn(QUERIES, CODES, 5, threads=2)
             adc.knn(TABLES, PACKED, 5, threads=2)
+            xnor.matmul(QUERIES, MATRIX, 256, threads=2)
 
     searcher = threading.Thread(target=keep_searching)
     searcher.start()
@@ -258,7 +321,7 @@ def test_children_of_a_fork_in_the_middle_of_a_call_answer() -> None:
 INTERRUPT = """
 import json, os, signal, threading, time
 import numpy as np
-from fastcodes import adc, bits, hamming, jaccard
+from fastcodes import adc, bits, hamming, jaccard, xnor
 
 # A process that a shell started in the background ignores the signal, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -305,6 +368,27 @@ x = np.broadcast_to(tables[0, 0, :8], (1 << 26, 8))
 interrupt("adc.encode", lambda: adc.encode(x, np.tile(tables[:4, :, :2], (1, 4, 1))))
 books = np.tile(tables[0, :16, :, None], (1, 16, 64))
 interrupt("adc.tables", lambda: adc.tables(np.tile(tables[:, :, 0], (4, 16)), books, threads=1))
+weights = xnor.PackedMatrix(codes[:50_000], 512)
+many = np.broadcast_to(codes[0], (100_000, 64))
+planes = codes[:128_000].reshape(8, 16_000, 64)
+images = codes[:250_000].reshape(100, 50, 50, 64)
+filters = codes[:18_432].reshape(2048, 3, 3, 64)
+for threads in (1, None):
+    finish = dict(thresholds=0, threads=threads)
+    for name, call in (
+        ("matmul", lambda: xnor.matmul(many, weights, 512, **finish)),
+        ("bitserial_matmul", lambda: xnor.bitserial_matmul(planes, planes, 512, **finish)),
+        ("conv2d", lambda: xnor.conv2d(images, filters, 512, padding=1, pad_value=0, **finish)),
+    ):
+        interrupt(f"xnor.{name}, {threads} threads", call)
+grouped = xnor.PackedFilters(filters[..., :1], 512, 64)
+interrupt("xnor.conv2d, groups", lambda: xnor.conv2d(images, grouped, 512, thresholds=0, threads=1))
+interrupt("xnor.matmul, long rows", lambda: xnor.matmul(long[:5000], long[:200], 8 << 20, threads=1))
+interrupt("xnor.and_matmul", lambda: xnor.and_matmul(*[codes.reshape(2000, 32_000)] * 2, threads=1))
+large = codes.reshape(4, 500, 500, 64)
+interrupt("xnor.max_pool2d", lambda: xnor.max_pool2d(large, 60, 1))
+integers = np.broadcast_to(codes[0], (50_000_000, 64))
+interrupt("xnor.planes", lambda: xnor.planes(integers, 8, threads=1))
 print(json.dumps(seconds))
 """
 
@@ -312,7 +396,7 @@ print(json.dumps(seconds))
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
     seconds = json.loads(run_python(INTERRUPT))
-    assert len(seconds) == 24
+    assert len(seconds) == 35
     assert {name: x for name, x in seconds.items() if isinstance(x, str) or x > 1} == {}
 
 
@@ -321,7 +405,7 @@ def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
 CHANGING = """
 import threading, time
 import numpy as np
-from fastcodes import adc, bits, hamming, jaccard
+from fastcodes import adc, bits, hamming, jaccard, xnor
 
 rng = np.random.default_rng(0)
 def array(shape, dtype=np.uint8):
@@ -334,7 +418,12 @@ outs = [np.empty((40, 3000), dtype) for dtype in (np.int32, np.float32)]
 packed = [adc.PackedCodes(codes), adc.PackedCodes(codes % np.uint8(16), 16)]
 tables, books = array((3, 16, 256), np.float32), array((16, 200, 2), np.float32)
 blocks = [p._rows.bytes for p in packed]
+thresholds, flips = array(40, np.int32), array(40)
+images, filters, planes = array((3, 9, 8, 2)), array((40, 3, 2, 2)), array((8, 40, 16))
+outs += [np.empty((40, 40), np.float32), np.empty((40, 5), np.uint8), np.empty((3, 9, 7, 40), np.int32)]
+matrix, packed_filters = xnor.PackedMatrix(queries, 128), xnor.PackedFilters(filters, 16)
 inputs = (queries, codes, x, booleans, integers, tables, books, *blocks)
+inputs += (thresholds, flips, images, filters, planes)
 changed = [a.reshape(-1).view(np.uint8) for a in (*inputs, *outs)]
 done = False
 
@@ -377,6 +466,30 @@ def search():
                     text = str(error)
                     expected = ("row id", "must be finite", "not finite", "codewords; expected")
                     assert any(words in text for words in expected), error
+        signs = {"thresholds": thresholds, "flips": flips.view(bool)}
+        n_bits = int(rng.integers(121, 129))
+        for threads in (1, 2):
+            for call in (
+                lambda: xnor.matmul(queries, codes, n_bits, threads=threads),
+                lambda: xnor.matmul(queries, queries, n_bits, **signs, out=outs[3], threads=threads),
+                lambda: xnor.matmul(queries, matrix, 128, scale=x[0, :40], out=outs[2], threads=threads),
+                lambda: xnor.and_matmul(codes, queries, threads=threads),
+                lambda: xnor.bitserial_matmul(planes, queries, n_bits, threads=threads),
+                lambda: xnor.bitserial_matmul(queries, planes, 128, **signs, threads=threads),
+                lambda: xnor.conv2d(images, filters, 15, padding=1, **signs, threads=threads),
+                lambda: xnor.conv2d(
+                    images, packed_filters, 16, padding=((1, 1), (0, 0)), out=outs[4], threads=threads
+                ),
+                lambda: xnor.max_pool2d(images, 2, 1, threads=threads),
+                lambda: xnor.planes(integers, rng.integers(1, 9), threads=threads),
+                lambda: xnor.PackedMatrix(codes, n_bits, threads=threads).unpack(),
+            ):
+                try:
+                    with np.errstate(all="ignore"):
+                        call()
+                except ValueError as error:
+                    expected = ("ones after bit", "must be finite", "does not fit")
+                    assert any(words in str(error) for words in expected), error
         with np.errstate(all="ignore"):
             codes_of_x = bits.pack(x)
         bits.unpack(codes, 128, np.float32)

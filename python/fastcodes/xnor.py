@@ -84,8 +84,10 @@ class PackedMatrix:
     """
 
     def __init__(self, b: Codes, n_bits: int, signed: bool = True, threads: int | None = None) -> None:
+        n_bits = integer(n_bits, "n_bits", 1, _LARGEST)
+        _check_bytes(b, "b", (1, 2, 3), n_bits, f"n_bits {n_bits}")
         self._is_planes = isinstance(b, np.ndarray) and b.ndim == 3
-        self._signed = bool(signed)
+        self._signed = _boolean(signed, "signed")
         kind = "signs" if not self._is_planes else "signed" if self._signed else "unsigned"
         self._matrix = _native.XnorMatrix(b, n_bits, kind, threads)
 
@@ -181,11 +183,13 @@ def matmul(
         np.packbits((dots >= thresholds) != flips, axis=1)  # with thresholds
         dots.astype(np.float32) * scale + bias  # with scale or bias
     """
-    matrix = b if isinstance(b, PackedMatrix) else PackedMatrix(_rows(b, "b"), n_bits, threads=threads)
+    n_bits = integer(n_bits, "n_bits", 1, _LARGEST)
+    _check_bytes(a, "a", (1, 2), n_bits, f"n_bits {n_bits}")
+    matrix = _prepared(b, (1, 2), n_bits, "n_bits", True, threads)
     if matrix._is_planes:
-        raise ValueError("b has bit planes; multiply rows of signs by signs here, or use bitserial_matmul")
+        raise ValueError("b has bit planes; expected rows of signs here, or use bitserial_matmul")
     finish = _finish(len(matrix), thresholds, flips, scale, bias)
-    return _native.xnor_matmul(_rows(a, "a"), "signs", matrix._matrix, n_bits, finish, out, threads)
+    return _native.xnor_matmul(a, "signs", matrix._matrix, n_bits, finish, out, threads)
 
 
 def and_matmul(
@@ -223,9 +227,11 @@ def and_matmul(
     -----
     The numpy equivalent: ``np.unpackbits(a, axis=1).astype(int) @ np.unpackbits(b, axis=1).T``.
     """
-    a, b = _rows(a, "a"), _rows(b, "b")
-    n_bits = 8 * b.shape[-1] if isinstance(b, np.ndarray) and b.ndim else 0
-    matrix = _native.XnorMatrix(b[None] if b.ndim == 2 else b[None, None], n_bits, "unsigned", threads)
+    n_bytes_of_a, n_bytes = _n_bytes(a, "a", (1, 2)), _n_bytes(b, "b", (1, 2))
+    if n_bytes_of_a is not None and n_bytes is not None and n_bytes_of_a != n_bytes:
+        raise ValueError(f"a has {n_bytes_of_a} bytes per row but b has {n_bytes}; expected as many")
+    n_bits = 8 * (n_bytes or 1)
+    matrix = _native.XnorMatrix(b, n_bits, "unsigned", threads)
     return _native.xnor_matmul(a, "unsigned", matrix, n_bits, _finish(matrix.shape[0]), out, threads)
 
 
@@ -270,9 +276,15 @@ def planes(values: Integers, n_bits: int, out: Codes | None = None, threads: int
     The numpy equivalent: ``np.stack([np.packbits(values >> p & 1, axis=1) for p in range(n_bits)])``.
     """
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iu":
-        given = f"an array of {values.dtype}" if isinstance(values, np.ndarray) else repr(values)
+        given = f"an array of {values.dtype}" if isinstance(values, np.ndarray) else type(values).__name__
         raise TypeError(f"values must be a numpy array (m, d) of integers; got {given}")
+    if values.ndim not in (1, 2) or not values.shape[-1]:
+        raise ValueError(
+            "values must have 1 or 2 dimensions, (m, d), and at least 1 integer in a row; "
+            f"got shape {values.shape}"
+        )
     n_bits = integer(n_bits, "n_bits", 1, 8)
+    values = np.asarray(values)  # the methods of a subclass may do something else
     least, most = (
         (-(1 << n_bits - 1), (1 << n_bits - 1) - 1) if values.dtype.kind == "i" else (0, (1 << n_bits) - 1)
     )
@@ -341,7 +353,10 @@ def bitserial_matmul(
     -----
     The numpy equivalent, with ``x`` and ``y`` the numbers: ``x @ y.T``, and then as `matmul`.
     """
-    matrix = b if isinstance(b, PackedMatrix) else PackedMatrix(b, n_features, b_signed, threads)
+    n_features = integer(n_features, "n_features", 1, _LARGEST)
+    a_signed, b_signed = _boolean(a_signed, "a_signed"), _boolean(b_signed, "b_signed")
+    _check_bytes(a, "a", (1, 2, 3), n_features, f"n_features {n_features}")
+    matrix = _prepared(b, (1, 2, 3), n_features, "n_features", b_signed, threads)
     is_planes = isinstance(a, np.ndarray) and a.ndim == 3
     kind = "signs" if not is_planes else "signed" if a_signed else "unsigned"
     finish = _finish(len(matrix), thresholds, flips, scale, bias)
@@ -387,7 +402,11 @@ class PackedFilters:
         n_channels = integer(n_channels, "n_channels", 1, _LARGEST)
         groups = integer(groups, "groups", 1, _LARGEST)
         if n_channels % groups:
-            raise ValueError(f"groups must divide n_channels; got {groups} groups of {n_channels} channels")
+            raise ValueError(
+                f"groups must divide n_channels; got groups {groups} but n_channels {n_channels}"
+            )
+        what = f"n_channels {n_channels} with groups {groups}"
+        _check_bytes(filters, "filters", (4,), n_channels // groups, what)
         self._filters = _native.XnorFilters(filters, n_channels // groups, groups, threads)
 
     @property
@@ -486,12 +505,16 @@ def conv2d(
         windows = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(1, 2))
         np.einsum("nyxcij,fijc->nyxf", windows, w)
     """
+    n_channels = integer(n_channels, "n_channels", 1, _LARGEST)
+    _check_bytes(images, "images", (4,), n_channels, f"n_channels {n_channels}")
     prepared = (
         filters if isinstance(filters, PackedFilters) else PackedFilters(filters, n_channels, groups, threads)
     )
-    if pad_value not in (-1, 0, 1):
-        raise ValueError(f"pad_value must be -1, 0 or 1; got {pad_value!r}")
-    conv = (_pair(stride, "stride", 1), _padding(padding), int(pad_value), _pair(dilation, "dilation", 1))
+    if prepared.shape[3] * prepared.groups != n_channels:
+        seen = prepared.shape[3] * prepared.groups
+        raise ValueError(f"n_channels is {n_channels}, but filters were packed for {seen}")
+    pad_value = integer(pad_value, "pad_value", -1, 1)
+    conv = (_pair(stride, "stride", 1), _padding(padding), pad_value, _pair(dilation, "dilation", 1))
     finish = _finish(len(prepared), thresholds, flips, scale, bias)
     return _native.xnor_conv2d(images, prepared._filters, n_channels, conv, finish, out, threads)
 
@@ -550,13 +573,41 @@ def max_pool2d(
     )
 
 
-def _rows(x: Codes, name: str) -> Codes:
+def _prepared(
+    b: Codes | PackedMatrix, ndims: tuple[int, ...], n: int, n_name: str, signed: bool, threads: int | None
+) -> PackedMatrix:
+    """Return a right-hand side with rows of `n` numbers, which the argument `n_name` says."""
+    if not isinstance(b, PackedMatrix):
+        _check_bytes(b, "b", ndims, n, f"{n_name} {n}")
+        return PackedMatrix(b, n, signed, threads)
+    if b.shape[1] != n:
+        raise ValueError(f"{n_name} is {n}, but b was packed with {b.shape[1]}")
+    return b
+
+
+def _n_bytes(x: Codes, name: str, ndims: tuple[int, ...]) -> int | None:
+    """Return the bytes in a row, or None for what the kernels refuse in words of their own."""
     if not isinstance(x, np.ndarray) or x.dtype != np.uint8:
-        given = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
-        raise TypeError(f"{name} must be a numpy uint8 array (n, n_bytes) of packed bits; got {given}")
-    if x.ndim not in (1, 2):
-        raise ValueError(f"{name} must have 1 or 2 dimensions, (n, n_bytes); got shape {x.shape}")
-    return x
+        return None
+    if x.ndim not in ndims:
+        expected = " or ".join(map(str, ndims))
+        raise ValueError(
+            f"{name} must have {expected} dimensions, the last one bytes of packed bits; got shape {x.shape}"
+        )
+    return int(x.shape[-1])
+
+
+def _check_bytes(x: Codes, name: str, ndims: tuple[int, ...], n: int, what: str) -> None:
+    """Refuse rows that have other bytes than `n` bits take; `what` says which arguments ask for so many."""
+    n_bytes = _n_bytes(x, name, ndims)
+    if n_bytes is not None and n_bytes != -(-n // 8):
+        raise ValueError(f"{name} has {n_bytes} bytes in the last dimension, but {what} takes {-(-n // 8)}")
+
+
+def _boolean(value: Any, name: str) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {value!r:.100} of type {type(value).__name__}")
+    return bool(value)
 
 
 def _pair(value: int | tuple[int, int], name: str, least: int) -> tuple[int, int]:
@@ -602,30 +653,38 @@ def _finish(
         )
     if scale is not None or bias is not None:
         raise ValueError("thresholds make bits, scale and bias make floats; give one or the other")
-    limits = np.asarray(thresholds)
-    if limits.dtype.kind not in "iu":
-        raise TypeError(f"thresholds must be integers; got an array of {limits.dtype}")
+    limits = _array("thresholds", thresholds, "iu", "integers")
     if limits.dtype != np.int32:
         # Dot products never reach the ends of int32: what lies beyond them is as good as they are.
         least = 0 if limits.dtype.kind == "u" else _INT32.min
         limits = np.clip(limits, least, _INT32.max).astype(np.int32)
+    limits = _for_columns("thresholds", limits, n)
     if flips is None:
-        return _for_columns("thresholds", limits, n), None, None, None
-    turned = np.asarray(flips)
-    if turned.dtype != np.bool_:
-        raise TypeError(f"flips must be booleans; got an array of {turned.dtype}")
-    return _for_columns("thresholds", limits, n), np.packbits(_for_columns("flips", turned, n)), None, None
+        return limits, None, None, None
+    turned = _for_columns("flips", _array("flips", flips, "b", "booleans"), n)
+    return limits, np.packbits(turned), None, None
 
 
 def _column(name: str, value: npt.ArrayLike, n: int) -> Floats:
-    numbers = np.asarray(value)
-    if numbers.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be real numbers; got an array of {numbers.dtype}")
+    numbers = _array(name, value, "fiu", "real numbers")
     with np.errstate(over="ignore"):
-        column = _for_columns(name, numbers.astype(np.float32), n)
-    if not np.isfinite(column).all():
-        raise ValueError(f"{name} must be finite; got {column[~np.isfinite(column)][0]}")
-    return column
+        column = numbers.astype(np.float32)
+    is_finite = np.isfinite(column)
+    if not is_finite.all():
+        raise ValueError(f"{name} must be finite, as float32 too; got {numbers[~is_finite].flat[0]}")
+    return _for_columns(name, column, n)
+
+
+def _array(name: str, value: npt.ArrayLike, kinds: str, expected: str) -> npt.NDArray[Any]:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"{name} must be {expected}, one for each column; got lists of several lengths"
+        ) from None
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"{name} must be {expected}; got an array of {array.dtype}")
+    return array
 
 
 def _for_columns(name: str, values: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:

@@ -205,12 +205,21 @@ pub enum Error {
         /// The bits of a row.
         n_bits: usize,
     },
-    /// Filters or windows are larger than an image, padding included, or empty.
+    /// Filters with what lies between their elements are larger than an image with its padding.
     KernelTooLarge {
         /// Along which axis.
         axis: &'static str,
         /// What they cover.
         kernel: usize,
+        /// What there is.
+        image: usize,
+    },
+    /// Windows are larger than an image, or empty.
+    WindowTooLarge {
+        /// Along which axis.
+        axis: &'static str,
+        /// What they cover.
+        window: usize,
         /// What there is.
         image: usize,
     },
@@ -337,7 +346,7 @@ impl fmt::Display for Error {
             }
             Error::FeaturesLength { name, n_bytes, n_features } => write!(
                 formatter,
-                "{name} has {n_bytes} bytes per row, but {n_features} bits take {}; expected at least 1 bit",
+                "{name} has {n_bytes} bytes per row, but {n_features} bits take {}; expected at least 1 byte",
                 n_features.div_ceil(8)
             ),
             Error::FeaturesDiffer { a, b } => write!(
@@ -346,7 +355,7 @@ impl fmt::Display for Error {
             ),
             Error::Features { n_features, most } => write!(
                 formatter,
-                "rows have {n_features} numbers; sums of products of so many bits each fit an int32 for at most {most}"
+                "rows have {n_features} numbers, but sums of products of so many bits each fit an int32 for at most {most}"
             ),
             Error::PaddingBits { name, row, n_bits } => write!(
                 formatter,
@@ -354,12 +363,16 @@ impl fmt::Display for Error {
             ),
             Error::KernelTooLarge { axis, kernel, image } => write!(
                 formatter,
-                "a window covers {kernel} {axis} but the image has {image}, padding included; expected windows from 1 to that"
+                "filters with dilation cover {kernel} {axis}, but images with padding have {image}; expected at most that"
+            ),
+            Error::WindowTooLarge { axis, window, image } => write!(
+                formatter,
+                "size covers {window} {axis}, but images have {image}; expected from 1 to that"
             ),
             Error::Groups { n_groups, n_filters, n_channels } => write!(
                 formatter,
-                "{n_filters} filters of {n_channels} channels do not form {n_groups} groups; expected groups that divide the \
-                 filters, and if there are several, filters and channels of a group that are multiples of 8"
+                "groups do not go with filters: {n_groups} groups of {n_filters} filters of {n_channels} channels; expected groups \
+                 that divide the filters, and if there are several, filters and channels of a group that are multiples of 8"
             ),
             Error::ChannelsDiffer { images, filters, n_groups } => write!(
                 formatter,

@@ -290,7 +290,20 @@ fn convolution_equals_its_definition() {
         check_conv(Shape { kernel: [7, 6], ..small }, plain);
         check_conv(Shape { kernel: [2, 5], n_filters: 300, n: 1, ..small }, same);
         check_conv(Shape { n: 0, ..small }, same);
+        // More results than the groups of a convolution take on together.
+        let many = Shape { n: 1, image: [130, 131], n_channels: 8, n_filters: 8, n_groups: 2, ..small };
+        check_conv(Shape { kernel: [2, 1], ..many }, same);
         check_conv(Shape { n: 1, image: [40, 33], n_channels: 8, n_filters: 16, ..small }, same);
+    }
+}
+
+#[test]
+fn no_filters_give_no_results() {
+    let images = Images::new(&[0; 12], [1, 3, 4], 1, 8).unwrap();
+    for pad_value in [Padding::Minus, Padding::Plus, Padding::Zero] {
+        let conv = Conv { stride: [1, 1], padding: [[1, 1]; 2], pad_value, dilation: [1, 1] };
+        let filters = Filters::new(Level::PORTABLE, &[], [0, 3, 3], 1, 8, 1, &Parallel::serial()).unwrap();
+        assert_eq!(conv2d(images, &filters, conv, Output::Dots(&mut []), &Parallel::serial()), Ok(()));
     }
 }
 
@@ -362,6 +375,9 @@ fn operands_that_do_not_fit_are_errors() {
         let planes = vec![rows(&[0; 6], 2); n_planes];
         assert!(matches!(Operand::new("a", planes, values, 16), Err(Error::Planes { .. })));
     }
+    let planes = vec![rows(&[0; 6], 2), rows(&[0; 4], 2)];
+    let error = Operand::new("a", planes, Values::Unsigned, 16).unwrap_err();
+    assert_eq!(error, Error::InputLength { name: "a", given: 2, expected: 3 });
     let (a, b) = (signs("a", 16).unwrap(), signs("b", 15).unwrap());
     let parallel = &Parallel::serial();
     let matrix = Matrix::new(Level::PORTABLE, &a, parallel).unwrap();

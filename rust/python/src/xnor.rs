@@ -300,8 +300,17 @@ pub fn xnor_conv2d<'py>(
     let images =
         Images::new(array.as_slice()?, [n, height, width], n_bytes, n_channels).map_err(to_py_err)?;
     let [out_height, out_width] = conv.out_shape([height, width], filters.0.kernel()).map_err(to_py_err)?;
+    let shape = [n, out_height, out_width, filters.0.n_filters()];
+    // Four bytes are the largest element; numpy counts an axis of length 0 as 1.
+    let elements = shape.iter().try_fold(4_usize, |product, n| product.checked_mul(*n.max(&1)));
+    if elements.is_none_or(|bytes| bytes > isize::MAX as usize) {
+        return Err(PyValueError::new_err(format!(
+            "padding is too large: results of shape {} fit no memory",
+            shape_text(&shape)
+        )));
+    }
     let finish = FinishArrays::new(&finish)?;
-    finish.fill::<Ix4>(py, out, &[n, out_height, out_width, filters.0.n_filters()], |output| {
+    finish.fill::<Ix4>(py, out, &shape, |output| {
         run(py, threads, |_, parallel| xnor::conv2d(images, &filters.0, conv, output, parallel))
     })
 }

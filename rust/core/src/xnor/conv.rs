@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use super::multiply::{Left, multiply};
 use super::operand::{Matrix, Operand, Values, check_padding};
-use super::output::{Finish, Output, RowOut};
+use super::output::{Output, RowsOut};
 use crate::codes::for_each_word;
 use crate::error::try_vec;
 use crate::{Codes, Error, Level, Parallel};
@@ -56,6 +56,9 @@ impl<'a> Images<'a> {
         self.pixels.as_bytes()
     }
 }
+
+/// Results of which the groups are computed one after the other.
+const BATCH_ROWS: usize = 1 << 14;
 
 /// What lies around an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,8 +203,9 @@ impl Filters {
     }
 }
 
-/// One group's view of the images: a row for each place of each result.
+/// One group's view of the images: a row for each place of each result, for some of them.
 struct Patches<'a> {
+    rows: Range<usize>,
     images: Images<'a>,
     conv: Conv,
     kernel: [usize; 2],
@@ -263,8 +267,8 @@ impl<'a> Patches<'a> {
             }
         }
         let bytes = group * n_bytes..(group + 1) * n_bytes;
-        let mut patches =
-            Patches { images, conv, kernel: filters.kernel, out_shape, bytes, pad, borders: None };
+        let (kernel, rows) = (filters.kernel, 0..images.shape[0] * out_shape[0] * out_shape[1]);
+        let mut patches = Patches { rows, images, conv, kernel, out_shape, bytes, pad, borders: None };
         if conv.pad_value == Padding::Zero && conv.padding != [[0; 2]; 2] {
             patches.borders = Some(patches.borders(&filters.groups[group], &filters.sums[group])?);
         }
@@ -303,14 +307,14 @@ impl<'a> Patches<'a> {
 
     /// Image, row and column of a result.
     fn place(&self, row: usize) -> (usize, usize, usize) {
-        let [height, width] = self.out_shape;
+        let ([height, width], row) = (self.out_shape, self.rows.start + row);
         (row / (height * width), row / width % height, row % width)
     }
 }
 
 impl Left for Patches<'_> {
     fn n_rows(&self) -> usize {
-        self.images.shape[0] * self.out_shape[0] * self.out_shape[1]
+        self.rows.len()
     }
 
     fn values(&self) -> (Values, usize) {
@@ -377,16 +381,25 @@ pub fn conv2d(
     let out_shape = conv.out_shape([height, width], filters.kernel)?;
     let n_rows = n.saturating_mul(out_shape[0]).saturating_mul(out_shape[1]);
     let (finish, mut rows) = output.into_rows(n_rows, filters.n_filters())?;
+    if n_rows == 0 || filters.n_filters() == 0 {
+        return Ok(());
+    }
+    let mut groups = Vec::new();
     for (group, matrix) in filters.groups.iter().enumerate() {
-        let patches = Patches::new(images, conv, filters, group, out_shape)?;
-        let (own, rest): (Vec<RowOut<'_>>, _) = if group + 1 == n_groups {
-            (rows, Vec::new())
-        } else {
-            rows.into_iter().map(|row| row.split_at(matrix.n_rows)).unzip()
-        };
-        let finish: Finish<'_> = finish.from(group * matrix.n_rows);
-        multiply(&patches, matrix, finish, own, parallel)?;
-        rows = rest;
+        groups.push((Patches::new(images, conv, filters, group, out_shape)?, matrix));
+    }
+    if let [(patches, matrix)] = groups.as_slice() {
+        return multiply(patches, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], parallel);
+    }
+    for start in (0..n_rows).step_by(BATCH_ROWS) {
+        let batch = start..(start + BATCH_ROWS).min(n_rows);
+        let mut rows: Vec<_> = rows.take_rows(batch.len()).split().collect();
+        for (group, (patches, matrix)) in groups.iter_mut().enumerate() {
+            patches.rows = batch.clone();
+            let mut own = RowsOut::take_columns(&mut rows, matrix.n_rows).into_iter();
+            let next_rows = |n_rows| own.by_ref().take(n_rows).collect();
+            multiply(patches, matrix, finish.from(group * matrix.n_rows), next_rows, parallel)?;
+        }
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use super::operand::{Matrix, Operand, Values, check_range};
-use super::output::{Finish, Output, RowOut};
+use super::output::{Finish, Output, RowOut, RowsOut};
 use super::portable;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
@@ -79,15 +79,15 @@ pub fn matmul(
     if a.n_features() != matrix.n_features {
         return Err(Error::FeaturesDiffer { a: a.n_features(), b: matrix.n_features });
     }
-    let (finish, rows) = output.into_rows(a.n_rows(), matrix.n_rows)?;
-    multiply(a, matrix, finish, rows, parallel)
+    let (finish, mut rows) = output.into_rows(a.n_rows(), matrix.n_rows)?;
+    multiply(a, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], parallel)
 }
 
 /// Some rows and columns of a product, and where they go.
 struct Piece<'a> {
     rows: Range<usize>,
     columns: Range<usize>,
-    out: Vec<RowOut<'a>>,
+    out: Vec<RowsOut<'a>>,
 }
 
 /// The product as one task needs it.
@@ -115,17 +115,17 @@ struct Scratch {
     error: Option<Error>,
 }
 
-/// Multiplies, for rows of whatever source; `out` are all rows of the results.
-pub(super) fn multiply<L: Left>(
+/// Multiplies, for rows of whatever source; `next_rows` gives so many more rows of the results.
+pub(super) fn multiply<'o, L: Left>(
     left: &L,
     matrix: &Matrix,
     finish: Finish<'_>,
-    out: Vec<RowOut<'_>>,
+    next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
     parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
     let (values, n_planes) = left.values();
     check_range((values, n_planes), (matrix.values, matrix.planes.len()), matrix.n_features)?;
-    if out.is_empty() || matrix.n_rows == 0 {
+    if left.n_rows() == 0 || matrix.n_rows == 0 {
         return Ok(());
     }
     let (left_weights, weights) = (values.weights(n_planes), matrix.values.weights(matrix.planes.len()));
@@ -143,7 +143,7 @@ pub(super) fn multiply<L: Left>(
 
     let words = n_planes * matrix.planes.len() * matrix.n_bytes.div_ceil(8);
     let parallel = &parallel.for_words(left.n_rows().saturating_mul(matrix.n_rows).saturating_mul(words));
-    let pieces: Vec<_> = product.pieces(out, parallel.threads()).into_iter().map(Mutex::new).collect();
+    let pieces = product.pieces(next_rows, parallel.threads())?;
     let workers = parallel.run(pieces.len(), Scratch::default, |scratch, piece| {
         // One worker a piece: the lock is how the compiler sees that.
         let Ok(mut piece) = pieces[piece].lock() else { return };
@@ -164,40 +164,44 @@ impl<L: Left> Product<'_, L> {
         }
     }
 
-    fn pieces<'o>(&self, out: Vec<RowOut<'o>>, threads: usize) -> Vec<Piece<'o>> {
+    fn pieces<'o>(
+        &self,
+        mut next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
+        threads: usize,
+    ) -> Result<Vec<Mutex<Piece<'o>>>, Error> {
         let (matrix, n_planes) = (self.matrix, self.left_weights.len());
         let task_rows = (TASK_ROWS / n_planes).next_multiple_of(self.block_rows());
         // Fewer rows mean more pieces of columns, a few for each thread.
-        let row_pieces = out.len().div_ceil(task_rows);
+        let row_pieces = self.left.n_rows().div_ceil(task_rows);
         let wanted = if threads > 1 { (4 * threads).div_ceil(row_pieces) } else { 1 };
         let in_time = TASK_WORDS / (matrix.planes.len() * matrix.n_bytes.div_ceil(8));
         let columns = matrix.n_rows.div_ceil(wanted).min(in_time.max(1));
         let columns = columns.next_multiple_of(matrix.tile_rows());
 
-        let (mut pieces, mut out, mut first_row) = (Vec::new(), out.into_iter(), 0);
-        loop {
-            let mut rows: Vec<_> = out.by_ref().take(task_rows).collect();
-            if rows.is_empty() {
-                return pieces;
+        let mut pieces = Vec::new();
+        pieces.try_reserve_exact(row_pieces.saturating_mul(matrix.n_rows.div_ceil(columns)))?;
+        for first_row in (0..self.left.n_rows()).step_by(task_rows) {
+            let rows = first_row..(first_row + task_rows).min(self.left.n_rows());
+            let out = next_rows(rows.len());
+            if columns >= matrix.n_rows {
+                // Rows stay together until their turn comes: there may be very many of them.
+                pieces.push(Mutex::new(Piece { rows, columns: 0..matrix.n_rows, out }));
+                continue;
             }
-            let row_range = first_row..first_row + rows.len();
-            first_row = row_range.end;
+            let mut block: Vec<_> = out.into_iter().flat_map(RowsOut::split).collect();
             for start in (0..matrix.n_rows).step_by(columns) {
-                let end = (start + columns).min(matrix.n_rows);
-                let (front, rest) = if end == matrix.n_rows {
-                    (rows, Vec::new())
-                } else {
-                    rows.into_iter().map(|row| row.split_at(columns)).unzip()
-                };
-                pieces.push(Piece { rows: row_range.clone(), columns: start..end, out: front });
-                rows = rest;
+                let columns = start..(start + columns).min(matrix.n_rows);
+                let out = RowsOut::take_columns(&mut block, columns.len());
+                pieces.push(Mutex::new(Piece { rows: rows.clone(), columns, out }));
             }
         }
+        Ok(pieces)
     }
 
     fn compute(&self, piece: &mut Piece<'_>, scratch: &mut Scratch) -> Result<(), Error> {
         let (matrix, n_planes) = (self.matrix, self.left_weights.len());
         let level = matrix.level;
+        let mut out: Vec<_> = piece.out.drain(..).flat_map(RowsOut::rows).collect();
         let mut bytes = std::mem::take(&mut scratch.bytes);
         bytes.clear();
         self.left.gather(piece.rows.clone(), &mut bytes);
@@ -235,7 +239,7 @@ impl<L: Left> Product<'_, L> {
                                 self.row_distances(plane, rows, columns.clone(), distances)?;
                             }
                         }
-                        self.add_up(plane, piece, block.clone(), columns.clone(), scratch);
+                        self.add_up(plane, piece, &mut out, block.clone(), columns.clone(), scratch);
                     }
                 }
             }
@@ -287,7 +291,8 @@ impl<L: Left> Product<'_, L> {
     fn add_up(
         &self,
         plane: usize,
-        piece: &mut Piece<'_>,
+        piece: &Piece<'_>,
+        out: &mut [RowOut<'_>],
         rows: Range<usize>,
         columns: Range<usize>,
         scratch: &mut Scratch,
@@ -317,7 +322,7 @@ impl<L: Left> Product<'_, L> {
             let last = &distances[(n_planes - 1) * COLUMNS..][..columns.len()];
             let factor = self.left_weights[n_planes - 1] * self.weights[plane];
             let finish = self.finish.from(columns.start);
-            piece.out[row].write(level, in_piece.clone(), finish, dots, |dots| {
+            out[row].write(level, in_piece.clone(), finish, dots, |dots| {
                 at_level!(level, to_dots(last, factor, so_far, row_terms[row], dots));
             });
         }

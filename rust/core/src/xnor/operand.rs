@@ -61,7 +61,8 @@ impl<'a> Operand<'a> {
     ///
     /// # Errors
     /// [`Error::Planes`] for none or too many of them, or several of signs; [`Error::FeaturesLength`] if their bytes are not
-    /// those of so many features; [`Error::PaddingBits`] if there are ones after the last.
+    /// those of so many features; [`Error::InputLength`] if planes differ in their rows; [`Error::PaddingBits`] if there are
+    /// ones after the last feature.
     pub fn new(
         name: &'static str,
         planes: Vec<Codes<'a>>,
@@ -75,6 +76,10 @@ impl<'a> Operand<'a> {
         for plane in &planes {
             if n_features == 0 || plane.n_bytes() != n_features.div_ceil(8) {
                 return Err(Error::FeaturesLength { name, n_bytes: plane.n_bytes(), n_features });
+            }
+            let (given, expected) = (plane.n_rows(), planes[0].n_rows());
+            if given != expected {
+                return Err(Error::InputLength { name, given, expected });
             }
             check_padding(name, *plane, n_features)?;
         }

@@ -58,6 +58,12 @@ impl Finish<'_> {
     }
 }
 
+/// Rows of the results, one after the other; or some columns of one.
+pub(super) struct RowsOut<'a> {
+    all: RowOut<'a>,
+    n_rows: usize,
+}
+
 /// Some columns of a row of the results.
 pub(super) enum RowOut<'a> {
     Dots(&'a mut [i32]),
@@ -66,12 +72,12 @@ pub(super) enum RowOut<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// Splits the results into rows; refuses lengths that do not fit.
+    /// The results as rows; refuses lengths that do not fit.
     pub(super) fn into_rows(
         self,
         n_rows: usize,
         n_columns: usize,
-    ) -> Result<(Finish<'a>, Vec<RowOut<'a>>), Error> {
+    ) -> Result<(Finish<'a>, RowsOut<'a>), Error> {
         let check = |name, given: usize, expected: usize| {
             if given == expected { Ok(()) } else { Err(Error::InputLength { name, given, expected }) }
         };
@@ -80,10 +86,10 @@ impl<'a> Output<'a> {
             if given == expected { Ok(()) } else { Err(Error::OutputLength { given, expected }) }
         };
         let n_bytes = n_columns.div_ceil(8);
-        Ok(match self {
+        let (finish, all) = match self {
             Output::Dots(out) => {
                 check_out(out.len(), n_columns)?;
-                (Finish::Nothing, out.chunks_mut(n_columns.max(1)).map(RowOut::Dots).collect())
+                (Finish::Nothing, RowOut::Dots(out))
             }
             Output::Bits { thresholds, flips, out } => {
                 check("thresholds", thresholds.len(), n_columns)?;
@@ -91,37 +97,69 @@ impl<'a> Output<'a> {
                     check("flips", flips.len(), n_bytes)?;
                 }
                 check_out(out.len(), n_bytes)?;
-                let rows = out.chunks_mut(n_bytes.max(1)).map(RowOut::Bits).collect();
-                (Finish::Bits { thresholds, flips }, rows)
+                (Finish::Bits { thresholds, flips }, RowOut::Bits(out))
             }
             Output::Floats { scale, bias, out } => {
                 check("scale", scale.len(), n_columns)?;
                 check("bias", bias.len(), n_columns)?;
                 check_out(out.len(), n_columns)?;
-                let rows = out.chunks_mut(n_columns.max(1)).map(RowOut::Floats).collect();
-                (Finish::Floats { scale, bias }, rows)
+                (Finish::Floats { scale, bias }, RowOut::Floats(out))
             }
-        })
+        };
+        Ok((finish, RowsOut { all, n_rows }))
+    }
+}
+
+impl<'a> RowsOut<'a> {
+    /// Takes the first rows out, as far as there are so many.
+    pub fn take_rows(&mut self, n_rows: usize) -> RowsOut<'a> {
+        let n_rows = n_rows.min(self.n_rows);
+        let elements = self.all.len().checked_div(self.n_rows).unwrap_or(0) * n_rows;
+        self.n_rows -= n_rows;
+        RowsOut { all: self.all.take(elements), n_rows }
+    }
+
+    /// Takes columns in front of `column`, which is the first of a byte, out of each row.
+    pub fn take_columns(rows: &mut [RowsOut<'a>], column: usize) -> Vec<RowsOut<'a>> {
+        rows.iter_mut().map(|row| RowsOut { all: row.all.take_columns(column), n_rows: 1 }).collect()
+    }
+
+    /// Each row by itself.
+    pub fn split(mut self) -> impl Iterator<Item = RowsOut<'a>> {
+        (0..self.n_rows).map(move |_| self.take_rows(1))
+    }
+
+    /// Each row.
+    pub fn rows(self) -> impl Iterator<Item = RowOut<'a>> {
+        self.split().map(|row| row.all)
     }
 }
 
 impl<'a> RowOut<'a> {
-    /// Columns in front of `column`, which is the first of a byte, and the rest.
-    pub fn split_at(self, column: usize) -> (Self, Self) {
+    /// Numbers, or bytes.
+    fn len(&self) -> usize {
         match self {
-            RowOut::Dots(out) => {
-                let (front, rest) = out.split_at_mut(column.min(out.len()));
-                (RowOut::Dots(front), RowOut::Dots(rest))
-            }
-            RowOut::Bits(out) => {
-                let (front, rest) = out.split_at_mut((column / 8).min(out.len()));
-                (RowOut::Bits(front), RowOut::Bits(rest))
-            }
-            RowOut::Floats(out) => {
-                let (front, rest) = out.split_at_mut(column.min(out.len()));
-                (RowOut::Floats(front), RowOut::Floats(rest))
-            }
+            RowOut::Dots(out) => out.len(),
+            RowOut::Bits(out) => out.len(),
+            RowOut::Floats(out) => out.len(),
         }
+    }
+
+    /// Takes the first numbers or bytes out, as far as there are so many.
+    fn take(&mut self, n: usize) -> Self {
+        fn front<'a, T>(out: &mut &'a mut [T], n: usize) -> &'a mut [T] {
+            out.split_off_mut(..n.min(out.len())).unwrap_or_default()
+        }
+        match self {
+            RowOut::Dots(out) => RowOut::Dots(front(out, n)),
+            RowOut::Bits(out) => RowOut::Bits(front(out, n)),
+            RowOut::Floats(out) => RowOut::Floats(front(out, n)),
+        }
+    }
+
+    /// Takes columns in front of `column`, which is the first of a byte if there are more, out.
+    fn take_columns(&mut self, column: usize) -> Self {
+        self.take(if matches!(self, RowOut::Bits(_)) { column.div_ceil(8) } else { column })
     }
 
     /// Writes results for some of its columns: `compute` makes their dot products, and `finish` is about these columns.

@@ -3,14 +3,14 @@
 use super::conv::Images;
 use crate::{Error, Parallel};
 
-/// Bytes of the results of a task.
-const TASK_BYTES: usize = 1 << 16;
+/// Bytes that a task reads, as far as a line of results allows: so that an interrupted call ends soon.
+const TASK_BYTES: usize = 1 << 20;
 
 /// Writes the maximum of each window: `out[n, y, x]` is that of `size` pixels from `(y * stride, x * stride)` on, `size` and
 /// `stride` being pairs for rows and columns. Windows lie within the image.
 ///
 /// # Errors
-/// [`Error::KernelTooLarge`] if a window is larger than an image, [`Error::OutputLength`], [`Error::Interrupted`].
+/// [`Error::WindowTooLarge`] if a window is larger than an image, [`Error::OutputLength`], [`Error::Interrupted`].
 pub fn max_pool2d(
     images: Images<'_>,
     size: [usize; 2],
@@ -28,7 +28,7 @@ pub fn max_pool2d(
         return Ok(());
     }
     let parallel = parallel.for_words(expected.saturating_mul(size[0] * size[1]) / 8);
-    let lines = (TASK_BYTES / (out_width * n_bytes)).max(1);
+    let lines = (TASK_BYTES / (out_width * n_bytes * size[0] * size[1])).max(1);
     let pixels = images.bytes();
     parallel.for_each_chunk(out, lines * out_width * n_bytes, |task, out| {
         for (line, out) in out.chunks_exact_mut(out_width * n_bytes).enumerate() {
@@ -49,11 +49,11 @@ pub fn max_pool2d(
 /// Height and width of the results.
 ///
 /// # Errors
-/// [`Error::KernelTooLarge`] if a window is larger than an image, or empty.
+/// [`Error::WindowTooLarge`] if a window is larger than an image, or empty.
 pub fn out_shape(image: [usize; 2], size: [usize; 2], stride: [usize; 2]) -> Result<[usize; 2], Error> {
     let axis = |axis: usize, name| match image[axis].checked_sub(size[axis]) {
         Some(room) if size[axis] > 0 && stride[axis] > 0 => Ok(room / stride[axis] + 1),
-        _ => Err(Error::KernelTooLarge { axis: name, kernel: size[axis], image: image[axis] }),
+        _ => Err(Error::WindowTooLarge { axis: name, window: size[axis], image: image[axis] }),
     };
     Ok([axis(0, "rows")?, axis(1, "columns")?])
 }
