@@ -7,12 +7,13 @@
 `fastcodes.adc`           search of product-quantised codes by table look-ups
 `fastcodes.quantization`  models that make such codes
 `fastcodes.index`         collections of them to add to, search, filter, save and load
+`fastcodes.nn`            binary neural networks
 `fastcodes.interop`       from and to faiss and nanopq
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, quantization
+from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, nn, quantization
 
-__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "quantization"]
+__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "nn", "quantization"]
 
 __version__: str = _native.version()
