@@ -89,3 +89,33 @@ def adc(tables, codes):
 
 def adc_encode(x, codebooks):
     return adc_tables(x, codebooks).argmin(axis=-1).astype(np.uint8)
+
+
+# --- xnor: rows of signs, integers, images; how dot products are finished -----------------------------------
+
+
+def signs(codes, n_bits):
+    return 2 * np.unpackbits(codes, axis=-1, count=n_bits).astype(np.int32) - 1
+
+
+def finish(dots, thresholds=None, flips=False, scale=None, bias=None):
+    if thresholds is not None:
+        return np.packbits((dots >= np.asarray(thresholds)) != flips, axis=-1)
+    if scale is None and bias is None:
+        return dots.astype(np.int32)
+    scale, bias = np.float32(1 if scale is None else scale), np.float32(0 if bias is None else bias)
+    return dots.astype(np.float32) * scale + bias
+
+
+def conv2d(x, w, stride, padding, pad_value, dilation, groups):
+    x = np.pad(x, ((0, 0), *padding, (0, 0)), constant_values=pad_value)
+    kernel = [(k - 1) * d + 1 for k, d in zip(w.shape[1:3], dilation, strict=True)]
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(1, 2))
+    windows = windows[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
+    parts = zip(np.split(windows, groups, axis=3), np.split(w, groups), strict=True)
+    return np.concatenate([np.einsum("nyxcij,fijc->nyxf", x, w) for x, w in parts], axis=-1)
+
+
+def max_pool2d(images, size, stride):
+    windows = np.lib.stride_tricks.sliding_window_view(images, size, axis=(1, 2))
+    return np.bitwise_or.reduce(windows[:, :: stride[0], :: stride[1]], axis=(4, 5))

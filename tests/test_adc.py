@@ -101,6 +101,12 @@ def check(
 # --- shapes -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("n_queries", [63, 64, 65, 130])
+def test_many_queries_of_few_rows(n_queries: int) -> None:
+    for n_codewords in (16, 256):
+        check(pq_tables(n_queries, 5, n_codewords), pq_codes(70, 5, n_codewords))
+
+
 @pytest.mark.parametrize("n_subspaces", N_SUBSPACES)
 def test_every_number_of_subspaces_equals_the_definition(n_subspaces: int) -> None:
     for n_codewords in (16, 256):
@@ -358,7 +364,7 @@ def test_vectors_of_every_dtype_are_computed_with_as_float32(dtype: str) -> None
         assert same_bits(adc.encode(queries, codebooks), oracles.adc_encode(queries, codebooks))
 
 
-@pytest.mark.parametrize("n", [16_383, 16_384, 16_385, 40_000])
+@pytest.mark.parametrize("n", [(1 << 19) - 1, 1 << 19, (1 << 19) + 1, (1 << 20) + 5])
 def test_vectors_that_are_converted_block_by_block(n: int, tmp_path: Path) -> None:
     codebooks = vectors(2 * 5, 2).reshape(2, 5, 2)
     x = vectors(n, 4, np.float64, seed=1)
@@ -376,12 +382,13 @@ def test_the_error_of_a_number_that_is_not_finite_says_where_it_is(dtype: str) -
             x = np.zeros((40_000, 4), dtype)
             x[row, 3] = number
             text = "NaN" if np.isnan(number) else str(number)
-            with pytest.raises(ValueError, match=f"^x must be finite; got {text} at element {4 * row + 3},"):
-                adc.encode(x, codebooks)
-            with pytest.raises(
-                ValueError, match=f"^queries must be finite; got {text} at element {4 * row + 3},"
-            ):
-                adc.tables(x, codebooks)
+            for name, call in (("x", adc.encode), ("queries", adc.tables)):
+                where = {
+                    "f4": f"^{name} must be finite; got {text} at element {4 * row + 3},",
+                    "f8": f"^{name} has {number} in row {row}, column 3, which is not finite;",
+                }[dtype]
+                with pytest.raises(ValueError, match=where):
+                    call(x, codebooks)
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])

@@ -5,6 +5,7 @@
 `fastcodes.hamming`       search by the number of differing bits
 `fastcodes.jaccard`       search by the overlap of bit sets
 `fastcodes.adc`           search of product-quantised codes by table look-ups
+`fastcodes.xnor`          products of matrices of a few bits, convolution of packed images
 `fastcodes.quantization`  models that make such codes
 `fastcodes.index`         collections of them to add to, search, filter, save and load
 `fastcodes.nn`            binary neural networks
@@ -12,8 +13,8 @@
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, nn, quantization
+from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, nn, quantization, xnor
 
-__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "nn", "quantization"]
+__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "nn", "quantization", "xnor"]
 
 __version__: str = _native.version()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_codes", "as_samples", "blocks", "sample"]
+__all__ = ["as_codes", "as_samples", "blocks", "finite", "sample", "take"]
 
 Floats = NDArray[np.float32]
 # Elements of a block: large enough for all threads, small beside any data that needs blocks.
@@ -80,7 +80,7 @@ def blocks(x: NDArray[Any], name: str = "X") -> Iterator[tuple[slice, Floats]]:
     step = max(1, _BLOCK // max(d, 1))
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
-        yield rows, _finite(x[rows], range(rows.start, rows.stop), name)
+        yield rows, finite(x[rows], range(rows.start, rows.stop), name)
 
 
 def sample(x: NDArray[Any], max_samples: int | None, rng: np.random.Generator) -> Floats:
@@ -103,16 +103,18 @@ def sample(x: NDArray[Any], max_samples: int | None, rng: np.random.Generator) -
 
 def take(x: NDArray[Any], rows: NDArray[np.int64]) -> Floats:
     """Return some rows of `x` as finite, C-contiguous float32."""
-    return _finite(x[rows], rows)
+    return finite(x[rows], rows)
 
 
-def _finite(part: NDArray[Any], rows: range | NDArray[np.int64], name: str = "X") -> Floats:
+def finite(part: NDArray[Any], rows: range | NDArray[np.int64], name: str = "X") -> Floats:
+    """Return some rows, which are those of the given numbers, as finite, C-contiguous float32."""
     with np.errstate(over="ignore"):
         block: Floats = np.require(np.asarray(part), np.float32, ["C", "A"])
-    if part.dtype.kind == "f" and not np.isfinite(block).all():
-        row, column = np.argwhere(~np.isfinite(block))[0]
+    if part.dtype.kind == "f" and not (is_finite := np.isfinite(block)).all():
+        row, column = np.argwhere(~is_finite)[0]
         value = part[row, column]
-        problem = "too large for float32" if np.isfinite(value) else "not finite"
+        is_large = np.finfo(np.float32).max < abs(value) < np.inf
+        problem = "too large for float32" if is_large else "not finite"
         raise ValueError(
             f"{name} has {value} in row {rows[row]}, column {column}, which is {problem}; "
             "expected no NaN and no infinity"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import inspect
 import numbers
@@ -28,7 +29,7 @@ class NotFittedError(ValueError, AttributeError):
     """
 
 
-class Estimator:
+class Estimator(abc.ABC):
     """A model with named parameters that can be copied, searched over, saved and loaded.
 
     A subclass stores its parameters in ``__init__`` and does nothing else there, names in `_learned` the
@@ -115,13 +116,13 @@ class Estimator:
 
     # --- files ---------------------------------------------------------------------------------------------
 
+    @abc.abstractmethod
     def _to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return what was learned."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take it back, with a ValueError where it cannot be."""
-        raise NotImplementedError
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write parameters and what was learned to a safetensors file.

@@ -1,6 +1,6 @@
 """The compiled kernels: the functions of the package with the same arguments, none of them optional."""
 
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,11 @@ _Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 _Ids = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float32]
 _Packed = tuple[_Codes, int, int, int, int]
+_Finish = tuple[npt.NDArray[np.int32] | None, _Codes | None, _Floats | None, _Floats | None]
 
 __all__ = [
+    "XnorFilters",
+    "XnorMatrix",
     "adc_encode",
     "adc_knn",
     "adc_pack",
@@ -40,6 +43,10 @@ __all__ = [
     "threads",
     "version",
     "why_not_higher",
+    "xnor_conv2d",
+    "xnor_matmul",
+    "xnor_max_pool2d",
+    "xnor_planes",
 ]
 
 def version() -> str: ...
@@ -119,3 +126,46 @@ def jaccard_cdist(
 def jaccard_pairs(
     codes: _Codes, radius: float, threads: int | None
 ) -> tuple[_Ids, _Ids, npt.NDArray[np.float32]]: ...
+
+@final
+class XnorFilters:
+    def __new__(cls, filters: _Codes, n_channels: int, groups: int, threads: int | None) -> XnorFilters: ...
+    @property
+    def shape(self) -> tuple[int, int, int, int]: ...
+    @property
+    def groups(self) -> int: ...
+    def rows(self) -> _Codes: ...
+
+@final
+class XnorMatrix:
+    def __new__(cls, rows: _Codes, n_features: int, values: str, threads: int | None) -> XnorMatrix: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def rows(self) -> _Codes: ...
+
+def xnor_conv2d(
+    images: _Codes,
+    filters: XnorFilters,
+    n_channels: int,
+    conv: tuple[tuple[int, int], tuple[tuple[int, int], tuple[int, int]], int, tuple[int, int]],
+    finish: _Finish,
+    out: npt.NDArray[Any] | None,
+    threads: int | None,
+) -> npt.NDArray[Any]: ...
+def xnor_matmul(
+    a: _Codes,
+    values: str,
+    b: XnorMatrix,
+    n_features: int,
+    finish: _Finish,
+    out: npt.NDArray[Any] | None,
+    threads: int | None,
+) -> npt.NDArray[Any]: ...
+def xnor_max_pool2d(
+    images: _Codes,
+    size: tuple[int, int],
+    stride: tuple[int, int],
+    out: _Codes | None,
+    threads: int | None,
+) -> _Codes: ...
+def xnor_planes(values: _Codes, n_planes: int, out: _Codes | None, threads: int | None) -> _Codes: ...

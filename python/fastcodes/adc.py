@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastcodes import _files, _native
+from fastcodes import _data, _files, _native
 
 __all__ = ["PackedCodes", "encode", "knn", "radius", "scan", "tables"]
 
@@ -43,7 +43,6 @@ Vectors = npt.NDArray[Any]
 
 _BLOCK_ROWS = 256
 _LINE = 64
-_CONVERTED_ROWS = 16_384  # rows that are held as float32 at a time, where the vectors are of another dtype
 
 
 def tables(
@@ -301,20 +300,12 @@ def encode(x: Vectors, codebooks: npt.NDArray[np.float32], threads: int | None =
     x = _real(x, "x")
     rows = x[None] if x.ndim == 1 else x
     n_subspaces = codebooks.shape[0] if isinstance(codebooks, np.ndarray) and codebooks.ndim == 3 else 0
-    if rows.ndim != 2 or (rows.dtype == np.float32 and rows.flags.c_contiguous):
-        codes = np.empty((len(rows) if rows.ndim == 2 else 0, n_subspaces), np.uint8)
+    codes = np.empty((len(rows) if rows.ndim == 2 else 0, n_subspaces), np.uint8)
+    if rows.ndim != 2 or not rows.size or (rows.dtype == np.float32 and rows.flags.c_contiguous):
         _native.adc_encode(_float32(rows, "x"), codebooks, codes, None, threads)
         return codes
-    codes = np.empty((len(rows), n_subspaces), np.uint8)
-    for start in range(0, max(len(rows), 1), _CONVERTED_ROWS):
-        block = _float32(rows[start : start + _CONVERTED_ROWS], "x")
-        finite = np.isfinite(block)
-        if not finite.all():  # in the words of the kernels, which do not know where the block starts
-            first = int(np.flatnonzero(~finite)[0])
-            number = str(block.ravel()[first]).replace("nan", "NaN")
-            first += start * rows.shape[1]
-            raise ValueError(f"x must be finite; got {number} at element {first}, counted through all axes")
-        _native.adc_encode(block, codebooks, codes[start : start + _CONVERTED_ROWS], None, threads)
+    for part, block in _data.blocks(rows, "x"):
+        _native.adc_encode(block, codebooks, codes[part], None, threads)
     return codes
 
 
@@ -565,5 +556,7 @@ def _real(x: Vectors, name: str) -> Vectors:
 
 
 def _float32(x: Vectors, name: str) -> npt.NDArray[np.float32]:
+    if _real(x, name).ndim == 2 and x.dtype != np.float32:
+        return _data.finite(x, range(len(x)), name)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, which is an error of its own
-        return np.asarray(_real(x, name), np.float32, order="C")
+        return np.asarray(x, np.float32, order="C")

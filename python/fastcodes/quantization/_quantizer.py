@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,17 +20,17 @@ __all__ = ["Quantizer"]
 class Quantizer(Estimator):
     """A model with ``fit``, ``encode`` and ``decode``, and what follows from them."""
 
+    @abc.abstractmethod
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn from samples (n, d)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def encode(self, X: ArrayLike) -> NDArray[Any]:
         """Return the code of each sample."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float32]:
         """Return the vector that each code stands for."""
-        raise NotImplementedError
 
     def _samples(self, X: ArrayLike, name: str = "X") -> NDArray[Any]:
         """Return samples to encode, if there is a model and they have its number of dimensions."""

@@ -73,8 +73,8 @@ class OptimizedProductQuantizer(ProductQuantizer):
         Codewords of the rotated vectors.
     objective_history_ : float64 array (iterations + 1,)
         The mean squared error of the training samples, from where all of them take part: before the first
-        rotation, after each, and after each of the last steps of k-means. Never rises. Empty if the codebooks
-        were given.
+        rotation, after each, and after each of the last steps of k-means. Never rises, but for the rounding
+        of float32. Empty if the codebooks were given.
     n_features_in_ : int
         The number of dimensions d.
 
@@ -303,7 +303,7 @@ def _train(
         _turned(x, data.mean, rotation.T), codebooks, partition, max_iter=_LAST_STEPS, tol=0.0, step=step
     )
     # The first is the last objective again, but for rounding.
-    history = np.minimum.accumulate(np.concatenate([history, inertia[1:].sum(axis=1) / n]))
+    history = np.concatenate([history, inertia[1:].sum(axis=1) / n])
     shift = (rotation @ data.mean).reshape(n_subspaces, 1, d // n_subspaces)
     return history, rotation.astype(np.float32), (codebooks + shift).astype(np.float32)
 

@@ -164,6 +164,74 @@ pub enum Error {
         /// That number.
         value: String,
     },
+    /// An operand may not have that many bit planes.
+    Planes {
+        /// What the operand is called.
+        name: &'static str,
+        /// Its planes.
+        n_planes: usize,
+        /// As many as it may have.
+        most: usize,
+    },
+    /// Rows do not have the bytes that so many features take.
+    FeaturesLength {
+        /// What the rows are called.
+        name: &'static str,
+        /// Bytes per row.
+        n_bytes: usize,
+        /// Features per row.
+        n_features: usize,
+    },
+    /// Operands differ in the features of a row.
+    FeaturesDiffer {
+        /// Features of the left-hand side.
+        a: usize,
+        /// Features of the right-hand side.
+        b: usize,
+    },
+    /// So many features that sums may not fit an int32.
+    Features {
+        /// Features of a row.
+        n_features: usize,
+        /// As many as there may be.
+        most: usize,
+    },
+    /// Rows have ones after their last bit.
+    PaddingBits {
+        /// What the rows are called.
+        name: &'static str,
+        /// The first such row.
+        row: usize,
+        /// The bits of a row.
+        n_bits: usize,
+    },
+    /// Filters or windows are larger than an image, padding included, or empty.
+    KernelTooLarge {
+        /// Along which axis.
+        axis: &'static str,
+        /// What they cover.
+        kernel: usize,
+        /// What there is.
+        image: usize,
+    },
+    /// Groups do not divide filters and channels into whole bytes.
+    Groups {
+        /// The groups.
+        n_groups: usize,
+        /// Filters of all groups.
+        n_filters: usize,
+        /// Channels of one group.
+        n_channels: usize,
+    },
+    /// Filters do not see the channels of the images.
+    ChannelsDiffer {
+        /// Channels of the images.
+        images: usize,
+        /// Channels of a filter.
+        filters: usize,
+        /// Groups of filters.
+        n_groups: usize,
+    },
     /// The results, or what is needed to find them, do not fit the memory.
     OutOfMemory,
     /// The caller asked the work to stop (Ctrl-C).
@@ -263,6 +331,40 @@ impl fmt::Display for Error {
             Error::NotFinite { name, index, value } => write!(
                 formatter,
                 "{name} must be finite; got {value} at element {index}, counted through all axes"
+            ),
+            Error::Planes { name, n_planes, most } => {
+                write!(formatter, "{name} has {n_planes} bit planes; expected from 1 to {most}")
+            }
+            Error::FeaturesLength { name, n_bytes, n_features } => write!(
+                formatter,
+                "{name} has {n_bytes} bytes per row, but {n_features} bits take {}; expected at least 1 bit",
+                n_features.div_ceil(8)
+            ),
+            Error::FeaturesDiffer { a, b } => write!(
+                formatter,
+                "a has {a} bits per row but b has {b}; the rows of both must have the same length"
+            ),
+            Error::Features { n_features, most } => write!(
+                formatter,
+                "rows have {n_features} numbers; sums of products of so many bits each fit an int32 for at most {most}"
+            ),
+            Error::PaddingBits { name, row, n_bits } => write!(
+                formatter,
+                "{name} has ones after bit {n_bits} in row {row}; expected zeros there, as fastcodes.bits.pack leaves them"
+            ),
+            Error::KernelTooLarge { axis, kernel, image } => write!(
+                formatter,
+                "a window covers {kernel} {axis} but the image has {image}, padding included; expected windows from 1 to that"
+            ),
+            Error::Groups { n_groups, n_filters, n_channels } => write!(
+                formatter,
+                "{n_filters} filters of {n_channels} channels do not form {n_groups} groups; expected groups that divide the \
+                 filters, and if there are several, filters and channels of a group that are multiples of 8"
+            ),
+            Error::ChannelsDiffer { images, filters, n_groups } => write!(
+                formatter,
+                "images have {images} channels, but {n_groups} groups of filters with {filters} channels see {}",
+                n_groups.saturating_mul(*filters)
             ),
             Error::OutOfMemory => write!(
                 formatter,

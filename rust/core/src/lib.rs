@@ -17,8 +17,9 @@
 //! |---|---|
 //! | [`adc`] | search of product-quantised codes by sums of table look-ups |
 //! | [`bits`] | bits in and out of bytes, and how many there are |
-//! | [`hamming`] | search and matrices of `popcount(a ^ b)`; its tile kernels serve [`jaccard`] too |
+//! | [`hamming`] | search and matrices of `popcount(a ^ b)`; its tile kernels serve [`jaccard`] and [`xnor`] too |
 //! | [`jaccard`] | search and matrices of `1 - popcount(a & b) / popcount(a \| b)` |
+//! | [`xnor`] | products of matrices of a few bits, convolution of packed images |
 //! | [`roofline`] | what this CPU could do at best, for comparison |
 //!
 //! A family is a `mod.rs` (meaning, checks, dispatch), a `portable.rs` (the specification) and a file for each
@@ -36,6 +37,7 @@ pub mod bits;
 pub mod hamming;
 pub mod jaccard;
 pub mod roofline;
+pub mod xnor;
 
 pub use codes::Codes;
 pub use error::Error;

@@ -5,11 +5,11 @@ use numpy::{
     Element, IntoPyArray, PyArray2, PyArray3, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
     PyReadwriteArrayDyn, PyUntypedArrayMethods,
 };
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::arrays::{
-    CodesArray, FloatsArray, MaskArray, count, described, empty, matrix_out, results_shape, shared,
+    CodesArray, FloatsArray, MaskArray, array_out, count, described, empty, real, results_shape, shared,
     to_py_err, typed, writable,
 };
 use crate::runtime::run;
@@ -181,24 +181,12 @@ pub fn adc_radius<'py>(
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
     let codes = CodesSource::new(codes, packed)?;
     let mask = MaskArray::new(mask)?;
-    let radius = real(radius)?;
+    let radius = real(radius, "radius", None)?;
     let tables = tables_of(&tables)?;
     let (blocks, mask) = (codes.view(&tables)?, mask.view()?);
     let found =
         run(py, threads, |level, parallel| adc::radius(level, tables, blocks, radius, mask, parallel))?;
     Ok((found.offsets.into_pyarray(py), found.distances.into_pyarray(py), found.indices.into_pyarray(py)))
-}
-
-/// A distance of any sign; float32, as the sums are that it is compared with.
-fn real(value: &Bound<'_, PyAny>) -> PyResult<f32> {
-    let wrong = || format!("radius must be a real number; got {}", described(value));
-    let radius = value.extract::<f64>().map_err(|error| {
-        match error.is_instance_of::<PyOverflowError>(value.py()) {
-            true => PyValueError::new_err(wrong()),
-            false => PyTypeError::new_err(wrong()),
-        }
-    })?;
-    if radius.is_nan() { Err(PyValueError::new_err(wrong())) } else { Ok(radius as f32) }
 }
 
 /// See `fastcodes.adc.scan`.
@@ -215,7 +203,7 @@ pub fn adc_scan<'py>(
     let codes = CodesSource::new(codes, packed)?;
     let tables = tables_of(&tables)?;
     let blocks = codes.view(&tables)?;
-    let out = matrix_out(py, out, [tables.n_queries(), codes.n_rows()])?;
+    let out = array_out(py, out, &[tables.n_queries(), codes.n_rows()])?;
     {
         let mut sums = writable(&out)?;
         let sums = sums.as_slice_mut()?;

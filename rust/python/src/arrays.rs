@@ -3,11 +3,12 @@
 use std::ops::RangeInclusive;
 
 use fastcodes_core::{Codes, Error, Mask};
+use numpy::ndarray::Dimension;
 use numpy::{
-    Element, PyArray, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
-    PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods, dtype,
+    Element, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArray,
+    PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
-use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyInt, PyTuple};
@@ -72,6 +73,17 @@ pub fn typed<'py, T: Element>(
     value.cast::<PyArrayDyn<T>>().cloned().map_err(|_| wrong())
 }
 
+/// The array itself if it is C-contiguous, else a copy.
+pub fn contiguous<'py>(array: Bound<'py, PyArrayDyn<u8>>) -> PyResult<Bound<'py, PyArrayDyn<u8>>> {
+    if array.is_c_contiguous() {
+        return Ok(array);
+    }
+    // Not the method `copy`, which a subclass may have changed: the copy must have the shape of the original.
+    static CONTIGUOUS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let function = CONTIGUOUS.import(array.py(), "numpy", "ascontiguousarray")?;
+    Ok(function.call1((array,))?.cast_into::<PyArrayDyn<u8>>()?)
+}
+
 /// Codes taken from an array: `uint8 (n, n_bytes)`, or `(n_bytes,)` for one row.
 pub struct CodesArray<'py> {
     array: PyReadonlyArrayDyn<'py, u8>,
@@ -114,11 +126,7 @@ impl<'py> CodesArray<'py> {
             let array = array.try_readonly().map_err(|_| shared(name))?;
             return Ok(CodesArray { array, n_rows, n_bytes, stride });
         }
-        // Not the method `copy`, which a subclass may have changed: the copy must have the shape of the original.
-        static CONTIGUOUS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let function = CONTIGUOUS.import(value.py(), "numpy", "ascontiguousarray")?;
-        let copy = function.call1((array,))?.cast_into::<PyArrayDyn<u8>>()?;
-        Ok(CodesArray { array: copy.try_readonly()?, n_rows, n_bytes, stride: n_bytes })
+        Ok(CodesArray { array: contiguous(array)?.try_readonly()?, n_rows, n_bytes, stride: n_bytes })
     }
 
     /// Rows of the array; 1 for a one-dimensional one.
@@ -256,8 +264,26 @@ pub fn count(value: &Bound<'_, PyAny>, name: &str, at_least: i64) -> PyResult<us
     }
 }
 
+/// A number that is compared with float32, hence one; perhaps not below a limit.
+pub fn real(value: &Bound<'_, PyAny>, name: &str, at_least: Option<f64>) -> PyResult<f32> {
+    let wrong = || {
+        let limit = at_least.map_or_else(String::new, |limit| format!(", {limit} or more"));
+        format!("{name} must be a real number{limit}; got {}", described(value))
+    };
+    let number = value.extract::<f64>().map_err(|error| {
+        match error.is_instance_of::<PyOverflowError>(value.py()) {
+            true => PyValueError::new_err(wrong()),
+            false => PyTypeError::new_err(wrong()),
+        }
+    })?;
+    if number.is_nan() || at_least.is_some_and(|limit| number < limit) {
+        return Err(PyValueError::new_err(wrong()));
+    }
+    Ok(number as f32)
+}
+
 /// A new C-contiguous array with unset elements; `MemoryError` where there is no room.
-pub fn empty<'py, T: Element, D: numpy::ndarray::Dimension>(
+pub fn empty<'py, T: Element, D: Dimension>(
     py: Python<'py>,
     shape: &[usize],
 ) -> PyResult<Bound<'py, PyArray<T, D>>> {
@@ -268,34 +294,42 @@ pub fn empty<'py, T: Element, D: numpy::ndarray::Dimension>(
 }
 
 /// The `out=` argument, or a new array: C-contiguous, writable, of the given shape.
-pub fn matrix_out<'py, T: Element>(
+pub fn array_out<'py, T: Element, D: Dimension>(
     py: Python<'py>,
     out: Option<&Bound<'py, PyAny>>,
-    shape: [usize; 2],
-) -> PyResult<Bound<'py, PyArray2<T>>> {
-    let Some(out) = out else { return empty(py, &shape) };
+    shape: &[usize],
+) -> PyResult<Bound<'py, PyArray<T, D>>> {
+    let Some(out) = out else { return empty(py, shape) };
+    let is_plain = |array: &Bound<'py, PyArray<T, D>>| {
+        PyResult::Ok(array.shape() == shape && array.getattr("flags")?.getattr("carray")?.is_truthy()?)
+    };
+    if let Ok(array) = out.cast::<PyArray<T, D>>()
+        && is_plain(array)?
+    {
+        return Ok(array.clone());
+    }
+    // What follows is slower than a small call is.
     let expected =
-        format!("a C-contiguous, aligned, writable {} array of shape {}", dtype::<T>(py), shape_text(&shape));
+        format!("a C-contiguous, aligned, writable {} array of shape {}", dtype::<T>(py), shape_text(shape));
     let array = typed::<T>(out, "out", &expected)?;
     let flags = out.getattr("flags")?;
     let flag = |name: &str| flags.getattr(name)?.extract::<bool>();
-    if array.shape() != shape || !flag("carray")? {
-        let given = match (flag("writeable")?, flag("aligned")?) {
-            (false, _) => "a read-only array",
-            (_, false) => "an unaligned array",
-            _ => "an array",
-        };
-        return Err(PyValueError::new_err(format!(
-            "out must be {expected}; got {given} of shape {} and strides {:?}",
-            shape_text(array.shape()),
-            array.strides()
-        )));
-    }
-    Ok(out.cast::<PyArray2<T>>()?.clone())
+    let given = match (flag("writeable")?, flag("aligned")?) {
+        (false, _) => "a read-only array",
+        (_, false) => "an unaligned array",
+        _ => "an array",
+    };
+    Err(PyValueError::new_err(format!(
+        "out must be {expected}; got {given} of shape {} and strides {:?}",
+        shape_text(array.shape()),
+        array.strides()
+    )))
 }
 
 /// The elements of `out`, if no input shares them.
-pub fn writable<'py, T: Element>(out: &Bound<'py, PyArray2<T>>) -> PyResult<PyReadwriteArray2<'py, T>> {
+pub fn writable<'py, T: Element, D: Dimension>(
+    out: &Bound<'py, PyArray<T, D>>,
+) -> PyResult<PyReadwriteArray<'py, T, D>> {
     out.try_readwrite().map_err(|_| shared("out"))
 }
 

@@ -9,6 +9,7 @@ mod info;
 mod jaccard;
 mod runtime;
 mod search;
+mod xnor;
 
 use pyo3::prelude::*;
 
@@ -24,4 +25,6 @@ mod _native {
     use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
     #[pymodule_export]
     use super::jaccard::{jaccard_cdist, jaccard_knn, jaccard_pairs, jaccard_radius};
+    #[pymodule_export]
+    use super::xnor::{XnorFilters, XnorMatrix, xnor_conv2d, xnor_matmul, xnor_max_pool2d, xnor_planes};
 }

@@ -19,7 +19,7 @@ macro_rules! search_functions {
         use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadwriteArray2};
         use pyo3::prelude::*;
 
-        use crate::arrays::{CodesArray, MaskArray, empty, matrix_out, results_shape, writable};
+        use crate::arrays::{CodesArray, MaskArray, array_out, empty, results_shape, writable};
         use crate::runtime::run;
         use crate::search::{Neighbors, PairList, Ragged};
 
@@ -95,7 +95,7 @@ macro_rules! search_functions {
         ) -> PyResult<Bound<'py, PyArray2<$distance>>> {
             let (a, b) = (CodesArray::new(a, "a")?, CodesArray::new(b, "b")?);
             let (a_view, b_view) = (a.view()?, b.view()?);
-            let out: Bound<'py, PyArray2<$distance>> = matrix_out(py, out, [a.n_rows(), b.n_rows()])?;
+            let out: Bound<'py, PyArray2<$distance>> = array_out(py, out, &[a.n_rows(), b.n_rows()])?;
             {
                 let mut distances = writable(&out)?;
                 let distances = distances.as_slice_mut()?;

@@ -3,8 +3,7 @@
 //! 256 entries are sixteen rows of 16. With `x` the codes less 16 for each row before, a shuffle gives an entry of this row to
 //! every lane that is not yet below zero, and zero to the others; rows that hold their difference (xor) to the row before leave
 //! the entry of the last such row. That is three instructions for a row, and all sixteen are taken: about 50 instructions for
-//! 32 look-ups, half of what the scalar loads of the portable body take. Gathers do not pay: they fetch 32 bits a lane, and
-//! take as long as eight loads on many CPUs.
+//! 32 look-ups, against 32 loads and as many additions one by one.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 

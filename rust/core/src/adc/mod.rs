@@ -192,3 +192,86 @@ fn table_as_is(level: Level, part: &[f32], codewords: &[f32], metric: Metric, ta
 fn nearest(level: Level, columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
     at_level!(level, nearest(columns, codewords, found));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::array;
+
+    use bound::{ALONE, GROUP};
+
+    use super::*;
+
+    /// Small numbers, from a fixed sequence.
+    fn bytes(seed: u64, below: u64) -> impl FnMut() -> u8 {
+        let mut state = seed * 2 + 1;
+        move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 33) % below) as u8
+        }
+    }
+
+    /// Compares the hits of `QUERIES` queries with sums taken one by one, where limits are sums that occur.
+    fn check_hits<const N: usize, const QUERIES: usize>(n_subspaces: usize, entries_below: u64) {
+        const N_BLOCKS: usize = 2;
+        let (n_planes, seed) = (if N == 16 { n_subspaces / 2 } else { n_subspaces }, n_subspaces as u64);
+        let (mut code, mut entry) = (bytes(seed, 256), bytes(seed + 1, entries_below));
+        let blocks: Vec<u8> = (0..N_BLOCKS * n_planes * ROWS).map(|_| code()).collect();
+        let tables: [Vec<u8>; QUERIES] = array::from_fn(|_| (0..n_subspaces * N).map(|_| entry()).collect());
+        let sum = |table: &[u8], block: usize, row: usize| {
+            let mut entries = (0..n_subspaces).map(|subspace| {
+                let plane = if N == 16 { subspace / 2 } else { subspace };
+                let byte = blocks[(block * n_planes + plane) * ROWS + row];
+                let code = if N == 16 { byte >> (subspace % 2 * 4) & 15 } else { byte };
+                u16::from(table[subspace * N + code as usize])
+            });
+            let group = if n_subspaces > ALONE { GROUP } else { n_subspaces };
+            let groups = n_subspaces.div_ceil(group);
+            (0..groups).map(|_| entries.by_ref().take(group).sum::<u16>().min(255)).sum::<u16>()
+        };
+        let sums = tables.each_ref().map(|table| {
+            array::from_fn::<_, N_BLOCKS, _>(|block| {
+                array::from_fn::<_, ROWS, _>(|row| sum(table, block, row))
+            })
+        });
+        let largest = if n_subspaces > ALONE { u16::MAX } else { 254 };
+        for row in [0, 77, 255] {
+            let limits = sums.map(|sums| sums[0][row].min(largest));
+            let mut expected = Vec::new();
+            for (slot, (sums, limit)) in sums.iter().zip(limits).enumerate() {
+                for (block, sums) in sums.iter().enumerate() {
+                    let mut lanes = [0; ROWS / 64];
+                    for (row, _) in sums.iter().enumerate().filter(|(_, sum)| **sum <= limit) {
+                        lanes[row / 64] |= 1 << (row % 64);
+                    }
+                    if lanes != [0; ROWS / 64] {
+                        expected.push(Hit { slot: slot as u32, block: block as u32, lanes });
+                    }
+                }
+            }
+            for level in Level::available() {
+                let (mut hits, tables) = (Vec::new(), tables.each_ref().map(Vec::as_slice));
+                match N {
+                    16 => at_level!(level, bound_nibbles(tables, limits, &blocks, &mut hits)),
+                    _ => at_level!(level, bound_bytes(tables, limits, &blocks, &mut hits)),
+                }
+                hits.sort_by_key(|hit| (hit.slot, hit.block));
+                assert_eq!(hits, expected, "{level:?}, {n_subspaces} subspaces of {N}, limits {limits:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_hits_if_its_sum_is_at_most_the_limit() {
+        for n_subspaces in [2, 4, 16, 30, 32, 34, 48, 64, 96, 130] {
+            // Sums about the limits of a byte, sums that stop there, and small ones that are often equal.
+            for entries_below in [512 / n_subspaces as u64, 256, 3] {
+                check_hits::<16, 1>(n_subspaces, entries_below);
+                check_hits::<16, 2>(n_subspaces, entries_below);
+                check_hits::<256, 1>(n_subspaces, entries_below);
+                check_hits::<256, 2>(n_subspaces, entries_below);
+                check_hits::<256, 1>(n_subspaces - 1, entries_below);
+                check_hits::<256, 2>(n_subspaces - 1, entries_below);
+            }
+        }
+    }
+}

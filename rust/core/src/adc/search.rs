@@ -32,6 +32,9 @@ const TOGETHER: usize = 2;
 const FIRST_ROWS: usize = 4096;
 const FIRST_ROWS_PER_NEIGHBOR: usize = 16;
 
+/// Queries of a task of a scan.
+const SCANNED_TOGETHER: usize = 64;
+
 /// Rows of a quarter of a block: those that share a cache line of each plane.
 const QUARTER: usize = ROWS / 4;
 
@@ -710,18 +713,23 @@ fn scan_of<const N: usize>(
     }
     let search = Search::<N>::new(level, tables, blocks, Mask::All)?;
     let task_len = search.task_len();
-    let mut rows: Vec<_> = out.chunks_mut(n_rows).map(|row| row.chunks_mut(task_len * ROWS)).collect();
-    let tasks: Vec<_> = (0..search.n_tasks())
-        .map(|_| Mutex::new(rows.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()))
-        .collect();
+    let mut tasks = Vec::new();
+    for (group, out) in out.chunks_mut(SCANNED_TOGETHER * n_rows).enumerate() {
+        let mut rows: Vec<_> = out.chunks_mut(n_rows).map(|row| row.chunks_mut(task_len * ROWS)).collect();
+        for tile in 0..search.n_tasks() {
+            let out: Vec<_> = rows.iter_mut().filter_map(Iterator::next).collect();
+            tasks.push(Mutex::new((group * SCANNED_TOGETHER, tile * task_len, out)));
+        }
+    }
     let parallel = &parallel.for_words(expected.saturating_mul(blocks.n_subspaces()) / 8);
     let workers = parallel.run(
         tasks.len(),
         || Scratch::<N>::new(0),
         |scratch, task| {
             // One worker a task: the lock is how the compiler sees that.
-            let Ok(mut out) = tasks[task].lock() else { return };
-            let start = task * task_len;
+            let Ok(mut task) = tasks[task].lock() else { return };
+            let (first_query, start, out) = &mut *task;
+            let (first_query, start) = (*first_query, *start);
             let end = (start + task_len).min(blocks.n_blocks());
             let planes = match blocks.get(level, start, end, &mut scratch.planes) {
                 Ok(planes) => planes,
@@ -732,7 +740,7 @@ fn scan_of<const N: usize>(
             };
             for (query, out) in out.iter_mut().enumerate() {
                 for (planes, out) in planes.chunks_exact(blocks.block_len()).zip(out.chunks_mut(ROWS)) {
-                    sums(level, search.table(query), planes, 0, &mut scratch.sums);
+                    sums(level, search.table(first_query + query), planes, 0, &mut scratch.sums);
                     out.copy_from_slice(&scratch.sums[..out.len()]);
                 }
             }

@@ -1,0 +1,331 @@
+//! The xnor family. `fastcodes.xnor` brings thresholds, scales and shapes to the forms accepted here.
+
+use fastcodes_core::xnor::{self, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values};
+use numpy::ndarray::{Dimension, Ix2, Ix3, Ix4};
+use numpy::{Element, PyArray3, PyArray4, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::arrays::{
+    CodesArray, array_out, contiguous, count, shape_text, shared, to_py_err, typed, writable,
+};
+use crate::runtime::run;
+
+const ROWS: &str = "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it";
+const IMAGES: &str = "a numpy uint8 array (n, height, width, n_bytes) of packed bits, channels last";
+const FILTERS: &str = "a numpy uint8 array (n_filters, height, width, n_bytes) of packed bits, channels last";
+
+/// Rows of bits: two axes of one plane, or three of several.
+struct PlanesArray<'py> {
+    name: &'static str,
+    planes: Vec<CodesArray<'py>>,
+}
+
+impl<'py> PlanesArray<'py> {
+    fn new(value: &Bound<'py, PyAny>, name: &'static str) -> PyResult<Self> {
+        let array = typed::<u8>(value, name, ROWS)?;
+        let planes = match array.ndim() {
+            3 => (0..array.shape()[0])
+                .map(|plane| CodesArray::described(&value.get_item(plane)?, name, ROWS))
+                .collect::<PyResult<_>>()?,
+            _ => vec![CodesArray::described(value, name, ROWS)?],
+        };
+        Ok(PlanesArray { name, planes })
+    }
+
+    fn operand(&self, values: Values, n_features: usize) -> PyResult<Operand<'_>> {
+        let planes = self.planes.iter().map(CodesArray::view).collect::<PyResult<_>>()?;
+        Operand::new(self.name, planes, values, n_features).map_err(to_py_err)
+    }
+}
+
+/// What bits stand for: "signs", "unsigned" or "signed".
+fn values_of(name: &str) -> PyResult<Values> {
+    match name {
+        "signs" => Ok(Values::Signs),
+        "unsigned" => Ok(Values::Unsigned),
+        "signed" => Ok(Values::TwosComplement),
+        _ => Err(PyValueError::new_err(format!("no kind of values is called {name:?}"))),
+    }
+}
+
+/// What is done with dot products: arrays of one element for each column.
+pub struct FinishArrays<'py> {
+    thresholds: Option<PyReadonlyArrayDyn<'py, i32>>,
+    flips: Option<PyReadonlyArrayDyn<'py, u8>>,
+    scale: Option<(PyReadonlyArrayDyn<'py, f32>, PyReadonlyArrayDyn<'py, f32>)>,
+}
+
+/// `(thresholds, packed flips, scale, bias)`: int32, uint8 and float32 arrays with one axis, or None.
+type FinishParts<'py> = (
+    Option<Bound<'py, PyAny>>,
+    Option<Bound<'py, PyAny>>,
+    Option<Bound<'py, PyAny>>,
+    Option<Bound<'py, PyAny>>,
+);
+
+impl<'py> FinishArrays<'py> {
+    fn new((thresholds, flips, scale, bias): &FinishParts<'py>) -> PyResult<Self> {
+        fn part<'py, T: Element>(
+            value: Option<&Bound<'py, PyAny>>,
+            name: &str,
+        ) -> PyResult<Option<PyReadonlyArrayDyn<'py, T>>> {
+            let array = |value| {
+                typed::<T>(value, name, "a C-contiguous numpy array")?
+                    .try_readonly()
+                    .map_err(|_| shared(name))
+            };
+            value.map(array).transpose()
+        }
+        let scale = part::<f32>(scale.as_ref(), "scale")?.zip(part::<f32>(bias.as_ref(), "bias")?);
+        let (thresholds, flips) =
+            (part::<i32>(thresholds.as_ref(), "thresholds")?, part::<u8>(flips.as_ref(), "flips")?);
+        Ok(FinishArrays { thresholds, flips, scale })
+    }
+
+    /// Makes the array of the results, of `shape` but for the last axis of bits, and fills it.
+    fn fill<D: Dimension>(
+        &self,
+        py: Python<'py>,
+        out: Option<&Bound<'py, PyAny>>,
+        shape: &[usize],
+        compute: impl FnOnce(Output<'_>) -> PyResult<()>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(thresholds) = &self.thresholds {
+            let mut in_bytes = shape.to_vec();
+            in_bytes.iter_mut().rev().take(1).for_each(|columns| *columns = columns.div_ceil(8));
+            let flips = self.flips.as_ref().map(|flips| flips.as_slice()).transpose()?.unwrap_or_default();
+            let array = array_out::<u8, D>(py, out, &in_bytes)?;
+            let mut out = writable(&array)?;
+            compute(Output::Bits { thresholds: thresholds.as_slice()?, flips, out: out.as_slice_mut()? })?;
+            return Ok(array.into_any());
+        }
+        if let Some((scale, bias)) = &self.scale {
+            let array = array_out::<f32, D>(py, out, shape)?;
+            let mut out = writable(&array)?;
+            compute(Output::Floats {
+                scale: scale.as_slice()?,
+                bias: bias.as_slice()?,
+                out: out.as_slice_mut()?,
+            })?;
+            return Ok(array.into_any());
+        }
+        let array = array_out::<i32, D>(py, out, shape)?;
+        let mut out = writable(&array)?;
+        compute(Output::Dots(out.as_slice_mut()?))?;
+        Ok(array.into_any())
+    }
+}
+
+/// The right-hand side of products, transposed.
+#[pyclass(frozen, module = "fastcodes._native")]
+pub struct XnorMatrix(Matrix);
+
+#[pymethods]
+impl XnorMatrix {
+    /// From `rows`, uint8 `(n, n_bytes)` of signs or `(n_planes, n, n_bytes)` of bit planes.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        rows: &Bound<'_, PyAny>,
+        n_features: &Bound<'_, PyAny>,
+        values: &str,
+        threads: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let rows = PlanesArray::new(rows, "b")?;
+        let operand = rows.operand(values_of(values)?, count(n_features, "n_bits", 1)?)?;
+        run(py, threads, |level, parallel| Matrix::new(level, &operand, parallel)).map(XnorMatrix)
+    }
+
+    /// `(n, n_features)`.
+    #[getter]
+    fn shape(&self) -> (usize, usize) {
+        (self.0.n_rows(), self.0.n_features())
+    }
+
+    /// What it was made of, uint8 `(n_planes, n, n_bytes)`.
+    fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray3<u8>>> {
+        let shape = [self.0.planes().len(), self.0.n_rows(), self.0.n_features().div_ceil(8)];
+        let array = array_out::<u8, Ix3>(py, None, &shape)?;
+        let mut out = writable(&array)?;
+        let n_bytes = (shape[1] * shape[2]).max(1);
+        for (out, plane) in out.as_slice_mut()?.chunks_mut(n_bytes).zip(self.0.planes()) {
+            out.copy_from_slice(plane);
+        }
+        drop(out);
+        Ok(array)
+    }
+}
+
+/// See `fastcodes.xnor.matmul` and `bitserial_matmul`.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public functions")]
+pub fn xnor_matmul<'py>(
+    py: Python<'py>,
+    a: &Bound<'py, PyAny>,
+    values: &str,
+    b: &XnorMatrix,
+    n_features: &Bound<'py, PyAny>,
+    finish: FinishParts<'py>,
+    out: Option<&Bound<'py, PyAny>>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let a = PlanesArray::new(a, "a")?;
+    let a = a.operand(values_of(values)?, count(n_features, "n_bits", 1)?)?;
+    let finish = FinishArrays::new(&finish)?;
+    finish.fill::<Ix2>(py, out, &[a.n_rows(), b.0.n_rows()], |output| {
+        run(py, threads, |_, parallel| xnor::matmul(&a, &b.0, output, parallel))
+    })
+}
+
+/// The lowest `n_planes` bits of `values`, uint8 `(m, d)`, as uint8 `(n_planes, m, ceil(d / 8))`.
+#[pyfunction]
+pub fn xnor_planes<'py>(
+    py: Python<'py>,
+    values: &Bound<'py, PyAny>,
+    n_planes: &Bound<'py, PyAny>,
+    out: Option<&Bound<'py, PyAny>>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyArray3<u8>>> {
+    let values = CodesArray::described(values, "values", "a numpy array (m, d) of integers")?;
+    let n_planes = count(n_planes, "n_bits", 1)?;
+    let view = values.view()?;
+    let shape = [n_planes.min(Operand::MAX_PLANES), values.n_rows(), view.n_bytes().div_ceil(8)];
+    let array = array_out::<u8, Ix3>(py, out, &shape)?;
+    {
+        let mut out = writable(&array)?;
+        let out = out.as_slice_mut()?;
+        run(py, threads, |level, parallel| xnor::planes(level, view, n_planes, out, parallel))?;
+    }
+    Ok(array)
+}
+
+/// A C-contiguous uint8 array with four axes.
+fn four_axes<'py>(
+    value: &Bound<'py, PyAny>,
+    name: &str,
+    expected: &str,
+) -> PyResult<(PyReadonlyArrayDyn<'py, u8>, [usize; 4])> {
+    let array = typed::<u8>(value, name, expected)?;
+    let Ok(shape) = <[usize; 4]>::try_from(array.shape()) else {
+        let given = shape_text(array.shape());
+        return Err(PyValueError::new_err(format!("{name} must be {expected}; got shape {given}")));
+    };
+    Ok((contiguous(array)?.try_readonly().map_err(|_| shared(name))?, shape))
+}
+
+/// Filters of -1 and +1, transposed.
+#[pyclass(frozen, module = "fastcodes._native")]
+pub struct XnorFilters(Filters);
+
+#[pymethods]
+impl XnorFilters {
+    /// From `filters`, uint8 `(n_filters, height, width, ceil(n_channels / 8))`; `n_channels` are those of a group.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        filters: &Bound<'_, PyAny>,
+        n_channels: &Bound<'_, PyAny>,
+        groups: &Bound<'_, PyAny>,
+        threads: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let (array, [n, height, width, n_bytes]) = four_axes(filters, "filters", FILTERS)?;
+        let (n_channels, groups) = (count(n_channels, "n_channels", 1)?, count(groups, "groups", 1)?);
+        let bytes = array.as_slice()?;
+        run(py, threads, |level, parallel| {
+            Filters::new(level, bytes, [n, height, width], n_bytes, n_channels, groups, parallel)
+        })
+        .map(XnorFilters)
+    }
+
+    /// `(n_filters, height, width, n_channels)`, the channels being those of a group.
+    #[getter]
+    fn shape(&self) -> (usize, usize, usize, usize) {
+        let [height, width] = self.0.kernel();
+        (self.0.n_filters(), height, width, self.0.n_channels())
+    }
+
+    /// Groups of filters with their own channels.
+    #[getter]
+    fn groups(&self) -> usize {
+        self.0.n_groups()
+    }
+
+    /// What it was made of, uint8 `(n_filters, height, width, n_bytes)`.
+    fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray4<u8>>> {
+        let (n, height, width, n_channels) = self.shape();
+        let array = array_out::<u8, Ix4>(py, None, &[n, height, width, n_channels.div_ceil(8)])?;
+        let mut out = writable(&array)?;
+        let mut left = out.as_slice_mut()?;
+        for rows in self.0.rows() {
+            let (own, rest) = left.split_at_mut(rows.len());
+            own.copy_from_slice(rows);
+            left = rest;
+        }
+        drop(out);
+        Ok(array)
+    }
+}
+
+/// `(stride, padding, value of the padding, dilation)`, each pair for rows and columns.
+type ConvParts = ((usize, usize), ((usize, usize), (usize, usize)), i32, (usize, usize));
+
+fn conv_of((stride, padding, pad_value, dilation): ConvParts) -> PyResult<Conv> {
+    let pad_value = match pad_value {
+        -1 => Padding::Minus,
+        0 => Padding::Zero,
+        1 => Padding::Plus,
+        _ => return Err(PyValueError::new_err(format!("pad_value must be -1, 0 or 1; got {pad_value}"))),
+    };
+    let padding = [padding.0.into(), padding.1.into()];
+    Ok(Conv { stride: stride.into(), padding, pad_value, dilation: dilation.into() })
+}
+
+/// See `fastcodes.xnor.conv2d`.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
+pub fn xnor_conv2d<'py>(
+    py: Python<'py>,
+    images: &Bound<'py, PyAny>,
+    filters: &XnorFilters,
+    n_channels: &Bound<'py, PyAny>,
+    conv: ConvParts,
+    finish: FinishParts<'py>,
+    out: Option<&Bound<'py, PyAny>>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (array, [n, height, width, n_bytes]) = four_axes(images, "images", IMAGES)?;
+    let n_channels = count(n_channels, "n_channels", 1)?;
+    let conv = conv_of(conv)?;
+    let images =
+        Images::new(array.as_slice()?, [n, height, width], n_bytes, n_channels).map_err(to_py_err)?;
+    let [out_height, out_width] = conv.out_shape([height, width], filters.0.kernel()).map_err(to_py_err)?;
+    let finish = FinishArrays::new(&finish)?;
+    finish.fill::<Ix4>(py, out, &[n, out_height, out_width, filters.0.n_filters()], |output| {
+        run(py, threads, |_, parallel| xnor::conv2d(images, &filters.0, conv, output, parallel))
+    })
+}
+
+/// See `fastcodes.xnor.max_pool2d`.
+#[pyfunction]
+pub fn xnor_max_pool2d<'py>(
+    py: Python<'py>,
+    images: &Bound<'py, PyAny>,
+    size: (usize, usize),
+    stride: (usize, usize),
+    out: Option<&Bound<'py, PyAny>>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyArray4<u8>>> {
+    let (array, [n, height, width, n_bytes]) = four_axes(images, "images", IMAGES)?;
+    let (size, stride) = (size.into(), stride.into());
+    let images = Images::new(array.as_slice()?, [n, height, width], n_bytes, n_bytes.saturating_mul(8))
+        .map_err(to_py_err)?;
+    let [out_height, out_width] = xnor::pooled_shape([height, width], size, stride).map_err(to_py_err)?;
+    let pooled = array_out::<u8, Ix4>(py, out, &[n, out_height, out_width, n_bytes])?;
+    {
+        let mut out = writable(&pooled)?;
+        let out = out.as_slice_mut()?;
+        run(py, threads, |_, parallel| xnor::max_pool2d(images, size, stride, out, parallel))?;
+    }
+    Ok(pooled)
+}
