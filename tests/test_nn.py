@@ -1208,7 +1208,7 @@ BAD_CONTENT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         {"1.gamma/mean": np.zeros(5, np.float32)},
         r"array '1.gamma/mean' has .* expected float32 and \(6,\)",
     ),
-    ({}, {"classes": np.arange(3)}, "its last layer has not one output for each of 3 classes"),
+    ({}, {"classes": np.arange(3)}, "its last layer has 2 outputs, which is not one for each of 3 classes"),
     ({"layers": [{"layer": "Lambda"}]}, {}, "there is no layer 'Lambda'"),
     ({"layers": [{"layer": "Sign", "code": "x"}]}, {}, "unexpected keyword argument 'code'"),
     ({"layers": []}, {}, "Sequential expects at least one layer"),

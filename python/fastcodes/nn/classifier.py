@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numbers
-import os
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -216,38 +215,10 @@ class BinaryMLPClassifier(Estimator):
         """Return which part of the predictions is right; arguments and errors as `decision_function`."""
         return float(np.mean(self.predict(X) == np.asarray(y)))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write parameters and the network to a safetensors file, in one step: see `Sequential.save`.
+    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+        params, arrays = self.model_._pack()
+        return {**arrays, "network": np.frombuffer(json.dumps(params).encode(), np.uint8)}
 
-        Raises
-        ------
-        NotFittedError
-            If `fit` was not called.
-        TypeError
-            If labels are neither numbers nor strings.
-        OSError
-            If the file cannot be written.
-        """
-        self._check_fitted()
-        params = self.get_params()
-        if not isinstance(params["random_state"], numbers.Integral):
-            params["random_state"] = None
-        network, arrays = self.model_._pack()
-        _files.write(path, type(self).__name__, {"classifier": params, "network": network}, arrays)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote; nothing in the file is executed.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be read.
-        ValueError
-            If it holds something else, was cut short or altered.
-        """
-        params, arrays = _files.read(path, cls.__name__)
-        with _files.refusing(path, cls.__name__):
-            classifier = cls(**params["classifier"])
-            classifier._learn(Sequential._unpack(params["network"], arrays))
-        return classifier
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+        text = _files.take(arrays, "network", np.uint8, ("bytes",)).tobytes()
+        self._learn(Sequential._unpack(json.loads(text), arrays))

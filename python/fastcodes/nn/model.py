@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from fastcodes import _files
 from fastcodes._estimator import NotFittedError, generator, integer, progress_bar
 from fastcodes.nn import binary, layers
 from fastcodes.nn._layer import Array, Layer, Parameter, Shape, walk
+from fastcodes.nn._predictor import Predictor, check_finite, floats, labels_of, pack_labels, samples_of
 from fastcodes.nn.layers import Residual
-from fastcodes.nn.losses import LOSSES, Balance, Loss, loss_of, softmax
+from fastcodes.nn.losses import LOSSES, Balance, Loss, loss_of
 from fastcodes.nn.optimizers import Adam, Optimizer, Schedule
 
 if TYPE_CHECKING:
@@ -31,11 +33,9 @@ Augment = Callable[[Array, np.random.Generator], Array]
 _LAYERS: dict[str, type[Layer]] = {
     name: getattr(module, name) for module in (layers, binary) for name in module.__all__
 }
-# Samples that are looked at together outside of training.
-_BATCH = 256
 
 
-class Sequential:
+class Sequential(Predictor):
     """A network of layers, one after the other, that tells classes apart.
 
     Parameters
@@ -250,12 +250,14 @@ class Sequential:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an object such as nn.Adam(1e-3); got {optimizer!r}")
         objective, callbacks = loss_of(loss), list(callbacks)
-        samples, labels = _samples(X), _labels(y)
-        _check_lengths(samples, labels)
-        self._check_finite(samples)
         if resume:
-            self._check_resumable(samples, optimizer)
+            self._check_resumable(optimizer)
+            samples, labels = self._checked(X), _labels(y)
         else:
+            samples, labels = samples_of(X), _labels(y)
+            check_finite(samples)
+        _check_lengths(samples, labels)
+        if not resume:
             self._start(samples, labels, optimizer)
         self.loss_ = objective
         numbers = self._numbers(labels, "y")
@@ -269,7 +271,7 @@ class Sequential:
                 figures = np.zeros(2)
                 order = self._rng.permutation(len(samples))
                 for i, rows in enumerate(np.array_split(order, n_batches)):
-                    x = _floats(samples[rows])
+                    x = floats(samples[rows])
                     if augment is not None:
                         x = _augmented(augment, x, self._rng)
                     done = (epoch + i / n_batches) / epochs
@@ -321,12 +323,11 @@ class Sequential:
         self.history_ = {"loss": [], "accuracy": []}
         self._n_steps = 0
 
-    def _check_resumable(self, samples: NDArray[Any], optimizer: Optimizer) -> None:
+    def _check_resumable(self, optimizer: Optimizer) -> None:
         if not hasattr(self, "history_"):
             raise NotFittedError(
                 "resume=True goes on with a training, and there was none; call fit without it"
             )
-        self._check_shape(samples)
         for name, parameter in self._parameters().items():
             expected = optimizer.slots(parameter)
             if set(parameter.slots) != set(expected):
@@ -369,51 +370,14 @@ class Sequential:
 
     # --- answers -------------------------------------------------------------------------------------------
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Return the logits of samples.
-
-        Parameters
-        ----------
-        X : array_like (n, ...)
-            Samples, as in `fit`.
-
-        Returns
-        -------
-        float32 array (n, n_classes)
-            Column ``j`` is that of ``classes_[j]``.
-
-        Raises
-        ------
-        NotFittedError
-            If `fit` was not called.
-        TypeError, ValueError
-            If `X` are not finite real numbers of the shape that the model was trained with.
-        """
-        self._check_fitted()
-        samples = _samples(X)
-        self._check_shape(samples)
-        self._check_finite(samples)
-        logits = np.empty((len(samples), len(self.classes_)), np.float32)
-        for start in range(0, len(samples), _BATCH):
-            rows = slice(start, start + _BATCH)
-            x = _floats(samples[rows])
+    def _runner(self, batch_size: int) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+        def run(batch: NDArray[Any]) -> NDArray[np.float32]:
+            x: Array = floats(batch)
             for layer in self.layers:
                 x = layer.forward(x)
-            logits[rows] = x
-        return logits
+            return x
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the labels with the largest logits (n,); arguments and errors as `decision_function`."""
-        chosen = self.decision_function(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[chosen]
-        return labels
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Return the softmax of the logits (n, n_classes); arguments and errors as `decision_function`.
-
-        They are meant as probabilities if the loss was the cross-entropy.
-        """
-        return softmax(self.decision_function(X))
+        return run
 
     def evaluate(self, X: ArrayLike, y: ArrayLike) -> dict[str, float]:
         """Return the mean loss and the accuracy on samples with known labels.
@@ -503,7 +467,7 @@ class Sequential:
         names = {loss: name for name, loss in LOSSES.items()}
         params = {
             "layers": [layer.config() for layer in self.layers],
-            "random_state": self.random_state if isinstance(self.random_state, (int, np.integer)) else None,
+            "random_state": int(seed) if isinstance(seed := self.random_state, numbers.Integral) else None,
             "input_shape": self.input_shape_,
             "input_bits": self.input_bits_,
             "loss": names[self.loss_.plain],
@@ -511,12 +475,7 @@ class Sequential:
             "n_steps": self._n_steps,
             "rng": self._rng.bit_generator.state,
         }
-        if self.classes_.dtype.kind in "biuf":
-            arrays["classes"] = self.classes_
-        elif all(isinstance(label, str) for label in self.classes_):
-            params["classes"] = self.classes_.tolist()
-        else:
-            raise TypeError(f"only labels that are numbers or strings can be saved; got {self.classes_!r}")
+        pack_labels(self.classes_, params, arrays)
         return params, arrays
 
     @classmethod
@@ -532,9 +491,7 @@ class Sequential:
             }
         for name, array in model._state().items():
             array[...] = _finite_array(arrays, name, array.shape)
-        model.classes_ = arrays["classes"] if "classes" in arrays else np.array(params["classes"])
-        if model.layers[-1].output_shape != model.classes_.shape:
-            raise ValueError(f"its last layer has not one output for each of {len(model.classes_)} classes")
+        model.classes_ = labels_of(params, arrays, model.layers[-1].output_shape[0])
         model.input_bits_ = (
             None if params["input_bits"] is None else integer(params["input_bits"], "bits", 1, 8)
         )
@@ -564,43 +521,13 @@ class Sequential:
                 "This Sequential has no shapes yet. Call 'fit', or 'build' with the shape of a sample"
             )
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "classes_"):
-            raise NotFittedError(
-                "This Sequential instance is not fitted yet. "
-                "Call 'fit' with appropriate arguments before using this estimator."
-            )
-
-    def _check_shape(self, samples: NDArray[Any], name: str = "X") -> None:
-        if samples.shape[1:] != self.input_shape_:
-            raise ValueError(
-                f"{name} has samples of shape {samples.shape[1:]}; "
-                f"the model was trained with samples of shape {self.input_shape_}"
-            )
-
-    def _check_finite(self, samples: NDArray[Any], name: str = "X") -> None:
-        if samples.dtype.kind != "f":
-            return
-        for start in range(0, len(samples), _BATCH):
-            batch = samples[start : start + _BATCH]
-            fine = np.isfinite(_floats(batch)).reshape(len(batch), -1).all(axis=1)
-            if not fine.all():
-                row = int(fine.argmin())
-                values = batch[row][~np.isfinite(_floats(batch[row]))]
-                raise ValueError(
-                    f"{name} has {values.flat[0]} in sample {start + row}; "
-                    "expected no NaN, no infinity and nothing too large for float32"
-                )
-
     def _validation(
         self, data: Any, names: tuple[str, str] = ("X of validation_data", "y of validation_data")
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         if not isinstance(data, (tuple, list)) or len(data) != 2:
             raise ValueError("validation_data must be a pair (X, y) of samples and labels")
-        samples, labels = _samples(data[0], names[0]), _labels(data[1], names[1])
+        samples, labels = self._checked(data[0], names[0]), _labels(data[1], names[1])
         _check_lengths(samples, labels, names)
-        self._check_shape(samples, names[0])
-        self._check_finite(samples, names[0])
         return samples, self._numbers(labels, names[1])
 
     def _numbers(self, labels: NDArray[Any], name: str) -> NDArray[np.int64]:
@@ -655,23 +582,6 @@ def _layer(config: dict[str, Any]) -> Layer:
     return _LAYERS[name](*inner, **config)
 
 
-def _samples(X: ArrayLike, name: str = "X") -> NDArray[Any]:
-    if hasattr(X, "toarray"):
-        raise TypeError(f"{name} is sparse, which is not supported; give {name}.toarray()")
-    samples = X if isinstance(X, np.ndarray) else np.asarray(X)
-    if samples.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name} must be real numbers (floats, integers or uint8); got an array of dtype {samples.dtype}"
-        )
-    if samples.ndim < 2:
-        raise ValueError(
-            f"{name} must have samples along its first axis, (n, d) or (n, height, width, channels); "
-            f"got shape {samples.shape}. {name}.reshape(1, -1) is one sample, "
-            f"{name}.reshape(-1, 1) is one feature"
-        )
-    return samples
-
-
 def _labels(y: ArrayLike, name: str = "y") -> NDArray[Any]:
     labels = np.asarray(y)
     if labels.ndim != 1:
@@ -690,11 +600,6 @@ def _check_lengths(samples: NDArray[Any], labels: NDArray[Any], names: tuple[str
         raise ValueError(f"{names[0]} has {len(samples)} samples and {names[1]} {len(labels)} labels")
     if not len(samples):
         raise ValueError(f"{names[0]} has no samples; expected at least one")
-
-
-def _floats(x: NDArray[Any]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(x, np.float32)
 
 
 def _augmented(augment: Augment, x: Array, rng: np.random.Generator) -> Array:
