@@ -2,6 +2,7 @@
 
 ======================  ==============================================================================
 `Sequential`             a network: fit, predict, evaluate, summary, checkpoints
+`PackedModel`            what `Sequential.compile` makes of it: the same answers from packed bits
 `BinaryMLPClassifier`    the simplest one, with the manners of scikit-learn
 ----------------------  ------------------------------------------------------------------------------
 `BinaryDense`            products with weights of -1 and +1
@@ -32,6 +33,7 @@ from fastcodes.nn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Hard
 from fastcodes.nn.losses import Balance, CrossEntropy, Distillation, SquaredHinge
 from fastcodes.nn.model import Sequential
 from fastcodes.nn.optimizers import SGD, Adam, Bop, Cosine, Step
+from fastcodes.nn.packed import PackedModel
 
 __all__ = [
     "SGD",
@@ -54,6 +56,7 @@ __all__ = [
     "HardTanh",
     "MaxPool2D",
     "NotFittedError",
+    "PackedModel",
     "Quantize",
     "RandomFlip",
     "RandomShift",

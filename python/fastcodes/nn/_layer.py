@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from fastcodes.nn.quantizers import Quantizer
 
-__all__ = ["Array", "Layer", "Parameter", "Shape", "walk"]
+__all__ = ["Array", "Layer", "Parameter", "Shape", "layer_of", "walk"]
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
+
+_KINDS: dict[str, type[Layer]] = {}
 
 
 class Parameter:
@@ -71,6 +73,9 @@ class Layer:
     progress: float = 0.0
     cache: Any = None
     children: tuple[Layer, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        _KINDS[cls.__name__] = cls
 
     def __init__(self) -> None:
         self.parameters: dict[str, Parameter] = {}
@@ -133,6 +138,18 @@ class Layer:
         values = {name: getattr(self, name) for name in self._names()}
         shown = [f"{name}={value!r}" for name, value in values.items() if value != self._names()[name]]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def layer_of(config: dict[str, Any]) -> Layer:
+    """Return a new layer as `Layer.config` describes it."""
+    config = dict(config)
+    kind = config.pop("layer")
+    if kind not in _KINDS:
+        raise ValueError(f"there is no layer {kind!r}; import the module that defines it")
+    inner = [layer_of(part) for part in config.pop("layers", ())]
+    if "shortcut" in config:
+        config["shortcut"] = [layer_of(part) for part in config["shortcut"]]
+    return _KINDS[kind](*inner, **config)
 
 
 def walk(layers: Iterable[Layer], prefix: str = "") -> Iterator[tuple[str, Layer]]:

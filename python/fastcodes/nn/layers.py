@@ -49,7 +49,8 @@ class Product(Layer):
         weights = self.parameters["weights"].value
         return weights.reshape(-1, weights.shape[-1])
 
-    def _scale_and_shift(self, out: Array, scale: Array | None) -> Array:
+    def scale_and_shift(self, out: Array, scale: Array | None) -> Array:
+        """Return products (n, ..., n_outputs) times `scale`, plus the bias; they are overwritten."""
         if scale is not None:
             out *= scale
         if self.use_bias:
@@ -99,7 +100,7 @@ class Dense(Product):
         matrix, scale = self.matrix()
         if training:
             self.cache = x, matrix, scale
-        return self._scale_and_shift(x @ matrix, scale)
+        return self.scale_and_shift(x @ matrix, scale)
 
     def backward(self, gradient: Array, needs_input: bool = True) -> Array:
         """Set the gradients of weights and bias and return that of the input."""
@@ -177,12 +178,10 @@ class Conv2D(Product):
                 f"groups={self.groups} has to divide both the {channels} channels "
                 f"and the {self.filters} filters"
             )
-        self._pads = [
-            self._pad_of(size, k) for size, k in zip((height, width), self.kernel_size, strict=True)
-        ]
+        self.pads = [self._pad_of(size, k) for size, k in zip((height, width), self.kernel_size, strict=True)]
         out = [
             (size + sum(pads) - self.dilation * (k - 1) - 1) // self.stride + 1
-            for size, pads, k in zip((height, width), self._pads, self.kernel_size, strict=True)
+            for size, pads, k in zip((height, width), self.pads, self.kernel_size, strict=True)
         ]
         if min(out) < 1:
             raise ValueError(
@@ -217,7 +216,7 @@ class Conv2D(Product):
         _by_threads(multiply, len(x))
         if training:
             self.cache = padded, matrix, scale
-        return self._scale_and_shift(out, scale)
+        return self.scale_and_shift(out, scale)
 
     def backward(self, gradient: Array, needs_input: bool = True) -> Array:
         """Set the gradients of weights and bias and return that of the input."""
@@ -238,16 +237,21 @@ class Conv2D(Product):
 
         total = np.sum(_by_threads(multiply, len(gradient)), axis=0)
         self._set_gradients(total, gradient, matrix, scale)
-        (top, _), (left, _) = self._pads
+        (top, _), (left, _) = self.pads
         height, width, _ = self.input_shape
         by_input: Array = by_padded[:, top : top + height, left : left + width]
         return by_input
 
+    @property
+    def has_border(self) -> bool:
+        """Whether images are padded."""
+        return any(map(any, self.pads))
+
     def _padded(self, x: Array) -> Array:
-        if not any(map(any, self._pads)):
+        if not self.has_border:
             return x
         n, height, width, channels = x.shape
-        (top, bottom), (left, right) = self._pads
+        (top, bottom), (left, right) = self.pads
         shape = (n, height + top + bottom, width + left + right, channels)
         padded = np.full(shape, self.pad_value, x.dtype)
         padded[:, top : top + height, left : left + width] = x
@@ -349,9 +353,14 @@ class BatchNorm(Layer):
             out = out * (gamma * inverse)
         else:
             out = x - self.state["mean"]
-            out *= gamma / np.sqrt(self.state["variance"] + self.epsilon)
+            out *= self.factor()
         out += beta
         return out
+
+    def factor(self) -> Array:
+        """Return what each feature is multiplied by after training."""
+        factor: Array = self.parameters["gamma"].value / np.sqrt(self.state["variance"] + self.epsilon)
+        return factor
 
     def backward(self, gradient: Array, needs_input: bool = True) -> Array:
         """Set the gradients of gamma and beta and return that of the input."""

@@ -13,12 +13,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _files
 from fastcodes._estimator import NotFittedError, generator, integer, progress_bar
-from fastcodes.nn import binary, layers
-from fastcodes.nn._layer import Array, Layer, Parameter, Shape, walk
-from fastcodes.nn._predictor import Predictor, check_finite, floats, labels_of, pack_labels, samples_of
+from fastcodes.nn._layer import Array, Layer, Parameter, Shape, layer_of, walk
+from fastcodes.nn._predictor import (
+    Predictor,
+    check_finite,
+    finite_array,
+    floats,
+    labels_of,
+    pack_labels,
+    samples_of,
+)
 from fastcodes.nn.layers import Residual
 from fastcodes.nn.losses import LOSSES, Balance, Loss, loss_of
 from fastcodes.nn.optimizers import Adam, Optimizer, Schedule
+from fastcodes.nn.packed import PackedModel
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,10 +37,6 @@ __all__ = ["Callback", "Sequential"]
 Callback = Callable[["Sequential"], "bool | None"]
 # Makes a batch of a batch, for training only.
 Augment = Callable[[Array, np.random.Generator], Array]
-
-_LAYERS: dict[str, type[Layer]] = {
-    name: getattr(module, name) for module in (layers, binary) for name in module.__all__
-}
 
 
 class Sequential(Predictor):
@@ -409,6 +413,25 @@ class Sequential(Predictor):
         value, _ = loss(logits, numbers, logits)
         return {"loss": value, "accuracy": float((logits.argmax(axis=1) == numbers).mean())}
 
+    def compile(self) -> PackedModel:
+        """Pack the trained network: layers of bits become integer products of packed bits.
+
+        Returns
+        -------
+        PackedModel
+            It gives the same logits, to the last bit, and does not change when training goes on.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        ValueError
+            If the sums of a layer are too large to be exact in float32, in which the network was trained; the
+            message says which.
+        """
+        self._check_fitted()
+        return PackedModel.of(self.layers, self.input_shape_, self.input_bits_ == 8, self.classes_)
+
     # --- files ---------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -480,17 +503,17 @@ class Sequential(Predictor):
 
     @classmethod
     def _unpack(cls, params: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        model = cls(*map(_layer, params["layers"]), random_state=params["random_state"])
+        model = cls(*map(layer_of, params["layers"]), random_state=params["random_state"])
         model.build(params["input_shape"])
         for name, parameter in model._parameters().items():
-            parameter.value[...] = _finite_array(arrays, name, parameter.value.shape)
+            parameter.value[...] = finite_array(arrays, name, parameter.value.shape)
             slots = [key for key in arrays if key.startswith(f"{name}/")]
             parameter.slots = {
-                key.removeprefix(f"{name}/"): _finite_array(arrays, key, parameter.value.shape)
+                key.removeprefix(f"{name}/"): finite_array(arrays, key, parameter.value.shape)
                 for key in slots
             }
         for name, array in model._state().items():
-            array[...] = _finite_array(arrays, name, array.shape)
+            array[...] = finite_array(arrays, name, array.shape)
         model.classes_ = labels_of(params, arrays, model.layers[-1].output_shape[0])
         model.input_bits_ = (
             None if params["input_bits"] is None else integer(params["input_bits"], "bits", 1, 8)
@@ -570,18 +593,6 @@ def _rows(layers: Iterable[Layer], bits: int | None, indent: str = "") -> Iterat
         bits = layer.output_bits(bits)
 
 
-def _layer(config: dict[str, Any]) -> Layer:
-    """Make a layer of what `Layer.config` gave."""
-    config = dict(config)
-    name = config.pop("layer")
-    if name not in _LAYERS:
-        raise ValueError(f"there is no layer {name!r}")
-    inner = [_layer(part) for part in config.pop("layers", ())]
-    if "shortcut" in config:
-        config["shortcut"] = [_layer(part) for part in config["shortcut"]]
-    return _LAYERS[name](*inner, **config)
-
-
 def _labels(y: ArrayLike, name: str = "y") -> NDArray[Any]:
     labels = np.asarray(y)
     if labels.ndim != 1:
@@ -607,10 +618,3 @@ def _augmented(augment: Augment, x: Array, rng: np.random.Generator) -> Array:
     if changed.shape != x.shape:
         raise ValueError(f"augment has to keep the shape of a batch, {x.shape}; it returned {changed.shape}")
     return np.ascontiguousarray(changed, np.float32)
-
-
-def _finite_array(arrays: dict[str, NDArray[Any]], name: str, shape: Shape) -> NDArray[Any]:
-    array = _files.take(arrays, name, np.float32, shape)
-    if not np.isfinite(array).all():
-        raise ValueError(f"array {name!r} has values that are not finite")
-    return array
