@@ -730,6 +730,56 @@ def test_a_convolutional_network_learns_digits_and_so_does_its_student(digits: t
     assert student.evaluate(x[test], y[test])["accuracy"] > 0.93
 
 
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.Dense(5), nn.Dense(3)],
+        [nn.Dense(5), nn.HardTanh(), nn.Residual(nn.Dense(5)), nn.Dense(3)],
+        [nn.Residual(nn.Dense(12)), nn.Dense(3)],
+    ],
+    ids=str,
+)
+def test_a_step_lowers_the_loss_of_the_whole_network(layers: list[Any]) -> None:
+    model = nn.Sequential(*layers, random_state=0)
+    rate = 0.1
+    model.fit(X, Y, epochs=1, batch_size=210, optimizer=nn.SGD(rate, momentum=0))
+    after = {name: parameter.value.copy() for name, parameter in model._parameters().items()}
+    model.fit(X, Y, epochs=1, batch_size=210, optimizer=nn.SGD(1e-30))  # the same first weights
+    x, numbers = X.astype(np.float64), np.searchsorted(model.classes_, Y)
+    for parameter in model._parameters().values():
+        parameter.value = parameter.value.astype(np.float64)
+
+    def loss() -> float:
+        out = x
+        for layer in model.layers:
+            out = layer.forward(out)
+        return nn.CrossEntropy()(out, numbers, x)[0]
+
+    for name, parameter in model._parameters().items():
+        expected = parameter.value - rate * differences(loss, parameter.value)
+        assert np.allclose(after[name], expected, atol=1e-6), name
+
+
+def test_the_history_tells_means_over_samples() -> None:
+    model = nn.Sequential(nn.Dense(3), random_state=0)
+    settings: dict[str, Any] = {
+        "epochs": 1,
+        "batch_size": 50,
+        "optimizer": nn.SGD(1e-30),
+        "validation_data": (X, Y),
+    }
+    model.fit(X, Y, **settings)
+    figures = model.evaluate(X, Y)
+    for name, figure in figures.items():
+        assert model.history_[name] == pytest.approx([figure], rel=1e-5)
+        assert model.history_[f"validation_{name}"] == [figure]
+    # A teacher and a regulariser are for training only.
+    model.fit(X, Y, loss=nn.Distillation(lambda x: 9 * x[:, :3]), **settings)
+    assert model.history_["validation_loss"] == [model.evaluate(X, Y)["loss"]]
+    assert model.history_["validation_loss"] == pytest.approx([figures["loss"]])
+    assert model.history_["loss"] != pytest.approx([figures["loss"]], rel=1e-2)
+
+
 def test_pixels_are_taken_as_they_are() -> None:
     a, b = (
         images_network().fit(x, KINDS, epochs=2, batch_size=16) for x in (IMAGES, IMAGES.astype(np.float64))
