@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import _files, nn
-from fastcodes.nn import layers as nn_layers
-from fastcodes.nn import quantizers
+from fastcodes.nn import _parts, quantizers
 from fastcodes.nn._layer import Parameter, walk
 from helpers import run_python
 
@@ -345,9 +344,21 @@ def test_a_convolution_is_that_of_a_naive_loop(
     found = layer.forward(x)
     assert found.dtype == np.float32
     assert np.array_equal(found, expected)
+    assert np.array_equal(layer.forward(x.astype(np.float64)), expected)  # by matrix products
     assert found.shape[1:] == layer.output_shape
     if padding == "same":
         assert found.shape[1:3] == (-(-7 // stride), -(-8 // stride))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_convolution_of_other_numbers_than_signs(groups: int) -> None:
+    layer = nn.BinaryConv2D(16, 2, groups=groups, padding=1)
+    layer.build((4, 4, 16), np.random.default_rng(0))
+    x = RNG.choice(np.array([-1, 1], np.float32), size=(3, 4, 4, 16))
+    for value in (1, 0, 2, 0.5):
+        x[1, 2, 3, 4] = value
+        signs = layer.matrix()[0].reshape(2, 2, 16 // groups, 16)
+        assert np.array_equal(layer.forward(x), naive_convolution(x, signs, [(1, 1)] * 2, 1, 1, groups, -1))
 
 
 def test_a_float_convolution_pads_with_zeros() -> None:
@@ -357,17 +368,26 @@ def test_a_float_convolution_pads_with_zeros() -> None:
     assert np.allclose(layer.forward(x), expected + layer.parameters["bias"].value)
 
 
-def test_convolutions_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "layer", [nn.BinaryConv2D(5, 3, padding="same", pad_value=0), nn.BatchNorm(), nn.MaxPool2D()], ids=str
+)
+def test_nothing_depends_on_the_number_of_threads(layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     x = RNG.normal(size=(37, 8, 8, 3)).astype(np.float32)
-    found = []
-    for threads in (1, 2, 5):
-        monkeypatch.setattr(nn_layers._native, "threads", lambda threads=threads: threads)
-        layer = nn.BinaryConv2D(5, 3, padding="same", pad_value=0)
+
+    def run() -> list[Any]:
         layer.build((8, 8, 3), np.random.default_rng(0))
         out = layer.forward(x, training=True)
-        found.append((out, layer.backward(np.cos(out)), layer.parameters["weights"].gradient))
+        return [out, layer.backward(np.cos(out)), *(p.gradient for p in layer.parameters.values())]
+
+    whole = run()
+    monkeypatch.setattr(_parts, "_FEW_NUMBERS", 0)
+    found = []
+    for threads in (1, 2, 5):
+        monkeypatch.setattr(_parts._native, "threads", lambda threads=threads: threads)
+        found.append(run())
     for others in found[1:]:
         assert all(map(np.array_equal, found[0], others))
+    assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(whole, found[0], strict=True))
 
 
 def test_max_pooling() -> None:

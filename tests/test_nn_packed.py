@@ -272,13 +272,16 @@ def test_thresholds_are_those_of_all_sums(mean: float, gamma: float, beta: float
         assert ((total >= threshold) != flip) == (sign > 0), total
 
 
-def test_a_packed_network_does_not_change_when_training_goes_on() -> None:
-    layers, x = NETWORKS["float convolution"]
+@pytest.mark.parametrize("name", ["float convolution", "codes, scaled", "scales of images"])
+def test_a_packed_network_does_not_change_when_training_goes_on(name: str) -> None:
+    layers, x = NETWORKS[name]
     model = trained(layers, x, 3)
     packed = model.compile()
     before = packed.decision_function(x)
     model.fit(x, np.arange(len(x)) % 3, epochs=2, resume=True)
-    model.layers[0].parameters["weights"].value += 1
+    for _, layer in walk(model.layers):
+        for array in (*layer.state.values(), *(parameter.value for parameter in layer.parameters.values())):
+            array += 1
     assert np.array_equal(packed.decision_function(x), before)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fastcodes import bits, xnor
 from fastcodes._estimator import integer
 from fastcodes.nn._layer import Array, Layer
 from fastcodes.nn.layers import Conv2D, Dense
@@ -105,6 +107,27 @@ class BinaryConv2D(Conv2D):
         self.quantizer = _quantizer(weights, estimator)
         self.weights = weights
         self.estimator = estimator
+
+    def _products(self, x: Array, matrix: Array) -> Array:
+        # The same sums of signs, a few times faster. Float64 is for those who look at the gradients.
+        if not (self.fits_kernel and x.dtype == np.float32 and (np.abs(x) == 1).all()):
+            return super()._products(x, matrix)
+        return xnor.conv2d(
+            bits.pack(x),
+            self.packed_filters(matrix),
+            x.shape[-1],
+            stride=self.stride,
+            padding=(self.pads[0], self.pads[1]),
+            pad_value=int(self.pad_value),
+            dilation=self.dilation,
+            groups=self.groups,
+            scale=1,
+        )
+
+    def packed_filters(self, matrix: Array) -> NDArray[np.uint8]:
+        """Return signs (K, filters) as `fastcodes.xnor.conv2d` takes them."""
+        signs = matrix.reshape(*self.kernel_size, -1, self.filters)
+        return bits.pack(np.ascontiguousarray(signs.transpose(3, 0, 1, 2)))
 
 
 class Sign(Layer):

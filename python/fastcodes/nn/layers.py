@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
-from fastcodes import _native
 from fastcodes._estimator import integer
 from fastcodes.nn._layer import Array, Layer, Parameter, Shape
+from fastcodes.nn._parts import by_parts
 from fastcodes.nn.quantizers import Quantizer
 
 __all__ = ["BatchNorm", "Conv2D", "Dense", "Dropout", "Flatten", "HardTanh", "MaxPool2D", "Residual"]
 
-Result = TypeVar("Result")
-
 # Elements of the patches that are multiplied at a time: they stay in the cache.
 _PATCHES = 1 << 20
-# Parts of a batch of images that threads take.
-_SLICES = 16
 
 
 class Product(Layer):
@@ -205,6 +199,11 @@ class Conv2D(Product):
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return the product with each patch (n, height, width, filters)."""
         matrix, scale = self.matrix()
+        if training:
+            self.cache = x, matrix, scale
+        return self.scale_and_shift(self._products(x, matrix), scale)
+
+    def _products(self, x: Array, matrix: Array) -> Array:
         padded = self._padded(x)
         out = np.empty((len(x), *self.output_shape), x.dtype)
 
@@ -213,14 +212,13 @@ class Conv2D(Product):
                 rows = out[some].reshape(-1, self.filters)
                 np.matmul(self._patches(padded[some, ..., inputs]), matrix[:, outputs], out=rows[:, outputs])
 
-        _by_threads(multiply, len(x))
-        if training:
-            self.cache = padded, matrix, scale
-        return self.scale_and_shift(out, scale)
+        by_parts(multiply, len(x), len(x) * self.macs)
+        return out
 
     def backward(self, gradient: Array, needs_input: bool = True) -> Array:
         """Set the gradients of weights and bias and return that of the input."""
-        padded, matrix, scale = self.cache
+        x, matrix, scale = self.cache
+        padded = self._padded(x)
         gradient = np.ascontiguousarray(gradient)
         by_padded: Array = np.zeros_like(padded) if needs_input else padded
         weights = matrix if scale is None else matrix * scale
@@ -235,12 +233,18 @@ class Conv2D(Product):
                     self._add_products(rows, taps[:, :, outputs], by_padded[some, ..., inputs])
             return by_weights
 
-        total = np.sum(_by_threads(multiply, len(gradient)), axis=0)
+        total = np.sum(by_parts(multiply, len(gradient), len(gradient) * self.macs), axis=0)
         self._set_gradients(total, gradient, matrix, scale)
         (top, _), (left, _) = self.pads
         height, width, _ = self.input_shape
         by_input: Array = by_padded[:, top : top + height, left : left + width]
         return by_input
+
+    @property
+    def fits_kernel(self) -> bool:
+        """Whether `fastcodes.xnor.conv2d` has these groups."""
+        part = self.parameters["weights"].value.shape[2]
+        return self.groups == 1 or (part % 8 == 0 and self.filters // self.groups % 8 == 0)
 
     @property
     def has_border(self) -> bool:
@@ -342,19 +346,23 @@ class BatchNorm(Layer):
         gamma, beta = self.parameters["gamma"].value, self.parameters["beta"].value
         out: Array
         if training:
-            mean = _sum(x) / (x.size // x.shape[-1])
-            out = x - mean
-            variance = _sum_of_products(out, out) / (x.size // x.shape[-1])
+            mean, variance, centred = _moments(x)
             for name, value in (("mean", mean), ("variance", variance)):
                 self.state[name] *= self.momentum
                 self.state[name] += (1 - self.momentum) * value
             inverse = 1 / np.sqrt(variance + self.epsilon)
-            self.cache = out, inverse
-            out = out * (gamma * inverse)
+            self.cache = centred, inverse
+            out = np.empty_like(centred)
+
+            def scale(part: slice) -> None:
+                np.multiply(centred[part], gamma * inverse, out=out[part])
+                out[part] += beta
+
+            by_parts(scale, len(x), x.size)
         else:
             out = x - self.state["mean"]
             out *= self.factor()
-        out += beta
+            out += beta
         return out
 
     def factor(self) -> Array:
@@ -366,13 +374,24 @@ class BatchNorm(Layer):
         """Set the gradients of gamma and beta and return that of the input."""
         centred, inverse = self.cache
         gamma, beta = self.parameters["gamma"], self.parameters["beta"]
-        beta.gradient = _sum(gradient)
-        gamma.gradient = _sum_of_products(gradient, centred) * inverse
-        n = centred.size // centred.shape[-1]
-        out: Array = centred * (gamma.gradient * inverse / -n)
-        out -= beta.gradient / n
-        out += gradient
-        out *= gamma.value * inverse
+        n, size = centred.size // centred.shape[-1], centred.size
+
+        def sums(part: slice) -> tuple[Array, Array]:
+            return _sum(gradient[part]), _sum_of_products(gradient[part], centred[part])
+
+        by_beta, by_gamma = zip(*by_parts(sums, len(centred), size), strict=True)
+        beta.gradient = np.sum(by_beta, axis=0)
+        gamma.gradient = np.sum(by_gamma, axis=0) * inverse
+        out: Array = np.empty_like(centred)
+
+        def spread(part: slice) -> None:
+            some = out[part]
+            np.multiply(centred[part], gamma.gradient * inverse / -n, out=some)
+            some -= beta.gradient / n
+            some += gradient[part]
+            some *= gamma.value * inverse
+
+        by_parts(spread, len(centred), size)
         return out
 
 
@@ -421,10 +440,15 @@ class MaxPool2D(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return the largest values (n, height, width, channels)."""
-        places = self._places(x)
-        out = next(places).copy()
-        for place in places:
-            np.maximum(out, place, out=out)
+        out = np.empty((len(x), *self.output_shape), x.dtype)
+
+        def pool(part: slice) -> None:
+            places = self._places(x[part])
+            out[part] = next(places)
+            for place in places:
+                np.maximum(out[part], place, out=out[part])
+
+        by_parts(pool, len(x), x.size)
         if training:
             self.cache = x, out
         return out
@@ -433,11 +457,15 @@ class MaxPool2D(Layer):
         """Return the gradient of the input."""
         x, largest = self.cache
         by_input: Array = np.zeros_like(x)
-        left = gradient.copy()  # what no place took yet
-        for place, target in zip(self._places(x), self._places(by_input), strict=True):
-            taken = left * (place == largest)
-            target += taken
-            left -= taken
+
+        def spread(part: slice) -> None:
+            left = gradient[part].copy()  # what no place took yet
+            for place, target in zip(self._places(x[part]), self._places(by_input[part]), strict=True):
+                taken = left * (place == largest[part])
+                target += taken
+                left -= taken
+
+        by_parts(spread, len(x), x.size)
         return by_input
 
 
@@ -610,12 +638,18 @@ class Residual(Layer):
         return f"Residual({', '.join([*map(repr, self.layers), *shortcut])})"
 
 
-def _by_threads(work: Callable[[slice], Result], n: int) -> list[Result]:
-    """Return what some work gives for each part of n images, which do not depend on the number of threads."""
-    bounds = [n * i // _SLICES for i in range(_SLICES + 1)]
-    slices = [slice(*pair) for pair in itertools.pairwise(bounds) if pair[0] < pair[1]]
-    with ThreadPoolExecutor(_native.threads()) as pool:
-        return list(pool.map(work, slices))
+def _moments(x: Array) -> tuple[Array, Array, Array]:
+    """Return mean and variance over all axes but the last, and what is without its mean."""
+    n = x.size // x.shape[-1]
+    mean: Array = np.sum(by_parts(lambda part: _sum(x[part]), len(x), x.size), axis=0) / n
+    centred = np.empty_like(x)
+
+    def centre(part: slice) -> Array:
+        np.subtract(x[part], mean, out=centred[part])
+        return _sum_of_products(centred[part], centred[part])
+
+    variance: Array = np.sum(by_parts(centre, len(x), x.size), axis=0) / n
+    return mean, variance, centred
 
 
 def _sum(x: Array) -> Array:

@@ -33,8 +33,8 @@ from fastcodes import _files, bits, xnor
 from fastcodes._estimator import integer
 from fastcodes.nn._layer import Array, Layer, Shape, layer_of, walk
 from fastcodes.nn._predictor import Predictor, finite_array, floats, labels_of, pack_labels
-from fastcodes.nn.binary import Quantize, Sign
-from fastcodes.nn.layers import BatchNorm, Conv2D, Dropout, Flatten, HardTanh, MaxPool2D, Product, Residual
+from fastcodes.nn.binary import BinaryConv2D, Quantize, Sign
+from fastcodes.nn.layers import BatchNorm, Dropout, Flatten, HardTanh, MaxPool2D, Product, Residual
 from fastcodes.nn.quantizers import Quantizer
 
 if TYPE_CHECKING:
@@ -485,7 +485,7 @@ def _compile(layers: Iterable[Layer], values: Values) -> tuple[list[Step], Value
     while queue:
         layer = queue.pop(0)
         if isinstance(layer, Product) and layer.quantizer is not None and _packable(layer, values):
-            tail = _up_to_sign(queue, isinstance(layer, Conv2D))
+            tail = _up_to_sign(queue, isinstance(layer, BinaryConv2D))
             steps += _packed(layer, tail, values)
             kind = "floats" if tail is None else "bits"
             if tail is not None:
@@ -535,9 +535,8 @@ def _packable(layer: Product, values: Values) -> bool:
     """Return whether there is a kernel for a product; if not, floats do it, exactly too."""
     if values.kind == "floats":
         return False
-    if isinstance(layer, Conv2D):
-        channels, groups = layer.input_shape[-1], layer.groups
-        if groups > 1 and (channels // groups % 8 or layer.filters // groups % 8):
+    if isinstance(layer, BinaryConv2D):
+        if not layer.fits_kernel:
             return False
         # Of codes the border has to be one, or nothing; of pixels -1 is neither.
         if values.kind == "codes" and values.first == 0 and layer.pad_value < 0 and layer.has_border:
@@ -587,12 +586,11 @@ def _packed(layer: Product, tail: list[Layer] | None, values: Values) -> list[St
             packed_mask = np.packbits(turned) if turned.any() else None
             after.append(PoolBits(pool.size, pool.stride or pool.size, packed_mask))
         settings |= {"thresholds": thresholds, "flips": flips, "scale": None, "bias": None}
-    if not isinstance(layer, Conv2D):
+    if not isinstance(layer, BinaryConv2D):
         return [PackedDense(bits.pack(signs.T), **settings, n_features=len(signs))]
-    kernel = signs.reshape(*layer.kernel_size, -1, layer.filters).transpose(3, 0, 1, 2)
     return [
         PackedConv2D(
-            bits.pack(kernel),
+            layer.packed_filters(signs),
             **settings,
             image=layer.input_shape,
             stride=layer.stride,
@@ -627,7 +625,7 @@ def _thresholds(layer: Product, tail: list[Layer], most: int) -> tuple[Array, Ar
     low, high = np.full(n, -most), np.full(n, most + 1)
     while (high - low > 1).any():
         middle = (low + high) // 2
-        same = (positive(middle) == before) | (middle == low)
+        same = positive(middle) == before
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     return high.astype(np.int32), before
 
