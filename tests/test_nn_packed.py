@@ -120,6 +120,7 @@ NETWORKS: dict[str, tuple[list[Any], Any]] = {
         net(conv(16), sign(), conv(24, groups=2, padding=1), sign(), conv(12, groups=4), sign(), flat()),
         IMAGES,
     ),
+    "normed flat": (net(nn.BinaryConv2D(3, 3), nn.Flatten(), nn.BatchNorm(), sign(), dense(3)), IMAGES),
     "scales of images": (net(conv(9, **LIBRA), sign(), conv(5, **XNOR), sign(), flat()), IMAGES),
     "pooling after signs": (net(conv(12), sign(), nn.MaxPool2D(3, stride=2), flat()), IMAGES),
     "pooling before a normalisation": (
@@ -219,17 +220,21 @@ def test_random_networks_of_images(
 
 
 def test_which_kernels_a_network_becomes() -> None:
-    layers, x = NETWORKS["pooling between normalisations"]
-    packed = trained(layers, x, 3).compile()
-    assert [type(step).__name__ for step in packed.steps] == [
-        "PackedConv2D",
-        "PoolBits",
-        "PoolBits",
-        "PackedConv2D",
-        "FlattenBits",
-        "PackedDense",
-        "Apply",
-    ]
+    kinds = {
+        "pooling between normalisations": (
+            "PackedConv2D PoolBits PoolBits PackedConv2D FlattenBits PackedDense Apply"
+        ),
+        "dropout": "PackedDense PackedDense Apply",
+        "signs of codes": "PackedDense Apply CodesOfFloats FloatsOfCodes SignsOfFloats PackedDense Apply",
+        "pixels, padded by what is none": (
+            "FloatsOfCodes Apply Apply SignsOfFloats FlattenBits PackedDense Apply"
+        ),
+        "residual of signs": "PackedDense FloatsOfSigns Add SignsOfFloats PackedDense Apply",
+    }
+    for name, expected in kinds.items():
+        layers, x = NETWORKS[name]
+        packed = trained(layers, x, 3).compile()
+        assert " ".join(type(step).__name__ for step in packed.steps) == expected, name
     layers, x = NETWORKS["signs"]
     packed = trained(layers, x, 3).compile()
     assert repr(packed) == (
