@@ -8,12 +8,13 @@
 `fastcodes.xnor`          products of matrices of a few bits, convolution of packed images
 `fastcodes.quantization`  models that make such codes
 `fastcodes.index`         collections of them to add to, search, filter, save and load
+`fastcodes.nn`            binary neural networks
 `fastcodes.interop`       from and to faiss and nanopq
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, quantization, xnor
+from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, nn, quantization, xnor
 
-__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "quantization", "xnor"]
+__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "nn", "quantization", "xnor"]
 
 __version__: str = _native.version()

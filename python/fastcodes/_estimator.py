@@ -19,7 +19,7 @@ from fastcodes import _files
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Estimator", "NotFittedError", "generator", "integer", "progress"]
+__all__ = ["Estimator", "NotFittedError", "generator", "integer", "progress", "progress_bar"]
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -93,11 +93,12 @@ class Estimator(abc.ABC):
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn, which is there if it asks, what this is."""
-        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(
             estimator_type=self._kind,
-            target_tags=TargetTags(required=False),
+            target_tags=TargetTags(required=self._kind == "classifier"),
+            classifier_tags=ClassifierTags() if self._kind == "classifier" else None,
             transformer_tags=TransformerTags() if self._kind == "transformer" else None,
             input_tags=InputTags(),
         )
@@ -212,8 +213,15 @@ def generator(random_state: Any) -> np.random.Generator:
 @contextlib.contextmanager
 def progress(verbose: bool, total: int, what: str) -> Iterator[Callable[[float], None]]:
     """Give a function to call after each of `total` steps with the error so far; show a bar if `verbose`."""
+    with progress_bar(verbose, total, what, "iterations") as show:
+        yield lambda error: show(f"error {error:.6g}")
+
+
+@contextlib.contextmanager
+def progress_bar(verbose: bool, total: int, what: str, unit: str) -> Iterator[Callable[[str], None]]:
+    """Give a function to call after each of `total` steps with figures to show; show a bar if `verbose`."""
     if not verbose:
-        yield lambda error: None
+        yield lambda figures: None
         return
     try:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -224,10 +232,10 @@ def progress(verbose: bool, total: int, what: str) -> Iterator[Callable[[float],
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total} iterations, error {task.fields[error]:.6g}"),
+        TextColumn("{task.completed}/{task.total} " + unit + ", {task.fields[figures]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns) as bar:
-        task = bar.add_task(what, total=total, error=float("nan"))
-        yield lambda error: bar.update(task, advance=1, error=error)
+        task = bar.add_task(what, total=total, figures="")
+        yield lambda figures: bar.update(task, advance=1, figures=figures)
         bar.update(task, completed=total)
