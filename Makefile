@@ -11,7 +11,7 @@ RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-rust fuzz memcheck lint ci wheel clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-networks bench-rust fuzz memcheck lint ci wheel clean cargo
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ bench: $(VENV)/.built $(VENV)/.peers ## Compare with numpy and the peers; write 
 # Its data are not part of the project: FASTCODES_DATA names their folder.
 bench-recall: $(VENV)/.built $(VENV)/.peers ## Compare product quantisers on real data (half an hour); write a dated record
 	$(BIN)/python benches/recall.py
+
+# Begun again, it goes on where it was left.
+bench-networks: $(VENV)/.built ## Train binary networks on real data (hours); write a dated record
+	$(BIN)/python benches/networks.py
 
 bench-rust: cargo ## Time the kernels alone, by level and shape
 	$(CARGO) bench --package fastcodes-core

@@ -1,6 +1,7 @@
-"""Writes the table of the README from the newest record, as `make bench` does at its end."""
+"""Writes the table of the README from the newest record of each CPU, as `make bench` does at its end."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,63 +13,91 @@ SHOWN = {
     "hamming.knn, 100 queries, 64 bits": "faiss",
     "hamming.knn, 100 queries, 256 bits": "faiss",
     "hamming.knn, 100 queries, 1024 bits": "faiss",
-    "hamming.knn, 100 queries, 4096 bits": "faiss",
     "hamming.knn, 1 query, 256 bits": "faiss",
-    "hamming.knn, 100 queries, 256 bits, k = 1000": "faiss",
     "hamming.cdist into out=, 256 bits, 1,000 x 10,000": "numkong",
     "jaccard.knn, 100 queries, 2048-bit sparse fingerprints, unrelated": "usearch",
     "adc.knn, packed, 1 query, 16 bytes": "faiss",
-    "adc.knn, packed, 1 query, 32 bytes": "faiss",
     "adc.knn, packed, 100 queries, 16 bytes": "faiss",
-    "adc.knn, packed, 100 queries, 32 bytes": "faiss",
     "adc.knn, row-major, 1 query, 16 bytes": "faiss",
     "adc.knn, packed, 100 queries, 32 x 4 bits": "faiss",
     "adc.encode, 128 dimensions, 16 x 256 codewords": "faiss",
+    "xnor.matmul 1024 x 1024, 4096 bits, packing included": "numpy",
+    "xnor.conv2d 3x3, 56x56x128 -> 128, batch 8": "onnxruntime",
     "bits.pack float32 from memory": "numpy",
     "bits.pack float16 in cache": "numpy",
     "bits.unpack uint8 in cache": "numpy",
 }
+UNITS = {"distances": "G/s", "bytes": "GB/s", "multiplications": "G/s"}
+OTHER_KINDS = ("-recall", "-networks")
 
 
-def newest_record() -> Path:
-    """Return the record with the latest date; that of `make bench`, not of recall."""
-    paths = (ROOT / "benches" / "record").glob("*.json")
-    return max(path for path in paths if not path.stem.endswith("-recall"))
+def newest_records() -> list[Path]:
+    """Return the newest record of `make bench` for each CPU, the newest of all first."""
+    newest: dict[str, Path] = {}
+    for path in sorted((ROOT / "benches" / "record").glob("*.json")):
+        if not path.stem.endswith(OTHER_KINDS):
+            newest[json.loads(path.read_text(encoding="utf-8"))["machine"]["cpu"]] = path
+    return sorted(newest.values(), reverse=True)
 
 
-def table(path: Path) -> str:
+def short_name(record: dict[str, Any]) -> str:
+    """Return the name of a CPU as people say it."""
+    return re.sub(r"\((R|TM)\)| Processor.*| CPU.*", "", record["machine"]["cpu"])
+
+
+def table(paths: list[Path]) -> str:
     """Return what stands between the markers of the README."""
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    versions = {contestant["name"]: contestant["version"] for contestant in record["contestants"]}
-    ours = {
-        (line["group"], line["against"]): line
-        for line in record["lines"]
-        if line["contestant"] == "fastcodes"
-    }
-    rows = ["| work, one thread | fastcodes | ahead of | by |", "|---|---|---|---|"]
+    all_of: list[dict[str, Any]] = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    versions: dict[str, set[str]] = {}
+    links, levels = [], []
+    for path, record in zip(paths, all_of, strict=True):
+        for one in record["contestants"]:
+            versions.setdefault(one["name"], set()).add(one["version"])
+            if one["name"] == "fastcodes":
+                levels.append(f"{one['level']}, {short_name(record)}")
+        name = path.with_suffix(".md").relative_to(ROOT).as_posix()
+        links.append(f"[{record['machine']['cpu']}, {record['date']}]({name})")
+    ours = [
+        {
+            (line["group"], line["against"]): line
+            for line in record["lines"]
+            if line["contestant"] == "fastcodes"
+        }
+        for record in all_of
+    ]
+    rows = [f"| work, one thread | ahead of | {' | '.join(levels)} |", "|---|---|" + "---|" * len(levels)]
     for group, peer in SHOWN.items():
-        line = ours.get((group, peer))
-        if line is None:  # a peer that has no wheel for that machine
-            continue
-        unit = {"distances": "G distances/s", "bytes": "GB/s"}[line["unit"]]
-        rate = f"{line['billions_per_second']:.3g} {unit}"
-        rows.append(f"| {group} | {rate} | {peer} {versions[peer]} | {line['ratio']:.2g} x |")
-    name = path.with_suffix(".md").relative_to(ROOT).as_posix()
-    machine = f"{record['machine']['cpu']}, {record['date']}"
+        cells = []
+        for lines in ours:
+            # Not measured, or a peer that has no wheel for that machine.
+            line = lines.get((group, peer))
+            cells.append(
+                f"{line['billions_per_second']:.3g} {UNITS[line['unit']]}, {line['ratio']:.2g} x"
+                if line
+                else "-"
+            )
+        if set(cells) != {"-"}:
+            rows.append(f"| {group} | {peer} | {' | '.join(cells)} |")
+    peers = ", ".join(
+        f"{name} {' and '.join(sorted(versions[name]))}"
+        for name in sorted(set(SHOWN.values()))
+        if name in versions
+    )
     return (
         "A million codes, k = 10 where nothing else is said, one thread on both sides, answers compared\n"
-        f"before anything is timed; {machine}. The whole record, with what falls\n"
-        f"short of its promise, is in [{name}]({name}).\n\n" + "\n".join(rows) + "\n"
+        "before anything is timed: billions (of distances, or of bytes) a second, and how many times as\n"
+        f"fast as the other. {peers}. The whole records, with what falls short of its\n"
+        f"promise: {'; '.join(links)}.\n\n" + "\n".join(rows) + "\n"
     )
 
 
-def with_table(page: str, record: Path) -> str:
-    """Return the page with the table of a record between its markers."""
+def with_table(page: str, records: list[Path]) -> str:
+    """Return the page with the table of the records between its markers."""
     head, rest = page.split(START)
     _, tail = rest.split(END)
-    return head + START + table(record) + END + tail
+    return head + START + table(records) + END + tail
 
 
 if __name__ == "__main__":
     readme = ROOT / "README.md"
-    readme.write_text(with_table(readme.read_text(encoding="utf-8"), newest_record()), encoding="utf-8")
+    readme.write_text(with_table(readme.read_text(encoding="utf-8"), newest_records()), encoding="utf-8")

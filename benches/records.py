@@ -87,3 +87,12 @@ def write(path: Path, record: dict[str, Any], page: str) -> None:
     RECORDS.mkdir(exist_ok=True)
     path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     path.with_suffix(".md").write_text(page, encoding="utf-8")
+
+
+def runs(path: Path) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Give the trainings of a record that was begun, by their keys; none if there is no such record."""
+    try:
+        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return {tuple(run.pop("key")): run for run in record["runs"]}

@@ -1,7 +1,8 @@
-"""`fastcodes demo`: real images as binary codes, near-duplicates, and a million codes beside the peers."""
+"""`fastcodes demo`: digits as codes, near-duplicates, a network of bits, a million codes beside the peers."""
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits  # a dependency of scikit-learn
 
-from fastcodes import adc, bits, hamming
+from fastcodes import adc, bits, hamming, nn
 from fastcodes._bench import QUERIES_OF_SLOW_PEERS, Row, best_time, knn_row, random_codes, seconds_text
 from fastcodes._peers import Array, contestants, machine_line
 from fastcodes.quantization import ProductQuantizer
@@ -25,6 +26,8 @@ THRESHOLDS = {"64-bit codes": (8,), "192-bit codes": (4, 8, 12)}
 """A bit of a code says: this pixel is darker than this grey level."""
 N_TEST = 500
 N_COPIES = 300
+WIDTH = 256
+EPOCHS = 30
 N_QUERIES = 100
 N_BITS = 256
 K = 10
@@ -32,13 +35,14 @@ SECONDS = 0.6
 
 
 def run(n: int, plot: Path | None, threads: int) -> None:
-    """Print the three parts, and draw the last where `plot` names a file."""
+    """Print the four parts, and draw the last where `plot` names a file."""
     if plot is not None:
         import matplotlib  # noqa: F401  # missing or not, before the work and not after it
     console = Console()
     images, labels = load_digits(return_X_y=True)
     _classify(console, images, labels)
     _find_copies(console, images, labels)
+    _train(console, images, labels)
     rows = _compare(console, n, threads)
     if plot is not None:
         _draw(rows, plot)
@@ -133,7 +137,56 @@ def _find_copies(console: Console, images: Array, labels: Array) -> None:
     console.print(table)
 
 
-# --- 3: a million codes -------------------------------------------------------------------------------------
+# --- 3: a network -------------------------------------------------------------------------------------------
+
+
+def network(images: Array, labels: Array, *, is_binary: bool) -> nn.Sequential:
+    """Train two hidden layers, of bits or of floats."""
+
+    def dense(units: int) -> nn.Dense:
+        return nn.BinaryDense(units) if is_binary else nn.Dense(units)
+
+    def activation() -> nn.Sign | nn.HardTanh:
+        return nn.Sign() if is_binary else nn.HardTanh()
+
+    hidden = [layer for _ in range(2) for layer in (dense(WIDTH), nn.BatchNorm(), activation())]
+    model = nn.Sequential(*hidden, dense(len(np.unique(labels))), nn.BatchNorm(), random_state=0)
+    return model.fit(images, labels, epochs=EPOCHS, optimizer=nn.Adam(0.01), schedule=nn.Cosine())
+
+
+def _train(console: Console, images: Array, labels: Array) -> None:
+    train, test, train_labels, test_labels = train_test_split(
+        images.astype(np.uint8), labels, test_size=N_TEST, random_state=0, stratify=labels
+    )
+    table = _table("network", "bytes", "read correctly", "training", "answers")
+    with console.status("training ..."), threadpool_limits(1):
+        for name, is_binary in (("floats", False), ("bits", True)):
+            begun = time.perf_counter()
+            model = network(train, train_labels, is_binary=is_binary)
+            training = time.perf_counter() - begun
+            answers: list[tuple[str, nn.Sequential | nn.PackedModel, int]] = [
+                (name, model, 4 * model.n_parameters)
+            ]
+            if is_binary:
+                packed = model.compile()
+                answers.append(("bits, packed", packed, packed.nbytes))
+            for label, answering, size in answers:
+                right = np.mean(answering.predict(test) == test_labels)
+                seconds = best_time(partial(answering.decision_function, test), SECONDS)
+                trained = seconds_text(training) if answering is model else ""
+                table.add_row(label, f"{size:,}", f"{right:.1%}", trained, seconds_text(seconds))
+    if not np.array_equal(packed.decision_function(test), model.decision_function(test)):
+        raise AssertionError("the packed network answers otherwise than the trained one")
+    console.print(
+        f"\n[bold]3. A network of bits.[/bold] The same digits are read by networks of two hidden layers of "
+        f"{WIDTH} units, trained in numpy for {EPOCHS} epochs: of floats; of weights and activations of one "
+        "bit; and that one packed, with the same answers to the last bit. The time of answers is that of all "
+        f"{N_TEST}, on one thread."
+    )
+    console.print(table)
+
+
+# --- 4: a million codes -------------------------------------------------------------------------------------
 
 
 def _compare(console: Console, n: int, threads: int) -> dict[int, Row]:
@@ -141,7 +194,7 @@ def _compare(console: Console, n: int, threads: int) -> dict[int, Row]:
     codes, queries = random_codes(n, N_BITS // 8), random_codes(N_QUERIES, N_BITS // 8, seed=1)
     few = ", ".join(f"{name} with {number}" for name, number in QUERIES_OF_SLOW_PEERS.items())
     console.print(
-        f"\n[bold]3. Searching {n:,} codes of {N_BITS} bits.[/bold] {N_QUERIES} queries ask for their {K} "
+        f"\n[bold]4. Searching {n:,} codes of {N_BITS} bits.[/bold] {N_QUERIES} queries ask for their {K} "
         "nearest codes. Every library answers the same question with the same number of threads, and its "
         f"distances are compared before it is timed. (Fewer queries tell the rate of the slowest: {few}.)"
     )

@@ -42,7 +42,7 @@ __all__ = [
 Codes: TypeAlias = npt.NDArray[np.uint8]
 Integers: TypeAlias = npt.NDArray[np.integer[Any]]
 Floats: TypeAlias = npt.NDArray[np.float32]
-_Finish: TypeAlias = tuple[npt.NDArray[np.int32] | None, Codes | None, Floats | None, Floats | None]
+Finish: TypeAlias = tuple[npt.NDArray[np.int32] | None, Codes | None, Floats | None, Floats | None]
 
 _INT32 = np.iinfo(np.int32)
 _LARGEST = int(_INT32.max)
@@ -188,8 +188,8 @@ def matmul(
     matrix = _prepared(b, (1, 2), n_bits, "n_bits", True, threads)
     if matrix._is_planes:
         raise ValueError("b has bit planes; expected rows of signs here, or use bitserial_matmul")
-    finish = _finish(len(matrix), thresholds, flips, scale, bias)
-    return _native.xnor_matmul(a, "signs", matrix._matrix, n_bits, finish, out, threads)
+    last = finish(len(matrix), thresholds, flips, scale, bias)
+    return _native.xnor_matmul(a, "signs", matrix._matrix, n_bits, last, out, threads)
 
 
 def and_matmul(
@@ -232,7 +232,7 @@ def and_matmul(
         raise ValueError(f"a has {n_bytes_of_a} bytes per row but b has {n_bytes}; expected as many")
     n_bits = 8 * (n_bytes or 1)
     matrix = _native.XnorMatrix(b, n_bits, "unsigned", threads)
-    return _native.xnor_matmul(a, "unsigned", matrix, n_bits, _finish(matrix.shape[0]), out, threads)
+    return _native.xnor_matmul(a, "unsigned", matrix, n_bits, finish(matrix.shape[0]), out, threads)
 
 
 def planes(values: Integers, n_bits: int, out: Codes | None = None, threads: int | None = None) -> Codes:
@@ -359,8 +359,8 @@ def bitserial_matmul(
     matrix = _prepared(b, (1, 2, 3), n_features, "n_features", b_signed, threads)
     is_planes = isinstance(a, np.ndarray) and a.ndim == 3
     kind = "signs" if not is_planes else "signed" if a_signed else "unsigned"
-    finish = _finish(len(matrix), thresholds, flips, scale, bias)
-    return _native.xnor_matmul(a, kind, matrix._matrix, n_features, finish, out, threads)
+    last = finish(len(matrix), thresholds, flips, scale, bias)
+    return _native.xnor_matmul(a, kind, matrix._matrix, n_features, last, out, threads)
 
 
 class PackedFilters:
@@ -515,8 +515,8 @@ def conv2d(
         raise ValueError(f"n_channels is {n_channels}, but filters were packed for {seen}")
     pad_value = integer(pad_value, "pad_value", -1, 1)
     conv = (_pair(stride, "stride", 1), _padding(padding), pad_value, _pair(dilation, "dilation", 1))
-    finish = _finish(len(prepared), thresholds, flips, scale, bias)
-    return _native.xnor_conv2d(images, prepared._filters, n_channels, conv, finish, out, threads)
+    last = finish(len(prepared), thresholds, flips, scale, bias)
+    return _native.xnor_conv2d(images, prepared._filters, n_channels, conv, last, out, threads)
 
 
 def max_pool2d(
@@ -630,13 +630,13 @@ def _padding(
     return _pair(rows, "padding", 0), _pair(columns, "padding", 0)
 
 
-def _finish(
+def finish(
     n: int,
     thresholds: npt.ArrayLike | None = None,
     flips: npt.ArrayLike | None = None,
     scale: npt.ArrayLike | None = None,
     bias: npt.ArrayLike | None = None,
-) -> _Finish:
+) -> Finish:
     """Return what is to be done with dot products in `n` columns, as the kernels take it."""
     if thresholds is None:
         if flips is not None:

@@ -147,6 +147,12 @@ class Sequential(Predictor):
                 raise ValueError(f"layer {i}, {layer!r}: {error}") from None
         return self
 
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers `fit` learns."""
+        self._check_built()
+        return sum(parameter.value.size for parameter in self._parameters().values())
+
     def summary(self) -> str:
         """Return a table of the layers.
 

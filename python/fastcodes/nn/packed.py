@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcodes import _files, bits, xnor
+from fastcodes import _files, _native, bits, xnor
 from fastcodes._estimator import integer
 from fastcodes.nn._layer import Array, Layer, Shape, layer_of, walk
 from fastcodes.nn._predictor import Predictor, finite_array, floats, labels_of, pack_labels
@@ -361,12 +361,13 @@ class Packed(Step):
             numbers += self.bias
         return numbers
 
-    @property
-    def _finish(self) -> dict[str, Any]:
-        """What a kernel is to do with sums."""
-        if self.thresholds is not None:
-            return {"thresholds": self.thresholds, "flips": self.flips}
-        return {"scale": 1 if self.scale is None else self.scale, "bias": self.bias}
+    def _finish(self, thresholds: Array | None) -> xnor.Finish:
+        """Return what a kernel is to do with sums, as it takes it."""
+        n = len(self.rows)
+        if thresholds is not None:
+            flips = self.flips if self.flips is not None and self.flips.any() else None
+            return xnor.finish(n, thresholds, flips)
+        return xnor.finish(n, scale=1 if self.scale is None else self.scale, bias=self.bias)
 
     def _made(self, n: int, shape: Shape) -> Array:
         if self.thresholds is None:
@@ -390,8 +391,10 @@ class PackedDense(Packed):
         self._matrix = xnor.PackedMatrix(self.rows, self.n_features)
         # Sums are `step` times those of the codes, plus this.
         self._offset = self.first * (2 * bits.popcount(self.rows).astype(np.int64) - self.n_features)
-        if self.thresholds is not None:
-            self._limits = -((self._offset - self.thresholds) // self.step)
+        limits = self.thresholds
+        if self.n_bits is not None and limits is not None:
+            limits = -((self._offset - limits) // self.step)
+        self._last = self._finish(limits)
 
     def buffer(self, n: int) -> Array:
         """Return an array for what comes out."""
@@ -399,17 +402,19 @@ class PackedDense(Packed):
 
     def run(self, x: Array, out: Array | None) -> Array:
         """Return bits or floats."""
+        # Straight to the kernels: what their faces check takes longer than a product of few samples.
         if self.n_bits is None:
-            return xnor.matmul(x, self._matrix, self.n_features, **self._finish, out=out)
-        planes = xnor.planes(x, self.n_bits)
+            return self._multiply(x, "signs", out)
+        planes = _native.xnor_planes(x, self.n_bits, None, None)
         if self.thresholds is not None:
-            return xnor.bitserial_matmul(
-                planes, self._matrix, self.n_features, thresholds=self._limits, flips=self.flips, out=out
-            )
+            return self._multiply(planes, "unsigned", out)
         sums = xnor.bitserial_matmul(planes, self._matrix, self.n_features)
         sums *= self.step
         sums += self._offset.astype(np.int32)
         return self._finished(sums, out)
+
+    def _multiply(self, x: Array, kind: str, out: Array | None) -> Array:
+        return _native.xnor_matmul(x, kind, self._matrix._matrix, self.n_features, self._last, out, None)
 
 
 @dataclass(repr=False)
@@ -435,6 +440,7 @@ class PackedConv2D(Packed):
             for length, pads, k in zip(self.image[:2], self.padding, kernel, strict=True)
         ]
         self._shape = (*spans, n_filters)
+        self._last = self._finish(self.thresholds)
 
     def buffer(self, n: int) -> Array:
         """Return an array for what comes out."""
@@ -443,7 +449,7 @@ class PackedConv2D(Packed):
     def run(self, x: Array, out: Array | None) -> Array:
         """Return bits or floats."""
         if self.n_bits is None:
-            return self._slide(x, self.pad_value, **self._finish, out=out)
+            return self._slide(x, self.pad_value, self._last, out)
         n, height, width, channels = x.shape
         planes = xnor.planes(x.reshape(-1, channels), self.n_bits).reshape(self.n_bits, n, height, width, -1)
         # Taken for signs, the bits of a code k add up to 2 k - top.
@@ -452,7 +458,7 @@ class PackedConv2D(Packed):
         sums = np.zeros((n, *self._shape), np.int32)
         for j, plane in enumerate(planes):
             pad_value = 0 if total == 0 else 2 * ((total + top) // 2 >> j & 1) - 1
-            products = self._slide(plane, pad_value)
+            products = self._slide(plane, pad_value, (None, None, None, None), None)
             products <<= j
             sums += products
         if (self.step, self.first) != (2, -top):
@@ -462,17 +468,9 @@ class PackedConv2D(Packed):
             sums += self.first * self._sums
         return self._finished(sums, out)
 
-    def _slide(self, images: Array, pad_value: int, **finish: Any) -> Array:
-        return xnor.conv2d(
-            images,
-            self._filters,
-            self.image[-1],
-            stride=self.stride,
-            padding=self.padding,
-            pad_value=pad_value,
-            dilation=self.dilation,
-            **finish,
-        )
+    def _slide(self, images: Array, pad_value: int, finish: xnor.Finish, out: Array | None) -> Array:
+        across = ((self.stride, self.stride), self.padding, pad_value, (self.dilation, self.dilation))
+        return _native.xnor_conv2d(images, self._filters._filters, self.image[-1], across, finish, out, None)
 
 
 # --- layers to steps ----------------------------------------------------------------------------------------

@@ -1,0 +1,121 @@
+"""Packed networks against their float twins in numpy and onnxruntime."""
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from fastcodes import nn
+from fastcodes._peers import Array
+
+N_PIXELS, WIDTH, N_CLASSES = 784, 1024, 10
+SHAPES = [(N_PIXELS, WIDTH), (WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, N_CLASSES)]
+AHEAD = {"numpy": 8.0, "onnxruntime": 5.0}
+
+
+def images(n: int) -> Array:
+    return np.random.default_rng(1).integers(0, 256, (n, N_PIXELS), dtype=np.uint8)
+
+
+def packed() -> Callable[[Array], Array]:
+    """Give a network of bits; what it has learned does not matter here, but that packing changes nothing."""
+    layers: list[Any] = []
+    for _ in range(3):
+        layers += [nn.BinaryDense(WIDTH), nn.BatchNorm(), nn.Sign()]
+    model = nn.Sequential(*layers, nn.BinaryDense(N_CLASSES), nn.BatchNorm(), random_state=0)
+    model.fit(images(256), np.arange(256) % N_CLASSES, epochs=2)
+    made = model.compile()
+    np.testing.assert_array_equal(made.decision_function(images(300)), model.decision_function(images(300)))
+    return made.decision_function
+
+
+def float_layers() -> list[tuple[Array, Array]]:
+    """Give weights and biases, into which the normalisation is folded."""
+    rng = np.random.default_rng(0)
+    scaled = [rng.standard_normal(shape, np.float32) / np.float32(np.sqrt(shape[0])) for shape in SHAPES]
+    return [(weights, np.zeros(weights.shape[1], np.float32)) for weights in scaled]
+
+
+def numpy_twin() -> Callable[[Array], Array]:
+    layers = float_layers()
+
+    def run(x: Array) -> Array:
+        values = x.astype(np.float32)
+        for i, (weights, bias) in enumerate(layers):
+            values = values @ weights
+            values += bias
+            if i + 1 < len(layers):
+                np.clip(values, -1, 1, out=values)
+        return values
+
+    return run
+
+
+def onnx_twin() -> Callable[[Array], Array]:
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    helper, element = onnx.helper, onnx.TensorProto
+    nodes, initializers = [helper.make_node("Cast", ["x"], ["v0"], to=element.FLOAT)], {}
+    initializers |= {"low": np.float32(-1), "high": np.float32(1)}
+    for i, (weights, bias) in enumerate(float_layers()):
+        initializers |= {f"w{i}": weights, f"b{i}": bias}
+        nodes.append(helper.make_node("Gemm", [f"v{i}", f"w{i}", f"b{i}"], [f"s{i}"]))
+        if i + 1 < len(SHAPES):
+            nodes.append(helper.make_node("Clip", [f"s{i}", "low", "high"], [f"v{i + 1}"]))
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("x", element.UINT8, ["n", N_PIXELS])],
+        [helper.make_tensor_value_info(f"s{len(SHAPES) - 1}", element.FLOAT, ["n", N_CLASSES])],
+        [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in initializers.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(
+        session.run(None, {"x": images(9)})[0], numpy_twin()(images(9)), rtol=1e-3, atol=1e-3
+    )
+    return lambda x: session.run(None, {"x": x})[0]
+
+
+MAKERS = {"fastcodes": packed, "numpy": numpy_twin, "onnxruntime": onnx_twin}
+
+
+@cache
+def made(name: str) -> Callable[[Array], Array]:
+    """Make a contestant, once in each process."""
+    return MAKERS[name]()
+
+
+def answer(name: str, batch: int, n_calls: int) -> Array:
+    """Answer several times, so that going to another process takes no part of the time that counts."""
+    x, run = images(batch), made(name)
+    for _ in range(n_calls):
+        logits = run(x)
+    return logits
+
+
+@pytest.mark.parametrize(("batch", "n_calls"), [(1, 500), (256, 10)])
+@pytest.mark.parametrize("name", MAKERS)
+def test_network(
+    contest: Any, serial_process: ProcessPoolExecutor, name: str, batch: int, n_calls: int
+) -> None:
+    """Answer with three hidden layers, from bytes to logits, where nothing uses a second thread."""
+    if name == "onnxruntime":
+        pytest.importorskip("onnxruntime")
+
+    def check(logits: Array) -> None:
+        assert logits.shape == (batch, N_CLASSES)
+        assert np.isfinite(logits).all()
+
+    contest(
+        name,
+        lambda: serial_process.submit(answer, name, batch, n_calls).result(),
+        group=f"a network of 3 x {WIDTH} and its float twins, batches of {batch}, {n_calls} calls",
+        check=check,
+        amount=float(n_calls * batch * sum(n * m for n, m in SHAPES)),
+        unit="multiplications",
+        needs=AHEAD if name == "fastcodes" else None,
+    )
