@@ -82,12 +82,51 @@ pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32
 /// Appends every row whose distance to the query is below the bound, with rows taken as they lie.
 #[inline(always)]
 pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u32, hits: &mut Hits) {
-    for row in 0..codes.n_rows() {
+    let contiguous = codes.stride() == codes.n_bytes();
+    let done = match codes.n_bytes() {
+        8 if contiguous => scan_short_rows::<1>(query, codes.as_bytes(), bound, first_row, hits),
+        16 if contiguous => scan_short_rows::<2>(query, codes.as_bytes(), bound, first_row, hits),
+        32 if contiguous => scan_short_rows::<4>(query, codes.as_bytes(), bound, first_row, hits),
+        _ => 0,
+    };
+    for row in done..codes.n_rows() {
         let distance = row_distance(query, codes.row(row));
         if distance < bound {
             hits.push(Hit { slot: 0, row: first_row + row as u32, distance });
         }
     }
+}
+
+/// [`scan_rows`] for rows of `WORDS` words, as many as there are whole blocks of them; returns their number. One branch
+/// for a block, and no loop over words.
+#[inline(always)]
+fn scan_short_rows<const WORDS: usize>(
+    query: &[u8],
+    rows: &[u8],
+    bound: u32,
+    first_row: u32,
+    hits: &mut Hits,
+) -> usize {
+    let word = |bytes: &[u8], index: usize| {
+        bytes.as_chunks().0.get(index).map_or(0, |word| u64::from_ne_bytes(*word))
+    };
+    let query: [u64; WORDS] = std::array::from_fn(|index| word(query, index));
+    let blocks = rows.chunks_exact(LANES * WORDS * 8);
+    let n_rows = blocks.len() * LANES;
+    for (block, rows) in blocks.enumerate() {
+        let (words, _) = rows.as_chunks::<8>();
+        let distances: [u64; LANES] = std::array::from_fn(|lane| {
+            let row = words[lane * WORDS..][..WORDS].iter().zip(query);
+            row.map(|(word, query)| u64::from((u64::from_ne_bytes(*word) ^ query).count_ones())).sum()
+        });
+        if distances.iter().fold(false, |any, distance| any | (*distance < u64::from(bound))) {
+            for (lane, distance) in distances.iter().enumerate().filter(|(_, d)| **d < u64::from(bound)) {
+                let row = first_row + (block * LANES + lane) as u32;
+                hits.push(Hit { slot: 0, row, distance: *distance as u32 });
+            }
+        }
+    }
+    n_rows
 }
 
 /// Writes the distance of the query to each of the rows, taken as they lie.
