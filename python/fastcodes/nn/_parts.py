@@ -13,8 +13,8 @@ __all__ = ["by_parts"]
 
 Result = TypeVar("Result")
 
-# As many parts as this, so that threads end together, and the arrays of one stay in the cache.
-_PARTS = 16
+# Enough for threads to end together and arrays to be cached, few enough for products of matrices to be large.
+_PARTS = 8
 # Less is done before a thread has started.
 _FEW_NUMBERS = 1 << 18
 
