@@ -21,8 +21,9 @@ SHOWN = {
     "adc.knn, row-major, 1 query, 16 bytes": "faiss",
     "adc.knn, packed, 100 queries, 32 x 4 bits": "faiss",
     "adc.encode, 128 dimensions, 16 x 256 codewords": "faiss",
-    "xnor.matmul 1024 x 1024, 4096 bits, packing included": "numpy",
-    "xnor.conv2d 3x3, 56x56x128 -> 128, batch 8": "onnxruntime",
+    "xnor.matmul into out=, 1024 x 1024, 4096 bits, packing included": "numpy",
+    "xnor.matmul, 1 x 4096, 4096 bits, prepared": "numpy",
+    "xnor.conv2d 3 x 3, 56 x 56 x 128 -> 128, batch 8, prepared": "onnxruntime float32",
     "bits.pack float32 from memory": "numpy",
     "bits.pack float16 in cache": "numpy",
     "bits.unpack uint8 in cache": "numpy",
@@ -78,11 +79,8 @@ def table(paths: list[Path]) -> str:
             )
         if set(cells) != {"-"}:
             rows.append(f"| {group} | {peer} | {' | '.join(cells)} |")
-    peers = ", ".join(
-        f"{name} {' and '.join(sorted(versions[name]))}"
-        for name in sorted(set(SHOWN.values()))
-        if name in versions
-    )
+    shown = sorted({peer.split()[0] for peer in SHOWN.values()} & set(versions))
+    peers = ", ".join(f"{name} {' and '.join(sorted(versions[name]))}" for name in shown)
     return (
         "A million codes, k = 10 where nothing else is said, one thread on both sides, answers compared\n"
         "before anything is timed: billions (of distances, or of bytes) a second, and how many times as\n"
