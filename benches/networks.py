@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import records
-from fastcodes import nn
+from fastcodes import _native, nn
 from fastcodes._peers import Array
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -187,6 +187,7 @@ HEADINGS = [
     "seeds",
     "epochs",
     "each",
+    "CPUs",
     "bytes",
     "packed",
 ]
@@ -250,6 +251,7 @@ def train(
         "curve": model.history_["validation_accuracy"],
         "seconds": (time.perf_counter() - begun) / network.epochs,
         "epochs": network.epochs,
+        "cpus": _native.threads(),
         "bytes": 4 * model.n_parameters,
     }
     if variant.weights:
@@ -303,6 +305,7 @@ def page(record: dict[str, Any], runs: Runs, name: str) -> str:
                     str(len(found)),
                     str(found[0]["epochs"]),
                     f"{np.mean([run['seconds'] for run in found]):.1f} s",
+                    str(found[0]["cpus"]),
                     f"{found[0]['bytes']:,}",
                     f"{found[0]['packed']:,}" if variant.weights else "",
                 ]
@@ -318,7 +321,7 @@ def page(record: dict[str, Any], runs: Runs, name: str) -> str:
 {records.facts_as_list(record)}
 Weights and activations of one bit, the first layer seeing bytes; "float twin" is the same network with
 floats and HardTanh. Accuracy on the test images after the last epoch, which no choice depended on: the mean
-of so many seeds, and their standard deviation. "each" is the time of an epoch, on all CPUs. Adam with a
+of so many seeds, and their standard deviation. "each" is the time of an epoch, on so many CPUs. Adam with a
 cosine schedule; distillation from the float twin with temperature {TEMPERATURE:g} and weight {TEACHING:g}.
 Every packed network gave the answers of the trained one for all test images. CIFAR-10 is a copy of JPEG
 images of quality 75. Published: BNN-PYNQ, from its repository.

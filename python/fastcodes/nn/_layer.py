@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import inspect
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ class Parameter:
         self.quantizer = quantizer
 
 
-class Layer:
+class Layer(abc.ABC):
     """A step of a network: arrays (n, ...) in, arrays (n, ...) out.
 
     A subclass checks its parameters in ``__init__`` and keeps them under their names, makes its arrays in
@@ -103,10 +104,11 @@ class Layer:
     def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
         return shape
 
+    @abc.abstractmethod
     def forward(self, x: Array, training: bool = False) -> Array:
         """Return what the layer makes of samples (n, ...); in training, remember what `backward` needs."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def backward(self, gradient: Array, needs_input: bool = True) -> Array:
         """Set the gradients of the parameters and return that of the input.
 
@@ -118,7 +120,6 @@ class Layer:
             Whether the derivative by the input is of use. If not, a layer with parameters may return any
             array.
         """
-        raise NotImplementedError
 
     def output_bits(self, input_bits: int | None) -> int | None:
         """Return how many bits an output value has if an input value has `input_bits`; None for floats."""

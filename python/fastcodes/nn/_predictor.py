@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -21,15 +22,15 @@ Floats = NDArray[np.float32]
 _BATCH = 256
 
 
-class Predictor:
+class Predictor(abc.ABC):
     """A model that gives logits of samples a batch at a time."""
 
     input_shape_: Shape
     classes_: NDArray[Any]
 
+    @abc.abstractmethod
     def _runner(self, batch_size: int) -> Callable[[NDArray[Any]], Floats]:
         """Return a function from at most so many samples to logits, for one caller at a time."""
-        raise NotImplementedError
 
     def decision_function(self, X: ArrayLike) -> Floats:
         """Return the logits of samples.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["Balance", "CrossEntropy", "Distillation", "Loss", "SquaredHinge", "loss_of", "softmax"]
 
 
-class Loss:
+class Loss(abc.ABC):
     """The mean loss of logits (n, n_classes) with labels from 0 to n_classes - 1."""
 
+    @abc.abstractmethod
     def __call__(self, logits: Array, labels: Array, inputs: Array) -> tuple[float, Array]:
         """Return the loss and its gradient.
 
@@ -40,7 +42,6 @@ class Loss:
         gradient : array (n, n_classes)
             Its derivative by the logits.
         """
-        raise NotImplementedError
 
     @property
     def plain(self) -> Loss:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ _BLOCK = 1 << 15
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(abc.ABC):
     """The settings of an optimiser; what it remembers is kept with each parameter, in its `slots`."""
 
     learning_rate: float
@@ -29,14 +30,15 @@ class Optimizer:
     def __post_init__(self) -> None:
         _check("learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf, "a positive number")
 
+    @abc.abstractmethod
     def slots(self, parameter: Parameter) -> tuple[str, ...]:
         """Return the names of the arrays that are remembered of a parameter."""
-        raise NotImplementedError
 
     def prepare(self, parameter: Parameter) -> None:
         """Make a parameter ready for its first step."""
         parameter.slots = {name: np.zeros_like(parameter.value) for name in self.slots(parameter)}
 
+    @abc.abstractmethod
     def update(self, parameter: Parameter, factor: float, step: int) -> None:
         """Change a parameter by its gradient.
 
@@ -49,7 +51,6 @@ class Optimizer:
         step : int
             The number of this step, from 1.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ themselves: no algebra, and no error.
 
 from __future__ import annotations
 
+import abc
 import copy
 import dataclasses
 import os
@@ -201,16 +202,16 @@ class Values(NamedTuple):
 # --- steps --------------------------------------------------------------------------------------------------
 
 
-class Step:
+class Step(abc.ABC):
     """One call of a kernel, or of a layer of floats."""
 
     def buffer(self, n: int) -> Array | None:
         """Return an array for what comes of `n` samples, if `run` can use one."""
         return None
 
+    @abc.abstractmethod
     def run(self, x: Array, out: Array | None) -> Array:
         """Return what comes of values, in `out` if there is such an array."""
-        raise NotImplementedError
 
 
 @dataclass(repr=False)
@@ -653,6 +654,12 @@ class Fixed(Quantizer):
     def forward(self, weights: Array) -> tuple[Array, Array | None]:
         """Return them and their scales."""
         return weights, self.scale
+
+    def backward(
+        self, gradient: Array, weights: Array, signs: Array, scale: Array | None, progress: float
+    ) -> Array:
+        """Return the gradient as it is: nothing is between."""
+        return gradient
 
 
 def _frozen(layer: Layer) -> Layer:

@@ -15,6 +15,7 @@ A sign has no useful derivative, so training uses another function's: the surrog
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 
 import numpy as np
@@ -105,7 +106,7 @@ def choice(value: str, name: str, names: tuple[str, ...]) -> str:
     return value
 
 
-class Quantizer:
+class Quantizer(abc.ABC):
     """Make bits of latent weights (K, n_outputs): signs, and a scale for each output.
 
     Parameters
@@ -120,10 +121,11 @@ class Quantizer:
     def __init__(self, estimator: str = "clipped") -> None:
         self.estimator = choice(estimator, "estimator", WEIGHT_ESTIMATORS)
 
+    @abc.abstractmethod
     def forward(self, weights: Array) -> tuple[Array, Array | None]:
         """Return signs (K, n_outputs) and scales (n_outputs,), or None for scales of one."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def backward(
         self, gradient: Array, weights: Array, signs: Array, scale: Array | None, progress: float
     ) -> Array:
@@ -138,7 +140,6 @@ class Quantizer:
         progress : float
             Which part of the training is done.
         """
-        raise NotImplementedError
 
     def _through_sign(self, gradient: Array, x: Array, progress: float) -> Array:
         """Return the gradient by `x` of one by ``sign(x)``, which is overwritten."""
