@@ -693,4 +693,5 @@ def _for_columns(name: str, values: npt.NDArray[Any], n: int) -> npt.NDArray[Any
             f"{name} must be one number or an array of shape ({n},), one for each column; "
             f"got shape {values.shape}"
         )
-    return np.ascontiguousarray(values if values.ndim else np.full(n, values))
+    # Aligned, too, which an array out of a file need not be.
+    return np.require(values if values.ndim else np.full(n, values), requirements=["C", "A"])
