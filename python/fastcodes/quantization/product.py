@@ -37,9 +37,8 @@ class ProductQuantizer(Quantizer):
         Codewords K of each codebook, from 1 to 256. A code is a byte in any case; with 16, searches are
         fastest.
     init : {"random", "k-means++"}
-        What k-means starts from: random samples, or samples that are far from each other. The latter gives an
-        error that is about a hundredth smaller, and yet finds fewer true neighbours: it spends codewords on
-        what is rare.
+        What k-means starts from: random samples, as in faiss, or samples that are far from each other. The
+        latter misses fewer clusters, and spends codewords on what is rare.
     n_init : int
         How often to start from new seeds; the best run is kept, in each subspace by itself.
     max_iter : int

@@ -177,11 +177,6 @@ impl Matrix {
         self.n_features
     }
 
-    /// What the bits stand for.
-    pub fn values(&self) -> Values {
-        self.values
-    }
-
     /// The rows of each plane, as they were given.
     pub fn planes(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.planes.iter().map(|plane| plane.rows.as_slice())
