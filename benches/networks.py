@@ -83,18 +83,11 @@ def dense(units: int, variant: Variant) -> Any:
     return nn.BinaryDense(units, weights=variant.weights, estimator=variant.weight_estimator)
 
 
-def conv(filters: int, variant: Variant, *, sees_pixels: bool = False) -> Any:
-    """Give a convolution with filters of 3 x 3; around pixels there is nothing, around signs -1."""
+def conv(filters: int, kernel: int, variant: Variant) -> Any:
+    """Give a convolution without padding."""
     if not variant.weights:
-        return nn.Conv2D(filters, 3, padding="same", use_bias=False)
-    return nn.BinaryConv2D(
-        filters,
-        3,
-        padding="same",
-        pad_value=0 if sees_pixels else -1,
-        weights=variant.weights,
-        estimator=variant.weight_estimator,
-    )
+        return nn.Conv2D(filters, kernel, use_bias=False)
+    return nn.BinaryConv2D(filters, kernel, weights=variant.weights, estimator=variant.weight_estimator)
 
 
 def activation(variant: Variant) -> Any:
@@ -114,47 +107,46 @@ def mlp(width: int) -> Callable[[Variant], list[Any]]:
     return layers
 
 
-def convolutional(filters: tuple[int, ...], units: int) -> Callable[[Variant], list[Any]]:
-    """Give pairs of convolutions, each pair followed by a maximum, and a hidden layer."""
+def convolutional(
+    stages: tuple[tuple[int, int, bool], ...], units: tuple[int, ...]
+) -> Callable[[Variant], list[Any]]:
+    """Give convolutions - filters, kernel, whether a maximum of 2 x 2 follows - and then hidden layers."""
 
     def layers(variant: Variant) -> list[Any]:
         made: list[Any] = []
-        for i, n in enumerate(filters):
-            made += [conv(n, variant, sees_pixels=i == 0)]
-            made += [nn.MaxPool2D(2)] if i % 2 else []
+        for filters, kernel, is_pooled in stages:
+            made += [conv(filters, kernel, variant)]
+            made += [nn.MaxPool2D(2)] if is_pooled else []
             made += [nn.BatchNorm(), activation(variant)]
-        made += [nn.Flatten(), dense(units, variant), nn.BatchNorm(), activation(variant)]
+        made += [nn.Flatten()]
+        for width in units:
+            made += [dense(width, variant), nn.BatchNorm(), activation(variant)]
         return [*made, dense(10, variant), nn.BatchNorm()]
 
     return layers
 
 
+SMALL = convolutional(((32, 5, True), (64, 3, True), (64, 3, False)), (256,))
+CNV = convolutional(
+    ((64, 3, False), (64, 3, True), (128, 3, False), (128, 3, True), (256, 3, False), (256, 3, False)),
+    (512, 512),
+)
 NETWORKS = (
     Network("3x256", "MNIST", mlp(256), 40, 128, 5e-3, (), VARIANTS, SEEDS, 0.978, "97.81 % (SFC)"),
     Network("3x1024", "MNIST", mlp(1024), 40, 256, 5e-3, (), VARIANTS, SEEDS, 0.989, "98.88 % (LFC)"),
+    Network("conv", "MNIST", SMALL, 12, 128, 3e-3, (nn.RandomShift(1),), VARIANTS, SEEDS, 0.992),
     Network(
-        "conv",
-        "MNIST",
-        convolutional((32, 32, 64, 64), 256),
-        30,
-        128,
-        3e-3,
-        (nn.RandomShift(1),),
-        VARIANTS,
-        SEEDS,
-        0.992,
-    ),
-    Network(
-        "conv",
+        "CNV",
         "CIFAR-10 (JPEG copy)",
-        convolutional((64, 64, 128, 128, 256, 256), 512),
-        25,
+        CNV,
+        15,
         64,
         3e-3,
         (nn.RandomShift(2), nn.RandomFlip()),
         (FLOAT, PLAIN),
         (0,),
         0.75,
+        "84.22 % (CNV, 1000 epochs)",
     ),
 )
 
@@ -232,9 +224,14 @@ def train(
     loss = "cross_entropy"
     if variant.taught:
         loss = nn.Distillation(teacher, TEMPERATURE, TEACHING)
-    begun = time.perf_counter()
+    ends = [time.perf_counter()]
+
+    def note_end(_: nn.Sequential) -> bool:
+        ends.append(time.perf_counter())
+        return False
+
     # Convolutions have threads of their own.
-    with threadpool_limits(1 if network.name == "conv" else None):
+    with threadpool_limits(1 if network.name in ("conv", "CNV") else None):
         model.fit(
             data.train,
             data.labels,
@@ -245,11 +242,12 @@ def train(
             loss=loss,
             augment=augmented(network.augment),
             validation_data=(data.test, data.test_labels),
+            callbacks=[note_end],
         )
     run: dict[str, Any] = {
         "accuracy": model.history_["validation_accuracy"][-1],
         "curve": model.history_["validation_accuracy"],
-        "seconds": (time.perf_counter() - begun) / network.epochs,
+        "seconds": float(min(np.diff(ends))),
         "epochs": network.epochs,
         "cpus": _native.threads(),
         "bytes": 4 * model.n_parameters,
@@ -304,7 +302,7 @@ def page(record: dict[str, Any], runs: Runs, name: str) -> str:
                     f"{np.std(accuracies):.2%}" if len(found) > 1 else "",
                     str(len(found)),
                     str(found[0]["epochs"]),
-                    f"{np.mean([run['seconds'] for run in found]):.1f} s",
+                    f"{min(run['seconds'] for run in found):.1f} s",
                     str(found[0]["cpus"]),
                     f"{found[0]['bytes']:,}",
                     f"{found[0]['packed']:,}" if variant.weights else "",
@@ -321,10 +319,10 @@ def page(record: dict[str, Any], runs: Runs, name: str) -> str:
 {records.facts_as_list(record)}
 Weights and activations of one bit, the first layer seeing bytes; "float twin" is the same network with
 floats and HardTanh. Accuracy on the test images after the last epoch, which no choice depended on: the mean
-of so many seeds, and their standard deviation. "each" is the time of an epoch, on so many CPUs. Adam with a
-cosine schedule; distillation from the float twin with temperature {TEMPERATURE:g} and weight {TEACHING:g}.
-Every packed network gave the answers of the trained one for all test images. CIFAR-10 is a copy of JPEG
-images of quality 75. Published: BNN-PYNQ, from its repository.
+of so many seeds, and their standard deviation. "each" is the time of the fastest epoch, on so many CPUs. Adam
+with a cosine schedule; distillation from the float twin with temperature {TEMPERATURE:g} and weight
+{TEACHING:g}. Every packed network gave the answers of the trained one for all test images. CIFAR-10 is a copy
+of JPEG images of quality 75. Published: networks of the same shape, by Brevitas.
 
 ![Test accuracy by epoch]({name}.png)
 
