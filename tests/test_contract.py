@@ -27,6 +27,9 @@ COLUMNS = B & np.uint8([255] * 7 + [240])
 INTEGERS = np.arange(15, dtype=np.uint8).reshape(3, 5)
 IMAGES = random_codes(2 * 8 * 9, 2, seed=3).reshape(2, 8, 9, 2)
 FILTERS = random_codes(24 * 3 * 2, 2, seed=4).reshape(24, 3, 2, 2)
+BYTES = A[:, :6]
+SIGNS_OF_BYTES = B[:, :1] & np.uint8(0b1111_1100)
+FILTERS_OF_BYTES = FILTERS[..., :1] & np.uint8(0b1100_0000)
 _FINISH = {"thresholds": None, "flips": None, "scale": None, "bias": None, "out": None, "threads": None}
 
 MODULES = {"adc": adc, "bits": bits, "hamming": hamming, "jaccard": jaccard, "xnor": xnor}
@@ -64,6 +67,19 @@ RIGHT: dict[str, dict[str, Any]] = {
         "n_features": 60,
         "a_signed": False,
         "b_signed": True,
+        **_FINISH,
+    },
+    "xnor.byte_matmul": {"a": BYTES, "b": SIGNS_OF_BYTES, "step": 2, "first": -3, **_FINISH},
+    "xnor.byte_conv2d": {
+        "images": IMAGES,
+        "filters": FILTERS_OF_BYTES,
+        "stride": 1,
+        "padding": 0,
+        "pad_value": 0,
+        "dilation": 1,
+        "groups": 1,
+        "step": 2,
+        "first": -3,
         **_FINISH,
     },
     "xnor.planes": {"values": INTEGERS, "n_bits": 4, "out": None, "threads": None},
@@ -637,7 +653,34 @@ N_CHANNELS = [
     Wrong("more bytes", 17, ValueError, "17", "takes 3"),
 ]
 THIN = np.zeros((2, 8, 9, 1), np.uint8)
+NUMBERS = [*between(-(2**31) + 1, 2**31 - 1), NONE_IS_NO_INTEGER]
 XNOR_WRONG: dict[tuple[str, str], list[Wrong]] = {
+    ("byte_matmul", "a"): [
+        *NOT_BYTES,
+        Wrong("ndim 0", np.array(3, np.uint8), ValueError, "shape ()", "1 or 2"),
+        Wrong("ndim 3", BYTES[None], ValueError, "shape (1, 5, 6)", "1 or 2"),
+        Wrong("no bytes", BYTES[:, :0], ValueError, "(5, 0)", "at least 1 byte"),
+    ],
+    ("byte_matmul", "b"): [
+        *NOT_BYTES,
+        *PREPARED[2:],
+        Wrong("ndim 0", np.array(3, np.uint8), ValueError, "shape ()", "1 or 2"),
+        Wrong("planes", SIGNS_OF_BYTES[None], ValueError, "shape (1, 20, 1)", "1 or 2"),
+        Wrong("more bytes", B[:, :2], ValueError, "2 bytes", "d 6 takes 1"),
+        Wrong("no bytes", B[:, :0], ValueError, "0 bytes", "d 6 takes 1"),
+        Wrong("a one after the end", SIGNS_OF_BYTES | 1, ValueError, "bit 6 in row 0", "zeros"),
+        Wrong("prepared, more", xnor.PackedMatrix(B[:, :1], 8), ValueError, "packed with 8", "d is 6"),
+        Wrong(
+            "prepared planes",
+            xnor.PackedMatrix(SIGNS_OF_BYTES[None], 6),
+            ValueError,
+            "bit planes",
+            "rows of signs",
+        ),
+    ],
+    ("byte_matmul", "step"): NUMBERS,
+    ("byte_matmul", "first"): NUMBERS,
+    ("byte_matmul", "out"): outputs(np.int32, (5, 20), np.uint32),
     ("matmul", "a"): [*SIGNS, *ONE_PLANE],
     ("matmul", "b"): [
         *SIGNS,
@@ -717,6 +760,30 @@ XNOR_WRONG: dict[tuple[str, str], list[Wrong]] = {
         *outputs(np.int32, (2, 6, 8, 24), np.uint32),
         *wider_outputs(np.int32, (2, 6, 8, 24)),
     ],
+    ("byte_conv2d", "images"): [
+        *(wrong for wrong in IMAGE_ARRAYS if wrong.error is not TypeError),
+        *NOT_BYTES,
+        Wrong("no channels", IMAGES[..., :0], ValueError, "(2, 8, 9, 0)", "at least 1 byte"),
+        Wrong("too low", IMAGES[:, :2], ValueError, "have 2", "3 rows"),
+        Wrong("too narrow", IMAGES[:, :, :1], ValueError, "have 1", "2 columns"),
+    ],
+    ("byte_conv2d", "filters"): [
+        *(wrong for wrong in IMAGE_ARRAYS if wrong.error is not TypeError),
+        *NOT_BYTES,
+        Wrong("more channels", FILTERS, ValueError, "2 bytes", "takes 1"),
+        Wrong("ones after the end", FILTERS[..., :1] | 1, ValueError, "bit 2 in row 0", "zeros"),
+        Wrong("too high", FILTERS_OF_BYTES[:, [0] * 9], ValueError, "9 rows", "8"),
+        Wrong("prepared", xnor.PackedFilters(FILTERS, 16), ValueError, "for 16", "2 channels"),
+        Wrong("matrix", xnor.PackedMatrix(COLUMNS, 60), TypeError, "PackedMatrix", "uint8 array"),
+    ],
+    ("byte_conv2d", "groups"): [
+        *between(1, 2**31 - 1),
+        Wrong("no divisor of the channels", 3, ValueError, "3", "divide n_channels"),
+        Wrong("parts of a byte", 2, ValueError, "filters of 1 channels", "multiples of 8"),
+    ],
+    ("byte_conv2d", "step"): NUMBERS,
+    ("byte_conv2d", "first"): NUMBERS,
+    ("byte_conv2d", "out"): outputs(np.int32, (2, 6, 8, 24), np.uint32),
     ("max_pool2d", "images"): [
         *(wrong._replace(expected="uint8 array (n, height, width, n_bytes)") for wrong in IMAGE_ARRAYS),
         Wrong("too low", IMAGES[:, :1], ValueError, "have 1", "2 rows"),
@@ -741,7 +808,15 @@ XNOR_WRONG: dict[tuple[str, str], list[Wrong]] = {
     ("PackedFilters", "n_channels"): N_CHANNELS,
     ("PackedFilters", "groups"): GROUPS,
 }
-for _verb, _n in (("matmul", 20), ("bitserial_matmul", 20), ("conv2d", 24)):
+for _name in ("stride", "padding", "pad_value", "dilation"):
+    XNOR_WRONG["byte_conv2d", _name] = XNOR_WRONG["conv2d", _name]
+for _verb, _n in (
+    ("matmul", 20),
+    ("bitserial_matmul", 20),
+    ("byte_matmul", 20),
+    ("conv2d", 24),
+    ("byte_conv2d", 24),
+):
     for _name, _wrong in columns(_n).items():
         # Alone; what is wrong beside thresholds or scales has a test of its own.
         _alone = [Wrong("without thresholds", True, ValueError, "flips", "give thresholds")]
@@ -813,7 +888,7 @@ def test_the_table_has_every_argument_of_every_public_function() -> None:
             assert wrong_values(function, name), (function, name)
 
 
-FINISHED = ("xnor.matmul", "xnor.bitserial_matmul", "xnor.conv2d")
+FINISHED = ("xnor.matmul", "xnor.bitserial_matmul", "xnor.byte_matmul", "xnor.conv2d", "xnor.byte_conv2d")
 
 
 @pytest.mark.parametrize("function", FINISHED)
@@ -855,6 +930,18 @@ def test_sums_that_may_not_fit_are_refused(n_features: int) -> None:
         xnor.bitserial_matmul(x, x, n_features, b_signed=False)
     most = np.ascontiguousarray(x[..., : 16_512 // 8])
     assert xnor.bitserial_matmul(most, most, 16_512, b_signed=False) == 16_512 * 255**2
+
+
+def test_sums_of_bytes_that_may_not_fit_are_refused() -> None:
+    most = 2**30 // 256 // 6
+    ones = np.full((1, 6), 0b1111_1100, np.uint8)
+    for numbers in ({"step": 2**30 // 6 // 255, "first": 0}, {"first": most}, {"first": -most}):
+        assert xnor.byte_matmul(ones[:, :6], ones[:, :1], **numbers).dtype == np.int32
+    for numbers in ({"step": 2**29}, {"first": 2**29}, {"step": -(2**31) + 1, "first": 2**31 - 1}):
+        with pytest.raises(ValueError, match=r"rows have 6 numbers.*int32 for at most"):
+            xnor.byte_matmul(ones, ones[:, :1], **numbers)
+        with pytest.raises(ValueError, match=r"rows have 12 numbers.*int32 for at most"):
+            xnor.byte_conv2d(IMAGES, FILTERS_OF_BYTES, padding=1, **numbers)
 
 
 def test_groups_and_filters_go_together() -> None:

@@ -146,6 +146,9 @@ for _dtype in ("float16", "float32", "float64", "uint8", "int64", "bool"):
 _images = random_codes(40 * 4 * 5, 11, seed=2).reshape(40, 4, 5, 11)
 _filters = random_codes(40 * 2 * 2, 11, seed=3).reshape(40, 2, 2, 11)
 _small = np.random.default_rng(10).integers(-4, 4, (40, 88))
+_of_11 = np.array([0xFF, 0xE0], np.uint8)  # the bits of 11 signs
+_bytes = random_codes(6, 88)
+_byte_images = random_codes(2 * 4 * 5, 88).reshape(2, 4, 5, 88)
 _planes = np.stack([random_codes(40, 11, seed=seed) for seed in range(4, 7)])
 _sign_limits = np.random.default_rng(11).integers(-9, 9, 40)
 
@@ -168,6 +171,13 @@ FUNCTIONS |= {
     "xnor.and_matmul, b": (lambda x: xnor.and_matmul(QUERIES, x), CODES),
     "xnor.bitserial_matmul, a": (lambda x: xnor.bitserial_matmul(x, CODES, 88), _planes),
     "xnor.bitserial_matmul, b": (lambda x: xnor.bitserial_matmul(QUERIES, x, 88), _planes),
+    "xnor.byte_matmul, a": (lambda x: xnor.byte_matmul(x, CODES[:, :2] & _of_11), QUERIES),
+    "xnor.byte_matmul, b": (lambda x: xnor.byte_matmul(_bytes, x), CODES),
+    "xnor.byte_conv2d, images": (
+        lambda x: xnor.byte_conv2d(x, _filters[..., :2] & _of_11, padding=1),
+        _images,
+    ),
+    "xnor.byte_conv2d, filters": (lambda x: xnor.byte_conv2d(_byte_images, x), _filters),
     "xnor.PackedMatrix, planes": (lambda x: xnor.PackedMatrix(x, 88).unpack(), _planes),
     "xnor.planes, int64": (lambda x: xnor.planes(x, 3), _small),
     "xnor.planes, int8": (lambda x: xnor.planes(x, 3), _small.astype(np.int8)),

@@ -128,6 +128,14 @@ def test_planes_are_multiplied_where_they_are() -> None:
     assert used < 4, used
 
 
+@pytest.mark.parametrize("finish", FINISHED)
+def test_very_many_rows_of_bytes_take_no_memory_each(finish: str) -> None:
+    tall = "np.broadcast_to(database[0, :64], (3_000_000, 64))"
+    call = f"xnor.byte_matmul({tall}, xnor.PackedMatrix(rows[:8, :8], 64){finish})"
+    used = measure("xnor", 4096, 512, f"({call},)")
+    assert used < 8, used
+
+
 @pytest.mark.parametrize("pad_value", [-1, 0])
 @pytest.mark.parametrize("finish", FINISHED)
 @pytest.mark.parametrize("filters", ["filters", "grouped"])
@@ -233,6 +241,9 @@ FULL_CALLS_OF_XNOR = (
     "xnor.matmul(rows, everywhere, 64)",
     "xnor.and_matmul(rows, everywhere)",
     "xnor.planes(everywhere, 8)",
+    "xnor.byte_matmul(everywhere, rows[:, :1])",
+    "xnor.byte_matmul(rows, everywhere[:, :1])",
+    "xnor.byte_conv2d(image, rows[:, None, None, :1] & 0x80)",
     "xnor.conv2d(image, rows[:, None, None, :1], 8)",
     "xnor.conv2d(image, rows[:1, None, None, :1], 8, padding=2**28)",
     "xnor.max_pool2d(np.broadcast_to(image, (10**6, 1000, 1000, 1)), 1)",

@@ -124,10 +124,13 @@ def xnor_calls(a: Array, b: Array, threads: int | None) -> tuple[Any, ...]:
         signs = b[:, : d // 8]
         results += [planes, xnor.bitserial_matmul(planes, signs, d, threads=threads)]
         results.append(xnor.bitserial_matmul(planes, signs, d, True, **finishes[1], threads=threads))
+        results.append(xnor.byte_matmul(a[:2000, :d], signs, 2, -7, **finishes[1], threads=threads))
     for pad_value in (-1, 0, 1):
         settings = {"padding": 1, "pad_value": pad_value, "threads": threads}
         results.append(xnor.conv2d(images, filters, n_bits, **settings))
         results.append(xnor.conv2d(images, filters, n_bits, thresholds=pad_value, **settings))
+        of_bytes = xnor.PackedFilters(filters[..., : -(-n_bytes // 8)] & 0x80, n_bytes, threads=threads)
+        results.append(xnor.byte_conv2d(images, of_bytes, **settings))
     results.append(xnor.max_pool2d(images, (min(3, width), 1), threads=threads))
     return tuple(results)
 
@@ -194,6 +197,7 @@ def long_calls() -> dict[str, Any]:
     matrix, planes = xnor.PackedMatrix(codes, 512), xnor.planes(queries, 8)
     small, filters = xnor.PackedMatrix(codes[:, :8], 64), codes[:1152].reshape(128, 3, 3, 64)
     images = codes[:1024].reshape(1, 32, 32, 64)
+    signs, of_bytes = xnor.PackedMatrix(codes[:, :8], 64), xnor.PackedFilters(filters[..., :8], 64)
     return {
         "hamming.knn": lambda n: hamming.knn(np.tile(queries, (n, 1)), codes, 1, threads=1),
         "jaccard.knn": lambda n: jaccard.knn(np.tile(queries, (n, 1)), codes, 1, threads=1),
@@ -206,6 +210,10 @@ def long_calls() -> dict[str, Any]:
         "xnor.bitserial_matmul": lambda n: xnor.bitserial_matmul(
             np.tile(planes, (1, n, 1)), small, 64, thresholds=0, threads=1
         ),
+        "xnor.byte_matmul": lambda n: xnor.byte_matmul(
+            np.tile(queries, (n, 1)), signs, thresholds=0, threads=1
+        ),
+        "xnor.byte_conv2d": lambda n: xnor.byte_conv2d(np.tile(images, (n, 1, 1, 1)), of_bytes, threads=1),
         "xnor.conv2d": lambda n: xnor.conv2d(np.tile(images, (n, 1, 1, 1)), filters, 512, threads=1),
         "xnor.max_pool2d": lambda n: xnor.max_pool2d(np.tile(images, (n, 1, 1, 1)), 9, 1, threads=1),
         "xnor.planes": lambda n: xnor.planes(np.tile(codes, (n, 1)), 8, threads=1),
@@ -278,6 +286,7 @@ def search_in_child(threads: int | None) -> tuple[Any, ...]:
         *jaccard.knn(QUERIES, CODES, 5, threads=threads),
         xnor.matmul(QUERIES, MATRIX, 256, thresholds=3, threads=threads),
         xnor.bitserial_matmul(xnor.planes(QUERIES, 8, threads=threads), CODES[:, :4], 32, threads=threads),
+        xnor.byte_matmul(QUERIES, CODES[:, :4], threads=threads),
         xnor.conv2d(CODES.reshape(2, 100, 100, 32), QUERIES[:, None, None], 256, threads=threads),
     )
 
@@ -373,16 +382,22 @@ many = np.broadcast_to(codes[0], (100_000, 64))
 planes = codes[:128_000].reshape(8, 16_000, 64)
 images = codes[:250_000].reshape(100, 50, 50, 64)
 filters = codes[:18_432].reshape(2048, 3, 3, 64)
+signs = xnor.PackedMatrix(codes[:50_000, :8], 64)
+of_bytes = xnor.PackedFilters(filters[..., :8], 64)
 for threads in (1, None):
     finish = dict(thresholds=0, threads=threads)
     for name, call in (
         ("matmul", lambda: xnor.matmul(many, weights, 512, **finish)),
         ("bitserial_matmul", lambda: xnor.bitserial_matmul(planes, planes, 512, **finish)),
+        ("byte_matmul", lambda: xnor.byte_matmul(many, signs, **finish)),
         ("conv2d", lambda: xnor.conv2d(images, filters, 512, padding=1, pad_value=0, **finish)),
+        ("byte_conv2d", lambda: xnor.byte_conv2d(images, of_bytes, padding=1, **finish)),
     ):
         interrupt(f"xnor.{name}, {threads} threads", call)
 grouped = xnor.PackedFilters(filters[..., :1], 512, 64)
 interrupt("xnor.conv2d, groups", lambda: xnor.conv2d(images, grouped, 512, thresholds=0, threads=1))
+wide = xnor.PackedMatrix(codes.reshape(-1)[: 100 << 17].reshape(100, -1), 1 << 20)
+interrupt("xnor.byte_matmul, long rows", lambda: xnor.byte_matmul(long[:5000], wide, threads=1))
 interrupt("xnor.matmul, long rows", lambda: xnor.matmul(long[:5000], long[:200], 8 << 20, threads=1))
 interrupt("xnor.and_matmul", lambda: xnor.and_matmul(*[codes.reshape(2000, 32_000)] * 2, threads=1))
 large = codes.reshape(4, 500, 500, 64)
@@ -396,7 +411,7 @@ print(json.dumps(seconds))
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
     seconds = json.loads(run_python(INTERRUPT))
-    assert len(seconds) == 35
+    assert len(seconds) == 40
     assert {name: x for name, x in seconds.items() if isinstance(x, str) or x > 1} == {}
 
 
@@ -476,6 +491,8 @@ def search():
                 lambda: xnor.and_matmul(codes, queries, threads=threads),
                 lambda: xnor.bitserial_matmul(planes, queries, n_bits, threads=threads),
                 lambda: xnor.bitserial_matmul(queries, planes, 128, **signs, threads=threads),
+                lambda: xnor.byte_matmul(queries, queries[:, :2], **signs, threads=threads),
+                lambda: xnor.byte_conv2d(images, filters[..., :1], padding=1, threads=threads),
                 lambda: xnor.conv2d(images, filters, 15, padding=1, **signs, threads=threads),
                 lambda: xnor.conv2d(
                     images, packed_filters, 16, padding=((1, 1), (0, 0)), out=outs[4], threads=threads

@@ -168,6 +168,21 @@ def test_integers_by_signs_and_by_integers(a_bits: int, signed: bool) -> None:
             assert same_bits(xnor.bitserial_matmul(a, prepared, d, signed), dots_of_both)
 
 
+@pytest.mark.parametrize(("step", "first"), [(1, 0), (2, -15), (-7, 3)])
+def test_bytes_by_signs(step: int, first: int) -> None:
+    for m, n, d in ((1, 33, 784), (6, 21, 77), (70, 300, 9), (0, 5, 8), (3, 0, 8), (9, 17, 2049)):
+        x = RNG.integers(256, size=(m, d), dtype=np.uint8)
+        x[:1] = 255
+        rows = packed(n, d, 5)
+        dots = (first + step * x.astype(np.int32)) @ oracles.signs(rows, d).T
+        for b in (rows, xnor.PackedMatrix(rows, d)):
+            check(lambda x=x, b=b, **more: xnor.byte_matmul(x, b, step, first, **more), dots)
+        if m:
+            assert same_bits(xnor.byte_matmul(x[0], rows, step, first), dots[:1])
+            planes = xnor.planes(x, 8)
+            assert same_bits(xnor.byte_matmul(x, rows), xnor.bitserial_matmul(planes, rows, d))
+
+
 # --- images -------------------------------------------------------------------------------------------------
 
 CONVOLUTIONS: list[dict[str, Any]] = [
@@ -212,6 +227,29 @@ def test_convolution(settings: dict[str, Any], pad_value: int) -> None:
         for form in (filters, xnor.PackedFilters(filters, c)):
             convolve = functools.partial(xnor.conv2d, images, form, c, **settings)
             check(convolve, dots)
+
+
+@pytest.mark.parametrize("settings", CONVOLUTIONS, ids=str)
+@pytest.mark.parametrize("pad_value", [-1, 0, 1])
+@pytest.mark.parametrize(("step", "first"), [(1, 0), (2, -7)])
+def test_convolution_of_bytes(settings: dict[str, Any], pad_value: int, step: int, first: int) -> None:
+    settings = {**settings, "pad_value": pad_value}
+    for c, f, kernel in ((1, 5, (3, 3)), (3, 32, (3, 3)), (13, 16, (2, 3)), (70, 8, (1, 1))):
+        _, filters = images_and_filters(2, c, f, kernel)
+        images = RNG.integers(256, size=(2, 8, 9, c), dtype=np.uint8)
+        numbers = first + step * images.astype(np.int32)
+        dots = oracles.conv2d(numbers, oracles.signs(filters, c), **full(settings))
+        for form in (filters, xnor.PackedFilters(filters, c)):
+            convolve = functools.partial(xnor.byte_conv2d, images, form, step=step, first=first, **settings)
+            check(convolve, dots)
+
+
+def test_convolution_of_bytes_by_groups() -> None:
+    _, filters = images_and_filters(2, 48, 24, (3, 3), groups=3)
+    images = RNG.integers(256, size=(2, 8, 9, 48), dtype=np.uint8)
+    settings: dict[str, Any] = {"padding": 1, "pad_value": 1, "groups": 3}
+    dots = oracles.conv2d(images.astype(np.int32), oracles.signs(filters, 16), **full(settings))
+    check(lambda **more: xnor.byte_conv2d(images, filters, **settings, **more), dots)
 
 
 def test_convolution_by_groups() -> None:

@@ -43,6 +43,7 @@ __all__ = [
     "threads",
     "version",
     "why_not_higher",
+    "xnor_byte_matmul",
     "xnor_conv2d",
     "xnor_matmul",
     "xnor_max_pool2d",
@@ -143,8 +144,17 @@ class XnorMatrix:
     def shape(self) -> tuple[int, int]: ...
     def rows(self) -> _Codes: ...
 
+def xnor_byte_matmul(
+    a: _Codes,
+    numbers: tuple[int, int],
+    b: XnorMatrix,
+    finish: _Finish,
+    out: npt.NDArray[Any] | None,
+    threads: int | None,
+) -> npt.NDArray[Any]: ...
 def xnor_conv2d(
     images: _Codes,
+    numbers: tuple[int, int] | None,
     filters: XnorFilters,
     n_channels: int,
     conv: tuple[tuple[int, int], tuple[tuple[int, int], tuple[int, int]], int, tuple[int, int]],

@@ -3,13 +3,14 @@
 Packed rows stand for numbers: a zero is -1 and a one is +1, so that a dot product of ``n`` of them is
 ``n - 2 * popcount(a ^ b)`` (Rastegari, Ordonez, Redmon and Farhadi, *XNOR-Net*, ECCV 2016). Integers of 2 to
 8 bits are a plane for each bit, and products of planes add up (bit-serial, Zhou et al., *DoReFa-Net*, 2016,
-eq. 1). All sums are exact int32.
+eq. 1). Bytes need not be taken apart to be multiplied by signs. All sums are exact int32.
 
 =========  ======================================  ========================================================
 array      shape                                   meaning
 =========  ======================================  ========================================================
 rows       uint8 ``(n, ceil(d / 8))``              as `bits.pack` makes them: a row of ``d`` signs
 planes     uint8 ``(n_bits, n, ceil(d / 8))``      as `planes` makes them: plane ``p`` counts ``2 ** p``
+bytes      uint8 ``(n, d)``                        as they are: numbers ``first + step * byte``
 images     uint8 ``(n, h, w, ceil(c / 8))``        channels last: a pixel is a row of ``c`` signs
 filters    uint8 ``(f, kh, kw, ceil(c / 8))``      likewise
 =========  ======================================  ========================================================
@@ -33,6 +34,8 @@ __all__ = [
     "PackedMatrix",
     "and_matmul",
     "bitserial_matmul",
+    "byte_conv2d",
+    "byte_matmul",
     "conv2d",
     "matmul",
     "max_pool2d",
@@ -42,6 +45,7 @@ __all__ = [
 Codes: TypeAlias = npt.NDArray[np.uint8]
 Integers: TypeAlias = npt.NDArray[np.integer[Any]]
 Floats: TypeAlias = npt.NDArray[np.float32]
+_Sliding: TypeAlias = tuple[tuple[int, int], tuple[tuple[int, int], tuple[int, int]], int, tuple[int, int]]
 Finish: TypeAlias = tuple[npt.NDArray[np.int32] | None, Codes | None, Floats | None, Floats | None]
 
 _INT32 = np.iinfo(np.int32)
@@ -315,7 +319,7 @@ def bitserial_matmul(
 ) -> npt.NDArray[Any]:
     """Multiply rows of integers of a few bits by rows of signs, or of integers.
 
-    So images of bytes enter a network of signs.
+    For bytes and signs `byte_matmul` is faster.
 
     Parameters
     ----------
@@ -361,6 +365,65 @@ def bitserial_matmul(
     kind = "signs" if not is_planes else "signed" if a_signed else "unsigned"
     last = finish(len(matrix), thresholds, flips, scale, bias)
     return _native.xnor_matmul(a, kind, matrix._matrix, n_features, last, out, threads)
+
+
+def byte_matmul(
+    a: Codes,
+    b: Codes | PackedMatrix,
+    step: int = 1,
+    first: int = 0,
+    thresholds: npt.ArrayLike | None = None,
+    flips: npt.ArrayLike | None = None,
+    scale: npt.ArrayLike | None = None,
+    bias: npt.ArrayLike | None = None,
+    out: npt.NDArray[Any] | None = None,
+    threads: int | None = None,
+) -> npt.NDArray[Any]:
+    """Multiply rows of bytes by rows of signs.
+
+    So images enter a network of signs. The first product with a PackedMatrix lays its signs out as bytes,
+    which it keeps: eight times what they take as bits.
+
+    Parameters
+    ----------
+    a : uint8 array (m, d)
+        Bytes, which stand for ``first + step * byte``; a one-dimensional array is one row.
+    b : uint8 array (n, ceil(d / 8)) or PackedMatrix
+        Rows of signs, as `bits.pack` makes them.
+    step, first : int
+        What bytes stand for: from one number to the next, and that of the byte 0. Codes of 4 bits which are
+        the odd numbers from -15 to 15 have a step of 2 and begin with -15.
+    thresholds, flips, scale, bias, out, threads
+        As in `matmul`.
+
+    Returns
+    -------
+    int32, uint8 or float32 array
+        As `matmul`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `matmul`; if `b` has bit planes, or sums may not fit an int32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes import bits, xnor
+    >>> pixels = np.array([[200, 100, 50]], np.uint8)
+    >>> weights = bits.pack(np.array([[1, -1, 1], [-1, -1, -1]]))
+    >>> xnor.byte_matmul(pixels, weights)
+    array([[ 150, -350]], dtype=int32)
+
+    Notes
+    -----
+    The numpy equivalent, with ``y`` the signs as numbers: ``(first + step * a.astype(int)) @ y.T``, and then
+    as `matmul`.
+    """
+    numbers = _numbers(step, first)
+    matrix = _prepared(b, (1, 2), _row_length(a, "a", (1, 2), "(m, d)"), "d", True, threads)
+    last = finish(len(matrix), thresholds, flips, scale, bias)
+    return _native.xnor_byte_matmul(a, numbers, matrix._matrix, last, out, threads)
 
 
 class PackedFilters:
@@ -507,16 +570,92 @@ def conv2d(
     """
     n_channels = integer(n_channels, "n_channels", 1, _LARGEST)
     _check_bytes(images, "images", (4,), n_channels, f"n_channels {n_channels}")
-    prepared = (
-        filters if isinstance(filters, PackedFilters) else PackedFilters(filters, n_channels, groups, threads)
-    )
-    if prepared.shape[3] * prepared.groups != n_channels:
-        seen = prepared.shape[3] * prepared.groups
-        raise ValueError(f"n_channels is {n_channels}, but filters were packed for {seen}")
+    packed, how = _sliding(filters, n_channels, stride, padding, pad_value, dilation, groups, threads)
+    last = finish(len(packed), thresholds, flips, scale, bias)
+    return _native.xnor_conv2d(images, None, packed._filters, n_channels, how, last, out, threads)
+
+
+def byte_conv2d(
+    images: Codes,
+    filters: Codes | PackedFilters,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]] = 0,
+    pad_value: int = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+    step: int = 1,
+    first: int = 0,
+    thresholds: npt.ArrayLike | None = None,
+    flips: npt.ArrayLike | None = None,
+    scale: npt.ArrayLike | None = None,
+    bias: npt.ArrayLike | None = None,
+    out: npt.NDArray[Any] | None = None,
+    threads: int | None = None,
+) -> npt.NDArray[Any]:
+    """Slide filters of signs over images of bytes.
+
+    Parameters
+    ----------
+    images : uint8 array (n, h, w, c)
+        Bytes, which stand for ``first + step * byte``.
+    filters : uint8 array (n_filters, kh, kw, ceil(c / groups / 8)) or PackedFilters
+        Signs, packed along the channels.
+    stride, padding, dilation, groups
+        As in `conv2d`.
+    pad_value : {-1, 0, 1}
+        The number (not the byte) that pixels around an image are.
+    step, first : int
+        As in `byte_matmul`.
+    thresholds, flips, scale, bias, out, threads
+        As in `matmul`, with one element for each filter.
+
+    Returns
+    -------
+    int32, uint8 or float32 array
+        As `conv2d`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `conv2d`; if sums may not fit an int32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes import bits, xnor
+    >>> image = np.array([[[[10], [20], [40]]]], np.uint8)  # 1 x 3 pixels of one channel
+    >>> edge = np.array([[[[1], [-1]]]])  # one filter of 1 x 2 elements
+    >>> xnor.byte_conv2d(image, bits.pack(edge))[0, :, :, 0]
+    array([[-10, -20]], dtype=int32)
+
+    Notes
+    -----
+    The numpy equivalent is that of `conv2d`, with ``x`` the padded images as numbers.
+    """
+    numbers, n_channels = _numbers(step, first), _row_length(images, "images", (4,), "(n, h, w, c)")
+    packed, how = _sliding(filters, n_channels, stride, padding, pad_value, dilation, groups, threads)
+    last = finish(len(packed), thresholds, flips, scale, bias)
+    return _native.xnor_conv2d(images, numbers, packed._filters, n_channels, how, last, out, threads)
+
+
+def _sliding(
+    filters: Codes | PackedFilters,
+    n_channels: int,
+    stride: int | tuple[int, int],
+    padding: int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]],
+    pad_value: int,
+    dilation: int | tuple[int, int],
+    groups: int,
+    threads: int | None,
+) -> tuple[PackedFilters, _Sliding]:
+    """Return filters and how they slide over images of so many channels, as the kernels take it."""
+    if not isinstance(filters, PackedFilters):
+        filters = PackedFilters(filters, n_channels, groups, threads)
+    seen = filters.shape[3] * filters.groups
+    if seen != n_channels:
+        raise ValueError(f"images have {n_channels} channels, but filters were packed for {seen}")
     pad_value = integer(pad_value, "pad_value", -1, 1)
-    conv = (_pair(stride, "stride", 1), _padding(padding), pad_value, _pair(dilation, "dilation", 1))
-    last = finish(len(prepared), thresholds, flips, scale, bias)
-    return _native.xnor_conv2d(images, prepared._filters, n_channels, conv, last, out, threads)
+    return filters, (_pair(stride, "stride", 1), _padding(padding), pad_value, _pair(dilation, "dilation", 1))
 
 
 def max_pool2d(
@@ -591,10 +730,19 @@ def _n_bytes(x: Codes, name: str, ndims: tuple[int, ...]) -> int | None:
         return None
     if x.ndim not in ndims:
         expected = " or ".join(map(str, ndims))
-        raise ValueError(
-            f"{name} must have {expected} dimensions, the last one bytes of packed bits; got shape {x.shape}"
-        )
+        raise ValueError(f"{name} must have {expected} dimensions, the last one bytes; got shape {x.shape}")
     return int(x.shape[-1])
+
+
+def _row_length(x: Codes, name: str, ndims: tuple[int, ...], shape: str) -> int:
+    """Return the bytes in a row of what is not packed."""
+    n_bytes = _n_bytes(x, name, ndims)
+    if n_bytes is None:
+        given = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
+        raise TypeError(f"{name} must be a numpy uint8 array {shape}; got {given}")
+    if not n_bytes:
+        raise ValueError(f"{name} must be {shape} with at least 1 byte in the last dimension; got {x.shape}")
+    return n_bytes
 
 
 def _check_bytes(x: Codes, name: str, ndims: tuple[int, ...], n: int, what: str) -> None:
@@ -602,6 +750,11 @@ def _check_bytes(x: Codes, name: str, ndims: tuple[int, ...], n: int, what: str)
     n_bytes = _n_bytes(x, name, ndims)
     if n_bytes is not None and n_bytes != -(-n // 8):
         raise ValueError(f"{name} has {n_bytes} bytes in the last dimension, but {what} takes {-(-n // 8)}")
+
+
+def _numbers(step: int, first: int) -> tuple[int, int]:
+    """Return what bytes stand for, as the kernels take it."""
+    return integer(step, "step", -_LARGEST, _LARGEST), integer(first, "first", -_LARGEST, _LARGEST)
 
 
 def _boolean(value: Any, name: str) -> bool:

@@ -77,7 +77,7 @@ class PackedModel(Predictor):
     >>> np.array_equal(packed.decision_function(X), model.decision_function(X))
     True
     >>> packed
-    PackedModel(PackedDense(8-bit codes -> 64 signs), PackedDense(signs -> 2 floats), BatchNorm())
+    PackedModel(PackedDense(8-bit codes -> 64 signs), PackedDense(signs -> 2 floats), Normalise(2 floats))
     """
 
     def __init__(
@@ -214,6 +214,10 @@ class Step(abc.ABC):
         """Return what comes of values, in `out` if there is such an array."""
 
 
+def _rows_of_bits(n: int, shape: Shape) -> Array:
+    return np.empty((n, *shape[:-1], -(-shape[-1] // 8)), np.uint8)
+
+
 @dataclass(repr=False)
 class Apply(Step):
     """A layer as it is: for floats, and for codes where only their order and place matter."""
@@ -226,6 +230,36 @@ class Apply(Step):
 
     def __repr__(self) -> str:
         return repr(self.layer)
+
+
+@dataclass(repr=False)
+class Normalise(Step):
+    """What `BatchNorm` does to floats after training."""
+
+    shape: Shape
+    mean: Array
+    factor: Array
+    beta: Array
+
+    def __post_init__(self) -> None:
+        for array in (self.mean, self.factor, self.beta):
+            is_fine = array.dtype == np.float32 and array.shape == self.shape[-1:] and np.isfinite(array).all()
+            if not is_fine:
+                raise ValueError(f"a normalisation must have {self.shape[-1]} finite float32 of each kind")
+
+    def buffer(self, n: int) -> Array:
+        """Return an array for floats."""
+        return np.empty((n, *self.shape), np.float32)
+
+    def run(self, x: Array, out: Array | None) -> Array:
+        """Return normalised floats."""
+        normal: Array = np.subtract(x, self.mean, out=out)
+        normal *= self.factor
+        normal += self.beta
+        return normal
+
+    def __repr__(self) -> str:
+        return f"Normalise({len(self.mean)} floats)"
 
 
 @dataclass
@@ -254,7 +288,7 @@ class SignsOfFloats(Step):
 
     def buffer(self, n: int) -> Array:
         """Return an array for bits."""
-        return np.empty((n, *self.shape[:-1], -(-self.shape[-1] // 8)), np.uint8)
+        return _rows_of_bits(n, self.shape)
 
     def run(self, x: Array, out: Array | None) -> Array:
         """Return bits."""
@@ -322,13 +356,18 @@ class FlattenBits(Step):
 class PoolBits(Step):
     """The or of the bits of each window, and then the other bit of some channels."""
 
+    shape: Shape
     size: int
     stride: int
     mask: Array | None = None  # uint8 (n_bytes,): bits to turn over
 
+    def buffer(self, n: int) -> Array:
+        """Return an array for bits."""
+        return _rows_of_bits(n, self.shape)
+
     def run(self, x: Array, out: Array | None) -> Array:
         """Return smaller images of bits."""
-        pooled = xnor.max_pool2d(x, self.size, self.stride)
+        pooled = xnor.max_pool2d(x, self.size, self.stride, out=out)
         if self.mask is not None:
             pooled ^= self.mask
         return pooled
@@ -350,30 +389,18 @@ class Packed(Step):
     scale: Array | None
     bias: Array | None
 
-    def _finished(self, sums: Array, out: Array | None) -> Array:
-        """Return bits or floats of exact sums, int32 (n, ..., n_outputs)."""
-        if self.thresholds is not None:
-            return bits.pack((sums >= self.thresholds) != self.flips, out=out)
-        numbers = sums.astype(np.float32) if out is None else out
-        numbers[...] = sums
-        if self.scale is not None:
-            numbers *= self.scale
-        if self.bias is not None:
-            numbers += self.bias
-        return numbers
-
-    def _finish(self, thresholds: Array | None) -> xnor.Finish:
+    def _finish(self) -> xnor.Finish:
         """Return what a kernel is to do with sums, as it takes it."""
         n = len(self.rows)
-        if thresholds is not None:
+        if self.thresholds is not None:
             flips = self.flips if self.flips is not None and self.flips.any() else None
-            return xnor.finish(n, thresholds, flips)
+            return xnor.finish(n, self.thresholds, flips)
         return xnor.finish(n, scale=1 if self.scale is None else self.scale, bias=self.bias)
 
     def _made(self, n: int, shape: Shape) -> Array:
         if self.thresholds is None:
             return np.empty((n, *shape), np.float32)
-        return np.empty((n, *shape[:-1], -(-shape[-1] // 8)), np.uint8)
+        return _rows_of_bits(n, shape)
 
     def __repr__(self) -> str:
         kind = "signs" if self.n_bits is None else f"{self.n_bits}-bit codes"
@@ -390,12 +417,7 @@ class PackedDense(Packed):
 
     def __post_init__(self) -> None:
         self._matrix = xnor.PackedMatrix(self.rows, self.n_features)
-        # Sums are `step` times those of the codes, plus this.
-        self._offset = self.first * (2 * bits.popcount(self.rows).astype(np.int64) - self.n_features)
-        limits = self.thresholds
-        if self.n_bits is not None and limits is not None:
-            limits = -((self._offset - limits) // self.step)
-        self._last = self._finish(limits)
+        self._last = self._finish()
 
     def buffer(self, n: int) -> Array:
         """Return an array for what comes out."""
@@ -404,18 +426,10 @@ class PackedDense(Packed):
     def run(self, x: Array, out: Array | None) -> Array:
         """Return bits or floats."""
         # Straight to the kernels: what their faces check takes longer than a product of few samples.
+        matrix = self._matrix._matrix
         if self.n_bits is None:
-            return self._multiply(x, "signs", out)
-        planes = _native.xnor_planes(x, self.n_bits, None, None)
-        if self.thresholds is not None:
-            return self._multiply(planes, "unsigned", out)
-        sums = xnor.bitserial_matmul(planes, self._matrix, self.n_features)
-        sums *= self.step
-        sums += self._offset.astype(np.int32)
-        return self._finished(sums, out)
-
-    def _multiply(self, x: Array, kind: str, out: Array | None) -> Array:
-        return _native.xnor_matmul(x, kind, self._matrix._matrix, self.n_features, self._last, out, None)
+            return _native.xnor_matmul(x, "signs", matrix, self.n_features, self._last, out, None)
+        return _native.xnor_byte_matmul(x, (self.step, self.first), matrix, self._last, out, None)
 
 
 @dataclass(repr=False)
@@ -433,15 +447,12 @@ class PackedConv2D(Packed):
         n_filters, *kernel, _ = self.rows.shape
         n_channels = self.image[-1]
         self._filters = xnor.PackedFilters(self.rows, n_channels, self.groups)
-        size = int(np.prod(kernel)) * n_channels // self.groups
-        sums = bits.popcount(self.rows.reshape(-1, self.rows.shape[-1])).reshape(n_filters, -1).sum(axis=1)
-        self._sums = (2 * sums - size).astype(np.int32)
         spans = [
             (length + sum(pads) - self.dilation * (k - 1) - 1) // self.stride + 1
             for length, pads, k in zip(self.image[:2], self.padding, kernel, strict=True)
         ]
         self._shape = (*spans, n_filters)
-        self._last = self._finish(self.thresholds)
+        self._last = self._finish()
 
     def buffer(self, n: int) -> Array:
         """Return an array for what comes out."""
@@ -449,29 +460,10 @@ class PackedConv2D(Packed):
 
     def run(self, x: Array, out: Array | None) -> Array:
         """Return bits or floats."""
-        if self.n_bits is None:
-            return self._slide(x, self.pad_value, self._last, out)
-        n, height, width, channels = x.shape
-        planes = xnor.planes(x.reshape(-1, channels), self.n_bits).reshape(self.n_bits, n, height, width, -1)
-        # Taken for signs, the bits of a code k add up to 2 k - top.
-        top = 2**self.n_bits - 1
-        total = 2 * (self.pad_value - self.first) // self.step - top
-        sums = np.zeros((n, *self._shape), np.int32)
-        for j, plane in enumerate(planes):
-            pad_value = 0 if total == 0 else 2 * ((total + top) // 2 >> j & 1) - 1
-            products = self._slide(plane, pad_value, (None, None, None, None), None)
-            products <<= j
-            sums += products
-        if (self.step, self.first) != (2, -top):
-            sums += top * self._sums
-            sums *= self.step
-            sums //= 2
-            sums += self.first * self._sums
-        return self._finished(sums, out)
-
-    def _slide(self, images: Array, pad_value: int, finish: xnor.Finish, out: Array | None) -> Array:
-        across = ((self.stride, self.stride), self.padding, pad_value, (self.dilation, self.dilation))
-        return _native.xnor_conv2d(images, self._filters._filters, self.image[-1], across, finish, out, None)
+        numbers = None if self.n_bits is None else (self.step, self.first)
+        across = ((self.stride, self.stride), self.padding, self.pad_value, (self.dilation, self.dilation))
+        filters, n_channels = self._filters._filters, self.image[-1]
+        return _native.xnor_conv2d(x, numbers, filters, n_channels, across, self._last, out, None)
 
 
 # --- layers to steps ----------------------------------------------------------------------------------------
@@ -497,7 +489,7 @@ def _compile(layers: Iterable[Layer], values: Values) -> tuple[list[Step], Value
             steps.append(FlattenBits(values.shape))
             values = Values("bits", layer.output_shape)
         elif isinstance(layer, MaxPool2D) and values.kind == "bits":
-            steps.append(PoolBits(layer.size, layer.stride or layer.size))
+            steps.append(PoolBits(layer.output_shape, layer.size, layer.stride or layer.size))
             values = Values("bits", layer.output_shape)
         elif isinstance(layer, (Flatten, MaxPool2D)):
             steps.append(Apply(_frozen(layer)))
@@ -511,7 +503,7 @@ def _compile(layers: Iterable[Layer], values: Values) -> tuple[list[Step], Value
                 steps.append(CodesOfFloats(layer.n_bits))
                 values = Values("codes", layer.output_shape, layer.n_bits, 2, -(2**layer.n_bits) + 1)
             else:
-                steps.append(_add(layer) if isinstance(layer, Residual) else Apply(_frozen(layer)))
+                steps.append(_step_of_floats(layer))
                 values = Values("floats", layer.output_shape)
     return steps, values
 
@@ -520,6 +512,15 @@ def _to_floats(values: Values) -> list[Step]:
     if values.kind == "bits":
         return [FloatsOfSigns(values.shape)]
     return [FloatsOfCodes(values.step, values.first)] if values.kind == "codes" else []
+
+
+def _step_of_floats(layer: Layer) -> Step:
+    if isinstance(layer, Residual):
+        return _add(layer)
+    if isinstance(layer, BatchNorm):
+        beta = layer.parameters["beta"].value
+        return Normalise(layer.output_shape, layer.state["mean"].copy(), layer.factor(), beta.copy())
+    return Apply(_frozen(layer))
 
 
 def _add(layer: Residual) -> Add:
@@ -534,12 +535,8 @@ def _packable(layer: Product, values: Values) -> bool:
     """Return whether there is a kernel for a product; if not, floats do it, exactly too."""
     if values.kind == "floats":
         return False
-    if isinstance(layer, BinaryConv2D):
-        if not layer.fits_kernel:
-            return False
-        # Of codes the border has to be one, or nothing; of pixels -1 is neither.
-        if values.kind == "codes" and values.first == 0 and layer.pad_value < 0 and layer.has_border:
-            return False
+    if isinstance(layer, BinaryConv2D) and not layer.fits_kernel:
+        return False
     n_terms = layer.matrix()[0].shape[0]
     if n_terms * values.largest >= _EXACT:
         raise ValueError(
@@ -583,7 +580,7 @@ def _packed(layer: Product, tail: list[Layer] | None, values: Values) -> list[St
         for pool, mask, later in zip(pools, masks, masks[1:], strict=False):
             turned = mask ^ later
             packed_mask = np.packbits(turned) if turned.any() else None
-            after.append(PoolBits(pool.size, pool.stride or pool.size, packed_mask))
+            after.append(PoolBits(pool.output_shape, pool.size, pool.stride or pool.size, packed_mask))
         settings |= {"thresholds": thresholds, "flips": flips, "scale": None, "bias": None}
     if not isinstance(layer, BinaryConv2D):
         return [PackedDense(bits.pack(signs.T), **settings, n_features=len(signs))]
@@ -764,6 +761,7 @@ _STEPS: dict[str, type[Step]] = {
     step.__name__: step
     for step in (
         Apply,
+        Normalise,
         Add,
         SignsOfFloats,
         CodesOfFloats,

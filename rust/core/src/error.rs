@@ -189,6 +189,15 @@ pub enum Error {
         /// Features of the right-hand side.
         b: usize,
     },
+    /// Rows of bytes and rows of signs do not have the same length.
+    SignsDiffer {
+        /// Bytes of a row of the left-hand side.
+        a: usize,
+        /// Signs of a row of the right-hand side.
+        b: usize,
+    },
+    /// Bytes are multiplied by signs only.
+    NotSigns,
     /// So many features that sums may not fit an int32.
     Features {
         /// Features of a row.
@@ -353,9 +362,17 @@ impl fmt::Display for Error {
                 formatter,
                 "a has {a} bits per row but b has {b}; the rows of both must have the same length"
             ),
+            Error::SignsDiffer { a, b } => write!(
+                formatter,
+                "a has {a} bytes per row, which are {a} numbers, but b has rows of {b} signs; there must be as many"
+            ),
+            Error::NotSigns => write!(
+                formatter,
+                "b has bit planes; bytes are multiplied by rows of signs. Take bit planes of a and bitserial_matmul"
+            ),
             Error::Features { n_features, most } => write!(
                 formatter,
-                "rows have {n_features} numbers, but sums of products of so many bits each fit an int32 for at most {most}"
+                "rows have {n_features} numbers, but sums of so large products fit an int32 for at most {most}"
             ),
             Error::PaddingBits { name, row, n_bits } => write!(
                 formatter,

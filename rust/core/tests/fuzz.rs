@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fastcodes_core::adc::{self, Blocks, Codebooks, Metric, Tables, Vectors};
 use fastcodes_core::bits::{self, BitOrder, Rows, Thresholds};
-use fastcodes_core::xnor::{self, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values};
+use fastcodes_core::xnor::{self, Conv, Filters, Images, Matrix, Numbers, Operand, Output, Padding, Values};
 use fastcodes_core::{Codes, Level, Mask, Parallel, hamming, jaccard};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -426,6 +426,32 @@ fn xnor_products_of_all_levels_agree() {
         for level in Level::available() {
             prop_assert!(planes(level, *threads) == expected, "planes, {:?}", level);
         }
+
+        let signs_bytes = rows_of_bits(n, n_values, n_values.div_ceil(8), *eighths, !seed);
+        let signs_rows = Codes::new(&signs_bytes, n, n_values.div_ceil(8)).unwrap();
+        let signs = Operand::new("b", vec![signs_rows], Values::Signs, n_values).unwrap();
+        let numbers = Numbers { step: a_planes as i32 - 4, first: b_planes as i32 * 7 - 20 };
+        let answers = |level, threads| {
+            let parallel = &Parallel::new(threads, &|| false);
+            let matrix = Matrix::new(level, &signs, parallel).unwrap();
+            all_outputs([m, n], n_values, seed, |output| {
+                xnor::byte_matmul(integers, numbers, &matrix, output, parallel).unwrap();
+            })
+        };
+        let expected = answers(Level::PORTABLE, 1);
+        for (i, j) in [(0, 0), (m / 2, n / 3), (m.saturating_sub(1), n.saturating_sub(1))] {
+            if i < m && j < n {
+                let bits = signs_rows.row(j);
+                let products = integers.row(i).iter().enumerate().map(|(index, byte)| {
+                    let sign = 2 * i32::from(bits[index / 8] >> (7 - index % 8) & 1) - 1;
+                    (numbers.first + numbers.step * i32::from(*byte)) * sign
+                });
+                prop_assert_eq!(expected.0[i * n + j], products.sum::<i32>(), "bytes, {}, {}", i, j);
+            }
+        }
+        for level in Level::available() {
+            prop_assert!(answers(level, *threads) == expected, "bytes, {:?}", level);
+        }
         Ok(())
     });
 }
@@ -450,8 +476,11 @@ fn xnor_convolutions_of_all_levels_agree() {
         let images = rows_of_bits(n * height * width, all_channels, image_bytes, *eighths, seed);
         let places = n_filters * kernel[0] * kernel[1];
         let filters = rows_of_bits(places, n_channels, n_bytes, 8 - *eighths, !seed);
-        let images = Images::new(&images, [*n, height, width], image_bytes, all_channels).unwrap();
-        let answers = |level, threads| {
+        let bits = Images::new(&images, [*n, height, width], image_bytes, all_channels).unwrap();
+        let bytes = content(n * height * width * all_channels, 4, seed ^ 3);
+        let numbers = Numbers { step: 1 + stride[0] as i32, first: dilation[0] as i32 - 2 };
+        let bytes = Images::of_bytes(&bytes, [*n, height, width], all_channels, numbers).unwrap();
+        let answers = |level, threads, images| {
             let parallel = &Parallel::new(threads, &|| false);
             let shape = [n_filters, kernel[0], kernel[1]];
             let prepared =
@@ -464,17 +493,19 @@ fn xnor_convolutions_of_all_levels_agree() {
             let mut pooled = Vec::new();
             if let Ok([pooled_height, pooled_width]) = xnor::pooled_shape([height, width], *kernel, stride) {
                 pooled = vec![0xaa; n * pooled_height * pooled_width * image_bytes];
-                xnor::max_pool2d(images, *kernel, stride, &mut pooled, parallel).unwrap();
+                xnor::max_pool2d(bits, *kernel, stride, &mut pooled, parallel).unwrap();
             }
             (found, pooled)
         };
-        let expected = answers(Level::PORTABLE, 1);
+        let expected = answers(Level::PORTABLE, 1, bits);
         // What all levels share keeps to what a sum of so many products can be.
         let about = (n_channels * kernel[0] * kernel[1]) as i32;
         prop_assert!(expected.0.0.iter().all(|dot| dot.abs() <= about));
         prop_assert!(pad_value == Padding::Zero || expected.0.0.iter().all(|dot| (dot - about) % 2 == 0));
+        let expected_of_bytes = answers(Level::PORTABLE, 1, bytes);
         for level in Level::available() {
-            prop_assert!(answers(level, *threads) == expected, "{:?}", level);
+            prop_assert!(answers(level, *threads, bits) == expected, "{:?}", level);
+            prop_assert!(answers(level, *threads, bytes) == expected_of_bytes, "bytes, {:?}", level);
         }
         Ok(())
     });

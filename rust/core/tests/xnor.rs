@@ -2,7 +2,8 @@
 #![allow(missing_docs)]
 
 use fastcodes_core::xnor::{
-    self, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values, conv2d, max_pool2d,
+    self, Conv, Filters, Images, Matrix, Numbers, Operand, Output, Padding, Values, byte_matmul, conv2d,
+    max_pool2d,
 };
 use fastcodes_core::{Codes, Error, Level, Parallel};
 
@@ -18,6 +19,7 @@ fn bits(seed: u64) -> impl FnMut() -> bool {
 }
 
 /// Bits by `[row][feature]`, and packed with zeros at the end of each row.
+#[derive(Clone)]
 struct Bits {
     rows: Vec<Vec<bool>>,
     packed: Vec<u8>,
@@ -73,11 +75,24 @@ fn operand(name: &'static str, planes: &[Bits], values: Values, n_features: usiz
     Operand::new(name, planes.collect(), values, n_features).unwrap()
 }
 
-/// All results of a product, as `Output` gives them, and as they should be.
 fn check(a: (&[Bits], Values), b: (&[Bits], Values), n_features: usize) {
-    let expected = products(&numbers(a.0, a.1), &numbers(b.0, b.1));
-    let (m, n) = (a.0[0].rows.len(), b.0[0].rows.len());
-    let (a_operand, b_operand) = (operand("a", a.0, a.1, n_features), operand("b", b.0, b.1, n_features));
+    let a_operand = operand("a", a.0, a.1, n_features);
+    check_products(&numbers(a.0, a.1), b, n_features, &format!("{:?}", a.1), |matrix, output, parallel| {
+        xnor::matmul(&a_operand, matrix, output, parallel).unwrap();
+    });
+}
+
+/// All results of a product, as `Output` gives them, and as they should be.
+fn check_products(
+    a: &[Vec<i32>],
+    b: (&[Bits], Values),
+    n_features: usize,
+    kind: &str,
+    compute: impl Fn(&Matrix, Output<'_>, &Parallel<'_>),
+) {
+    let expected = products(a, &numbers(b.0, b.1));
+    let (m, n) = (a.len(), b.0[0].rows.len());
+    let b_operand = operand("b", b.0, b.1, n_features);
     let mut number = bits(5);
     // Thresholds that are met exactly, too.
     let thresholds: Vec<i32> =
@@ -88,12 +103,12 @@ fn check(a: (&[Bits], Values), b: (&[Bits], Values), n_features: usize) {
         for threads in [1, 2] {
             let parallel = &Parallel::new(threads, &|| false);
             let place = format!(
-                "{m} x {n} x {n_features} bits, {:?} by {:?}, {level:?}, {threads} threads",
-                a.1, b.1
+                "{m} x {n} x {n_features} numbers, {kind} by {:?}, {level:?}, {threads} threads",
+                b.1
             );
             let matrix = Matrix::new(level, &b_operand, parallel).unwrap();
             let mut dots = vec![7; m * n];
-            xnor::matmul(&a_operand, &matrix, Output::Dots(&mut dots), parallel).unwrap();
+            compute(&matrix, Output::Dots(&mut dots), parallel);
             assert!(dots == expected, "dots of {place}");
 
             for flips in [&[][..], &flips.packed[..n.div_ceil(8)]] {
@@ -106,12 +121,12 @@ fn check(a: (&[Bits], Values), b: (&[Bits], Values), n_features: usize) {
                     Bits::new((0..m).map(|i| (0..n).map(|j| bit(i * n + j)).collect()).collect(), n.max(1));
                 let mut packed = vec![0xAA; m * n.div_ceil(8)];
                 let output = Output::Bits { thresholds: &thresholds, flips, out: &mut packed };
-                xnor::matmul(&a_operand, &matrix, output, parallel).unwrap();
+                compute(&matrix, output, parallel);
                 assert!(packed == wanted.packed[..packed.len()], "bits of {place}");
             }
             let mut floats = vec![0.0; m * n];
             let output = Output::Floats { scale: &scale, bias: &bias, out: &mut floats };
-            xnor::matmul(&a_operand, &matrix, output, parallel).unwrap();
+            compute(&matrix, output, parallel);
             let wanted = expected.iter().enumerate().map(|(index, dot)| *dot as f32 * 0.1 + bias[index % n]);
             assert!(wanted.eq(floats), "floats of {place}");
         }
@@ -191,6 +206,98 @@ fn extreme_rows_give_the_extreme_sums() {
     }
 }
 
+/// What bytes in rows `stride` apart stand for.
+fn numbers_of(bytes: &[u8], numbers: Numbers, n_features: usize, stride: usize) -> Vec<Vec<i32>> {
+    let rows = bytes.chunks(stride).map(|row| &row[..n_features]);
+    rows.map(|row| row.iter().map(|byte| numbers.first + numbers.step * i32::from(*byte)).collect()).collect()
+}
+
+fn random_bytes(n: usize, seed: u64) -> Vec<u8> {
+    let mut bit = bits(seed);
+    // The extremes are frequent: sums of them are the largest.
+    let mut byte = || (0..8).fold(0, |byte, _| byte << 1 | u8::from(bit()));
+    (0..n).map(|_| if byte() < 64 { 255 } else { byte() }).collect()
+}
+
+fn bytes_by_signs(m: usize, n: usize, n_features: usize, numbers: Numbers) {
+    let stride = n_features + 3;
+    let (a, b) = (random_bytes(m * stride, 1), Bits::random(n, n_features, 2));
+    let rows = Codes::strided(&a, m, n_features, stride).unwrap();
+    let expected = numbers_of(&a, numbers, n_features, stride);
+    check_products(&expected, (&[b], Values::Signs), n_features, "bytes", |matrix, output, parallel| {
+        byte_matmul(rows, numbers, matrix, output, parallel).unwrap();
+    });
+}
+
+const PIXELS: Numbers = Numbers { step: 1, first: 0 };
+
+#[test]
+fn bytes_by_signs_give_the_products_of_their_numbers() {
+    for n_features in [1, 2, 3, 4, 5, 7, 8, 63, 64, 65, 255, 256, 257, 259, 784, 20_000] {
+        for m in [1, 5] {
+            bytes_by_signs(m, 19, n_features, PIXELS);
+            bytes_by_signs(m, 19, n_features, Numbers { step: 2, first: -15 });
+        }
+    }
+    for m in [0, 1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65, 130] {
+        for n in [0, 1, 15, 16, 17, 31, 32, 33, 47, 64, 65, 255, 256, 257, 300] {
+            bytes_by_signs(m, n, 37, Numbers { step: -3, first: 100 });
+        }
+    }
+    bytes_by_signs(1, 5000, 64, PIXELS);
+    bytes_by_signs(9, 700, 2100, PIXELS);
+}
+
+#[test]
+fn the_largest_bytes_give_the_largest_sums() {
+    for n_features in [255, 256, 257, 4100] {
+        for bit in [true, false] {
+            let b = Bits::new(vec![vec![bit; n_features]; 33], n_features);
+            for m in [1, 9] {
+                let a = vec![255; m * n_features];
+                let rows = Codes::new(&a, m, n_features).unwrap();
+                let expected = numbers_of(&a, PIXELS, n_features, n_features);
+                let b = (std::slice::from_ref(&b), Values::Signs);
+                check_products(&expected, b, n_features, "bytes", |matrix, output, parallel| {
+                    byte_matmul(rows, PIXELS, matrix, output, parallel).unwrap();
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_that_do_not_fit_are_refused() {
+    let parallel = &Parallel::serial();
+    let (bytes, signs) = (vec![1; 1 << 20], Bits::random(1, 1 << 20, 1));
+    let rows = Codes::new(&bytes, 1, 1 << 20).unwrap();
+    let matrix = |values| {
+        Matrix::new(Level::PORTABLE, &operand("b", &[Bits::random(1, 1 << 20, 1)], values, 1 << 20), parallel)
+            .unwrap()
+    };
+    let multiply =
+        |rows, numbers, matrix: &Matrix| byte_matmul(rows, numbers, matrix, Output::Dots(&mut [0]), parallel);
+    let signs_matrix = matrix(Values::Signs);
+    assert_eq!(multiply(rows, PIXELS, &signs_matrix), Ok(()));
+    assert_eq!(multiply(rows, PIXELS, &matrix(Values::Unsigned)), Err(Error::NotSigns));
+    let most = (i32::MAX as usize / 2) / 1025;
+    for numbers in [
+        Numbers { step: 5, first: -250 },
+        Numbers { step: -5, first: 250 },
+        Numbers { step: 1, first: -1025 },
+    ] {
+        let largest = (numbers.first + 255 * numbers.step).abs().max(numbers.first.abs());
+        assert_eq!(largest, 1025);
+        let error = multiply(rows, numbers, &signs_matrix).unwrap_err();
+        assert_eq!(error, Error::Features { n_features: signs.rows[0].len(), most });
+    }
+    for numbers in [Numbers { step: i32::MAX, first: 0 }, Numbers { step: 0, first: i32::MIN }] {
+        assert!(matches!(multiply(rows, numbers, &signs_matrix), Err(Error::Features { .. })));
+    }
+    let short = Codes::new(&bytes, 1, 17).unwrap();
+    assert_eq!(multiply(short, PIXELS, &signs_matrix), Err(Error::SignsDiffer { a: 17, b: 1 << 20 }));
+}
+
 // --- convolution -----------------------------------------------------------------------------------------------------
 
 #[derive(Clone, Copy)]
@@ -205,7 +312,13 @@ struct Shape {
 }
 
 /// `[n, y, x, filter]`, by the definition.
-fn convolved(shape: Shape, images: &Bits, filters: &Bits, conv: Conv, out_shape: [usize; 2]) -> Vec<i32> {
+fn convolved(
+    shape: Shape,
+    images: &[Vec<i32>],
+    filters: &Bits,
+    conv: Conv,
+    out_shape: [usize; 2],
+) -> Vec<i32> {
     let Shape { n, image: [height, width], kernel, n_channels, n_filters, n_groups } = shape;
     let mut out = Vec::new();
     for image in 0..n {
@@ -219,10 +332,8 @@ fn convolved(shape: Shape, images: &Bits, filters: &Bits, conv: Conv, out_shape:
                         let weight = filters.rows[(filter * kernel[0] + ky) * kernel[1] + kx][channel];
                         let pixel = match (row.filter(|y| *y < height), column.filter(|x| *x < width)) {
                             (Some(y), Some(x)) => {
-                                let group = filter / n_filters;
-                                let bit = images.rows[(image * height + y) * width + x]
-                                    [group * n_channels + channel];
-                                2 * i32::from(bit) - 1
+                                images[(image * height + y) * width + x]
+                                    [filter / n_filters * n_channels + channel]
                             }
                             _ => match conv.pad_value {
                                 Padding::Minus => -1,
@@ -241,17 +352,28 @@ fn convolved(shape: Shape, images: &Bits, filters: &Bits, conv: Conv, out_shape:
 }
 
 fn check_conv(shape: Shape, conv: Conv) {
-    let Shape { n, image, kernel, n_channels, n_filters, n_groups } = shape;
-    let images = Bits::random(n * image[0] * image[1], n_channels * n_groups, 1);
+    let Shape { n, image: [height, width], n_channels, n_groups, .. } = shape;
+    let all_channels = n_channels * n_groups;
+    let images = Bits::random(n * height * width, all_channels, 1);
+    let view = Images::new(&images.packed, [n, height, width], images.n_bytes, all_channels).unwrap();
+    check_conv_of(shape, conv, view, &numbers(std::slice::from_ref(&images), Values::Signs));
+
+    let bytes = random_bytes(n * height * width * all_channels, 3);
+    for numbers in [PIXELS, Numbers { step: 2, first: -7 }, Numbers { step: 3, first: 1 }] {
+        let view = Images::of_bytes(&bytes, [n, height, width], all_channels, numbers).unwrap();
+        check_conv_of(shape, conv, view, &numbers_of(&bytes, numbers, all_channels, all_channels));
+    }
+}
+
+fn check_conv_of(shape: Shape, conv: Conv, views: Images<'_>, images: &[Vec<i32>]) {
+    let Shape { image, kernel, n_channels, n_filters, n_groups, .. } = shape;
     let filters = Bits::random(n_filters * n_groups * kernel[0] * kernel[1], n_channels, 2);
     let out_shape = conv.out_shape(image, kernel).unwrap();
-    let expected = convolved(shape, &images, &filters, conv, out_shape);
+    let expected = convolved(shape, images, &filters, conv, out_shape);
     let n_out = n_filters * n_groups;
     let thresholds: Vec<i32> = (0..n_out as i32).map(|filter| filter % 5 - 2).collect();
     let bit = |row: &[i32]| row.iter().zip(&thresholds).map(|(dot, threshold)| dot >= threshold).collect();
     let expected_bits = Bits::new(expected.chunks(n_out).map(bit).collect(), n_out);
-    let views =
-        Images::new(&images.packed, [n, image[0], image[1]], images.n_bytes, n_channels * n_groups).unwrap();
     for level in Level::available() {
         for threads in [1, 2] {
             let parallel = &Parallel::new(threads, &|| false);

@@ -26,5 +26,7 @@ mod _native {
     #[pymodule_export]
     use super::jaccard::{jaccard_cdist, jaccard_knn, jaccard_pairs, jaccard_radius};
     #[pymodule_export]
-    use super::xnor::{XnorFilters, XnorMatrix, xnor_conv2d, xnor_matmul, xnor_max_pool2d, xnor_planes};
+    use super::xnor::{
+        XnorFilters, XnorMatrix, xnor_byte_matmul, xnor_conv2d, xnor_matmul, xnor_max_pool2d, xnor_planes,
+    };
 }

@@ -1,6 +1,6 @@
 //! The xnor family. `fastcodes.xnor` brings thresholds, scales and shapes to the forms accepted here.
 
-use fastcodes_core::xnor::{self, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values};
+use fastcodes_core::xnor::{self, Conv, Filters, Images, Matrix, Numbers, Operand, Output, Padding, Values};
 use numpy::ndarray::{Dimension, Ix2, Ix3, Ix4};
 use numpy::{Element, PyArray3, PyArray4, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
@@ -178,6 +178,31 @@ pub fn xnor_matmul<'py>(
     })
 }
 
+/// What bytes stand for: `(step, first)`.
+type NumbersParts = (i32, i32);
+
+fn numbers_of((step, first): NumbersParts) -> Numbers {
+    Numbers { step, first }
+}
+
+/// See `fastcodes.xnor.byte_matmul`.
+#[pyfunction]
+pub fn xnor_byte_matmul<'py>(
+    py: Python<'py>,
+    a: &Bound<'py, PyAny>,
+    numbers: NumbersParts,
+    b: &XnorMatrix,
+    finish: FinishParts<'py>,
+    out: Option<&Bound<'py, PyAny>>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let a = CodesArray::described(a, "a", "a numpy uint8 array (m, d)")?;
+    let (a, finish) = (a.view()?, FinishArrays::new(&finish)?);
+    finish.fill::<Ix2>(py, out, &[a.n_rows(), b.0.n_rows()], |output| {
+        run(py, threads, |_, parallel| xnor::byte_matmul(a, numbers_of(numbers), &b.0, output, parallel))
+    })
+}
+
 /// The lowest `n_planes` bits of `values`, uint8 `(m, d)`, as uint8 `(n_planes, m, ceil(d / 8))`.
 #[pyfunction]
 pub fn xnor_planes<'py>(
@@ -281,12 +306,13 @@ fn conv_of((stride, padding, pad_value, dilation): ConvParts) -> PyResult<Conv> 
     Ok(Conv { stride: stride.into(), padding, pad_value, dilation: dilation.into() })
 }
 
-/// See `fastcodes.xnor.conv2d`.
+/// See `fastcodes.xnor.conv2d`, and `byte_conv2d`, whose channels are all the bytes of a pixel.
 #[pyfunction]
-#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
+#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public functions")]
 pub fn xnor_conv2d<'py>(
     py: Python<'py>,
     images: &Bound<'py, PyAny>,
+    numbers: Option<NumbersParts>,
     filters: &XnorFilters,
     n_channels: &Bound<'py, PyAny>,
     conv: ConvParts,
@@ -294,11 +320,17 @@ pub fn xnor_conv2d<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (array, [n, height, width, n_bytes]) = four_axes(images, "images", IMAGES)?;
+    let expected =
+        if numbers.is_none() { IMAGES } else { "a numpy uint8 array (n, height, width, channels)" };
+    let (array, [n, height, width, n_bytes]) = four_axes(images, "images", expected)?;
     let n_channels = count(n_channels, "n_channels", 1)?;
     let conv = conv_of(conv)?;
-    let images =
-        Images::new(array.as_slice()?, [n, height, width], n_bytes, n_channels).map_err(to_py_err)?;
+    let (bytes, shape) = (array.as_slice()?, [n, height, width]);
+    let images = match numbers {
+        None => Images::new(bytes, shape, n_bytes, n_channels),
+        Some(numbers) => Images::of_bytes(bytes, shape, n_bytes, numbers_of(numbers)),
+    }
+    .map_err(to_py_err)?;
     let [out_height, out_width] = conv.out_shape([height, width], filters.0.kernel()).map_err(to_py_err)?;
     let shape = [n, out_height, out_width, filters.0.n_filters()];
     // Four bytes are the largest element; numpy counts an axis of length 0 as 1.

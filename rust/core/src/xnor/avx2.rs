@@ -1,7 +1,11 @@
 //! AVX2: a comparison leaves all ones in a lane, and movemask takes one bit of each byte of 32 lanes.
 
+#![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
+
 use std::arch::x86_64::*;
 
+use super::bytes::{GROUP, LANES, Quads};
+use super::pieces::COLUMNS;
 use super::planes::BLOCK;
 use super::portable;
 
@@ -64,4 +68,72 @@ pub(super) fn bit_planes(values: &[u8; BLOCK]) -> [u64; 8] {
 fn load_bytes(bytes: &[u8; 32]) -> __m256i {
     // SAFETY: `bytes` is 32 bytes.
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+/// Steps after which sums of pairs of products, 510 each at most, might not fit 16 bits.
+const STEPS: usize = 64;
+
+#[target_feature(enable = "avx2")]
+pub(super) fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
+    for (tile, signs) in tiles.chunks_exact(n_quads).enumerate() {
+        for (bytes, sums) in groups.chunks_exact(n_quads).zip(sums.chunks_exact_mut(GROUP * COLUMNS)) {
+            let dots = tile_dots(bytes, signs);
+            for (sums, dots) in sums.chunks_exact_mut(COLUMNS).zip(dots) {
+                store(dots, &mut sums.as_chunks_mut::<LANES>().0[tile]);
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn byte_dots_of_one(row: &[[u8; 4]], tiles: &[Quads], sums: &mut [i32]) {
+    let (row, _) = row.as_chunks::<1>();
+    for (signs, sums) in tiles.chunks_exact(row.len()).zip(sums.as_chunks_mut::<LANES>().0) {
+        let [dots] = tile_dots(row, signs);
+        store(dots, sums);
+    }
+}
+
+/// The products of some rows of bytes by a tile of signs: two registers of eight lanes for each.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn tile_dots<const ROWS: usize>(bytes: &[[[u8; 4]; ROWS]], signs: &[Quads]) -> [[__m256i; 2]; ROWS] {
+    let ones = _mm256_set1_epi16(1);
+    let mut dots = [[_mm256_setzero_si256(); 2]; ROWS];
+    for (bytes, signs) in bytes.chunks(STEPS).zip(signs.chunks(STEPS)) {
+        let mut pairs = [[_mm256_setzero_si256(); 2]; ROWS];
+        for (bytes, Quads(signs)) in bytes.iter().zip(signs) {
+            let (halves, _) = signs.as_chunks::<8>();
+            for half in 0..2 {
+                let signs = load_signs(&halves[half]);
+                for row in 0..ROWS {
+                    let byte = _mm256_set1_epi32(i32::from_le_bytes(bytes[row]));
+                    pairs[row][half] = _mm256_add_epi16(pairs[row][half], _mm256_maddubs_epi16(byte, signs));
+                }
+            }
+        }
+        for row in 0..ROWS {
+            for half in 0..2 {
+                let fours = _mm256_madd_epi16(pairs[row][half], ones);
+                dots[row][half] = _mm256_add_epi32(dots[row][half], fours);
+            }
+        }
+    }
+    dots
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_signs(signs: &[[i8; 4]; 8]) -> __m256i {
+    // SAFETY: `signs` is 32 bytes.
+    unsafe { _mm256_loadu_si256(signs.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(dots: [__m256i; 2], sums: &mut [i32; LANES]) {
+    for (half, dots) in sums.as_chunks_mut::<8>().0.iter_mut().zip(dots) {
+        // SAFETY: `half` is 32 bytes.
+        unsafe { _mm256_storeu_si256(half.as_mut_ptr().cast(), dots) };
+    }
 }

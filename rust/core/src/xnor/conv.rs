@@ -9,23 +9,29 @@
 //! y+1  | c.. | c.. |
 //! ```
 //!
-//! Filters are laid out likewise. Bits after the last channel of a place are zero in both, and count nothing.
+//! Filters are laid out likewise. Bits after the last channel of a place are zero in both, and count nothing. Images of bytes have
+//! a byte for each channel instead.
 
 use std::ops::Range;
 
+use super::bytes::{self, Numbers};
 use super::multiply::{Left, multiply};
 use super::operand::{Matrix, Operand, Values, check_padding};
-use super::output::{Output, RowsOut};
+use super::output::{Finish, Output, RowsOut};
+use super::pieces::Rows;
 use crate::codes::for_each_word;
 use crate::error::try_vec;
 use crate::{Codes, Error, Level, Parallel};
 
-/// Images of bits, channels last: `(n, height, width, ceil(channels / 8))` bytes, C-contiguous.
+/// Images of bits, channels last: `(n, height, width, ceil(channels / 8))` bytes, C-contiguous. Or of bytes:
+/// `(n, height, width, channels)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Images<'a> {
     pixels: Codes<'a>,
     shape: [usize; 3],
     n_channels: usize,
+    /// What bytes stand for; none for bits.
+    numbers: Option<Numbers>,
 }
 
 impl<'a> Images<'a> {
@@ -38,10 +44,23 @@ impl<'a> Images<'a> {
         if n_channels == 0 || n_bytes != n_channels.div_ceil(8) {
             return Err(Error::FeaturesLength { name: "images", n_bytes, n_features: n_channels });
         }
-        let n_pixels = shape.iter().fold(1_usize, |product, n| product.saturating_mul(*n));
-        let pixels = Codes::new(bytes, n_pixels, n_bytes)?;
+        let pixels = Codes::new(bytes, n_pixels(shape), n_bytes)?;
         check_padding("images", pixels, n_channels)?;
-        Ok(Images { pixels, shape, n_channels })
+        Ok(Images { pixels, shape, n_channels, numbers: None })
+    }
+
+    /// Images of bytes, which stand for numbers, of a given shape `[n, height, width]`.
+    ///
+    /// # Errors
+    /// [`Error::NoBytes`] without channels, [`Error::CodesOutOfBounds`] if `bytes` are fewer than the shape says.
+    pub fn of_bytes(
+        bytes: &'a [u8],
+        shape: [usize; 3],
+        n_channels: usize,
+        numbers: Numbers,
+    ) -> Result<Self, Error> {
+        let pixels = Codes::new(bytes, n_pixels(shape), n_channels)?;
+        Ok(Images { pixels, shape, n_channels, numbers: Some(numbers) })
     }
 
     pub(super) fn shape(&self) -> [usize; 3] {
@@ -57,6 +76,10 @@ impl<'a> Images<'a> {
     }
 }
 
+fn n_pixels(shape: [usize; 3]) -> usize {
+    shape.iter().fold(1_usize, |product, n| product.saturating_mul(*n))
+}
+
 /// Results of which the groups are computed one after the other.
 const BATCH_ROWS: usize = 1 << 14;
 
@@ -69,6 +92,25 @@ pub enum Padding {
     Plus,
     /// Nothing: products with it are left out.
     Zero,
+}
+
+impl Padding {
+    fn value(self) -> i32 {
+        match self {
+            Padding::Minus => -1,
+            Padding::Plus => 1,
+            Padding::Zero => 0,
+        }
+    }
+
+    /// A pixel of it; there are no bits for zero.
+    fn bits(self, n_channels: usize) -> Vec<u8> {
+        let mut pixel = vec![if self == Padding::Plus { u8::MAX } else { 0 }; n_channels.div_ceil(8)];
+        if let (Some(last), used @ 1..) = (pixel.last_mut(), n_channels % 8) {
+            *last &= !(u8::MAX >> used);
+        }
+        pixel
+    }
 }
 
 /// How filters move over an image; each pair is for rows and for columns.
@@ -162,7 +204,7 @@ impl Filters {
         let in_group = n_filters / n_groups;
         for group in 0..n_groups {
             let rows = filters.slice(group * in_group, (group + 1) * in_group);
-            let operand = Operand::padded_signs(rows, n_channels.saturating_mul(n_places));
+            let operand = Operand::padded_signs(rows, n_places, n_channels);
             groups.push(Matrix::new(level, &operand, parallel)?);
             let mut group_sums = try_vec(0, n_places * in_group)?;
             for (filter, row) in (0..in_group).map(|filter| (filter, rows.row(filter))) {
@@ -217,12 +259,13 @@ struct Patches<'a> {
     borders: Option<Borders>,
 }
 
-/// What zero padding changes: rows of results at the same distance of the border leave out the same places.
+/// What padding changes that no bits or bytes stand for: rows of results at the same distance of the border have the same
+/// places outside the image.
 struct Borders {
     /// For each result along an axis, which kind it is.
     kinds: [Vec<usize>; 2],
     n_kinds: usize,
-    /// `[kind of row][kind of column]`: what to add to twice the dot products, by column; none in the middle.
+    /// `[kind of row][kind of column]`: what twice the dot products begin with, by column.
     columns: Vec<Vec<i32>>,
 }
 
@@ -258,24 +301,40 @@ impl<'a> Patches<'a> {
         group: usize,
         out_shape: [usize; 2],
     ) -> Result<Self, Error> {
-        let n_bytes = filters.n_channels.div_ceil(8);
-        let mut pad = vec![0; n_bytes];
-        if conv.pad_value == Padding::Plus {
-            pad.fill(u8::MAX);
-            if !filters.n_channels.is_multiple_of(8) {
-                pad[n_bytes - 1] = !(u8::MAX >> (filters.n_channels % 8));
+        let mut patches = Patches {
+            rows: 0..images.shape[0] * out_shape[0] * out_shape[1],
+            images,
+            conv,
+            kernel: filters.kernel,
+            out_shape,
+            bytes: 0..0,
+            pad: Vec::new(),
+            borders: None,
+        };
+        // What twice the dot products begin with in the middle of an image, and what the bits or bytes of padding stand for.
+        let matrix = &filters.groups[group];
+        let (begin, held) = match images.numbers {
+            None => {
+                patches.pad = conv.pad_value.bits(filters.n_channels);
+                let held = if conv.pad_value == Padding::Plus { 1 } else { -1 };
+                (try_vec(2 * matrix.n_features as i32, matrix.n_rows)?, held)
             }
-        }
-        let bytes = group * n_bytes..(group + 1) * n_bytes;
-        let (kernel, rows) = (filters.kernel, 0..images.shape[0] * out_shape[0] * out_shape[1]);
-        let mut patches = Patches { rows, images, conv, kernel, out_shape, bytes, pad, borders: None };
-        if conv.pad_value == Padding::Zero && conv.padding != [[0; 2]; 2] {
-            patches.borders = Some(patches.borders(&filters.groups[group], &filters.sums[group])?);
+            Some(numbers) => {
+                patches.pad = vec![0; filters.n_channels];
+                (bytes::columns_of_zeros(matrix, numbers)?, numbers.first)
+            }
+        };
+        patches.bytes = group * patches.pad.len()..(group + 1) * patches.pad.len();
+        let value = conv.pad_value.value();
+        if conv.padding != [[0; 2]; 2] && value != held {
+            let factor = 2 * (value - held);
+            patches.borders = Some(patches.borders(begin, factor, &filters.sums[group])?);
         }
         Ok(patches)
     }
 
-    fn borders(&self, matrix: &Matrix, sums: &[i32]) -> Result<Borders, Error> {
+    /// `sums` are those of the channels of a filter, `factor` times which is added for each place outside of the image.
+    fn borders(&self, begin: Vec<i32>, factor: i32, sums: &[i32]) -> Result<Borders, Error> {
         let [rows, columns] = [0, 1].map(|axis| {
             let (conv, image) = (self.conv, self.images.shape[1 + axis]);
             let before = conv.padding[axis][0];
@@ -291,15 +350,18 @@ impl<'a> Patches<'a> {
         let mut by_kind = Vec::new();
         for row_kind in &rows.1 {
             for column_kind in &columns.1 {
-                let mut left_out = try_vec(2 * matrix.n_features as i32, matrix.n_rows)?;
+                let mut totals = try_vec(0, begin.len())?;
+                totals.copy_from_slice(&begin);
                 let covered =
                     row_kind.iter().flat_map(|row| column_kind.iter().map(move |column| row & column));
-                for (sums, is_covered) in sums.chunks(matrix.n_rows).zip(covered) {
+                for (sums, is_covered) in sums.chunks(begin.len()).zip(covered) {
                     if !is_covered {
-                        left_out.iter_mut().zip(sums).for_each(|(total, sum)| *total += 2 * sum);
+                        for (total, sum) in totals.iter_mut().zip(sums) {
+                            *total = total.wrapping_add(factor.wrapping_mul(*sum));
+                        }
                     }
                 }
-                by_kind.push(left_out);
+                by_kind.push(totals);
             }
         }
         Ok(Borders { kinds: [rows.0, columns.0], n_kinds: columns.1.len(), columns: by_kind })
@@ -313,12 +375,14 @@ impl<'a> Patches<'a> {
 }
 
 impl Left for Patches<'_> {
-    fn n_rows(&self) -> usize {
-        self.rows.len()
-    }
-
     fn values(&self) -> (Values, usize) {
         (Values::Signs, 1)
+    }
+}
+
+impl Rows for Patches<'_> {
+    fn n_rows(&self) -> usize {
+        self.rows.len()
     }
 
     fn gather(&self, rows: Range<usize>, bytes: &mut Vec<u8>) {
@@ -389,7 +453,7 @@ pub fn conv2d(
         groups.push((Patches::new(images, conv, filters, group, out_shape)?, matrix));
     }
     if let [(patches, matrix)] = groups.as_slice() {
-        return multiply(patches, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], parallel);
+        return slide(patches, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], parallel);
     }
     for start in (0..n_rows).step_by(BATCH_ROWS) {
         let batch = start..(start + BATCH_ROWS).min(n_rows);
@@ -398,8 +462,22 @@ pub fn conv2d(
             patches.rows = batch.clone();
             let mut own = RowsOut::take_columns(&mut rows, matrix.n_rows).into_iter();
             let next_rows = |n_rows| own.by_ref().take(n_rows).collect();
-            multiply(patches, matrix, finish.from(group * matrix.n_rows), next_rows, parallel)?;
+            slide(patches, matrix, finish.from(group * matrix.n_rows), next_rows, parallel)?;
         }
     }
     Ok(())
+}
+
+/// Convolves with the filters of one group.
+fn slide<'o>(
+    patches: &Patches<'_>,
+    matrix: &Matrix,
+    finish: Finish<'_>,
+    next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
+    parallel: &Parallel<'_>,
+) -> Result<(), Error> {
+    match patches.images.numbers {
+        None => multiply(patches, matrix, finish, next_rows, parallel),
+        Some(numbers) => bytes::multiply(patches, numbers, matrix, finish, next_rows, parallel),
+    }
 }

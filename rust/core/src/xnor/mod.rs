@@ -9,22 +9,28 @@
 //! | bits | signs | `\|b\| - d` |
 //! | bits | bits | `(\|a\| + \|b\| - d) / 2` |
 //!
-//! Planes add up, each times its weight. So every product follows from Hamming distances, and the kernels of [`crate::hamming`]
-//! are the only ones: with a carry-save adder in them they need fewer instructions a word than xor, popcount and add.
+//! Planes add up, each times its weight. So every product of bits follows from Hamming distances, and the kernels of
+//! [`crate::hamming`] are the only ones: with a carry-save adder in them they need fewer instructions a word than xor, popcount
+//! and add. Bytes as they come, images for example, are not taken apart into planes: there are instructions that multiply them
+//! by signs and add up four at a time.
 //!
 //! | file | what it is for |
 //! |---|---|
 //! | `operand` | rows of a few bits a number, and a right-hand side that was prepared for many products |
 //! | `multiply` | brings each tile of the right-hand side before the rows of a task, and distances into dot products |
+//! | `bytes` | the same for rows of bytes and signs as bytes |
+//! | `pieces` | rows and columns that a task takes on |
 //! | `output` | what becomes of dot products: integers, bits of the next layer, or scaled floats |
 //! | `conv` | convolution: which bits of an image belong to a row of the left-hand side |
 //! | `pool` | the maximum of bits |
 //! | `planes` | small integers as bit planes |
 
+mod bytes;
 mod conv;
 mod multiply;
 mod operand;
 mod output;
+mod pieces;
 mod planes;
 mod pool;
 mod portable;
@@ -34,6 +40,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
+pub use bytes::{Numbers, byte_matmul};
 pub use conv::{Conv, Filters, Images, Padding, conv2d};
 pub use multiply::matmul;
 pub use operand::{Matrix, Operand, Values};

@@ -12,10 +12,10 @@
 //! It is computed modulo 2^32, in which it fits.
 
 use std::ops::Range;
-use std::sync::Mutex;
 
 use super::operand::{Matrix, Operand, Values, check_range};
 use super::output::{Finish, Output, RowOut, RowsOut};
+use super::pieces::{COLUMNS, Cut, Piece, Rows, TASK_ROWS};
 use super::portable;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
@@ -23,45 +23,30 @@ use crate::hamming::tile::{GROUP, QueryGroups};
 use crate::level::at_level;
 use crate::{Codes, Error, Level, Parallel, bits, hamming};
 
-/// Columns whose distances are in the cache together.
-const COLUMNS: usize = 256;
-
-/// Rows of a task, each plane counted.
-const TASK_ROWS: usize = 64;
-
-/// Words of columns that a task compares at most, so that an interrupted call ends soon.
+/// Words of columns that a task compares at most.
 const TASK_WORDS: usize = 1 << 21;
 
-/// The left-hand side of a product: where its rows come from.
-pub(super) trait Left: Sync {
-    /// Rows.
-    fn n_rows(&self) -> usize;
-
+/// A left-hand side of bits.
+pub(super) trait Left: Rows {
     /// What the bits stand for, and how many planes there are.
     fn values(&self) -> (Values, usize);
-
-    /// Appends the bytes of some rows, all planes of one before the next.
-    fn gather(&self, rows: Range<usize>, bytes: &mut Vec<u8>);
-
-    /// What to add to twice the dot products of a row, by column, if it is not the same for all rows.
-    fn columns(&self, _row: usize) -> Option<&[i32]> {
-        None
-    }
 }
 
-impl Left for Operand<'_> {
+impl Rows for Operand<'_> {
     fn n_rows(&self) -> usize {
         self.n_rows()
-    }
-
-    fn values(&self) -> (Values, usize) {
-        (self.values(), self.planes().len())
     }
 
     fn gather(&self, rows: Range<usize>, bytes: &mut Vec<u8>) {
         for row in rows {
             self.planes().iter().for_each(|plane| bytes.extend_from_slice(plane.row(row)));
         }
+    }
+}
+
+impl Left for Operand<'_> {
+    fn values(&self) -> (Values, usize) {
+        (self.values(), self.planes().len())
     }
 }
 
@@ -81,13 +66,6 @@ pub fn matmul(
     }
     let (finish, mut rows) = output.into_rows(a.n_rows(), matrix.n_rows)?;
     multiply(a, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], parallel)
-}
-
-/// Some rows and columns of a product, and where they go.
-struct Piece<'a> {
-    rows: Range<usize>,
-    columns: Range<usize>,
-    out: Vec<RowsOut<'a>>,
 }
 
 /// The product as one task needs it.
@@ -112,7 +90,6 @@ struct Scratch {
     /// Of each row, what has been taken in so far; and the dot products of one.
     sums: Vec<i32>,
     dots: Vec<i32>,
-    error: Option<Error>,
 }
 
 /// Multiplies, for rows of whatever source; `next_rows` gives so many more rows of the results.
@@ -124,7 +101,7 @@ pub(super) fn multiply<'o, L: Left>(
     parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
     let (values, n_planes) = left.values();
-    check_range((values, n_planes), (matrix.values, matrix.planes.len()), matrix.n_features)?;
+    check_range(values.largest(n_planes) * matrix.values.largest(matrix.planes.len()), matrix.n_features)?;
     if left.n_rows() == 0 || matrix.n_rows == 0 {
         return Ok(());
     }
@@ -143,15 +120,7 @@ pub(super) fn multiply<'o, L: Left>(
 
     let words = n_planes * matrix.planes.len() * matrix.n_bytes.div_ceil(8);
     let parallel = &parallel.for_words(left.n_rows().saturating_mul(matrix.n_rows).saturating_mul(words));
-    let pieces = product.pieces(next_rows, parallel.threads())?;
-    let workers = parallel.run(pieces.len(), Scratch::default, |scratch, piece| {
-        // One worker a piece: the lock is how the compiler sees that.
-        let Ok(mut piece) = pieces[piece].lock() else { return };
-        if let Err(error) = product.compute(&mut piece, scratch) {
-            scratch.error.get_or_insert(error);
-        }
-    })?;
-    workers.into_iter().find_map(|scratch| scratch.error).map_or(Ok(()), Err)
+    product.cut().for_each(next_rows, parallel, |scratch, piece| product.compute(piece, scratch))
 }
 
 impl<L: Left> Product<'_, L> {
@@ -164,38 +133,15 @@ impl<L: Left> Product<'_, L> {
         }
     }
 
-    fn pieces<'o>(
-        &self,
-        mut next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
-        threads: usize,
-    ) -> Result<Vec<Mutex<Piece<'o>>>, Error> {
-        let (matrix, n_planes) = (self.matrix, self.left_weights.len());
-        let task_rows = (TASK_ROWS / n_planes).next_multiple_of(self.block_rows());
-        // Fewer rows mean more pieces of columns, a few for each thread.
-        let row_pieces = self.left.n_rows().div_ceil(task_rows);
-        let wanted = if threads > 1 { (4 * threads).div_ceil(row_pieces) } else { 1 };
-        let in_time = TASK_WORDS / (matrix.planes.len() * matrix.n_bytes.div_ceil(8));
-        let columns = matrix.n_rows.div_ceil(wanted).min(in_time.max(1));
-        let columns = columns.next_multiple_of(matrix.tile_rows());
-
-        let mut pieces = Vec::new();
-        pieces.try_reserve_exact(row_pieces.saturating_mul(matrix.n_rows.div_ceil(columns)))?;
-        for first_row in (0..self.left.n_rows()).step_by(task_rows) {
-            let rows = first_row..(first_row + task_rows).min(self.left.n_rows());
-            let out = next_rows(rows.len());
-            if columns >= matrix.n_rows {
-                // Rows stay together until their turn comes: there may be very many of them.
-                pieces.push(Mutex::new(Piece { rows, columns: 0..matrix.n_rows, out }));
-                continue;
-            }
-            let mut block: Vec<_> = out.into_iter().flat_map(RowsOut::split).collect();
-            for start in (0..matrix.n_rows).step_by(columns) {
-                let columns = start..(start + columns).min(matrix.n_rows);
-                let out = RowsOut::take_columns(&mut block, columns.len());
-                pieces.push(Mutex::new(Piece { rows: rows.clone(), columns, out }));
-            }
+    fn cut(&self) -> Cut {
+        let matrix = self.matrix;
+        Cut {
+            n_rows: self.left.n_rows(),
+            n_columns: matrix.n_rows,
+            task_rows: (TASK_ROWS / self.left_weights.len()).next_multiple_of(self.block_rows()),
+            task_columns: TASK_WORDS / (matrix.planes.len() * matrix.n_bytes.div_ceil(8)),
+            together: matrix.tile_rows(),
         }
-        Ok(pieces)
     }
 
     fn compute(&self, piece: &mut Piece<'_>, scratch: &mut Scratch) -> Result<(), Error> {

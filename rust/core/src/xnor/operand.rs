@@ -1,5 +1,8 @@
 //! [`Operand`]: rows of numbers of a few bits. [`Matrix`]: the same, prepared for many products.
 
+use std::sync::OnceLock;
+
+use super::bytes::SignTiles;
 use crate::error::try_vec;
 use crate::hamming::tile::{MAX_WORDS, Tile};
 use crate::{Codes, Error, Level, Parallel, bits};
@@ -36,7 +39,7 @@ impl Values {
     }
 
     /// The largest magnitude.
-    fn largest(self, n_planes: usize) -> usize {
+    pub(super) fn largest(self, n_planes: usize) -> usize {
         match self {
             Values::Signs => 1,
             Values::Unsigned => (1 << n_planes) - 1,
@@ -51,6 +54,8 @@ pub struct Operand<'a> {
     planes: Vec<Codes<'a>>,
     values: Values,
     n_features: usize,
+    /// Features after which a row goes on with a new byte: those of one place of a filter, or all.
+    n_channels: usize,
 }
 
 impl<'a> Operand<'a> {
@@ -83,7 +88,7 @@ impl<'a> Operand<'a> {
             }
             check_padding(name, *plane, n_features)?;
         }
-        Ok(Operand { planes, values, n_features })
+        Ok(Operand { planes, values, n_features, n_channels: n_features })
     }
 
     /// Rows.
@@ -96,9 +101,10 @@ impl<'a> Operand<'a> {
         self.n_features
     }
 
-    /// Rows of signs with padding of their own, which is zero: `n_features` are counted.
-    pub(super) fn padded_signs(rows: Codes<'a>, n_features: usize) -> Self {
-        Operand { planes: vec![rows], values: Values::Signs, n_features }
+    /// Rows of signs for so many places, each with padding of its own, which is zero.
+    pub(super) fn padded_signs(rows: Codes<'a>, n_places: usize, n_channels: usize) -> Self {
+        let n_features = n_channels.saturating_mul(n_places);
+        Operand { planes: vec![rows], values: Values::Signs, n_features, n_channels }
     }
 
     pub(super) fn planes(&self) -> &[Codes<'a>] {
@@ -123,10 +129,9 @@ pub(super) fn check_padding(name: &'static str, rows: Codes<'_>, n_bits: usize) 
     }
 }
 
-/// Whether dot products of so many features, twice as large as they are, fit an int32.
-pub(super) fn check_range(a: (Values, usize), b: (Values, usize), n_features: usize) -> Result<(), Error> {
-    let largest = a.0.largest(a.1) * b.0.largest(b.1);
-    let most = (i32::MAX as usize / 2) / largest;
+/// Whether dot products of so many features, twice as large as they are, fit an int32; `largest` is that of one product.
+pub(super) fn check_range(largest: usize, n_features: usize) -> Result<(), Error> {
+    let most = (i32::MAX as usize / 2) / largest.max(1);
     if n_features > most { Err(Error::Features { n_features, most }) } else { Ok(()) }
 }
 
@@ -135,9 +140,12 @@ pub struct Matrix {
     pub(super) level: Level,
     pub(super) values: Values,
     pub(super) n_features: usize,
+    n_channels: usize,
     pub(super) n_rows: usize,
     pub(super) n_bytes: usize,
     pub(super) planes: Vec<Plane>,
+    /// What products with bytes take, once there was one.
+    signs: OnceLock<SignTiles>,
 }
 
 /// One plane of a matrix.
@@ -161,9 +169,11 @@ impl Matrix {
             level,
             values: operand.values,
             n_features: operand.n_features,
+            n_channels: operand.n_channels,
             n_rows: operand.n_rows(),
             n_bytes: operand.planes[0].n_bytes(),
             planes: planes.collect::<Result<_, _>>()?,
+            signs: OnceLock::new(),
         })
     }
 
@@ -185,6 +195,18 @@ impl Matrix {
     /// Rows in a tile, but for the last one.
     pub(super) fn tile_rows(&self) -> usize {
         Tile::capacity(self.n_bytes.div_ceil(8))
+    }
+
+    /// The signs as bytes, made for the first product that takes them.
+    pub(super) fn signs(&self, parallel: &Parallel<'_>) -> Result<&SignTiles, Error> {
+        if self.values != Values::Signs {
+            return Err(Error::NotSigns);
+        }
+        if let Some(signs) = self.signs.get() {
+            return Ok(signs);
+        }
+        let made = SignTiles::new(self.rows(0)?, self.n_channels, parallel)?;
+        Ok(self.signs.get_or_init(|| made))
     }
 
     /// Rows of a plane as they were given.

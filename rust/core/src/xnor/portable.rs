@@ -1,5 +1,7 @@
 //! From distances to results, in plain Rust: loops that compilers turn into good vector code.
 
+use super::bytes::{GROUP, LANES, Quads};
+use super::pieces::COLUMNS;
 use super::planes::BLOCK;
 
 /// `dot = (columns + row - factor * distance) / 2`, where that is whole.
@@ -48,4 +50,37 @@ pub(super) fn bit_planes(values: &[u8; BLOCK]) -> [u64; 8] {
         }
     }
     planes
+}
+
+/// Products of groups of rows of bytes by tiles of signs; `sums` has [`COLUMNS`] places for each row.
+pub(super) fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
+    for (tile, signs) in tiles.chunks_exact(n_quads).enumerate() {
+        for (bytes, sums) in groups.chunks_exact(n_quads).zip(sums.chunks_exact_mut(GROUP * COLUMNS)) {
+            let mut dots = [[0; LANES]; GROUP];
+            for (signs, bytes) in signs.iter().zip(bytes) {
+                dots.iter_mut().zip(bytes).for_each(|(dots, bytes)| add_quad(*bytes, signs, dots));
+            }
+            for (sums, dots) in sums.chunks_exact_mut(COLUMNS).zip(dots) {
+                sums[tile * LANES..][..LANES].copy_from_slice(&dots);
+            }
+        }
+    }
+}
+
+/// The same for one row.
+pub(super) fn byte_dots_of_one(row: &[[u8; 4]], tiles: &[Quads], sums: &mut [i32]) {
+    for (signs, sums) in tiles.chunks_exact(row.len()).zip(sums.as_chunks_mut::<LANES>().0) {
+        *sums = [0; LANES];
+        signs.iter().zip(row).for_each(|(signs, bytes)| add_quad(*bytes, signs, sums));
+    }
+}
+
+/// Adds four products of each lane.
+#[inline(always)]
+fn add_quad(bytes: [u8; 4], signs: &Quads, dots: &mut [i32; LANES]) {
+    for (dot, signs) in dots.iter_mut().zip(&signs.0) {
+        for (byte, sign) in bytes.iter().zip(signs) {
+            *dot += i32::from(*byte) * i32::from(*sign);
+        }
+    }
 }

@@ -1,0 +1,235 @@
+//! Products of bytes and signs: how images, or integers of up to eight bits, enter a network of signs.
+//!
+//! The signs of sixteen rows of the right-hand side lie side by side, four features of each, so that one broadcast of four bytes
+//! meets all of them. A lane belongs to one row: nothing is summed across a register.
+//!
+//! ```text
+//! quad 0   a0 a1 a2 a3   b0 b1 b2 b3   ..   p0 p1 p2 p3       features 0..4 of rows 0..16, a byte of -1 or +1 each
+//! quad 1   a4 a5 a6 a7   b4 b5 b6 b7   ..   p4 p5 p6 p7       features 4..8
+//! ..                                                          zeros after the last feature and the last row
+//! ```
+//!
+//! The left-hand side comes in groups of rows, four bytes of each of them together.
+
+use super::operand::{Matrix, check_range};
+use super::output::{Finish, Output, RowsOut};
+use super::pieces::{COLUMNS, Cut, Piece, Rows, TASK_ROWS};
+use super::portable;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
+use crate::error::try_vec;
+use crate::level::at_level;
+use crate::{Codes, Error, Parallel};
+
+/// Rows of the right-hand side that lie side by side.
+pub(super) const LANES: usize = 16;
+
+/// Rows of the left-hand side that kernels take at a time, unless there is only one.
+pub(super) const GROUP: usize = 4;
+
+/// Bytes of the left-hand side that a task takes on, if that is not less than two groups of rows: the second-level cache
+/// keeps them.
+const TASK_BYTES: usize = 1 << 18;
+
+/// Products of a task at most, so that an interrupted call ends soon.
+const TASK_PRODUCTS: usize = 1 << 29;
+
+/// Four features of each of sixteen rows.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(super) struct Quads(pub [[i8; 4]; LANES]);
+
+/// The right-hand side as bytes.
+pub(super) struct SignTiles {
+    tiles: Vec<Quads>,
+    n_quads: usize,
+}
+
+impl SignTiles {
+    /// From rows whose bytes begin anew after `n_channels` bits.
+    pub fn new(rows: Codes<'_>, n_channels: usize, parallel: &Parallel<'_>) -> Result<Self, Error> {
+        let place_bytes = n_channels.div_ceil(8);
+        let n_quads = (rows.n_bytes() / place_bytes * n_channels).div_ceil(4);
+        let n_tiles = rows.n_rows().div_ceil(LANES);
+        let mut tiles = try_vec(Quads([[0; 4]; LANES]), n_tiles * n_quads)?;
+        let parallel = parallel.for_words(tiles.len() * LANES);
+        parallel.for_each_chunk(&mut tiles, n_quads, |tile, quads| {
+            let first = tile * LANES;
+            for lane in 0..LANES.min(rows.n_rows() - first) {
+                let places = rows.row(first + lane).chunks_exact(place_bytes);
+                let signs = places.flat_map(|bytes| {
+                    (0..n_channels).map(|bit| 2 * (bytes[bit / 8] >> (7 - bit % 8) & 1) as i8 - 1)
+                });
+                for (feature, sign) in signs.enumerate() {
+                    quads[feature / 4].0[lane][feature % 4] = sign;
+                }
+            }
+        })?;
+        Ok(SignTiles { tiles, n_quads })
+    }
+}
+
+/// What a byte of the left-hand side stands for: `first + step * byte`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// From one number to the next.
+    pub step: i32,
+    /// That of the byte 0.
+    pub first: i32,
+}
+
+impl Numbers {
+    /// The largest magnitude; padding of convolutions may be 1.
+    fn largest(self) -> usize {
+        let last = i64::from(self.first) + 255 * i64::from(self.step);
+        last.unsigned_abs().max(i64::from(self.first).unsigned_abs()).max(1) as usize
+    }
+}
+
+impl Rows for Codes<'_> {
+    fn n_rows(&self) -> usize {
+        self.n_rows()
+    }
+
+    fn gather(&self, rows: std::ops::Range<usize>, bytes: &mut Vec<u8>) {
+        rows.for_each(|row| bytes.extend_from_slice(self.row(row)));
+    }
+}
+
+/// Multiplies rows of bytes by the rows of a matrix of signs: `out[i, j] = sum_c number(a[i, c]) * matrix[j, c]`, exactly.
+///
+/// # Errors
+/// [`Error::NotSigns`] for a matrix of something else, [`Error::SignsDiffer`] if the rows do not have the same length,
+/// [`Error::Features`] if the sums may not fit an int32, [`Error::InputLength`] or [`Error::OutputLength`] if the output does not
+/// fit them, [`Error::OutOfMemory`], [`Error::Interrupted`].
+pub fn byte_matmul(
+    a: Codes<'_>,
+    numbers: Numbers,
+    matrix: &Matrix,
+    output: Output<'_>,
+    parallel: &Parallel<'_>,
+) -> Result<(), Error> {
+    if a.n_bytes() != matrix.n_features {
+        return Err(Error::SignsDiffer { a: a.n_bytes(), b: matrix.n_features });
+    }
+    let (finish, mut rows) = output.into_rows(a.n_rows(), matrix.n_rows)?;
+    multiply(&a, numbers, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], parallel)
+}
+
+/// Twice what the byte 0 gives with each row of a matrix of signs.
+///
+/// # Errors
+/// [`Error::Features`] if sums may not fit an int32, [`Error::OutOfMemory`].
+pub(super) fn columns_of_zeros(matrix: &Matrix, numbers: Numbers) -> Result<Vec<i32>, Error> {
+    check_range(numbers.largest(), matrix.n_features)?;
+    let mut columns = try_vec(0, matrix.n_rows)?;
+    for (column, ones) in columns.iter_mut().zip(&matrix.planes[0].ones) {
+        *column = 2 * numbers.first * (2 * ones - matrix.n_features as i32);
+    }
+    Ok(columns)
+}
+
+/// Multiplies, for rows of whatever source; `next_rows` gives so many more rows of the results.
+pub(super) fn multiply<'o, L: Rows>(
+    left: &L,
+    numbers: Numbers,
+    matrix: &Matrix,
+    finish: Finish<'_>,
+    next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
+    parallel: &Parallel<'_>,
+) -> Result<(), Error> {
+    let (signs, columns) = (matrix.signs(parallel)?, columns_of_zeros(matrix, numbers)?);
+    if left.n_rows() == 0 || matrix.n_rows == 0 {
+        return Ok(());
+    }
+    let product = Product { left, numbers, matrix, signs, finish, columns };
+    // A word of bits takes about as long as sixteen bytes.
+    let words = left.n_rows().saturating_mul(matrix.n_rows).saturating_mul(signs.n_quads.div_ceil(4));
+    let task_rows = (TASK_BYTES / matrix.n_features).next_multiple_of(2 * GROUP).clamp(2 * GROUP, TASK_ROWS);
+    let cut = Cut {
+        n_rows: left.n_rows(),
+        n_columns: matrix.n_rows,
+        task_rows,
+        task_columns: TASK_PRODUCTS / task_rows / matrix.n_features,
+        together: LANES,
+    };
+    cut.for_each(next_rows, &parallel.for_words(words), |scratch, piece| product.compute(piece, scratch))
+}
+
+/// The product as one task needs it.
+struct Product<'a, L> {
+    left: &'a L,
+    numbers: Numbers,
+    matrix: &'a Matrix,
+    signs: &'a SignTiles,
+    finish: Finish<'a>,
+    /// Twice what zeros give, by column.
+    columns: Vec<i32>,
+}
+
+#[derive(Default)]
+struct Scratch {
+    bytes: Vec<u8>,
+    groups: Vec<[[u8; 4]; GROUP]>,
+    /// `[row][COLUMNS]`.
+    sums: Vec<i32>,
+    dots: Vec<i32>,
+}
+
+impl<L: Rows> Product<'_, L> {
+    fn compute(&self, piece: &mut Piece<'_>, scratch: &mut Scratch) -> Result<(), Error> {
+        let Scratch { bytes, groups, sums, dots } = scratch;
+        let (level, n_quads) = (self.matrix.level, self.signs.n_quads);
+        let mut out: Vec<_> = piece.out.drain(..).flat_map(RowsOut::rows).collect();
+        bytes.clear();
+        self.left.gather(piece.rows.clone(), bytes);
+        let n_rows = piece.rows.len();
+        let of_one = n_rows == 1;
+        if of_one {
+            bytes.resize(4 * n_quads, 0);
+        } else {
+            group(bytes, n_rows, n_quads, groups);
+        }
+        sums.resize(n_rows.next_multiple_of(GROUP) * COLUMNS, 0);
+        dots.resize(COLUMNS, 0);
+        let tiles = &self.signs.tiles[piece.columns.start / LANES * n_quads..];
+        for (start, tiles) in
+            piece.columns.clone().step_by(COLUMNS).zip(tiles.chunks(COLUMNS / LANES * n_quads))
+        {
+            let columns = start..(start + COLUMNS).min(piece.columns.end);
+            let tiles = &tiles[..columns.len().div_ceil(LANES) * n_quads];
+            if of_one {
+                let row = bytes.as_chunks::<4>().0;
+                at_level!(level, byte_dots_of_one(row, tiles, sums));
+            } else {
+                at_level!(level, byte_dots(groups, n_quads, tiles, sums));
+            }
+            let in_piece = columns.start - piece.columns.start..columns.end - piece.columns.start;
+            for (row, sums) in sums.chunks(COLUMNS).take(n_rows).enumerate() {
+                let begin = self.left.columns(piece.rows.start + row).unwrap_or(&self.columns);
+                let (begin, sums) = (&begin[columns.clone()], &sums[..columns.len()]);
+                let factor = -2 * self.numbers.step;
+                out[row].write(level, in_piece.clone(), self.finish.from(columns.start), dots, |dots| {
+                    at_level!(level, to_dots(sums, factor, begin, 0, dots));
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lays rows side by side, a group after the other; the last one is filled up with zeros.
+fn group(bytes: &[u8], n_rows: usize, n_quads: usize, groups: &mut Vec<[[u8; 4]; GROUP]>) {
+    groups.clear();
+    groups.resize(n_rows.div_ceil(GROUP) * n_quads, [[0; 4]; GROUP]);
+    for (row, bytes) in bytes.chunks_exact(bytes.len() / n_rows).enumerate() {
+        let group = &mut groups[row / GROUP * n_quads..][..n_quads];
+        let (quads, last) = bytes.as_chunks::<4>();
+        for (group, quad) in group.iter_mut().zip(quads) {
+            group[row % GROUP] = *quad;
+        }
+        if let Some(group) = group.get_mut(quads.len()) {
+            group[row % GROUP][..last.len()].copy_from_slice(last);
+        }
+    }
+}
