@@ -140,6 +140,29 @@ def test_finishing(contest: Any, name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["fastcodes", "numpy", "bit planes"])
+def test_bytes(contest: Any, name: str) -> None:
+    """Multiply images of bytes by signs, as the first layer of a network does."""
+    m, n, d = 256, 1024, 784
+    pixels, signs = random_codes(m, d, seed=1), random_codes(n, d // 8)
+    x, y = pixels.astype(np.float32), as_floats(signs)
+    weights = xnor.PackedMatrix(signs, d)
+    wanted = pixels[:N_CHECKED].astype(np.int64) @ y.T.astype(np.int64)
+    calls: dict[str, Callable[[], Array]] = {
+        "fastcodes": lambda: xnor.byte_matmul(pixels, weights, threads=1),
+        "numpy": lambda: x @ y.T,
+        "bit planes": lambda: xnor.bitserial_matmul(xnor.planes(pixels, 8, threads=1), weights, d, threads=1),
+    }
+    contest(
+        name,
+        calls[name],
+        group=f"xnor.byte_matmul, {m} x {n}, {d} bytes, prepared",
+        check=lambda found: np.testing.assert_array_equal(found[:N_CHECKED], wanted),
+        amount=float(m * n * d),
+        unit="multiplications",
+    )
+
+
 def test_call_overhead(contest: Any) -> None:
     shape = (1, 64, 64)
     a, b, *_ = operands(*shape)
