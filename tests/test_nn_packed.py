@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from fastcodes import _files, nn
 from fastcodes.nn import packed as packed_module
 from fastcodes.nn._layer import walk
+from helpers import same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -310,6 +314,19 @@ def test_bits_take_a_thirtieth_of_the_memory() -> None:
     packed = trained(layers, FLOATS, 3).compile()
     # Rows are whole bytes; a threshold is 4 bytes, a flip is one; a normalisation has 3 floats a feature.
     assert packed.nbytes == 512 * (3 + 64 + 2 * 5) + 3 * (64 + 3 * 4)
+
+
+def test_calls_and_threads_and_copies_do_not_share_their_buffers() -> None:
+    layers, x = NETWORKS["pooling between normalisations"]
+    packed = trained(layers, x, 3).compile()
+    parts = [x[i % 7 : i % 7 + 1 + i % 40] for i in range(200)]
+    wanted = [packed.decision_function(part) for part in parts]
+    again = [packed.decision_function(part) for part in parts]
+    assert all(map(same_bits, again, wanted))
+    with ThreadPoolExecutor(4) as pool:
+        assert all(map(same_bits, pool.map(packed.decision_function, parts), wanted))
+    for other in (copy.deepcopy(packed), pickle.loads(pickle.dumps(packed))):
+        assert same_bits(other.decision_function(x), packed.decision_function(x))
 
 
 def test_wrong_samples() -> None:

@@ -23,6 +23,7 @@ import abc
 import copy
 import dataclasses
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -50,7 +51,8 @@ _EXACT = 1 << 24
 class PackedModel(Predictor):
     """A trained network whose layers of bits are packed: what `Sequential.compile` returns.
 
-    It answers as the network that it was made of does, to the last bit, and cannot be trained.
+    It answers as the network that it was made of does, to the last bit, and cannot be trained. Each thread
+    that calls it keeps room for what comes of packed layers, which the next call does not allocate anew.
 
     Attributes
     ----------
@@ -87,6 +89,7 @@ class PackedModel(Predictor):
         self.input_shape_ = input_shape
         self.takes_pixels = takes_pixels
         self.classes_ = classes
+        self._kept = _Kept()
 
     @classmethod
     def of(
@@ -120,7 +123,11 @@ class PackedModel(Predictor):
         return samples
 
     def _runner(self, batch_size: int) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-        buffers = [step.buffer(batch_size) for step in self.steps]
+        kept = self._kept
+        if kept.batch_size < batch_size:
+            kept.buffers = [step.buffer(batch_size) for step in self.steps]
+            kept.batch_size = batch_size
+        buffers = kept.buffers
 
         def run(batch: NDArray[Any]) -> NDArray[np.float32]:
             x: Array = np.ascontiguousarray(batch) if self.takes_pixels else floats(batch)
@@ -184,6 +191,17 @@ class PackedModel(Predictor):
             return model
 
 
+class _Kept(threading.local):
+    """Buffers for what comes of each step, which a thread keeps from call to call; copies begin without."""
+
+    def __init__(self) -> None:
+        self.batch_size = 0
+        self.buffers: list[Array | None] = []
+
+    def __reduce__(self) -> tuple[type[_Kept], tuple[()]]:
+        return _Kept, ()
+
+
 class Values(NamedTuple):
     """What goes from one step to the next."""
 
@@ -243,8 +261,8 @@ class Normalise(Step):
 
     def __post_init__(self) -> None:
         for array in (self.mean, self.factor, self.beta):
-            is_fine = array.dtype == np.float32 and array.shape == self.shape[-1:] and np.isfinite(array).all()
-            if not is_fine:
+            fits = array.dtype == np.float32 and array.shape == self.shape[-1:]
+            if not fits or not np.isfinite(array).all():
                 raise ValueError(f"a normalisation must have {self.shape[-1]} finite float32 of each kind")
 
     def buffer(self, n: int) -> Array:
