@@ -179,7 +179,7 @@ HEADINGS = [
     "seeds",
     "epochs",
     "each",
-    "CPUs",
+    "on",
     "bytes",
     "packed",
 ]
@@ -189,7 +189,7 @@ PROMISE_HEADINGS = ["promise", "at least", "best variant", "met"]
 def main(names: list[str]) -> None:
     """Train what is missing, and write down each training as it ends."""
     record = records.facts()
-    path = records.name(record, "networks")
+    path = records.RECORDS / "networks"
     runs = records.runs(path)
     teachers: dict[tuple[str, str, int], Any] = {}
     for network in NETWORKS:
@@ -209,7 +209,8 @@ def main(names: list[str]) -> None:
                 model, run = train(network, variant, seed, data, teacher)
                 if variant == FLOAT:
                     teachers[network.data, network.name, seed] = model
-                runs[key] = {**run, "commit": record["commit"]}
+                where = {"date": record["date"], "cpu": record["machine"]["cpu"], "commit": record["commit"]}
+                runs[key] = {**run, **where}
                 record["runs"] = [{"key": list(key), **run} for key, run in runs.items()]
                 records.write(path, record, page(record, runs, path.name))
                 draw(runs, path)
@@ -291,6 +292,7 @@ def page(record: dict[str, Any], runs: Runs, name: str) -> str:
             if not (found := of(runs, network, variant)):
                 continue
             accuracies = [run["accuracy"] for run in found]
+            fastest = min(found, key=lambda run: run["seconds"])
             if variant.weights:
                 means.append(np.mean(accuracies))
             lines.append(
@@ -302,8 +304,8 @@ def page(record: dict[str, Any], runs: Runs, name: str) -> str:
                     f"{np.std(accuracies):.2%}" if len(found) > 1 else "",
                     str(len(found)),
                     str(found[0]["epochs"]),
-                    f"{min(run['seconds'] for run in found):.1f} s",
-                    str(found[0]["cpus"]),
+                    f"{fastest['seconds']:.1f} s",
+                    f"{fastest['cpus']} CPU, {fastest['cpu']}",
                     f"{found[0]['bytes']:,}",
                     f"{found[0]['packed']:,}" if variant.weights else "",
                 ]
@@ -314,13 +316,16 @@ def page(record: dict[str, Any], runs: Runs, name: str) -> str:
                 f"; published {network.published}" if network.published else ""
             )
             promises.append([what, f"{network.needs:.1%}", f"{max(means):.2%}", met])
-    return f"""# Binary networks, {record["date"]}
+    dates = sorted(run["date"] for run in runs.values())
+    return f"""# Binary networks, trained from {dates[0]} to {dates[-1]}
+
+The commit of each training is in the JSON file. The last one:
 
 {records.facts_as_list(record)}
 Weights and activations of one bit, the first layer seeing bytes; "float twin" is the same network with
 floats and HardTanh. Accuracy on the test images after the last epoch, which no choice depended on: the mean
-of so many seeds, and their standard deviation. "each" is the time of the fastest epoch, on so many CPUs. Adam
-with a cosine schedule; distillation from the float twin with temperature {TEMPERATURE:g} and weight
+of so many seeds, and their standard deviation. "each" is the time of the fastest epoch, validation included.
+Adam with a cosine schedule; distillation from the float twin with temperature {TEMPERATURE:g} and weight
 {TEACHING:g}. Every packed network gave the answers of the trained one for all test images. CIFAR-10 is a copy
 of JPEG images of quality 75. Published: networks of the same shape, by Brevitas.
 
