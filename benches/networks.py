@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -151,12 +152,14 @@ NETWORKS = (
 )
 
 
+@cache
 def mnist() -> Data:
     """Read the digits, as they are split."""
     with np.load(DATA / "mnist.npz") as file:
         return Data(file["train_x"][..., None], file["train_y"], file["test_x"][..., None], file["test_y"])
 
 
+@cache
 def cifar() -> Data:
     """Decode the photographs, as they are split."""
     with np.load(DATA / "cifar10_full_jpegq75.npz") as file:
@@ -191,29 +194,28 @@ def main(names: list[str]) -> None:
     record = records.facts()
     path = records.RECORDS / "networks"
     runs = records.runs(path)
-    teachers: dict[tuple[str, str, int], Any] = {}
-    for network in NETWORKS:
-        if names and network.name not in names and network.data not in names:
+    wanted = [n for n in NETWORKS if not names or n.name in names or n.data in names]
+    # The first seed of every network, then the others.
+    for seed, network in itertools.product(SEEDS, wanted):
+        if seed not in network.seeds:
             continue
-        data = READERS[network.data]()
-        for seed in network.seeds:
-            for variant in network.variants:
-                key = (network.data, network.name, variant.name, seed)
-                has_to_teach = variant == FLOAT and any(
-                    other.taught and (*key[:2], other.name, seed) not in runs for other in network.variants
-                )
-                if key in runs and not has_to_teach:
-                    continue
-                print(*key, sep=", ", flush=True)
-                teacher = teachers.get((network.data, network.name, seed))
-                model, run = train(network, variant, seed, data, teacher)
-                if variant == FLOAT:
-                    teachers[network.data, network.name, seed] = model
-                where = {"date": record["date"], "cpu": record["machine"]["cpu"], "commit": record["commit"]}
-                runs[key] = {**run, **where}
-                record["runs"] = [{"key": list(key), **run} for key, run in runs.items()]
-                records.write(path, record, page(record, runs, path.name))
-                draw(runs, path)
+        teacher = None
+        for variant in network.variants:
+            key = (network.data, network.name, variant.name, seed)
+            has_to_teach = variant == FLOAT and any(
+                other.taught and (*key[:2], other.name, seed) not in runs for other in network.variants
+            )
+            if key in runs and not has_to_teach:
+                continue
+            print(*key, sep=", ", flush=True)
+            model, run = train(network, variant, seed, READERS[network.data](), teacher)
+            if variant == FLOAT:
+                teacher = model
+            where = {"date": record["date"], "cpu": record["machine"]["cpu"], "commit": record["commit"]}
+            runs[key] = {**run, **where}
+            record["runs"] = [{"key": list(key), **run} for key, run in runs.items()]
+            records.write(path, record, page(record, runs, path.name))
+            draw(runs, path)
     print(page(record, runs, path.name))
 
 
