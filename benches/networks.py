@@ -91,9 +91,13 @@ def conv(filters: int, kernel: int, variant: Variant) -> Any:
     return nn.BinaryConv2D(filters, kernel, weights=variant.weights, estimator=variant.weight_estimator)
 
 
-def activation(variant: Variant) -> Any:
+def activation(variant: Variant) -> list[Any]:
     """Give what follows a product and its normalisation."""
-    return nn.Sign(variant.activation_estimator) if variant.weights else nn.HardTanh()
+    if not variant.weights:
+        return [nn.HardTanh()]
+    # What decays has a slope everywhere at first: its authors limit it by a HardTanh.
+    limit = [nn.HardTanh()] if variant.activation_estimator == "error-decay" else []
+    return [*limit, nn.Sign(variant.activation_estimator)]
 
 
 def mlp(width: int) -> Callable[[Variant], list[Any]]:
@@ -102,7 +106,7 @@ def mlp(width: int) -> Callable[[Variant], list[Any]]:
     def layers(variant: Variant) -> list[Any]:
         made: list[Any] = [nn.Flatten()]
         for _ in range(3):
-            made += [dense(width, variant), nn.BatchNorm(), activation(variant)]
+            made += [dense(width, variant), nn.BatchNorm(), *activation(variant)]
         return [*made, dense(10, variant), nn.BatchNorm()]
 
     return layers
@@ -118,10 +122,10 @@ def convolutional(
         for filters, kernel, is_pooled in stages:
             made += [conv(filters, kernel, variant)]
             made += [nn.MaxPool2D(2)] if is_pooled else []
-            made += [nn.BatchNorm(), activation(variant)]
+            made += [nn.BatchNorm(), *activation(variant)]
         made += [nn.Flatten()]
         for width in units:
-            made += [dense(width, variant), nn.BatchNorm(), activation(variant)]
+            made += [dense(width, variant), nn.BatchNorm(), *activation(variant)]
         return [*made, dense(10, variant), nn.BatchNorm()]
 
     return layers

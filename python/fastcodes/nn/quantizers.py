@@ -10,7 +10,8 @@ A sign has no useful derivative, so training uses another function's: the surrog
 "error-decay"
     :math:`k t (1 - \tanh^2(t x))` with :math:`t = 10^{-3 + 4 i/N}` at progress i/N and
     :math:`k = \max(1/t, 1)`: the slope of the identity at first, and of a sign at last (Qin et al., *IR-Net*,
-    CVPR 2020, equations 8 and 9, with the range of t of the authors' code).
+    CVPR 2020, equations 8 and 9, with the range of t of the authors' code). For activations they have a
+    `HardTanh` before it: without one, values far from 0 get the slope of 1, too.
 """
 
 from __future__ import annotations
