@@ -294,6 +294,51 @@ fn ties_and_hard_orders_equal_the_definition() {
 // --- codewords -------------------------------------------------------------------------------------------------------
 
 #[test]
+fn codes_are_right_where_codewords_are_nearly_as_near() {
+    let nearest = |part: &[f32], codebook: &[f32]| {
+        let distances = codebook
+            .chunks(part.len())
+            .map(|codeword| part.iter().zip(codeword).fold(0.0_f32, |sum, (a, b)| sum + (a - b) * (a - b)));
+        let least =
+            |best: (u8, f32), (code, d): (usize, f32)| if d < best.1 { (code as u8, d) } else { best };
+        distances.enumerate().fold((0, f32::INFINITY), least)
+    };
+    for n_dims in [1, 3, 4, 8, 16, 33] {
+        // An offset that is large beside the differences, few distinct values, the ends of what floats can be.
+        for (offset, scale) in
+            [(0.0, 1.0), (1000.0, 1e-3), (-3e7, 1.0), (0.0, 1e-22), (0.0, 1e-40), (0.0, 1e18), (0.0, 1e37)]
+        {
+            for steps in [1.0, 3.0, 1e3, 1e6] {
+                let values = |n: usize, seed| -> Vec<f32> {
+                    let random = random_floats(n, seed);
+                    random.iter().map(|x| offset + (x * steps).round() / steps * scale).collect()
+                };
+                for n_codewords in [1, 2, 7, 8, 9, 256] {
+                    let mut codebook = values(n_codewords * n_dims, 3);
+                    let middle = n_codewords / 2 * n_dims;
+                    codebook.copy_within(..n_dims, middle); // two are the same
+                    let mut x = values(50 * n_dims, 4);
+                    x[..n_dims].copy_from_slice(&codebook[middle..middle + n_dims]);
+                    let (codes, errors): (Vec<u8>, Vec<f32>) =
+                        x.chunks(n_dims).map(|part| nearest(part, &codebook)).unzip();
+                    let vectors = Vectors::new("x", &x, 50, n_dims).unwrap();
+                    let books = Codebooks::new(&codebook, 1, n_codewords, n_dims).unwrap();
+                    for level in Level::available() {
+                        let mut found = (vec![99; 50], vec![f32::NAN; 50]);
+                        let errors_out = Some(found.1.as_mut_slice());
+                        adc::encode(level, vectors, books, &Parallel::serial(), &mut found.0, errors_out)
+                            .unwrap();
+                        let place = format!("{offset} + {scale}, {steps} steps, {n_codewords} x {n_dims}");
+                        assert_eq!(found.0, codes, "{place}, {level:?}");
+                        assert!(same_bits(&found.1, &errors), "errors, {place}, {level:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn tables_and_codes_equal_the_definition() {
     for n_codewords in [1, 2, 3, 4, 5, 8, 15, 16, 17, 255, 256] {
         for (n_subspaces, n_dims) in [(1, 1), (3, 2), (2, 4), (2, 7), (3, 8), (5, 16)] {

@@ -11,7 +11,7 @@ use std::arch::x86_64::*;
 
 use super::blocks::{ROWS, Width};
 use super::bound::{ALONE, GROUP};
-use super::codewords::{LANES, Nearest};
+use super::codewords::{Codebook, LANES, Nearest, Scores};
 use super::{Hit, Lanes, Metric, portable};
 use crate::Codes;
 
@@ -207,8 +207,76 @@ pub(super) fn table(part: &[f32], transposed: &[f32], metric: Metric, table: &mu
     portable::table(part, transposed, metric, table);
 }
 
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn nearest(columns: &[[f32; LANES]], codebook: Codebook<'_>, found: &mut Nearest) {
+    let scores = scores(columns, codebook);
+    if !scores.settle(columns, codebook, found) {
+        nearest_by_distances(columns, codebook.values, found);
+    }
+}
+
+/// The largest scores of the codewords: a fused operation for each dimension.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn scores(columns: &[[f32; LANES]], codebook: Codebook<'_>) -> Scores {
+    let n_dims = columns.len();
+    let lowest = _mm256_set1_ps(f32::NEG_INFINITY);
+    let (mut largest, mut second, mut indices) = ([lowest; 2], [lowest; 2], [_mm256_setzero_si256(); 2]);
+    let mut index = _mm256_setzero_si256();
+    let mut take = |scores: [__m256; 2]| {
+        for half in 0..2 {
+            let is_more = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GT_OQ>(scores[half], largest[half]));
+            second[half] = _mm256_max_ps(second[half], _mm256_min_ps(largest[half], scores[half]));
+            largest[half] = _mm256_max_ps(largest[half], scores[half]);
+            indices[half] = _mm256_blendv_epi8(indices[half], index, is_more);
+        }
+        index = _mm256_add_epi32(index, _mm256_set1_epi32(1));
+    };
+    let fours = codebook.values.chunks_exact(4 * n_dims);
+    let rest = fours.remainder().chunks_exact(n_dims);
+    let (half_squares, last_squares) = codebook.half_squares.as_chunks::<4>();
+    for (four, half_squares) in fours.zip(half_squares) {
+        // Sums that do not wait for each other, and share the loads of columns and codewords.
+        let (mut sums, mut codewords) = ([[_mm256_setzero_ps(); 2]; 4], [four; 4]);
+        for which in 0..4 {
+            codewords[which] = &four[which * n_dims..][..n_dims];
+            sums[which] = [_mm256_set1_ps(-half_squares[which]); 2];
+        }
+        for dim in 0..n_dims {
+            let (halves, _) = columns[dim].as_chunks();
+            let values = [load_floats(&halves[0]), load_floats(&halves[1])];
+            for which in 0..4 {
+                let coordinate = _mm256_set1_ps(codewords[which][dim]);
+                for half in 0..2 {
+                    sums[which][half] = _mm256_fmadd_ps(values[half], coordinate, sums[which][half]);
+                }
+            }
+        }
+        for which in 0..4 {
+            take(sums[which]);
+        }
+    }
+    for (codeword, half_square) in rest.zip(last_squares) {
+        let mut sums = [_mm256_set1_ps(-half_square); 2];
+        for (column, coordinate) in columns.iter().zip(codeword) {
+            let (halves, coordinate) = (column.as_chunks().0, _mm256_set1_ps(*coordinate));
+            for half in 0..2 {
+                sums[half] = _mm256_fmadd_ps(load_floats(&halves[half]), coordinate, sums[half]);
+            }
+        }
+        take(sums);
+    }
+    let mut scores = Scores { largest: [0.0; LANES], second: [0.0; LANES], indices: [0; LANES] };
+    for half in 0..2 {
+        store_floats(&mut scores.largest.as_chunks_mut().0[half], largest[half]);
+        store_floats(&mut scores.second.as_chunks_mut().0[half], second[half]);
+        store_indices(&mut scores.indices.as_chunks_mut().0[half], indices[half]);
+    }
+    scores
+}
+
 #[target_feature(enable = "avx2")]
-pub(super) fn nearest(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
+fn nearest_by_distances(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
     let n_dims = columns.len();
     for half in 0..2 {
         let lanes = 8 * half..8 * half + 8;
@@ -244,10 +312,8 @@ pub(super) fn nearest(columns: &[[f32; LANES]], codewords: &[f32], found: &mut N
             }
             take(first_of_rest + which, sum);
         }
-        // SAFETY: `distances` are 8 floats.
-        unsafe { _mm256_storeu_ps(distances.as_mut_ptr(), best) };
-        // SAFETY: `indices` are 8 integers of 32 bits.
-        unsafe { _mm256_storeu_si256(indices.as_mut_ptr().cast(), best_indices) };
+        store_floats(&mut distances, best);
+        store_indices(&mut indices, best_indices);
         found.distances[lanes.clone()].copy_from_slice(&distances);
         found.indices[lanes].copy_from_slice(&indices);
     }
@@ -258,6 +324,20 @@ pub(super) fn nearest(columns: &[[f32; LANES]], codewords: &[f32], found: &mut N
 fn load_floats(values: &[f32; 8]) -> __m256 {
     // SAFETY: `values` is 8 floats.
     unsafe { _mm256_loadu_ps(values.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_floats(out: &mut [f32; 8], floats: __m256) {
+    // SAFETY: `out` is 8 floats.
+    unsafe { _mm256_storeu_ps(out.as_mut_ptr(), floats) };
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_indices(out: &mut [u32; 8], indices: __m256i) {
+    // SAFETY: `out` is 8 integers of 32 bits.
+    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), indices) };
 }
 
 #[inline]

@@ -12,7 +12,7 @@ use std::arch::x86_64::*;
 
 use super::blocks::{ROWS, Width};
 use super::bound::{ALONE, GROUP};
-use super::codewords::{LANES, Nearest};
+use super::codewords::{Codebook, LANES, Nearest, Scores};
 use super::{Hit, Lanes, Metric, portable};
 use crate::Codes;
 
@@ -344,21 +344,74 @@ pub(super) fn table(part: &[f32], transposed: &[f32], metric: Metric, table: &mu
 }
 
 #[target_feature(enable = "avx512f")]
-pub(super) fn nearest(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
-    match columns.len() {
-        4 => nearest_of::<4>(columns, codewords, found),
-        8 => nearest_of::<8>(columns, codewords, found),
-        16 => nearest_of::<16>(columns, codewords, found),
-        _ => nearest_of::<0>(columns, codewords, found),
+pub(super) fn nearest(columns: &[[f32; LANES]], codebook: Codebook<'_>, found: &mut Nearest) {
+    let scores = match columns.len() {
+        4 => scores::<4>(columns, codebook),
+        8 => scores::<8>(columns, codebook),
+        16 => scores::<16>(columns, codebook),
+        _ => scores::<0>(columns, codebook),
+    };
+    if !scores.settle(columns, codebook, found) {
+        nearest_by_distances(columns, codebook.values, found);
     }
 }
 
+/// The largest scores of the codewords: a fused operation for each dimension.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn nearest_of<const DIMS: usize>(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
+fn scores<const DIMS: usize>(columns: &[[f32; LANES]], codebook: Codebook<'_>) -> Scores {
     // A number of dimensions known to the compiler unrolls the loops over them; 0 stands for any.
     let n_dims = if DIMS == 0 { columns.len() } else { DIMS };
     let columns = &columns[..n_dims];
+    let lowest = _mm512_set1_ps(f32::NEG_INFINITY);
+    let (mut largest, mut second) = (lowest, lowest);
+    let mut indices = _mm512_setzero_si512();
+    let mut take = |index: usize, scores: __m512| {
+        let is_more = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(scores, largest);
+        second = _mm512_max_ps(second, _mm512_min_ps(largest, scores));
+        largest = _mm512_max_ps(largest, scores);
+        indices = _mm512_mask_mov_epi32(indices, is_more, _mm512_set1_epi32(index as i32));
+    };
+    let eights = codebook.values.chunks_exact(8 * n_dims);
+    let rest = eights.remainder().chunks_exact(n_dims);
+    let (half_squares, last_squares) = codebook.half_squares.as_chunks::<8>();
+    for (step, (eight, half_squares)) in eights.zip(half_squares).enumerate() {
+        // Sums that do not wait for each other, and share the loads of the columns.
+        let (mut sums, mut codewords) = ([_mm512_setzero_ps(); 8], [eight; 8]);
+        for which in 0..8 {
+            codewords[which] = &eight[which * n_dims..][..n_dims];
+            sums[which] = _mm512_set1_ps(-half_squares[which]);
+        }
+        for dim in 0..n_dims {
+            let values = load_floats(&columns[dim]);
+            for which in 0..8 {
+                let coordinate = _mm512_set1_ps(codewords[which][dim]);
+                sums[which] = _mm512_fmadd_ps(values, coordinate, sums[which]);
+            }
+        }
+        for which in 0..8 {
+            take(8 * step + which, sums[which]);
+        }
+    }
+    let first_of_rest = 8 * half_squares.len();
+    for (which, (codeword, half_square)) in rest.zip(last_squares).enumerate() {
+        let mut sum = _mm512_set1_ps(-half_square);
+        for (column, coordinate) in columns.iter().zip(codeword) {
+            sum = _mm512_fmadd_ps(load_floats(column), _mm512_set1_ps(*coordinate), sum);
+        }
+        take(first_of_rest + which, sum);
+    }
+    let mut scores = Scores { largest: [0.0; LANES], second: [0.0; LANES], indices: [0; LANES] };
+    store_floats(&mut scores.largest, largest);
+    store_floats(&mut scores.second, second);
+    // SAFETY: the indices are 16 integers of 32 bits.
+    unsafe { _mm512_storeu_si512(scores.indices.as_mut_ptr().cast(), indices) };
+    scores
+}
+
+#[target_feature(enable = "avx512f")]
+fn nearest_by_distances(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
+    let n_dims = columns.len();
     let mut distances = load_floats(&found.distances);
     // SAFETY: the indices are 16 integers of 32 bits.
     let mut indices = unsafe { _mm512_loadu_si512(found.indices.as_ptr().cast()) };

@@ -4,6 +4,12 @@
 //! A distance is `sum_j (x_j - c_j)^2` in float32 over j = 0, 1, ..; products and sums are rounded one by one, so that every
 //! level and every compiler gives the same. Sixteen rows (for codes) or codewords (for tables) stand side by side, a lane
 //! each, and no sum ever crosses lanes.
+//!
+//! The nearest codeword is found in two steps. `|x - c|^2` is `|x|^2 - 2 (x . c - |c|^2 / 2)`: the score in brackets takes one
+//! fused operation a dimension where the distance takes three. If the largest score is beyond the second by more than all
+//! roundings together can make up, it is that of the nearest codeword; else the distances decide.
+
+#![allow(clippy::needless_range_loop, reason = "indices run over the lanes of several arrays in step")]
 
 use std::sync::Mutex;
 
@@ -155,6 +161,71 @@ pub(super) struct Nearest {
     pub indices: [u32; LANES],
 }
 
+/// The codewords of a subspace.
+#[derive(Clone, Copy)]
+pub(super) struct Codebook<'a> {
+    pub values: &'a [f32],
+    /// Half the sum of the squares of each, rounded.
+    pub half_squares: &'a [f32],
+    pub largest_square: f32,
+}
+
+impl<'a> Codebook<'a> {
+    fn new(values: &'a [f32], n_dims: usize, half_squares: &'a mut Vec<f32>) -> Self {
+        half_squares.clear();
+        half_squares.extend(values.chunks_exact(n_dims).map(|codeword| {
+            let square: f64 = codeword.iter().map(|value| f64::from(*value) * f64::from(*value)).sum();
+            (square / 2.0) as f32
+        }));
+        let largest_square = 2.0 * half_squares.iter().fold(0.0_f32, |largest, half| largest.max(*half));
+        Codebook { values, half_squares, largest_square }
+    }
+}
+
+/// Of some rows, the largest score, the second, and which codeword has the largest.
+pub(super) struct Scores {
+    pub largest: [f32; LANES],
+    pub second: [f32; LANES],
+    pub indices: [u32; LANES],
+}
+
+impl Scores {
+    /// Gives the nearest codewords if the scores leave no doubt about any of them.
+    ///
+    /// With `d` dimensions, unit roundoff `u` and `q = |x|^2 + max |c|^2`: a score is off by `(d + 2) u q` at most, in whatever order
+    /// and with or without fused operations twice that; a distance by `(d + 3) u` of itself, which is at most `2 q`. So
+    /// the codeword of the least distance has a score within `(6 d + 16) u q` of the largest one. Where numbers are so small
+    /// that products underflow, less than the smallest normal number is lost.
+    #[inline(always)]
+    pub fn settle(&self, columns: &[[f32; LANES]], codebook: Codebook<'_>, found: &mut Nearest) -> bool {
+        let n_dims = columns.len();
+        let mut squares = [codebook.largest_square; LANES];
+        for column in columns {
+            for lane in 0..LANES {
+                squares[lane] += column[lane] * column[lane];
+            }
+        }
+        let factor = (6 * n_dims + 16) as f32 * (f32::EPSILON / 2.0);
+        let mut is_settled = true;
+        for lane in 0..LANES {
+            let margin = squares[lane] * factor + f32::MIN_POSITIVE;
+            is_settled &= self.second[lane] < self.largest[lane] - margin;
+        }
+        if is_settled {
+            found.indices = self.indices;
+            found.distances = [0.0; LANES];
+            for (dim, column) in columns.iter().enumerate() {
+                for lane in 0..LANES {
+                    let coordinate = codebook.values[self.indices[lane] as usize * n_dims + dim];
+                    let difference = column[lane] - coordinate;
+                    found.distances[lane] += difference * difference;
+                }
+            }
+        }
+        is_settled
+    }
+}
+
 /// Writes the number of the nearest codeword for each part of each row, ties to the lower; and, where `errors` are wanted,
 /// its squared distance.
 ///
@@ -188,13 +259,14 @@ pub fn encode(
     let parallel = &parallel.for_words(expected.saturating_mul(n_codewords * n_dims) / 8);
     parallel.run(
         tasks.len(),
-        || vec![[0.0; LANES]; n_dims],
-        |columns, task| {
+        || (vec![[0.0; LANES]; n_dims], Vec::new()),
+        |(columns, half_squares), task| {
             // One worker a task: the lock is how the compiler sees that.
             let Ok(mut outputs) = tasks[task].lock() else { return };
             let (codes, errors) = &mut *outputs;
             let n_rows = codes.len() / n_subspaces;
             for subspace in 0..n_subspaces {
+                let codebook = Codebook::new(codebooks.of(subspace), n_dims, half_squares);
                 for start in (0..n_rows).step_by(LANES) {
                     let rows = start..n_rows.min(start + LANES);
                     for (lane, row) in rows.clone().enumerate() {
@@ -202,7 +274,7 @@ pub fn encode(
                         columns.iter_mut().zip(part).for_each(|(column, value)| column[lane] = *value);
                     }
                     let mut found = Nearest { distances: [f32::INFINITY; LANES], indices: [0; LANES] };
-                    super::nearest(level, columns, codebooks.of(subspace), &mut found);
+                    super::nearest(level, columns, codebook, &mut found);
                     for (lane, row) in rows.enumerate() {
                         codes[row * n_subspaces + subspace] = found.indices[lane] as u8;
                         if let Some(errors) = errors {

@@ -33,7 +33,7 @@ pub use search::{knn, radius, scan};
 
 use blocks::{ROWS, Width};
 use bound::Floor;
-use codewords::{LANES, Nearest};
+use codewords::{Codebook, LANES, Nearest};
 
 /// The look-up tables of some queries: `values[query][subspace][codeword]`.
 #[derive(Clone, Copy, Debug)]
@@ -189,8 +189,8 @@ fn table_as_is(level: Level, part: &[f32], codewords: &[f32], metric: Metric, ta
 }
 
 /// Finds for each lane of `columns` (one array a dimension) the nearest codeword, the lowest of equal ones.
-fn nearest(level: Level, columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
-    at_level!(level, nearest(columns, codewords, found));
+fn nearest(level: Level, columns: &[[f32; LANES]], codebook: Codebook<'_>, found: &mut Nearest) {
+    at_level!(level, nearest(columns, codebook, found));
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use super::blocks::{ROWS, Width};
 use super::bound::{ALONE, GROUP};
-use super::codewords::{LANES, Nearest};
+use super::codewords::{Codebook, LANES, Nearest};
 use super::{Hit, Lanes, Metric};
 use crate::Codes;
 
@@ -244,9 +244,9 @@ pub(super) fn table(part: &[f32], transposed: &[f32], metric: Metric, table: &mu
 }
 
 #[inline(always)]
-pub(super) fn nearest(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
+pub(super) fn nearest(columns: &[[f32; LANES]], codebook: Codebook<'_>, found: &mut Nearest) {
     // Four at a time: their sums do not wait for each other, and share the loads of the columns.
-    let mut fours = codewords.chunks_exact(4 * columns.len());
+    let mut fours = codebook.values.chunks_exact(4 * columns.len());
     let mut index = 0;
     for four in &mut fours {
         let mut distances = [[0.0; LANES]; 4];
