@@ -164,6 +164,17 @@ pub enum Error {
         /// That number.
         value: String,
     },
+    /// An input has a number so large that sums overflow.
+    TooLarge {
+        /// What the input is called.
+        name: &'static str,
+        /// Where the first such number is, counted through all axes.
+        index: usize,
+        /// That number.
+        value: String,
+        /// The largest that there may be.
+        most: String,
+    },
     /// An operand may not have that many bit planes.
     Planes {
         /// What the operand is called.
@@ -340,6 +351,11 @@ impl fmt::Display for Error {
             Error::NotFinite { name, index, value } => write!(
                 formatter,
                 "{name} must be finite; got {value} at element {index}, counted through all axes"
+            ),
+            Error::TooLarge { name, index, value, most } => write!(
+                formatter,
+                "{name} has {value} at element {index}, counted through all axes, which is too large for float32 sums; \
+                 expected numbers of at most {most}"
             ),
             Error::Planes { name, n_planes, most } => {
                 write!(formatter, "{name} has {n_planes} bit planes; expected from 1 to {most}")
