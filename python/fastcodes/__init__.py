@@ -6,15 +6,16 @@
 `fastcodes.jaccard`       search by the overlap of bit sets
 `fastcodes.adc`           search of product-quantised codes by table look-ups
 `fastcodes.xnor`          products of matrices of a few bits, convolution of packed images
-`fastcodes.quantization`  models that make such codes
+`fastcodes.hashing`       models that make binary codes
+`fastcodes.quantization`  models that make codes of small integers
 `fastcodes.index`         collections of them to add to, search, filter, save and load
 `fastcodes.nn`            binary neural networks
 `fastcodes.interop`       from and to faiss and nanopq
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, nn, quantization, xnor
+from fastcodes import _native, adc, bits, hamming, hashing, index, interop, jaccard, nn, quantization, xnor
 
-__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "nn", "quantization", "xnor"]
+__all__ = ["adc", "bits", "hamming", "hashing", "index", "interop", "jaccard", "nn", "quantization", "xnor"]
 
 __version__: str = _native.version()

@@ -1,0 +1,15 @@
+"""Models that replace vectors by a few bits, so that near vectors differ in few of them.
+
+============================  ========================================================================
+`PCAHashing`                   signs of the principal components
+============================  ========================================================================
+
+Codes are those of `fastcodes.bits.pack` and are searched by `fastcodes.hamming`. The models follow the
+manners of scikit-learn and work in its pipelines and searches, but do not need it. Files that they save are
+safetensors.
+"""
+
+from fastcodes._estimator import NotFittedError
+from fastcodes.hashing.pca import PCAHashing
+
+__all__ = ["NotFittedError", "PCAHashing"]
