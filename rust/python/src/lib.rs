@@ -20,7 +20,9 @@ mod _native {
     #[pymodule_export]
     use super::bits::{bits_pack, bits_pack_uint, bits_popcount, bits_unpack, bits_unpack_uint};
     #[pymodule_export]
-    use super::hamming::{hamming_cdist, hamming_knn, hamming_pairs, hamming_radius};
+    use super::hamming::{
+        hamming_asymmetric_knn, hamming_cdist, hamming_knn, hamming_pairs, hamming_radius,
+    };
     #[pymodule_export]
     use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
     #[pymodule_export]

@@ -20,6 +20,9 @@ use crate::{Codes, Error, Level, Parallel};
 /// Rows of a block.
 pub(crate) const ROWS: usize = 256;
 
+/// Rows of a quarter of a block: those that share a cache line of each plane.
+pub(super) const QUARTER: usize = ROWS / 4;
+
 /// How a block holds a code: a whole byte, or half of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
@@ -142,14 +145,6 @@ impl<'a> Blocks<'a> {
         (self.n_rows - block * ROWS).min(ROWS)
     }
 
-    /// A block, if it was packed before.
-    pub(super) fn packed(&self, block: usize) -> Option<&'a [u8]> {
-        match self.source {
-            Source::Packed(bytes) => Some(&bytes[block * self.block_len()..][..self.block_len()]),
-            Source::Rows { .. } | Source::Bits(_) => None,
-        }
-    }
-
     /// The codes of a row, if they lie side by side.
     pub(super) fn row(&self, row: usize) -> Option<&'a [u8]> {
         match self.source {
@@ -183,6 +178,36 @@ impl<'a> Blocks<'a> {
                 }
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A block that holds a quarter of block `block`, and the row in it that the quarter starts with.
+    ///
+    /// # Errors
+    /// [`Error::CodeOutOfRange`] if a code names no codeword.
+    pub(super) fn get_quarter<'s>(
+        &self,
+        level: Level,
+        block: usize,
+        part: usize,
+        scratch: &'s mut Vec<u8>,
+    ) -> Result<(&'s [u8], usize), Error>
+    where
+        'a: 's,
+    {
+        let start = block * ROWS + part * QUARTER;
+        let quarter = |codes: Codes<'a>| codes.slice(start, (start + QUARTER).min(codes.n_rows()));
+        let quarter = match self.source {
+            Source::Packed(_) => return Ok((self.get(level, block, block + 1, scratch)?, part * QUARTER)),
+            Source::Rows { codes, n_codewords } => Source::Rows { codes: quarter(codes), n_codewords },
+            Source::Bits(codes) => Source::Bits(quarter(codes)),
+        };
+        match (Blocks { source: quarter, ..*self }).get(level, 0, 1, scratch) {
+            Ok(planes) => Ok((planes, 0)),
+            Err(Error::CodeOutOfRange { code, row, n_codewords }) => {
+                Err(Error::CodeOutOfRange { code, row: start + row, n_codewords })
+            }
+            Err(error) => Err(error),
         }
     }
 
