@@ -5,6 +5,7 @@
 `fastcodes.hamming`       search by the number of differing bits
 `fastcodes.jaccard`       search by the overlap of bit sets
 `fastcodes.adc`           search of product-quantised codes by table look-ups
+`fastcodes.hadamard`      random projections by fast transforms, and their signs
 `fastcodes.xnor`          products of matrices of a few bits, convolution of packed images
 `fastcodes.hashing`       models that make binary codes
 `fastcodes.quantization`  models that make codes of small integers
@@ -14,8 +15,8 @@
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, hashing, index, interop, jaccard, nn, quantization, xnor
+from fastcodes import _native, adc, bits, hadamard, hamming, hashing, index, interop, jaccard, nn, quantization, xnor
 
-__all__ = ["adc", "bits", "hamming", "hashing", "index", "interop", "jaccard", "nn", "quantization", "xnor"]
+__all__ = ["adc", "bits", "hadamard", "hamming", "hashing", "index", "interop", "jaccard", "nn", "quantization", "xnor"]
 
 __version__: str = _native.version()

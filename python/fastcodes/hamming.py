@@ -177,9 +177,9 @@ def asymmetric_knn(
     >>> import numpy as np
     >>> from fastcodes import bits, hamming
     >>> codes = bits.pack(np.array([[1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1]]))
-    >>> distances, indices = hamming.asymmetric_knn(np.array([0.1, 2.0, -0.5, 0.0]), codes, k=2)
-    >>> distances  # -(0.1 + 2.0 + 0.5), -(0.1 + 2.0 - 0.5)
-    array([[-2.6, -1.6]], dtype=float32)
+    >>> distances, indices = hamming.asymmetric_knn(np.array([0.25, 2.0, -0.5, 0.0]), codes, k=2)
+    >>> distances  # -(0.25 + 2.0 + 0.5), -(0.25 + 2.0 - 0.5)
+    array([[-2.75, -1.75]], dtype=float32)
     >>> indices
     array([[1, 0]])
 
