@@ -15,8 +15,33 @@
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hadamard, hamming, hashing, index, interop, jaccard, nn, quantization, xnor
+from fastcodes import (
+    _native,
+    adc,
+    bits,
+    hadamard,
+    hamming,
+    hashing,
+    index,
+    interop,
+    jaccard,
+    nn,
+    quantization,
+    xnor,
+)
 
-__all__ = ["adc", "bits", "hadamard", "hamming", "hashing", "index", "interop", "jaccard", "nn", "quantization", "xnor"]
+__all__ = [
+    "adc",
+    "bits",
+    "hadamard",
+    "hamming",
+    "hashing",
+    "index",
+    "interop",
+    "jaccard",
+    "nn",
+    "quantization",
+    "xnor",
+]
 
 __version__: str = _native.version()

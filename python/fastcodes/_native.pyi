@@ -32,6 +32,7 @@ __all__ = [
     "hadamard_pack",
     "hadamard_project",
     "hamming_asymmetric_knn",
+    "hamming_buckets_knn",
     "hamming_cdist",
     "hamming_knn",
     "hamming_pairs",
@@ -114,6 +115,16 @@ def hadamard_pack(
 def hamming_asymmetric_knn(
     queries: _Floats, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
 ) -> tuple[_Floats, _Ids]: ...
+def hamming_buckets_knn(
+    queries: _Codes,
+    codes: _Codes,
+    starts: _Ids,
+    stops: _Ids,
+    ids: npt.NDArray[np.uint32],
+    k: int,
+    mask: _Mask | None,
+    threads: int | None,
+) -> tuple[npt.NDArray[np.int32], _Ids]: ...
 def hamming_knn(
     queries: _Codes, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
 ) -> tuple[npt.NDArray[np.int32], _Ids]: ...

@@ -2,12 +2,12 @@
 
 The Hadamard matrix ``H`` of a size that is a power of two has entries +1 and -1 alone, and a product with it
 takes ``size * log2(size)`` additions. With random signs on the diagonals of ``D1``, ``D2`` and ``D3``, the
-numbers ``H D3 H D2 H D1 x`` behave as projections of ``x`` on random Gaussian vectors (Andoni, Indyk, Laarhoven,
-Razenshteyn and Schmidt, *Practical and optimal LSH for angular distance*, NIPS 2015, section 5; one factor
+numbers ``H D3 H D2 H D1 x`` behave as projections of ``x`` on random Gaussian vectors (Andoni, Indyk,
+Laarhoven, Razenshteyn and Schmidt, *Practical and optimal LSH for angular distance*, NIPS 2015; one factor
 alone: Ailon and Chazelle, *The fast Johnson-Lindenstrauss transform*, SIAM J. Comput. 39, 2009).
 
-Vectors are padded with zeros to the size, a power of two from 64 up. `project` gives the numbers, `pack` their
-signs as bits; `fastcodes.hashing.RandomHyperplanes` and ``RandomProjection`` are models around them.
+Vectors are padded with zeros to the size, a power of two from 64 up. `project` gives the numbers, `pack`
+their signs as bits; `fastcodes.hashing.RandomHyperplanes` and ``RandomProjection`` are models around them.
 """
 
 from __future__ import annotations
@@ -189,7 +189,11 @@ def pack(
 
 def _goes_at_once(x: npt.NDArray[Any]) -> bool:
     """Whether no converted copy is needed, or `x` is nothing to cut into blocks."""
-    return _real(x, "x").ndim != 2 or not x.size or (x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned)
+    return (
+        _real(x, "x").ndim != 2
+        or not x.size
+        or (x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned)
+    )
 
 
 def _no_rows(x: npt.NDArray[Any]) -> Floats:

@@ -197,7 +197,7 @@ def asymmetric_knn(
     number of threads and every instruction set. The search is that of `fastcodes.adc` with half a byte as a
     code of 16.
     """
-    return _native.hamming_asymmetric_knn(_float32(real_queries, "queries"), codes, k, mask, threads)
+    return _native.hamming_asymmetric_knn(_float32(real_queries, "real_queries"), codes, k, mask, threads)
 
 
 def cdist(

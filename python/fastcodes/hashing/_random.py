@@ -13,7 +13,7 @@ from fastcodes.hashing._hasher import Floats, take_finite
 
 __all__ = ["Projection"]
 
-PROJECTIONS = ("gaussian", "sparse", "hadamard")
+_KINDS = ("gaussian", "sparse", "hadamard")
 
 
 class NotFiniteError(ArithmeticError):
@@ -23,18 +23,20 @@ class NotFiniteError(ArithmeticError):
 class Projection:
     """Projections of vectors of `d` dimensions on `n` random directions.
 
-    `matrix` is float32 ``(n, d)``, or `signs` are those of `fastcodes.hadamard`. Each projection of a unit
-    vector has mean 0 and variance 1 over random directions.
+    `directions` are float32 ``(n, d)``, or uint8 signs as those of `fastcodes.hadamard`. Each projection of a
+    unit vector has mean 0 and variance 1 over random directions.
     """
 
-    def __init__(self, d: int, n: int, matrix: Floats | None, signs: NDArray[np.uint8] | None) -> None:
+    def __init__(self, d: int, n: int, directions: NDArray[Any]) -> None:
         self.d = d
         self.n = n
-        self.matrix = matrix
-        self.signs = signs
+        is_matrix = directions.dtype == np.float32
+        self.matrix: Floats | None = directions if is_matrix else None
+        self.signs: NDArray[np.uint8] | None = None if is_matrix else directions
+        self._directions = directions
 
     @classmethod
-    def draw(cls, kind: Any, d: int, n: int, random_state: Any) -> Projection:
+    def draw(cls, kind: object, d: int, n: int, random_state: Any) -> Projection:
         """Draw random directions.
 
         Raises
@@ -42,17 +44,15 @@ class Projection:
         ValueError
             If there is no such kind of them.
         """
-        if not isinstance(kind, str) or kind not in PROJECTIONS:
-            expected = ", ".join(f'"{name}"' for name in PROJECTIONS)
-            raise ValueError(f"projection must be one of {expected}; got {kind!r}")
+        _check_kind(kind)
         rng = generator(random_state)
         if kind == "hadamard":
-            return cls(d, n, None, hadamard.signs(d, n, rng))
+            return cls(d, n, hadamard.signs(d, n, rng))
         if kind == "gaussian":
-            return cls(d, n, rng.standard_normal((n, d), np.float32), None)
+            return cls(d, n, rng.standard_normal((n, d), np.float32))
         # Achlioptas: +-sqrt(3) with probability 1/6 each, else 0.
         entries = np.array([3**0.5, -(3**0.5), 0, 0, 0, 0], np.float32)
-        return cls(d, n, entries[rng.integers(0, 6, (n, d), np.uint8)], None)
+        return cls(d, n, entries[rng.integers(0, 6, (n, d), np.uint8)])
 
     def values(self, x: Floats) -> Floats:
         """Return the projections (n_rows, n) of C-contiguous float32 vectors.
@@ -62,12 +62,11 @@ class Projection:
         NotFiniteError
             If a vector has a number that is not finite, or projections overflow.
         """
-        if self.signs is not None:
+        if self.matrix is None:
             try:
-                return hadamard.project(x, self.signs, self.n)
+                return hadamard.project(x, self._directions, self.n)
             except ValueError:
                 raise NotFiniteError from None
-        assert self.matrix is not None
         with np.errstate(over="ignore", invalid="ignore"):
             values: Floats = x @ self.matrix.T
         # What is not finite spreads to all projections of its row.
@@ -77,24 +76,25 @@ class Projection:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return what `from_arrays` takes."""
-        arrays: dict[str, NDArray[Any]] = {"shape": np.array([self.n, self.d])}
-        if self.signs is not None:
-            return {**arrays, "signs": self.signs}
-        assert self.matrix is not None
-        return {**arrays, "components": self.matrix}
+        name = "signs" if self.matrix is None else "components"
+        return {"shape": np.array([self.n, self.d]), name: self._directions}
 
     @classmethod
-    def from_arrays(cls, kind: Any, arrays: dict[str, NDArray[Any]]) -> Projection:
+    def from_arrays(cls, kind: object, arrays: dict[str, NDArray[Any]]) -> Projection:
         """Take it back, with a ValueError where it cannot be."""
-        if not isinstance(kind, str) or kind not in PROJECTIONS:
-            raise ValueError(f"its projection is {kind!r}; expected one of {PROJECTIONS}")
+        _check_kind(kind)
         n, d = _files.take(arrays, "shape", np.int64, (2,)).tolist()
         if n < 1 or d < 1:
             raise ValueError(f"its shape is {(n, d)}; expected at least one row and column")
-        if kind != "hadamard":
-            return cls(d, n, take_finite(arrays, "components", (n, d)), None)
-        n_rows, n_bytes = hadamard._shape(d, n)
-        return cls(d, n, None, _files.take(arrays, "signs", np.uint8, (n_rows, n_bytes)))
+        if kind == "hadamard":
+            return cls(d, n, _files.take(arrays, "signs", np.uint8, hadamard._shape(d, n)))
+        return cls(d, n, take_finite(arrays, "components", (n, d)))
+
+
+def _check_kind(kind: object) -> None:
+    if not isinstance(kind, str) or kind not in _KINDS:
+        expected = ", ".join(f'"{name}"' for name in _KINDS)
+        raise ValueError(f"projection must be one of {expected}; got {kind!r}")
 
 
 def is_plain(samples: NDArray[Any]) -> bool:

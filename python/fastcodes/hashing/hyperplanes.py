@@ -133,7 +133,7 @@ class RandomHyperplanes(Hasher):
         if not is_plain(samples):
             yield from super()._blocks(samples)
             return
-        # Where no copy is needed, what is not finite is found in the projections: it takes no pass of its own.
+        # Where no copy is needed, what is not finite is found in the projections, without a pass of its own.
         n, step = len(samples), _data.rows_of_a_block(samples, self._width)
         with self._progress(-(-n // step)) as show:
             for start in range(0, n, step):

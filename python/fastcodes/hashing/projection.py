@@ -61,9 +61,9 @@ def johnson_lindenstrauss_min_dim(n_samples: int, eps: float = 0.1) -> int:
 class RandomProjection(Estimator):
     r"""Project vectors on random directions, so that distances stay about as they are.
 
-    :math:`y = R x / \sqrt k` with ``k`` random rows. The squared length of ``y`` is that of ``x`` in the mean,
-    with a relative standard deviation of :math:`\sqrt{2 / k}` at most: as small as one wants, whatever the
-    number of dimensions was (Johnson and Lindenstrauss, 1984).
+    :math:`y = R x / \sqrt k` with ``k`` random rows. The squared length of ``y`` is that of ``x`` in the
+    mean, with a relative standard deviation of :math:`\sqrt{2 / k}` at most: as small as one wants, whatever
+    the number of dimensions was (Johnson and Lindenstrauss, 1984).
 
     Parameters
     ----------

@@ -85,6 +85,13 @@ pub enum Error {
         /// Bits per row.
         n_bits: usize,
     },
+    /// Codes do not have the bytes that the signs of real queries take.
+    QueryBits {
+        /// Bytes per row of the codes.
+        n_bytes: usize,
+        /// Dimensions of the queries.
+        n_bits: usize,
+    },
     /// Elements have no size that the kernel knows, or a buffer ends within one.
     ElementSize {
         /// Bytes per element.
@@ -193,6 +200,8 @@ pub enum Error {
         /// As many as there are.
         most: usize,
     },
+    /// Buckets are not as many for each query, do not lie within the ids, or hold an id that no row has.
+    Buckets,
     /// An operand may not have that many bit planes.
     Planes {
         /// What the operand is called.
@@ -328,6 +337,11 @@ impl fmt::Display for Error {
                 "codes have {n_bytes} bytes per row, but {n_bits} bits take {}",
                 n_bits.div_ceil(8)
             ),
+            Error::QueryBits { n_bytes, n_bits } => write!(
+                formatter,
+                "codes have {n_bytes} bytes per row, but real_queries have {n_bits} dimensions, whose signs take {}",
+                n_bits.div_ceil(8)
+            ),
             Error::ElementSize { size } => {
                 write!(
                     formatter,
@@ -377,13 +391,17 @@ impl fmt::Display for Error {
             ),
             Error::Rotations { n_rows, n_bytes, n_dims, n_expected } => write!(
                 formatter,
-                "signs have {n_rows} rows of {n_bytes} bytes; expected three rows for each rotation, of {n_expected} bytes for \
-                 x with {n_dims} dimensions, and at most {} dimensions",
+                "signs have {n_rows} rows of {n_bytes} bytes, but x has {n_dims} dimensions; expected three rows of \
+                 {n_expected} bytes for each rotation, and at most {} dimensions",
                 crate::hadamard::MAX_SIZE
             ),
             Error::Projections { n_features, most } => write!(
                 formatter,
                 "{n_features} numbers were asked for, but the rotations give {most}; expected from 1 to that, or more signs"
+            ),
+            Error::Buckets => write!(
+                formatter,
+                "buckets are not as many for each query, do not lie within the ids, or hold an id that no row has"
             ),
             Error::Planes { name, n_planes, most } => {
                 write!(formatter, "{name} has {n_planes} bit planes; expected from 1 to {most}")

@@ -23,7 +23,10 @@ mod _native {
     #[pymodule_export]
     use super::hadamard::{hadamard_pack, hadamard_project};
     #[pymodule_export]
-    use super::hamming::{hamming_asymmetric_knn, hamming_cdist, hamming_knn, hamming_pairs, hamming_radius};
+    use super::hamming::{
+        hamming_asymmetric_knn, hamming_buckets_knn, hamming_cdist, hamming_knn, hamming_pairs,
+        hamming_radius,
+    };
     #[pymodule_export]
     use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
     #[pymodule_export]
