@@ -127,7 +127,7 @@ fn add_bytes(differences: &[u8; 256], codes: &[u8; ROWS], sums: &mut [u8; ROWS])
     }
 }
 
-/// Registers of rows that are summed together: with two queries, their sums and what is looked up fill all sixteen.
+/// Registers of rows that are summed together: with four queries, their sums and what is looked up fill all sixteen.
 const SUMMED: usize = 2;
 
 #[target_feature(enable = "avx2")]

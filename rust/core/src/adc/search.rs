@@ -25,8 +25,13 @@ const GROUP_BYTES: usize = 512 * 1024;
 /// Queries of a group at most, so that an interrupted call ends soon.
 const GROUP_QUERIES: usize = 128;
 
-/// Queries whose floors share the registers that hold codes.
-const TOGETHER: usize = 2;
+/// Queries whose floors share the registers that hold codes, at most.
+const TOGETHER: usize = 4;
+
+/// Likewise where tables have `N` entries: those of 256 fill more registers.
+const fn together<const N: usize>() -> usize {
+    if N == 16 { TOGETHER } else { 2 }
+}
 
 /// Rows that a query looks at first, at least, and for each neighbour that it wants.
 const FIRST_ROWS: usize = 4096;
@@ -347,13 +352,17 @@ impl<'a, const N: usize> Search<'a, N> {
                     n_waiting += 1;
                 }
             }
-            if n_waiting == TOGETHER || (n_waiting > 0 && slot + 1 == group.bases.len()) {
+            if n_waiting == together::<N>() || (n_waiting > 0 && slot + 1 == group.bases.len()) {
                 hits.clear();
-                match waiting[..n_waiting] {
-                    [a, b] => bound_sums(self.level, [&floors[a], &floors[b]], planes, hits),
-                    _ => bound_sums(self.level, [&floors[waiting[0]]], planes, hits),
-                }
                 let slots = &waiting[..n_waiting];
+                // Three are taken for four: what the last one finds twice is dropped.
+                let floor = |index: usize| &floors[slots[index.min(n_waiting - 1)]];
+                match n_waiting {
+                    1 => bound_sums(self.level, [floor(0)], planes, hits),
+                    2 => bound_sums(self.level, [floor(0), floor(1)], planes, hits),
+                    _ => bound_sums(self.level, [floor(0), floor(1), floor(2), floor(3)], planes, hits),
+                }
+                hits.retain(|hit| (hit.slot as usize) < n_waiting);
                 let tile = Tile { first_block: range.start, planes };
                 self.visit_hits(group, slots, tile, hits, few, row_sums, sink);
                 n_waiting = 0;
