@@ -6,7 +6,7 @@
 
 use std::array;
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Mutex, PoisonError};
 
 use super::blocks::{Blocks, QUARTER, ROWS, Width, code_at};
@@ -33,8 +33,9 @@ const fn together<const N: usize>() -> usize {
     if N == 16 { TOGETHER } else { 2 }
 }
 
-/// Rows that a query looks at first, at least, and for each neighbour that it wants.
-const FIRST_ROWS: usize = 4096;
+/// Look-ups that a query makes first, as far as that is a sensible number of rows; and rows for each neighbour that it wants.
+const FIRST_LOOKUPS: usize = 1 << 16;
+const FIRST_ROWS: RangeInclusive<usize> = 1024..=4096;
 const FIRST_ROWS_PER_NEIGHBOR: usize = 16;
 
 /// Queries of a task of a scan.
@@ -623,7 +624,8 @@ fn knn_of<const N: usize>(
     if kept == 0 {
         return Ok(());
     }
-    let wanted = FIRST_ROWS.max(kept.saturating_mul(FIRST_ROWS_PER_NEIGHBOR));
+    let wanted = (FIRST_LOOKUPS / blocks.n_subspaces()).clamp(*FIRST_ROWS.start(), *FIRST_ROWS.end());
+    let wanted = wanted.max(kept.saturating_mul(FIRST_ROWS_PER_NEIGHBOR));
     let (first, are_all) = search.first_rows(wanted);
     let output = Mutex::new((distances, indices));
     let largest_group = NEIGHBORS_IN_FLIGHT / parallel.threads() / kept.saturating_mul(2);
