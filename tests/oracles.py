@@ -44,6 +44,20 @@ def jaccard(a, b):
     return (hamming(a, b) / np.maximum(union, 1)).astype(np.float32)
 
 
+def asymmetric(queries, codes):
+    """Float32 sums of four dimensions in their order, added up by bytes, in each the last four first."""
+    n, n_bits = queries.shape
+    terms = np.zeros((n, len(codes), 8 * codes.shape[1]), np.float32)
+    signs = np.float32(1) - 2 * np.unpackbits(codes, axis=-1, count=n_bits).astype(np.float32)
+    terms[..., :n_bits] = queries.astype(np.float32)[:, None] * signs
+    first, second, third, fourth = np.moveaxis(terms.reshape(*terms.shape[:2], codes.shape[1], 2, 4), -1, 0)
+    halves = ((first + second) + third) + fourth
+    total = np.zeros((n, len(codes)), np.float32)
+    for byte in range(codes.shape[1]):
+        total = (total + halves[:, :, byte, 1]) + halves[:, :, byte, 0]
+    return total
+
+
 # --- hamming and jaccard: what is selected, given all distances d ------------------------------------------
 
 
@@ -73,7 +87,7 @@ def pairs(d, limit):
     return i, j, d[i, j]
 
 
-# --- adc: tables, all sums and codes; what is selected is as above ------------------------------------------
+# --- adc: tables, all sums and codes; what is selected is as above -----------------------------------------
 
 
 def adc_tables(queries, codebooks, metric="l2"):
@@ -91,7 +105,23 @@ def adc_encode(x, codebooks):
     return adc_tables(x, codebooks).argmin(axis=-1).astype(np.uint8)
 
 
-# --- xnor: rows of signs, integers, images; how dot products are finished -----------------------------------
+# --- hadamard: the matrix by its entries, in float64 -------------------------------------------------------
+
+
+def hadamard(x, signs, n_features):
+    size = 8 * signs.shape[1]
+    i = np.arange(size)
+    matrix = 1.0 - 2 * (np.array([bin(k).count("1") % 2 for k in range(size)])[i[:, None] & i])
+    y = np.tile(
+        np.pad(x.astype(np.float64), ((0, 0), (0, size - x.shape[1])))[:, None], (1, len(signs) // 3, 1)
+    )
+    diagonals = 2.0 * np.unpackbits(signs, axis=1).reshape(-1, 3, size) - 1
+    for factor in range(3):
+        y = (y * diagonals[:, factor]) @ matrix
+    return (y / size).reshape(len(x), -1)[:, :n_features]
+
+
+# --- xnor: rows of signs, integers, images; how dot products are finished ----------------------------------
 
 
 def signs(codes, n_bits):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from fastcodes import _native, adc, bits, hamming, jaccard, xnor
+from fastcodes import _native, adc, bits, hadamard, hamming, jaccard, xnor
 from helpers import pq_codes, pq_tables, random_codes, run_python
 
 A = random_codes(5, 8, seed=1)
@@ -30,9 +30,18 @@ FILTERS = random_codes(24 * 3 * 2, 2, seed=4).reshape(24, 3, 2, 2)
 BYTES = A[:, :6]
 SIGNS_OF_BYTES = B[:, :1] & np.uint8(0b1111_1100)
 FILTERS_OF_BYTES = FILTERS[..., :1] & np.uint8(0b1100_0000)
+REAL = np.zeros((5, 60), np.float32)
+SIGNS_OF_20 = hadamard.signs(20, 100, 0)
 _FINISH = {"thresholds": None, "flips": None, "scale": None, "bias": None, "out": None, "threads": None}
 
-MODULES = {"adc": adc, "bits": bits, "hamming": hamming, "jaccard": jaccard, "xnor": xnor}
+MODULES = {
+    "adc": adc,
+    "bits": bits,
+    "hadamard": hadamard,
+    "hamming": hamming,
+    "jaccard": jaccard,
+    "xnor": xnor,
+}
 
 # Right values for the arguments of each function; a case replaces one of them.
 _SEARCH: dict[str, dict[str, Any]] = {
@@ -59,6 +68,9 @@ RIGHT: dict[str, dict[str, Any]] = {
     "adc.radius": {"tables": TABLES, "codes": PARTS, "radius": -2.5, "mask": None, "threads": None},
     "adc.encode": {"x": X, "codebooks": CODEBOOKS, "threads": None},
     "adc.PackedCodes": {"codes": PARTS, "n_codewords": 16, "threads": None},
+    "hadamard.signs": {"d": 20, "n_features": 100, "random_state": 0},
+    "hadamard.project": {"x": X, "signs": SIGNS_OF_20, "n_features": 10, "out": None, "threads": None},
+    "hadamard.pack": {"x": X, "signs": SIGNS_OF_20, "n_bits": 10, "out": None, "threads": None},
     "xnor.matmul": {"a": ROWS, "b": COLUMNS, "n_bits": 60, **_FINISH},
     "xnor.and_matmul": {"a": A, "b": B, "out": None, "threads": None},
     "xnor.bitserial_matmul": {
@@ -98,6 +110,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "xnor.PackedMatrix": {"b": COLUMNS, "n_bits": 60, "signed": True, "threads": None},
     "xnor.PackedFilters": {"filters": FILTERS, "n_channels": 16, "groups": 1, "threads": None},
 }
+RIGHT["hamming.asymmetric_knn"] = {"real_queries": REAL, "codes": B, "k": 3, "mask": None, "threads": None}
 for _name, _radius in (("hamming", 3), ("jaccard", 0.5)):
     RIGHT |= {
         f"{_name}.knn": _SEARCH["knn"],
@@ -492,9 +505,71 @@ ADC_WRONG: dict[str, list[Wrong]] = {
 }
 
 
+ROTATED = [
+    *wrong_floats(X, "numpy array of real numbers"),
+    Wrong(
+        "too large float64", np.full((6, 20), 1e300), ValueError, "1e+300 in row 0", "too large for float32"
+    ),
+    Wrong("no dimensions", X[:, :0], ValueError, "0 dimensions", "at least 1"),
+    Wrong("more dimensions", np.zeros((6, 65), np.float32), ValueError, "65 dimensions", "16 bytes"),
+    Wrong("no rows, more dimensions", np.zeros((0, 65), np.float32), ValueError, "65 dimensions", "16 bytes"),
+    Wrong("other dtype, more dimensions", np.zeros((6, 65)), ValueError, "65 dimensions", "16 bytes"),
+    Wrong(
+        "too many dimensions",
+        np.zeros((1, (1 << 20) + 1), np.float32),
+        ValueError,
+        "1048577",
+        "at most 1048576",
+    ),
+]
+ROTATIONS = [
+    *(wrong for wrong in CODES if wrong.label not in ("too many bytes", "no rows, no bytes")),
+    Wrong("two rows", SIGNS_OF_20[:2], ValueError, "2 rows", "three rows"),
+    Wrong("no rows", SIGNS_OF_20[:0], ValueError, "0 rows", "three rows"),
+    Wrong("fewer bytes", SIGNS_OF_20[:, :4], ValueError, "4 bytes", "8 bytes"),
+    Wrong("more bytes", np.hstack([SIGNS_OF_20] * 2), ValueError, "16 bytes", "8 bytes"),
+]
+NUMBERS_OF_ROTATIONS = [
+    *wrong_integers(1),
+    NONE_IS_NO_INTEGER,
+    Wrong("more than there are", 129, ValueError, "129", "give 128"),
+]
+REAL_QUERIES = [
+    *wrong_floats(REAL, "numpy array of real numbers"),
+    Wrong("too large", np.full((5, 60), 1e38, np.float32), ValueError, "1e38 at element 0", "at most 8.5"),
+    Wrong(
+        "too large float64", np.full((5, 60), 1e300), ValueError, "1e+300 in row 0", "too large for float32"
+    ),
+    Wrong("fewer dimensions", REAL[:, :56], ValueError, "56 dimensions", "take 7"),
+    Wrong("more dimensions", np.zeros((5, 65)), ValueError, "65 dimensions", "take 9"),
+    Wrong("no dimensions", REAL[:, :0], ValueError, "0 dimensions", "at least 1"),
+    Wrong("no rows, fewer dimensions", REAL[:0, :56], ValueError, "56 dimensions", "take 7"),
+    Wrong("transposed", REAL.T, ValueError, "5 dimensions", "take 1"),
+]
 NO_INTEGER = [
     wrong._replace(given="array" if "array" in wrong.label else wrong.given) for wrong in NOT_AN_INTEGER
 ]
+HADAMARD_WRONG: dict[tuple[str, str], list[Wrong]] = {
+    ("signs", "d"): [
+        Wrong("zero", 0, ValueError, "got 0", "from 1 to 1048576"),
+        Wrong("too many", (1 << 20) + 1, ValueError, "1048577", "from 1 to 1048576"),
+        *NO_INTEGER,
+    ],
+    ("signs", "n_features"): [Wrong("zero", 0, ValueError, "got 0", "from 1 up"), *NO_INTEGER],
+    ("signs", "random_state"): [
+        Wrong("negative", -1, ValueError, "-1", "from 0 up"),
+        Wrong("str", "0", TypeError, "'0'", "random generator"),
+        Wrong("float", 0.5, TypeError, "0.5", "random generator"),
+    ],
+    ("project", "x"): ROTATED,
+    ("pack", "x"): ROTATED,
+    ("project", "signs"): ROTATIONS,
+    ("pack", "signs"): ROTATIONS,
+    ("project", "n_features"): NUMBERS_OF_ROTATIONS,
+    ("pack", "n_bits"): NUMBERS_OF_ROTATIONS,
+    ("project", "out"): [*outputs(np.float32, (6, 10), np.int32), *wider_outputs(np.float32, (6, 10))],
+    ("pack", "out"): outputs(np.uint8, (6, 2), np.int8),
+}
 
 
 def between(least: int, most: int) -> list[Wrong]:
@@ -828,6 +903,10 @@ def wrong_values(function: str, name: str) -> list[Wrong]:
     family, verb = function.split(".")
     if family == "xnor":
         return THREADS if name == "threads" else XNOR_WRONG[verb, name]
+    if family == "hadamard":
+        return THREADS if name == "threads" else HADAMARD_WRONG[verb, name]
+    if name == "real_queries":
+        return REAL_QUERIES
     if family == "bits":
         return THREADS if name == "threads" else BITS_WRONG[verb, name]
     if function == "adc.PackedCodes" and name == "codes":

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import _files, adc
-from fastcodes.index import PQIndex, pq
+from fastcodes.index import PQIndex, _rows, pq
 from fastcodes.quantization import KMeans, OptimizedProductQuantizer, ProductQuantizer
 from helpers import Array, same
 
@@ -155,7 +155,7 @@ def test_queries_are_searched_block_by_block(monkeypatch: pytest.MonkeyPatch) ->
         for numbers in (1, 3000, 5000):  # one query at a time; a few
             with monkeypatch.context() as patch:
                 patch.setattr(pq, "_QUERY_BLOCK", numbers)
-                patch.setattr(pq, "_BLOCK", numbers // 20)
+                patch.setattr(_rows, "_NUMBERS", numbers // 20)
                 found = index.search(QUERIES, 6), index.search(QUERIES, 6, rerank=X)
             for one, other in zip(found, expected, strict=True):
                 assert np.array_equal(one[1], other[1])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import adc, bits, hamming, jaccard, xnor
+from fastcodes import adc, bits, hadamard, hamming, jaccard, xnor
 from helpers import Array, Family, both_families, pq_codes, pq_tables, random_codes, same
 from numpy.lib.stride_tricks import as_strided
 
@@ -118,6 +118,7 @@ _tables, _parts = pq_tables(3, 11, 16), pq_codes(40, 11, 16)
 _many_parts = pq_codes(9000, 11, 16)  # several blocks, most of them bounded
 _books = np.random.default_rng(8).standard_normal((7, 20, 11)).astype(np.float32)
 _vectors = np.random.default_rng(9).standard_normal((40, 77)) * 3
+_signs, _many_bits = random_codes(40, 10, seed=5), random_codes(9000, 10, seed=5)
 FUNCTIONS |= {
     "adc.scan, tables": (lambda t: adc.scan(t, _parts), _tables),
     "adc.scan, codes": (lambda x: adc.scan(_tables, x), _parts),
@@ -141,6 +142,24 @@ for _dtype in ("float16", "float32", "float64", "uint8", "int64", "bool"):
     FUNCTIONS[f"adc.tables, one query of {_dtype}"] = (lambda x: adc.tables(x[3], _books), _x)
     FUNCTIONS[f"adc.encode, x of {_dtype}"] = (lambda x: adc.encode(x, _books), _x)
     FUNCTIONS[f"adc.encode, one x of {_dtype}"] = (lambda x: adc.encode(x[3], _books), _x)
+_rotations = hadamard.signs(77, 200, 0)
+FUNCTIONS |= {
+    "hamming.asymmetric_knn, codes": (lambda x: hamming.asymmetric_knn(_vectors[:3], x, 7), _signs),
+    "hamming.asymmetric_knn, many codes": (lambda x: hamming.asymmetric_knn(_vectors[:3], x, 7), _many_bits),
+    "hadamard.project, signs": (lambda s: hadamard.project(_vectors, s, 200), _rotations),
+    "hadamard.pack, signs": (lambda s: hadamard.pack(_vectors, s, 200), _rotations),
+}
+for _dtype in ("float16", "float32", "float64", "uint8", "int64", "bool"):
+    _x = abs(_vectors).astype(_dtype)
+    FUNCTIONS |= {
+        f"hamming.asymmetric_knn, queries of {_dtype}": (
+            lambda x: hamming.asymmetric_knn(x, _signs, 7),
+            _x,
+        ),
+        f"hadamard.project, x of {_dtype}": (lambda x: hadamard.project(x, _rotations, 200), _x),
+        f"hadamard.pack, x of {_dtype}": (lambda x: hadamard.pack(x, _rotations, 200), _x),
+        f"hadamard.pack, one x of {_dtype}": (lambda x: hadamard.pack(x[3], _rotations, 200), _x),
+    }
 
 
 _images = random_codes(40 * 4 * 5, 11, seed=2).reshape(40, 4, 5, 11)

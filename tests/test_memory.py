@@ -10,7 +10,8 @@ from helpers import run_python
 MEASURE = """
 import resource
 import numpy as np
-from fastcodes import adc, hamming, jaccard, xnor
+from fastcodes import adc, hadamard, hamming, jaccard, xnor
+from fastcodes.hashing import RandomHyperplanes, RandomProjection
 
 def status(field):
     with open("/proc/self/status") as file:
@@ -32,10 +33,16 @@ def codes(n, n_bytes, seed):
     return np.frombuffer(data, np.uint8).reshape(n, n_bytes)
 
 queries, database = codes(100, {n_bytes}, 1), codes({n}, {n_bytes}, 2)
-if "{family}" == "adc":
+if "{family}" == "hashing":
+    real = np.random.default_rng(1).standard_normal((100, 8 * {n_bytes}), np.float32)
+    x = np.random.default_rng(2).standard_normal(({n}, {n_bytes}), np.float32)
+    models = {{kind: RandomHyperplanes(256, kind).fit(x) for kind in ("gaussian", "sparse", "hadamard")}}
+    [model.encode(x[:5000]) for model in models.values()]
+    signs = hadamard.signs({n_bytes}, 256, 0)
+elif "{family}" == "adc":
     queries = np.random.default_rng(1).standard_normal((100, {n_bytes}, 256), np.float32)
     packed = adc.PackedCodes(database)
-if "{family}" == "xnor":
+elif "{family}" == "xnor":
     xnor.matmul(queries, database, 8 * {n_bytes}, thresholds=0, threads=2)
     images = codes(64, 56 * 56 * 16, 3).reshape(64, 56, 56, 16)
     rows, n_bits = codes({n}, {n_bytes}, 4), 8 * {n_bytes}
@@ -64,6 +71,24 @@ def measure(family: str, n: int, n_bytes: int, call: str) -> float:
 def test_a_search_takes_little_memory(family: str, n: int, n_bytes: int, k: int, threads: int) -> None:
     used = measure(family, n, n_bytes, f"{family}.knn(queries, database, {k}, threads={threads})")
     assert used < 64, used
+
+
+def test_a_search_by_real_queries_takes_little_memory() -> None:
+    for more in ("10", "1000", "10, np.arange(0, 1_000_000, 3)"):
+        used = measure("hashing", 1_000_000, 32, f"hamming.asymmetric_knn(real, database, {more})")
+        assert used < 64, used
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "sparse", "hadamard"])
+def test_hashing_takes_a_tenth_of_the_memory_of_all_projections(kind: str) -> None:
+    # As floats, the projections would be 200 megabytes.
+    used = measure("hashing", 200_000, 64, f"(models[{kind!r}].encode(x),)")
+    assert used < (2 if kind == "hadamard" else 20), used
+
+
+def test_rotating_takes_no_memory_beside_the_results() -> None:
+    used = measure("hashing", 200_000, 64, "(hadamard.project(x, signs, 256),)")
+    assert used < 4, used
 
 
 @pytest.mark.parametrize("form", ["database", "packed"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import _native, adc, bits, hamming, jaccard, xnor
+from fastcodes import _native, adc, bits, hadamard, hamming, jaccard, xnor
 from helpers import (
     Array,
     Family,
@@ -101,6 +101,30 @@ def test_the_answer_of_adc_does_not_depend_on_the_number_of_threads(shape: tuple
     expected = adc_calls(tables, codes, 1)
     for threads in (2, 3, 64, None, 2):
         assert same_bits(adc_calls(tables, codes, threads), expected), threads
+
+
+def real_calls(queries: Array, codes: Array, threads: int | None) -> tuple[Any, ...]:
+    """Call what takes real numbers and bits: asymmetric searches, and projections with their signs."""
+    n, d = len(codes), queries.shape[1]
+    signs = hadamard.signs(d, 300, 0)
+    x = np.resize(queries, (5000, d))
+    return (
+        *hamming.asymmetric_knn(queries, codes, 1, threads=threads),
+        *hamming.asymmetric_knn(queries, codes, 100, np.arange(n) % 5 > 0, threads),
+        *hamming.asymmetric_knn(queries, codes, 10, np.arange(0, n, 40), threads),
+        hadamard.project(x, signs, 100, threads=threads),
+        hadamard.pack(x, signs, 300, threads=threads),
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 100_000, 9), (3, 40_000, 32), (300, 3_000, 5)], ids=str)
+def test_the_answer_of_real_queries_does_not_depend_on_the_number_of_threads(shape: tuple[int, ...]) -> None:
+    n_queries, n, n_bytes = shape
+    queries = np.random.default_rng(0).standard_normal((n_queries, 8 * n_bytes - 3), np.float32)
+    codes = random_codes(n, n_bytes)
+    expected = real_calls(queries, codes, 1)
+    for threads in (2, 3, 64, None, 2):
+        assert same_bits(real_calls(queries, codes, threads), expected), threads
 
 
 def xnor_calls(a: Array, b: Array, threads: int | None) -> tuple[Any, ...]:
@@ -195,12 +219,19 @@ def long_calls() -> dict[str, Any]:
     tables, packed = pq_tables(8, 64, 256), adc.PackedCodes(codes)
     codebooks = np.ascontiguousarray(tables[0, :, :, None])
     matrix, planes = xnor.PackedMatrix(codes, 512), xnor.planes(queries, 8)
+    real = tables[:, :, 0].repeat(8, axis=1)
     small, filters = xnor.PackedMatrix(codes[:, :8], 64), codes[:1152].reshape(128, 3, 3, 64)
     images = codes[:1024].reshape(1, 32, 32, 64)
     signs, of_bytes = xnor.PackedMatrix(codes[:, :8], 64), xnor.PackedFilters(filters[..., :8], 64)
     return {
         "hamming.knn": lambda n: hamming.knn(np.tile(queries, (n, 1)), codes, 1, threads=1),
         "jaccard.knn": lambda n: jaccard.knn(np.tile(queries, (n, 1)), codes, 1, threads=1),
+        "hamming.asymmetric_knn": lambda n: hamming.asymmetric_knn(
+            np.tile(real, (n, 1)), codes, 1, threads=1
+        ),
+        "hadamard.pack": lambda n: hadamard.pack(
+            np.tile(real, (50 * n, 1)), hadamard.signs(512, 256, 0), 256, threads=1
+        ),
         "adc.knn": lambda n: adc.knn(np.tile(tables, (n, 1, 1)), packed, 1, threads=1),
         "adc.radius": lambda n: adc.radius(np.tile(tables, (n, 1, 1)), codes, -99, threads=1),
         "adc.scan": lambda n: adc.scan(np.tile(tables, (n, 1, 1)), codes, threads=1),
@@ -330,7 +361,7 @@ def test_children_of_a_fork_in_the_middle_of_a_call_answer() -> None:
 INTERRUPT = """
 import json, os, signal, threading, time
 import numpy as np
-from fastcodes import adc, bits, hamming, jaccard, xnor
+from fastcodes import adc, bits, hadamard, hamming, jaccard, xnor
 
 # A process that a shell started in the background ignores the signal, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -360,6 +391,16 @@ for name, family, radius in (("hamming", hamming, 100), ("jaccard", jaccard, 0.2
     interrupt(f"{name}.radius", lambda: family.radius(queries, codes, radius))
     interrupt(f"{name}.pairs", lambda: family.pairs(codes, radius))
     interrupt(f"{name}.cdist", lambda: family.cdist(long[:64], long))
+real = np.random.default_rng(0).standard_normal((20_000, 512), np.float32)
+for threads in (1, None):
+    interrupt(f"hamming.asymmetric_knn, {threads} threads",
+        lambda: hamming.asymmetric_knn(real, codes, 10, threads=threads))
+many = np.tile(real[:, :64], (100, 1))
+interrupt("hamming.asymmetric_knn, few rows", lambda: hamming.asymmetric_knn(many, codes[:300, :8], 1))
+signs = hadamard.signs(512, 1 << 17, 0)
+for threads in (1, None):
+    interrupt(f"hadamard.pack, {threads} threads",
+        lambda: hadamard.pack(real, signs, 1 << 17, threads=threads))
 interrupt("bits.popcount", lambda: bits.popcount(np.broadcast_to(long[0], (5_000_000, 1 << 20))))
 tables = np.random.default_rng(0).standard_normal((5_000, 64, 16), np.float32)
 parts = codes % np.uint8(16)
@@ -420,7 +461,7 @@ def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
 CHANGING = """
 import threading, time
 import numpy as np
-from fastcodes import adc, bits, hamming, jaccard, xnor
+from fastcodes import adc, bits, hadamard, hamming, jaccard, xnor
 
 rng = np.random.default_rng(0)
 def array(shape, dtype=np.uint8):
@@ -436,8 +477,10 @@ blocks = [p._rows.bytes for p in packed]
 thresholds, flips = array(40, np.int32), array(40)
 images, filters, planes = array((3, 9, 8, 2)), array((40, 3, 2, 2)), array((8, 40, 16))
 outs += [np.empty((40, 40), np.float32), np.empty((40, 5), np.uint8), np.empty((3, 9, 7, 40), np.int32)]
+outs += [np.empty((300, 256), np.float32)]
 matrix, packed_filters = xnor.PackedMatrix(queries, 128), xnor.PackedFilters(filters, 16)
-inputs = (queries, codes, x, booleans, integers, tables, books, *blocks)
+rotations = array((6, 16))
+inputs = (queries, codes, x, rotations, booleans, integers, tables, books, *blocks)
 inputs += (thresholds, flips, images, filters, planes)
 changed = [a.reshape(-1).view(np.uint8) for a in (*inputs, *outs)]
 done = False
@@ -467,6 +510,9 @@ def search():
         few = tables[..., :16]
         for form, t in ((codes, tables), (packed[0], tables), (packed[1], few), (codes, few)):
             for call in (
+                lambda: hamming.asymmetric_knn(x[:9], codes, 10, ids, 2),
+                lambda: hadamard.pack(x, rotations, 200),
+                lambda: hadamard.project(x, rotations, 256, outs[5]),
                 lambda: adc.knn(t, form, 10, None, 2),
                 lambda: adc.knn(t, form, 10, booleans.view(bool), 1),
                 lambda: adc.radius(t, form, rng.random() - 0.5, ids, 2),
@@ -479,7 +525,7 @@ def search():
                     call()
                 except ValueError as error:
                     text = str(error)
-                    expected = ("row id", "must be finite", "not finite", "codewords; expected")
+                    expected = ("row id", "must be finite", "too large", "not finite", "codewords; expected")
                     assert any(words in text for words in expected), error
         signs = {"thresholds": thresholds, "flips": flips.view(bool)}
         n_bits = int(rng.integers(121, 129))

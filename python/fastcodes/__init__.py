@@ -5,16 +5,43 @@
 `fastcodes.hamming`       search by the number of differing bits
 `fastcodes.jaccard`       search by the overlap of bit sets
 `fastcodes.adc`           search of product-quantised codes by table look-ups
+`fastcodes.hadamard`      random projections by fast transforms, and their signs
 `fastcodes.xnor`          products of matrices of a few bits, convolution of packed images
-`fastcodes.quantization`  models that make such codes
+`fastcodes.hashing`       models that make binary codes
+`fastcodes.quantization`  models that make codes of small integers
 `fastcodes.index`         collections of them to add to, search, filter, save and load
 `fastcodes.nn`            binary neural networks
 `fastcodes.interop`       from and to faiss and nanopq
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, nn, quantization, xnor
+from fastcodes import (
+    _native,
+    adc,
+    bits,
+    hadamard,
+    hamming,
+    hashing,
+    index,
+    interop,
+    jaccard,
+    nn,
+    quantization,
+    xnor,
+)
 
-__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "nn", "quantization", "xnor"]
+__all__ = [
+    "adc",
+    "bits",
+    "hadamard",
+    "hamming",
+    "hashing",
+    "index",
+    "interop",
+    "jaccard",
+    "nn",
+    "quantization",
+    "xnor",
+]
 
 __version__: str = _native.version()

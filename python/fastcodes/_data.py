@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_codes", "as_samples", "blocks", "finite", "sample", "take"]
+__all__ = ["as_codes", "as_samples", "blocks", "finite", "rows_of_a_block", "sample", "take"]
 
 Floats = NDArray[np.float32]
 # Elements of a block: large enough for all threads, small beside any data that needs blocks.
@@ -74,13 +74,20 @@ def as_codes(
     return codes
 
 
-def blocks(x: NDArray[Any], name: str = "X") -> Iterator[tuple[slice, Floats]]:
-    """Yield the rows of `x` a block at a time: which they are, and them as finite, C-contiguous float32."""
-    n, d = x.shape
-    step = max(1, _BLOCK // max(d, 1))
+def blocks(x: NDArray[Any], name: str = "X", width: int = 1) -> Iterator[tuple[slice, Floats]]:
+    """Yield the rows of `x` a block at a time: which they are, and them as finite, C-contiguous float32.
+
+    A block is small enough for `width` numbers to be made of each row.
+    """
+    n, step = len(x), rows_of_a_block(x, width)
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
         yield rows, finite(x[rows], range(rows.start, rows.stop), name)
+
+
+def rows_of_a_block(x: NDArray[Any], width: int = 1) -> int:
+    """Return how many rows of `x` a block has, at most."""
+    return max(1, _BLOCK // max(int(x.shape[1]), width, 1))
 
 
 def sample(x: NDArray[Any], max_samples: int | None, rng: np.random.Generator) -> Floats:

@@ -143,7 +143,7 @@ class Estimator(abc.ABC):
         """
         self._check_fitted()
         params = self.get_params()
-        if not isinstance(params.get("random_state"), numbers.Integral):
+        if "random_state" in params and not isinstance(params["random_state"], numbers.Integral):
             params["random_state"] = None
         _files.write(path, type(self).__name__, params, self._to_arrays())
 

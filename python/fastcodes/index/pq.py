@@ -13,15 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from fastcodes import _data, _files, adc
 from fastcodes._estimator import integer
 from fastcodes.bits import _described
+from fastcodes.index._rows import Mask, checked_oversample, checked_rerank, checked_rows, rescored
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
 
 __all__ = ["PQIndex"]
 
-Mask = NDArray[np.bool_] | NDArray[np.integer[Any]]
 Results = tuple[NDArray[np.float32], NDArray[np.int64]]
 
-# Numbers that are converted or compared at a time: with their copies, a few megabytes.
-_BLOCK = 1 << 20
 # Numbers in the tables, or in the distances of candidates, of the queries that are searched together. Large,
 # since each block of queries reads all codes once more.
 _QUERY_BLOCK = 1 << 24
@@ -264,13 +262,10 @@ class PQIndex:
         """
         floats = self._queries(queries)
         n_candidates = integer(k, "k", 0)
-        if isinstance(oversample, bool) or not isinstance(oversample, (int, float, np.integer, np.floating)):
-            raise TypeError(f"oversample must be a real number; got {_described(oversample)}")
-        if not 1 <= oversample < math.inf:
-            raise ValueError(f"oversample is {oversample}; expected a finite number, 1 or more")
+        oversample = checked_oversample(oversample)
         if rerank is not None:
-            self._check_rerank(rerank)
-            n_candidates = min(math.ceil(float(oversample) * n_candidates), len(self))
+            checked_rerank(rerank, (len(self), self.n_features))
+            n_candidates = min(math.ceil(oversample * n_candidates), len(self))
 
         width = max(self.quantizer.codebooks_[..., 0].size, n_candidates)
         step = max(1, _QUERY_BLOCK // width)
@@ -281,7 +276,7 @@ class PQIndex:
             tables = adc.tables(turned, self.quantizer.codebooks_, self.metric, threads)
             distances, indices = adc.knn(tables, self._packed, n_candidates, mask=mask, threads=threads)
             if rerank is not None:
-                distances, indices = _rescored(block, indices, rerank, self.metric, k)
+                distances, indices = rescored(block, indices, rerank, self.metric, k)
             found.append((distances, indices))
         if len(found) == 1:
             return found[0]
@@ -324,7 +319,7 @@ class PQIndex:
         -----
         Equal to ``quantizer.decode(index.codes[ids])``, without unpacking all codes.
         """
-        rows = self._rows(ids)
+        rows = checked_rows(ids, len(self))
         vectors = self.quantizer.decode(self._codes_of(rows))
         return vectors[0] if np.ndim(ids) == 0 else vectors
 
@@ -371,7 +366,7 @@ class PQIndex:
         remove many at a time.
         """
         kept = np.ones(len(self), bool)
-        kept[self._rows(ids)] = False
+        kept[checked_rows(ids, len(self))] = False
         removed = len(self) - int(np.count_nonzero(kept))
         if removed:
             self._packed = adc.PackedCodes(self.codes[kept], n_codewords=self._packed.n_codewords)
@@ -468,41 +463,6 @@ class PQIndex:
             floats[rows] = block
         return floats
 
-    def _check_rerank(self, rerank: object) -> None:
-        shape = (len(self), self.n_features)
-        if not isinstance(rerank, np.ndarray) or rerank.dtype.kind not in "biuf":
-            given = _described(rerank) if isinstance(rerank, np.ndarray) else f"a {type(rerank).__name__}"
-            raise TypeError(
-                f"rerank must be a numpy array {shape} of real numbers, a row for each vector; got {given}"
-            )
-        if rerank.shape != shape:
-            raise ValueError(
-                f"rerank has shape {rerank.shape}; expected {shape}, row i being vector i of this index"
-            )
-
-    def _rows(self, ids: ArrayLike) -> NDArray[np.int64]:
-        """Return row ids, checked, from row ids or booleans."""
-        rows, n_rows = np.asarray(ids), len(self)
-        if not rows.size and isinstance(ids, (list, tuple)):
-            rows = rows.astype(np.int64)
-        if rows.dtype.kind not in "biu":
-            raise TypeError(
-                f"ids must be integers, the ids of rows, or a boolean array (n,); got {_described(ids)}"
-            )
-        if rows.ndim > 1 or (rows.ndim == 0 and rows.dtype.kind == "b"):
-            raise ValueError(f"ids must have one dimension; got shape {rows.shape}")
-        if rows.dtype.kind == "b":
-            if len(rows) != n_rows:
-                raise ValueError(f"ids has {len(rows)} booleans but the index has {n_rows} vectors")
-            return np.flatnonzero(rows)
-        wrong = rows[(rows < 0) | (rows >= n_rows)]
-        if wrong.size:
-            raise ValueError(
-                f"ids has {wrong.flat[0]} but the index has {n_rows} vectors; "
-                "expected ids from 0 to one less than that"
-            )
-        return rows.astype(np.int64).reshape(-1)
-
     def _codes_of(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the codes of some rows, unpacking no more than about their neighbours."""
         codes = np.empty((len(rows), self._packed.n_subspaces), np.uint8)
@@ -516,46 +476,3 @@ class PQIndex:
             codes[order[start:stop]] = part[ascending[start:stop] - first]
             start = stop
         return codes
-
-
-def _rescored(
-    queries: NDArray[np.float32], candidates: NDArray[np.int64], vectors: NDArray[Any], metric: str, k: int
-) -> Results:
-    """Return the `k` nearest of each query's candidates by their own vectors; a candidate -1 is none."""
-    n_queries, n_candidates = candidates.shape
-    exact = np.full(candidates.shape, np.inf, np.float32)
-    rows = candidates.ravel()
-    # Rows in ascending order are read from a disk fastest. Those without a row come first and are left out.
-    pairs = np.argsort(rows, kind="stable")
-    pairs = pairs[np.count_nonzero(rows < 0) :]
-    step = max(1, _BLOCK // queries.shape[1])
-    with np.errstate(over="ignore", invalid="ignore"):  # told below
-        for start in range(0, len(pairs), step):
-            pair = pairs[start : start + step]
-            query = queries[pair // n_candidates]
-            products = np.asarray(vectors[rows[pair]], np.float32)  # a copy, as any choice of rows is
-            if metric == "l2":
-                products -= query
-                query = products
-            products *= query
-            sums = products.sum(axis=1)
-            exact.ravel()[pair] = sums if metric == "l2" else -sums
-            if not np.isfinite(sums).all():
-                worst = rows[pair[~np.isfinite(sums)][0]]
-                raise ValueError(
-                    f"rerank has a row, {worst}, whose distance to a query is not a finite float32; "
-                    "expected vectors without NaN, infinities or huge numbers"
-                )
-
-    order = np.lexsort((candidates, exact), axis=1)[:, :k]
-    try:
-        distances = np.full((n_queries, k), np.inf, np.float32)
-        indices = np.full((n_queries, k), -1, np.int64)
-    except (MemoryError, ValueError, OverflowError):
-        raise ValueError(
-            f"k is {k}, which is too large: results of shape {(n_queries, k)} fit no memory; "
-            "expected at most about the rows of codes"
-        ) from None
-    distances[:, : order.shape[1]] = np.take_along_axis(exact, order, axis=1)
-    indices[:, : order.shape[1]] = np.take_along_axis(candidates, order, axis=1)
-    return distances, indices

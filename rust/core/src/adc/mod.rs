@@ -267,6 +267,7 @@ mod tests {
             for entries_below in [512 / n_subspaces as u64, 256, 3] {
                 check_hits::<16, 1>(n_subspaces, entries_below);
                 check_hits::<16, 2>(n_subspaces, entries_below);
+                check_hits::<16, 4>(n_subspaces, entries_below);
                 check_hits::<256, 1>(n_subspaces, entries_below);
                 check_hits::<256, 2>(n_subspaces, entries_below);
                 check_hits::<256, 1>(n_subspaces - 1, entries_below);

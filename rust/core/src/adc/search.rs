@@ -6,10 +6,10 @@
 
 use std::array;
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Mutex, PoisonError};
 
-use super::blocks::{Blocks, ROWS, Width, code_at};
+use super::blocks::{Blocks, QUARTER, ROWS, Width, code_at};
 use super::bound::{Base, Floor, Reach};
 use super::{Hit, Lanes, Tables, alike, bound_sums, sums};
 use crate::search::{Below, Csr, Found, Mask, NEIGHBORS_IN_FLIGHT, Sink, csr};
@@ -25,18 +25,21 @@ const GROUP_BYTES: usize = 512 * 1024;
 /// Queries of a group at most, so that an interrupted call ends soon.
 const GROUP_QUERIES: usize = 128;
 
-/// Queries whose floors share the registers that hold codes.
-const TOGETHER: usize = 2;
+/// Queries whose floors share the registers that hold codes, at most.
+const TOGETHER: usize = 4;
 
-/// Rows that a query looks at first, at least, and for each neighbour that it wants.
-const FIRST_ROWS: usize = 4096;
+/// Likewise where tables have `N` entries: those of 256 fill more registers.
+const fn together<const N: usize>() -> usize {
+    if N == 16 { TOGETHER } else { 2 }
+}
+
+/// Look-ups that a query makes first, as far as that is a sensible number of rows; and rows for each neighbour that it wants.
+const FIRST_LOOKUPS: usize = 1 << 16;
+const FIRST_ROWS: RangeInclusive<usize> = 1024..=4096;
 const FIRST_ROWS_PER_NEIGHBOR: usize = 16;
 
 /// Queries of a task of a scan.
 const SCANNED_TOGETHER: usize = 64;
-
-/// Rows of a quarter of a block: those that share a cache line of each plane.
-const QUARTER: usize = ROWS / 4;
 
 /// Tasks per thread from which the database is split rather than the queries.
 const TASKS_PER_THREAD: usize = 4;
@@ -350,13 +353,17 @@ impl<'a, const N: usize> Search<'a, N> {
                     n_waiting += 1;
                 }
             }
-            if n_waiting == TOGETHER || (n_waiting > 0 && slot + 1 == group.bases.len()) {
+            if n_waiting == together::<N>() || (n_waiting > 0 && slot + 1 == group.bases.len()) {
                 hits.clear();
-                match waiting[..n_waiting] {
-                    [a, b] => bound_sums(self.level, [&floors[a], &floors[b]], planes, hits),
-                    _ => bound_sums(self.level, [&floors[waiting[0]]], planes, hits),
-                }
                 let slots = &waiting[..n_waiting];
+                // Three are taken for four: what the last one finds twice is dropped.
+                let floor = |index: usize| &floors[slots[index.min(n_waiting - 1)]];
+                match n_waiting {
+                    1 => bound_sums(self.level, [floor(0)], planes, hits),
+                    2 => bound_sums(self.level, [floor(0), floor(1)], planes, hits),
+                    _ => bound_sums(self.level, [floor(0), floor(1), floor(2), floor(3)], planes, hits),
+                }
+                hits.retain(|hit| (hit.slot as usize) < n_waiting);
                 let tile = Tile { first_block: range.start, planes };
                 self.visit_hits(group, slots, tile, hits, few, row_sums, sink);
                 n_waiting = 0;
@@ -498,9 +505,11 @@ impl<'a, const N: usize> Search<'a, N> {
             if !is_one_quarter && count(&lanes) > FEW_ROWS {
                 let planes = self.blocks.get(self.level, block, block + 1, &mut scratch.planes)?;
                 self.sum_up(query, 0, block, lanes, planes, &mut scratch.sums, &mut sink);
-            } else if let (Some(planes), true) = (self.blocks.packed(block), is_one_quarter) {
+            } else if is_one_quarter && count(&lanes) > FEW_ROWS {
+                let (planes, first_row) =
+                    self.blocks.get_quarter(self.level, block, part, &mut scratch.planes)?;
                 let row_sums = &mut scratch.sums[..QUARTER];
-                sums(self.level, self.table(query), planes, part * QUARTER, row_sums);
+                sums(self.level, self.table(query), planes, first_row, row_sums);
                 let mut left = lanes;
                 while let Some(row) = take_lowest(&mut left) {
                     offer(&mut sink, 0, (block * ROWS + row) as u64, row_sums[row % QUARTER]);
@@ -615,7 +624,8 @@ fn knn_of<const N: usize>(
     if kept == 0 {
         return Ok(());
     }
-    let wanted = FIRST_ROWS.max(kept.saturating_mul(FIRST_ROWS_PER_NEIGHBOR));
+    let wanted = (FIRST_LOOKUPS / blocks.n_subspaces()).clamp(*FIRST_ROWS.start(), *FIRST_ROWS.end());
+    let wanted = wanted.max(kept.saturating_mul(FIRST_ROWS_PER_NEIGHBOR));
     let (first, are_all) = search.first_rows(wanted);
     let output = Mutex::new((distances, indices));
     let largest_group = NEIGHBORS_IN_FLIGHT / parallel.threads() / kept.saturating_mul(2);

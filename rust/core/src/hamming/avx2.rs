@@ -146,6 +146,13 @@ pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u
     portable::scan_rows(query, codes, bound, first_row, hits);
 }
 
+/// Writes the distance of the query to the rows with the given ids. Rows far from each other come from memory: that is the
+/// limit.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) fn distances_of(query: &[u8], codes: Codes<'_>, ids: &[u32], out: &mut [u32]) {
+    portable::distances_of(query, codes, ids, out);
+}
+
 /// Writes the distance of the query to each of the rows, taken as they lie.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) fn row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {

@@ -13,6 +13,7 @@
 
 use std::arch::x86_64::*;
 
+use super::portable;
 use super::tile::{GROUP, LANES, Lanes, STEP, for_each_block};
 use super::{Hit, Hits};
 use crate::Codes;
@@ -320,6 +321,13 @@ pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u
             collect(near, &lanes, 0, first_row + row as u32, hits);
         }
     });
+}
+
+/// Writes the distance of the query to the rows with the given ids. Rows far from each other come from memory: that is the
+/// limit.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq,popcnt")]
+pub(super) fn distances_of(query: &[u8], codes: Codes<'_>, ids: &[u32], out: &mut [u32]) {
+    portable::distances_of(query, codes, ids, out);
 }
 
 /// Writes the distance of the query to each of the rows, taken as they lie.

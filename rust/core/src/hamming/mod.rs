@@ -1,8 +1,11 @@
 //! Hamming distance: `popcount(a ^ b)`, the number of bits in which two codes differ.
 //!
 //! Many queries are compared with a [`tile`] of transposed rows, four at a time; one or two queries with the rows as
-//! they lie. The Jaccard family uses the same kernels: see there.
+//! they lie. The Jaccard family uses the same kernels: see there. Real queries are searched by look-ups: see `asymmetric`.
+//! Rows in the buckets of hash tables are compared one by one: see `buckets`.
 
+mod asymmetric;
+mod buckets;
 mod portable;
 pub(crate) mod tile;
 
@@ -14,6 +17,8 @@ mod avx512;
 use crate::level::at_level;
 use crate::search::{self, Database, Metric};
 use crate::{Codes, Csr, Error, Level, Mask, Pairs, Parallel};
+pub use asymmetric::{RealQueries, asymmetric_knn};
+pub use buckets::{Buckets, buckets_knn};
 use tile::{GROUP, Lanes, MAX_WORDS, QueryGroups, Tile};
 
 /// A row of a tile that is nearer to a query than its bound.
@@ -87,6 +92,11 @@ pub(crate) fn row_distances(level: Level, query: &[u8], codes: Codes<'_>, out: &
         "kernel called with wrong lengths"
     );
     at_level!(level, row_distances(query, codes, out));
+}
+
+/// Writes the distance of `query` to the rows with the given ids; both have the same number of bytes.
+fn distances_of(level: Level, query: &[u8], codes: Codes<'_>, ids: &[u32], out: &mut [u32]) {
+    at_level!(level, distances_of(query, codes, ids, out));
 }
 
 /// The distance itself is what hits are sorted by and bounded by.

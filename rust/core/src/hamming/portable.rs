@@ -137,6 +137,14 @@ pub(super) fn row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
     }
 }
 
+/// Writes the distance of the query to the rows with the given ids.
+#[inline(always)]
+pub(super) fn distances_of(query: &[u8], codes: Codes<'_>, ids: &[u32], out: &mut [u32]) {
+    for (id, out) in ids.iter().zip(out) {
+        *out = row_distance(query, codes.row(*id as usize));
+    }
+}
+
 // Always inlined, like its callers: a level without a better way compiles it with the instructions of that level.
 #[inline(always)]
 fn row_distance(query: &[u8], row: &[u8]) -> u32 {

@@ -1,0 +1,186 @@
+"""What every hash function can do once it gives real values whose signs are bits."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastcodes import _data, _files, bits
+from fastcodes._estimator import Estimator, progress_bar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Hasher", "LinearHasher"]
+
+Floats = NDArray[np.float32]
+
+
+class Hasher(Estimator):
+    """A model with ``fit``, ``decision_function`` and ``encode``.
+
+    A subclass takes `n_bits` and `verbose` in its constructor, learns in `fit`, which sets `n_features_in_`,
+    and gives real values a block of samples at a time.
+    """
+
+    n_bits: Any
+    verbose: bool
+
+    @abc.abstractmethod
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Learn from samples (n, d)."""
+
+    @property
+    @abc.abstractmethod
+    def _n_bits(self) -> int:
+        """How many bits a code of the fitted model has, whatever the parameter says now."""
+
+    @property
+    def _width(self) -> int:
+        """How many floats are made of a sample at most: blocks have as few rows as that needs."""
+        return self._n_bits
+
+    @abc.abstractmethod
+    def _values(self, x: Floats) -> Floats:
+        """Return the real values (n, n_bits) of a block of finite samples (n, d), C-contiguous."""
+
+    def _encode(self, x: Floats, out: NDArray[np.uint8]) -> None:
+        """Write the codes of a block; for those who know a shorter way than by `_values`."""
+        bits.pack(self._values(x), out=out)
+
+    def decision_function(self, X: ArrayLike) -> Floats:
+        """Return the real values whose signs are the bits.
+
+        Their sizes say how sure each bit is: which to flip first in a multi-probe search, and what an
+        asymmetric search weighs bits by.
+
+        Parameters
+        ----------
+        X : array_like (n, d)
+            Samples: float16, float32, float64 or integers, converted to float32 a block at a time.
+
+        Returns
+        -------
+        float32 array (n, n_bits)
+            Bit ``j`` of the code of ``X[i]`` is ``values[i, j] > 0``.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no model yet.
+        TypeError
+            If `X` are not real numbers.
+        ValueError
+            If `X` has another shape, or a value that is not finite (the message says where).
+        """
+        samples = self._samples(X)
+        values = np.empty((len(samples), self._n_bits), np.float32)
+        for rows, block in self._blocks(samples):
+            values[rows] = self._values(block)
+        return values
+
+    def encode(self, X: ArrayLike) -> NDArray[np.uint8]:
+        """Return the code of each sample.
+
+        Parameters
+        ----------
+        X : array_like (n, d)
+            Samples: float16, float32, float64 or integers, converted to float32 a block at a time. A memory
+            map is read a block at a time, too.
+
+        Returns
+        -------
+        uint8 array (n, ceil(n_bits / 8))
+            ``fastcodes.bits.pack(decision_function(X))``, without this array in between.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no model yet.
+        TypeError
+            If `X` are not real numbers.
+        ValueError
+            If `X` has another shape, or a value that is not finite (the message says where).
+        """
+        samples = self._samples(X)
+        codes = np.empty((len(samples), (self._n_bits + 7) // 8), np.uint8)
+        for rows, block in self._blocks(samples):
+            self._encode(block, codes[rows])
+        return codes
+
+    def transform(self, X: ArrayLike) -> NDArray[np.uint8]:
+        """Return ``encode(X)``."""
+        return self.encode(X)
+
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> NDArray[np.uint8]:
+        """Return ``fit(X, y).encode(X)``."""
+        return self.fit(X, y).encode(X)
+
+    def _samples(self, X: ArrayLike, name: str = "X") -> NDArray[Any]:
+        """Return samples to encode, if there is a model and they have its number of dimensions."""
+        self._check_fitted()
+        return _data.as_samples(X, self.n_features_in_, type(self).__name__, name)
+
+    def _blocks(self, samples: NDArray[Any]) -> Iterator[tuple[slice, Floats]]:
+        """Yield `samples` a block at a time, with a progress bar if that is wanted and there are many."""
+        with self._progress(-(-len(samples) // _data.rows_of_a_block(samples, self._width))) as show:
+            for rows, block in _data.blocks(samples, width=self._width):
+                yield rows, block
+                show(f"{rows.stop} samples")
+
+    def _progress(self, n_blocks: int) -> contextlib.AbstractContextManager[Callable[[str], None]]:
+        return progress_bar(self.verbose and n_blocks > 1, n_blocks, "encode", "blocks")
+
+
+class LinearHasher(Hasher):
+    """A model whose values are projections of what is left of a sample without the mean.
+
+    Attributes
+    ----------
+    mean_ : float32 array (d,)
+        What is subtracted first.
+    components_ : float32 array (n_bits, d)
+        Row ``j`` is the direction of bit ``j``: values are ``(x - mean_) @ components_.T``.
+    """
+
+    _learned = "components_"
+    mean_: Floats
+    components_: Floats
+
+    @property
+    def _n_bits(self) -> int:
+        return len(self.components_)
+
+    def _learn(self, mean: NDArray[Any], components: NDArray[Any]) -> None:
+        self.mean_ = np.ascontiguousarray(mean, np.float32)
+        self.components_ = np.ascontiguousarray(components, np.float32)
+        self.n_features_in_ = self.components_.shape[1]
+
+    def _values(self, x: Floats) -> Floats:
+        # Not x @ components - mean @ components: far from the origin little would be left of the difference.
+        centred: Floats = x - self.mean_
+        return centred @ self.components_.T
+
+    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+        return {"mean": self.mean_, "components": self.components_}
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+        components = take_finite(arrays, "components", ("n_bits", "d"))
+        if not components.size:
+            raise ValueError(f"components has shape {components.shape}; expected at least one row and column")
+        self._learn(take_finite(arrays, "mean", components.shape[1:]), components)
+
+
+def take_finite(
+    arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int | str, ...], dtype: Any = np.float32
+) -> NDArray[Any]:
+    """Return an array of floats of a file, if it is there, of this shape, and finite."""
+    array = _files.take(arrays, name, dtype, shape)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has values that are not finite")
+    return array
