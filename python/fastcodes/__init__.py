@@ -9,13 +9,39 @@
 `fastcodes.hashing`       models that make binary codes
 `fastcodes.quantization`  models that make codes of small integers
 `fastcodes.index`         collections of them to add to, search, filter, save and load
+`fastcodes.metrics`       recall, precision and mean average precision of searches
 `fastcodes.nn`            binary neural networks
 `fastcodes.interop`       from and to faiss and nanopq
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, hashing, index, interop, jaccard, nn, quantization, xnor
+from fastcodes import (
+    _native,
+    adc,
+    bits,
+    hamming,
+    hashing,
+    index,
+    interop,
+    jaccard,
+    metrics,
+    nn,
+    quantization,
+    xnor,
+)
 
-__all__ = ["adc", "bits", "hamming", "hashing", "index", "interop", "jaccard", "nn", "quantization", "xnor"]
+__all__ = [
+    "adc",
+    "bits",
+    "hamming",
+    "hashing",
+    "index",
+    "interop",
+    "jaccard",
+    "metrics",
+    "nn",
+    "quantization",
+    "xnor",
+]
 
 __version__: str = _native.version()
