@@ -2,14 +2,37 @@
 
 ============================  ========================================================================
 `PCAHashing`                   signs of the principal components
+`ITQ`                          the same after the rotation that loses least
+`SpectralHashing`              waves along the principal components: any number of bits
+`LocalityPreservingHashing`    signs of the directions along which neighbours differ least
+----------------------------  ------------------------------------------------------------------------
+`CCAITQ`                       directions that tell labels, rotated as by `ITQ`
+`SupervisedDiscreteHashing`    bits that labels can be read from, as a function of distances to anchors
+----------------------------  ------------------------------------------------------------------------
+`align`                        the rotation that makes a new model's codes comparable with old ones
 ============================  ========================================================================
 
-Codes are those of `fastcodes.bits.pack` and are searched by `fastcodes.hamming`. The models follow the
-manners of scikit-learn and work in its pipelines and searches, but do not need it. Files that they save are
-safetensors.
+The first learn from samples alone, the others from labels too. Codes are those of `fastcodes.bits.pack` and
+are searched by `fastcodes.hamming`. The models follow the manners of scikit-learn and work in its pipelines
+and searches, but do not need it. Files that they save are safetensors.
 """
 
 from fastcodes._estimator import NotFittedError
+from fastcodes.hashing.alignment import align
+from fastcodes.hashing.cca import CCAITQ
+from fastcodes.hashing.itq import ITQ
+from fastcodes.hashing.locality import LocalityPreservingHashing
 from fastcodes.hashing.pca import PCAHashing
+from fastcodes.hashing.spectral import SpectralHashing
+from fastcodes.hashing.supervised import SupervisedDiscreteHashing
 
-__all__ = ["NotFittedError", "PCAHashing"]
+__all__ = [
+    "CCAITQ",
+    "ITQ",
+    "LocalityPreservingHashing",
+    "NotFittedError",
+    "PCAHashing",
+    "SpectralHashing",
+    "SupervisedDiscreteHashing",
+    "align",
+]
