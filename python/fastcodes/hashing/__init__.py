@@ -8,6 +8,7 @@
 ----------------------------  ------------------------------------------------------------------------
 `CCAITQ`                       directions that tell labels, rotated as by `ITQ`
 `SupervisedDiscreteHashing`    bits that labels can be read from, as a function of distances to anchors
+`DeepHashing`                  a small network whose outputs become bits while it is trained
 ----------------------------  ------------------------------------------------------------------------
 `align`                        the rotation that makes a new model's codes comparable with old ones
 ============================  ========================================================================
@@ -20,6 +21,7 @@ and searches, but do not need it. Files that they save are safetensors.
 from fastcodes._estimator import NotFittedError
 from fastcodes.hashing.alignment import align
 from fastcodes.hashing.cca import CCAITQ
+from fastcodes.hashing.deep import DeepHashing
 from fastcodes.hashing.itq import ITQ
 from fastcodes.hashing.locality import LocalityPreservingHashing
 from fastcodes.hashing.pca import PCAHashing
@@ -29,6 +31,7 @@ from fastcodes.hashing.supervised import SupervisedDiscreteHashing
 __all__ = [
     "CCAITQ",
     "ITQ",
+    "DeepHashing",
     "LocalityPreservingHashing",
     "NotFittedError",
     "PCAHashing",
