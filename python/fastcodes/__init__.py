@@ -5,6 +5,7 @@
 `fastcodes.hamming`       search by the number of differing bits
 `fastcodes.jaccard`       search by the overlap of bit sets
 `fastcodes.adc`           search of product-quantised codes by table look-ups
+`fastcodes.hadamard`      random projections by fast transforms, and their signs
 `fastcodes.xnor`          products of matrices of a few bits, convolution of packed images
 `fastcodes.hashing`       models that make binary codes
 `fastcodes.quantization`  models that make codes of small integers
@@ -19,6 +20,7 @@ from fastcodes import (
     _native,
     adc,
     bits,
+    hadamard,
     hamming,
     hashing,
     index,
@@ -33,6 +35,7 @@ from fastcodes import (
 __all__ = [
     "adc",
     "bits",
+    "hadamard",
     "hamming",
     "hashing",
     "index",

@@ -29,6 +29,9 @@ __all__ = [
     "bits_unpack",
     "bits_unpack_uint",
     "commit",
+    "hadamard_pack",
+    "hadamard_project",
+    "hamming_asymmetric_knn",
     "hamming_cdist",
     "hamming_knn",
     "hamming_pairs",
@@ -102,6 +105,15 @@ def bits_unpack(
 def bits_popcount(codes: _Codes, threads: int | None) -> npt.NDArray[np.int32]: ...
 def bits_pack_uint(values: npt.NDArray[Any], n_bits: int, out: _Codes, threads: int | None) -> None: ...
 def bits_unpack_uint(packed: _Codes, n_bits: int, out: npt.NDArray[Any], threads: int | None) -> None: ...
+def hadamard_project(
+    x: _Floats, signs: _Codes, n_features: int, out: _Floats | None, threads: int | None
+) -> _Floats: ...
+def hadamard_pack(
+    x: _Floats, signs: _Codes, n_bits: int, out: _Codes | None, threads: int | None
+) -> _Codes: ...
+def hamming_asymmetric_knn(
+    queries: _Floats, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
+) -> tuple[_Floats, _Ids]: ...
 def hamming_knn(
     queries: _Codes, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
 ) -> tuple[npt.NDArray[np.int32], _Ids]: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -173,12 +174,13 @@ class Hasher(Estimator):
 
     def _blocks(self, samples: NDArray[Any]) -> Iterator[tuple[slice, Floats]]:
         """Yield `samples` a block at a time, with a progress bar if that is wanted and there are many."""
-        n_blocks = -(-len(samples) // _data.rows_of_a_block(samples, self._width))
-        show: Callable[[str], None]
-        with progress_bar(self.verbose and n_blocks > 1, n_blocks, "encode", "blocks") as show:
+        with self._progress(-(-len(samples) // _data.rows_of_a_block(samples, self._width))) as show:
             for rows, block in _data.blocks(samples, width=self._width):
                 yield rows, block
                 show(f"{rows.stop} samples")
+
+    def _progress(self, n_blocks: int) -> contextlib.AbstractContextManager[Callable[[str], None]]:
+        return progress_bar(self.verbose and n_blocks > 1, n_blocks, "encode", "blocks")
 
 
 class LinearHasher(Hasher):

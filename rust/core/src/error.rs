@@ -164,6 +164,35 @@ pub enum Error {
         /// That number.
         value: String,
     },
+    /// An input has a number so large that sums overflow.
+    TooLarge {
+        /// What the input is called.
+        name: &'static str,
+        /// Where the first such number is, counted through all axes.
+        index: usize,
+        /// That number.
+        value: String,
+        /// The largest that there may be.
+        most: String,
+    },
+    /// Signs are not those of rotations of vectors of so many dimensions.
+    Rotations {
+        /// Rows of the signs.
+        n_rows: usize,
+        /// Their bytes per row.
+        n_bytes: usize,
+        /// Dimensions of the vectors.
+        n_dims: usize,
+        /// The bytes that a row should have.
+        n_expected: usize,
+    },
+    /// Rotations do not give that many numbers.
+    Projections {
+        /// The numbers that were asked for.
+        n_features: usize,
+        /// As many as there are.
+        most: usize,
+    },
     /// An operand may not have that many bit planes.
     Planes {
         /// What the operand is called.
@@ -340,6 +369,21 @@ impl fmt::Display for Error {
             Error::NotFinite { name, index, value } => write!(
                 formatter,
                 "{name} must be finite; got {value} at element {index}, counted through all axes"
+            ),
+            Error::TooLarge { name, index, value, most } => write!(
+                formatter,
+                "{name} has {value} at element {index}, counted through all axes, which is too large for float32 sums; \
+                 expected numbers of at most {most}"
+            ),
+            Error::Rotations { n_rows, n_bytes, n_dims, n_expected } => write!(
+                formatter,
+                "signs have {n_rows} rows of {n_bytes} bytes; expected three rows for each rotation, of {n_expected} bytes for \
+                 x with {n_dims} dimensions, and at most {} dimensions",
+                crate::hadamard::MAX_SIZE
+            ),
+            Error::Projections { n_features, most } => write!(
+                formatter,
+                "{n_features} numbers were asked for, but the rotations give {most}; expected from 1 to that, or more signs"
             ),
             Error::Planes { name, n_planes, most } => {
                 write!(formatter, "{name} has {n_planes} bit planes; expected from 1 to {most}")

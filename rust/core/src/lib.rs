@@ -17,6 +17,7 @@
 //! |---|---|
 //! | [`adc`] | search of product-quantised codes by sums of table look-ups |
 //! | [`bits`] | bits in and out of bytes, and how many there are |
+//! | [`hadamard`] | random rotations by fast Hadamard transforms, and their signs |
 //! | [`hamming`] | search and matrices of `popcount(a ^ b)`; its tile kernels serve [`jaccard`] and [`xnor`] too |
 //! | [`jaccard`] | search and matrices of `1 - popcount(a & b) / popcount(a \| b)` |
 //! | [`xnor`] | products of matrices of a few bits, convolution of packed images |
@@ -34,6 +35,7 @@ mod top_k;
 
 pub mod adc;
 pub mod bits;
+pub mod hadamard;
 pub mod hamming;
 pub mod jaccard;
 pub mod roofline;

@@ -4,6 +4,7 @@
 mod adc;
 mod arrays;
 mod bits;
+mod hadamard;
 mod hamming;
 mod info;
 mod jaccard;
@@ -20,7 +21,9 @@ mod _native {
     #[pymodule_export]
     use super::bits::{bits_pack, bits_pack_uint, bits_popcount, bits_unpack, bits_unpack_uint};
     #[pymodule_export]
-    use super::hamming::{hamming_cdist, hamming_knn, hamming_pairs, hamming_radius};
+    use super::hadamard::{hadamard_pack, hadamard_project};
+    #[pymodule_export]
+    use super::hamming::{hamming_asymmetric_knn, hamming_cdist, hamming_knn, hamming_pairs, hamming_radius};
     #[pymodule_export]
     use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
     #[pymodule_export]

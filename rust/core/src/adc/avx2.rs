@@ -127,6 +127,9 @@ fn add_bytes(differences: &[u8; 256], codes: &[u8; ROWS], sums: &mut [u8; ROWS])
     }
 }
 
+/// Registers of rows that are summed together: with two queries, their sums and what is looked up fill all sixteen.
+const SUMMED: usize = 2;
+
 #[target_feature(enable = "avx2")]
 pub(super) fn bound_nibbles<const QUERIES: usize>(
     tables: [&[u8]; QUERIES],
@@ -134,29 +137,84 @@ pub(super) fn bound_nibbles<const QUERIES: usize>(
     blocks: &[u8],
     hits: &mut Vec<Hit>,
 ) {
-    for (slot, (tables, limit)) in tables.iter().zip(limits).enumerate() {
-        let (tables, _) = tables.as_chunks::<32>();
-        bound(slot, limit, blocks, tables.len(), 2, hits, |plane, codes, sums| {
-            add_nibbles(&tables[plane], codes, sums);
-        });
+    let mut chunked: [&[[u8; 32]]; QUERIES] = [&[]; QUERIES];
+    for slot in 0..QUERIES {
+        chunked[slot] = tables[slot].as_chunks().0;
+    }
+    let tables = chunked;
+    let n_planes = tables.iter().map(|tables| tables.len()).min().unwrap_or(0);
+    if n_planes == 0 {
+        return;
+    }
+    let group = if n_planes > ALONE / 2 { GROUP / 2 } else { n_planes };
+    let mask = _mm256_set1_epi8(0xF);
+    for (block, planes) in blocks.chunks_exact(n_planes * ROWS).enumerate() {
+        let (planes, _) = planes.as_chunks::<ROWS>();
+        let mut lanes: [Lanes; QUERIES] = [[0; ROWS / 64]; QUERIES];
+        for quarter in 0..ROWS / 64 {
+            let mut totals = [[[_mm256_setzero_si256(); 2]; SUMMED]; QUERIES];
+            for (index, planes) in planes.chunks(group).enumerate() {
+                let mut sums = [[_mm256_setzero_si256(); SUMMED]; QUERIES];
+                for (plane, codes) in (index * group..).zip(planes) {
+                    let (codes, _) = codes.as_chunks::<64>().0[quarter].as_chunks::<32>();
+                    let codes: [__m256i; SUMMED] = [load(&codes[0]), load(&codes[1])];
+                    let low_codes = [_mm256_and_si256(codes[0], mask), _mm256_and_si256(codes[1], mask)];
+                    let high_codes = [
+                        _mm256_and_si256(_mm256_srli_epi16::<4>(codes[0]), mask),
+                        _mm256_and_si256(_mm256_srli_epi16::<4>(codes[1]), mask),
+                    ];
+                    for slot in 0..QUERIES {
+                        let (halves, _) = tables[slot][plane].as_chunks::<16>();
+                        let (low, high) = (load_repeated(&halves[0]), load_repeated(&halves[1]));
+                        for register in 0..SUMMED {
+                            let sum = sums[slot][register];
+                            let sum = _mm256_adds_epu8(sum, _mm256_shuffle_epi8(low, low_codes[register]));
+                            sums[slot][register] =
+                                _mm256_adds_epu8(sum, _mm256_shuffle_epi8(high, high_codes[register]));
+                        }
+                    }
+                }
+                for slot in 0..QUERIES {
+                    for register in 0..SUMMED {
+                        widen(&mut totals[slot][register], sums[slot][register]);
+                    }
+                }
+            }
+            for slot in 0..QUERIES {
+                lanes[slot][quarter] = within(&totals[slot], limits[slot]);
+            }
+        }
+        for slot in 0..QUERIES {
+            if lanes[slot] != [0; ROWS / 64] {
+                hits.push(Hit { slot: slot as u32, block: block as u32, lanes: lanes[slot] });
+            }
+        }
     }
 }
 
-/// Adds the entries for the low and the high code of each byte.
+/// Adds the even bytes of some sums to the first totals, and the odd ones to the second.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_nibbles(tables: &[u8; 32], codes: &[u8; ROWS], sums: &mut [u8; ROWS]) {
-    let (tables, _) = tables.as_chunks::<16>();
-    let (low, high) = (load_repeated(&tables[0]), load_repeated(&tables[1]));
-    let mask = _mm256_set1_epi8(0xF);
-    for (codes, sum) in codes.as_chunks().0.iter().zip(sums.as_chunks_mut().0) {
-        let codes = load(codes);
-        let low_codes = _mm256_and_si256(codes, mask);
-        let high_codes = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), mask);
-        let total = _mm256_adds_epu8(load(sum), _mm256_shuffle_epi8(low, low_codes));
-        let total = _mm256_adds_epu8(total, _mm256_shuffle_epi8(high, high_codes));
-        store(sum, total);
+fn widen(totals: &mut [__m256i; 2], sums: __m256i) {
+    let even = _mm256_and_si256(sums, _mm256_set1_epi16(0xFF));
+    totals[0] = _mm256_adds_epu16(totals[0], even);
+    totals[1] = _mm256_adds_epu16(totals[1], _mm256_srli_epi16::<8>(sums));
+}
+
+/// A bit for each row whose total, of even or odd bytes, is at most the limit.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn within(totals: &[[__m256i; 2]; SUMMED], limit: u16) -> u64 {
+    let limit = _mm256_set1_epi16(limit as i16);
+    let mut rows = 0;
+    for (register, [even, odd]) in totals.iter().enumerate() {
+        let even = _mm256_cmpeq_epi16(_mm256_min_epu16(*even, limit), *even);
+        let odd = _mm256_cmpeq_epi16(_mm256_min_epu16(*odd, limit), *odd);
+        // Of each, the bytes where its sums came from.
+        let bytes = _mm256_blendv_epi8(even, odd, _mm256_set1_epi16(0xFF00_u16 as i16));
+        rows |= u64::from(_mm256_movemask_epi8(bytes) as u32) << (32 * register);
     }
+    rows
 }
 
 #[target_feature(enable = "avx2")]
@@ -166,7 +224,37 @@ pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], first_row: usize, out: &m
 
 #[target_feature(enable = "avx2")]
 pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
-    portable::sum_nibbles(tables, planes, first_row, out);
+    let (planes, _) = planes.as_chunks::<ROWS>();
+    for (sixteen, out) in (first_row / 16..).zip(out.as_chunks_mut::<16>().0) {
+        let mut sums = [_mm256_setzero_ps(); 2];
+        for (pair, plane) in tables.chunks(32).zip(planes) {
+            let eights = &plane.as_chunks::<16>().0[sixteen].as_chunks::<8>().0;
+            let mut codes = [load_codes(&eights[0]), load_codes(&eights[1])];
+            for table in pair.as_chunks::<16>().0 {
+                let (eights, _) = table.as_chunks::<8>();
+                let (lower, upper) = (load_floats(&eights[0]), load_floats(&eights[1]));
+                for (sum, codes) in sums.iter_mut().zip(&mut codes) {
+                    // The permutations look at the lowest three bits alone, and the blend at the sign: the fourth bit.
+                    let fourth = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(*codes));
+                    let lower = _mm256_permutevar8x32_ps(lower, *codes);
+                    let upper = _mm256_permutevar8x32_ps(upper, *codes);
+                    *sum = _mm256_add_ps(*sum, _mm256_blendv_ps(lower, upper, fourth));
+                    *codes = _mm256_srli_epi32::<4>(*codes);
+                }
+            }
+        }
+        for (sum, out) in sums.iter().zip(out.as_chunks_mut::<8>().0) {
+            // SAFETY: `out` is 8 floats.
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), *sum) };
+        }
+    }
+}
+
+/// Eight codes, widened.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_codes(codes: &[u8; 8]) -> __m256i {
+    _mm256_cvtepu8_epi32(_mm_set_epi64x(0, i64::from_le_bytes(*codes)))
 }
 
 #[target_feature(enable = "avx2")]
@@ -277,5 +365,74 @@ fn add_square(sum: __m256, values: __m256, coordinate: f32) -> __m256 {
 
 #[target_feature(enable = "avx2")]
 pub(super) fn pack_block(rows: Codes<'_>, width: Width, planes: &mut [u8]) -> u8 {
-    portable::pack_block(rows, width, planes)
+    match (width, rows.n_bytes()) {
+        (Width::Byte, 16..) => pack_columns::<16>(rows, planes),
+        (Width::Byte, 8..) => pack_columns::<8>(rows, planes),
+        _ => portable::pack_block(rows, width, planes),
+    }
+}
+
+/// Packs bytes, `COLUMNS` columns (8 or 16) of 32 rows at a time, the last of them together with some before.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn pack_columns<const COLUMNS: usize>(rows: Codes<'_>, planes: &mut [u8]) -> u8 {
+    let n_bytes = rows.n_bytes();
+    let (planes, _) = planes[..n_bytes * ROWS].as_chunks_mut::<ROWS>();
+    let mut largest = _mm256_setzero_si256();
+    for group in 0..ROWS / 32 {
+        let first = (32 * group).min(rows.n_rows());
+        let rows = rows.slice(first, (first + 32).min(rows.n_rows()));
+        for start in (0..n_bytes).step_by(COLUMNS) {
+            let start = start.min(n_bytes - COLUMNS);
+            let columns = if rows.n_rows() == 32 {
+                transposed::<COLUMNS>(&rows.as_bytes()[start..], rows.stride())
+            } else {
+                let mut padded = [[0; COLUMNS]; 32];
+                for (row, padded) in padded[..rows.n_rows()].iter_mut().enumerate() {
+                    padded.copy_from_slice(&rows.row(row)[start..start + COLUMNS]);
+                }
+                transposed::<COLUMNS>(padded.as_flattened(), COLUMNS)
+            };
+            for (plane, column) in planes[start..start + COLUMNS].iter_mut().zip(columns) {
+                largest = _mm256_max_epu8(largest, column);
+                store(&mut plane.as_chunks_mut().0[group], column);
+            }
+        }
+    }
+    let mut bytes = [0; 32];
+    store(&mut bytes, largest);
+    bytes.into_iter().max().unwrap_or(0)
+}
+
+/// The first `COLUMNS` bytes (8 or 16) of 32 rows that start `stride` bytes apart: the first byte of each row, then the
+/// second of each, ..
+///
+/// Four perfect shuffles of sixteen registers move the four bits of the number of a row within its half of a register to
+/// where those of the number of a column were.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transposed<const COLUMNS: usize>(bytes: &[u8], stride: usize) -> [__m256i; COLUMNS] {
+    const { assert!(COLUMNS == 8 || COLUMNS == 16) };
+    assert!(bytes.len() >= 31 * stride + COLUMNS, "rows beyond the end");
+    let mut registers = [_mm256_setzero_si256(); 16];
+    for (row, register) in registers.iter_mut().enumerate() {
+        let [low, high] = [row, row + 16].map(|row| {
+            let start = bytes[row * stride..].as_ptr().cast();
+            // SAFETY: row 31 at most has `COLUMNS` bytes within `bytes`.
+            unsafe { if COLUMNS == 16 { _mm_loadu_si128(start) } else { _mm_loadl_epi64(start) } }
+        });
+        *register = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high);
+    }
+    for _ in 0..4 {
+        let mut shuffled = [_mm256_setzero_si256(); 16];
+        for pair in 0..8 {
+            let [a, b] = [registers[pair], registers[pair + 8]];
+            shuffled[2 * pair] = _mm256_unpacklo_epi8(a, b);
+            shuffled[2 * pair + 1] = _mm256_unpackhi_epi8(a, b);
+        }
+        registers = shuffled;
+    }
+    let mut columns = [_mm256_setzero_si256(); COLUMNS];
+    columns.copy_from_slice(&registers[..COLUMNS]);
+    columns
 }

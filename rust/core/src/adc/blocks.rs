@@ -11,6 +11,7 @@
 //!
 //! Rows beyond the last one, and the high half of an odd last plane, are zero.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::pack_block;
@@ -18,6 +19,9 @@ use crate::{Codes, Error, Level, Parallel};
 
 /// Rows of a block.
 pub(crate) const ROWS: usize = 256;
+
+/// Rows of a quarter of a block: those that share a cache line of each plane.
+pub(super) const QUARTER: usize = ROWS / 4;
 
 /// How a block holds a code: a whole byte, or half of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +74,7 @@ pub struct Blocks<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Source<'a> {
     Rows { codes: Codes<'a>, n_codewords: usize },
+    Bits(Codes<'a>),
     Packed(&'a [u8]),
 }
 
@@ -83,6 +88,12 @@ impl<'a> Blocks<'a> {
             n_rows,
             n_subspaces,
         }
+    }
+
+    /// Rows of packed bits, each half of a byte a code of 16: the low half comes first, as in a plane of nibbles.
+    pub fn from_bits(codes: Codes<'a>) -> Self {
+        let (n_rows, n_subspaces) = (codes.n_rows(), 2 * codes.n_bytes());
+        Blocks { source: Source::Bits(codes), width: Width::Nibble, n_rows, n_subspaces }
     }
 
     /// The bytes that [`pack`] wrote for `n_rows` rows.
@@ -134,18 +145,10 @@ impl<'a> Blocks<'a> {
         (self.n_rows - block * ROWS).min(ROWS)
     }
 
-    /// A block, if it was packed before.
-    pub(super) fn packed(&self, block: usize) -> Option<&'a [u8]> {
-        match self.source {
-            Source::Packed(bytes) => Some(&bytes[block * self.block_len()..][..self.block_len()]),
-            Source::Rows { .. } => None,
-        }
-    }
-
     /// The codes of a row, if they lie side by side.
     pub(super) fn row(&self, row: usize) -> Option<&'a [u8]> {
         match self.source {
-            Source::Packed(_) => None,
+            Source::Packed(_) | Source::Bits(_) => None,
             Source::Rows { codes, .. } => Some(codes.row(row)),
         }
     }
@@ -158,6 +161,7 @@ impl<'a> Blocks<'a> {
                 code_at(self.width, planes, subspace, row % ROWS)
             }
             Source::Rows { codes, .. } => codes.row(row)[subspace],
+            Source::Bits(codes) => codes.row(row)[subspace / 2] >> (subspace % 2 * 4) & 0xF,
         }
     }
 
@@ -174,6 +178,36 @@ impl<'a> Blocks<'a> {
                 }
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A block that holds a quarter of block `block`, and the row in it that the quarter starts with.
+    ///
+    /// # Errors
+    /// [`Error::CodeOutOfRange`] if a code names no codeword.
+    pub(super) fn get_quarter<'s>(
+        &self,
+        level: Level,
+        block: usize,
+        part: usize,
+        scratch: &'s mut Vec<u8>,
+    ) -> Result<(&'s [u8], usize), Error>
+    where
+        'a: 's,
+    {
+        let start = block * ROWS + part * QUARTER;
+        let quarter = |codes: Codes<'a>| codes.slice(start, (start + QUARTER).min(codes.n_rows()));
+        let quarter = match self.source {
+            Source::Packed(_) => return Ok((self.get(level, block, block + 1, scratch)?, part * QUARTER)),
+            Source::Rows { codes, n_codewords } => Source::Rows { codes: quarter(codes), n_codewords },
+            Source::Bits(codes) => Source::Bits(quarter(codes)),
+        };
+        match (Blocks { source: quarter, ..*self }).get(level, 0, 1, scratch) {
+            Ok(planes) => Ok((planes, 0)),
+            Err(Error::CodeOutOfRange { code, row, n_codewords }) => {
+                Err(Error::CodeOutOfRange { code, row: start + row, n_codewords })
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -195,19 +229,38 @@ impl<'a> Blocks<'a> {
         match self.source {
             Source::Packed(bytes) => Ok(&bytes[start * len..end * len]),
             Source::Rows { codes, n_codewords } => {
-                scratch.resize((end - start) * len, 0);
-                for (block, planes) in (start..end).zip(scratch.chunks_exact_mut(len)) {
-                    // Gathering gives the CPU nothing to go by: it is told what comes next.
-                    codes.prefetch((block + 1) * ROWS, (block + 2) * ROWS);
-                    let rows = codes.slice(block * ROWS, block * ROWS + self.rows_of(block));
-                    if pack_block(level, rows, self.width, planes) as usize >= n_codewords {
-                        return Err(out_of_range(codes, n_codewords));
-                    }
+                match pack_blocks(level, codes, self.width, start..end, len, scratch) as usize {
+                    largest if largest >= n_codewords => Err(out_of_range(codes, n_codewords)),
+                    _ => Ok(scratch),
                 }
+            }
+            // A plane of nibbles is a byte of each row, as it stands.
+            Source::Bits(codes) => {
+                pack_blocks(level, codes, Width::Byte, start..end, len, scratch);
                 Ok(scratch)
             }
         }
     }
+}
+
+/// Makes some blocks of `len` bytes of the rows, and returns the largest code.
+fn pack_blocks(
+    level: Level,
+    codes: Codes<'_>,
+    width: Width,
+    blocks: Range<usize>,
+    len: usize,
+    out: &mut Vec<u8>,
+) -> u8 {
+    out.resize(blocks.len() * len, 0);
+    let mut largest = 0;
+    for (block, planes) in blocks.zip(out.chunks_exact_mut(len)) {
+        // Gathering gives the CPU nothing to go by: it is told what comes next.
+        codes.prefetch((block + 1) * ROWS, (block + 2) * ROWS);
+        let rows = codes.slice(block * ROWS, (block * ROWS + ROWS).min(codes.n_rows()));
+        largest = largest.max(pack_block(level, rows, width, planes));
+    }
+    largest
 }
 
 /// Bytes that [`pack`] needs for `n_rows` rows.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::blocks::{Blocks, ROWS, Width, code_at};
+use super::blocks::{Blocks, QUARTER, ROWS, Width, code_at};
 use super::bound::{Base, Floor, Reach};
 use super::{Hit, Lanes, Tables, alike, bound_sums, sums};
 use crate::search::{Below, Csr, Found, Mask, NEIGHBORS_IN_FLIGHT, Sink, csr};
@@ -34,9 +34,6 @@ const FIRST_ROWS_PER_NEIGHBOR: usize = 16;
 
 /// Queries of a task of a scan.
 const SCANNED_TOGETHER: usize = 64;
-
-/// Rows of a quarter of a block: those that share a cache line of each plane.
-const QUARTER: usize = ROWS / 4;
 
 /// Tasks per thread from which the database is split rather than the queries.
 const TASKS_PER_THREAD: usize = 4;
@@ -498,9 +495,11 @@ impl<'a, const N: usize> Search<'a, N> {
             if !is_one_quarter && count(&lanes) > FEW_ROWS {
                 let planes = self.blocks.get(self.level, block, block + 1, &mut scratch.planes)?;
                 self.sum_up(query, 0, block, lanes, planes, &mut scratch.sums, &mut sink);
-            } else if let (Some(planes), true) = (self.blocks.packed(block), is_one_quarter) {
+            } else if is_one_quarter && count(&lanes) > FEW_ROWS {
+                let (planes, first_row) =
+                    self.blocks.get_quarter(self.level, block, part, &mut scratch.planes)?;
                 let row_sums = &mut scratch.sums[..QUARTER];
-                sums(self.level, self.table(query), planes, part * QUARTER, row_sums);
+                sums(self.level, self.table(query), planes, first_row, row_sums);
                 let mut left = lanes;
                 while let Some(row) = take_lowest(&mut left) {
                     offer(&mut sink, 0, (block * ROWS + row) as u64, row_sums[row % QUARTER]);

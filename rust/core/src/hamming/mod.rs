@@ -1,8 +1,9 @@
 //! Hamming distance: `popcount(a ^ b)`, the number of bits in which two codes differ.
 //!
 //! Many queries are compared with a [`tile`] of transposed rows, four at a time; one or two queries with the rows as
-//! they lie. The Jaccard family uses the same kernels: see there.
+//! they lie. The Jaccard family uses the same kernels: see there. Real queries are searched by look-ups: see `asymmetric`.
 
+mod asymmetric;
 mod portable;
 pub(crate) mod tile;
 
@@ -14,6 +15,7 @@ mod avx512;
 use crate::level::at_level;
 use crate::search::{self, Database, Metric};
 use crate::{Codes, Csr, Error, Level, Mask, Pairs, Parallel};
+pub use asymmetric::{RealQueries, asymmetric_knn};
 use tile::{GROUP, Lanes, MAX_WORDS, QueryGroups, Tile};
 
 /// A row of a tile that is nearer to a query than its bound.

@@ -1,0 +1,202 @@
+"""Random projections by fast Hadamard transforms: many times faster than by a matrix.
+
+The Hadamard matrix ``H`` of a size that is a power of two has entries +1 and -1 alone, and a product with it
+takes ``size * log2(size)`` additions. With random signs on the diagonals of ``D1``, ``D2`` and ``D3``, the
+numbers ``H D3 H D2 H D1 x`` behave as projections of ``x`` on random Gaussian vectors (Andoni, Indyk, Laarhoven,
+Razenshteyn and Schmidt, *Practical and optimal LSH for angular distance*, NIPS 2015, section 5; one factor
+alone: Ailon and Chazelle, *The fast Johnson-Lindenstrauss transform*, SIAM J. Comput. 39, 2009).
+
+Vectors are padded with zeros to the size, a power of two from 64 up. `project` gives the numbers, `pack` their
+signs as bits; `fastcodes.hashing.RandomHyperplanes` and ``RandomProjection`` are models around them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcodes import _data, _native
+from fastcodes._estimator import generator, integer
+from fastcodes.adc import _float32, _real
+
+__all__ = ["pack", "project", "signs"]
+
+Codes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+_SMALLEST = 64
+_LARGEST = 1 << 20
+
+
+def signs(d: int, n_features: int, random_state: Any = None) -> Codes:
+    """Draw the random signs of as many rotations as are needed.
+
+    Parameters
+    ----------
+    d : int
+        Dimensions of the vectors, from 1 to 1048576.
+    n_features : int
+        Numbers that are wanted of each vector; one rotation gives as many as its size.
+    random_state : None, int or numpy random generator
+        Where random numbers come from; an integer makes them repeatable.
+
+    Returns
+    -------
+    uint8 array (3 * n_rotations, size / 8)
+        Rows ``3 r``, ``3 r + 1`` and ``3 r + 2`` are the diagonals of ``D1``, ``D2`` and ``D3`` of rotation
+        ``r``, packed: a one for +1, a zero for -1. The size is the next power of two from `d` up, at least
+        64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is no integer, or out of range.
+
+    Examples
+    --------
+    >>> from fastcodes import hadamard
+    >>> hadamard.signs(100, 200, random_state=0).shape  # two rotations of size 128
+    (6, 16)
+    """
+    shape = _shape(integer(d, "d", 1, _LARGEST), integer(n_features, "n_features", 1))
+    return generator(random_state).integers(0, 256, shape, dtype=np.uint8)
+
+
+def _shape(d: int, n_features: int) -> tuple[int, int]:
+    """Return the shape of the signs for `n_features` numbers of vectors of `d` dimensions."""
+    size = max(_SMALLEST, 1 << (d - 1).bit_length())
+    return 3 * -(-n_features // size), size // 8
+
+
+def project(
+    x: npt.NDArray[Any],
+    signs: Codes,
+    n_features: int,
+    out: Floats | None = None,
+    threads: int | None = None,
+) -> Floats:
+    """Rotate vectors and keep the first numbers.
+
+    Parameters
+    ----------
+    x : array (n, d)
+        Numbers of any real dtype, computed with as float32; a one-dimensional array is one vector. Other
+        dtypes than float32 are converted block by block.
+    signs : uint8 array (3 * n_rotations, size / 8)
+        As `signs` draws them for ``d``.
+    n_features : int
+        Numbers of each vector, from 1 to ``n_rotations * size``.
+    out : float32 array (n, n_features), optional
+        C-contiguous; receives the result.
+    threads : int, optional
+        Threads to use at most; None means all CPUs of this process, or as many as the environment variable
+        ``FASTCODES_NUM_THREADS`` says; 1 starts none. More than there are CPUs are not started.
+
+    Returns
+    -------
+    float32 array (n, n_features)
+        ``result[i, r * size + j]`` is number ``j`` of ``H D3 H D2 H D1 x[i] / size`` with the diagonals of
+        rotation ``r``: a number of mean 0 and variance ``(x[i] ** 2).sum()`` over random signs. `out` itself,
+        if it was given. The same to the bit for every number of threads and every instruction set.
+
+    Raises
+    ------
+    TypeError
+        If an array has the wrong dtype, or a number is no integer.
+    ValueError
+        If `signs` are not those of ``d`` dimensions, a value is out of range, or `x` has a number that is not
+        finite or more than 3.4e38 / size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes import hadamard
+    >>> x = np.random.default_rng(0).standard_normal((2, 100))
+    >>> y = hadamard.project(x, hadamard.signs(100, 128, random_state=0), 128)
+    >>> bool(np.allclose(y @ y.T / 128, x @ x.T))  # all numbers of a rotation keep products as they are
+    True
+
+    Notes
+    -----
+    The numpy equivalent for one rotation, with ``H = scipy.linalg.hadamard(size)``::
+
+        y = np.pad(x, ((0, 0), (0, size - d)))
+        for diagonal in bits.unpack(signs, size, np.float32, values=(-1, 1)):
+            y = (y * diagonal) @ H
+        y[:, :n_features] / size
+    """
+    if _goes_at_once(x):
+        return _native.hadamard_project(_float32(x, "x"), signs, n_features, out, threads)
+    # For no rows first, which tells what is wrong with the other arguments.
+    n_features = _native.hadamard_project(_no_rows(x), signs, n_features, None, threads).shape[1]
+    out = np.empty((len(x), n_features), np.float32) if out is None else out
+    for rows, block in _data.blocks(x, "x"):
+        _native.hadamard_project(block, signs, n_features, _part(out, rows, len(x)), threads)
+    return out
+
+
+def pack(
+    x: npt.NDArray[Any], signs: Codes, n_bits: int, out: Codes | None = None, threads: int | None = None
+) -> Codes:
+    """Pack the signs of what `project` gives, without its floats in between.
+
+    Parameters
+    ----------
+    x, signs
+        As in `project`.
+    n_bits : int
+        Bits of each code, from 1 to ``n_rotations * size``.
+    out : uint8 array (n, ceil(n_bits / 8)), optional
+        C-contiguous; receives the result.
+    threads : int, optional
+        As in `project`.
+
+    Returns
+    -------
+    uint8 array (n, ceil(n_bits / 8))
+        Codes in the order of `fastcodes.bits.pack`: a bit is one where the number is above zero; `out`
+        itself, if it was given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `project`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes import bits, hadamard
+    >>> x = np.random.default_rng(0).standard_normal((5, 100))
+    >>> signs = hadamard.signs(100, 24, random_state=0)
+    >>> codes = hadamard.pack(x, signs, 24)
+    >>> bool(np.array_equal(codes, bits.pack(hadamard.project(x, signs, 24))))
+    True
+
+    Notes
+    -----
+    Equal to ``np.packbits(project(x, signs, n_bits) > 0, axis=1)``.
+    """
+    if _goes_at_once(x):
+        return _native.hadamard_pack(_float32(x, "x"), signs, n_bits, out, threads)
+    n_bytes = _native.hadamard_pack(_no_rows(x), signs, n_bits, None, threads).shape[1]
+    out = np.empty((len(x), n_bytes), np.uint8) if out is None else out
+    for rows, block in _data.blocks(x, "x"):
+        _native.hadamard_pack(block, signs, n_bits, _part(out, rows, len(x)), threads)
+    return out
+
+
+def _goes_at_once(x: npt.NDArray[Any]) -> bool:
+    """Whether no converted copy is needed, or `x` is nothing to cut into blocks."""
+    return _real(x, "x").ndim != 2 or not x.size or (x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned)
+
+
+def _no_rows(x: npt.NDArray[Any]) -> Floats:
+    return np.empty((0, x.shape[1]), np.float32)
+
+
+def _part(out: npt.NDArray[Any], rows: slice, n_rows: int) -> npt.NDArray[Any]:
+    """Return some rows of `out`; all of it if it has not the right number, which is an error then."""
+    fits = isinstance(out, np.ndarray) and out.ndim == 2 and len(out) == n_rows
+    return out[rows] if fits else out

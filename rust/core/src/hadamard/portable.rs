@@ -1,0 +1,162 @@
+//! Plain Rust, and the order of the additions: what every other level computes.
+//!
+//! A block of 64 numbers is eight rows of eight. [`block`] adds and subtracts rows that are 4, 2 and 1 apart .. and with that
+//! leaves the block transposed, which no later step minds: the matrix of all steps is symmetric under any order of the bits of
+//! an index, if the signs of the second diagonal are in that order too. The second time transposes it back.
+//!
+//! ```text
+//! first diagonal     blocks: bits 3 4 5, then 0 1 2 of an index, transposed      then bits 6 7 .. upwards
+//! second diagonal    blocks: bits 0 1 2, then 3 4 5, back as they were           then bits 6 7 ..
+//! third diagonal     the parts of as many numbers as are kept, added up in order;
+//!                    blocks: bits 3 4 5, then 0 1 2, and transposed once more    then bits 6 7 ..
+//! ```
+
+use super::BLOCK;
+
+/// Numbers of a row of a block.
+const SIDE: usize = 8;
+
+pub(super) fn rotate(x: &[f32], signs: [&[f32]; 3], kept: usize, buffer: &mut [f32]) -> bool {
+    rotate_with(x, signs, kept, buffer, block, transpose_blocks)
+}
+
+/// Likewise, with a function that is [`block`].
+#[inline(always)]
+pub(super) fn rotate_with(
+    x: &[f32],
+    [first, second, third]: [&[f32]; 3],
+    kept: usize,
+    buffer: &mut [f32],
+    block: impl Fn(&[f32; BLOCK], &[f32; BLOCK], &mut [f32; BLOCK]),
+    transpose_blocks: impl Fn(&mut [f32]),
+) -> bool {
+    let (blocks, _) = buffer.as_chunks_mut();
+    let (whole, rest) = x.as_chunks();
+    let mut parts = blocks.iter_mut().zip(first.as_chunks().0);
+    for (x, (numbers, signs)) in whole.iter().zip(&mut parts) {
+        block(x, signs, numbers);
+    }
+    if !rest.is_empty()
+        && let Some((numbers, signs)) = parts.next()
+    {
+        let mut padded = [0.0; BLOCK];
+        padded[..rest.len()].copy_from_slice(rest);
+        block(&padded, signs, numbers);
+    }
+    // Zeros stay zeros.
+    parts.for_each(|(numbers, _)| *numbers = [0.0; BLOCK]);
+    add_and_subtract(buffer);
+    for (numbers, signs) in buffer.as_chunks_mut().0.iter_mut().zip(second.as_chunks().0) {
+        let given = *numbers;
+        block(&given, signs, numbers);
+    }
+    add_and_subtract(buffer);
+    let (sums, others) = buffer.split_at_mut(kept);
+    for (sum, sign) in sums.iter_mut().zip(third) {
+        *sum *= sign;
+    }
+    for (others, signs) in others.chunks_exact(kept).zip(third[kept..].chunks_exact(kept)) {
+        for ((sum, other), sign) in sums.iter_mut().zip(others).zip(signs) {
+            *sum += other * sign;
+        }
+    }
+    for numbers in sums.as_chunks_mut().0 {
+        let given = *numbers;
+        block(&given, &[1.0; BLOCK], numbers);
+    }
+    transpose_blocks(sums);
+    add_and_subtract(sums);
+    // What is not finite has spread to one of them at least.
+    sums.iter().fold(true, |is_finite, sum| is_finite & sum.is_finite())
+}
+
+/// Bits 6 and upwards, some at a time, so that numbers are loaded and stored but once for them.
+#[inline(always)]
+fn add_and_subtract(buffer: &mut [f32]) {
+    let mut distance = BLOCK;
+    while distance < buffer.len() {
+        let n_left = (buffer.len() / distance).trailing_zeros();
+        if n_left == 1 {
+            for numbers in buffer.chunks_exact_mut(2 * distance) {
+                let (a, b) = numbers.split_at_mut(distance);
+                for (a, b) in a.iter_mut().zip(b) {
+                    (*a, *b) = (*a + *b, *a - *b);
+                }
+            }
+            distance *= 2;
+        } else if n_left == 3 {
+            for numbers in buffer.chunks_exact_mut(8 * distance) {
+                eight(numbers, distance);
+            }
+            distance *= 8;
+        } else {
+            for numbers in buffer.chunks_exact_mut(4 * distance) {
+                four(numbers, distance);
+            }
+            distance *= 4;
+        }
+    }
+}
+
+#[inline(always)]
+fn four(numbers: &mut [f32], distance: usize) {
+    let (low, high) = numbers.split_at_mut(2 * distance);
+    let ((a, b), (c, d)) = (low.split_at_mut(distance), high.split_at_mut(distance));
+    for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
+        let [e, f, g, h] = [*a + *b, *a - *b, *c + *d, *c - *d];
+        (*a, *b, *c, *d) = (e + g, f + h, e - g, f - h);
+    }
+}
+
+#[inline(always)]
+fn eight(numbers: &mut [f32], distance: usize) {
+    let (low, high) = numbers.split_at_mut(4 * distance);
+    let ((ab, cd), (ef, gh)) = (low.split_at_mut(2 * distance), high.split_at_mut(2 * distance));
+    let ((a, b), (c, d)) = (ab.split_at_mut(distance), cd.split_at_mut(distance));
+    let ((e, f), (g, h)) = (ef.split_at_mut(distance), gh.split_at_mut(distance));
+    let (low, high) =
+        (a.iter_mut().zip(b).zip(c.iter_mut().zip(d)), e.iter_mut().zip(f).zip(g.iter_mut().zip(h)));
+    for (((a, b), (c, d)), ((e, f), (g, h))) in low.zip(high) {
+        let sums = hadamard_8([*a, *b, *c, *d, *e, *f, *g, *h]);
+        [*a, *b, *c, *d, *e, *f, *g, *h] = sums;
+    }
+}
+
+/// Three steps over eight numbers, from neighbours outwards.
+#[inline(always)]
+fn hadamard_8([a, b, c, d, e, f, g, h]: [f32; SIDE]) -> [f32; SIDE] {
+    let [a, b, c, d, e, f, g, h] = [a + b, a - b, c + d, c - d, e + f, e - f, g + h, g - h];
+    let [a, b, c, d, e, f, g, h] = [a + c, b + d, a - c, b - d, e + g, f + h, e - g, f - h];
+    [a + e, b + f, c + g, d + h, a - e, b - f, c - g, d - h]
+}
+
+/// Multiplies a block by its signs, transforms it, and writes it transposed.
+fn block(given: &[f32; BLOCK], signs: &[f32; BLOCK], numbers: &mut [f32; BLOCK]) {
+    *numbers = std::array::from_fn(|index| given[index] * signs[index]);
+    for _ in 0..2 {
+        let rows = *numbers;
+        for column in 0..SIDE {
+            let sums = hadamard_8(std::array::from_fn(|row| rows[row * SIDE + column]));
+            numbers[column * SIDE..][..SIDE].copy_from_slice(&sums);
+        }
+    }
+    *numbers = transposed(numbers);
+}
+
+fn transpose_blocks(numbers: &mut [f32]) {
+    for block in numbers.as_chunks_mut().0 {
+        *block = transposed(block);
+    }
+}
+
+pub(super) fn transposed(block: &[f32; BLOCK]) -> [f32; BLOCK] {
+    std::array::from_fn(|index| block[index % SIDE * SIDE + index / SIDE])
+}
+
+/// Packs `value > 0` with the first value as the highest bit; what is left of the last byte is zero.
+pub(super) fn pack_signs(values: &[f32], out: &mut [u8]) {
+    for (values, out) in values.chunks(8).zip(out) {
+        let bits = values.iter().fold(0_u8, |bits, value| bits << 1 | u8::from(*value > 0.0));
+        *out = bits << (8 - values.len());
+    }
+}
