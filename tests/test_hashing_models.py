@@ -231,6 +231,8 @@ def test_canonical_directions_are_those_of_scikit_learn() -> None:
     ours, theirs = cca.decision_function(X), lda.transform(X)
     assert cca.correlations_.shape == (3,)
     assert (np.diff(cca.correlations_) < 0).all()
+    before_rotation = ours @ cca.rotation_.T
+    assert np.allclose(np.cov(before_rotation.T, bias=True), np.diag(cca.correlations_**2), atol=1e-4)
     # The same space: each can be read from the other.
     predicted = theirs @ np.linalg.lstsq(theirs, ours, rcond=None)[0]
     assert np.allclose(predicted, ours, atol=1e-2 * ours.std())
@@ -317,11 +319,12 @@ def test_locality_preserving_directions_solve_their_eigenproblem() -> None:
     from fastcodes.hashing.locality import _nearness
     from fastcodes.quantization import KMeans
 
-    anchors = KMeans(40, max_iter=10, random_state=np.random.default_rng(0)).fit(X).centers_
-    near = _nearness(X, anchors, 3).astype(np.float64)
+    middle = X.mean(axis=0, dtype=np.float64).astype(np.float32)
+    anchors = KMeans(40, max_iter=10, random_state=np.random.default_rng(0)).fit(X - middle).centers_
+    near = _nearness(X - middle, anchors, 3).astype(np.float64)
     assert np.allclose(near.sum(axis=1), 1, atol=1e-6)
     assert ((near > 0).sum(axis=1) <= 3).all()
-    squares = np.square(X[:, None] - anchors).sum(axis=2)
+    squares = np.square((X - middle)[:, None] - anchors).sum(axis=2)
     farthest = np.sort(squares, axis=1)[:, 2]
     assert (squares[near > 0] <= np.repeat(farthest, (near > 0).sum(axis=1)) * 1.0001).all()
     affinity = near / near.sum(axis=0) @ near.T
@@ -430,12 +433,13 @@ def test_values_of_supervised_hashing_are_those_of_its_formula() -> None:
     assert fitted("SupervisedDiscreteHashing").sigma_ == pytest.approx(0.6 * mean, rel=1e-4)
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1e3])
-def test_supervised_hashing_does_not_depend_on_scale_and_offset(scale: float) -> None:
-    expected = bits.unpack(fitted("SupervisedDiscreteHashing").encode(X), 12)
-    x = scale * (X + 3)
-    found = bits.unpack(model_of("SupervisedDiscreteHashing").fit(x, Y).encode(x), 12)
-    assert (found != expected).mean() < 0.02
+@pytest.mark.parametrize(("scale", "offset"), [(1e-3, 0), (1e3, 3), (1, 5000)])
+@pytest.mark.parametrize("name", ["SupervisedDiscreteHashing", "LocalityPreservingHashing", "ITQ", "CCAITQ"])
+def test_models_do_not_depend_on_scale_and_offset(name: str, scale: float, offset: float) -> None:
+    x = (scale * X + np.float32(offset)).astype(np.float32)
+    plain = ((x.astype(np.float64) - offset) / scale).astype(np.float32)  # what rounding has left of X
+    expected, found = (bits.unpack(model_of(name).fit(some, Y).encode(some), 12) for some in (plain, x))
+    assert (found != expected).mean() < 0.03
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ def test_labels_of_queries_and_rows(kind: Any) -> None:
     labels, asked = RNG.integers(4, size=30).astype(kind), RNG.integers(4, size=9).astype(kind)
     found = rankings(9, 30, 12)
     found[2, 5:] = -1
+    asked[2] = labels[-1]
     expected = [[j >= 0 and labels[j] == asked[i] for j in row] for i, row in enumerate(found)]
     relevance = metrics.label_relevance(asked, labels, found)
     assert relevance.dtype == np.bool_

@@ -94,7 +94,7 @@ class CCAITQ(RotatedHasher):
         *,
         regularization: float = 1e-4,
         max_iter: int = 50,
-        max_samples: int | None = 65536,
+        max_samples: int | None = 32768,
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:

@@ -119,7 +119,7 @@ class ITQ(RotatedHasher):
         n_bits: int = 64,
         *,
         max_iter: int = 50,
-        max_samples: int | None = 65536,
+        max_samples: int | None = 32768,
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:

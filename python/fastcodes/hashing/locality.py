@@ -129,13 +129,13 @@ class LocalityPreservingHashing(LinearHasher):
         x = some_rows(X, self.max_samples, rng)
         components = principal(x)
         check_rank(n_bits, components.rank, x, type(self).__name__)
-        anchors = KMeans(n_anchors, max_iter=10, random_state=rng, verbose=self.verbose).fit(x).centers_
+        centred = x - components.mean.astype(np.float32)
+        anchors = KMeans(n_anchors, max_iter=10, random_state=rng, verbose=self.verbose).fit(centred).centers_
 
-        mean = components.mean.astype(np.float32)
         sums, degrees = np.zeros((n_anchors, x.shape[1])), np.zeros(n_anchors)
-        for _, block in _data.blocks(x, width=n_anchors):
+        for _, block in _data.blocks(centred, width=n_anchors):
             near = _nearness(block, anchors, n_nearest)
-            sums += near.T @ (block - mean)
+            sums += near.T @ block
             degrees += near.sum(axis=0)
         # In units of the principal components' deviations, X'DX is the identity, and X'AX the product of
         # `half` and its transpose.
