@@ -19,6 +19,7 @@
 //! | [`bits`] | bits in and out of bytes, and how many there are |
 //! | [`hamming`] | search and matrices of `popcount(a ^ b)`; its tile kernels serve [`jaccard`] and [`xnor`] too |
 //! | [`jaccard`] | search and matrices of `1 - popcount(a & b) / popcount(a \| b)` |
+//! | [`minhash`] | signatures of sets, whose equal slots tell how similar the sets are |
 //! | [`xnor`] | products of matrices of a few bits, convolution of packed images |
 //! | [`roofline`] | what this CPU could do at best, for comparison |
 //!
@@ -36,6 +37,7 @@ pub mod adc;
 pub mod bits;
 pub mod hamming;
 pub mod jaccard;
+pub mod minhash;
 pub mod roofline;
 pub mod xnor;
 
