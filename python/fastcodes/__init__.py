@@ -4,17 +4,44 @@
 `fastcodes.bits`          pack and unpack bits and small integers, count bits
 `fastcodes.hamming`       search by the number of differing bits
 `fastcodes.jaccard`       search by the overlap of bit sets
+`fastcodes.minhash`       signatures of sets, and how similar the sets are
 `fastcodes.adc`           search of product-quantised codes by table look-ups
 `fastcodes.xnor`          products of matrices of a few bits, convolution of packed images
-`fastcodes.quantization`  models that make such codes
+`fastcodes.hashing`       models that make binary codes and signatures
+`fastcodes.quantization`  models that make codes of codewords
 `fastcodes.index`         collections of them to add to, search, filter, save and load
 `fastcodes.nn`            binary neural networks
 `fastcodes.interop`       from and to faiss and nanopq
 =======================  ===============================================================================
 """
 
-from fastcodes import _native, adc, bits, hamming, index, interop, jaccard, nn, quantization, xnor
+from fastcodes import (
+    _native,
+    adc,
+    bits,
+    hamming,
+    hashing,
+    index,
+    interop,
+    jaccard,
+    minhash,
+    nn,
+    quantization,
+    xnor,
+)
 
-__all__ = ["adc", "bits", "hamming", "index", "interop", "jaccard", "nn", "quantization", "xnor"]
+__all__ = [
+    "adc",
+    "bits",
+    "hamming",
+    "hashing",
+    "index",
+    "interop",
+    "jaccard",
+    "minhash",
+    "nn",
+    "quantization",
+    "xnor",
+]
 
 __version__: str = _native.version()

@@ -1,10 +1,12 @@
 """Collections of codes that you add vectors to, search, filter, save and load.
 
-===========  ========================================================================================
-`PQIndex`     product-quantised vectors: 8 to 32 bytes each, exact asymmetric distances, re-ranking
-===========  ========================================================================================
+==============  =====================================================================================
+`PQIndex`        product-quantised vectors: 8 to 32 bytes each, exact asymmetric distances, re-ranking
+`MinHashIndex`   sets and texts by their signatures: near-duplicates, without comparing all
+==============  =====================================================================================
 """
 
+from fastcodes.index.minhash import MinHashIndex
 from fastcodes.index.pq import PQIndex
 
-__all__ = ["PQIndex"]
+__all__ = ["MinHashIndex", "PQIndex"]

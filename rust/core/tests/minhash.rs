@@ -29,9 +29,15 @@ fn naive(scheme: Scheme, tokens: &[u64], n_hashes: usize, seed: u64) -> Vec<u32>
     let minima: Vec<u32> = match scheme {
         Scheme::Independent => (0..n_hashes)
             .map(|i| {
-                let multiplier = (word(seed, i + 1) >> 32) as u32 | 1;
-                let values = tokens.iter().map(|x| multiplier.wrapping_mul((mix(x ^ key) >> 32) as u32));
-                values.min().unwrap()
+                let multiplier = (word(seed, 16 * (i / 32) + i % 16 + 1) >> 32) as u32 | 1;
+                let value = |z: u64| {
+                    multiplier.wrapping_mul((z >> 32) as u32).wrapping_add(if i % 32 < 16 {
+                        0
+                    } else {
+                        z as u32
+                    })
+                };
+                tokens.iter().map(|x| value(mix(x ^ key))).min().unwrap()
             })
             .collect(),
         Scheme::OnePermutation => {

@@ -7,6 +7,7 @@ mod bits;
 mod hamming;
 mod info;
 mod jaccard;
+mod minhash;
 mod runtime;
 mod search;
 mod xnor;
@@ -25,6 +26,11 @@ mod _native {
     use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
     #[pymodule_export]
     use super::jaccard::{jaccard_cdist, jaccard_knn, jaccard_pairs, jaccard_radius};
+    #[pymodule_export]
+    use super::minhash::{
+        MinHashBands, minhash_cdist, minhash_jaccard, minhash_pack, minhash_paired, minhash_shingles,
+        minhash_signatures, minhash_text_signatures, minhash_tokens,
+    };
     #[pymodule_export]
     use super::xnor::{XnorFilters, XnorMatrix, xnor_conv2d, xnor_matmul, xnor_max_pool2d, xnor_planes};
 }

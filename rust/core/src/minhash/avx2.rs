@@ -1,24 +1,24 @@
-//! AVX2: eight slots to a register, four registers of multipliers and as many of minima at a time.
+//! AVX2: eight slots to a register, four registers of multipliers and eight of minima at a time.
 //!
-//! A token costs one multiplication and one minimum for eight slots, and a broadcast for 64. Bottleneck: the multiplications, of
-//! which AMD starts two a cycle and Intel one; 128 slots take 8 cycles a token there and 16 here. The first step of a
-//! token is scalar multiplications of 64 bits, which run beside.
+//! A token costs one multiplication, one addition and two minima for sixteen slots, and two broadcasts for 64. Bottleneck: the four
+//! ports of an AMD core, of which one multiplies 32 bits: 128 slots take 8 cycles. The first step of a token is
+//! multiplications of 64 bits, which are scalar and run beside.
 
 use std::arch::x86_64::*;
 
-use super::{LANES, portable};
+use super::{LANES, Minima, portable};
 
 /// The compiler keeps it scalar: there is no multiplication of 64 bits in AVX2.
 #[target_feature(enable = "avx2,bmi2")]
-pub(super) fn mix_high(key: u64, tokens: &[u64], out: &mut [u32]) {
-    portable::mix_high(key, tokens, out);
+pub(super) fn mix_tokens(key: u64, tokens: &[u64], out: &mut [[u32; 2]]) {
+    portable::mix_tokens(key, tokens, out);
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn take_minima(block: &[u32], multipliers: &[[u32; LANES]], minima: &mut [[u32; LANES]]) {
-    let ((fours, rest), (minima_of_fours, minima_of_rest)) =
-        (multipliers.as_chunks::<3>(), minima.as_chunks_mut::<3>());
-    for (multipliers, minima) in fours.iter().zip(minima_of_fours) {
+pub(super) fn take_minima(block: &[[u32; 2]], multipliers: &[[u32; LANES]], minima: &mut [Minima]) {
+    let ((pairs, rest), (minima_of_pairs, minima_of_rest)) =
+        (multipliers.as_chunks::<2>(), minima.as_chunks_mut::<2>());
+    for (multipliers, minima) in pairs.iter().zip(minima_of_pairs) {
         together(block, multipliers, minima);
     }
     for (multipliers, minima) in rest.iter().zip(minima_of_rest) {
@@ -26,26 +26,36 @@ pub(super) fn take_minima(block: &[u32], multipliers: &[[u32; LANES]], minima: &
     }
 }
 
-/// `N` times sixteen slots.
+/// `N` times 32 slots.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn together<const N: usize>(block: &[u32], multipliers: &[[u32; LANES]; N], minima: &mut [[u32; LANES]; N]) {
+fn together<const N: usize>(block: &[[u32; 2]], multipliers: &[[u32; LANES]; N], minima: &mut [Minima; N]) {
     let mut factors = [[_mm256_setzero_si256(); 2]; N];
-    let mut least = [[_mm256_setzero_si256(); 2]; N];
+    let (mut least, mut least_sums) = (factors, factors);
     for i in 0..N {
-        (factors[i], least[i]) = (load(&multipliers[i]), load(&minima[i]));
+        factors[i] = load(&multipliers[i]);
+        [least[i], least_sums[i]] = [load(&minima[i][0]), load(&minima[i][1])];
     }
-    for &x in block {
-        let x = _mm256_set1_epi32(x as i32);
-        for (factors, least) in factors.iter().zip(&mut least) {
-            for (factor, least) in factors.iter().zip(least) {
-                *least = _mm256_min_epu32(*least, _mm256_mullo_epi32(x, *factor));
+    for &[high, low] in block {
+        let (high, low) = (_mm256_set1_epi32(high as i32), _mm256_set1_epi32(low as i32));
+        for i in 0..N {
+            for half in 0..2 {
+                let product = _mm256_mullo_epi32(high, factors[i][half]);
+                let sum = _mm256_add_epi32(product, low);
+                least[i][half] = _mm256_min_epu32(least[i][half], product);
+                least_sums[i][half] = _mm256_min_epu32(least_sums[i][half], sum);
             }
         }
     }
-    for (minima, least) in minima.iter_mut().zip(least) {
-        store(minima, least);
+    for i in 0..N {
+        store(&mut minima[i][0], least[i]);
+        store(&mut minima[i][1], least_sums[i]);
     }
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn finish(minima: &[u32], signature: &mut [u32]) {
+    portable::finish(minima, signature);
 }
 
 #[target_feature(enable = "avx2")]

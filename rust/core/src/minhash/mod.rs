@@ -9,18 +9,21 @@
 //!
 //! ```text
 //! w_i = mix(seed + (i + 1) * 0x9E3779B97F4A7C15)     i = 0, 1, ..., k
-//! key = w_0         a_i = (w_(i+1) >> 32) | 1        an odd multiplier for each slot
-//! z(x) = mix(x ^ key)                                64 random bits for each token
-//! h_i(x) = a_i * (z(x) >> 32)  mod 2^32
+//! key = w_0         a_j = (w_(j+1) >> 32) | 1        odd multipliers
+//! z(x) = mix(x ^ key)                                64 random bits for each token: high = z >> 32, low = z mod 2^32
+//! h_i(x) = a_j * high(x)             mod 2^32        if i mod 32 < 16, with j = 16 * (i / 32) + i mod 16
+//! h_i(x) = a_j * high(x) + low(x)    mod 2^32        else
 //! slot i = fmix32(min h_i + i * 0x9E3779B9)          all ones for an empty set
 //! ```
 //!
 //! `mix` removes whatever structure tokens have, so that 0, 1, 2, ... are as good as random ones, once for each token. What
-//! remains for each slot is one multiplication by an odd number: it permutes the 2^32 values, hence any token of a set is equally
-//! likely to be the least, and two slots with unrelated multipliers order the tokens independently for all that estimates
-//! show (see the tests). An addition for each slot would change nothing of this and cost half as much again. `fmix32`, the last step of
-//! MurmurHash3, is a permutation too, which keeps equal slots equal: it makes all bits of a slot alike, since the minima of large
-//! sets have zeros above and products of one token share their low bits, and codes of a few bits keep the low ones.
+//! remains for each slot is a product with an odd number: it permutes the 2^32 values, hence any token of a set is equally likely to be
+//! the least; and two slots with unrelated multipliers order the tokens independently for all that estimates show (see the
+//! tests). The sum with the low half, which the products know nothing of, gives a second slot that is independent of the
+//! first, and of all others by pairs, for the price of an addition: the variance of an estimate follows from pairs of slots. An addition of a
+//! constant to each slot, as textbooks have it, would change nothing. `fmix32`, the last step of MurmurHash3, is a permutation too,
+//! which keeps equal slots equal: it makes all bits of a slot alike, since the minima of large sets have zeros above and products of
+//! one token share their low bits, and codes of a few bits keep the low ones.
 //!
 //! With [`Scheme::OnePermutation`] each token goes to one slot alone (see `one_permutation.rs`).
 
@@ -49,14 +52,20 @@ use crate::{Error, Level, Parallel};
 /// Multipliers that lie together: one register, or several.
 const LANES: usize = 16;
 
-/// Tokens whose first step is done before the minima are taken: 4 KB, which stay in the first-level cache.
-const BLOCK: usize = 1024;
+/// Slots of the products of [`LANES`] multipliers, and of those products with the low halves added.
+type Minima = [[u32; LANES]; 2];
+
+/// Tokens whose first step is done before the minima are taken: 2 KB, which stay in the first-level cache.
+const BLOCK: usize = 256;
 
 /// Products of tokens and slots in a task: some hundred microseconds.
 const TASK_PRODUCTS: usize = 1 << 22;
 
 /// Tokens in a task at most: a larger set is shared by the threads.
 const TASK_TOKENS: usize = 1 << 20;
+
+/// The minima of no tokens.
+const NO_TOKENS: Minima = [[u32::MAX; LANES]; 2];
 
 /// How a token meets the slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +82,6 @@ pub struct Hasher {
     scheme: Scheme,
     n_hashes: usize,
     key: u64,
-    /// The last register is filled up with zeros.
     multipliers: Vec<[u32; LANES]>,
 }
 
@@ -90,9 +98,9 @@ impl Hasher {
             return Err(Error::Hashes { n_hashes, most: Hasher::MAX_HASHES });
         }
         let word = |i: usize| mix(seed.wrapping_add((i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
-        let mut multipliers = vec![[0; LANES]; n_hashes.div_ceil(LANES)];
-        for (i, multiplier) in multipliers.as_flattened_mut()[..n_hashes].iter_mut().enumerate() {
-            *multiplier = (word(i + 1) >> 32) as u32 | 1;
+        let mut multipliers = vec![[0; LANES]; n_hashes.div_ceil(2 * LANES)];
+        for (j, multiplier) in multipliers.as_flattened_mut().iter_mut().enumerate() {
+            *multiplier = (word(j + 1) >> 32) as u32 | 1;
         }
         Ok(Hasher { scheme, n_hashes, key: word(0), multipliers })
     }
@@ -103,21 +111,25 @@ impl Hasher {
     }
 
     /// The minima of no tokens.
-    fn minima(&self) -> Result<Vec<[u32; LANES]>, Error> {
-        try_vec([u32::MAX; LANES], self.multipliers.len())
+    fn minima(&self) -> Result<Vec<Minima>, Error> {
+        try_vec(NO_TOKENS, self.multipliers.len())
     }
 
     /// Takes tokens into the minima.
-    fn add(&self, level: Level, tokens: &[u64], minima: &mut [[u32; LANES]]) {
+    fn add(&self, level: Level, tokens: &[u64], minima: &mut [Minima]) {
         match self.scheme {
             Scheme::OnePermutation => {
-                one_permutation::add(self.key, tokens, &mut minima.as_flattened_mut()[..self.n_hashes]);
+                one_permutation::add(
+                    self.key,
+                    tokens,
+                    &mut minima.as_flattened_mut().as_flattened_mut()[..self.n_hashes],
+                );
             }
             Scheme::Independent => {
-                let mut block = [0; BLOCK];
+                let mut block = [[0; 2]; BLOCK];
                 for tokens in tokens.chunks(BLOCK) {
                     let block = &mut block[..tokens.len()];
-                    at_level!(level, mix_high(self.key, tokens, block));
+                    at_level!(level, mix_tokens(self.key, tokens, block));
                     at_level!(level, take_minima(block, &self.multipliers, minima));
                 }
             }
@@ -136,14 +148,12 @@ impl Hasher {
     }
 
     /// Turns the minima of a set that is not empty into its signature.
-    fn finish(&self, minima: &mut [[u32; LANES]], signature: &mut [u32]) {
-        let minima = &mut minima.as_flattened_mut()[..self.n_hashes];
+    fn finish(&self, level: Level, minima: &mut [Minima], signature: &mut [u32]) {
+        let minima = &mut minima.as_flattened_mut().as_flattened_mut()[..self.n_hashes];
         if self.scheme == Scheme::OnePermutation {
             one_permutation::densify(self.key, minima);
         }
-        for ((i, minimum), slot) in (0_u32..).zip(minima).zip(signature) {
-            *slot = fmix32(minimum.wrapping_add(i.wrapping_mul(0x9E37_79B9)));
-        }
+        at_level!(level, finish(minima, signature));
     }
 }
 
@@ -246,11 +256,16 @@ pub fn signatures(
                 |minima, piece| hasher.add(level, pieces[piece], minima),
             )?;
             for state in &states {
-                for (least, minimum) in minima.as_flattened_mut().iter_mut().zip(state.as_flattened()) {
+                for (least, minimum) in minima
+                    .as_flattened_mut()
+                    .as_flattened_mut()
+                    .iter_mut()
+                    .zip(state.as_flattened().as_flattened())
+                {
                     *least = (*least).min(*minimum);
                 }
             }
-            hasher.finish(&mut minima, row);
+            hasher.finish(level, &mut minima, row);
         }
     }
     Ok(())
@@ -272,7 +287,7 @@ pub fn text_signatures<T: AsRef<str> + Sync>(
     let work = |index: usize| texts[index].as_ref().len().saturating_mul(hasher.n_hashes / 4 + 16);
     let failed = Mutex::new(None);
     rows_of(texts.len(), hasher, parallel, out, work, |index, minima, row| {
-        minima.fill([u32::MAX; LANES]);
+        minima.fill(NO_TOKENS);
         let mut is_empty = true;
         let done = shingles.for_blocks(texts[index].as_ref(), |tokens| {
             is_empty = false;
@@ -280,7 +295,7 @@ pub fn text_signatures<T: AsRef<str> + Sync>(
         });
         match done {
             Ok(()) if is_empty => row.fill(u32::MAX),
-            Ok(()) => hasher.finish(minima, row),
+            Ok(()) => hasher.finish(level, minima, row),
             Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
         }
     })?;
@@ -288,13 +303,13 @@ pub fn text_signatures<T: AsRef<str> + Sync>(
 }
 
 /// The signature of one set.
-fn signature(level: Level, hasher: &Hasher, tokens: &[u64], minima: &mut [[u32; LANES]], row: &mut [u32]) {
+fn signature(level: Level, hasher: &Hasher, tokens: &[u64], minima: &mut [Minima], row: &mut [u32]) {
     if tokens.is_empty() {
         row.fill(u32::MAX);
     } else {
-        minima.fill([u32::MAX; LANES]);
+        minima.fill(NO_TOKENS);
         hasher.add(level, tokens, minima);
-        hasher.finish(minima, row);
+        hasher.finish(level, minima, row);
     }
 }
 
@@ -306,7 +321,7 @@ fn rows_of(
     parallel: &Parallel<'_>,
     out: &mut [u32],
     work: impl Fn(usize) -> usize,
-    write: impl Fn(usize, &mut [[u32; LANES]], &mut [u32]) + Sync,
+    write: impl Fn(usize, &mut [Minima], &mut [u32]) + Sync,
 ) -> Result<(), Error> {
     let expected = n_rows.saturating_mul(hasher.n_hashes);
     if out.len() != expected {

@@ -18,12 +18,34 @@ fn slot_of(random: u64, n_slots: usize) -> usize {
     ((random >> 32) * n_slots as u64 >> 32) as usize
 }
 
-/// Takes tokens into the minima. Scalar at every level: the time is that of one read and one write for each token.
+/// Slots up to which several copies of the minima are worth while.
+const FEW_SLOTS: usize = 512;
+
+/// Takes tokens into the minima. Scalar at every level: the time is that of a read and a write for each token. Four copies of the
+/// minima are written in turn, since a read of what was just written has to wait.
 pub(super) fn add(key: u64, tokens: &[u64], minima: &mut [u32]) {
-    for token in tokens {
+    let n_slots = minima.len();
+    let take = |minima: &mut [u32], token: u64| {
         let z = mix(token ^ key);
-        let least = &mut minima[slot_of(z, minima.len())];
+        let least = &mut minima[slot_of(z, n_slots)];
         *least = (*least).min(z as u32);
+    };
+    if n_slots > FEW_SLOTS || tokens.len() < n_slots {
+        tokens.iter().for_each(|token| take(minima, *token));
+        return;
+    }
+    let mut copies = [[u32::MAX; FEW_SLOTS]; 4];
+    let (fours, rest) = tokens.as_chunks::<4>();
+    for four in fours {
+        for (copy, token) in copies.iter_mut().zip(four) {
+            take(&mut copy[..n_slots], *token);
+        }
+    }
+    rest.iter().for_each(|token| take(minima, *token));
+    for copy in copies {
+        for (least, minimum) in minima.iter_mut().zip(copy) {
+            *least = (*least).min(minimum);
+        }
     }
 }
 

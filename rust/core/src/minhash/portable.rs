@@ -1,26 +1,37 @@
 //! Plain Rust: what all levels compute.
 
-use super::{LANES, mix};
+use super::{LANES, Minima, fmix32, mix};
 
-/// The high half of each token's random bits.
+/// The high and the low half of each token's random bits.
 #[inline(always)]
-pub(super) fn mix_high(key: u64, tokens: &[u64], out: &mut [u32]) {
+pub(super) fn mix_tokens(key: u64, tokens: &[u64], out: &mut [[u32; 2]]) {
     for (out, token) in out.iter_mut().zip(tokens) {
-        *out = (mix(token ^ key) >> 32) as u32;
+        let z = mix(token ^ key);
+        *out = [(z >> 32) as u32, z as u32];
     }
 }
 
-/// Takes the products of each of `block` with all multipliers into the minima.
+/// Takes the products of each of `block` with all multipliers, and their sums with the low halves, into the minima.
 #[inline(always)]
-pub(super) fn take_minima(block: &[u32], multipliers: &[[u32; LANES]], minima: &mut [[u32; LANES]]) {
+pub(super) fn take_minima(block: &[[u32; 2]], multipliers: &[[u32; LANES]], minima: &mut [Minima]) {
     for (multipliers, minima) in multipliers.iter().zip(minima) {
-        let mut least = *minima;
-        for &x in block {
-            for (least, multiplier) in least.iter_mut().zip(multipliers) {
-                *least = (*least).min(x.wrapping_mul(*multiplier));
+        let [mut least, mut least_sums] = *minima;
+        for &[high, low] in block {
+            for lane in 0..LANES {
+                let product = high.wrapping_mul(multipliers[lane]);
+                least[lane] = least[lane].min(product);
+                least_sums[lane] = least_sums[lane].min(product.wrapping_add(low));
             }
         }
-        *minima = least;
+        *minima = [least, least_sums];
+    }
+}
+
+/// Makes all bits of the slots alike.
+#[inline(always)]
+pub(super) fn finish(minima: &[u32], signature: &mut [u32]) {
+    for ((i, minimum), slot) in (0_u32..).zip(minima).zip(signature) {
+        *slot = fmix32(minimum.wrapping_add(i.wrapping_mul(0x9E37_79B9)));
     }
 }
 
