@@ -156,8 +156,8 @@ def shingles(
 
     Notes
     -----
-    The equivalent in Python for words, but for some rare characters: ``words = re.findall(r"\\w+",
-    text.lower())``, then ``[" ".join(words[i:i + size]) for i in range(len(words) - size + 1)]``.
+    The equivalent in Python for words of ASCII: ``words = re.findall("[a-z0-9_]+", text.lower())``, then
+    ``[" ".join(words[i:i + size]) for i in range(len(words) - size + 1)]``.
     """
     texts = _as_list(texts, "texts")
     parts = _shingle_parts(size, unit, lowercase)

@@ -106,7 +106,8 @@ class MinHashIndex:
             raise TypeError(f"model must be a MinHash; got {_described(model)}")
         if model.b_bits is not None:
             raise ValueError(
-                f"model has b_bits={model.b_bits}, but bands are of whole slots; give a MinHash with b_bits=None"
+                f"model has b_bits={model.b_bits}, but bands are of whole slots; "
+                "give a MinHash with b_bits=None"
             )
         self.model = copy.deepcopy(model)
         if not hasattr(self.model, "seed_"):

@@ -452,6 +452,24 @@ impl MinHashBands {
         Ok((found.i.into_pyarray(py), found.j.into_pyarray(py), found.distances.into_pyarray(py)))
     }
 
+    /// In how many slots rows `i[p]` and `j[p]` differ.
+    fn differing<'py>(
+        &self,
+        py: Python<'py>,
+        i: &Bound<'py, PyAny>,
+        j: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArray1<i32>>> {
+        let (i, j) = (rows_of(i, "i")?, rows_of(j, "j")?);
+        let (i, j) = (i.as_slice()?, j.as_slice()?);
+        let array = empty(py, &[i.len()])?;
+        {
+            let mut out: PyReadwriteArray1<'_, i32> = array.try_readwrite()?;
+            let out = out.as_slice_mut()?;
+            py.detach(|| self.read().differing(i, j, out)).map_err(to_py_err)?;
+        }
+        Ok(array)
+    }
+
     /// For each row the lowest one that such pairs tie it to.
     fn groups<'py>(
         &self,

@@ -13,7 +13,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::mix;
-use super::slots::agreeing;
+use super::slots::{agreeing, pairs_of};
 use crate::{Csr, Error, Pairs, Parallel};
 
 /// No row.
@@ -242,6 +242,18 @@ impl Bands {
             pairs.distances.push(distance);
         }
         Ok(pairs)
+    }
+
+    /// Writes in how many slots rows `i[p]` and `j[p]` differ, for each pair `p`.
+    ///
+    /// # Errors
+    /// If an index names no row, or the lengths of `i`, `j` and `out` differ.
+    pub fn differing(&self, i: &[i64], j: &[i64], out: &mut [i32]) -> Result<(), Error> {
+        let pairs = pairs_of(i, j, self.len(), self.len(), out.len())?;
+        for ((i, j), out) in pairs.into_iter().zip(out) {
+            *out = (self.n_hashes - agreeing(self.row(i as u32), self.row(j as u32))) as i32;
+        }
+        Ok(())
     }
 
     /// Finds the groups that the pairs of [`Bands::pairs`] tie together: for each row the lowest one of its group, itself if it is
@@ -481,6 +493,10 @@ mod tests {
                     "{n_hashes} {n_equal}"
                 );
             }
+            let mut differing = vec![0; expected.len()];
+            let (i, j): (Vec<i64>, Vec<i64>) = expected.iter().map(|&(i, j, _)| (i, j)).unzip();
+            bands.differing(&i, &j, &mut differing).unwrap();
+            assert!(differing.iter().eq(expected.iter().map(|(_, _, distance)| distance)));
             let csr = bands.query(&rows[..n_hashes], 0, &Parallel::serial()).unwrap();
             assert_eq!((csr.distances[0], csr.offsets[1] as usize), (0, csr.indices.len()));
         }
