@@ -34,6 +34,7 @@ the empty set are all ``2**32 - 1``.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -41,7 +42,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcodes import _native
-from fastcodes.bits import _described, _integer
+from fastcodes.bits import _described, _output
 
 __all__ = [
     "band_shape",
@@ -555,8 +556,8 @@ def jaccard(
     -----
     The equivalent in Python: ``len(x & y) / len(x | y)`` for ``x, y = set(a[i[p]]), set(b[j[p]])``.
     """
-    first = _as_sets(a)
-    second = first if b is a else _as_sets(b)
+    first = _as_sets(a, "a")
+    second = first if b is a else _as_sets(b, "b")
     return _native.minhash_jaccard(first, second, _as_rows(i, "i"), _as_rows(j, "j"), threads)
 
 
@@ -575,14 +576,24 @@ def candidate_probability(similarity: npt.ArrayLike, n_bands: int, n_rows: int) 
     float64 array (...)
         ``1 - (1 - s**r)**b``.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a number has the wrong type or is out of range.
+
     Examples
     --------
     >>> from fastcodes import minhash
     >>> minhash.candidate_probability([0.3, 0.5, 0.7, 0.9], n_bands=20, n_rows=5).round(3)
     array([0.047, 0.47 , 0.975, 1.   ])
     """
-    s = np.asarray(similarity, np.float64)
-    return np.asarray(1 - (1 - s**n_rows) ** n_bands)
+    s = np.asarray(similarity)
+    if s.dtype.kind not in "biuf":
+        raise TypeError(f"similarity must be real numbers from 0 to 1; got an array of dtype {s.dtype}")
+    if not np.all((s >= 0) & (s <= 1)):
+        raise ValueError(f"similarity has {s[~((s >= 0) & (s <= 1))].flat[0]}; expected numbers from 0 to 1")
+    b, r = _between(n_bands, "n_bands", 1, 8192), _between(n_rows, "n_rows", 1, 8192)
+    return np.asarray(1 - (1 - s.astype(np.float64) ** r) ** b)
 
 
 def band_shape(n_hashes: int, threshold: float, weights: tuple[float, float] = (0.1, 0.9)) -> tuple[int, int]:
@@ -644,9 +655,13 @@ def band_shape(n_hashes: int, threshold: float, weights: tuple[float, float] = (
 
 
 def _between(value: Any, name: str, least: int, most: int) -> int:
-    number = _integer(value, name)
+    limits = f"{name} must be an integer from {least} to {most}"
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{limits}; got {_described(value)}") from None
     if not least <= number <= most:
-        raise ValueError(f"{name} must be an integer from {least} to {most}; got {number}")
+        raise ValueError(f"{limits}; got {number}")
     return number
 
 
@@ -690,22 +705,23 @@ def _as_list(values: Any, name: str) -> list[Any]:
 
 def _as_tokens(tokens: Any, offsets: Any) -> tuple[Tokens, Offsets]:
     arrays = []
-    for array, name, dtype in ((tokens, "tokens", np.uint64), (offsets, "offsets", np.int64)):
+    for array, name, dtype in ((tokens, "sets", np.uint64), (offsets, "offsets", np.int64)):
         array = np.asarray(array)
         if not array.size:
             array = array.astype(dtype)
         if array.dtype.kind not in "iu":
-            raise TypeError(f"{name} must be integers; got an array of dtype {array.dtype}")
+            what = "integers, the tokens of all" if name == "sets" else "integers"
+            raise TypeError(f"{name} must be {what}; got an array of dtype {array.dtype}")
         if array.ndim != 1:
             raise ValueError(f"{name} must have one dimension; got shape {array.shape}")
         arrays.append(np.require(array, dtype, ["C", "A"]))
     return arrays[0], arrays[1]
 
 
-def _as_sets(sets: Any) -> tuple[Tokens, Offsets]:
+def _as_sets(sets: Any, name: str) -> tuple[Tokens, Offsets]:
     if isinstance(sets, tuple) and len(sets) == 2 and all(isinstance(part, np.ndarray) for part in sets):
         return _as_tokens(*sets)
-    return tokens(sets)
+    return tokens(_as_list(sets, name))
 
 
 def _as_rows(rows: Any, name: str) -> npt.NDArray[np.int64]:
@@ -731,16 +747,7 @@ def _as_signatures(signatures: Any, name: str) -> Signatures:
 
 def _checked_out(out: Any, shape: tuple[int, int]) -> Signatures:
     """Return `out`, or a new array: it is filled a block at a time."""
-    if out is None:
-        return np.empty(shape, np.uint32)
-    if not isinstance(out, np.ndarray) or out.dtype != np.uint32:
-        raise TypeError(f"out must be a numpy array of uint32; got {_described(out)}")
-    if out.shape != shape or not out.flags.carray:
-        raise ValueError(
-            f"out must be a C-contiguous, aligned and writeable array of shape {shape}; "
-            f"got shape {out.shape} and strides {out.strides}"
-        )
-    return out
+    return _output(out, shape, np.dtype(np.uint32), np.empty(0, np.uint32), "sets")
 
 
 def _rows(a: Any, b: Any, n_bits: Any) -> tuple[Codes, Codes, int | None]:
@@ -756,7 +763,7 @@ def _rows(a: Any, b: Any, n_bits: Any) -> tuple[Codes, Codes, int | None]:
                 f"(n, n_bytes) of packed ones; got {_described(x)}"
             )
     if a.dtype != b.dtype:
-        raise TypeError(f"a and b must have the same dtype; got {a.dtype} and {b.dtype}")
+        raise TypeError(f"a is of {a.dtype} but b is of {b.dtype}; expected the same dtype")
     if n_bits is None:
         raise ValueError("n_bits is missing: expected the number of bits that slots were packed to")
     return a, b, _n_bits(n_bits)

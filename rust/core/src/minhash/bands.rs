@@ -19,8 +19,11 @@ use crate::{Csr, Error, Pairs, Parallel};
 /// No row.
 const NONE: u32 = u32::MAX;
 
-/// Rows that a task adds to a table, or asks it about.
-const TASK_ROWS: usize = 1024;
+/// Rows that are added to all tables before the next ones are.
+const BATCH_ROWS: usize = 1 << 14;
+
+/// Rows that a task asks the tables about: few, since each may share a band with all others.
+const TASK_ROWS: usize = 16;
 
 /// One band.
 #[derive(Clone, Debug, Default)]
@@ -110,8 +113,8 @@ impl Bands {
         let failed = Mutex::new(None);
         // Batch after batch, each shared out by bands.
         let mut done = Ok(());
-        for first in (before..after).step_by(TASK_ROWS * 16) {
-            let last = (first + TASK_ROWS * 16).min(after);
+        for first in (before..after).step_by(BATCH_ROWS) {
+            let last = (first + BATCH_ROWS).min(after);
             let tables: Vec<_> = self.tables.iter_mut().map(Mutex::new).collect();
             let parallel = parallel.for_words((last - first) * tables.len() * 16);
             done = parallel

@@ -4,8 +4,8 @@ use super::Sets;
 use super::slots::pairs_of;
 use crate::{Error, Parallel};
 
-/// Pairs that a task takes.
-const TASK_PAIRS: usize = 64;
+/// Pairs that a task takes: few, since sets may be large.
+const TASK_PAIRS: usize = 8;
 
 /// Writes `|a & b| / |a | b|` for set `i[p]` of `a` and set `j[p]` of `b`, for each pair `p`; two empty sets are equal.
 ///

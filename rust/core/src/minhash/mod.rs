@@ -61,8 +61,9 @@ const BLOCK: usize = 256;
 /// Products of tokens and slots in a task: some hundred microseconds.
 const TASK_PRODUCTS: usize = 1 << 22;
 
-/// Tokens in a task at most: a larger set is shared by the threads.
+/// Tokens in a task at most, and their products: a larger set is shared by the threads.
 const TASK_TOKENS: usize = 1 << 20;
+const LARGE_PRODUCTS: usize = 1 << 26;
 
 /// The minima of no tokens.
 const NO_TOKENS: Minima = [[u32::MAX; LANES]; 2];
@@ -134,6 +135,11 @@ impl Hasher {
                 }
             }
         }
+    }
+
+    /// Tokens in a task at most.
+    fn task_tokens(&self) -> usize {
+        TASK_TOKENS.min(LARGE_PRODUCTS / self.n_hashes)
     }
 
     /// What products and slots a set of so many tokens takes, about.
@@ -235,21 +241,22 @@ pub fn signatures(
     parallel: &Parallel<'_>,
     out: &mut [u32],
 ) -> Result<(), Error> {
+    let most = hasher.task_tokens();
     let work = |index: usize| match sets.set(index).len() {
-        large if large > TASK_TOKENS => 0, // done by all threads below
+        large if large > most => 0, // done by all threads below
         n_tokens => hasher.work(n_tokens),
     };
     rows_of(sets.len(), hasher, parallel, out, work, |index, minima, row| {
         let tokens = sets.set(index);
-        if tokens.len() <= TASK_TOKENS {
+        if tokens.len() <= most {
             signature(level, hasher, tokens, minima, row);
         }
     })?;
     for (index, row) in out.chunks_exact_mut(hasher.n_hashes).enumerate() {
         let tokens = sets.set(index);
-        if tokens.len() > TASK_TOKENS {
+        if tokens.len() > most {
             let mut minima = hasher.minima()?;
-            let pieces: Vec<&[u64]> = tokens.chunks(TASK_TOKENS).collect();
+            let pieces: Vec<&[u64]> = tokens.chunks(most).collect();
             let states = parallel.run(
                 pieces.len(),
                 || minima.clone(),
