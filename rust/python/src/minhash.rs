@@ -8,9 +8,11 @@ use numpy::{
     PyReadwriteArray1, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyBytes, PyInt, PyList, PyListMethods, PyString, PyTupleMethods};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyInt, PyList, PyString, PyTuple};
 
 use crate::arrays::{
     CodesArray, array_out, described, empty, shape_text, shared, to_py_err, typed, writable,
@@ -114,21 +116,22 @@ fn token_of(element: &Bound<'_, PyAny>, set: usize) -> PyResult<u64> {
 
 /// Appends the tokens of a set: any iterable, or an array of integers.
 fn append_set(set: &Bound<'_, PyAny>, index: usize, tokens: &mut Vec<u64>) -> PyResult<()> {
-    let py = set.py();
-    let mut append = |element: &Bound<'_, PyAny>| {
-        if tokens.len().is_multiple_of(TOKENS_BETWEEN_CHECKS) {
-            py.check_signals()?;
-        }
-        tokens.push(token_of(element, index)?);
-        PyResult::Ok(())
-    };
     if let Ok(list) = set.cast_exact::<PyList>() {
         // A tuple cannot change, so that its elements need not be held one by one.
-        return list.to_tuple().iter_borrowed().try_for_each(|element| append(&element));
+        let tuple = list.to_tuple();
+        let n_strings = append_strings(&tuple, tokens);
+        return append_each(
+            tuple.iter_borrowed().skip(n_strings).map(|element| Ok(element.to_owned())),
+            index,
+            tokens,
+        );
     }
     if let Ok(array) = set.cast::<PyUntypedArray>() {
         if array.ndim() == 1 && matches!(array.dtype().kind(), b'i' | b'u') {
-            let integers = set.call_method1("astype", ("uint64", "C"))?;
+            // Not a method, which a subclass may have changed.
+            static REQUIRE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+            let function = REQUIRE.import(set.py(), "numpy", "require")?;
+            let integers = function.call1((set, "uint64", "CAE"))?;
             let integers = input::<u64>(&integers, "sets", "integers", 1)?;
             tokens.extend_from_slice(integers.as_slice()?);
             return Ok(());
@@ -151,10 +154,44 @@ fn append_set(set: &Bound<'_, PyAny>, index: usize, tokens: &mut Vec<u64>) -> Py
             described(set)
         )));
     };
+    append_each(elements, index, tokens)
+}
+
+/// Appends the tokens of the elements of a set.
+fn append_each<'py>(
+    elements: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
+    index: usize,
+    tokens: &mut Vec<u64>,
+) -> PyResult<()> {
     for element in elements {
-        append(&element?)?;
+        let element = element?;
+        if tokens.len().is_multiple_of(TOKENS_BETWEEN_CHECKS) {
+            element.py().check_signals()?;
+        }
+        tokens.push(token_of(&element, index)?);
     }
     Ok(())
+}
+
+/// Appends the tokens of the elements up to the first that is no str, and returns their number: what is done most, with as few
+/// calls of the interpreter as there can be.
+fn append_strings(elements: &Bound<'_, PyTuple>, tokens: &mut Vec<u64>) -> usize {
+    if !elements.get_borrowed_item(0).is_ok_and(|element| element.is_instance_of::<PyString>()) {
+        return 0;
+    }
+    for (n_strings, element) in elements.iter_borrowed().enumerate() {
+        let mut size = 0;
+        // SAFETY: the element is alive, and the interpreter is held. What is no str gives null and an error.
+        let utf8 = unsafe { ffi::PyUnicode_AsUTF8AndSize(element.as_ptr(), &mut size) };
+        if utf8.is_null() {
+            drop(PyErr::take(elements.py()));
+            return n_strings;
+        }
+        // SAFETY: a str keeps these bytes as long as it lives, and the tuple holds it.
+        let bytes = unsafe { std::slice::from_raw_parts(utf8.cast::<u8>(), size as usize) };
+        tokens.push(minhash::token(bytes));
+    }
+    elements.len()
 }
 
 /// The tokens of sets from number `first` on: of all that are left, or of as many as have `most` tokens.
