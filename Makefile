@@ -37,7 +37,7 @@ $(VENV)/.tools: pyproject.toml
 
 # The peers are only compared with; a platform that lacks one of their wheels does without it.
 $(VENV)/.peers: $(VENV)/.tools
-	-for peer in faiss-cpu usearch numkong onnx onnxruntime; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
+	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
 	@touch $@
 
 # The release extension, installed in place: Python changes need no rebuild.

@@ -55,7 +55,7 @@ class Contest:
         check
             Takes the answer and asserts that it is right.
         amount, unit
-            What one call does: `amount` units, where `unit` is "distances", "bytes" or "multiplications".
+            What one call does: `amount` units, where `unit` is a key of `THROUGHPUTS`.
         needs
             The ratios promised: `{other contestant: at least so many times as fast}`. Those are compared with
             even by another than "fastcodes"; "roofline" is the machine (see `bytes_per_unit`).
@@ -162,7 +162,12 @@ class Line:
         ]
 
 
-THROUGHPUTS = {"distances": "G distances/s", "bytes": "GB/s", "multiplications": "G multiplications/s"}
+THROUGHPUTS = {
+    "distances": "G distances/s",
+    "bytes": "GB/s",
+    "multiplications": "G multiplications/s",
+    "tokens": "G tokens/s",
+}
 HEADINGS = ["comparison", "contestant", "best time", "throughput", "against", "ratio", "needs", "met"]
 
 

@@ -5,6 +5,7 @@ import json
 import platform
 import re
 import subprocess
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,18 @@ def facts() -> dict[str, Any]:
                 {"name": peer.name, "version": peer.version, "level": peer.level}
                 for peer in _peers.contestants()
             ),
-            *_onnxruntime(),
+            *_others(),
         ],
     }
 
 
-def _onnxruntime() -> list[dict[str, str]]:
-    """Give the peer that only convolutions have, if it is installed; it does not tell its level."""
-    try:
-        return [{"name": "onnxruntime", "version": version("onnxruntime"), "level": "unknown"}]
-    except PackageNotFoundError:
-        return []
+def _others() -> list[dict[str, str]]:
+    """Give the peers of one family alone, where they are installed; they do not tell their levels."""
+    found = []
+    for name in ("onnxruntime", "datasketch", "rensa"):
+        with suppress(PackageNotFoundError):
+            found.append({"name": name, "version": version(name), "level": "unknown"})
+    return found
 
 
 def _rustc() -> str:

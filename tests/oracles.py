@@ -158,3 +158,58 @@ def spectral(projected, n_bits):
     modes = [[i, j] for _, i, j in sorted(waves)[:n_bits]]
     values = [np.sin(np.pi / 2 + j * np.pi / width[i] * (projected[:, i] - lower[i])) for i, j in modes]
     return np.stack(values, axis=1), modes
+
+
+# --- minhash: signatures of one set, shingles of one text, packed slots -------------------------------------
+
+
+def _mix(z):
+    z = (z ^ z >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ z >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return z ^ z >> np.uint64(31)
+
+
+def _fmix(h):
+    h = (h ^ h >> np.uint32(16)) * np.uint32(0x85EBCA6B)
+    h = (h ^ h >> np.uint32(13)) * np.uint32(0xC2B2AE35)
+    return h ^ h >> np.uint32(16)
+
+
+def minhash(tokens, k, seed, one_permutation=False):
+    if not len(tokens):
+        return np.full(k, 2**32 - 1, np.uint32)
+    i, golden = np.arange(k, dtype=np.uint32), np.uint64(0x9E3779B97F4A7C15)
+    w = _mix(np.uint64(seed) + np.arange(1, k + 34, dtype=np.uint64) * golden)
+    z = _mix(np.asarray(tokens, np.uint64) ^ w[0])
+    high, low = (z >> np.uint64(32)).astype(np.uint32)[:, None], z.astype(np.uint32)[:, None]
+    if not one_permutation:
+        factors = (w[1 + 16 * (i // 32) + i % 16] >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
+        least = (factors * high + low * (i % 32 >= 16)).min(axis=0)
+    else:
+        slot = (z >> np.uint64(32)) * np.uint64(k) >> np.uint64(32)
+        own = {s: low[slot == s].min() for s in np.unique(slot)}
+        least = np.array([own[_lender(int(s), own, k, w[0])] for s in i])
+    return _fmix(least + i * np.uint32(0x9E3779B9))
+
+
+def _lender(slot, own, k, key):
+    if slot in own or len(own) == 1:
+        return slot if slot in own else next(iter(own))
+    attempts = np.uint64(slot << 32) + np.arange(1, 30 * k, dtype=np.uint64)
+    asked = (_mix(key ^ _mix(attempts)) >> np.uint64(32)) * np.uint64(k) >> np.uint64(32)
+    return next(s for s in asked.tolist() if s in own)
+
+
+def shingles(text, size=3, unit="word", lowercase=True):
+    text = "".join(c.lower() for c in text) if lowercase else text
+    if unit == "word":
+        units, joint = "".join(c if c.isalnum() or c == "_" else " " for c in text).split(), " "
+    else:
+        units, joint = list(" ".join(text.split())), ""
+    ends = range(size, len(units) + 1) if len(units) >= size else [len(units)] * bool(units)
+    return [joint.join(units[max(0, end - size) : end]) for end in ends]
+
+
+def minhash_pack(signatures, n_bits):
+    planes = signatures[:, None, :] >> np.arange(n_bits, dtype=np.uint32)[:, None] & 1
+    return np.packbits(planes.astype(bool), axis=-1).reshape(len(signatures), -1)

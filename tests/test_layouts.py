@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import adc, bits, hadamard, hamming, jaccard, xnor
+from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, xnor
 from helpers import Array, Family, both_families, pq_codes, pq_tables, random_codes, same
 from numpy.lib.stride_tricks import as_strided
 
@@ -160,6 +160,23 @@ for _dtype in ("float16", "float32", "float64", "uint8", "int64", "bool"):
         f"hadamard.pack, x of {_dtype}": (lambda x: hadamard.pack(x, _rotations, 200), _x),
         f"hadamard.pack, one x of {_dtype}": (lambda x: hadamard.pack(x[3], _rotations, 200), _x),
     }
+
+
+_slots = np.random.default_rng(12).integers(0, 3, (40, 21), np.uint32)
+_slot_codes = minhash.pack(_slots, 3)
+_tokens = np.random.default_rng(13).integers(0, 2**64, 400, np.uint64)
+_offsets = np.sort(np.random.default_rng(14).integers(0, 400, 40))
+FUNCTIONS |= {
+    "minhash.signatures, tokens": (lambda x: minhash.signatures(x, [0, 3, 3, 400]), _tokens),
+    "minhash.signatures, offsets": (lambda x: minhash.signatures(_tokens, x), _offsets),
+    "minhash.signatures, one set": (lambda x: minhash.signatures([x]), _tokens),
+    "minhash.pack, signatures": (lambda x: minhash.pack(x, 3), _slots),
+    "minhash.cdist, a": (lambda x: minhash.cdist(x, _slots), _slots),
+    "minhash.cdist, b of codes": (lambda x: minhash.cdist(_slot_codes[:7], x, 3), _slot_codes),
+    "minhash.paired, a": (lambda x: minhash.paired(x, _slots, range(40), range(40)), _slots[::-1]),
+    "minhash.paired, i": (lambda x: minhash.paired(_slots, _slots, x % 40, range(40)), _offsets),
+    "minhash.jaccard, i": (lambda x: minhash.jaccard([_tokens], [_tokens], x * 0, x * 0), _offsets),
+}
 
 
 _images = random_codes(40 * 4 * 5, 11, seed=2).reshape(40, 4, 5, 11)

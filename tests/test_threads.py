@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import _native, adc, bits, hadamard, hamming, jaccard, xnor
+from fastcodes import _native, adc, bits, hadamard, hamming, jaccard, minhash, xnor
+from fastcodes.index import MinHashIndex
 from helpers import (
     Array,
     Family,
@@ -210,6 +211,41 @@ def test_the_answer_does_not_depend_on_the_level() -> None:
     assert len({digest for _, digest in digests}) == 1, digests
 
 
+def minhash_calls(n_sets: int, n_tokens: int, k: int, threads: int | None) -> tuple[Any, ...]:
+    """Call every function of minhash that has threads."""
+    tokens = np.arange(n_sets * n_tokens, dtype=np.uint64) // 3
+    offsets = np.arange(0, len(tokens) + 1, max(n_tokens, 1))
+    texts = [" ".join(map(str, tokens[i : i + 50])) for i in range(0, min(len(tokens), 20_000), 50)]
+    rows = minhash.signatures(tokens, offsets, k, threads=threads)
+    few = minhash.signatures(tokens, offsets, k, one_permutation=True, threads=threads)
+    codes = minhash.pack(rows, 3, threads=threads)
+    places = np.arange(len(rows))
+    index = MinHashIndex(n_bands=40, n_rows=3)
+    index.model.set_params(threads=threads)
+    index.add(texts)
+    return (
+        rows,
+        few,
+        codes,
+        minhash.text_signatures(texts, k, threads=threads),
+        minhash.text_signatures(texts, k, unit="char", threads=threads),
+        minhash.cdist(rows[:50], rows, threads=threads),
+        minhash.cdist(codes[:50], codes, 3, threads=threads),
+        minhash.paired(rows, rows, places, places[::-1], threads=threads),
+        minhash.jaccard((tokens, offsets), (tokens, offsets), places, places[::-1], threads=threads),
+        *index.pairs(),
+        *index.query(texts),
+        index.groups(),
+    )
+
+
+@pytest.mark.parametrize("shape", [(3, 1_200_000, 17), (2000, 40, 128), (20_000, 3, 64)], ids=str)
+def test_the_answer_of_minhash_does_not_depend_on_the_number_of_threads(shape: tuple[int, ...]) -> None:
+    expected = minhash_calls(*shape, threads=1)
+    for threads in (2, 3, None):
+        assert same(minhash_calls(*shape, threads=threads), expected), threads
+
+
 # --- other Python threads -----------------------------------------------------------------------------------
 
 
@@ -223,7 +259,14 @@ def long_calls() -> dict[str, Any]:
     small, filters = xnor.PackedMatrix(codes[:, :8], 64), codes[:1152].reshape(128, 3, 3, 64)
     images = codes[:1024].reshape(1, 32, 32, 64)
     signs, of_bytes = xnor.PackedMatrix(codes[:, :8], 64), xnor.PackedFilters(filters[..., :8], 64)
+    tokens, texts = np.arange(1 << 20, dtype=np.uint64), [" ".join(map(str, range(20_000)))] * 8
+    signatures = codes.view(np.uint32)
     return {
+        "minhash.signatures": lambda n: minhash.signatures(
+            np.tile(tokens, n), np.arange(0, n * len(tokens) + 1, 1024), threads=1
+        ),
+        "minhash.text_signatures": lambda n: minhash.text_signatures(texts * n, threads=1),
+        "minhash.cdist": lambda n: minhash.cdist(np.tile(signatures[:64], (n, 1)), signatures, threads=1),
         "hamming.knn": lambda n: hamming.knn(np.tile(queries, (n, 1)), codes, 1, threads=1),
         "jaccard.knn": lambda n: jaccard.knn(np.tile(queries, (n, 1)), codes, 1, threads=1),
         "hamming.asymmetric_knn": lambda n: hamming.asymmetric_knn(
@@ -288,6 +331,7 @@ def test_calls_of_many_threads_at_once_get_their_own_answers() -> None:
             *hamming.pairs(codes[:800], 75, threads=threads),
             jaccard.cdist(queries, codes, threads=threads),
             bits.popcount(codes),
+            minhash.signatures(codes.view(np.uint64).reshape(-1), [0, 50, 50, 2000], threads=threads),
             *adc.knn(pq_tables(5, 24, 256, seed), codes, 7, threads=threads),
             *adc.radius(pq_tables(5, 24, 256, seed), adc.PackedCodes(codes), -12, threads=threads),
             xnor.matmul(codes, queries, 192, thresholds=seed, threads=threads),
@@ -315,6 +359,7 @@ def search_in_child(threads: int | None) -> tuple[Any, ...]:
         *adc.knn(TABLES, PACKED, 5, threads=threads),
         *hamming.knn(QUERIES, CODES, 5, threads=threads),
         *jaccard.knn(QUERIES, CODES, 5, threads=threads),
+        minhash.signatures(CODES.view(np.uint64).reshape(-1), range(0, 80_001, 100), threads=threads),
         xnor.matmul(QUERIES, MATRIX, 256, thresholds=3, threads=threads),
         xnor.bitserial_matmul(xnor.planes(QUERIES, 8, threads=threads), CODES[:, :4], 32, threads=threads),
         xnor.byte_matmul(QUERIES, CODES[:, :4], threads=threads),
@@ -361,7 +406,8 @@ def test_children_of_a_fork_in_the_middle_of_a_call_answer() -> None:
 INTERRUPT = """
 import json, os, signal, threading, time
 import numpy as np
-from fastcodes import adc, bits, hadamard, hamming, jaccard, xnor
+from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, xnor
+from fastcodes.index import MinHashIndex
 
 # A process that a shell started in the background ignores the signal, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -445,6 +491,23 @@ large = codes.reshape(4, 500, 500, 64)
 interrupt("xnor.max_pool2d", lambda: xnor.max_pool2d(large, 60, 1))
 integers = np.broadcast_to(codes[0], (50_000_000, 64))
 interrupt("xnor.planes", lambda: xnor.planes(integers, 8, threads=1))
+tokens = codes.view(np.uint64).reshape(-1)
+for name, n in (("one set", 1), ("many sets", 1000)):
+    ends = np.linspace(0, len(tokens), n + 1).astype(int)
+    interrupt(f"minhash.signatures, {name}", lambda: minhash.signatures(tokens, ends, 8192, threads=1))
+sets = [range(5_000_000)] * 100
+interrupt("minhash.signatures, of lists", lambda: minhash.signatures(sets, threads=1))
+texts = [" ".join(map(str, range(1000)))] * 20_000
+interrupt("minhash.text_signatures", lambda: minhash.text_signatures(texts, 1024, threads=1))
+many = np.zeros(4_000_000, int)
+interrupt("minhash.jaccard", lambda: minhash.jaccard([tokens], [tokens], many, many))
+rows = tokens[: 100_000 * 64].view(np.uint32).reshape(-1, 128).copy()
+rows[:, :9] = 0
+index = MinHashIndex()
+index.add_signatures(rows)
+interrupt("MinHashIndex.pairs", lambda: index.pairs(1))
+interrupt("MinHashIndex.groups", lambda: index.groups(1))
+interrupt("MinHashIndex.query", lambda: index._bands.query(rows, 128, 1))
 print(json.dumps(seconds))
 """
 
@@ -452,7 +515,7 @@ print(json.dumps(seconds))
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
     seconds = json.loads(run_python(INTERRUPT))
-    assert len(seconds) == 40
+    assert len(seconds) == 48
     assert {name: x for name, x in seconds.items() if isinstance(x, str) or x > 1} == {}
 
 
@@ -461,7 +524,7 @@ def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
 CHANGING = """
 import threading, time
 import numpy as np
-from fastcodes import adc, bits, hadamard, hamming, jaccard, xnor
+from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, xnor
 
 rng = np.random.default_rng(0)
 def array(shape, dtype=np.uint8):
@@ -553,6 +616,24 @@ def search():
                 except ValueError as error:
                     expected = ("ones after bit", "must be finite", "does not fit")
                     assert any(words in str(error) for words in expected), error
+        for threads in (1, 2):
+            ends = np.abs(ids[:50]) % 3000
+            ends.sort()
+            tokens = codes.view(np.uint64).reshape(-1)
+            for call in (
+                lambda: minhash.signatures(tokens, ends, 40, threads=threads),
+                lambda: minhash.signatures(tokens, ids, 40, threads=threads),
+                lambda: minhash.signatures(tokens, ends, 40, one_permutation=True, threads=threads),
+                lambda: minhash.cdist(queries.view(np.uint32), codes.view(np.uint32), threads=threads),
+                lambda: minhash.cdist(queries, codes, 4, threads=threads),
+                lambda: minhash.paired(queries, codes, ids, ids, 4, threads=threads),
+                lambda: minhash.pack(codes.view(np.uint32), 3, threads=threads),
+                lambda: minhash.jaccard((tokens, ends), (tokens, ends), ids, ids, threads=threads),
+            ):
+                try:
+                    call()
+                except ValueError as error:
+                    assert any(words in str(error) for words in ("ascending", "has the row")), error
         with np.errstate(all="ignore"):
             codes_of_x = bits.pack(x)
         bits.unpack(codes, 128, np.float32)

@@ -4,10 +4,11 @@
 `fastcodes.bits`          pack and unpack bits and small integers, count bits
 `fastcodes.hamming`       search by the number of differing bits
 `fastcodes.jaccard`       search by the overlap of bit sets
+`fastcodes.minhash`       signatures of sets, and how similar the sets are
 `fastcodes.adc`           search of product-quantised codes by table look-ups
 `fastcodes.hadamard`      random projections by fast transforms, and their signs
 `fastcodes.xnor`          products of matrices of a few bits, convolution of packed images
-`fastcodes.hashing`       models that make binary codes
+`fastcodes.hashing`       models that make binary codes and signatures
 `fastcodes.quantization`  models that make codes of small integers
 `fastcodes.index`         collections of them to add to, search, filter, save and load
 `fastcodes.metrics`       recall, precision and mean average precision of searches
@@ -27,6 +28,7 @@ from fastcodes import (
     interop,
     jaccard,
     metrics,
+    minhash,
     nn,
     quantization,
     xnor,
@@ -42,6 +44,7 @@ __all__ = [
     "interop",
     "jaccard",
     "metrics",
+    "minhash",
     "nn",
     "quantization",
     "xnor",

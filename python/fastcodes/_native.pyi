@@ -12,7 +12,13 @@ _Floats = npt.NDArray[np.float32]
 _Packed = tuple[_Codes, int, int, int, int]
 _Finish = tuple[npt.NDArray[np.int32] | None, _Codes | None, _Floats | None, _Floats | None]
 
+_Signatures = npt.NDArray[np.uint32]
+_Tokens = npt.NDArray[np.uint64]
+_Hasher = tuple[int, int, bool]
+_Shingles = tuple[str, int, bool]
+
 __all__ = [
+    "MinHashBands",
     "XnorFilters",
     "XnorMatrix",
     "adc_encode",
@@ -43,6 +49,14 @@ __all__ = [
     "jaccard_radius",
     "level",
     "levels",
+    "minhash_cdist",
+    "minhash_jaccard",
+    "minhash_pack",
+    "minhash_paired",
+    "minhash_shingles",
+    "minhash_signatures",
+    "minhash_text_signatures",
+    "minhash_tokens",
     "roofline",
     "threads",
     "version",
@@ -150,6 +164,44 @@ def jaccard_cdist(
 def jaccard_pairs(
     codes: _Codes, radius: float, threads: int | None
 ) -> tuple[_Ids, _Ids, npt.NDArray[np.float32]]: ...
+def minhash_tokens(sets: list[Any], first: int, most: int) -> tuple[_Tokens, _Ids]: ...
+def minhash_shingles(texts: list[Any], first: int, shingles: _Shingles) -> tuple[_Tokens, _Ids]: ...
+def minhash_signatures(
+    tokens: _Tokens, offsets: _Ids, hasher: _Hasher, out: _Signatures | None, threads: int | None
+) -> _Signatures: ...
+def minhash_text_signatures(
+    texts: list[Any],
+    first: int,
+    shingles: _Shingles,
+    hasher: _Hasher,
+    out: _Signatures | None,
+    threads: int | None,
+) -> _Signatures: ...
+def minhash_pack(signatures: _Signatures, n_bits: int, out: _Codes | None, threads: int | None) -> _Codes: ...
+def minhash_cdist(
+    a: _Codes, b: _Codes, n_bits: int | None, out: npt.NDArray[np.int32] | None, threads: int | None
+) -> npt.NDArray[np.int32]: ...
+def minhash_paired(
+    a: _Codes, b: _Codes, i: _Ids, j: _Ids, n_bits: int | None, threads: int | None
+) -> npt.NDArray[np.int32]: ...
+def minhash_jaccard(
+    a: tuple[_Tokens, _Ids], b: tuple[_Tokens, _Ids], i: _Ids, j: _Ids, threads: int | None
+) -> _Floats: ...
+
+@final
+class MinHashBands:
+    def __new__(cls, n_hashes: int, n_bands: int, n_rows: int) -> MinHashBands: ...
+    def __len__(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def signatures(self) -> _Signatures: ...
+    def add(self, signatures: _Signatures, threads: int | None) -> None: ...
+    def query(
+        self, signatures: _Signatures, n_equal: int, threads: int | None
+    ) -> tuple[_Ids, npt.NDArray[np.int32], _Ids]: ...
+    def pairs(self, n_equal: int, threads: int | None) -> tuple[_Ids, _Ids, npt.NDArray[np.int32]]: ...
+    def differing(self, i: _Ids, j: _Ids) -> npt.NDArray[np.int32]: ...
+    def groups(self, n_equal: int, threads: int | None) -> _Ids: ...
 
 @final
 class XnorFilters:

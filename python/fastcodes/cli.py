@@ -1,21 +1,25 @@
-"""The command line: `fastcodes info | demo | bench | knn`."""
+"""The command line: `fastcodes info | demo | bench | knn | dedup`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fastcodes import __version__, _native, bits, hamming, jaccard
+from fastcodes.hashing import MinHash
+from fastcodes.index import MinHashIndex
 
 SEARCHES = {"hamming": hamming.knn, "jaccard": jaccard.knn}
 DISTANCE_TYPES = {"hamming": np.int32, "jaccard": np.float32}
@@ -23,7 +27,11 @@ BENCH_FAMILIES = ("bits", "hamming", "jaccard", "adc")
 # Compared, or packed, between two movements of the bar: enough to be fast, few enough to see it move.
 BYTES_PER_BLOCK = 1 << 32
 BYTES_PER_PACKED_BLOCK = 1 << 26
+# Of lines that are read, and kept in memory, between two movements of the bar.
+BYTES_OF_LINES = 1 << 23
 SECONDS_BEFORE_BAR = 1.0
+NO_WORDS = 2**32 - 1
+"""All slots of the signature of a text without words."""
 
 
 class UserError(Exception):
@@ -44,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         arguments = _parser().parse_args(argv)
         _check_environment()
         command: str = arguments.command
-        {"info": _info, "demo": _demo, "bench": _bench, "knn": _knn}[command](arguments)
+        {"info": _info, "demo": _demo, "bench": _bench, "knn": _knn, "dedup": _dedup}[command](arguments)
     except UserError as error:
         print(f"fastcodes: {error}", file=sys.stderr)
         return 2
@@ -104,6 +112,31 @@ def _parser() -> Parser:
         "--mask", type=Path, metavar="FILE.npy", help="rows to search: booleans (n,), or row ids"
     )
     knn.add_argument("--threads", type=_positive, help="(default: all CPUs)")
+
+    dedup = commands.add_parser(
+        "dedup", help="find near-duplicates among the lines of a text or JSONL file, by MinHash"
+    )
+    dedup.add_argument("file", metavar="FILE", help="one text a line, or one JSON object a line; - is stdin")
+    dedup.add_argument(
+        "--threshold", type=float, default=0.8, help="Jaccard similarity of duplicates (default: 0.8)"
+    )
+    dedup.add_argument(
+        "--field",
+        metavar="NAME",
+        help="lines are JSON objects with the text in this field "
+        "(default: text, if FILE is named .jsonl or .ndjson; else lines are texts)",
+    )
+    dedup.add_argument(
+        "--keep-first",
+        action="store_true",
+        help="write the lines that stay when of each group only the first does; "
+        "by default the groups are written, as JSON lines",
+    )
+    dedup.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write (default: stdout)")
+    dedup.add_argument("--unit", choices=("word", "char"), default="word", help="of shingles (default: word)")
+    dedup.add_argument("--shingle-size", type=_positive, default=3, help="in units (default: 3)")
+    dedup.add_argument("--n-hashes", type=_positive, default=128, help="slots of signatures (default: 128)")
+    dedup.add_argument("--threads", type=_positive, help="(default: all CPUs)")
     return parser
 
 
@@ -293,11 +326,206 @@ def _codes(
     return packed
 
 
+# --- dedup --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Lines:
+    """Some lines as they are, the number of the first from 1 on, and where in the file they end."""
+
+    lines: list[bytes]
+    first: int
+    stop: int
+
+
+class BadLineError(ValueError):
+    """A line that holds no text, and why."""
+
+
+def _dedup(arguments: argparse.Namespace) -> None:
+    started = time.perf_counter()
+    name, output = arguments.file, arguments.output
+    if output is not None:
+        if name != "-" and Path(name).exists() and output.exists() and output.samefile(name):
+            raise UserError(f"{output}: is the input; give the output a name of its own")
+        _check_output(output)
+    if arguments.keep_first and name == "-":
+        raise UserError("--keep-first reads its input twice, and stdin can be read once; give a file")
+    field = arguments.field
+    if field is None and name.lower().endswith((".jsonl", ".ndjson")):
+        field = "text"
+    try:
+        model = MinHash(
+            arguments.n_hashes,
+            unit=arguments.unit,
+            shingle_size=arguments.shingle_size,
+            threads=arguments.threads,
+        ).fit()
+        index = MinHashIndex(model, arguments.threshold)
+    except (TypeError, ValueError) as error:
+        raise UserError(str(error).replace("shingle_size", "--shingle-size")) from None
+
+    numbers, n_lines, n_bad = _sign_lines(name, field, index)
+    rows = index._bands.groups(index._limit(None), arguments.threads)
+    is_first = rows == np.arange(len(rows))
+    try:
+        with _replacing(output) if output is not None else nullcontext(sys.stdout.buffer) as file:
+            if arguments.keep_first:
+                dropped = np.zeros(n_lines + 1, bool)
+                dropped[numbers[~is_first]] = True
+                _write_kept(name, dropped, file)
+            else:
+                for group in _groups(rows, numbers, index):
+                    file.write(json.dumps(group).encode() + b"\n")
+            file.flush()
+    except BrokenPipeError:
+        # Whoever reads has enough. Python would complain at its end that it cannot flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    n_groups = len(np.unique(rows[~is_first]))
+    n_copies = len(rows) - int(np.count_nonzero(is_first))
+    print(
+        f"{name}: {n_lines:,} lines, {n_copies:,} of them near-duplicates of an earlier one, in {n_groups:,} "
+        f"groups; {n_bad:,} bad lines and {n_lines - n_bad - len(rows):,} without words, which stay; "
+        f"{time.perf_counter() - started:.2f} s",
+        file=sys.stderr,
+    )
+
+
+def _sign_lines(name: str, field: str | None, index: MinHashIndex) -> tuple[npt.NDArray[np.int64], int, int]:
+    """Add the lines that have words; give their numbers, that of all lines, and that of bad ones."""
+    text_of = _plain_text if field is None else _json_text(field)
+    numbers, n_lines, n_bad = [np.empty(0, np.int64)], 0, 0
+    with _opened(name) as file:
+        size = os.fstat(file.fileno()).st_size if name != "-" else None
+        for batch in _tracked(_batches(file, name), size, "reading"):
+            texts, places = [], []
+            for number, line in enumerate(batch.lines, batch.first):
+                try:
+                    # Some editors begin a file with this mark.
+                    text = text_of(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+                except BadLineError as error:
+                    n_bad += 1
+                    print(f"fastcodes: {name}:{number}: {error}", file=sys.stderr)
+                else:
+                    texts.append(text)
+                    places.append(number)
+            n_lines += len(batch.lines)
+            signatures = index.model.encode(texts)
+            has_words = ~(signatures == NO_WORDS).all(axis=1)
+            index.add_signatures(signatures[has_words])
+            numbers.append(np.array(places, np.int64)[has_words])
+    return np.concatenate(numbers), n_lines, n_bad
+
+
+def _plain_text(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise BadLineError(f"not valid UTF-8: {error.reason} at byte {error.start + 1}") from None
+
+
+def _json_text(field: str) -> Callable[[bytes], str]:
+    def text_of(line: bytes) -> str:
+        if not line.strip():
+            return ""
+        text = _plain_text(line)
+        try:
+            record = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise BadLineError(f"not valid JSON: {error.msg} at character {error.pos + 1}") from None
+        except (ValueError, RecursionError) as error:
+            raise BadLineError(f"not JSON that can be read: {error}") from None
+        if not isinstance(record, dict):
+            raise BadLineError(f"not a JSON object with a field {field!r}, but a {type(record).__name__}")
+        if field not in record:
+            raise BadLineError(f"has no field {field!r}")
+        value = record[field]
+        if not isinstance(value, str):
+            raise BadLineError(f"the field {field!r} is not a string, but a {type(value).__name__}")
+        if b"\\u" in line:  # only an escape can make what UTF-8 cannot hold
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise BadLineError(f"the field {field!r} has half of a surrogate pair") from None
+        return value
+
+    return text_of
+
+
+def _groups(
+    rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], index: MinHashIndex
+) -> Iterator[dict[str, Any]]:
+    """Give the groups of two lines or more in the order of their first lines."""
+    copies = np.flatnonzero(rows != np.arange(len(rows)))
+    copies = copies[np.argsort(rows[copies], kind="stable")]
+    firsts = rows[copies]
+    distances = index._distances(index._bands.differing(firsts, copies))
+    ends = np.append(np.flatnonzero(np.diff(firsts)) + 1, len(copies)) if len(copies) else ()
+    start = 0
+    for end in ends:
+        lines = [int(numbers[firsts[start]]), *numbers[copies[start:end]].tolist()]
+        similarity = [1.0, *(round(1 - float(distance), 4) for distance in distances[start:end])]
+        yield {"lines": lines, "similarity": similarity}
+        start = end
+
+
+def _write_kept(name: str, dropped: npt.NDArray[np.bool_], file: IO[bytes]) -> None:
+    with _opened(name) as source:
+        size = os.fstat(source.fileno()).st_size
+        for batch in _tracked(_batches(source, name), size, "writing"):
+            # A file that has grown since: what was not looked at stays.
+            is_dropped = dropped[batch.first : batch.first + len(batch.lines)].tolist()
+            is_dropped += [False] * (len(batch.lines) - len(is_dropped))
+            file.writelines(line for line, drop in zip(batch.lines, is_dropped, strict=True) if not drop)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[IO[bytes]]:
+    """Open a file for reading, or tell in one line why that cannot be."""
+    try:
+        file = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115
+    except FileNotFoundError:
+        raise UserError(f"{name}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{name}: {error.strerror or error}") from None
+    with nullcontext(file) if name == "-" else file:
+        yield file
+
+
+def _batches(file: IO[bytes], name: str) -> Iterator[Lines]:
+    first, stop = 1, 0
+    while True:
+        try:
+            lines = file.readlines(BYTES_OF_LINES)
+        except OSError as error:
+            raise UserError(f"{name}: {error.strerror or error}") from None
+        if not lines:
+            return
+        stop += sum(map(len, lines))
+        yield Lines(lines, first, stop)
+        first += len(lines)
+
+
+# --- blocks, bars and files ---------------------------------------------------------------------------------
+
+
 def _blocks(total: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, total)) for start in range(0, total, size))
 
 
-def _tracked(blocks: list[slice], total: int, description: str) -> Iterator[slice]:
+class Block(Protocol):
+    """A part of the work, which knows where it ends."""
+
+    @property
+    def stop(self) -> Any:
+        """What is done after it, of the total."""
+
+
+AnyBlock = TypeVar("AnyBlock", bound=Block)
+
+
+def _tracked(blocks: Iterable[AnyBlock], total: int | None, description: str) -> Iterator[AnyBlock]:
     """Give the blocks; once the work proves long, a bar shows how far it is, if a person is there to see."""
     bar = None
     started = time.perf_counter()

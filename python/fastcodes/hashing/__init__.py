@@ -1,4 +1,4 @@
-"""Models that replace vectors by a few bits, so that near vectors differ in few of them.
+"""Models that replace vectors by a few bits, so that near vectors differ in few of them; signatures of sets.
 
 ============================  ========================================================================
 `RandomHyperplanes`            signs of random projections (SimHash); needs no data
@@ -13,6 +13,7 @@
 `SupervisedDiscreteHashing`    bits that labels can be read from, as a function of distances to anchors
 `DeepHashing`                  a small network whose outputs become bits while it is trained
 ----------------------------  ------------------------------------------------------------------------
+`MinHash`                      signatures of sets and texts, whose equal slots tell how similar they are
 `align`                        the rotation that makes a new model's codes comparable with old ones
 ============================  ========================================================================
 
@@ -28,6 +29,7 @@ from fastcodes.hashing.deep import DeepHashing
 from fastcodes.hashing.hyperplanes import RandomHyperplanes
 from fastcodes.hashing.itq import ITQ
 from fastcodes.hashing.locality import LocalityPreservingHashing
+from fastcodes.hashing.minhash import MinHash
 from fastcodes.hashing.pca import PCAHashing
 from fastcodes.hashing.projection import RandomProjection, johnson_lindenstrauss_min_dim
 from fastcodes.hashing.spectral import SpectralHashing
@@ -38,6 +40,7 @@ __all__ = [
     "ITQ",
     "DeepHashing",
     "LocalityPreservingHashing",
+    "MinHash",
     "NotFittedError",
     "PCAHashing",
     "RandomHyperplanes",

@@ -20,6 +20,7 @@
 //! | [`hadamard`] | random rotations by fast Hadamard transforms, and their signs |
 //! | [`hamming`] | search and matrices of `popcount(a ^ b)`; its tile kernels serve [`jaccard`] and [`xnor`] too |
 //! | [`jaccard`] | search and matrices of `1 - popcount(a & b) / popcount(a \| b)` |
+//! | [`minhash`] | signatures of sets, whose equal slots tell how similar the sets are |
 //! | [`xnor`] | products of matrices of a few bits, convolution of packed images |
 //! | [`roofline`] | what this CPU could do at best, for comparison |
 //!
@@ -38,6 +39,7 @@ pub mod bits;
 pub mod hadamard;
 pub mod hamming;
 pub mod jaccard;
+pub mod minhash;
 pub mod roofline;
 pub mod xnor;
 

@@ -8,6 +8,7 @@ mod hadamard;
 mod hamming;
 mod info;
 mod jaccard;
+mod minhash;
 mod runtime;
 mod search;
 mod xnor;
@@ -31,6 +32,11 @@ mod _native {
     use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
     #[pymodule_export]
     use super::jaccard::{jaccard_cdist, jaccard_knn, jaccard_pairs, jaccard_radius};
+    #[pymodule_export]
+    use super::minhash::{
+        MinHashBands, minhash_cdist, minhash_jaccard, minhash_pack, minhash_paired, minhash_shingles,
+        minhash_signatures, minhash_text_signatures, minhash_tokens,
+    };
     #[pymodule_export]
     use super::xnor::{
         XnorFilters, XnorMatrix, xnor_byte_matmul, xnor_conv2d, xnor_matmul, xnor_max_pool2d, xnor_planes,

@@ -1,0 +1,784 @@
+"""MinHash: signatures to the bit, the theory of estimates, shingles, bands, the model, the index."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import oracles
+import pytest
+from fastcodes import _native, hamming, minhash
+from fastcodes.hashing import MinHash
+from fastcodes.index import MinHashIndex
+from helpers import Array, random_codes, run_python, same
+from hypothesis import given
+from hypothesis import strategies as st
+
+RNG = np.random.default_rng(50)
+TOKENS = RNG.integers(0, 2**64, 3000, dtype=np.uint64)
+ONES = [False, True]
+both_schemes = pytest.mark.parametrize("one_permutation", ONES, ids=["independent", "one permutation"])
+Z = 4.5  # standard errors: once in 150000 by chance, and the seeds are fixed
+
+
+def ragged(lengths: list[int], tokens: Array = TOKENS) -> tuple[Array, Array]:
+    """Make sets of so many tokens each."""
+    offsets = np.append(0, np.cumsum(lengths))
+    return np.resize(tokens, offsets[-1]), offsets
+
+
+# --- signatures to the bit ----------------------------------------------------------------------------------
+
+
+@both_schemes
+@pytest.mark.parametrize("k", [1, 15, 16, 17, 31, 32, 33, 64, 100, 128, 300])
+def test_signatures_are_those_of_the_oracle(k: int, one_permutation: bool) -> None:
+    lengths = [0, 1, 2, 5, 0, 255, 256, 257, 700, 1, 0]
+    tokens, offsets = ragged(lengths)
+    for seed in (0, 1, 2**64 - 1):
+        found = minhash.signatures(tokens, offsets, k, seed, one_permutation=one_permutation)
+        assert found.dtype == np.uint32
+        with np.errstate(over="ignore"):
+            expected = [
+                oracles.minhash(tokens[start:end], k, seed, one_permutation)
+                for start, end in itertools.pairwise(offsets)
+            ]
+        assert np.array_equal(found, expected)
+
+
+def test_fewer_slots_are_the_first_of_more() -> None:
+    tokens, offsets = ragged([50, 3, 400])
+    most = minhash.signatures(tokens, offsets, 200)
+    for k in (1, 16, 40, 128):
+        assert np.array_equal(minhash.signatures(tokens, offsets, k), most[:, :k])
+
+
+@both_schemes
+def test_a_signature_depends_on_the_set_alone(one_permutation: bool) -> None:
+    tokens = TOKENS[:500]
+    forms = [
+        tokens,
+        tokens[::-1],
+        np.tile(tokens, 3),
+        tokens.tolist(),
+        set(tokens.tolist()),
+        frozenset(tokens.tolist()),
+        tuple(map(int, tokens)),
+        dict.fromkeys(tokens.tolist()),
+        (int(token) for token in tokens),
+        list(tokens),  # of numpy's integers
+        tokens.view(np.int64),
+        tokens.view(np.int64).tolist(),
+        tokens.astype(">u8"),
+        tokens.astype(object),
+    ]
+    found = minhash.signatures(forms, one_permutation=one_permutation)
+    assert np.all(found == found[0])
+
+
+def test_large_and_odd_sets() -> None:
+    lengths = [2_100_000, 1, 0, 1_200_000]
+    tokens = np.arange(sum(lengths), dtype=np.uint64)
+    offsets = np.append(0, np.cumsum(lengths))
+    tokens[lengths[0] + 1 :] = 7  # one token a million times
+    for one_permutation in ONES:
+        found = minhash.signatures(tokens, offsets, 6, one_permutation=one_permutation)
+        with np.errstate(over="ignore"):
+            assert np.array_equal(found[0], oracles.minhash(tokens[: lengths[0]], 6, 0, one_permutation))
+            assert np.array_equal(found[3], oracles.minhash([7], 6, 0, one_permutation))
+        assert np.all(found[2] == 2**32 - 1)
+    huge = "x" * 5_000_000
+    assert minhash.signatures([[huge], [huge + "y"]], n_hashes=64).shape == (2, 64)
+    assert np.all(minhash.cdist(*[minhash.signatures([[huge]])] * 2) == 0)
+
+
+def test_nothing_is_something() -> None:
+    assert minhash.signatures([]).shape == (0, 128)
+    assert minhash.text_signatures([]).shape == (0, 128)
+    assert minhash.signatures(np.zeros(0, np.uint64), [0]).shape == (0, 128)
+    assert np.all(minhash.signatures([[], ()], n_hashes=5) == 2**32 - 1)
+    assert np.all(minhash.text_signatures(["", " .,! "], 5) == 2**32 - 1)
+    assert [part.tolist() for part in minhash.tokens([])] == [[], [0]]
+    assert [part.tolist() for part in minhash.shingles([])] == [[], [0]]
+    assert minhash.pack(np.zeros((0, 9), np.uint32), 3).shape == (0, 6)
+    assert minhash.cdist(np.zeros((0, 9), np.uint32), np.zeros((4, 9), np.uint32)).shape == (0, 4)
+    assert minhash.paired(np.zeros((2, 9), np.uint32), np.zeros((4, 9), np.uint32), [], []).shape == (0,)
+
+
+# --- tokens and shingles ------------------------------------------------------------------------------------
+
+
+def test_tokens_are_xxh3() -> None:
+    xxhash = pytest.importorskip("xxhash")
+    strings = ["", "a", "ab", "ü", "日本語", "😀" * 50, *("x" * n for n in range(300)), "y" * 5000]
+    encoded = [string.encode() for string in strings]
+    expected = [xxhash.xxh3_64_intdigest(part) for part in encoded]
+    for form in (strings, encoded, tuple(strings)):
+        tokens, offsets = minhash.tokens([form, form[:3]])
+        assert tokens.tolist() == expected + expected[:3]
+        assert offsets.tolist() == [0, len(strings), len(strings) + 3]
+
+
+def test_the_token_of_a_str_stays_what_it_is() -> None:
+    # XXH3 of 64 bits as its authors publish it.
+    tokens, _ = minhash.tokens([["", "a"], [b"a", -1, 2**64 - 1, 0, True, np.int8(-1)]])
+    assert tokens[0] == 0x2D06800538D394C2
+    assert tokens[1] == tokens[2] == 0xE6C632B61E964E1F
+    assert tokens[3:].tolist() == [2**64 - 1, 2**64 - 1, 0, 1, 2**64 - 1]
+
+
+ALPHABET = st.sampled_from("aAbB12_ .,\t\n-éÉßñ日本😀\u00a0")
+
+
+@given(st.text(ALPHABET, max_size=60), st.integers(1, 6), st.sampled_from(["word", "char"]), st.booleans())
+def test_shingles_are_those_of_the_oracle(text: str, size: int, unit: Any, lowercase: bool) -> None:
+    texts = [text, "", text * 40]
+    tokens, offsets = minhash.shingles(texts, size, unit, lowercase=lowercase)
+    wanted = minhash.tokens([oracles.shingles(text, size, unit, lowercase) for text in texts])
+    assert same((tokens, offsets), wanted)
+    options = {"size": size, "unit": unit, "lowercase": lowercase}
+    assert same(minhash.text_signatures(texts, 20, **options), minhash.signatures(*wanted, 20))
+
+
+def test_many_texts_are_handed_over_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"text number {i} of some, {i % 7}" for i in range(100)]
+    sets = [text.split() for text in texts]
+    wanted = minhash.shingles(texts), minhash.text_signatures(texts), minhash.signatures(sets)
+    monkeypatch.setattr(minhash, "_TEXTS", 7)
+    monkeypatch.setattr(minhash, "_BLOCK", 11)
+    assert same(minhash.shingles(texts), wanted[0])
+    assert same(minhash.text_signatures(texts), wanted[1])
+    assert same(minhash.signatures(sets), wanted[2])
+    with pytest.raises(TypeError, match=r"^text 99 must be a str; got 5 of type int"):
+        minhash.text_signatures([*texts[:99], 5])
+    with pytest.raises(TypeError, match=r"^set 99 has None of type NoneType; expected tokens"):
+        minhash.signatures([*sets[:99], [None]])
+
+
+@pytest.mark.parametrize(
+    ("sets", "error", "words"),
+    [
+        (["text"], TypeError, "set 0 must be a list, set or other collection .* got 'text' of type str"),
+        ([[1], b"bytes"], TypeError, "set 1 must be a list"),
+        ([[1], 5], TypeError, "set 1 must be a list, set or other .* got 5 of type int"),
+        ([[1.5]], TypeError, "set 0 has 1.5 of type float; expected tokens that are str, bytes or integers"),
+        ([["a"], ["b", ["c"]]], TypeError, r"set 1 has \['c'\] of type list"),
+        ([np.zeros(3)], TypeError, "set 0 has .*float64"),
+        ([np.zeros((3, 3), int)], ValueError, "set 0 must have one dimension"),
+        ([[2**64]], ValueError, f"set 0 has {2**64}; expected integers from -2"),
+        ([["ok"], ["\ud800"]], ValueError, "set 1 has a str with a lone surrogate"),
+        ("text", TypeError, "sets must be a list or other sequence of collections"),
+        (7, TypeError, "sets must be a list or other sequence of collections"),
+    ],
+)
+def test_what_is_no_set_is_an_error(sets: Any, error: type[Exception], words: str) -> None:
+    for function in (minhash.tokens, minhash.signatures):
+        with pytest.raises(error, match=f"^{words}"):
+            function(sets)
+
+
+def test_errors_within_an_iteration_reach_the_caller() -> None:
+    def broken() -> Any:
+        yield "a"
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        minhash.signatures([["b"], broken()])
+    with pytest.raises(ValueError, match="text 1 has a lone surrogate"):
+        minhash.shingles(["fine", "\udc80"])
+
+
+# --- theory -------------------------------------------------------------------------------------------------
+
+
+def pairs_of_sets(union: int, common: int, n_pairs: int, kind: str) -> tuple[Array, Array]:
+    """Make sets 2 p and 2 p + 1 with that many tokens together, of which so many are common."""
+    if kind == "random":
+        tokens = np.random.default_rng([union, common]).integers(0, 2**64, (n_pairs, union), dtype=np.uint64)
+    elif kind == "consecutive":
+        tokens = np.arange(n_pairs * union, dtype=np.uint64).reshape(n_pairs, union)
+    else:  # many zeros below
+        tokens = np.arange(n_pairs * union, dtype=np.uint64).reshape(n_pairs, union) << np.uint64(40)
+    first = common + (union - common) // 2
+    rows = np.concatenate([tokens[:, :first], tokens[:, :common], tokens[:, first:]], axis=1)
+    lengths = np.tile([first, union - first + common], n_pairs)
+    return rows.reshape(-1), np.append(0, np.cumsum(lengths))
+
+
+def shares(found: Array) -> Array:
+    """Return the share of slots in which each pair agrees."""
+    return (found[0::2] == found[1::2]).mean(axis=1)
+
+
+def check_mean(values: Array, mean: float, label: Any) -> None:
+    error = values.std() / math.sqrt(len(values))
+    assert abs(values.mean() - mean) < Z * max(error, 1e-12), (label, values.mean(), mean, error)
+
+
+def variance_ratio(values: Array, variance: float) -> tuple[float, float]:
+    """Return the variance as a multiple of what it should be, and the standard error of that."""
+    deviations = (values - values.mean()) ** 2
+    return deviations.mean() / variance, deviations.std() / math.sqrt(len(values)) / variance
+
+
+SHAPES = [(2, 1, 6000), (3, 1, 6000), (5, 4, 6000), (20, 10, 4000), (100, 80, 3000), (1000, 300, 1000)]
+
+
+@pytest.mark.parametrize("kind", ["random", "consecutive", "shifted"])
+@pytest.mark.parametrize(("union", "common", "n_pairs"), SHAPES)
+def test_estimates_have_no_bias_and_the_variance_of_independent_functions(
+    union: int, common: int, n_pairs: int, kind: str
+) -> None:
+    k, similarity = 128, common / union
+    variance = similarity * (1 - similarity) / k
+    found = minhash.signatures(*pairs_of_sets(union, common, n_pairs, kind), k, seed=union)
+    check_mean(shares(found), similarity, kind)
+    ratio, error = variance_ratio(shares(found), variance)
+    assert abs(ratio - 1) < Z * error, (ratio, error)
+
+
+def test_pairs_of_slots_are_independent() -> None:
+    # Over many sets, each slot's agreement beside each other's; those that share a multiplier too.
+    found = minhash.signatures(*pairs_of_sets(8, 4, 40_000, "consecutive"), 96)
+    agree = (found[0::2] == found[1::2]) - 0.5
+    correlations = 4 * agree.T @ agree / len(agree) - np.eye(96)
+    assert abs(correlations).max() < 5.3 / math.sqrt(len(agree))  # the largest of 4560
+    assert abs(correlations.std() * math.sqrt(len(agree)) - 1) < 0.1
+
+
+@pytest.mark.parametrize("kind", ["random", "consecutive"])
+@pytest.mark.parametrize(("union", "common", "n_pairs"), SHAPES)
+def test_one_permutation_has_no_bias(union: int, common: int, n_pairs: int, kind: str) -> None:
+    k, similarity = 128, common / union
+    sets = pairs_of_sets(union, common, n_pairs, kind)
+    found = shares(minhash.signatures(*sets, k, seed=3, one_permutation=True))
+    check_mean(found, similarity, kind)
+    ratio, error = variance_ratio(found, similarity * (1 - similarity) / k)
+    # Tokens are shared out without repetition; few of them fill few slots.
+    assert ratio < 1 + Z * error if union >= 4 * k else ratio < 2 * (k / union + 1)
+
+
+@pytest.mark.parametrize("n_bits", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize(("union", "common"), [(4, 0), (5, 4), (300, 150), (1000, 900)])
+@both_schemes
+def test_few_bits_have_no_bias_and_the_variance_of_the_formula(
+    union: int, common: int, n_bits: int, one_permutation: bool
+) -> None:
+    k, similarity, n_pairs = 128, common / union, 2000
+    sets = pairs_of_sets(union, common, n_pairs, "consecutive")
+    codes = minhash.pack(minhash.signatures(*sets, k, one_permutation=one_permutation), n_bits)
+    rows = np.arange(0, 2 * n_pairs, 2)
+    found, errors = minhash.estimate(minhash.paired(codes, codes, rows, rows + 1, n_bits), k, n_bits)
+    check_mean(found, similarity, n_bits)
+    by_chance = 0.5**n_bits
+    share = by_chance + (1 - by_chance) * similarity
+    variance = share * (1 - share) / k / (1 - by_chance) ** 2
+    ratio, error = variance_ratio(found, variance)
+    if not one_permutation:
+        assert abs(ratio - 1) < Z * max(error, 0.02), (ratio, error)
+    elif union >= 4 * k:
+        assert ratio < 1 + Z * error, (ratio, error)
+    # The standard errors that users are told are these, but for the estimate in place of the truth.
+    if variance * k > 0.05:
+        assert abs(np.sqrt((errors**2).mean()) / math.sqrt(variance) - 1) < 0.1
+
+
+@pytest.mark.parametrize(("n_bands", "n_rows"), [(14, 9), (20, 5), (64, 2), (128, 1), (1, 128)])
+@pytest.mark.parametrize(("union", "common"), [(12, 6), (60, 42), (100, 80), (100, 95)])
+def test_candidates_follow_the_s_curve(union: int, common: int, n_bands: int, n_rows: int) -> None:
+    n_pairs = 2000
+    index = MinHashIndex(MinHash(128), n_bands=n_bands, n_rows=n_rows)
+    index.add(pairs_of_sets(union, common, n_pairs, "consecutive"))
+    i, j, _ = index.pairs(threshold=0)
+    found = np.count_nonzero((i % 2 == 0) & (j == i + 1))
+    expected = float(minhash.candidate_probability(common / union, n_bands, n_rows))
+    assert abs(found / n_pairs - expected) <= Z * math.sqrt(expected * (1 - expected) / n_pairs) + 1e-9
+
+
+# --- bits, slots, exact similarities ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [1, 7, 8, 9, 64, 100, 128])
+@pytest.mark.parametrize("n_bits", [1, 2, 3, 7, 16])
+def test_packed_slots_are_those_of_the_oracle(k: int, n_bits: int) -> None:
+    rows = RNG.integers(0, 2**32, (30, k), dtype=np.uint32)
+    codes = minhash.pack(rows, n_bits)
+    assert same(codes, oracles.minhash_pack(rows, n_bits), (np.dtype(np.uint8),))
+    # Few different ones, so that many agree.
+    rows = rows % 3 * np.uint32(0x1001)
+    codes, kept = minhash.pack(rows, n_bits), rows & np.uint32(2**n_bits - 1)
+    expected = (kept[:9, None] != kept).sum(axis=-1)
+    assert same(minhash.cdist(codes[:9], codes, n_bits), expected.astype(np.int32))
+    assert same(minhash.cdist(rows[:9], rows), (rows[:9, None] != rows).sum(axis=-1).astype(np.int32))
+    i, j = np.divmod(RNG.integers(0, 9 * 30, 500), 30)
+    assert np.array_equal(minhash.paired(codes[:9], codes, i, j, n_bits), expected[i, j])
+    assert np.array_equal(minhash.paired(rows[:9], rows, i, j), (rows[i] != rows[j]).sum(axis=-1))
+
+
+def test_slots_of_one_bit_are_codes_of_the_hamming_family() -> None:
+    codes = MinHash(100, b_bits=1).encode(["a b c d e", "a b c d f", "z y x w v u t"])
+    assert np.array_equal(hamming.cdist(codes, codes), minhash.cdist(codes, codes, 1))
+
+
+def test_the_slots_of_large_sets_use_all_their_bits() -> None:
+    # The minima of a million tokens have twenty zeros above.
+    tokens = np.arange(4_000_000, dtype=np.uint64)
+    found = minhash.signatures(tokens, [0, 2_000_000, 4_000_000], 2048)
+    for shift in (0, 8, 24, 31):
+        ones = (found >> np.uint32(shift) & 1).mean()
+        assert abs(ones - 0.5) < Z * 0.5 / math.sqrt(found.size), shift
+
+
+@given(st.lists(st.lists(st.integers(0, 12), max_size=15), min_size=1, max_size=6))
+def test_exact_similarities_are_those_of_python(sets: list[list[int]]) -> None:
+    i, j = np.indices((len(sets), len(sets))).reshape(2, -1)
+    expected = [
+        len(set(sets[x]) & set(sets[y])) / len({*sets[x], *sets[y]}) if sets[x] or sets[y] else 1
+        for x, y in zip(i, j, strict=True)
+    ]
+    assert same(minhash.jaccard(sets, sets, i, j), np.array(expected, np.float32))
+    assert same(minhash.jaccard(minhash.tokens(sets), sets, i, j), np.array(expected, np.float32))
+
+
+def test_bands_are_chosen_by_the_weighted_areas() -> None:
+    assert minhash.band_shape(1, 0.5) == (1, 1)
+    for k, threshold, weights in [(128, 0.8, (0.5, 0.5)), (64, 0.5, (0.1, 0.9)), (20, 0.9, (0.9, 0.1))]:
+        s = (np.arange(20_000) + 0.5) / 20_000
+
+        def cost(b: int, r: int, s: Array = s, t: float = threshold, w: Any = weights) -> float:
+            curve = 1 - (1 - s**r) ** b
+            return float(np.mean(np.where(s < t, w[0] * curve, w[1] * (1 - curve))))
+
+        costs = {(b, r): cost(b, r) for r in range(1, k + 1) for b in range(1, k // r + 1)}
+        assert costs[minhash.band_shape(k, threshold, weights)] < min(costs.values()) * 1.001
+    # datasketch chooses the same where misses and inventions weigh alike.
+    assert minhash.band_shape(128, 0.8, (0.5, 0.5)) == (9, 13)
+
+
+# --- the model ----------------------------------------------------------------------------------------------
+
+TEXTS = ["the cat sat on the mat", "The cat, sat on the mat!", "something else entirely, no cats", ""]
+
+
+def test_the_model_takes_texts_sets_and_arrays() -> None:
+    model = MinHash(64, random_state=5)
+    found = model.encode(TEXTS)
+    assert np.array_equal(found, model.encode(model.shingles(TEXTS)))
+    words = [oracles.shingles(text) for text in TEXTS]
+    assert np.array_equal(found, model.encode(words))
+    assert np.array_equal(found, model.encode([set(part) for part in words]))
+    similarity, error = model.estimate(found, found)
+    assert similarity[0, 1] == 1
+    assert similarity[0, 2] == 0
+    assert np.array_equal(error, np.sqrt(similarity * (1 - similarity) / 64))
+    assert model.encode([]).shape == (0, 64)
+    char = MinHash(64, unit="char", shingle_size=5, lowercase=False, random_state=5)
+    assert np.array_equal(
+        char.encode(TEXTS), char.encode([oracles.shingles(text, 5, "char", False) for text in TEXTS])
+    )
+    with pytest.raises(TypeError, match="text 1 must be a str"):
+        model.encode(["a", ["b"]])
+    with pytest.raises(TypeError, match="set 1 must be a list"):
+        model.encode([["b"], "a"])
+
+
+def test_the_model_has_the_manners_of_scikit_learn() -> None:
+    base = pytest.importorskip("sklearn.base")
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    model = MinHash(32, b_bits=2, random_state=7)
+    assert repr(model) == "MinHash(n_hashes=32, b_bits=2, random_state=7)"
+    assert not hasattr(model, "seed_")
+    codes = model.fit(TEXTS).transform(TEXTS)
+    assert codes.shape == (4, 8)
+    copy = base.clone(model)
+    assert not hasattr(copy, "seed_")
+    assert np.array_equal(copy.encode(TEXTS), codes)
+    assert np.array_equal(pipeline.make_pipeline(base.clone(model)).fit_transform(TEXTS), codes)
+    assert model.set_params(n_hashes=16).encode(TEXTS).shape == (4, 4)
+    # Another state is other functions; none is new ones each time, and the same ones until the next fit.
+    assert not np.array_equal(MinHash(32, 2, random_state=8).encode(TEXTS), codes)
+    fresh = MinHash(random_state=None)
+    assert np.array_equal(fresh.encode(TEXTS), fresh.encode(TEXTS))
+    assert fresh.seed_ != fresh.fit().seed_
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "words"),
+    [
+        ({"n_hashes": 0}, ValueError, "n_hashes must be an integer from 1 to 8192; got 0"),
+        ({"n_hashes": 1.5}, TypeError, "n_hashes must be an integer"),
+        ({"b_bits": 17}, ValueError, "b_bits must be an integer from 1 to 16; got 17"),
+        ({"unit": "line"}, ValueError, 'unit must be "word" or "char"'),
+        ({"shingle_size": 0}, ValueError, "size must be an integer from 1 to 1024"),
+        ({"lowercase": 1}, TypeError, "lowercase must be True or False"),
+        ({"one_permutation": None}, TypeError, "one_permutation must be True or False"),
+        ({"random_state": "x"}, (TypeError, ValueError), "random_state must be"),
+        ({"threads": 0}, ValueError, "threads must be an integer from 1 up"),
+    ],
+)
+def test_wrong_parameters_are_found_when_they_are_used(params: Any, error: Any, words: str) -> None:
+    model = MinHash(**params)
+    with pytest.raises(error, match=words):
+        model.encode(TEXTS)
+
+
+def test_codes_of_other_models_are_refused() -> None:
+    model = MinHash(64, b_bits=2)
+    codes = model.encode(TEXTS)
+    for other in (MinHash(64), MinHash(32, b_bits=2), MinHash(64, b_bits=3)):
+        with pytest.raises((TypeError, ValueError)):
+            other.estimate(codes, codes)
+
+
+def test_models_are_saved_and_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    model = MinHash(48, b_bits=3, random_state=np.random.default_rng(3), unit="char", shingle_size=4)
+    with pytest.raises(ValueError, match="not fitted"):
+        model.save(path)
+    codes = model.encode(TEXTS)
+    model.save(path)
+    assert np.array_equal(MinHash.load(path).encode(TEXTS), codes)
+
+
+# --- the index ----------------------------------------------------------------------------------------------
+
+
+def family_of_sets(n: int, seed: int = 0) -> list[list[int]]:
+    """Make sets in families: each is another one with some elements changed."""
+    rng = np.random.default_rng(seed)
+    sets = [rng.integers(0, 10**9, 60).tolist()]
+    while len(sets) < n:
+        if rng.random() < 0.4:
+            sets.append(rng.integers(0, 10**9, 60).tolist())
+        else:
+            changed = list(sets[rng.integers(len(sets))])
+            for place in rng.integers(0, 60, rng.integers(0, 12)):
+                changed[place] = int(rng.integers(0, 10**9))
+            sets.append(changed)
+    return sets
+
+
+def true_pairs(sets: list[list[int]], threshold: float) -> set[tuple[int, int]]:
+    as_sets = [set(part) for part in sets]
+    return {
+        (i, j)
+        for i, j in itertools.combinations(range(len(sets)), 2)
+        if len(as_sets[i] & as_sets[j]) / len(as_sets[i] | as_sets[j]) >= threshold
+    }
+
+
+def test_pairs_and_groups_are_those_of_the_similarities() -> None:
+    sets = family_of_sets(400)
+    index = MinHashIndex(MinHash(256), threshold=0.7)
+    index.add(sets)
+    found = index.model.encode(sets)
+    agree = 256 - minhash.cdist(found, found)
+    wanted = {(i, j) for i, j in zip(*np.nonzero(np.triu(agree >= math.ceil(0.7 * 256), 1)), strict=True)}
+    i, j, distances = index.pairs()
+    pairs = list(zip(i.tolist(), j.tolist(), strict=True))
+    assert pairs == sorted(set(pairs))
+    assert set(pairs) <= wanted
+    assert len(pairs) > 0.97 * len(wanted)  # bands miss some at the threshold
+    assert np.array_equal(distances, (1 - agree[i, j] / 256).astype(np.float32))
+    # Exactly, where the sets are given: none invented, and few missed.
+    i, j, distances = index.pairs(verify=sets)
+    exact = set(zip(i.tolist(), j.tolist(), strict=True))
+    truth = true_pairs(sets, 0.7)
+    assert exact <= truth
+    assert len(exact) > 0.97 * len(truth)
+    assert np.array_equal(distances, 1 - minhash.jaccard(sets, sets, i, j))
+    # Groups are the connected components.
+    group = np.arange(400)
+    for _ in range(400):
+        before = group.copy()
+        for x, y in pairs:
+            group[x] = group[y] = min(group[x], group[y])
+        if np.array_equal(before, group):
+            break
+    assert np.array_equal(index.groups(), group)
+
+
+def test_queries_find_what_pairs_find() -> None:
+    sets = family_of_sets(300, seed=1)
+    index = MinHashIndex(threshold=0.6)
+    index.add(sets)
+    i, j, distances = index.pairs()
+    of_pairs = {(x, y): d for x, y, d in zip(i.tolist(), j.tolist(), distances, strict=True)}
+    offsets, distances, ids = index.query(sets)
+    assert offsets.dtype == ids.dtype == np.int64
+    assert distances.dtype == np.float32
+    found = {}
+    for query, (start, end) in enumerate(itertools.pairwise(offsets)):
+        part = list(zip(distances[start:end].tolist(), ids[start:end].tolist(), strict=True))
+        assert part == sorted(part)
+        assert (0.0, query) in part
+        found |= {(query, other): distance for distance, other in part if query < other}
+    assert found == of_pairs
+    # The same with exact similarities.
+    offsets, distances, ids = index.query(sets, verify=sets)
+    queries = np.repeat(np.arange(300), np.diff(offsets))
+    assert np.array_equal(distances, 1 - minhash.jaccard(sets, sets, queries, ids))
+    assert np.array_equal(np.lexsort((ids, distances, queries)), np.arange(len(ids)))
+    assert distances.max() <= np.float32(0.4)
+    everything = index.query(sets, threshold=0)[2]
+    assert len(everything) >= len(ids)
+    assert [part.tolist() for part in index.query([])] == [[0], [], []]
+    assert index.query([["never seen"]])[2].tolist() == []
+
+
+def test_streaming_insertion_equals_one_addition() -> None:
+    sets = family_of_sets(500, seed=2)
+    whole, parts = MinHashIndex(), MinHashIndex()
+    whole.add(sets)
+    for start in range(0, 500, 7):
+        parts.add(sets[start : start + 7])
+    assert same(parts.pairs(), whole.pairs())
+    assert np.array_equal(parts.signatures, whole.signatures)
+    assert len(parts) == 500
+    assert parts.nbytes > 500 * 4 * 128
+    # As users remove duplicates: ask, then add what is new.
+    kept = MinHashIndex()
+    for part in sets:
+        if not len(kept.query([part])[2]):
+            kept.add([part])
+    assert not len(kept.pairs()[0])
+    n_groups = len(np.unique(whole.groups()))
+    assert n_groups <= len(kept) < 500
+
+
+def test_ids_are_given_or_follow() -> None:
+    index = MinHashIndex()
+    index.add([["a"], ["b"]])
+    index.add([["a"]], ids=[100])
+    index.add([["a"], ["c"]])
+    index.add([["b"]], ids=np.array([-5], np.int8))
+    assert index.ids.tolist() == [0, 1, 100, 101, 102, -5]
+    assert index.query([["a"], ["b"]])[2].tolist() == [0, 100, 101, 1, -5]
+    assert [part.tolist() for part in index.pairs()[:2]] == [[0, 0, 1, 100], [100, 101, -5, 101]]
+    assert index.groups().tolist() == [0, 1, 0, 0, 102, 1]
+    for ids, error, words in [
+        ([100], ValueError, "ids has 100, which is there already"),
+        ([7, 7], ValueError, "ids has 7, which is there already"),
+        ([1, 2, 3], ValueError, r"ids must have shape \(2,\), one for each set; got \(3,\)"),
+        ([1.5, 2], TypeError, "ids must be integers"),
+        (np.array([2**63, 1], np.uint64), ValueError, "expected integers below 2"),
+    ]:
+        sets = [["x"]] * (1 if len(ids) == 1 else 2)
+        with pytest.raises(error, match=words):
+            index.add(sets, ids=ids)
+        assert len(index) == 6
+
+
+def test_many_copies_of_one_set_take_no_time_for_each_pair() -> None:
+    index = MinHashIndex()
+    rows = np.tile(index.model.encode([["a", "b"]]), (200_000, 1))
+    index.add_signatures(rows)
+    assert not index.groups().any()
+
+
+def test_sets_without_tokens_are_equal_to_each_other() -> None:
+    index = MinHashIndex()
+    index.add(["", "a b c", "!"])
+    assert [part.tolist() for part in index.pairs()] == [[0], [2], [0.0]]
+    assert [part.tolist() for part in index.pairs(verify=["", "a b c", "!"])] == [[0], [2], [0.0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"model": 5}, TypeError, "model must be a MinHash; got 5"),
+        ({"model": MinHash(b_bits=4)}, ValueError, "model has b_bits=4"),
+        ({"threshold": 0}, ValueError, "threshold must be between 0 and 1"),
+        ({"threshold": 1.0}, ValueError, "threshold must be between 0 and 1"),
+        ({"threshold": float("nan")}, ValueError, "threshold must be between 0 and 1"),
+        ({"threshold": "high"}, TypeError, "threshold must be a real number; got 'high'"),
+        ({"weights": (1,)}, ValueError, "weights must be two numbers"),
+        ({"weights": (-1, 1)}, ValueError, "weights must be 0 or more"),
+        ({"n_bands": 3}, ValueError, "n_bands and n_rows go together"),
+        ({"n_bands": 0, "n_rows": 3}, ValueError, "n_bands must be an integer from 1 to 128"),
+        ({"n_bands": 20, "n_rows": 10}, ValueError, "20 bands of 10 rows do not fit signatures of 128"),
+    ],
+)
+def test_wrong_settings_of_an_index_are_errors(arguments: Any, error: Any, words: str) -> None:
+    with pytest.raises(error, match=words):
+        MinHashIndex(**arguments)
+
+
+def test_wrong_arguments_of_an_index_are_errors() -> None:
+    index = MinHashIndex()
+    index.add(TEXTS)
+    for signatures in (
+        np.zeros((2, 64), np.uint32),
+        np.zeros((2, 128), np.int32),
+        np.zeros(128, np.uint32),
+        5,
+    ):
+        with pytest.raises((TypeError, ValueError), match=r"^signatures must "):
+            index.add_signatures(signatures)
+    for threshold in (-0.1, 1.1, float("nan"), "x", None, True):
+        for method in (lambda t: index.query(TEXTS, t), index.pairs, index.groups):
+            if threshold is None:
+                method(None)
+                continue
+            with pytest.raises((TypeError, ValueError), match=r"^threshold must be"):
+                method(threshold)
+    for call in (lambda: index.query(TEXTS, verify=TEXTS[:2]), lambda: index.pairs(verify=TEXTS * 2)):
+        with pytest.raises(ValueError, match=r"^verify has \d sets but the index has 4"):
+            call()
+    assert len(index) == 4
+
+
+def test_an_index_is_saved_and_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "index.safetensors"
+    sets = family_of_sets(200, seed=3)
+    index = MinHashIndex(MinHash(96, random_state=9, threads=1), threshold=0.65, n_bands=12, n_rows=6)
+    index.add(sets, ids=np.arange(200)[::-1] * 3)
+    index.save(path)
+    loaded = MinHashIndex.load(path)
+    assert repr(loaded).replace("random_state=None, ", "") == repr(index).replace("random_state=9, ", "")
+    assert same(loaded.query(sets), index.query(sets))
+    assert same(loaded.pairs(), index.pairs())
+    loaded.add([["new"]])
+    assert loaded.ids[-1] == 598
+    empty = MinHashIndex()
+    empty.save(path)
+    assert len(MinHashIndex.load(path)) == 0
+
+
+def test_files_that_are_cut_short_or_altered_are_refused(tmp_path: Path) -> None:
+    index_path, model_path = tmp_path / "index", tmp_path / "model"
+    index = MinHashIndex(MinHash(16))
+    index.add(TEXTS)
+    index.save(index_path)
+    index.model.save(model_path)
+    for path, kind in ((index_path, MinHashIndex), (model_path, MinHash)):
+        content = path.read_bytes()
+        bad = tmp_path / "bad"
+        for length in (0, 5, len(content) // 2, len(content) - 1):
+            bad.write_bytes(content[:length])
+            with pytest.raises(ValueError, match="not a valid"):
+                kind.load(bad)
+        for place in range(8, len(content), max(1, len(content) // 60)):
+            bad.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+            with pytest.raises(ValueError, match="not a valid"):
+                kind.load(bad)
+    with pytest.raises(ValueError, match="it holds a MinHash"):
+        MinHashIndex.load(model_path)
+    with pytest.raises(FileNotFoundError):
+        MinHash.load(tmp_path / "none")
+
+
+# --- real data ----------------------------------------------------------------------------------------------
+
+
+def test_all_known_near_duplicates_among_articles_are_found_and_no_others() -> None:
+    folder = Path(os.environ.get("FASTCODES_DATA", "../shared/data"))
+    articles = folder / "minhash_articles_2500.tsv.gz"
+    if not articles.exists():
+        pytest.skip("needs minhash_articles_2500.tsv.gz in the folder FASTCODES_DATA")
+    with gzip.open(articles, "rt", encoding="utf-8") as file:
+        names, texts = zip(*(line.rstrip("\n").split(" ", 1) for line in file), strict=True)
+    truth = {
+        frozenset(line.split()) for line in (folder / "minhash_articles_2500.truth").read_text().splitlines()
+    }
+    assert len(truth) == 20
+    index = MinHashIndex()
+    index.add(texts)
+    for verify in (None, texts):
+        i, j, _ = index.pairs(verify=verify)
+        assert {frozenset((names[a], names[b])) for a, b in zip(i, j, strict=True)} == truth
+
+
+# --- levels, layouts, memory --------------------------------------------------------------------------------
+
+LEVELS = """
+import numpy as np
+from fastcodes import minhash
+tokens = np.arange(30_000, dtype=np.uint64) * np.uint64(0x123456789)
+offsets = np.append(0, np.cumsum(np.arange(240)))
+parts = []
+for k in (1, 31, 64, 128, 200):
+    for one in (False, True):
+        rows = minhash.signatures(tokens[:offsets[-1]], offsets, k, one_permutation=one)
+        codes = minhash.pack(rows, 5)
+        parts += [rows, codes, minhash.cdist(rows[:20], rows), minhash.cdist(codes[:20], codes, 5)]
+print(hash(b"".join(part.tobytes() for part in parts)))
+"""
+
+
+def test_the_answer_does_not_depend_on_the_level() -> None:
+    environment = {"PYTHONHASHSEED": "0"}
+    answers = {run_python(LEVELS, environment | {"FASTCODES_LEVEL": level}) for level in _native.levels()}
+    assert len(answers) == 1
+
+
+def test_tokens_and_offsets_of_other_dtypes_and_layouts() -> None:
+    tokens, offsets = ragged([5, 0, 40, 100])
+    wanted = minhash.signatures(tokens, offsets)
+    double = np.repeat(tokens, 2)
+    for form in (double[::2], tokens.astype(">u8"), tokens[::-1].copy()[::-1], tokens.view(np.int64)):
+        for ends in (offsets, offsets.astype(np.uint8), offsets.astype(">i4"), offsets.tolist()):
+            assert np.array_equal(minhash.signatures(form, ends), wanted)
+    small = np.arange(145, dtype=np.uint8)
+    assert np.array_equal(
+        minhash.signatures(small, offsets), minhash.signatures(small.astype(np.uint64), offsets)
+    )
+    out = np.empty_like(wanted)
+    assert minhash.signatures(tokens, offsets, out=out) is out
+    assert np.array_equal(out, wanted)
+
+
+MEMORY = """
+import numpy as np
+from fastcodes import minhash
+{setup}
+def status(field):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(field))
+before = status("VmRSS")
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")
+result = {call}
+print((status("VmHWM") - before - result.nbytes) / 2**20)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(
+    ("setup", "call"),
+    [
+        (
+            "tokens = np.arange(10_000_000, dtype=np.uint64); offsets = np.arange(0, 10_000_001, 1000)",
+            "minhash.signatures(tokens, offsets)",
+        ),
+        ("tokens = np.arange(10_000_000, dtype=np.uint64)", "minhash.signatures(tokens, [0, 10_000_000])"),
+        ("sets = [list(range(i, i + 1000)) for i in range(1500)]", "minhash.signatures(sets)"),
+        (
+            "texts = [' '.join(map(str, range(i, i + 1000))) for i in range(5000)]",
+            "minhash.text_signatures(texts)",
+        ),
+        ("rows = np.zeros((100_000, 128), np.uint32)", "minhash.pack(rows, 8)"),
+        ("rows = np.zeros((2000, 128), np.uint32)", "minhash.cdist(rows, rows)"),
+    ],
+)
+def test_signatures_take_little_memory_beside_themselves(setup: str, call: str) -> None:
+    if not os.access("/proc/self/clear_refs", os.W_OK):
+        pytest.skip("the peak cannot be reset here")
+    assert float(run_python(MEMORY.format(setup=setup, call=call))) < 8
+
+
+def test_rows_of_signatures_may_lie_apart() -> None:
+    rows = RNG.integers(0, 3, (40, 33), dtype=np.uint32)
+    wanted = minhash.cdist(rows, rows)
+    assert np.array_equal(minhash.cdist(np.repeat(rows, 2, axis=0)[::2], np.asfortranarray(rows)), wanted)
+    wide = np.zeros((40, 50), np.uint32)
+    wide[:, 5:38] = rows
+    assert np.array_equal(minhash.cdist(wide[:, 5:38], rows), wanted)
+    assert np.array_equal(minhash.cdist(rows[3], rows), wanted[3:4])
+    assert minhash.cdist(random_codes(3, 6), random_codes(4, 6), 3).shape == (3, 4)
