@@ -16,6 +16,7 @@ SHOWN = {
     "hamming.knn, 1 query, 256 bits": "faiss",
     "hamming.cdist into out=, 256 bits, 1,000 x 10,000": "numkong",
     "jaccard.knn, 100 queries, 2048-bit sparse fingerprints, unrelated": "usearch",
+    "hamming.asymmetric_knn, 100 queries, 256 bits": "numpy matmul",
     "adc.knn, packed, 1 query, 16 bytes": "faiss",
     "adc.knn, packed, 100 queries, 16 bytes": "faiss",
     "adc.knn, row-major, 1 query, 16 bytes": "faiss",
@@ -24,12 +25,14 @@ SHOWN = {
     "xnor.matmul into out=, 1024 x 1024, 4096 bits, packing included": "numpy",
     "xnor.matmul, 1 x 4096, 4096 bits, prepared": "numpy",
     "xnor.conv2d 3 x 3, 56 x 56 x 128 -> 128, batch 8, prepared": "onnxruntime float32",
+    "minhash.signatures, 128 hashes, 200 sets of 1000 tokens, arrays": "rensa",
+    "near-duplicates among 10000 texts of 100 words": "datasketch",
     "bits.pack float32 from memory": "numpy",
     "bits.pack float16 in cache": "numpy",
     "bits.unpack uint8 in cache": "numpy",
 }
-UNITS = {"distances": "G/s", "bytes": "GB/s", "multiplications": "G/s"}
-OTHER_KINDS = ("-recall", "-networks")
+UNITS = {"distances": "G/s", "bytes": "GB/s", "multiplications": "G/s", "tokens": "G/s"}
+OTHER_KINDS = ("recall", "hashing", "networks")
 
 
 def newest_records() -> list[Path]:
@@ -83,7 +86,7 @@ def table(paths: list[Path]) -> str:
     peers = ", ".join(f"{name} {' and '.join(sorted(versions[name]))}" for name in shown)
     return (
         "A million codes, k = 10 where nothing else is said, one thread on both sides, answers compared\n"
-        "before anything is timed: billions (of distances, or of bytes) a second, and how many times as\n"
+        "before anything is timed: billions (of distances, bytes, ..) a second, and how many times as\n"
         f"fast as the other. {peers}. The whole records, with what falls short of its\n"
         f"promise: {'; '.join(links)}.\n\n" + "\n".join(rows) + "\n"
     )
