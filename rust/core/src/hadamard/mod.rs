@@ -16,6 +16,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::level::at_level;
@@ -45,7 +46,7 @@ pub fn padded(n_dims: usize) -> usize {
 }
 
 /// The diagonals of some rotations, ready for the kernels.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Signs {
     rotations: Vec<Rotation>,
     n_dims: usize,
@@ -53,7 +54,7 @@ pub struct Signs {
 }
 
 /// The diagonals of one rotation, each of `size` numbers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Rotation {
     /// `+-1 / size`, so that no number gets larger than those that come out.
     first: Aligned,
@@ -63,8 +64,8 @@ struct Rotation {
     third: Aligned,
 }
 
-/// Numbers that begin with a cache line: a store across two lines costs twice.
-#[derive(Clone, Debug)]
+/// Numbers that begin with a cache line: a store across two lines costs twice. No clone: that might begin elsewhere in a line.
+#[derive(Debug)]
 struct Aligned {
     numbers: Vec<f32>,
     len: usize,
@@ -75,7 +76,7 @@ impl Aligned {
         Ok(Aligned { numbers: crate::error::try_vec(0.0, len.saturating_add(LINE))?, len })
     }
 
-    /// Where they begin; looked up each time, since a clone may lie elsewhere.
+    /// Where they begin.
     fn start(&self) -> usize {
         self.numbers.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE)
     }
@@ -174,17 +175,23 @@ impl Signs {
         work: impl Fn(&[f32], &mut [f32], &mut [T]) -> bool + Sync,
     ) -> Result<(), Error> {
         let rows = (TASK_LEN / self.rotations.len() / self.size).max(1);
-        let buffer = Aligned::zeros(self.size)?;
-        let first_bad = Mutex::new(usize::MAX);
+        let (first_bad, is_full) = (Mutex::new(usize::MAX), AtomicBool::new(false));
         let words = x.len() / self.n_dims * self.n_features();
         parallel.for_words(words).for_each_chunk(out, rows * out_len, |task, out| {
             let start = task * rows;
             let x = &x[start * self.n_dims..(start + out.len() / out_len) * self.n_dims];
-            if !work(x, buffer.clone().get_mut(), out) {
+            let Ok(mut buffer) = Aligned::zeros(self.size) else {
+                is_full.store(true, Ordering::Relaxed);
+                return;
+            };
+            if !work(x, buffer.get_mut(), out) {
                 let mut first_bad = first_bad.lock().unwrap_or_else(PoisonError::into_inner);
                 *first_bad = start.min(*first_bad);
             }
         })?;
+        if is_full.into_inner() {
+            return Err(Error::OutOfMemory);
+        }
         match first_bad.into_inner().unwrap_or_else(PoisonError::into_inner) {
             usize::MAX => Ok(()),
             start => Err(self.not_finite(x, start)),

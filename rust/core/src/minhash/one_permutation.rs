@@ -15,7 +15,7 @@ use super::mix;
 /// The slot that a random number of 32 bits names.
 #[inline(always)]
 fn slot_of(random: u64, n_slots: usize) -> usize {
-    ((random >> 32) * n_slots as u64 >> 32) as usize
+    (((random >> 32) * n_slots as u64) >> 32) as usize
 }
 
 /// Slots up to which several copies of the minima are worth while.
