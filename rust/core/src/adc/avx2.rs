@@ -418,8 +418,13 @@ fn transposed<const COLUMNS: usize>(bytes: &[u8], stride: usize) -> [__m256i; CO
     for (row, register) in registers.iter_mut().enumerate() {
         let [low, high] = [row, row + 16].map(|row| {
             let start = bytes[row * stride..].as_ptr().cast();
-            // SAFETY: row 31 at most has `COLUMNS` bytes within `bytes`.
-            unsafe { if COLUMNS == 16 { _mm_loadu_si128(start) } else { _mm_loadl_epi64(start) } }
+            if COLUMNS == 16 {
+                // SAFETY: row 31 at most has 16 bytes within `bytes`.
+                unsafe { _mm_loadu_si128(start) }
+            } else {
+                // SAFETY: row 31 at most has 8 bytes within `bytes`.
+                unsafe { _mm_loadl_epi64(start) }
+            }
         });
         *register = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high);
     }
