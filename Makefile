@@ -75,7 +75,7 @@ bench-recall: $(VENV)/.built $(VENV)/.peers ## Compare product quantisers on rea
 	$(BIN)/python benches/recall.py
 
 # The descriptors of images, which take minutes, are kept in FASTCODES_CACHE or among the temporary files.
-bench-hashing: $(VENV)/.built $(VENV)/.peers ## Compare hash functions on real data (half an hour); write a dated record
+bench-hashing: $(VENV)/.built $(VENV)/.peers ## Compare hash functions on real data (an hour); write a dated record
 	$(BIN)/python benches/hashing.py
 
 # Begun again, it goes on where it was left.
