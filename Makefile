@@ -9,11 +9,12 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 export FASTCODES_COMMIT := $(shell git describe --always --dirty 2>/dev/null)
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml $(wildcard Cargo.lock) pyproject.toml
 # Whose answers follow from kernels that are tested at every level; these take their time at the best one.
-MODEL_TESTS := $(addprefix tests/test_,cli.py hashing_models.py hashing_random.py index.py interop.py kmeans.py lsh_index.py nn.py quantization.py)
+MODEL_TESTS := $(addprefix tests/test_,cli.py hashing_models.py hashing_random.py index.py interop.py kmeans.py lsh_index.py \
+	metrics.py nn.py quantization.py)
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-networks bench-rust fuzz memcheck lint ci wheel clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-rust fuzz memcheck lint ci wheel clean cargo
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +74,10 @@ bench: $(VENV)/.built $(VENV)/.peers ## Compare with numpy and the peers; write 
 # Its data are not part of the project: FASTCODES_DATA names their folder.
 bench-recall: $(VENV)/.built $(VENV)/.peers ## Compare product quantisers on real data (half an hour); write a dated record
 	$(BIN)/python benches/recall.py
+
+# The descriptors of images, which take minutes, are kept in FASTCODES_CACHE or among the temporary files.
+bench-hashing: $(VENV)/.built $(VENV)/.peers ## Compare hash functions on real data (an hour); write a dated record
+	$(BIN)/python benches/hashing.py
 
 # Begun again, it goes on where it was left.
 bench-networks: $(VENV)/.built ## Train binary networks on real data (hours); write a dated record

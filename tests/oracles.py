@@ -149,3 +149,12 @@ def conv2d(x, w, stride, padding, pad_value, dilation, groups):
 def max_pool2d(images, size, stride):
     windows = np.lib.stride_tricks.sliding_window_view(images, size, axis=(1, 2))
     return np.bitwise_or.reduce(windows[:, :: stride[0], :: stride[1]], axis=(4, 5))
+
+
+def spectral(projected, n_bits):
+    """Spectral hashing of samples along their principal components (n, m): values, and the waves used."""
+    lower, width = projected.min(axis=0), np.ptp(projected, axis=0)
+    waves = [(j * np.pi / width[i], i, j) for i in range(len(width)) for j in range(1, n_bits + 1)]
+    modes = [[i, j] for _, i, j in sorted(waves)[:n_bits]]
+    values = [np.sin(np.pi / 2 + j * np.pi / width[i] * (projected[:, i] - lower[i])) for i, j in modes]
+    return np.stack(values, axis=1), modes

@@ -10,6 +10,7 @@
 `fastcodes.hashing`       models that make binary codes
 `fastcodes.quantization`  models that make codes of small integers
 `fastcodes.index`         collections of them to add to, search, filter, save and load
+`fastcodes.metrics`       recall, precision and mean average precision of searches
 `fastcodes.nn`            binary neural networks
 `fastcodes.interop`       from and to faiss and nanopq
 =======================  ===============================================================================
@@ -25,6 +26,7 @@ from fastcodes import (
     index,
     interop,
     jaccard,
+    metrics,
     nn,
     quantization,
     xnor,
@@ -39,6 +41,7 @@ __all__ = [
     "index",
     "interop",
     "jaccard",
+    "metrics",
     "nn",
     "quantization",
     "xnor",

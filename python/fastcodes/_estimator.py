@@ -38,6 +38,7 @@ class Estimator(abc.ABC):
 
     _learned: ClassVar[str]
     _kind: ClassVar[str] = "transformer"  # what scikit-learn calls it
+    _needs_target: ClassVar[bool] = False
     n_features_in_: int
 
     @classmethod
@@ -97,7 +98,7 @@ class Estimator(abc.ABC):
 
         return Tags(
             estimator_type=self._kind,
-            target_tags=TargetTags(required=self._kind == "classifier"),
+            target_tags=TargetTags(required=self._needs_target or self._kind == "classifier"),
             classifier_tags=ClassifierTags() if self._kind == "classifier" else None,
             transformer_tags=TransformerTags() if self._kind == "transformer" else None,
             input_tags=InputTags(),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcodes import _data, _files, bits
+from fastcodes import _data, _files, bits, hamming, metrics
 from fastcodes._estimator import Estimator, progress_bar
+from fastcodes.hashing._anchors import squared_distances
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Hasher", "LinearHasher"]
 
 Floats = NDArray[np.float32]
+
+_N_NEAREST = 10  # what a score without labels asks for
 
 
 class Hasher(Estimator):
@@ -113,6 +116,49 @@ class Hasher(Estimator):
             self._encode(block, codes[rows])
         return codes
 
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Return how well the codes tell what belongs together: larger is better, for model selection.
+
+        Each sample is a query, and all others are ranked by the Hamming distance to its code.
+
+        Parameters
+        ----------
+        X : array_like (n, d)
+            Samples, at least two. The time grows with ``n * n``: take some thousands.
+        y : array_like (n,) or (n, c), optional
+            Their labels.
+
+        Returns
+        -------
+        float
+            The mean average precision, from 0 to 1. With labels, samples that share one are relevant;
+            without, each sample's 10 nearest ones by L2 distance, or all if there are fewer.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no model yet.
+        TypeError, ValueError
+            As `encode`; or if there are fewer than two samples, or `y` does not fit them.
+        """
+        samples = self._samples(X)
+        n = len(samples)
+        if n < 2:
+            raise ValueError(f"X has n_samples={n}; the score needs at least 2")
+        if y is not None and len(np.asarray(y)) != n:
+            raise ValueError(f"X has {n} samples and y {len(np.asarray(y))} labels; expected one for each")
+        codes, total = self.encode(samples), 0.0
+        for rows, block in _data.blocks(samples, width=n):
+            order = hamming.knn(codes[rows], codes, n)[1]
+            own = np.arange(rows.start, rows.stop)[:, None]
+            others = order[order != own].reshape(len(own), n - 1)
+            if y is None:
+                relevance = metrics.neighbor_relevance(_nearest(block, samples, own), others)
+            else:
+                relevance = metrics.label_relevance(np.asarray(y)[rows], y, others)
+            total += float(metrics.average_precision(relevance).sum())
+        return total / n
+
     def transform(self, X: ArrayLike) -> NDArray[np.uint8]:
         """Return ``encode(X)``."""
         return self.encode(X)
@@ -174,6 +220,17 @@ class LinearHasher(Hasher):
         if not components.size:
             raise ValueError(f"components has shape {components.shape}; expected at least one row and column")
         self._learn(take_finite(arrays, "mean", components.shape[1:]), components)
+
+
+def _nearest(x: Floats, samples: NDArray[Any], own: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows of the samples nearest to each of `x`, which are those in `own`."""
+    squares = np.empty((len(x), len(samples)), np.float32)
+    for rows, block in _data.blocks(samples):
+        squares[:, rows] = squared_distances(x, block)
+    np.put_along_axis(squares, own, np.inf, axis=1)
+    k = min(_N_NEAREST, len(samples) - 1)
+    nearest: NDArray[np.int64] = np.argpartition(squares, k - 1, axis=1)[:, :k]
+    return nearest
 
 
 def take_finite(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastcodes import _data
 
-__all__ = ["Principal", "check_rank", "moments", "oriented", "principal"]
+__all__ = ["Principal", "check_rank", "check_some_rank", "moments", "oriented", "principal"]
 
 Doubles = NDArray[np.float64]
 
@@ -63,6 +63,12 @@ def oriented(vectors: Doubles) -> Doubles:
     largest = np.abs(vectors).argmax(axis=0)
     signs = np.sign(vectors[largest, np.arange(vectors.shape[1])])
     return vectors * np.where(signs == 0, 1, signs)
+
+
+def check_some_rank(covariance: Doubles) -> None:
+    """Refuse samples that do not differ."""
+    if not np.trace(covariance) > 0:
+        raise ValueError("the samples of X do not differ; give samples that do")
 
 
 def check_rank(n_bits: int, rank: int, samples: NDArray[Any], model: str) -> None:

@@ -286,7 +286,7 @@ class Sequential(Predictor):
                         x = _augmented(augment, x, self._rng)
                     done = (epoch + i / n_batches) / epochs
                     factor = 1.0 if schedule is None else schedule(done)
-                    value, n_right = self._step(
+                    value, logits = self._step(
                         x, numbers[rows], objective, regularizer, optimizer, factor, done
                     )
                     if not math.isfinite(value):
@@ -294,6 +294,7 @@ class Sequential(Predictor):
                             f"the loss is {value} in epoch {epoch + 1}; take a lower learning rate than "
                             f"that of {optimizer!r}"
                         )
+                    n_right = int(np.count_nonzero(logits.argmax(axis=1) == numbers[rows]))
                     figures += value * len(rows), n_right
                     seen = order.size * i // n_batches + len(rows)
                     show(f"epoch {epoch + 1}, loss {figures[0] / seen:.4f}, accuracy {figures[1] / seen:.2%}")
@@ -306,8 +307,7 @@ class Sequential(Predictor):
                 stops = [callback(self) for callback in callbacks]
                 if any(stops):
                     break
-        for _, layer in walk(self.layers):
-            layer.cache = None
+        self._forget()
         return self
 
     def _start(self, samples: NDArray[Any], labels: NDArray[Any], optimizer: Optimizer) -> None:
@@ -326,12 +326,21 @@ class Sequential(Predictor):
                 f"the last layer must have an output for each of the {len(classes)} classes in y; its output "
                 f"has the shape {outputs}. End with Flatten() if need be, and a layer of {len(classes)} units"
             )
-        for parameter in self._parameters().values():
-            optimizer.prepare(parameter)
+        self._prepare(optimizer)
         self.input_bits_ = 8 if samples.dtype == np.uint8 else None
         self.classes_ = classes
         self.history_ = {"loss": [], "accuracy": []}
+
+    def _prepare(self, optimizer: Optimizer) -> None:
+        """Make the parameters ready for their first step."""
+        for parameter in self._parameters().values():
+            optimizer.prepare(parameter)
         self._n_steps = 0
+
+    def _forget(self) -> None:
+        """Drop what only steps back need."""
+        for _, layer in walk(self.layers):
+            layer.cache = None
 
     def _check_resumable(self, optimizer: Optimizer) -> None:
         if not hasattr(self, "history_"):
@@ -350,14 +359,14 @@ class Sequential(Predictor):
     def _step(
         self,
         x: Array,
-        labels: NDArray[np.int64],
+        labels: NDArray[Any],
         loss: Loss,
         regularizer: Balance | None,
         optimizer: Optimizer,
         factor: float,
         progress: float,
-    ) -> tuple[float, int]:
-        """Take a step; return the loss before it and the number of samples that were right."""
+    ) -> tuple[float, Array]:
+        """Take a step; return the loss and the logits before it."""
         for _, layer in walk(self.layers):
             layer.progress = progress
         logits = x
@@ -376,7 +385,7 @@ class Sequential(Predictor):
             limit = None if parameter.quantizer is None else parameter.quantizer.limit
             if limit is not None:
                 np.clip(parameter.value, -limit, limit, out=parameter.value)
-        return value, int(np.count_nonzero(logits.argmax(axis=1) == labels))
+        return value, logits
 
     # --- answers -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,80 @@
+"""Codes of a new model that can be compared with those of an old one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastcodes import _data, bits
+from fastcodes.hashing._rotation import nearest_rotation
+
+__all__ = ["align"]
+
+
+def align(
+    old_codes: NDArray[np.uint8], new_values: ArrayLike, n_bits: int | None = None
+) -> NDArray[np.float32]:
+    r"""Return the rotation after which the values of a new model have the signs of old codes.
+
+    A model that is trained again on other data or from another random state gives codes that cannot be
+    compared with those in a database. Its values for some of the items there, after the rotation that
+    minimises :math:`\lVert B - V R \rVert_F` among those with :math:`R^T R = I`, are as near to the old codes
+    B as they can be: :math:`R = U W^T` with :math:`V^T B = U S W^T` (the orthogonal Procrustes problem,
+    Schonemann, Psychometrika 31, 1966). Queries are then encoded as
+    ``fastcodes.bits.pack(new.decision_function(X) @ rotation)``, and the database need not be built again.
+
+    Parameters
+    ----------
+    old_codes : uint8 array (n, ceil(k / 8))
+        Codes of some items, as they are in the database.
+    new_values : array_like (n, m)
+        What ``decision_function`` of the new model gives for the same items: many times as many as bits, and
+        of all kinds that will be asked for. What kinds that are missing differ in is not aligned.
+    n_bits : int, optional
+        The number k of old bits, if it is not m.
+
+    Returns
+    -------
+    float32 array (m, k)
+        Its columns are orthonormal; if m < k, its rows are.
+
+    Raises
+    ------
+    TypeError
+        If `old_codes` are not uint8, or `new_values` are not real numbers.
+    ValueError
+        If the shapes do not fit each other, there are no items, or a value is not finite (the message says
+        which).
+
+    Notes
+    -----
+    Equal to ``u @ vt`` with ``u, _, vt = np.linalg.svd(new_values.T @ signs, full_matrices=False)`` and
+    ``signs = bits.unpack(old_codes, n_bits, np.float32, (-1, 1))``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes import bits
+    >>> from fastcodes.hashing import ITQ, align
+    >>> X = np.random.default_rng(0).normal(size=(2000, 16)) * np.arange(16, 0, -1)
+    >>> old, new = ITQ(8, random_state=0).fit(X[:1000]), ITQ(8, random_state=1).fit(X[1000:])
+    >>> rotation = align(old.encode(X[:200]), new.decision_function(X[:200]))
+    >>> aligned = bits.pack(new.decision_function(X) @ rotation)
+    >>> differing = [bits.popcount(codes ^ old.encode(X)).mean() for codes in (new.encode(X), aligned)]
+    >>> bool(differing[1] < 0.5 * differing[0])
+    True
+    """
+    values = _data.as_samples(new_values, name="new_values")
+    k = values.shape[1] if n_bits is None else n_bits
+    old = bits.unpack(old_codes, k, np.float32, (-1, 1))
+    if old.ndim != 2 or len(old) != len(values):
+        raise ValueError(
+            f"old_codes has shape {old_codes.shape} and new_values {values.shape}; "
+            "expected a row in each for the same items"
+        )
+    if not len(old):
+        raise ValueError("old_codes has no rows; expected codes of some items")
+    cross = np.zeros((values.shape[1], old.shape[1]))
+    for rows, block in _data.blocks(values, "new_values"):
+        cross += block.T @ old[rows]
+    return nearest_rotation(cross).astype(np.float32)

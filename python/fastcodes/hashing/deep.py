@@ -1,0 +1,388 @@
+"""Deep hashing: a small network whose outputs become bits while it is trained."""
+
+from __future__ import annotations
+
+import abc
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastcodes import _data, _files
+from fastcodes._estimator import generator, integer, progress_bar
+from fastcodes.hashing._hasher import Floats, Hasher, take_finite
+from fastcodes.hashing._labels import targets
+from fastcodes.hashing._principal import check_some_rank, moments
+from fastcodes.hashing.pca import training_rows
+from fastcodes.nn._layer import Array, Layer, layer_of
+from fastcodes.nn._predictor import finite_array
+from fastcodes.nn.layers import BatchNorm, Dense, Dropout, HardTanh
+from fastcodes.nn.losses import Loss
+from fastcodes.nn.model import Sequential
+from fastcodes.nn.optimizers import Adam, Cosine
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["DeepHashing", "PairwiseLoss", "TanhContinuation", "TripletLoss"]
+
+
+class DeepHashing(Hasher):
+    r"""Train a small network such that the signs of its outputs tell labels apart.
+
+    Features are brought to mean 0 and variance 1; each hidden layer is a `Dense`, a `BatchNorm` and a
+    `HardTanh` of `fastcodes.nn`, and the last a `Dense` with an output for each bit and a `BatchNorm`. The
+    sign has no gradient, so training puts :math:`\tanh(\beta z)` in its place and raises :math:`\beta` from
+    step to step: the smooth codes become the bits (Cao, Long, Wang and Yu, *HashNet: deep learning to hash by
+    continuation*, ICCV 2017, section 3.2). Adam steps along what these codes lose, with a learning rate that
+    falls along a cosine.
+
+    Parameters
+    ----------
+    n_bits : int
+        Bits k of a code; any number.
+    hidden : sequence of int
+        Units of each hidden layer; none makes the codes linear.
+    loss : {"pairwise", "triplet"}
+        What codes :math:`h \in [-1, 1]^k` lose, over all pairs or triplets of a batch: see `PairwiseLoss` and
+        `TripletLoss`.
+    margin : float
+        Of the triplet loss: by which share of the bits those of other labels have to be farther away.
+    sharpness : float
+        :math:`\beta` at the end of the training; it is 1 at first. 1 or more.
+    epochs : int
+        How often to go through all samples.
+    batch_size : int
+        Samples to a step, at most; 2 or more.
+    learning_rate : float
+        Adam's, at first.
+    dropout : float
+        Which part of each hidden layer to drop in training.
+    random_state : None, int or numpy random generator
+        Where random numbers come from; an integer makes `fit` repeatable.
+    verbose : bool
+        Whether to show a progress bar; needs the extra ``cli``.
+
+    Attributes
+    ----------
+    model_ : Sequential
+        The network. It gives the values whose signs are the bits.
+    mean_, scale_ : float32 arrays (d,)
+        What features are brought to mean 0 and variance 1 by: ``(x - mean_) / scale_``.
+    objective_history_ : float64 array (epochs,)
+        The mean loss of each epoch. It need not fall: :math:`\beta` rises.
+    n_features_in_ : int
+        The number of dimensions d.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes.hashing import DeepHashing
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(1000, 4))
+    >>> y = X[:, 0] ** 2 + X[:, 1] ** 2 > 1.4  # no linear function tells it
+    >>> deep = DeepHashing(n_bits=8, hidden=(64,), learning_rate=0.02, random_state=0)
+    >>> deep.fit(X[:800], y[:800]).encode(X).shape
+    (1000, 1)
+    >>> deep.score(X[800:], y[800:]) > 0.8  # 0.5 is chance
+    True
+    """
+
+    _learned = "model_"
+    _needs_target = True
+    model_: Sequential
+    mean_: Floats
+    scale_: Floats
+    objective_history_: NDArray[np.float64]
+
+    def __init__(
+        self,
+        n_bits: int = 64,
+        hidden: Sequence[int] = (512,),
+        *,
+        loss: str = "pairwise",
+        margin: float = 0.25,
+        sharpness: float = 10.0,
+        epochs: int = 50,
+        batch_size: int = 128,
+        learning_rate: float = 3e-3,
+        dropout: float = 0.0,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_bits = n_bits
+        self.hidden = hidden
+        self.loss = loss
+        self.margin = margin
+        self.sharpness = sharpness
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.dropout = dropout
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array_like (n, d)
+            Samples, one a row: float16, float32, float64 or integers. Converted to float32 a batch at a time;
+            a memory map is fine.
+        y : array_like (n,) or (n, c)
+            Classes, numbers or strings; or zeros and ones that say which of `c` labels each sample has.
+            Samples that share a label are to have near codes.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If `X` are not real numbers, or a parameter has the wrong type.
+        ValueError
+            If `X` has another shape, a value that is not finite (the message says where), or samples that do
+            not differ; if `y` does not fit `X`, or has one label only; or a parameter is out of range.
+        FloatingPointError
+            If the loss is no longer finite.
+        """
+        n_bits = integer(self.n_bits, "n_bits", 1)
+        epochs, batch_size = integer(self.epochs, "epochs", 1), integer(self.batch_size, "batch_size", 2)
+        optimizer, schedule = Adam(self.learning_rate), Cosine()
+        loss = self._loss()
+        rng = generator(self.random_state)
+        samples = training_rows(X)
+        labels = targets(y, len(samples), type(self).__name__)
+        network = Sequential(*self._layers(n_bits), random_state=rng).build(samples.shape[1:])
+        mean, covariance = moments(samples)
+        check_some_rank(covariance)
+        deviations = np.sqrt(np.diag(covariance))
+        self.mean_ = mean.astype(np.float32)
+        self.scale_ = np.where(deviations > 0, deviations, 1).astype(np.float32)
+
+        network._prepare(optimizer)
+        history = np.zeros(epochs)
+        n_batches = -(-len(samples) // batch_size)
+        with progress_bar(self.verbose, epochs * n_batches, "deep hashing", "steps") as show:
+            for epoch in range(epochs):
+                order = rng.permutation(len(samples))
+                for i, rows in enumerate(np.array_split(order, n_batches)):
+                    x = self._scaled(_data.take(samples, rows))
+                    done = (epoch + i / n_batches) / epochs
+                    value, _ = network._step(x, labels[rows], loss, None, optimizer, schedule(done), done)
+                    if not math.isfinite(value):
+                        raise FloatingPointError(
+                            f"the loss is {value} in epoch {epoch + 1}; "
+                            f"take a lower learning rate than {self.learning_rate}"
+                        )
+                    history[epoch] += value * len(rows) / len(samples)
+                    show(f"epoch {epoch + 1}, loss {value:.4f}")
+        network._forget()
+        self._learn(network, history)
+        return self
+
+    def _loss(self) -> Loss:
+        if self.loss not in ("pairwise", "triplet"):
+            raise ValueError(f'loss must be "pairwise" or "triplet"; got {self.loss!r}')
+        return PairwiseLoss() if self.loss == "pairwise" else TripletLoss(self.margin)
+
+    def _layers(self, n_bits: int) -> list[Layer]:
+        if not isinstance(self.hidden, (tuple, list)):
+            raise TypeError(f"hidden must be a sequence of integers, such as (512,); got {self.hidden!r}")
+        layers: list[Layer] = []
+        for n in self.hidden:
+            layers += [Dense(integer(n, "hidden", 1)), BatchNorm(), HardTanh()]
+            if self.dropout:
+                layers.append(Dropout(self.dropout))
+        return [*layers, Dense(n_bits), BatchNorm(), TanhContinuation(self.sharpness)]
+
+    def _learn(self, network: Sequential, history: NDArray[np.float64]) -> None:
+        self.model_ = network
+        self.objective_history_ = history
+        self.n_features_in_ = network.input_shape_[0]
+
+    def _scaled(self, x: Floats) -> Floats:
+        centred: Floats = x - self.mean_
+        centred /= self.scale_
+        return centred
+
+    @property
+    def _n_bits(self) -> int:
+        return int(self.model_.layers[-1].output_shape[0])
+
+    @property
+    def _width(self) -> int:
+        return max(int(layer.output_shape[0]) for layer in self.model_.layers)
+
+    def _values(self, x: Floats) -> Floats:
+        values: Array = self._scaled(x)
+        for layer in self.model_.layers:
+            values = layer.forward(values)
+        return values
+
+    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+        layers = json.dumps([layer.config() for layer in self.model_.layers])
+        return {
+            **{name: parameter.value for name, parameter in self.model_._parameters().items()},
+            **self.model_._state(),
+            "layers": np.frombuffer(layers.encode(), np.uint8),
+            "mean": self.mean_,
+            "scale": self.scale_,
+            "objective_history": self.objective_history_,
+        }
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+        mean = take_finite(arrays, "mean", ("d",))
+        scale = take_finite(arrays, "scale", mean.shape)
+        if not (scale > 0).all():
+            raise ValueError("scale has values that are not positive")
+        layers = json.loads(_files.take(arrays, "layers", np.uint8, ("bytes",)).tobytes())
+        network = Sequential(*map(layer_of, layers), random_state=0).build(mean.shape)
+        for name, parameter in network._parameters().items():
+            parameter.value[...] = finite_array(arrays, name, parameter.value.shape)
+        for name, array in network._state().items():
+            array[...] = finite_array(arrays, name, array.shape)
+        self.mean_, self.scale_ = mean, scale
+        self._learn(network, _files.take(arrays, "objective_history", np.float64, ("epochs",)))
+
+
+class TanhContinuation(Layer):
+    r"""In training :math:`\tanh(\beta z)`, with :math:`\beta` rising from 1 to `sharpness`; later nothing.
+
+    :math:`\beta = s^t` with s the sharpness and t the part of the training that is done.
+
+    Parameters
+    ----------
+    sharpness : float
+        1 or more.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes.hashing.deep import TanhContinuation
+    >>> layer = TanhContinuation(10.0)
+    >>> layer.progress = 1.0
+    >>> layer.forward(np.array([[-1.0, 0.2]]), training=True).round(2).tolist()
+    [[-1.0, 0.96]]
+    >>> layer.forward(np.array([[-1.0, 0.2]])).tolist()
+    [[-1.0, 0.2]]
+    """
+
+    def __init__(self, sharpness: float = 10.0) -> None:
+        super().__init__()
+        if not 1 <= sharpness < math.inf:
+            raise ValueError(f"sharpness must be a number from 1 up; got {sharpness!r}")
+        self.sharpness = float(sharpness)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return the smooth codes, or after training the values themselves."""
+        if not training:
+            return x
+        beta = self.sharpness**self.progress
+        codes: Array = np.tanh(beta * x)
+        self.cache = codes, beta
+        return codes
+
+    def backward(self, gradient: Array, needs_input: bool = True) -> Array:
+        """Return the gradient of the values."""
+        codes, beta = self.cache
+        out: Array = gradient * (1 - codes * codes) * beta
+        return out
+
+
+class _CodeLoss(Loss):
+    """What smooth codes lose, by which samples of a batch share a label."""
+
+    def __call__(self, logits: Array, labels: Array, inputs: Array) -> tuple[float, Array]:
+        """Return the loss and its gradient.
+
+        Parameters
+        ----------
+        logits : float array (n, k)
+            Codes from -1 to 1.
+        labels : float array (n, c)
+            Which labels the samples have, as zeros and ones.
+        inputs : float array (n, d)
+            Has no meaning here.
+
+        Returns
+        -------
+        loss : float
+        gradient : array (n, k)
+        """
+        similar = labels @ labels.T > 0
+        products = logits @ logits.T
+        value, by_products = self._by_products(products, similar, logits.shape[1])
+        return value, (by_products + by_products.T) @ logits
+
+    @abc.abstractmethod
+    def _by_products(self, products: Array, similar: Array, n_bits: int) -> tuple[float, Array]:
+        """Return the loss, and its derivative by the inner product of each pair (n, n)."""
+
+
+@dataclass(frozen=True)
+class PairwiseLoss(_CodeLoss):
+    r"""The likelihood of what pairs are, given their inner products.
+
+    The mean over pairs of a batch of :math:`w_{ij} (\log(1 + e^{\theta_{ij}}) - s_{ij} \theta_{ij})` with
+    :math:`s_{ij}` 1 for samples that share a label and 0 for others, :math:`\theta_{ij} = \alpha \langle
+    h_i, h_j \rangle`, :math:`\alpha = 10 / k`, and weights that make both kinds of pairs count the same (Cao
+    et al., HashNet, equations 3 and 4).
+    """
+
+    def _by_products(self, products: Array, similar: Array, n_bits: int) -> tuple[float, Array]:
+        alpha = 10 / n_bits
+        others = ~np.eye(len(products), dtype=np.bool_)
+        weights = np.zeros_like(products)
+        for kind in (similar & others, ~similar & others):
+            if n := np.count_nonzero(kind):
+                weights[kind] = 1 / n
+        theta = alpha * products
+        # log(1 + e^t) is max(t, 0) + log(1 + e^-|t|).
+        losses = np.maximum(theta, 0) + np.log1p(np.exp(-np.abs(theta))) - similar * theta
+        sigmoid = 1 / (1 + np.exp(-theta))
+        return float((weights * losses).sum() / 2), weights * (sigmoid - similar) * (alpha / 2)
+
+
+@dataclass(frozen=True)
+class TripletLoss(_CodeLoss):
+    r"""How far samples that share no label come within a margin of those that do.
+
+    The mean over triplets of a batch of :math:`\max(0, m + d(a, p) - d(a, n))`, where a and p share a label,
+    a and n share none, and :math:`d(h, g) = (k - \langle h, g \rangle) / 2k` is the share of bits in which
+    codes differ; over those triplets only that lose anything (Schroff, Kalenichenko and Philbin, *FaceNet*,
+    CVPR 2015, equation 2; Hermans, Beyer and Leibe, 2017, section 2, "batch all").
+
+    Parameters
+    ----------
+    margin : float
+        m, positive and at most 1.
+    """
+
+    margin: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin <= 1:
+            raise ValueError(f"margin must be a positive number up to 1; got {self.margin!r}")
+
+    def _by_products(self, products: Array, similar: Array, n_bits: int) -> tuple[float, Array]:
+        n, scale = len(products), -1 / (2 * n_bits)
+        distances = products * scale
+        by_products, total, n_lost = np.zeros_like(products), 0.0, 0
+        for a in range(n):
+            positive = np.flatnonzero(similar[a] & (np.arange(n) != a))
+            negative = np.flatnonzero(~similar[a])
+            lost = self.margin + distances[a, positive][:, None] - distances[a, negative]
+            does_lose = lost > 0
+            total += float(lost[does_lose].sum(dtype=np.float64))
+            n_lost += int(np.count_nonzero(does_lose))
+            by_products[a, positive] += does_lose.sum(axis=1) * scale
+            by_products[a, negative] -= does_lose.sum(axis=0) * scale
+        by_products /= max(n_lost, 1)
+        return total / max(n_lost, 1), by_products

@@ -1,0 +1,168 @@
+"""Locality-preserving hashing: directions along which neighbours stay near."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastcodes import _data
+from fastcodes._estimator import generator, integer
+from fastcodes.hashing._anchors import squared_distances
+from fastcodes.hashing._hasher import LinearHasher, take_finite
+from fastcodes.hashing._principal import check_rank, oriented, principal
+from fastcodes.hashing.itq import some_rows
+from fastcodes.quantization.kmeans import KMeans
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["LocalityPreservingHashing"]
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+
+class LocalityPreservingHashing(LinearHasher):
+    r"""Make a bit of each of the directions along which neighbours differ least.
+
+    Locality-preserving projections minimise :math:`\sum_{ij} A_{ij} (w^T x_i - w^T x_j)^2` among directions
+    along which the samples have variance 1: :math:`X^T L X w = \lambda X^T D X w` with the Laplacian
+    :math:`L = D - A` of a graph of neighbours (He and Niyogi, *Locality preserving projections*, NIPS 2003,
+    equation 1). The graph is one of anchors, so that there is no matrix of samples by samples: :math:`A = Z
+    \Lambda^{-1} Z^T` with :math:`\Lambda = \mathrm{diag}(Z^T 1)`, where row i of Z holds how near sample i is
+    to its nearest anchors, the centres of k-means (Liu, Wang, Kumar and Chang, *Hashing with graphs*, ICML
+    2011, equations 2 and 3); the rows of A add up to 1, so that D = I. Bits are the signs of the first
+    directions.
+
+    Parameters
+    ----------
+    n_bits : int
+        Bits k of a code: not more than there are directions in which the samples differ, and fewer than
+        anchors.
+    n_anchors : int
+        Number of anchors.
+    n_nearest : int
+        How many of them are neighbours of a sample.
+    max_samples : int or None
+        Learn from so many random rows at most; None takes all of them.
+    random_state : None, int or numpy random generator
+        Where random numbers come from; an integer makes `fit` repeatable.
+    verbose : bool
+        Whether to show a progress bar; needs the extra ``cli``.
+
+    Attributes
+    ----------
+    mean_ : float32 array (d,)
+        The mean of the samples.
+    components_ : float32 array (k, d)
+        Row ``j`` is the direction of bit ``j``: values are ``(x - mean_) @ components_.T`` and have variance
+        1.
+    eigenvalues_ : float64 array (k,)
+        :math:`\lambda` of each direction, rising: 0 if neighbours do not differ at all, 1 if they differ as
+        samples do that know nothing of each other.
+    n_features_in_ : int
+        The number of dimensions d.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes.hashing import LocalityPreservingHashing
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(2000, 8))
+    >>> X[:, 3] = 9 * rng.integers(2, size=2000) + X[:, 3]  # two groups
+    >>> lph = LocalityPreservingHashing(n_bits=4, n_anchors=64, random_state=0).fit(X)
+    >>> int(np.abs(lph.components_[0]).argmax()), bool(lph.eigenvalues_[0] < 0.1)
+    (3, True)
+    """
+
+    eigenvalues_: Doubles
+
+    def __init__(
+        self,
+        n_bits: int = 64,
+        *,
+        n_anchors: int = 256,
+        n_nearest: int = 3,
+        max_samples: int | None = 65536,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_bits = n_bits
+        self.n_anchors = n_anchors
+        self.n_nearest = n_nearest
+        self.max_samples = max_samples
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Learn anchors and directions.
+
+        Parameters
+        ----------
+        X : array_like (n, d)
+            Samples, one a row: float16, float32, float64 or integers; a memory map is read only where it is
+            needed. At least as many as anchors.
+        y : object
+            Has no meaning; scikit-learn's pipelines give it.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If `X` are not real numbers, or a parameter has the wrong type.
+        ValueError
+            If `X` has another shape, a value that is not finite (the message says where), or fewer directions
+            in which the samples differ than there are bits (the message says which columns are constant), or
+            a parameter is out of range.
+        """
+        n_bits = integer(self.n_bits, "n_bits", 1)
+        n_anchors = integer(self.n_anchors, "n_anchors", 2)
+        n_nearest = integer(self.n_nearest, "n_nearest", 1, n_anchors)
+        if n_anchors <= n_bits:
+            raise ValueError(f"n_anchors must be more than n_bits={n_bits}; got {n_anchors}")
+        rng = generator(self.random_state)
+        x = some_rows(X, self.max_samples, rng)
+        components = principal(x)
+        check_rank(n_bits, components.rank, x, type(self).__name__)
+        centred = x - components.mean.astype(np.float32)
+        anchors = KMeans(n_anchors, max_iter=10, random_state=rng, verbose=self.verbose).fit(centred).centers_
+
+        sums, degrees = np.zeros((n_anchors, x.shape[1])), np.zeros(n_anchors)
+        for _, block in _data.blocks(centred, width=n_anchors):
+            near = _nearness(block, anchors, n_nearest)
+            sums += near.T @ block
+            degrees += near.sum(axis=0)
+        # In units of the principal components' deviations, X'DX is the identity, and X'AX the product of
+        # `half` and its transpose.
+        whiten = components.vectors[:, : components.rank] / np.sqrt(components.variances[: components.rank])
+        half = whiten.T @ (sums / np.sqrt(np.maximum(degrees, 1e-12) * len(x))[:, None]).T
+        alike, turns = np.linalg.eigh(half @ half.T)
+        directions = whiten @ turns[:, ::-1][:, :n_bits]
+        self._learn(components.mean, oriented(directions).T)
+        self.eigenvalues_ = 1 - alike[::-1][:n_bits]
+        return self
+
+    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+        return {**super()._to_arrays(), "eigenvalues": self.eigenvalues_}
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+        super()._from_arrays(arrays)
+        self.eigenvalues_ = take_finite(arrays, "eigenvalues", (self._n_bits,), np.float64)
+
+
+def _nearness(x: Floats, anchors: Floats, n_nearest: int) -> Floats:
+    """Return Z (n, n_anchors): for the nearest anchors a Gaussian of the distance, in all 1; else 0."""
+    squares = squared_distances(x, anchors)
+    nearest = np.argpartition(squares, n_nearest - 1, axis=1)[:, :n_nearest]
+    of_nearest = np.take_along_axis(squares, nearest, axis=1)
+    # As wide as the mean distance, and less what is common to all, so that no exponential is zero for all.
+    width = max(float(of_nearest.mean()), np.finfo(np.float32).tiny)
+    weights = np.exp((of_nearest.min(axis=1, keepdims=True) - of_nearest) / width)
+    near = np.zeros_like(squares)
+    np.put_along_axis(near, nearest, weights / weights.sum(axis=1, keepdims=True), axis=1)
+    return near

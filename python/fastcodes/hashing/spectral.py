@@ -1,0 +1,160 @@
+"""Spectral hashing: waves along the principal components."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastcodes import _data
+from fastcodes._estimator import integer
+from fastcodes.hashing._hasher import Floats, Hasher, take_finite
+from fastcodes.hashing._principal import check_some_rank, principal
+from fastcodes.hashing.pca import training_rows
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["SpectralHashing"]
+
+
+class SpectralHashing(Hasher):
+    r"""Cut the principal components by waves, the longest first.
+
+    Of samples that are spread evenly over a box with sides :math:`[a_i, b_i]` along their principal
+    components, the codes that keep neighbours near, have even bits and bits that do not tell of each other
+    are the signs of :math:`\Phi_j(x) = \sin(\frac\pi2 + \frac{j \pi}{b_i - a_i} (x_i - a_i))`, the
+    eigenfunctions of the Laplacian with the smallest eigenvalues, which grow with :math:`(j / (b_i -
+    a_i))^2` (Weiss, Torralba and Fergus, *Spectral hashing*, NIPS 2008, section 3). A long side gets several
+    bits, of shorter and shorter waves; so there may be more bits than dimensions.
+
+    Parameters
+    ----------
+    n_bits : int
+        Bits k of a code; any number. The first min(k, directions in which samples differ) components take
+        part.
+    verbose : bool
+        Whether to show a progress bar when many samples are encoded; needs the extra ``cli``.
+
+    Attributes
+    ----------
+    mean_ : float32 array (d,)
+        The mean of the samples.
+    directions_ : float32 array (m, d)
+        The principal components that take part, by falling variance, orthonormal.
+    lower_, upper_ : float32 arrays (m,)
+        The ends a and b of the training samples in each direction.
+    modes_ : int64 array (k, 2)
+        For each bit the direction i and the number j of half waves along it, by rising eigenvalue.
+    n_features_in_ : int
+        The number of dimensions d.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes.hashing import SpectralHashing
+    >>> X = np.random.default_rng(0).uniform(size=(1000, 2)) * [10, 4]
+    >>> spectral = SpectralHashing(n_bits=4).fit(X)
+    >>> spectral.modes_.tolist()  # the long side is cut in two, four and six before the short one
+    [[0, 1], [0, 2], [1, 1], [0, 3]]
+    >>> spectral.encode(X).shape
+    (1000, 1)
+    """
+
+    _learned = "modes_"
+    mean_: Floats
+    directions_: Floats
+    lower_: Floats
+    upper_: Floats
+    modes_: NDArray[np.int64]
+
+    def __init__(self, n_bits: int = 64, *, verbose: bool = False) -> None:
+        self.n_bits = n_bits
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Learn directions, ranges and modes.
+
+        Parameters
+        ----------
+        X : array_like (n, d)
+            Samples, one a row: float16, float32, float64 or integers. All of them are read, a block at a
+            time, so that a memory map is fine.
+        y : object
+            Has no meaning; scikit-learn's pipelines give it.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If `X` are not real numbers, or a parameter has the wrong type.
+        ValueError
+            If `X` has another shape, a value that is not finite (the message says where), or samples that do
+            not differ, or a parameter is out of range.
+        """
+        n_bits = integer(self.n_bits, "n_bits", 1)
+        samples = training_rows(X)
+        components = principal(samples)
+        check_some_rank(np.diag(components.variances))
+        m = min(n_bits, components.rank)
+        mean = components.mean.astype(np.float32)
+        directions = np.ascontiguousarray(components.vectors[:, :m].T, np.float32)
+        lower, upper = np.full(m, np.inf, np.float32), np.full(m, -np.inf, np.float32)
+        for _, block in _data.blocks(samples):
+            values = (block - mean) @ directions.T
+            lower, upper = np.minimum(lower, values.min(axis=0)), np.maximum(upper, values.max(axis=0))
+        self._learn(mean, directions, lower, upper, _modes(upper.astype(np.float64) - lower, n_bits))
+        return self
+
+    def _learn(
+        self, mean: Floats, directions: Floats, lower: Floats, upper: Floats, modes: NDArray[np.int64]
+    ) -> None:
+        self.mean_, self.directions_, self.lower_, self.upper_ = mean, directions, lower, upper
+        self.modes_ = modes
+        self.n_features_in_ = directions.shape[1]
+
+    @property
+    def _n_bits(self) -> int:
+        return len(self.modes_)
+
+    def _values(self, x: Floats) -> Floats:
+        i, j = self.modes_.T
+        # Of the angle in half waves, so that float32 keeps what is beyond whole ones.
+        along = ((x - self.mean_) @ self.directions_.T - self.lower_) / (self.upper_ - self.lower_)
+        values: Floats = along[:, i]
+        values *= (j * np.pi).astype(np.float32)
+        return np.cos(values, out=values)
+
+    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            "mean": self.mean_,
+            "directions": self.directions_,
+            "lower": self.lower_,
+            "upper": self.upper_,
+            "modes": self.modes_,
+        }
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+        directions = take_finite(arrays, "directions", ("n_directions", "d"))
+        m, d = directions.shape
+        lower, upper = (take_finite(arrays, name, (m,)) for name in ("lower", "upper"))
+        modes = take_finite(arrays, "modes", ("n_bits", 2), np.int64)
+        if not directions.size or not len(modes) or not (lower < upper).all():
+            raise ValueError("directions or modes are empty, or lower is not below upper")
+        if modes.min() < 0 or modes[:, 0].max() >= m:
+            raise ValueError(f"modes has values that are not directions from 0 to {m - 1}, or negative")
+        self._learn(take_finite(arrays, "mean", (d,)), directions, lower, upper, modes)
+
+
+def _modes(widths: NDArray[np.float64], n_bits: int) -> NDArray[np.int64]:
+    """Return direction and number of half waves of the `n_bits` smallest eigenvalues (n_bits, 2)."""
+    # No direction has more than the longest could have if all bits were its own.
+    most = np.ceil((n_bits + 1) * widths / widths.max()).astype(np.int64)
+    i = np.repeat(np.arange(len(widths)), most)
+    j = np.concatenate([np.arange(1, 1 + count) for count in most])
+    order = np.argsort(j / widths[i], kind="stable")[:n_bits]
+    return np.stack([i[order], j[order]], axis=1)
