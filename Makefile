@@ -9,7 +9,8 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 export FASTCODES_COMMIT := $(shell git describe --always --dirty 2>/dev/null)
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml $(wildcard Cargo.lock) pyproject.toml
 # Whose answers follow from kernels that are tested at every level, or depend on none: tested at the best one alone.
-MODEL_TESTS := $(addprefix tests/test_,cli.py contract.py hashing_models.py hashing_random.py index.py interop.py kmeans.py lsh_index.py metrics.py nn.py quantization.py)
+MODEL_TESTS := $(addprefix tests/test_,cli.py contract.py hashing_models.py hashing_random.py index.py interop.py kmeans.py \
+	lsh_index.py metrics.py nn.py quantization.py)
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
@@ -75,7 +76,7 @@ bench-recall: $(VENV)/.built $(VENV)/.peers ## Compare product quantisers on rea
 	$(BIN)/python benches/recall.py
 
 # The descriptors of images, which take minutes, are kept in FASTCODES_CACHE or among the temporary files.
-bench-hashing: $(VENV)/.built $(VENV)/.peers ## Compare hash functions on real data (half an hour); write a dated record
+bench-hashing: $(VENV)/.built $(VENV)/.peers ## Compare hash functions on real data (an hour); write a dated record
 	$(BIN)/python benches/hashing.py
 
 # Begun again, it goes on where it was left.

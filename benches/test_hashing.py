@@ -183,29 +183,21 @@ def check_found(answer: tuple[Array, Array]) -> None:
     assert (answer[1] == rows[:, None]).any(axis=1).mean() >= LEAST_FOUND
 
 
-@pytest.mark.parametrize("name", ["fastcodes", "hamming.knn", "faiss IndexLSH"])
+@pytest.mark.parametrize("name", ["fastcodes", "hamming.knn"])
 def test_lsh_index(contest: Any, name: str) -> None:
     """Find the vectors that queries were made of: by hash tables, and among all codes."""
     index, queries = indexed()
     codes = index.codes
 
-    def by_faiss() -> Callable[[], Any]:
-        faiss = pytest.importorskip("faiss")
-        faiss.omp_set_num_threads(1)
-        lsh = faiss.IndexLSH(D_INDEXED, N_BITS, False)
-        lsh.add(np.random.default_rng(0).standard_normal((N, D_INDEXED), np.float32))
-        return lambda: lsh.search(queries, K)
-
-    calls: dict[str, Callable[[], Callable[[], Any]]] = {
-        "fastcodes": lambda: lambda: index.search(queries, K, N_PROBES, threads=1),
-        "hamming.knn": lambda: lambda: hamming.knn(index.hasher.encode(queries), codes, K, threads=1),
-        "faiss IndexLSH": by_faiss,
+    calls: dict[str, Callable[[], Any]] = {
+        "fastcodes": lambda: index.search(queries, K, N_PROBES, threads=1),
+        "hamming.knn": lambda: hamming.knn(index.hasher.encode(queries), codes, K, threads=1),
     }
     contest(
         name,
-        calls[name](),
+        calls[name],
         group=f"LSHIndex.search, 1000 queries, {N_TABLES} tables, {N_PROBES} probes, {N_BITS} bits",
-        check=(lambda _: None) if name.startswith("faiss") else check_found,
+        check=check_found,
         amount=len(queries) * N,
         unit="distances",
         needs={"hamming.knn": AHEAD_OF_FULL_SEARCH} if name == "fastcodes" else None,

@@ -72,7 +72,9 @@ def test_search_is_the_top_k_of_the_candidates(n_tables: int, n_probes: int) -> 
 
 
 @pytest.mark.parametrize(
-    "mask", [np.arange(700) % 3 > 0, np.array([5, 5, 699, 0], np.uint16), np.zeros(700, bool)], ids=str
+    "mask",
+    [np.arange(700) % 3 > 0, np.array([5, 5, 699, 0], np.uint16), np.zeros(700, bool)],
+    ids=["many", "ids", "none"],
 )
 def test_a_mask_selects_vectors(mask: Array) -> None:
     index = index_of()

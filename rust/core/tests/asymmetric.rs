@@ -23,12 +23,12 @@ fn random_codes(len: usize, seed: u64) -> Vec<u8> {
 /// The definition: terms of four dimensions in their order, these sums by bytes, the last four of a byte first.
 fn distance(query: &[f32], code: &[u8]) -> f32 {
     let mut total = 0.0_f32;
-    for byte in 0..code.len() {
+    for (byte, bits) in code.iter().enumerate() {
         for half in [1, 0] {
             let mut sum = 0.0_f32;
             for bit in 4 * half..4 * half + 4 {
                 if let Some(value) = query.get(8 * byte + bit) {
-                    sum += if code[byte] >> (7 - bit) & 1 == 1 { -value } else { *value };
+                    sum += if bits >> (7 - bit) & 1 == 1 { -value } else { *value };
                 }
             }
             total += sum;

@@ -57,7 +57,8 @@ impl Case {
                     }
                     numbers = (0..size)
                         .map(|i| {
-                            let entry = |j: usize| if (i & j).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+                            let entry =
+                                |j: usize| if (i & j).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
                             (0..size).map(|j| entry(j) * numbers[j]).sum()
                         })
                         .collect();
