@@ -38,7 +38,7 @@ class Estimator(abc.ABC):
 
     _learned: ClassVar[str]
     _kind: ClassVar[str] = "transformer"  # what scikit-learn calls it
-    _needs_target: ClassVar[bool] = False
+    _needs_target: ClassVar[bool] = False  # whether `fit` has to have labels
     n_features_in_: int
 
     @classmethod

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PCAHashing"]
 
+# Of so many rows at most, evenly spaced, values are held in memory for their medians.
+_MEDIAN_ROWS = 1 << 16
+
 
 class PCAHashing(LinearHasher):
     r"""Make a bit of each of the first principal components: its sign.
@@ -31,8 +34,8 @@ class PCAHashing(LinearHasher):
     n_bits : int
         Bits of a code: not more than there are directions in which the samples differ.
     threshold : {"mean", "median"}
-        What a component has to exceed for its bit to be 1. With the median, each bit is 1 for half of the
-        samples, which matters where components are skewed.
+        What a component has to exceed for its bit to be 1. With the median (of 65536 evenly spaced samples at
+        most), each bit is 1 for half of the samples, which matters where components are skewed.
     verbose : bool
         Whether to show a progress bar when many samples are encoded; needs the extra ``cli``.
 
@@ -105,7 +108,8 @@ class PCAHashing(LinearHasher):
         self._learn(components.mean, components.vectors[:, :n_bits].T)
         self.thresholds_ = np.zeros(n_bits, np.float32)
         if self.threshold == "median":
-            self.thresholds_ = np.median(self.decision_function(samples), axis=0)
+            step = -(-len(samples) // _MEDIAN_ROWS)
+            self.thresholds_ = np.median(self.decision_function(samples[::step]), axis=0)
         return self
 
     def _values(self, x: Floats) -> Floats:
