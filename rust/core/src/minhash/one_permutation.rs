@@ -15,7 +15,7 @@ use super::mix;
 /// The slot that a random number of 32 bits names.
 #[inline(always)]
 fn slot_of(random: u64, n_slots: usize) -> usize {
-    ((random >> 32) * n_slots as u64 >> 32) as usize
+    (((random >> 32) * n_slots as u64) >> 32) as usize
 }
 
 /// Slots up to which several copies of the minima are worth while.
@@ -63,7 +63,7 @@ pub(super) fn densify(key: u64, minima: &mut [u32]) {
         let mut lender = first;
         if !is_alone {
             for attempt in 1_u64.. {
-                lender = slot_of(mix(key ^ mix((slot as u64) << 32 | attempt)), minima.len());
+                lender = slot_of(mix(key ^ mix(((slot as u64) << 32) | attempt)), minima.len());
                 if own[lender] {
                     break;
                 }
