@@ -320,13 +320,13 @@ def test_a_missing_extra_says_what_to_install(
 # --- demo and bench, on few codes ---------------------------------------------------------------------------
 
 
-def test_demo_prints_three_parts_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_prints_its_parts_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for package in ("rich", "sklearn", "matplotlib"):
         pytest.importorskip(package, reason=f"the demo needs {package}")
     chart = tmp_path / "chart.png"
     assert cli.main(["demo", "--n", "2000", "--plot", str(chart)]) == 0
     printed = capsys.readouterr().out
-    assert all(part in printed for part in ("1. ", "2. ", "3. ", "fastcodes", "numpy"))
+    assert all(part in printed for part in ("1. ", "2. ", "3. ", "4. ", "5. ", "fastcodes", "numpy"))
     assert "disagrees" not in printed
     assert chart.read_bytes().startswith(b"\x89PNG")
 

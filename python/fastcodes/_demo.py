@@ -1,4 +1,4 @@
-"""`fastcodes demo`: digits as codes, near-duplicates, a network of bits, a million codes beside the peers."""
+"""`fastcodes demo`: digits as codes, near-duplicates, a network of bits, a million codes beside peers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits  # a dependency of scikit-learn
 
-from fastcodes import adc, bits, hamming, nn
+from fastcodes import adc, bits, hamming, minhash, nn
 from fastcodes._bench import QUERIES_OF_SLOW_PEERS, Row, best_time, knn_row, random_codes, seconds_text
 from fastcodes._peers import Array, contestants, machine_line
+from fastcodes.index import MinHashIndex
 from fastcodes.quantization import ProductQuantizer
 
 GREY_LEVELS = 16
@@ -26,6 +27,10 @@ THRESHOLDS = {"64-bit codes": (8,), "192-bit codes": (4, 8, 12)}
 """A bit of a code says: this pixel is darker than this grey level."""
 N_TEST = 500
 N_COPIES = 300
+N_TEXTS = 10_000
+N_WORDS = 80
+N_EDITED = 500
+"""Texts that are copied with each number of words replaced."""
 WIDTH = 256
 EPOCHS = 30
 N_QUERIES = 100
@@ -35,13 +40,14 @@ SECONDS = 0.6
 
 
 def run(n: int, plot: Path | None, threads: int) -> None:
-    """Print the four parts, and draw the last where `plot` names a file."""
+    """Print the five parts, and draw the last where `plot` names a file."""
     if plot is not None:
         import matplotlib  # noqa: F401  # missing or not, before the work and not after it
     console = Console()
     images, labels = load_digits(return_X_y=True)
     _classify(console, images, labels)
     _find_copies(console, images, labels)
+    _find_texts(console)
     _train(console, images, labels)
     rows = _compare(console, n, threads)
     if plot is not None:
@@ -137,7 +143,54 @@ def _find_copies(console: Console, images: Array, labels: Array) -> None:
     console.print(table)
 
 
-# --- 3: a network -------------------------------------------------------------------------------------------
+# --- 3: near-duplicate texts --------------------------------------------------------------------------------
+
+
+def _find_texts(console: Console) -> None:
+    generator = np.random.default_rng(0)
+    vocabulary = np.array([f"word{number}" for number in range(5000)])
+    words = vocabulary[generator.integers(0, len(vocabulary), (N_TEXTS, N_WORDS))]
+    texts = [" ".join(row) for row in words]
+    copies, n_replaced = [], (0, 1, 2, 4, 8)
+    for number in n_replaced:
+        rows = words[:N_EDITED].copy()
+        for row in rows:
+            row[generator.choice(N_WORDS, number, replace=False)] = "other"
+        copies.append([" ".join(row) for row in rows])
+
+    begun = time.perf_counter()
+    index = MinHashIndex(threshold=0.7)
+    index.model.set_params(threads=1)
+    index.add(texts)
+    seconds = time.perf_counter() - begun
+    sets = index.model.shingles(texts)
+    table = _table("words replaced", "similarity", "estimated", "originals found", "others found")
+    originals = np.arange(N_EDITED)
+    for number, edited in zip(n_replaced, copies, strict=True):
+        similarity = minhash.jaccard(index.model.shingles(edited), sets, originals, originals)
+        codes = index.model.encode(edited)
+        slots = minhash.paired(codes, index.signatures, originals, originals)
+        estimates, _ = minhash.estimate(slots, index.model.n_hashes)
+        offsets, _, found = index.query(edited)
+        is_original = found == np.repeat(originals, np.diff(offsets))
+        table.add_row(
+            f"{number} of {N_WORDS}",
+            f"{similarity.mean():.2f}",
+            f"{estimates.mean():.2f}",
+            f"{np.sum(is_original)} of {N_EDITED}",
+            str(np.sum(~is_original)),
+        )
+    console.print(
+        f"\n[bold]3. Finding near-duplicate texts.[/bold] {N_TEXTS:,} texts of {N_WORDS} random words are "
+        f"kept as MinHash signatures of {index.model.n_hashes} slots, which took {seconds_text(seconds)} on "
+        "one thread. Copies with some words replaced are looked up, at a Jaccard similarity of "
+        f"{index.threshold} or more: that of the sets of all three words in a row, three of which each "
+        "replaced word is in."
+    )
+    console.print(table)
+
+
+# --- 4: a network -------------------------------------------------------------------------------------------
 
 
 def network(images: Array, labels: Array, *, is_binary: bool) -> nn.Sequential:
@@ -178,7 +231,7 @@ def _train(console: Console, images: Array, labels: Array) -> None:
     if not np.array_equal(packed.decision_function(test), model.decision_function(test)):
         raise AssertionError("the packed network answers otherwise than the trained one")
     console.print(
-        f"\n[bold]3. A network of bits.[/bold] The same digits are read by networks of two hidden layers of "
+        f"\n[bold]4. A network of bits.[/bold] The same digits are read by networks of two hidden layers of "
         f"{WIDTH} units, trained in numpy for {EPOCHS} epochs: of floats; of weights and activations of one "
         "bit; and that one packed, with the same answers to the last bit. The time of answers is that of all "
         f"{N_TEST}, on one thread."
@@ -186,7 +239,7 @@ def _train(console: Console, images: Array, labels: Array) -> None:
     console.print(table)
 
 
-# --- 4: a million codes -------------------------------------------------------------------------------------
+# --- 5: a million codes -------------------------------------------------------------------------------------
 
 
 def _compare(console: Console, n: int, threads: int) -> dict[int, Row]:
@@ -194,7 +247,7 @@ def _compare(console: Console, n: int, threads: int) -> dict[int, Row]:
     codes, queries = random_codes(n, N_BITS // 8), random_codes(N_QUERIES, N_BITS // 8, seed=1)
     few = ", ".join(f"{name} with {number}" for name, number in QUERIES_OF_SLOW_PEERS.items())
     console.print(
-        f"\n[bold]4. Searching {n:,} codes of {N_BITS} bits.[/bold] {N_QUERIES} queries ask for their {K} "
+        f"\n[bold]5. Searching {n:,} codes of {N_BITS} bits.[/bold] {N_QUERIES} queries ask for their {K} "
         "nearest codes. Every library answers the same question with the same number of threads, and its "
         f"distances are compared before it is timed. (Fewer queries tell the rate of the slowest: {few}.)"
     )

@@ -72,7 +72,7 @@ def _parser() -> Parser:
 
     commands.add_parser("info", help="version, instruction set, threads, and where this build came from")
 
-    demo = commands.add_parser("demo", help="search handwritten digits and a million codes, beside the peers")
+    demo = commands.add_parser("demo", help="digits, near-duplicates and a million codes, beside the peers")
     demo.add_argument(
         "--n", type=_positive, default=1_000_000, help="number of synthetic codes (default: 1000000)"
     )

@@ -33,6 +33,7 @@ the empty set are all ``2**32 - 1``.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Iterable, Sequence
@@ -638,13 +639,20 @@ def band_shape(n_hashes: int, threshold: float, weights: tuple[float, float] = (
         raise ValueError(f"weights must be two numbers; got {_described(weights)}") from None
     if not (0 <= false_positives < math.inf and 0 <= false_negatives < math.inf):
         raise ValueError(f"weights must be 0 or more; got {weights}")
+    return _least_cost(k, limit, false_positives, false_negatives)
+
+
+@functools.lru_cache(maxsize=64)
+def _least_cost(k: int, limit: float, false_positives: float, false_negatives: float) -> tuple[int, int]:
+    """Try all shapes: the areas are sums over the middles of small steps."""
     middles = (np.arange(_POINTS) + 0.5) / _POINTS
     below, above = limit * middles, limit + (1 - limit) * middles
     best = (math.inf, 1, 1)
     for n_rows in range(1, k + 1):
         n_bands = np.arange(1, k // n_rows + 1)[:, None]
-        invented = limit * (1 - (1 - below**n_rows) ** n_bands).mean(axis=1)
-        missed = (1 - limit) * ((1 - above**n_rows) ** n_bands).mean(axis=1)
+        # Powers by logarithms: many slots have many shapes.
+        invented = limit * (1 - np.exp(n_bands * np.log1p(-(below**n_rows))).mean(axis=1))
+        missed = (1 - limit) * np.exp(n_bands * np.log1p(-(above**n_rows))).mean(axis=1)
         costs = false_positives * invented + false_negatives * missed
         least = int(costs.argmin())
         best = min(best, (float(costs[least]), least + 1, n_rows))

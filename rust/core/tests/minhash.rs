@@ -25,7 +25,7 @@ fn naive(scheme: Scheme, tokens: &[u64], n_hashes: usize, seed: u64) -> Vec<u32>
         return vec![u32::MAX; n_hashes];
     }
     let key = word(seed, 0);
-    let slot = |random: u64| ((random >> 32) * n_hashes as u64 >> 32) as usize;
+    let slot = |random: u64| (((random >> 32) * n_hashes as u64) >> 32) as usize;
     let minima: Vec<u32> = match scheme {
         Scheme::Independent => (0..n_hashes)
             .map(|i| {
@@ -46,7 +46,7 @@ fn naive(scheme: Scheme, tokens: &[u64], n_hashes: usize, seed: u64) -> Vec<u32>
                 let least = &mut own[slot(z)];
                 *least = Some(least.map_or(z as u32, |least: u32| least.min(z as u32)));
             }
-            let asked = |i: u64| (1_u64..).map(move |attempt| slot(mix(key ^ mix(i << 32 | attempt))));
+            let asked = |i: u64| (1_u64..).map(move |attempt| slot(mix(key ^ mix((i << 32) | attempt))));
             (0..n_hashes as u64)
                 .map(|i| own[i as usize].unwrap_or_else(|| asked(i).find_map(|slot| own[slot]).unwrap()))
                 .collect()

@@ -1,14 +1,13 @@
 //! AVX2: eight slots to a register, four registers of multipliers and eight of minima at a time.
 //!
-//! A token costs one multiplication, one addition and two minima for sixteen slots, and two broadcasts for 64. Bottleneck: the four
-//! ports of an AMD core, of which one multiplies 32 bits: 128 slots take 8 cycles. The first step of a token is
-//! multiplications of 64 bits, which are scalar and run beside.
+//! A token costs two multiplications, two additions and four minima for 32 slots, and two broadcasts for 64. Bottleneck: the
+//! vector units, of which an AMD core has four; a multiplication takes two turns of them, so that 128 slots take 10 cycles.
 
 use std::arch::x86_64::*;
 
 use super::{LANES, Minima, portable};
 
-/// The compiler keeps it scalar: there is no multiplication of 64 bits in AVX2.
+/// The compiler makes multiplications of 64 bits of three of 32.
 #[target_feature(enable = "avx2,bmi2")]
 pub(super) fn mix_tokens(key: u64, tokens: &[u64], out: &mut [[u32; 2]]) {
     portable::mix_tokens(key, tokens, out);

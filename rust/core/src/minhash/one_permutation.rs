@@ -63,7 +63,7 @@ pub(super) fn densify(key: u64, minima: &mut [u32]) {
         let mut lender = first;
         if !is_alone {
             for attempt in 1_u64.. {
-                lender = slot_of(mix(key ^ mix((slot as u64) << 32 | attempt)), minima.len());
+                lender = slot_of(mix(key ^ mix(((slot as u64) << 32) | attempt)), minima.len());
                 if own[lender] {
                     break;
                 }
