@@ -34,9 +34,9 @@ class RandomHyperplanes(Hasher):
     projection : {"gaussian", "sparse", "hadamard"}
         Where directions come from. "gaussian": independent normal numbers, for which the probability is
         exact. "sparse": :math:`\pm\sqrt 3` with probability 1/6 each, else 0 (Achlioptas, *Database-friendly
-        random projections*, JCSS 66, 2003). "hadamard": fast transforms with random signs
-        (`fastcodes.hadamard`), many times faster, of which only the signs are kept. For the latter two the
-        probability holds unless a vector has hardly any coordinates but zeros.
+        random projections*, JCSS 66, 2003), for which it holds unless nearly all coordinates are zero.
+        "hadamard": fast transforms with random signs (`fastcodes.hadamard`), many times faster, of which only
+        the signs are kept; near enough for all vectors.
     random_state : None, int or numpy random generator
         Where random numbers come from. With the same integer, models made anywhere give the same codes.
     verbose : bool
