@@ -59,7 +59,7 @@ test-rust: cargo
 test-python: $(VENV)/.built
 	@for level in $(LEVELS); do echo "FASTCODES_LEVEL=$$level"; \
 		test $$level = $(lastword $(LEVELS)) && ignore= || ignore="$(MODEL_TESTS:%=--ignore=%)"; \
-		FASTCODES_LEVEL=$$level $(BIN)/python -m pytest -q $$ignore || exit 1; done
+		FASTCODES_LEVEL=$$level $(BIN)/python -m pytest -q -n 2 --dist loadfile $$ignore || exit 1; done
 
 docs-test: $(VENV)/.built ## Run the examples of the README and of every docstring
 	$(BIN)/python -m pytest -q --doctest-modules python && $(BIN)/python -m pytest -q tests/test_readme.py
