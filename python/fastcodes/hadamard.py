@@ -1,4 +1,4 @@
-"""Random projections by fast Hadamard transforms: with fewer operations than by a matrix.
+"""Random projections by fast Hadamard transforms, with fewer operations than by a matrix.
 
 The Hadamard matrix ``H`` of a size that is a power of two has entries +1 and -1 alone, and a product with it
 takes ``size * log2(size)`` additions. With random signs on the diagonals of ``D1``, ``D2`` and ``D3``, the

@@ -35,8 +35,8 @@ class RandomHyperplanes(Hasher):
         Where directions come from. "gaussian": independent normal numbers, for which the probability is
         exact. "sparse": :math:`\pm\sqrt 3` with probability 1/6 each, else 0 (Achlioptas, *Database-friendly
         random projections*, JCSS 66, 2003), for which it holds unless nearly all coordinates are zero.
-        "hadamard": fast transforms with random signs (`fastcodes.hadamard`), faster for many bits, of which only
-        the signs are kept; near enough for all vectors.
+        "hadamard": fast transforms with random signs (`fastcodes.hadamard`), with fewer operations, of which
+        only the signs are kept; near enough for all vectors.
     random_state : None, int or numpy random generator
         Where random numbers come from. With the same integer, models made anywhere have the same directions.
     verbose : bool

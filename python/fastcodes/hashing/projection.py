@@ -75,7 +75,7 @@ class RandomProjection(Estimator):
     eps : float
         With "auto", the largest relative error of a squared distance between samples.
     random_state : None, int or numpy random generator
-        Where random numbers come from. With the same integer, models made anywhere give the same vectors.
+        Where random numbers come from. With the same integer, models made anywhere have the same directions.
     verbose : bool
         Whether to show a progress bar when many samples are projected; needs the extra ``cli``.
 

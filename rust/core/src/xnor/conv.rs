@@ -311,23 +311,27 @@ impl<'a> Patches<'a> {
             pad: Vec::new(),
             borders: None,
         };
-        // What twice the dot products begin with in the middle of an image, and what the bits or bytes of padding stand for.
-        let matrix = &filters.groups[group];
-        let (begin, held) = match images.numbers {
+        // What the bits or bytes of padding stand for.
+        let held = match images.numbers {
             None => {
                 patches.pad = conv.pad_value.bits(filters.n_channels);
-                let held = if conv.pad_value == Padding::Plus { 1 } else { -1 };
-                (try_vec(2 * matrix.n_features as i32, matrix.n_rows)?, held)
+                if conv.pad_value == Padding::Plus { 1 } else { -1 }
             }
             Some(numbers) => {
                 patches.pad = vec![0; filters.n_channels];
-                (bytes::columns_of_zeros(matrix, numbers)?, numbers.first)
+                numbers.first
             }
         };
         patches.bytes = group * patches.pad.len()..(group + 1) * patches.pad.len();
         let value = conv.pad_value.value();
         if conv.padding != [[0; 2]; 2] && value != held {
-            let factor = 2 * (value - held);
+            // What twice the dot products begin with in the middle of an image.
+            let matrix = &filters.groups[group];
+            let begin = match images.numbers {
+                None => try_vec((matrix.n_features as i32).wrapping_mul(2), matrix.n_rows)?,
+                Some(numbers) => bytes::columns_of_zeros(matrix, numbers)?,
+            };
+            let factor = value.wrapping_sub(held).wrapping_mul(2);
             patches.borders = Some(patches.borders(begin, factor, &filters.sums[group])?);
         }
         Ok(patches)
