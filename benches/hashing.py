@@ -510,7 +510,7 @@ among the trained images and {chance_others:.3f} among the others. Published: th
 TreezzZ/LSH_PyTorch, SH_PyTorch, ITQ_PyTorch and SDH_PyTorch, whose programs search the 5000 images that they
 learnt from; so do the figures under "trained images", which the promises are about. "All other images" are
 the 59000 that are not asked for, those learnt from among them. The descriptors are computed from JPEG copies
-of the images.""",
+of the images. Here and below "training" is the time of one `fit`; other work may have run beside it.""",
     "drift": """\
 ## A new model on an old database
 
@@ -574,26 +574,20 @@ GREY = "#57606a"
 
 def draw(lines: dict[str, list[Any]], path: Path, record: dict[str, Any]) -> None:
     """Draw mAP by bits for both protocols, and recall by time."""
-    figure = Figure(figsize=(15, 5), dpi=150, layout="constrained")
+    figure = Figure(figsize=(12, 9), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
-    by_label, by_neighbour, by_time = figure.subplots(1, 3)
+    (by_label, by_time), by_neighbour = figure.subplots(2, 2)
     curves(by_label, [(line.model, line.n_bits, line.unseen) for line in lines["labels"]])
     by_label.axhline(metrics.chance_level(5900, 59000), color=GREY, linestyle=":", linewidth=1)
     by_label.set_title("CIFAR-10, GIST: label mAP, 59,000 images", loc="left", fontsize=11)
-    sift = [(line.model, line.n_bits, line.precision) for line in lines["neighbours"] if line.data == "SIFT"]
-    curves(by_neighbour, sift)
-    by_neighbour.set_title("SIFT of photographs: mAP of the 100 nearest", loc="left", fontsize=11)
-    for line in lines["sentences"]:
-        time_and_recall = (line.rescored_milliseconds, line.rescored)
-        by_time.plot(line.milliseconds, line.recall, "o", color=GREY, markerfacecolor="none")
-        by_time.plot(*time_and_recall, "o", color=COLOURS["ITQ"])
-        by_time.annotate(
-            line.codes, time_and_recall, (5, -3), textcoords="offset points", fontsize=7, color=GREY
-        )
-    by_time.set_title("Captions: recall@10, hollow: codes alone", loc="left", fontsize=11)
-    by_time.set_xscale("log")
-    by_time.set_xlabel(f"milliseconds for {N_QUERIES} queries, one thread")
-    for axes in (by_label, by_neighbour, by_time):
+    for axes, data, title in zip(
+        by_neighbour, ("MNIST", "SIFT"), ("MNIST, pixels", "SIFT of photographs"), strict=True
+    ):
+        found = [line for line in lines["neighbours"] if line.data == data and line.model in BLIND]
+        curves(axes, [(line.model, line.n_bits, line.precision) for line in found])
+        axes.set_title(f"{title}: mAP of the 100 nearest", loc="left", fontsize=11)
+    trade(by_time, lines["sentences"])
+    for axes in (by_label, by_time, *by_neighbour):
         axes.set_ylim(bottom=0)
         axes.grid(color="#e6e8eb", linewidth=0.8)
         axes.set_axisbelow(True)
@@ -603,17 +597,50 @@ def draw(lines: dict[str, list[Any]], path: Path, record: dict[str, Any]) -> Non
 
 
 def curves(axes: Any, points: list[tuple[str, int, float]]) -> None:
-    """Draw a curve for each model, and write its name at the end."""
+    """Draw a curve for each model; the legend begins with the best one."""
+    last = {}
     for model, colour in COLOURS.items():
         curve = [(n_bits, score) for name, n_bits, score in points if name == model]
         if curve:
-            axes.plot(*zip(*curve, strict=True), "o-", color=colour, linewidth=1.6, markersize=4)
-            axes.annotate(model, curve[-1], (6, -3), textcoords="offset points", fontsize=8, color=colour)
+            (last[axes.plot(*zip(*curve, strict=True), "o-", color=colour, label=model)[0]],) = curve[-1:]
+    ranked = sorted(last, key=lambda line: -last[line][1])
+    axes.legend(handles=ranked, fontsize=8, frameon=False, loc="upper left", ncols=4)
+    axes.set_ylim(top=1.2 * max(score for _, _, score in points))  # room for the legend
     sizes = sorted({n_bits for _, n_bits, _ in points})
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, sizes)
-    axes.set_xlim(sizes[0] * 0.9, sizes[-1] * 1.7)
     axes.set_xlabel("bits")
+
+
+def trade(axes: Any, lines: list[SentenceLine]) -> None:
+    """Draw the recall of each kind of codes by the time of a search, alone and re-scored."""
+    for model, colour in {"LSH": COLOURS["LSH"], "PCAH": COLOURS["PCAH"], "ITQ": COLOURS["ITQ"]}.items():
+        kinds = [line for line in lines if line.codes.startswith(f"{model}, ")]
+        draw_kinds(axes, kinds, colour, model, [line.codes.split()[-2] for line in kinds])
+    signs = [line for line in lines if line.codes.startswith("signs")]
+    draw_kinds(axes, signs, "#d55e00", "signs of the dimensions", ["384"])
+    floats = [line for line in lines if line.codes.startswith("float")]
+    axes.plot(
+        [line.milliseconds for line in floats], [line.recall for line in floats], "ks", label="float32, exact"
+    )
+    axes.set_title("Captions: recall@10 by bits; hollow: without re-scoring", loc="left", fontsize=11)
+    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    axes.set_xscale("log")
+    ticks = [20, 50, 100, 200, 400]
+    axes.set_xticks(ticks, ticks)
+    axes.set_xticks([], [], minor=True)
+    axes.set_xlabel(f"milliseconds for {N_QUERIES} queries, one thread")
+
+
+def draw_kinds(axes: Any, kinds: list[SentenceLine], colour: str, name: str, numbers: list[str]) -> None:
+    """Draw codes of one kind, with their numbers of bits."""
+    alone = [(line.milliseconds, line.recall) for line in kinds]
+    rescored = [(line.rescored_milliseconds, line.rescored) for line in kinds]
+    axes.plot(*zip(*alone, strict=True), "o-", color=colour, markerfacecolor="none", linewidth=0.8)
+    axes.plot(*zip(*rescored, strict=True), "o-", color=colour, linewidth=0.8, label=name)
+    for points, place in ((alone, (-18, 5)), (rescored, (4, -10))):
+        for point, number in zip(points, numbers, strict=True):
+            axes.annotate(number, point, place, textcoords="offset points", fontsize=7, color=colour)
 
 
 if __name__ == "__main__":
