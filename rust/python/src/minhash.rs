@@ -12,7 +12,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyInt, PyList, PyString};
 
 use crate::arrays::{
     CodesArray, array_out, described, empty, shape_text, shared, to_py_err, typed, writable,
@@ -117,14 +117,8 @@ fn token_of(element: &Bound<'_, PyAny>, set: usize) -> PyResult<u64> {
 /// Appends the tokens of a set: any iterable, or an array of integers.
 fn append_set(set: &Bound<'_, PyAny>, index: usize, tokens: &mut Vec<u64>) -> PyResult<()> {
     if let Ok(list) = set.cast_exact::<PyList>() {
-        // A tuple cannot change, so that its elements need not be held one by one.
-        let tuple = list.to_tuple();
-        let n_strings = append_strings(&tuple, tokens);
-        return append_each(
-            tuple.iter_borrowed().skip(n_strings).map(|element| Ok(element.to_owned())),
-            index,
-            tokens,
-        );
+        let n_strings = if has_global_lock(list.py()) { append_strings(list, tokens) } else { 0 };
+        return append_each(list.iter().skip(n_strings).map(Ok), index, tokens);
     }
     if let Ok(array) = set.cast::<PyUntypedArray>() {
         if array.ndim() == 1 && matches!(array.dtype().kind(), b'i' | b'u') {
@@ -173,21 +167,37 @@ fn append_each<'py>(
     Ok(())
 }
 
+/// Whether other threads of Python wait for this one, unless it runs code of Python's.
+fn has_global_lock(py: Python<'_>) -> bool {
+    static HAS: PyOnceLock<bool> = PyOnceLock::new();
+    *HAS.get_or_init(py, || {
+        let asked = py.import("sys").and_then(|sys| sys.call_method0("_is_gil_enabled"));
+        asked.and_then(|answer| answer.extract()).unwrap_or(true) // older Pythons always have it
+    })
+}
+
 /// Appends the tokens of the elements up to the first that is no str, and returns their number: what is done most, with as few
-/// calls of the interpreter as there can be.
-fn append_strings(elements: &Bound<'_, PyTuple>, tokens: &mut Vec<u64>) -> usize {
-    if !elements.get_borrowed_item(0).is_ok_and(|element| element.is_instance_of::<PyString>()) {
+/// calls of the interpreter as there can be, and no element written to. Needs the global lock.
+fn append_strings(elements: &Bound<'_, PyList>, tokens: &mut Vec<u64>) -> usize {
+    if !elements.get_item(0).is_ok_and(|element| element.is_instance_of::<PyString>()) {
         return 0;
     }
-    for (n_strings, element) in elements.iter_borrowed().enumerate() {
+    for index in 0..elements.len() {
+        // SAFETY: the list is alive, and the interpreter is held. A place that is not there would give null and an error.
+        let element = unsafe { ffi::PyList_GetItem(elements.as_ptr(), index as ffi::Py_ssize_t) };
         let mut size = 0;
-        // SAFETY: the element is alive, and the interpreter is held. What is no str gives null and an error.
-        let utf8 = unsafe { ffi::PyUnicode_AsUTF8AndSize(element.as_ptr(), &mut size) };
+        if element.is_null() {
+            drop(PyErr::take(elements.py()));
+            return index;
+        }
+        // SAFETY: the list holds the element, as no other thread can change it now and nothing in this loop runs code that
+        // could. What is no str gives null and an error.
+        let utf8 = unsafe { ffi::PyUnicode_AsUTF8AndSize(element, &mut size) };
         if utf8.is_null() {
             drop(PyErr::take(elements.py()));
-            return n_strings;
+            return index;
         }
-        // SAFETY: a str keeps these bytes as long as it lives, and the tuple holds it.
+        // SAFETY: a str keeps these bytes as long as it lives, which is as long as the list is not changed.
         let bytes = unsafe { std::slice::from_raw_parts(utf8.cast::<u8>(), size as usize) };
         tokens.push(minhash::token(bytes));
     }

@@ -120,17 +120,14 @@ impl Hasher {
     fn add(&self, level: Level, tokens: &[u64], minima: &mut [Minima]) {
         match self.scheme {
             Scheme::OnePermutation => {
-                one_permutation::add(
-                    self.key,
-                    tokens,
-                    &mut minima.as_flattened_mut().as_flattened_mut()[..self.n_hashes],
-                );
+                let minima = &mut minima.as_flattened_mut().as_flattened_mut()[..self.n_hashes];
+                one_permutation::add(level, self.key, tokens, minima);
             }
             Scheme::Independent => {
                 let mut block = [[0; 2]; BLOCK];
                 for tokens in tokens.chunks(BLOCK) {
                     let block = &mut block[..tokens.len()];
-                    at_level!(level, mix_tokens(self.key, tokens, block));
+                    mix_tokens(level, self.key, tokens, block);
                     at_level!(level, take_minima(block, &self.multipliers, minima));
                 }
             }
@@ -161,6 +158,11 @@ impl Hasher {
         }
         at_level!(level, finish(minima, signature));
     }
+}
+
+/// The high and the low half of each token's random bits.
+fn mix_tokens(level: Level, key: u64, tokens: &[u64], out: &mut [[u32; 2]]) {
+    at_level!(level, mix_tokens(key, tokens, out));
 }
 
 /// The output function of splitmix64 (Stafford's variant 13 of the last step of MurmurHash3).
