@@ -482,6 +482,27 @@ def test_dedup_in_many_parts_equals_one(
     assert sum(len(group) - 1 for group in groups_in(outputs[0])) == 100
 
 
+def test_dedup_compares_exactly_on_demand(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = [f"w{i}" for i in range(200)]
+    # Of 198 runs of three words each change breaks three: 190 / 206 are shared, and 195 / 201.
+    further, nearer = words.copy(), words.copy()
+    further[30] = further[60] = nearer[90] = "other"
+    further[199] = further[198] = "more"
+    texts = [" ".join(part).encode() for part in (words, further, nearer, words)]
+    write_lines("texts.txt", [texts[0], b"", *texts[1:], b"\xff"])
+    true = [190 / 206, 195 / 201]
+    for threshold, lines, similarity in (
+        (0.92, [1, 3, 4, 5], [1.0, true[0], true[1], 1.0]),
+        (0.923, [1, 4, 5], [1.0, true[1], 1.0]),
+        (0.9702, [1, 5], [1.0, 1.0]),
+    ):
+        # Signatures could not tell these apart: their standard error is 0.03 here.
+        command = ["dedup", "texts.txt", "--exact", "--threshold", str(threshold), "--n-hashes", "64"]
+        assert cli.main(command) == 0
+        (group,) = capfd.readouterr().out.splitlines()
+        assert json.loads(group) == {"lines": lines, "similarity": [round(value, 4) for value in similarity]}
+
+
 def test_dedup_options_change_what_is_alike(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write_lines(
         "texts.txt", ["日本語の文章がここにあります。".encode(), "日本語の文章がここにあります?".encode()]

@@ -7,6 +7,7 @@ import itertools
 import math
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -494,14 +495,23 @@ def test_pairs_and_groups_are_those_of_the_similarities() -> None:
     assert len(exact) > 0.97 * len(truth)
     assert np.array_equal(distances, 1 - minhash.jaccard(sets, sets, i, j))
     # Groups are the connected components.
-    group = np.arange(400)
-    for _ in range(400):
+    assert np.array_equal(index.groups(), components(400, pairs))
+    assert np.array_equal(index.groups(verify=sets), components(400, exact))
+    assert len(exact ^ set(pairs)) > 10  # estimates err near the threshold
+    i, j, _ = index.pairs(0.9, verify=sets)
+    assert np.array_equal(index.groups(0.9, verify=sets), components(400, zip(i, j, strict=True)))
+
+
+def components(n: int, pairs: Iterable[tuple[int, int]]) -> Array:
+    """Give the lowest number of the group of each."""
+    group, pairs = np.arange(n), list(pairs)
+    for _ in range(n):
         before = group.copy()
         for x, y in pairs:
             group[x] = group[y] = min(group[x], group[y])
         if np.array_equal(before, group):
             break
-    assert np.array_equal(index.groups(), group)
+    return group
 
 
 def test_queries_find_what_pairs_find() -> None:
@@ -628,7 +638,11 @@ def test_wrong_arguments_of_an_index_are_errors() -> None:
                 continue
             with pytest.raises((TypeError, ValueError), match=r"^threshold must be"):
                 method(threshold)
-    for call in (lambda: index.query(TEXTS, verify=TEXTS[:2]), lambda: index.pairs(verify=TEXTS * 2)):
+    for call in (
+        lambda: index.query(TEXTS, verify=TEXTS[:2]),
+        lambda: index.pairs(verify=TEXTS * 2),
+        lambda: index.groups(verify=TEXTS[:3]),
+    ):
         with pytest.raises(ValueError, match=r"^verify has \d sets but the index has 4"):
             call()
     assert len(index) == 4

@@ -17,7 +17,7 @@ from typing import IO, Any, NoReturn, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from fastcodes import __version__, _native, bits, hamming, jaccard
+from fastcodes import __version__, _native, bits, hamming, jaccard, minhash
 from fastcodes.hashing import MinHash
 from fastcodes.index import MinHashIndex
 
@@ -131,6 +131,12 @@ def _parser() -> Parser:
         action="store_true",
         help="write the lines that stay when of each group only the first does; "
         "by default the groups are written, as JSON lines",
+    )
+    dedup.add_argument(
+        "--exact",
+        action="store_true",
+        help="compare candidates exactly, and not by signatures that estimate; "
+        "keeps eight bytes of each word or character in memory",
     )
     dedup.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write (default: stdout)")
     dedup.add_argument("--unit", choices=("word", "char"), default="word", help="of shingles (default: word)")
@@ -329,6 +335,9 @@ def _codes(
 # --- dedup --------------------------------------------------------------------------------------------------
 
 
+TokenSets = tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]
+
+
 @dataclass
 class Lines:
     """Some lines as they are, the number of the first from 1 on, and where in the file they end."""
@@ -365,8 +374,10 @@ def _dedup(arguments: argparse.Namespace) -> None:
     except (TypeError, ValueError) as error:
         raise UserError(str(error).replace("shingle_size", "--shingle-size")) from None
 
-    numbers, n_lines, n_bad = _sign_lines(name, field, index)
-    rows = index._bands.groups(index._limit(None), arguments.threads)
+    kept: list[TokenSets] | None = [] if arguments.exact else None
+    numbers, n_lines, n_bad = _sign_lines(name, field, index, kept)
+    sets = None if kept is None else _joined(kept)
+    rows = index.groups(verify=sets)
     is_first = rows == np.arange(len(rows))
     try:
         with _replacing(output) if output is not None else nullcontext(sys.stdout.buffer) as file:
@@ -375,7 +386,7 @@ def _dedup(arguments: argparse.Namespace) -> None:
                 dropped[numbers[~is_first]] = True
                 _write_kept(name, dropped, file)
             else:
-                for group in _groups(rows, numbers, index):
+                for group in _groups(rows, numbers, index, sets):
                     file.write(json.dumps(group).encode() + b"\n")
             file.flush()
     except BrokenPipeError:
@@ -392,8 +403,13 @@ def _dedup(arguments: argparse.Namespace) -> None:
     )
 
 
-def _sign_lines(name: str, field: str | None, index: MinHashIndex) -> tuple[npt.NDArray[np.int64], int, int]:
-    """Add the lines that have words; give their numbers, that of all lines, and that of bad ones."""
+def _sign_lines(
+    name: str, field: str | None, index: MinHashIndex, kept: list[TokenSets] | None
+) -> tuple[npt.NDArray[np.int64], int, int]:
+    """Add the lines that have words, and their tokens to what is `kept`.
+
+    Returns their numbers, that of all lines, and that of bad ones.
+    """
     text_of = _plain_text if field is None else _json_text(field)
     numbers, n_lines, n_bad = [np.empty(0, np.int64)], 0, 0
     with _opened(name) as file:
@@ -411,11 +427,23 @@ def _sign_lines(name: str, field: str | None, index: MinHashIndex) -> tuple[npt.
                     texts.append(text)
                     places.append(number)
             n_lines += len(batch.lines)
-            signatures = index.model.encode(texts)
+            if kept is None:
+                signatures = index.model.encode(texts)
+            else:
+                tokens, offsets = index.model.shingles(texts)
+                signatures = index.model.encode((tokens, offsets))
+                kept.append((tokens, np.diff(offsets)))
             has_words = ~(signatures == NO_WORDS).all(axis=1)
             index.add_signatures(signatures[has_words])
             numbers.append(np.array(places, np.int64)[has_words])
     return np.concatenate(numbers), n_lines, n_bad
+
+
+def _joined(parts: list[TokenSets]) -> TokenSets:
+    """Give all sets but the empty ones as tokens and offsets, of tokens and their number in each set."""
+    tokens = np.concatenate([np.empty(0, np.uint64), *(tokens for tokens, _ in parts)])
+    lengths = np.concatenate([np.zeros(1, np.int64), *(lengths[lengths > 0] for _, lengths in parts)])
+    return tokens, lengths.cumsum()
 
 
 def _plain_text(line: bytes) -> str:
@@ -454,18 +482,24 @@ def _json_text(field: str) -> Callable[[bytes], str]:
 
 
 def _groups(
-    rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], index: MinHashIndex
+    rows: npt.NDArray[np.int64],
+    numbers: npt.NDArray[np.int64],
+    index: MinHashIndex,
+    sets: TokenSets | None,
 ) -> Iterator[dict[str, Any]]:
     """Give the groups of two lines or more in the order of their first lines."""
     copies = np.flatnonzero(rows != np.arange(len(rows)))
     copies = copies[np.argsort(rows[copies], kind="stable")]
     firsts = rows[copies]
-    distances = index._distances(index._bands.differing(firsts, copies))
+    if sets is None:
+        similarities = 1 - index._distances(index._bands.differing(firsts, copies))
+    else:
+        similarities = minhash.jaccard(sets, sets, firsts, copies, threads=index.model.threads)
     ends = np.append(np.flatnonzero(np.diff(firsts)) + 1, len(copies)) if len(copies) else ()
     start = 0
     for end in ends:
         lines = [int(numbers[firsts[start]]), *numbers[copies[start:end]].tolist()]
-        similarity = [1.0, *(round(1 - float(distance), 4) for distance in distances[start:end])]
+        similarity = [1.0, *(round(float(similarity), 4) for similarity in similarities[start:end])]
         yield {"lines": lines, "similarity": similarity}
         start = end
 

@@ -87,7 +87,7 @@ class MinHashIndex:
     >>> offsets, distances, ids = index.query([texts[0]], verify=[*texts, texts[0][4:]])
     >>> ids, distances.round(3)
     (array([ 0,  2, 70]), array([0.   , 0.   , 0.091], dtype=float32))
-    >>> index.groups()
+    >>> index.groups(verify=[*texts, texts[0][4:]])
     array([0, 1, 0, 0])
     """
 
@@ -293,12 +293,17 @@ class MinHashIndex:
         keep = found >= np.float32(self._threshold(threshold))
         return self._ids[i[keep]], self._ids[j[keep]], 1 - found[keep]
 
-    def groups(self, threshold: float | None = None) -> Ids:
+    def groups(
+        self,
+        threshold: float | None = None,
+        *,
+        verify: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]] | None = None,
+    ) -> Ids:
         """Find the groups that the pairs tie together.
 
         Parameters
         ----------
-        threshold : float, optional
+        threshold, verify
             As in `query`.
 
         Returns
@@ -307,12 +312,21 @@ class MinHashIndex:
             For each set, in the order of addition, the id of the first one of its group: its own, if it is
             alone or the first.
 
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is wrong.
+
         Notes
         -----
-        The connected components of the graph that `pairs` without `verify` tells, without listing the pairs:
-        copies of one text, however many, take time for each and not for each pair.
+        The connected components of the graph that `pairs` tells, without listing the pairs: copies of one
+        text, however many, take time for each and not for each pair.
         """
-        rows = self._bands.groups(self._limit(threshold), self.model.threads)
+        if verify is None:
+            rows = self._bands.groups(self._limit(threshold), self.model.threads)
+        else:
+            least = self._threshold(threshold)
+            rows = self._bands.groups_of_sets(*self._verified(verify), least, self.model.threads)
         return self._ids[rows]
 
     def save(self, path: str | os.PathLike[str]) -> None:

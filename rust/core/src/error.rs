@@ -356,6 +356,13 @@ pub enum Error {
         /// Slots of a signature.
         n_hashes: usize,
     },
+    /// There is not one set for each row.
+    SetsDiffer {
+        /// Sets.
+        given: usize,
+        /// Rows.
+        expected: usize,
+    },
     /// More signatures than an index can name.
     TooManyRows {
         /// Signatures with those to be added.
@@ -565,6 +572,9 @@ impl fmt::Display for Error {
                 "{n_bands} bands of {n_rows} rows do not fit signatures of {n_hashes} hashes; expected at least one band of \
                  one row, and n_bands * n_rows of at most {n_hashes}"
             ),
+            Error::SetsDiffer { given, expected } => {
+                write!(formatter, "there are {given} sets for {expected} signatures; expected one for each")
+            }
             Error::TooManyRows { n_rows, most } => {
                 write!(formatter, "an index holds at most {most} signatures; got {n_rows}")
             }

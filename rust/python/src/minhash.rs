@@ -527,4 +527,19 @@ impl MinHashBands {
         let groups = run(py, threads, |_, parallel| self.read().groups(n_equal, parallel))?;
         Ok(groups.into_pyarray(py))
     }
+
+    /// The same for pairs whose sets, as tokens and offsets, have a similarity of `least` or more.
+    fn groups_of_sets<'py>(
+        &self,
+        py: Python<'py>,
+        tokens: &Bound<'py, PyAny>,
+        offsets: &Bound<'py, PyAny>,
+        least: f32,
+        threads: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let sets = SetsArrays::new(tokens, offsets)?;
+        let sets = sets.view()?;
+        let groups = run(py, threads, |_, parallel| self.read().groups_of_sets(&sets, least, parallel))?;
+        Ok(groups.into_pyarray(py))
+    }
 }

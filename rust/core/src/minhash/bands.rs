@@ -12,8 +12,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::mix;
+use super::exact::{Sorted, similarity};
 use super::slots::{agreeing, pairs_of};
+use super::{Sets, mix};
 use crate::{Csr, Error, Pairs, Parallel};
 
 /// No row.
@@ -265,6 +266,37 @@ impl Bands {
     /// # Errors
     /// If there is no memory, or the call was interrupted.
     pub fn groups(&self, n_equal: usize, parallel: &Parallel<'_>) -> Result<Vec<i64>, Error> {
+        self.groups_by(parallel, |row, older| {
+            let agreeing = agreeing(self.row(row), self.row(older));
+            Likeness { is_similar: agreeing >= n_equal, are_twins: agreeing == self.n_hashes }
+        })
+    }
+
+    /// Finds the groups that the candidate pairs tie together whose sets, one for each row, have a similarity of `least` or more.
+    ///
+    /// # Errors
+    /// [`Error::SetsDiffer`] if there are not as many sets as rows; if there is no memory, or the call was interrupted.
+    pub fn groups_of_sets(
+        &self,
+        sets: &Sets<'_>,
+        least: f32,
+        parallel: &Parallel<'_>,
+    ) -> Result<Vec<i64>, Error> {
+        if sets.len() != self.len() {
+            return Err(Error::SetsDiffer { given: sets.len(), expected: self.len() });
+        }
+        let sets = Sorted::new(sets, 0..self.len(), parallel)?;
+        self.groups_by(parallel, |row, older| {
+            let similarity = similarity(sets.set(row as usize), sets.set(older as usize));
+            Likeness { is_similar: similarity >= least, are_twins: similarity == 1.0 }
+        })
+    }
+
+    fn groups_by(
+        &self,
+        parallel: &Parallel<'_>,
+        compare: impl Fn(u32, u32) -> Likeness + Sync,
+    ) -> Result<Vec<i64>, Error> {
         let mut lowest = Vec::new();
         lowest.try_reserve_exact(self.len())?;
         lowest.extend(0..self.len() as u32);
@@ -278,7 +310,7 @@ impl Bands {
                 let lowest = &mut *lowest.lock().unwrap_or_else(PoisonError::into_inner);
                 let first = task * TASK_ROWS;
                 for row in first..(first + TASK_ROWS).min(self.len()) {
-                    self.tie(row as u32, n_equal, lowest);
+                    self.tie(row as u32, &compare, lowest);
                 }
             },
         )?;
@@ -292,19 +324,18 @@ impl Bands {
     }
 
     /// Ties a row to the groups of older ones.
-    fn tie(&self, row: u32, n_equal: usize, lowest: &mut [u32]) {
-        let signature = self.row(row);
+    fn tie(&self, row: u32, compare: impl Fn(u32, u32) -> Likeness, lowest: &mut [u32]) {
         for table in &self.tables {
             let mut older = table.next[row as usize];
             while older != NONE {
                 let (a, b) = (find(lowest, row), find(lowest, older));
                 if a != b {
-                    let agreeing = agreeing(signature, self.row(older));
-                    if agreeing >= n_equal {
+                    let Likeness { is_similar, are_twins } = compare(row, older);
+                    if is_similar {
                         lowest[a.max(b) as usize] = a.min(b);
                     }
                     // Whatever is tied to this row is tied to its twin already.
-                    if agreeing == self.n_hashes {
+                    if are_twins {
                         return;
                     }
                 }
@@ -344,6 +375,12 @@ impl Bands {
         parts.sort_unstable_by_key(|(task, _)| *task);
         Ok(parts.into_iter().map(|(_, part)| part).collect())
     }
+}
+
+/// What a comparison of two rows tells.
+struct Likeness {
+    is_similar: bool,
+    are_twins: bool,
 }
 
 /// The lowest row of a group; what lies on the way is shortened.

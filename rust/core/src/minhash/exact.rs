@@ -32,23 +32,21 @@ pub fn jaccard(
     let right = Sorted::new(b, pairs.iter().map(|(_, j)| *j), parallel)?;
     parallel.for_each_chunk(out, TASK_PAIRS, |task, out| {
         for (&(i, j), out) in pairs[task * TASK_PAIRS..].iter().zip(out) {
-            let (left, right) = (left.set(i), right.set(j));
-            let common = common(left, right);
-            let union = left.len() + right.len() - common;
-            *out = if union == 0 { 1.0 } else { (common as f64 / union as f64) as f32 };
+            *out = similarity(left.set(i), right.set(j));
         }
     })
 }
 
 /// Some sets, each with its tokens once and in ascending order.
-struct Sorted {
+pub(super) struct Sorted {
     tokens: Vec<u64>,
     /// Where the tokens of each set start, and how many there are; none of those that were not asked for.
     places: Vec<(usize, usize)>,
 }
 
 impl Sorted {
-    fn new(
+    /// Sorts the sets with the given indices.
+    pub(super) fn new(
         sets: &Sets<'_>,
         indices: impl Iterator<Item = usize>,
         parallel: &Parallel<'_>,
@@ -88,7 +86,7 @@ impl Sorted {
         Ok(Sorted { tokens, places })
     }
 
-    fn set(&self, index: usize) -> &[u64] {
+    pub(super) fn set(&self, index: usize) -> &[u64] {
         let (start, length) = self.places[index];
         &self.tokens[start..][..length]
     }
@@ -104,6 +102,13 @@ fn dedup(sorted: &mut [u64]) -> usize {
         }
     }
     length
+}
+
+/// The similarity of two sorted sets.
+pub(super) fn similarity(a: &[u64], b: &[u64]) -> f32 {
+    let common = common(a, b);
+    let union = a.len() + b.len() - common;
+    if union == 0 { 1.0 } else { (common as f64 / union as f64) as f32 }
 }
 
 /// How many tokens two sorted sets share.
