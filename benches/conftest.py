@@ -55,7 +55,8 @@ class Contest:
         check
             Takes the answer and asserts that it is right.
         amount, unit
-            What one call does: `amount` units, where `unit` is a key of `THROUGHPUTS`.
+            What one call does: `amount` units, where `unit` is a key of `THROUGHPUTS`. Contestants are
+            compared by their seconds a unit.
         needs
             The ratios promised: `{other contestant: at least so many times as fast}`. Those are compared with
             even by another than "fastcodes"; "roofline" is the machine (see `bytes_per_unit`).
@@ -177,7 +178,11 @@ def _lines(benchmarks: list[dict[str, Any]]) -> Iterator[Line]:
         if "contestant" in benchmark["extra_info"]:
             groups.setdefault(benchmark["group"], []).append(benchmark)
     for group, members in groups.items():
-        best = {member["extra_info"]["contestant"]: member["min"] for member in members}
+        # For a unit of work, since a slow contestant may be given less of it.
+        best = {
+            member["extra_info"]["contestant"]: member["min"] / member["extra_info"]["amount"]
+            for member in members
+        }
         for member in members:
             info = member["extra_info"]
             rate = info["amount"] / member["min"] / 1e9
@@ -193,10 +198,11 @@ def _comparisons(info: dict[str, Any], best: dict[str, float]) -> Iterator[tuple
     for other, seconds in best.items():
         if other != mine and (other in needs or (mine == "fastcodes" and not other.startswith("fastcodes"))):
             yield other, seconds / best[mine], needs.get(other)
+    own_seconds = best[mine] * info["amount"]
     if info["rooflines_per_second"] is not None:
-        yield "roofline", 1 / best[mine] / info["rooflines_per_second"], needs.get("roofline")
+        yield "roofline", 1 / own_seconds / info["rooflines_per_second"], needs.get("roofline")
     if info["limit_seconds"] is not None:
-        yield f"a limit of {_seconds(info['limit_seconds'])}", info["limit_seconds"] / best[mine], 1.0
+        yield f"a limit of {_seconds(info['limit_seconds'])}", info["limit_seconds"] / own_seconds, 1.0
 
 
 def _seconds(seconds: float) -> str:

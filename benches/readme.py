@@ -29,7 +29,7 @@ SHOWN = {
     "xnor.conv2d 3 x 3, 56 x 56 x 128 -> 128, batch 8, prepared": "onnxruntime float32",
     "minhash.signatures, 128 hashes, 200 sets of 1000 tokens, arrays": "rensa",
     "minhash.signatures, 128 hashes, 200 sets of 1000 tokens, arrays|one permutation": "rensa",
-    "near-duplicates among 10000 texts of 100 words": "datasketch",
+    "near-duplicates among 100000 texts of 100 words": "datasketch",
     "bits.pack float32 from memory": "numpy",
     "bits.pack float16 in cache": "numpy",
     "bits.unpack uint8 in cache": "numpy",
