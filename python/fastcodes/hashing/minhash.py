@@ -43,8 +43,8 @@ class MinHash(Estimator):
     lowercase : bool
         Whether the case of letters in texts makes no difference.
     one_permutation : bool
-        Whether each token is hashed once only, which is faster for large sets and larger errors for sets of
-        fewer tokens than a few times `n_hashes`: see `fastcodes.minhash.signatures`.
+        Whether each token is hashed once only: faster for large sets, with larger errors for sets of fewer
+        tokens than a few times `n_hashes`; see `fastcodes.minhash.signatures`.
     threads : int or None
         Threads to use at most; None means all CPUs.
 
