@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import _native, adc, bits, hadamard, hamming, jaccard, minhash, xnor
+from fastcodes import _native, adc, bits, hadamard, hamming, jaccard, minhash, nn, xnor
 from fastcodes.index import MinHashIndex
 from helpers import (
     Array,
@@ -376,6 +376,20 @@ def test_children_of_a_fork_answer() -> None:
             results = [pool.apply_async(search_in_child, (threads,)) for _ in range(4)]
             assert all(same(result.get(timeout=20), expected) for result in results), threads
     assert same(search_in_child(2), expected)
+
+
+def train_in_child() -> Any:
+    images = np.random.default_rng(0).integers(0, 256, (64, 12, 12, 8), dtype=np.uint8)
+    model = nn.Sequential(nn.Conv2D(32, 3), nn.MaxPool2D(2), nn.Flatten(), nn.Dense(2), random_state=0)
+    return model.fit(images / 255, np.arange(64) % 2, epochs=1).decision_function(images / 255)
+
+
+@forks_only
+@pytest.mark.timeout(60)
+def test_children_of_a_fork_train() -> None:
+    expected = train_in_child()  # by threads that stay in this process alone
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert np.array_equal(pool.apply_async(train_in_child).get(timeout=20), expected)
 
 
 @forks_only

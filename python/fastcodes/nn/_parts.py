@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 from fastcodes import _native
@@ -33,10 +35,26 @@ def by_parts(work: Callable[[slice], Result], n_samples: int, n_numbers: int) ->
     -------
     list
         What it returned, in the order of the samples. The parts do not depend on the number of threads.
+
+    Notes
+    -----
+    `work` must not call this function: all threads might wait for one.
     """
     if n_numbers <= _FEW_NUMBERS:
         return [work(slice(0, n_samples))]
     bounds = [n_samples * i // _PARTS for i in range(_PARTS + 1)]
     parts = [slice(*ends) for ends in itertools.pairwise(bounds) if ends[0] < ends[1]]
-    with ThreadPoolExecutor(_native.threads()) as pool:
-        return list(pool.map(work, parts))
+    if (n_threads := _native.threads()) == 1:
+        return [work(part) for part in parts]
+    return list(_pool(n_threads).map(work, parts))
+
+
+@cache
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    """Give threads that stay, since a step of a training needs them some dozen times."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="fastcodes")
+
+
+if hasattr(os, "register_at_fork"):
+    # A child has none of the threads of its parent.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
