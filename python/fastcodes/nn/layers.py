@@ -457,12 +457,15 @@ class MaxPool2D(Layer):
         """Return the gradient of the input."""
         x, largest = self.cache
         by_input: Array = np.zeros_like(x)
+        is_apart = (self.stride or self.size) >= self.size  # each pixel is in one window at most
 
         def spread(part: slice) -> None:
             left = gradient[part].copy()  # what no place took yet
             for place, target in zip(self._places(x[part]), self._places(by_input[part]), strict=True):
-                taken = left * (place == largest[part])
-                target += taken
+                is_largest = place == largest[part]
+                taken = np.multiply(left, is_largest, out=target if is_apart else None)
+                if not is_apart:
+                    target += taken
                 left -= taken
 
         by_parts(spread, len(x), x.size)
