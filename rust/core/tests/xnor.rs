@@ -66,12 +66,9 @@ fn products(a: &[Vec<i32>], b: &[Vec<i32>]) -> Vec<i32> {
     a.iter().flat_map(|a| b.iter().map(move |b| dot(a, b))).collect()
 }
 
-fn operand(name: &'static str, planes: &[Bits], values: Values, n_features: usize) -> Operand<'static> {
-    // Leaked: a test ends soon.
-    let planes = planes.iter().map(|plane| {
-        let bytes: &'static [u8] = plane.packed.clone().leak();
-        Codes::new(bytes, plane.rows.len(), plane.n_bytes).unwrap()
-    });
+fn operand<'a>(name: &'static str, planes: &'a [Bits], values: Values, n_features: usize) -> Operand<'a> {
+    let planes =
+        planes.iter().map(|plane| Codes::new(&plane.packed, plane.rows.len(), plane.n_bytes).unwrap());
     Operand::new(name, planes.collect(), values, n_features).unwrap()
 }
 
@@ -519,9 +516,8 @@ fn operands_that_do_not_fit_are_errors() {
 
 #[test]
 fn sums_that_may_not_fit_are_errors() {
-    let bytes: &[u8] = vec![u8::MAX; 3000].leak();
-    let n_features = 24_000;
-    let planes = vec![Codes::new(bytes, 1, 3000).unwrap(); 8];
+    let (bytes, n_features) = ([u8::MAX; 3000], 24_000);
+    let planes = vec![Codes::new(&bytes, 1, 3000).unwrap(); 8];
     let a = Operand::new("a", planes, Values::Unsigned, n_features).unwrap();
     let matrix = Matrix::new(Level::PORTABLE, &a, &Parallel::serial()).unwrap();
     let error = xnor::matmul(&a, &matrix, Output::Dots(&mut [0]), &Parallel::serial()).unwrap_err();
