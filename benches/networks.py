@@ -370,6 +370,7 @@ def draw(runs: Runs, path: Path) -> None:
                     np.arange(1, len(curve) + 1),
                     100 * curve,
                     label=variant.name,
+                    color=f"C{VARIANTS.index(variant)}",
                     ls="-" if variant.weights else "--",
                 )
                 lowest = min(lowest, np.median(curve) - 0.02)
