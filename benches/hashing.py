@@ -602,8 +602,9 @@ def curves(axes: Any, points: list[tuple[str, int, float]]) -> None:
     for model, colour in COLOURS.items():
         curve = [(n_bits, score) for name, n_bits, score in points if name == model]
         if curve:
-            (last[axes.plot(*zip(*curve, strict=True), "o-", color=colour, label=model)[0]],) = curve[-1:]
-    ranked = sorted(last, key=lambda line: -last[line][1])
+            (line,) = axes.plot(*zip(*curve, strict=True), "o-", color=colour, label=model)
+            last[line] = curve[-1][1]
+    ranked = sorted(last, key=lambda line: -last[line])
     axes.legend(handles=ranked, fontsize=8, frameon=False, loc="upper left", ncols=4)
     axes.set_ylim(top=1.2 * max(score for _, _, score in points))  # room for the legend
     sizes = sorted({n_bits for _, n_bits, _ in points})
@@ -614,9 +615,9 @@ def curves(axes: Any, points: list[tuple[str, int, float]]) -> None:
 
 def trade(axes: Any, lines: list[SentenceLine]) -> None:
     """Draw the recall of each kind of codes by the time of a search, alone and re-scored."""
-    for model, colour in {"LSH": COLOURS["LSH"], "PCAH": COLOURS["PCAH"], "ITQ": COLOURS["ITQ"]}.items():
+    for model in ("LSH", "PCAH", "ITQ"):
         kinds = [line for line in lines if line.codes.startswith(f"{model}, ")]
-        draw_kinds(axes, kinds, colour, model, [line.codes.split()[-2] for line in kinds])
+        draw_kinds(axes, kinds, COLOURS[model], model, [line.codes.split()[-2] for line in kinds])
     signs = [line for line in lines if line.codes.startswith("signs")]
     draw_kinds(axes, signs, "#d55e00", "signs of the dimensions", ["384"])
     floats = [line for line in lines if line.codes.startswith("float")]

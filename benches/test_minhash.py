@@ -19,7 +19,7 @@ SIMILARITY = 0.5
 TOLERANCE = 0.02
 AHEAD = {"arrays": {"datasketch": 200.0, "rensa": 1.5}, "strings": {"datasketch": 150.0, "rensa": 1.0}}
 
-N_DOCUMENTS = {"fastcodes": 100_000, "datasketch": 10_000}  # whose rate is the same for more
+N_DOCUMENTS = {"fastcodes": 100_000, "datasketch": 10_000}  # a tenth tells its rate
 N_WORDS = 100
 COPIED = 0.1
 THRESHOLD = 0.8

@@ -645,6 +645,8 @@ def test_wrong_arguments_of_an_index_are_errors() -> None:
     ):
         with pytest.raises(ValueError, match=r"^verify has \d sets but the index has 4"):
             call()
+    with pytest.raises(TypeError, match=r"^verify must be a list or other sequence"):
+        index.groups(verify=TEXTS[0])
     assert len(index) == 4
 
 

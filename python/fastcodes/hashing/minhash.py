@@ -209,11 +209,11 @@ class MinHash(Estimator):
             integer(self.b_bits, "b_bits", 1, 16)
         minhash._shingle_parts(self.shingle_size, self.unit, self.lowercase)
 
-    def _tokens(self, sets: Any) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        """Return sets or texts as tokens and offsets."""
+    def _tokens(self, sets: Any, name: str = "sets") -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Return sets or texts, which are called `name` in errors, as tokens and offsets."""
         if _are_arrays(sets):
             return minhash._as_tokens(*sets)
-        given = minhash._as_list(sets, "sets")
+        given = minhash._as_list(sets, name)
         return self.shingles(given) if _are_texts(given) else minhash.tokens(given)
 
     def _signatures(self, sets: Any) -> NDArray[np.uint32]:

@@ -440,7 +440,7 @@ class MinHashIndex:
         return (differing / self.model.n_hashes).astype(np.float32)
 
     def _verified(self, sets: Any) -> tuple[NDArray[np.uint64], Ids]:
-        tokens, offsets = self.model._tokens(sets)
+        tokens, offsets = self.model._tokens(sets, "verify")
         if len(offsets) != len(self) + 1:
             raise ValueError(
                 f"verify has {len(offsets) - 1} sets but the index has {len(self)}; "
