@@ -64,6 +64,8 @@ COMPARISONS: dict[str, Callable[[], Calls]] = {
     "bits.pack float32 from memory": lambda: pack(floats(100_000, 768)),
     "bits.pack float32 in cache": lambda: pack(floats(100, 768)),
     "bits.pack float32 by dimension in cache": lambda: pack(floats(100, 768), floats(768)),
+    "bits.pack float32 of columns in cache": lambda: pack(floats(768, 100).T),
+    "bits.pack float32 of columns from memory": lambda: pack(floats(768, 100_000).T),
     "bits.pack float32 of one short row": lambda: pack(floats(1, 64)),
     "bits.pack float64 in cache": lambda: pack(floats(100, 768, dtype="float64")),
     "bits.pack float16 from memory": lambda: pack(floats(20_000, 768, dtype="float16")),

@@ -105,6 +105,7 @@ def adc_pack(codes: _Codes, n_codewords: int, first_row: int, blocks: _Codes, th
 def adc_unpack(packed: _Packed, first_row: int, out: _Codes, threads: int | None) -> None: ...
 def bits_pack(
     x: npt.NDArray[Any],
+    transposed: bool,
     thresholds: npt.NDArray[Any] | None,
     bitorder: str,
     out: _Codes,

@@ -76,7 +76,8 @@ def pack(
 
     Notes
     -----
-    Equal to ``np.packbits(x > threshold, axis=-1, bitorder=bitorder)``, without the array in between.
+    Equal to ``np.packbits(x > threshold, axis=-1, bitorder=bitorder)``, without the array in between. Floats,
+    booleans and bytes are read where they are, in the order of C or of Fortran: `x` may be ``weights.T``.
 
     Examples
     --------
@@ -110,7 +111,9 @@ def pack(
         _by_blocks(x, out, 1, functools.partial(_pack_compared, limits, bitorder, threads))
         return out
     if native is dtype and _has_contiguous_rows(x):
-        _native.bits_pack(x, limits, bitorder, out, threads)
+        _native.bits_pack(x, False, limits, bitorder, out, threads)
+    elif native is dtype and x.ndim == 2 and _has_contiguous_rows(x.T):
+        _native.bits_pack(x.T, True, limits, bitorder, out, threads)
     else:
         _by_blocks(x, out, 1, functools.partial(_pack_copied, limits, bitorder, threads, native))
     return out
@@ -131,7 +134,7 @@ def _pack_compared(
         limits = math.floor(limits)  # integers exceed both or neither, and need not become floats
     is_above = np.empty(x.shape, bool)
     np.greater(x, limits, is_above)
-    _native.bits_pack(is_above, None, bitorder, out, threads)
+    _native.bits_pack(is_above, False, None, bitorder, out, threads)
 
 
 def _pack_copied(
@@ -146,7 +149,7 @@ def _pack_copied(
     """Pack a block whose elements do not lie as the kernels want them."""
     if limits is not None and limits.ndim:
         limits = limits[dims]
-    _native.bits_pack(np.ascontiguousarray(x, dtype), limits, bitorder, out, threads)
+    _native.bits_pack(np.ascontiguousarray(x, dtype), False, limits, bitorder, out, threads)
 
 
 def unpack(

@@ -94,7 +94,11 @@ class Dense(Product):
         matrix, scale = self.matrix()
         if training:
             self.cache = x, matrix, scale
-        return self.scale_and_shift(x @ matrix, scale)
+        return self.scale_and_shift(self._products(x, matrix), scale)
+
+    def _products(self, x: Array, matrix: Array) -> Array:
+        products: Array = x @ matrix
+        return products
 
     def backward(self, gradient: Array, needs_input: bool = True) -> Array:
         """Set the gradients of weights and bias and return that of the input."""

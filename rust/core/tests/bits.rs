@@ -1,6 +1,6 @@
 //! Every level against one line for one bit, at shapes around a byte, a register and a block of 64.
 
-use fastcodes_core::bits::{self, BitOrder, Rows, Thresholds};
+use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
 use fastcodes_core::{Codes, Error, Level, Parallel};
 use proptest::prelude::*;
 
@@ -53,7 +53,7 @@ fn check_pack(
     let x = Rows::new(&bytes[1..], n_rows, dims * size, stride).unwrap();
     for order in ORDERS {
         let mut out = vec![0xaa; n_rows * row_bytes];
-        bits::pack(level, x, thresholds, order, &mut out, &Parallel::serial()).unwrap();
+        bits::pack(level, x, Along::Rows, thresholds, order, &mut out, &Parallel::serial()).unwrap();
         for (row, out) in out.chunks(row_bytes).enumerate() {
             for i in 0..row_bytes * 8 {
                 let expected = i < dims && is_above(&bytes[1 + row * stride..], i);
@@ -96,6 +96,41 @@ fn each_bit_says_whether_its_element_is_above_its_threshold() {
             check_pack(level, of_size(8), Thresholds::F64(t), |row, i| {
                 f64::from_ne_bytes(at(row, i)) > t[i % t.len()]
             });
+        }
+    }
+}
+
+#[test]
+fn columns_give_the_codes_of_the_transposed_array() {
+    let (bytes, gap) = (noise(8 * 130 * 700), 3);
+    let f16s: Vec<u16> = (0..130).map(|i| u16::from_ne_bytes(at(&bytes, i))).collect();
+    let f32s: Vec<f32> = (0..130).map(|i| f32::from_ne_bytes(at(&bytes, i))).collect();
+    let f64s: Vec<f64> = (0..130).map(|i| f64::from_ne_bytes(at(&bytes, i))).collect();
+    for (dims, n_codes) in
+        [1, 7, 8, 9, 64, 65, 130].into_iter().flat_map(|d| [1, 8, 9, 256, 515].map(|n| (d, n)))
+    {
+        for (size, thresholds) in [
+            (1, Thresholds::NonZero),
+            (2, Thresholds::F16(&f16s[..dims])),
+            (4, Thresholds::F32(&f32s[..1])),
+            (4, Thresholds::F32(&f32s[..dims])),
+            (8, Thresholds::F64(&f64s[..dims])),
+        ] {
+            let stride = n_codes * size + gap;
+            let elements = (0..n_codes).flat_map(|code| (0..dims).map(move |i| 1 + i * stride + code * size));
+            let transposed: Vec<u8> =
+                elements.flat_map(|start| bytes[start..start + size].to_vec()).collect();
+            let rows = Rows::new(&transposed, n_codes, dims * size, dims * size).unwrap();
+            let columns = Rows::new(&bytes[1..], dims, n_codes * size, stride).unwrap();
+            for (level, order) in
+                Level::available().into_iter().flat_map(|level| ORDERS.map(|order| (level, order)))
+            {
+                let (serial, mut out) =
+                    (Parallel::serial(), [0x55, 0xaa].map(|b| vec![b; n_codes * dims.div_ceil(8)]));
+                bits::pack(level, rows, Along::Rows, thresholds, order, &mut out[0], &serial).unwrap();
+                bits::pack(level, columns, Along::Columns, thresholds, order, &mut out[1], &serial).unwrap();
+                assert!(out[0] == out[1], "{level:?} {order:?} {dims} x {n_codes} of {size} bytes");
+            }
         }
     }
 }
@@ -150,9 +185,15 @@ fn long_work_is_the_same_on_one_thread_and_on_two() {
         for t in [&each[..1], &each].map(Thresholds::F32) {
             let row_bytes = dims.div_ceil(8);
             let mut codes = [0, 1].map(|byte| vec![byte; n_rows * row_bytes]);
-            bits::pack(lowest, x, t, BitOrder::Big, &mut codes[0], serial).unwrap();
-            bits::pack(best, x, t, BitOrder::Big, &mut codes[1], two).unwrap();
+            bits::pack(lowest, x, Along::Rows, t, BitOrder::Big, &mut codes[0], serial).unwrap();
+            bits::pack(best, x, Along::Rows, t, BitOrder::Big, &mut codes[1], two).unwrap();
             assert!(codes[0] == codes[1]);
+
+            let mut columns = [0, 1].map(|byte| vec![byte; dims * n_rows.div_ceil(8)]);
+            let t = Thresholds::F32(&each[..1]);
+            bits::pack(lowest, x, Along::Columns, t, BitOrder::Big, &mut columns[0], serial).unwrap();
+            bits::pack(best, x, Along::Columns, t, BitOrder::Big, &mut columns[1], two).unwrap();
+            assert!(columns[0] == columns[1]);
 
             let (values, codes) =
                 ([&[0_u8][..], &[1]], Rows::new(&codes[0], n_rows, row_bytes, row_bytes).unwrap());
@@ -197,12 +238,14 @@ fn arguments_that_do_not_fit_are_errors() {
     assert_eq!(Rows::new(&bytes, 3, 8, 8).unwrap_err(), Error::CodesOutOfBounds { given: 16, needed: 24 });
 
     let x = Rows::new(&bytes, 2, 8, 8).unwrap();
-    let pack = |t: Thresholds<'_>, out: &mut [u8]| bits::pack(best, x, t, BitOrder::Big, out, serial);
+    let pack =
+        |t: Thresholds<'_>, out: &mut [u8]| bits::pack(best, x, Along::Rows, t, BitOrder::Big, out, serial);
     assert_eq!(pack(Thresholds::NonZero, &mut [0; 3]), Err(Error::OutputLength { given: 3, expected: 2 }));
     let three = Thresholds::F16(&[0; 3]);
     assert_eq!(pack(three, &mut [0; 2]), Err(Error::ThresholdsLength { given: 3, expected: 4 }));
     let odd = Rows::new(&bytes, 2, 7, 8).unwrap();
-    let cut_short = bits::pack(best, odd, Thresholds::F32(&[0.0]), BitOrder::Big, &mut [0; 2], serial);
+    let cut_short =
+        bits::pack(best, odd, Along::Rows, Thresholds::F32(&[0.0]), BitOrder::Big, &mut [0; 2], serial);
     assert_eq!(cut_short, Err(Error::ElementSize { size: 4 }));
 
     let unpack =

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use fastcodes_core::adc::{self, Blocks, Codebooks, Metric, Tables, Vectors};
-use fastcodes_core::bits::{self, BitOrder, Rows, Thresholds};
+use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
 use fastcodes_core::hadamard::{self, Signs};
 use fastcodes_core::hamming::{Buckets, RealQueries};
 use fastcodes_core::minhash::{self, Hasher, Scheme, Sets, Slots};
@@ -242,7 +242,9 @@ fn bits_levels_agree() {
         let answers = |level, threads| {
             let parallel = &Parallel::new(threads, &|| false);
             let mut packed = vec![0xaa; n_rows * n_bytes];
-            bits::pack(level, x, thresholds, order, &mut packed, parallel).unwrap();
+            bits::pack(level, x, Along::Rows, thresholds, order, &mut packed, parallel).unwrap();
+            let (limit, mut columns) = (Thresholds::F32(&limits[..1]), vec![0xaa; dims * n_rows.div_ceil(8)]);
+            bits::pack(level, x, Along::Columns, limit, order, &mut columns, parallel).unwrap();
             let mut unpacked = vec![0xaa; n_rows * dims * 2];
             let codes = Rows::new(&packed, n_rows, n_bytes, n_bytes).unwrap();
             bits::unpack(level, codes, dims, [&[1, 2], &[3, 4]], order, &mut unpacked, parallel).unwrap();
@@ -251,7 +253,7 @@ fn bits_levels_agree() {
                 bits::popcount(level, Codes::new(&packed, n_rows, n_bytes).unwrap(), &mut ones, parallel)
                     .unwrap();
             }
-            (packed, unpacked, ones)
+            (packed, columns, unpacked, ones)
         };
         let expected = answers(Level::PORTABLE, 1);
         for level in Level::available() {

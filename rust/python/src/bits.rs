@@ -1,6 +1,6 @@
 //! The bits family. Values come in many types and layouts; `fastcodes.bits` brings them to those accepted here.
 
-use fastcodes_core::bits::{self, BitOrder, FromBits, Rows, Thresholds};
+use fastcodes_core::bits::{self, Along, BitOrder, FromBits, Rows, Thresholds};
 use numpy::npyffi::flags::NPY_ARRAY_WRITEABLE;
 use numpy::{
     Element, Ix1, PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods, dtype,
@@ -11,17 +11,20 @@ use pyo3::prelude::*;
 use crate::arrays::{CodesArray, count, described, empty, shared, to_py_err, typed};
 use crate::runtime::run;
 
-/// Fills `out` with the bits of `x > thresholds`, or of `x != 0` for bytes and no thresholds.
+/// Fills `out` with the bits of `x > thresholds`, or of `x != 0` for bytes and no thresholds; with those of
+/// the columns of `x`, if it is given transposed.
 #[pyfunction]
 pub fn bits_pack(
     py: Python<'_>,
     x: &Bound<'_, PyUntypedArray>,
+    transposed: bool,
     thresholds: Option<&Bound<'_, PyUntypedArray>>,
     bitorder: &Bound<'_, PyAny>,
     out: &Bound<'_, PyAny>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let (rows, size) = rows_of(x, "x")?;
+    let along = if transposed { Along::Columns } else { Along::Rows };
     let order = bit_order(bitorder)?;
     let out = typed::<u8>(out, "out", "a uint8 array")?;
     let out = bytes_to_fill(out.as_untyped(), rows, "x")?;
@@ -30,7 +33,7 @@ pub fn bits_pack(
         Some(thresholds) if thresholds.dtype().is_equiv_to(&x.dtype()) => Floats::new(thresholds)?,
         _ => return Err(PyTypeError::new_err("x and threshold must be arrays of one dtype")),
     };
-    run(py, threads, |level, parallel| bits::pack(level, rows, floats.view(), order, out, parallel))
+    run(py, threads, |level, parallel| bits::pack(level, rows, along, floats.view(), order, out, parallel))
 }
 
 /// Fills `out` with `values[bit]` for every bit of `codes`; `values` are two elements of the dtype of `out`.

@@ -132,7 +132,17 @@ pub enum Thresholds<'a> {
     F64(&'a [f64]),
 }
 
-/// Writes `ceil(dims / 8)` bytes for each row of `x`: its bits are `x > threshold`, false for NaN; padding is zero.
+/// What of an array becomes one code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Along {
+    /// Each row: its elements are the dimensions.
+    Rows,
+    /// Each column: the rows are the dimensions. The same codes as those of the transposed array.
+    Columns,
+}
+
+/// Writes `ceil(dims / 8)` bytes for each row or column of `x`: its bits are `x > threshold`, false for NaN; padding
+/// is zero.
 ///
 /// # Errors
 /// [`Error::ElementSize`], [`Error::ThresholdsLength`] or [`Error::OutputLength`] for arguments that do not fit
@@ -140,33 +150,68 @@ pub enum Thresholds<'a> {
 pub fn pack(
     level: Level,
     x: Rows<'_>,
+    along: Along,
     thresholds: Thresholds<'_>,
     order: BitOrder,
     out: &mut [u8],
     parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
     match thresholds {
-        Thresholds::NonZero => pack_with::<1, _>(level, x, &[()], order, out, parallel, |x, t, out| {
-            at_level!(level, pack_bool(x, t, out));
-        }),
+        Thresholds::NonZero => {
+            pack_with::<1, _>(level, x, along, &[()], order, out, parallel, |x, t, out| {
+                at_level!(level, pack_bool(x, t, out));
+            })
+        }
         Thresholds::F16(t) => {
             let keys: Vec<i16> = t.iter().copied().map(f16_threshold_key).collect();
-            pack_with::<2, _>(level, x, &keys, order, out, parallel, |x, t, out| {
+            pack_with::<2, _>(level, x, along, &keys, order, out, parallel, |x, t, out| {
                 at_level!(level, pack_f16(x, t, out));
             })
         }
-        Thresholds::F32(t) => pack_with::<4, _>(level, x, t, order, out, parallel, |x, t, out| {
+        Thresholds::F32(t) => pack_with::<4, _>(level, x, along, t, order, out, parallel, |x, t, out| {
             at_level!(level, pack_f32(x, t, out));
         }),
-        Thresholds::F64(t) => pack_with::<8, _>(level, x, t, order, out, parallel, |x, t, out| {
+        Thresholds::F64(t) => pack_with::<8, _>(level, x, along, t, order, out, parallel, |x, t, out| {
             at_level!(level, pack_f64(x, t, out));
         }),
     }
 }
 
-/// Splits `x`, whose elements have `N` bytes, over the threads. The kernel gets one block of thresholds that is for
-/// all columns, or one for each block of columns.
+/// Checks the arguments; the elements of `x` have `N` bytes. The kernel packs rows in little-endian order, given one
+/// block of thresholds that is for all columns, or one for each block of columns.
+#[allow(clippy::too_many_arguments, reason = "those of pack, and the kernel")]
 fn pack_with<const N: usize, T: Copy + Sync>(
+    level: Level,
+    x: Rows<'_>,
+    along: Along,
+    thresholds: &[T],
+    order: BitOrder,
+    out: &mut [u8],
+    parallel: &Parallel<'_>,
+    kernel: impl Fn(Rows<'_>, &[Limits<T>], &mut [u8]) + Sync,
+) -> Result<(), Error> {
+    if !x.n_bytes.is_multiple_of(N) {
+        return Err(Error::ElementSize { size: N });
+    }
+    let (n_codes, dims) = match along {
+        Along::Rows => (x.n_rows, x.n_bytes / N),
+        Along::Columns => (x.n_bytes / N, x.n_rows),
+    };
+    if thresholds.len() != 1 && thresholds.len() != dims {
+        return Err(Error::ThresholdsLength { given: thresholds.len(), expected: dims });
+    }
+    check_length(out.len(), n_codes, dims.div_ceil(8))?;
+    if out.is_empty() {
+        return Ok(());
+    }
+    match along {
+        Along::Rows => split_rows::<N, T>(level, x, thresholds, order, out, parallel, kernel),
+        Along::Columns => split_columns::<N, T>(x, thresholds, order, out, parallel, kernel),
+    }
+}
+
+/// Packs rows, split over the threads.
+fn split_rows<const N: usize, T: Copy + Sync>(
     level: Level,
     x: Rows<'_>,
     thresholds: &[T],
@@ -176,16 +221,6 @@ fn pack_with<const N: usize, T: Copy + Sync>(
     kernel: impl Fn(Rows<'_>, &[Limits<T>], &mut [u8]) + Sync,
 ) -> Result<(), Error> {
     let dims = x.n_bytes / N;
-    if !x.n_bytes.is_multiple_of(N) {
-        return Err(Error::ElementSize { size: N });
-    }
-    if thresholds.len() != 1 && thresholds.len() != dims {
-        return Err(Error::ThresholdsLength { given: thresholds.len(), expected: dims });
-    }
-    check_length(out.len(), x.n_rows, dims.div_ceil(8))?;
-    if out.is_empty() {
-        return Ok(());
-    }
     let blocks: Vec<Limits<T>> = match thresholds {
         [threshold] => vec![Limits([*threshold; BLOCK])],
         _ => thresholds.chunks(BLOCK).map(|chunk| Limits(padded(chunk, thresholds[0]))).collect(),
@@ -209,6 +244,79 @@ fn pack_with<const N: usize, T: Copy + Sync>(
     parallel.for_each_chunk(out, rows * dims.div_ceil(8), |task, out| {
         pack(x.rows(task * rows, rows), &blocks, out);
     })
+}
+
+/// Packs columns, split over the threads: 64 rows of a few columns are packed, and their bits transposed.
+fn split_columns<const N: usize, T: Copy + Sync>(
+    x: Rows<'_>,
+    thresholds: &[T],
+    order: BitOrder,
+    out: &mut [u8],
+    parallel: &Parallel<'_>,
+    kernel: impl Fn(Rows<'_>, &[Limits<T>], &mut [u8]) + Sync,
+) -> Result<(), Error> {
+    let n_bytes = x.n_rows.div_ceil(8);
+    let columns = (TASK_BYTES / N / x.n_rows).next_multiple_of(TILE_COLUMNS).max(TILE_COLUMNS);
+    parallel.for_each_chunk(out, columns * n_bytes, |task, out| {
+        let mut bits = [0; BLOCK * TILE_COLUMNS / 8];
+        for (tile, out) in out.chunks_mut(TILE_COLUMNS * n_bytes).enumerate() {
+            let x = x.columns((task * columns + tile * TILE_COLUMNS) * N, TILE_COLUMNS * N);
+            let width = (x.n_bytes / N).div_ceil(8);
+            for first in (0..x.n_rows).step_by(BLOCK) {
+                let rows = x.rows(first, BLOCK);
+                let bits = &mut bits[..rows.n_rows * width];
+                match thresholds {
+                    [all] => kernel(rows, &[Limits([*all; BLOCK])], bits),
+                    _ => {
+                        for (row, bits) in bits.chunks_exact_mut(width).enumerate() {
+                            kernel(rows.rows(row, 1), &[Limits([thresholds[first + row]; BLOCK])], bits);
+                        }
+                    }
+                }
+                for (block, out) in out.chunks_mut(BLOCK * n_bytes).enumerate() {
+                    let square = transposed(bits, width, block, order);
+                    for (bits, code) in square.into_iter().zip(out.chunks_exact_mut(n_bytes)) {
+                        let code = &mut code[first / 8..];
+                        match code.first_chunk_mut() {
+                            Some(bytes) => *bytes = bits.to_le_bytes(),
+                            None => code.copy_from_slice(&bits.to_le_bytes()[..code.len()]),
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Columns that are packed at a time: some cache lines of each row.
+const TILE_COLUMNS: usize = 256;
+
+/// The bits of 64 columns in up to 64 rows of `width` little-endian bytes: word `j` is column `64 * block + j`, and
+/// its byte `i` has the rows from `8 * i` on, in the given order.
+#[inline(always)]
+fn transposed(rows: &[u8], width: usize, block: usize, order: BitOrder) -> [u64; BLOCK] {
+    let mut square = [0; BLOCK];
+    for (row, bits) in rows.chunks_exact(width).enumerate() {
+        let bits = &bits[8 * block..];
+        let bits = bits.first_chunk().map_or_else(|| padded(bits, 0), |bytes| *bytes);
+        square[if order == BitOrder::Big { row ^ 7 } else { row }] = u64::from_le_bytes(bits);
+    }
+    // The upper right and the lower left quarter change places, and then those of all quarters (Warren, Hacker's
+    // Delight, 7-3).
+    let (mut size, mut mask) = (BLOCK / 2, u64::MAX >> (BLOCK / 2));
+    while size > 0 {
+        for part in square.chunks_exact_mut(2 * size) {
+            let (upper, lower) = part.split_at_mut(size);
+            for (upper, lower) in upper.iter_mut().zip(lower) {
+                let swapped = ((*upper >> size) ^ *lower) & mask;
+                *upper ^= swapped << size;
+                *lower ^= swapped;
+            }
+        }
+        size /= 2;
+        mask ^= mask << size;
+    }
+    square
 }
 
 /// The thresholds of a block of columns, aligned so that no load of them touches two cache lines.
