@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import _files, nn
-from fastcodes.nn import packed as packed_module
+from fastcodes.nn import _compile, _steps
 from fastcodes.nn._layer import walk
 from helpers import same_bits
 from hypothesis import given, settings
@@ -257,7 +257,7 @@ def test_the_least_of_a_window_counts_where_a_normalisation_falls() -> None:
     norm.parameters["gamma"].value[:] = [1, -1] * 4
     norm.state["variance"][:] = 1
     packed = check(model, IMAGES)
-    assert isinstance(packed.steps[1], packed_module.PoolBits)
+    assert isinstance(packed.steps[1], _steps.PoolBits)
     assert packed.steps[1].mask is not None
     assert packed.steps[1].mask.tolist() == [0b01010101]
     norm.parameters["gamma"].value[:] = 1
@@ -275,7 +275,7 @@ def test_thresholds_are_those_of_all_sums(mean: float, gamma: float, beta: float
     layer.parameters["weights"].value[:] = 1
     norm.state["mean"][:], norm.state["variance"][:] = mean, 0
     norm.parameters["gamma"].value[:], norm.parameters["beta"].value[:] = gamma, beta
-    (threshold,), (flip,) = packed_module._thresholds(layer, [norm], 17)
+    (threshold,), (flip,) = _compile._thresholds(layer, [norm], 17)
     for total in range(-17, 18):
         sign = nn.Sign().forward(norm.forward(np.array([[total]], np.float32)))[0, 0]
         assert ((total >= threshold) != flip) == (sign > 0), total

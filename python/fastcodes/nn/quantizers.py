@@ -28,6 +28,7 @@ __all__ = [
     "QUANTIZERS",
     "WEIGHT_ESTIMATORS",
     "XNOR",
+    "Fixed",
     "Libra",
     "Quantizer",
     "SignWeights",
@@ -226,6 +227,24 @@ class Libra(Quantizer):
         standard *= along
         gradient -= standard
         gradient /= deviation
+        return gradient
+
+
+class Fixed(Quantizer):
+    """Weights that are signs already."""
+
+    def __init__(self, scale: Array | None) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, weights: Array) -> tuple[Array, Array | None]:
+        """Return them and their scales."""
+        return weights, self.scale
+
+    def backward(
+        self, gradient: Array, weights: Array, signs: Array, scale: Array | None, progress: float
+    ) -> Array:
+        """Return the gradient as it is: nothing is between."""
         return gradient
 
 
