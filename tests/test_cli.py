@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import __version__, _native, cli, hamming
+from fastcodes import __version__, _dedup, _knn, _native, _terminal, cli, hamming
 
 GENERATOR = np.random.default_rng(0)
 VALUES = GENERATOR.standard_normal((200, 70)).astype(np.float32)
@@ -127,7 +127,7 @@ def test_knn_equals_slow_numpy(folder: Path, metric: str, k: int, capsys: pytest
 
 def test_knn_in_many_blocks_equals_one_block(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save("queries.npy", np.tile(QUERIES, (5, 1)))
-    monkeypatch.setattr(cli, "BYTES_PER_BLOCK", 1)
+    monkeypatch.setattr(_knn, "BYTES_PER_BLOCK", 1)
     assert knn("-k", "3") == 0
     assert_same(result(), hamming.knn(np.tile(QUERIES, (5, 1)), CODES, 3))
 
@@ -137,7 +137,7 @@ def test_pack_packs_floats_and_booleans(folder: Path, dtype: str, monkeypatch: p
     values = VALUES > 0.25 if dtype == "bool" else VALUES.astype(dtype)
     np.save("codes.npy", values)
     np.save("queries.npy", values[:5])
-    monkeypatch.setattr(cli, "BYTES_PER_PACKED_BLOCK", 1000)
+    monkeypatch.setattr(_knn, "BYTES_PER_PACKED_BLOCK", 1000)
     assert knn("--pack", "--threshold", "0.25", "-k", "4") == 0
     packed = np.packbits(values > 0.25, axis=1)
     assert_same(result(), nearest(packed[:5], packed, "hamming", 4))
@@ -277,7 +277,7 @@ def test_an_interrupted_run_leaves_the_old_result(
     def interrupted(*arguments: Any, **options: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli.SEARCHES, "hamming", interrupted)
+    monkeypatch.setitem(_knn.SEARCHES, "hamming", interrupted)
     assert knn("-k", "3") == 130
     assert "interrupted" in capsys.readouterr().err
     assert Path("result.npz").read_bytes() == before
@@ -286,15 +286,15 @@ def test_an_interrupted_run_leaves_the_old_result(
 
 def test_a_bar_appears_on_long_work_for_a_person(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rich", reason="the bar needs rich")
-    monkeypatch.setattr(cli, "BYTES_PER_BLOCK", 1)
+    monkeypatch.setattr(_knn, "BYTES_PER_BLOCK", 1)
     np.save("queries.npy", np.tile(QUERIES, (20, 1)))
     shown = []
-    bar = cli._bar
-    monkeypatch.setattr(cli, "_bar", lambda: shown.append(True) or bar())
+    bar = _terminal._bar
+    monkeypatch.setattr(_terminal, "_bar", lambda: shown.append(True) or bar())
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert knn() == 0
     assert not shown  # short work
-    monkeypatch.setattr(cli, "SECONDS_BEFORE_BAR", 0.0)
+    monkeypatch.setattr(_terminal, "SECONDS_BEFORE_BAR", 0.0)
     assert knn() == 0
     assert shown == [True]
 
@@ -472,8 +472,8 @@ def test_dedup_in_many_parts_equals_one(
     copies = [texts[i] + " more" for i in GENERATOR.integers(0, 300, 100)]
     write_lines("texts.txt", [text.encode() for text in [*texts, *copies]])
     outputs = []
-    for size in (cli.BYTES_OF_LINES, 1000):
-        monkeypatch.setattr(cli, "BYTES_OF_LINES", size)
+    for size in (_dedup.BYTES_OF_LINES, 1000):
+        monkeypatch.setattr(_dedup, "BYTES_OF_LINES", size)
         assert cli.main(["dedup", "texts.txt", "--threads", "1"]) == 0
         outputs.append(capfd.readouterr().out)
         assert cli.main(["dedup", "texts.txt", "--keep-first", "-o", "kept.txt"]) == 0

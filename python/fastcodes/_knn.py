@@ -1,0 +1,138 @@
+"""The command `fastcodes knn`: search the codes of a file."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcodes import bits, hamming, jaccard
+from fastcodes._terminal import UserError, blocks, check_output, replacing, tracked
+
+__all__ = ["run"]
+
+SEARCHES = {"hamming": hamming.knn, "jaccard": jaccard.knn}
+DISTANCE_TYPES = {"hamming": np.int32, "jaccard": np.float32}
+# Compared, or packed, between two movements of the bar: enough to be fast, few enough to see it move.
+BYTES_PER_BLOCK = 1 << 32
+BYTES_PER_PACKED_BLOCK = 1 << 26
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Search, and write distances and indices to a file."""
+    started = time.perf_counter()
+    inputs = [path for path in (arguments.codes, arguments.queries, arguments.mask) if path is not None]
+    if any(
+        path.exists() and arguments.output.exists() and path.samefile(arguments.output) for path in inputs
+    ):
+        raise UserError(f"{arguments.output}: is one of the inputs; give the output a name of its own")
+    check_output(arguments.output)
+    if arguments.output.suffix != ".npz":
+        raise UserError(f"{arguments.output}: the output must be named .npz")
+    arrays = {"codes": _load(arguments.codes), "queries": _load(arguments.queries)}
+    if arguments.pack and all(array.dtype == np.uint8 for array in arrays.values()):
+        raise UserError(
+            "--pack has nothing to pack: both files are uint8, which counts as packed. Leave it out, or save "
+            "values of 0 and 1 as booleans"
+        )
+    codes, queries = (
+        _codes(path, name, arrays[name], arguments)
+        for path, name in ((arguments.codes, "codes"), (arguments.queries, "queries"))
+    )
+    if queries.shape[1] != codes.shape[1]:
+        raise UserError(
+            f"{arguments.queries} has {queries.shape[1]} bytes a row, {arguments.codes} has "
+            f"{codes.shape[1]}; queries and codes must be packed alike"
+        )
+    mask = None if arguments.mask is None else np.asarray(_load(arguments.mask))
+    with replacing(arguments.output) as file:
+        distances, indices = _search(queries, codes, mask, arguments)
+        np.savez(file, distances=distances, indices=indices)
+    seconds = time.perf_counter() - started
+    n_queries, n_bytes = queries.shape
+    print(
+        f"{arguments.output}: the {arguments.k} nearest of {len(codes):,} codes ({8 * n_bytes} bits, "
+        f"{arguments.metric}) for {n_queries:,} queries in {seconds:.2f} s"
+    )
+
+
+def _search(
+    queries: npt.NDArray[np.uint8], codes: npt.NDArray[np.uint8], mask: Any, arguments: argparse.Namespace
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    search = SEARCHES[arguments.metric]
+    shape = (len(queries), arguments.k)
+    try:
+        distances = np.empty(shape, DISTANCE_TYPES[arguments.metric])
+        indices = np.empty(shape, np.int64)
+        # One call even for no queries, so that a bad mask is an error then too.
+        parts = list(blocks(len(queries), max(16, BYTES_PER_BLOCK // max(codes.nbytes, 1)))) or [slice(0, 0)]
+        for block in tracked(parts, len(queries), "searching"):
+            distances[block], indices[block] = search(
+                queries[block], codes, arguments.k, mask=mask, threads=arguments.threads
+            )
+    except (TypeError, ValueError) as error:
+        raise UserError(str(error)) from None
+    except MemoryError:
+        raise UserError(
+            f"no memory for {shape[0]:,} x {shape[1]:,} results; lower -k or split the queries"
+        ) from None
+    return distances, indices
+
+
+def _load(path: Path) -> npt.NDArray[Any]:
+    """Map the array of an .npy file, or tell in one line why that cannot be."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from None
+    except Exception as error:  # the header is Python source: damage can make any step of its parsing fail
+        raise UserError(f"{path}: {_why_unreadable(path, error)}") from None
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise UserError(f"{path}: an .npz archive; expected a single array, as numpy.save writes it")
+    return array
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    magic = b"\x93NUMPY"
+    with path.open("rb") as file:
+        start = file.read(len(magic))
+    if start != magic:
+        return "not an .npy file; numpy.save(path, array) makes one"
+    if "pickle" in str(error) or "object" in str(error):
+        return "holds Python objects, which are not loaded; expected an array of numbers"
+    return "cut short or damaged: the file ends before its array does"
+
+
+def _codes(
+    path: Path, name: str, array: npt.NDArray[Any], arguments: argparse.Namespace
+) -> npt.NDArray[np.uint8]:
+    """Give the packed rows of a file; with --pack, those that its numbers or booleans become."""
+    if array.ndim == 1 and name == "queries":
+        array = array[None]
+    if array.ndim != 2:
+        raise UserError(f"{path}: {name} must have two dimensions, (n, n_bytes); got shape {array.shape}")
+    if array.dtype == np.uint8:
+        # Rows that lie in columns would be copied anew for every block of queries.
+        return np.ascontiguousarray(array)
+    is_packable = array.dtype.kind in "fbiu"
+    if not (is_packable and arguments.pack):
+        hint = "; add --pack to pack it" if is_packable else ""
+        raise UserError(
+            f"{path}: {name} must be packed uint8 codes; got {array.dtype} of shape {array.shape}{hint}"
+        )
+    packed = np.empty((len(array), -(-array.shape[1] // 8)), np.uint8)
+    rows_per_block = max(1, BYTES_PER_PACKED_BLOCK // max(array.shape[1] * array.itemsize, 1))
+    parts = list(blocks(len(array), rows_per_block))
+    try:
+        for block in tracked(parts, len(array), f"packing {name}"):
+            packed[block] = bits.pack(array[block], arguments.threshold, threads=arguments.threads)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: {error}") from None
+    return packed
