@@ -161,8 +161,9 @@ def test_pack_in_blocks_and_in_tasks():
             thresholds = np.arange(shape[-1]) % 3
             expected, expected_by_dim = oracles.pack(x), oracles.pack(x, thresholds)
             for threads in (1, 2, None):
-                check(bits.pack(x, threads=threads), expected)
-                check(bits.pack(x, thresholds, threads=threads), expected_by_dim)
+                for same in (x, np.asfortranarray(x)):
+                    check(bits.pack(same, threads=threads), expected)
+                    check(bits.pack(same, thresholds, threads=threads), expected_by_dim)
             check(bits.pack(x[..., ::-1]), oracles.pack(x[..., ::-1]))
 
 

@@ -350,6 +350,20 @@ def test_a_convolution_is_that_of_a_naive_loop(
         assert found.shape[1:3] == (-(-7 // stride), -(-8 // stride))
 
 
+@pytest.mark.parametrize("weights", ["sign", "xnor", "libra"])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (64, 10), (65, 300), (784, 64)])
+def test_a_product_of_signs_is_that_of_floats(shape: tuple[int, int], weights: str) -> None:
+    layer = nn.BinaryDense(shape[1], weights=weights)
+    layer.build(shape[:1], np.random.default_rng(0))
+    signs, scale = layer.matrix()
+    for values in ([-1, 1], [-1, 0, 1], range(256)):  # by packed bits, and two by floats
+        x = RNG.choice(np.array(values, np.float32), size=(9, shape[0]))
+        expected = (x.astype(int) @ signs.astype(int)).astype(np.float32)
+        found = layer.forward(x, training=True)
+        assert found.dtype == np.float32
+        assert np.array_equal(found, expected if scale is None else expected * scale)
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 def test_a_convolution_of_other_numbers_than_signs(groups: int) -> None:
     layer = nn.BinaryConv2D(16, 2, groups=groups, padding=1)
