@@ -179,7 +179,7 @@ fn long_work_is_the_same_on_one_thread_and_on_two() {
     let (serial, two) = (&Parallel::serial(), &Parallel::new(2, &|| false));
     let (lowest, best) = (Level::PORTABLE, Level::best());
     let bytes = noise(5 << 20);
-    for (n_rows, dims) in [(1, 5 << 18), (5, 1 << 18), (1 << 15, 33)] {
+    for (n_rows, dims) in [(1, 5 << 18), (5, 1 << 18), (1 << 15, 33), (5 << 18, 1), (3 << 17, 3)] {
         let each: Vec<f32> = (0..dims).map(|i| f32::from_ne_bytes(at(&bytes, i))).collect();
         let x = Rows::new(&bytes, n_rows, dims * 4, dims * 4).unwrap();
         for t in [&each[..1], &each].map(Thresholds::F32) {

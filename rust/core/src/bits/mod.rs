@@ -256,12 +256,16 @@ fn split_columns<const N: usize, T: Copy + Sync>(
     kernel: impl Fn(Rows<'_>, &[Limits<T>], &mut [u8]) + Sync,
 ) -> Result<(), Error> {
     let n_bytes = x.n_rows.div_ceil(8);
-    let columns = (TASK_BYTES / N / x.n_rows).next_multiple_of(TILE_COLUMNS).max(TILE_COLUMNS);
+    let columns = match TASK_BYTES / N / x.n_rows {
+        0 => BLOCK,
+        fitting => fitting.next_multiple_of(TILE_COLUMNS),
+    };
     parallel.for_each_chunk(out, columns * n_bytes, |task, out| {
         let mut bits = [0; BLOCK * TILE_COLUMNS / 8];
         for (tile, out) in out.chunks_mut(TILE_COLUMNS * n_bytes).enumerate() {
-            let x = x.columns((task * columns + tile * TILE_COLUMNS) * N, TILE_COLUMNS * N);
-            let width = (x.n_bytes / N).div_ceil(8);
+            let n_codes = out.len() / n_bytes;
+            let x = x.columns((task * columns + tile * TILE_COLUMNS) * N, n_codes * N);
+            let width = n_codes.div_ceil(8);
             for first in (0..x.n_rows).step_by(BLOCK) {
                 let rows = x.rows(first, BLOCK);
                 let bits = &mut bits[..rows.n_rows * width];
