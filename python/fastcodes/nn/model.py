@@ -254,6 +254,12 @@ class Sequential(Predictor):
             parameter is out of range.
         FloatingPointError
             If the loss is no longer finite.
+
+        Notes
+        -----
+        Convolutions share a batch among threads of their own, and those that numpy's BLAS starts in each of
+        them stand in the way. Networks of convolutions are trained faster with one thread of BLAS:
+        ``with threadpoolctl.threadpool_limits(1): model.fit(X, y)``, or ``OPENBLAS_NUM_THREADS=1``.
         """
         epochs, batch_size = integer(epochs, "epochs", 1), integer(batch_size, "batch_size", 1)
         optimizer = Adam() if optimizer is None else optimizer
