@@ -133,7 +133,8 @@ def matmul(
     a : uint8 array (m, ceil(n_bits / 8))
         As `bits.pack` makes it; a one-dimensional array is one row.
     b : uint8 array (n, ceil(n_bits / 8)) or PackedMatrix
-        Likewise. For several products with the same rows, pack them once.
+        Likewise. For several products with the same rows, pack them once. Weights (n_bits, n), as in
+        ``x @ weights``, become rows by ``bits.pack(weights.T)``, which takes no copy.
     n_bits : int
         Signs in a row.
     thresholds : int array (n,) or int, optional
