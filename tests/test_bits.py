@@ -153,6 +153,14 @@ def test_every_float16_against_many_thresholds():
         check(bits.pack(x, threshold), oracles.pack(x, threshold))
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", *FLOATS])
+def test_columns_are_packed_without_a_copy(dtype, monkeypatch):
+    monkeypatch.delattr(bits, "_pack_copied")
+    x = values((130, 300), dtype)
+    check(bits.pack(x.T), oracles.pack(x.T))
+    check(bits.pack(x[:, 3:-5].T), oracles.pack(x[:, 3:-5].T))
+
+
 def test_pack_in_blocks_and_in_tasks():
     """More elements than numpy compares at a time, and more bytes than a thread takes at a time."""
     for shape in [(1, 1_000_003), (3, 300_001), (70_000, 9), (2, 3, 100_000), (1_200_000,)]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import _files, nn
+from fastcodes import _files, nn, xnor
 from fastcodes.nn import _parts, quantizers
 from fastcodes.nn._layer import Parameter, walk
 from helpers import run_python
@@ -352,7 +352,12 @@ def test_a_convolution_is_that_of_a_naive_loop(
 
 @pytest.mark.parametrize("weights", ["sign", "xnor", "libra"])
 @pytest.mark.parametrize("shape", [(1, 1), (7, 3), (64, 10), (65, 300), (784, 64)])
-def test_a_product_of_signs_is_that_of_floats(shape: tuple[int, int], weights: str) -> None:
+def test_a_product_of_signs_is_that_of_floats(
+    shape: tuple[int, int], weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_bits = []
+    matmul = xnor.matmul
+    monkeypatch.setattr(xnor, "matmul", lambda *args, **kw: by_bits.append(True) or matmul(*args, **kw))
     layer = nn.BinaryDense(shape[1], weights=weights)
     layer.build(shape[:1], np.random.default_rng(0))
     signs, scale = layer.matrix()
@@ -362,6 +367,7 @@ def test_a_product_of_signs_is_that_of_floats(shape: tuple[int, int], weights: s
         found = layer.forward(x, training=True)
         assert found.dtype == np.float32
         assert np.array_equal(found, expected if scale is None else expected * scale)
+    assert by_bits == [True]
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -434,7 +434,7 @@ def interrupt(name, call):
     # What is slow once may have waited for other programs.
     for _ in range(3):
         try_once(name, call)
-        if isinstance(seconds[name], float) and seconds[name] <= 1:
+        if isinstance(seconds[name], str) or seconds[name] <= 1:
             break
 
 def try_once(name, call):
