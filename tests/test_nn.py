@@ -271,6 +271,26 @@ def test_libra_weights_are_standardised_and_their_scale_is_a_power_of_two() -> N
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize("kind", ["sign", "xnor", "libra"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_gradients_do_not_depend_on_blocks(
+    kind: str, estimator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, gradient = RNG.normal(size=(2, 103, 7)) * 0.8
+    quantizer = quantizers.QUANTIZERS[kind](estimator)
+    signs, scale = quantizer.forward(weights)
+    whole = quantizer.backward(gradient.copy(), weights, signs, scale, 0.6)
+    assert np.abs(whole).max() > 0.1
+    monkeypatch.setattr(quantizers, "_BLOCK", 64)
+    assert np.allclose(quantizer.backward(gradient.copy(), weights, signs, scale, 0.6), whole, rtol=1e-12)
+
+
+def test_the_slope_far_from_zero_keeps_its_digits() -> None:
+    x = np.linspace(-8, 8, 401)
+    found = quantizers.surrogate("error-decay", x.astype(np.float32), 0.75)
+    assert np.allclose(found, 1 / np.cosh(x) ** 2, rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize("n_bits", range(2, 9))
 def test_quantised_activations(n_bits: int) -> None:
     layer = nn.Quantize(n_bits)
