@@ -134,7 +134,7 @@ pub fn cdist(
     bits::popcount(level, a, &mut a_ones, parallel)?;
     bits::popcount(level, b, &mut b_ones, parallel)?;
     search::cdist(a, b, parallel, out, |rows, columns, out| {
-        let capacity = Tile::capacity(b.n_words());
+        let capacity = Tile::capacity(level, b.n_words());
         let mut differing = vec![0; out.len() * capacity.min(columns.len())];
         for start in columns.clone().step_by(capacity) {
             let end = (start + capacity).min(columns.end);

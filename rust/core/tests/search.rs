@@ -174,7 +174,7 @@ fn check_both(queries: &[u8], codes: &[u8], n_bytes: usize, name: &str) {
 }
 
 /// Bytes around words, registers and the widths that have a kernel of their own.
-const N_BYTES: [usize; 19] = [1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 63, 64, 65, 96, 129, 250];
+const N_BYTES: [usize; 20] = [1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 63, 64, 65, 96, 128, 129, 250];
 
 #[test]
 fn every_width_equals_the_definition() {
@@ -187,7 +187,7 @@ fn every_width_equals_the_definition() {
 
 #[test]
 fn every_number_of_rows_and_queries_equals_the_definition() {
-    for n_rows in [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 129] {
+    for n_rows in [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129] {
         for n_queries in [0, 1, 2, 3, 4, 5, 8, 9] {
             let (queries, codes) = (random_codes(n_queries, 12, 4, 5), random_codes(n_rows, 12, 4, 6));
             check_both(&queries, &codes, 12, &format!("{n_queries} queries, {n_rows} rows"));
@@ -197,7 +197,7 @@ fn every_number_of_rows_and_queries_equals_the_definition() {
 
 #[test]
 fn more_rows_than_a_tile_and_more_queries_than_a_block() {
-    // 4096 rows of one word fill a tile; rows of 300 words leave room for 16 in one.
+    // 4096 rows of one word fill a tile; rows of 300 words leave room for one step in one.
     for (n_queries, n_rows, n_bytes) in [(1, 4500, 8), (3, 4500, 8), (140, 1100, 3), (6, 50, 2400)] {
         let (queries, codes) = (random_codes(n_queries, n_bytes, 3, 1), random_codes(n_rows, n_bytes, 3, 2));
         check_both(
@@ -233,16 +233,48 @@ fn extreme_codes_equal_the_definition() {
     }
 }
 
+/// A row of `n_bytes` of which the first bits are ones.
+fn first_ones(n_ones: usize, n_bytes: usize) -> impl Iterator<Item = u8> {
+    (0..n_bytes).map(move |byte| {
+        let ones = n_ones.saturating_sub(byte * 8).min(8);
+        (0xff00u16 >> ones) as u8
+    })
+}
+
+#[test]
+fn radii_around_the_largest_counts_of_a_register() {
+    for n_bytes in [31, 32, 33, 64, 128, 300, 8184, 8185, 8192, 8200] {
+        let edges =
+            [0, 1, 254, 255, 256, 257, 511, 512, 65471, 65472, 65534, 65535, 65536, 65537, usize::MAX];
+        let n_ones: Vec<i32> = edges.iter().map(|n_ones| (*n_ones).min(8 * n_bytes) as i32).collect();
+        let codes: Vec<u8> = n_ones.iter().flat_map(|n_ones| first_ones(*n_ones as usize, n_bytes)).collect();
+        let codes = Codes::new(&codes, n_ones.len(), n_bytes).unwrap();
+        let zeros = vec![0; 5 * n_bytes];
+        let queries = Codes::new(&zeros, 5, n_bytes).unwrap();
+        for level in Level::available() {
+            for radius in n_ones.iter().flat_map(|n_ones| [(n_ones - 1).max(0), *n_ones]) {
+                let found =
+                    hamming::radius(level, queries, codes, radius as u32, Mask::All, &Parallel::serial());
+                let within: Vec<i32> =
+                    n_ones.iter().copied().filter(|distance| *distance <= radius).collect();
+                assert_eq!(
+                    found.unwrap().distances,
+                    within.repeat(5),
+                    "{level:?}, {n_bytes} bytes, {radius}"
+                );
+            }
+            let mut all = vec![0; 5 * n_ones.len()];
+            hamming::cdist(level, queries, codes, &Parallel::serial(), &mut all).unwrap();
+            assert_eq!(all, n_ones.repeat(5), "{level:?}, {n_bytes} bytes");
+        }
+    }
+}
+
 #[test]
 fn hard_orders_equal_the_definition() {
     // Row i has i ones: sorted by distance from the empty code, upwards and downwards.
     let n_bytes = 32;
-    let row = |n_ones: usize| {
-        (0..n_bytes).map(move |byte| {
-            let ones = n_ones.saturating_sub(byte * 8).min(8);
-            (0xff00u16 >> ones) as u8
-        })
-    };
+    let row = |n_ones| first_ones(n_ones, n_bytes);
     let ascending: Vec<u8> = (0..257).flat_map(row).collect();
     let descending: Vec<u8> = (0..257).rev().flat_map(row).collect();
     let queries = [row(0).collect::<Vec<_>>(), row(128).collect(), row(256).collect()].concat();

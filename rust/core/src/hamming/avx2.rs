@@ -1,88 +1,287 @@
-//! AVX2 has no vector popcount: bits are counted by a byte shuffle that looks up both halves of each byte, and summed
-//! as bytes for up to 31 words before `vpsadbw` widens them. Bound by the eight instructions per 32 bytes, of which two
-//! are shuffles; the scalar `popcnt` gets one word a cycle on Intel, this about 1.5.
+//! AVX2 has no vector popcount, but a byte shuffle looks 32 nibbles up in a table of 16 bytes. For each half of a byte of a
+//! query there is a table of the bits that differ from it, so one shuffle and one addition take in four bits of 32 rows; to xor
+//! and then count takes eight instructions for eight bits. Tiles hold the same byte of 64 rows side by side:
+//!
+//! ```text
+//! step 0   a0 b0 c0 ..    byte 0 of rows 0..64, 32 in each of two registers
+//!          a1 b1 c1 ..    byte 1
+//!          ..
+//! step 1   ..             byte 0 of rows 64..128
+//! ```
+//!
+//! Counts are bytes as long as they fit: all the way where bounds do, and else for 31 bytes, after which they are added to
+//! counts of 16 bits. The limit are the ports of the vector unit, with 38 instructions for a byte of 64 rows and four queries.
+
+#![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
 use std::arch::x86_64::*;
 
 use super::portable;
-use super::tile::{GROUP, LANES, Lanes};
+use super::tile::{GROUP, Lanes};
 use super::{Hit, Hits};
 use crate::Codes;
 
-/// Lanes of a 256-bit register.
-const HALF: usize = LANES / 2;
+/// Rows whose bytes lie side by side.
+const ROWS: usize = 64;
 
-/// Words whose byte counts fit a byte: each adds at most 8.
-const WORDS_PER_BYTE: usize = u8::MAX as usize / 8;
+/// The same of one register.
+const HALF: usize = ROWS / 2;
 
-/// The words of a row, in the order of the row.
+/// Bytes of a word.
+const WORD: usize = 8;
+
+/// Bytes of codes whose counts fit a byte.
+const SHORT_BYTES: usize = u8::MAX as usize / 8;
+
+/// Bytes of a row that are transposed together: half a register.
+const PIECE: usize = 16;
+
+/// Words whose counts fit 16 bits, and stay below the largest such number.
+const LONG_WORDS: usize = u16::MAX as usize / 64;
+
+/// Bits that differ from the low half of a byte, by nibble; and from its high half.
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
+struct Tables([[u8; 16]; 2]);
+
+static TABLES: [Tables; 256] = {
+    let mut tables = [Tables([[0; 16]; 2]); 256];
+    let mut index = 0;
+    while index < 256 * 16 {
+        let (byte, nibble) = (index / 16, index % 16);
+        tables[byte].0[0][nibble] = ((byte % 16) ^ nibble).count_ones() as u8;
+        tables[byte].0[1][nibble] = ((byte / 16) ^ nibble).count_ones() as u8;
+        index += 1;
+    }
+    tables
+};
+
+/// Rows of a step of a tile.
 #[target_feature(enable = "avx2")]
-pub(super) fn arrange<T>(_n_words: usize, _words: &mut [T]) {}
+pub(super) fn step_rows() -> usize {
+    ROWS
+}
 
-/// Transposes rows into blocks of `n_words` words.
+/// Puts the same byte of all queries of a group side by side.
+#[target_feature(enable = "avx2")]
+pub(super) fn arrange_queries(_n_words: usize, queries: &mut [[u64; GROUP]]) {
+    let pairs =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
+    for words in queries {
+        let pairs = _mm256_shuffle_epi8(load(words), pairs);
+        let (first, last) = (_mm256_castsi256_si128(pairs), _mm256_extracti128_si256::<1>(pairs));
+        store(words, _mm256_set_m128i(_mm_unpackhi_epi16(first, last), _mm_unpacklo_epi16(first, last)));
+    }
+}
+
+/// Transposes rows that lie one after the other. Of short ones the compiler knows where they are.
+#[target_feature(enable = "avx2")]
+pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
+    for (index, step) in words.chunks_exact_mut(WORD * codes.n_words()).enumerate() {
+        let (start, end) = (index * ROWS, codes.n_rows().min((index + 1) * ROWS));
+        // So many rows at a time are more than the CPU's own prefetchers follow.
+        codes.prefetch(end, end + ROWS);
+        let rows = codes.slice(start, end);
+        let contiguous = rows.n_rows() == ROWS && rows.stride() == rows.n_bytes();
+        match rows.n_bytes() {
+            8 if contiguous => transpose_short::<8>(rows.as_bytes(), step),
+            16 if contiguous => transpose_short::<16>(rows.as_bytes(), step),
+            32 if contiguous => transpose_short::<32>(rows.as_bytes(), step),
+            64 if contiguous => transpose_short::<64>(rows.as_bytes(), step),
+            128 if contiguous => transpose_short::<128>(rows.as_bytes(), step),
+            _ => transpose((0..rows.n_rows()).map(|row| rows.row(row)), rows.n_words(), step),
+        }
+    }
+}
+
+/// Transposes a step of rows of `BYTES` bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transpose_short<const BYTES: usize>(rows: &[u8], step: &mut [Lanes]) {
+    let (rows, _) = rows.as_chunks::<BYTES>();
+    if let Some(rows) = rows.first_chunk::<ROWS>() {
+        transpose_step(|row| &rows[row], step);
+    }
+}
+
+/// Transposes rows into steps of `n_words` words. The last rows of all are filled up by the first of them.
 #[target_feature(enable = "avx2")]
 pub(super) fn transpose<'a>(
-    rows: impl ExactSizeIterator<Item = &'a [u8]>,
+    mut rows: impl ExactSizeIterator<Item = &'a [u8]>,
     n_words: usize,
     words: &mut [Lanes],
 ) {
-    portable::transpose(rows, n_words, words);
-}
-
-/// Transposes rows that lie one after the other.
-#[target_feature(enable = "avx2")]
-pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
-    portable::transpose_all(codes, words);
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load(half: &[u64; HALF]) -> __m256i {
-    // SAFETY: `half` is 32 bytes.
-    unsafe { _mm256_loadu_si256(half.as_ptr().cast()) }
-}
-
-/// The number of ones in each byte.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn byte_counts(bits: __m256i) -> __m256i {
-    let ones_u8x32 = _mm256_setr_epi8(
-        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
-    );
-    let low_nibbles = _mm256_set1_epi8(0x0f);
-    let low_u8x32 = _mm256_and_si256(bits, low_nibbles);
-    let high_u8x32 = _mm256_and_si256(_mm256_srli_epi16::<4>(bits), low_nibbles);
-    _mm256_add_epi8(_mm256_shuffle_epi8(ones_u8x32, low_u8x32), _mm256_shuffle_epi8(ones_u8x32, high_u8x32))
-}
-
-/// Distances of four rows (one half of the lanes of a block) to each query of a group.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn half_block_distances<const H: usize>(block: &[Lanes], query: &[[u64; GROUP]]) -> [__m256i; GROUP] {
-    let mut distances_u64x4 = [_mm256_setzero_si256(); GROUP];
-    for (words, query_words) in block.chunks(WORDS_PER_BYTE).zip(query.chunks(WORDS_PER_BYTE)) {
-        let mut counts_u8x32 = [_mm256_setzero_si256(); GROUP];
-        for (lanes, query_words) in words.iter().zip(query_words) {
-            let word_u64x4 = load(&lanes.0.as_chunks::<HALF>().0[H]);
-            for (counts, query_word) in counts_u8x32.iter_mut().zip(query_words) {
-                let differing = _mm256_xor_si256(word_u64x4, _mm256_set1_epi64x(*query_word as i64));
-                *counts = _mm256_add_epi8(*counts, byte_counts(differing));
-            }
+    for step in words.chunks_exact_mut(WORD * n_words) {
+        let Some(first) = rows.next() else { break };
+        let mut step_rows = [first; ROWS];
+        for (place, row) in step_rows[1..].iter_mut().zip(&mut rows) {
+            *place = row;
         }
-        for (distances, counts) in distances_u64x4.iter_mut().zip(counts_u8x32) {
-            *distances = _mm256_add_epi64(*distances, _mm256_sad_epu8(counts, _mm256_setzero_si256()));
+        transpose_step(|row| step_rows[row], step);
+    }
+}
+
+/// Writes byte 0 of each row, byte 1, ..; all rows have the same length.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transpose_step<'a>(row: impl Fn(usize) -> &'a [u8], step: &mut [Lanes]) {
+    let (pieces, last) = step.split_at_mut(row(0).len() / PIECE * PIECE);
+    for half in 0..2 {
+        for (index, lanes) in pieces.chunks_exact_mut(PIECE).enumerate() {
+            transpose_piece(|place| &row(HALF * half + place).as_chunks::<PIECE>().0[index], half, lanes);
         }
     }
-    distances_u64x4
+    if last.is_empty() {
+        return;
+    }
+    for half in 0..2 {
+        let mut tails = [[0; PIECE]; HALF];
+        for (place, tail) in tails.iter_mut().enumerate() {
+            let (_, bytes) = row(HALF * half + place).as_chunks::<PIECE>();
+            tail[..bytes.len()].copy_from_slice(bytes);
+        }
+        transpose_piece(|place| &tails[place], half, last);
+    }
+}
+
+/// The same for one piece of half of the rows, as many bytes of it as there is place for.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transpose_piece<'a>(piece: impl Fn(usize) -> &'a [u8; PIECE], half: usize, lanes: &mut [Lanes]) {
+    // Rows 16 apart in the halves of a register.
+    let mut bytes = [_mm256_setzero_si256(); PIECE];
+    for place in 0..PIECE {
+        bytes[place] = _mm256_set_m128i(load_half(piece(place + PIECE)), load_half(piece(place)));
+    }
+    // Each round moves the highest bit of a byte's place, which is (row, byte), to the lowest: after four it is (byte, row).
+    for _ in 0..4 {
+        let last = bytes;
+        for pair in 0..PIECE / 2 {
+            bytes[2 * pair] = _mm256_unpacklo_epi8(last[pair], last[pair + PIECE / 2]);
+            bytes[2 * pair + 1] = _mm256_unpackhi_epi8(last[pair], last[pair + PIECE / 2]);
+        }
+    }
+    for (lanes, bytes) in lanes.iter_mut().zip(bytes) {
+        store(&mut lanes.0.as_chunks_mut::<4>().0[half], bytes);
+    }
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn to_array(lanes: __m256i) -> [u64; HALF] {
-    let mut array = [0; HALF];
-    // SAFETY: `array` is 32 bytes.
-    unsafe { _mm256_storeu_si256(array.as_mut_ptr().cast(), lanes) };
-    array
+fn load_half(bytes: &[u8; 16]) -> __m128i {
+    // SAFETY: `bytes` is 16 bytes.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(bytes: &[u64; 4]) -> __m256i {
+    // SAFETY: `bytes` is 32 bytes.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+/// The bytes of a group, as they were arranged.
+#[inline]
+fn query_bytes(query: &[[u64; GROUP]]) -> &[[u8; GROUP]] {
+    // SAFETY: the same memory; any byte is valid, and needs no alignment.
+    unsafe { std::slice::from_raw_parts(query.as_ptr().cast(), query.len() * WORD) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(bytes: &mut [u64; 4], register: __m256i) {
+    // SAFETY: `bytes` is 32 bytes.
+    unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), register) };
+}
+
+/// A table in both halves of a register.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_table(table: &[u8; 16]) -> __m256i {
+    _mm256_broadcastsi128_si256(load_half(table))
+}
+
+/// Counts of 8 bits for a query and 32 rows.
+type Short = __m256i;
+
+/// Counts of 16 bits for a query and 32 rows: those of even rows, and of odd ones.
+type Long = [__m256i; 2];
+
+/// Adds the bits that differ in some bytes. Saturating additions take longer, and are needed after [`SHORT_BYTES`] only.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_counts<const HALVES: usize, const SATURATING: bool>(
+    lanes: &[Lanes],
+    query: &[[u8; GROUP]],
+    counts: &mut [[Short; HALVES]; GROUP],
+) {
+    let nibbles = _mm256_set1_epi8(0x0f);
+    let add = |counts: &mut Short, bits| {
+        *counts = if SATURATING { _mm256_adds_epu8(*counts, bits) } else { _mm256_add_epi8(*counts, bits) };
+    };
+    for (Lanes(lanes), query) in lanes.iter().zip(query) {
+        let (halves, _) = lanes.as_chunks::<4>();
+        let bytes: [__m256i; HALVES] = std::array::from_fn(|half| load(&halves[half]));
+        for slot in 0..GROUP {
+            let Tables(tables) = &TABLES[usize::from(query[slot])];
+            let [low_table, high_table] = [load_table(&tables[0]), load_table(&tables[1])];
+            for half in 0..HALVES {
+                let low = _mm256_and_si256(bytes[half], nibbles);
+                let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes[half]), nibbles);
+                add(&mut counts[slot][half], _mm256_shuffle_epi8(low_table, low));
+                add(&mut counts[slot][half], _mm256_shuffle_epi8(high_table, high));
+            }
+        }
+    }
+}
+
+/// Distances of the rows of a step to the queries of a group; what is above 255 becomes that.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn short_counts(lanes: &[Lanes], query: &[[u8; GROUP]]) -> [[Short; 2]; GROUP] {
+    let mut counts = [[_mm256_setzero_si256(); 2]; GROUP];
+    let first = lanes.len().min(SHORT_BYTES);
+    add_counts::<2, false>(&lanes[..first], query, &mut counts);
+    add_counts::<2, true>(&lanes[first..], &query[first..], &mut counts);
+    counts
+}
+
+/// Distances of rows of a step to some queries of a group, up to [`LONG_WORDS`] of their words.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn long_counts<const HALVES: usize>(lanes: &[Lanes], query: &[[u64; GROUP]]) -> [[Long; HALVES]; GROUP] {
+    let mut sums = [[[_mm256_setzero_si256(); 2]; HALVES]; GROUP];
+    for (lanes, query) in lanes.chunks(SHORT_BYTES).zip(query_bytes(query).chunks(SHORT_BYTES)) {
+        let mut counts = [[_mm256_setzero_si256(); HALVES]; GROUP];
+        add_counts::<HALVES, false>(lanes, query, &mut counts);
+        for slot in 0..GROUP {
+            for half in 0..HALVES {
+                for (sum, counts) in sums[slot][half].iter_mut().zip(widen(counts[slot][half])) {
+                    *sum = _mm256_add_epi16(*sum, counts);
+                }
+            }
+        }
+    }
+    sums
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn widen(counts: Short) -> Long {
+    [_mm256_and_si256(counts, _mm256_set1_epi16(0xff)), _mm256_srli_epi16::<8>(counts)]
+}
+
+/// Counts in the order of rows, eight in each register.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn in_order([even, odd]: Long) -> [__m256i; 4] {
+    let (low, high) = (_mm256_unpacklo_epi16(even, odd), _mm256_unpackhi_epi16(even, odd));
+    [
+        _mm256_cvtepu16_epi32(_mm256_castsi256_si128(low)),
+        _mm256_cvtepu16_epi32(_mm256_castsi256_si128(high)),
+        _mm256_cvtepu16_epi32(_mm256_extracti128_si256::<1>(low)),
+        _mm256_cvtepu16_epi32(_mm256_extracti128_si256::<1>(high)),
+    ]
 }
 
 /// Appends every (query, row) whose distance is below the bound of the query.
@@ -94,31 +293,62 @@ pub(super) fn scan(
     first_row: u32,
     hits: &mut Hits,
 ) {
-    let bounds_u64x4 = bounds.map(|bound| _mm256_set1_epi64x(i64::from(bound)));
-    for (block, words) in words.chunks_exact(query.len()).enumerate() {
-        let halves = [half_block_distances::<0>(words, query), half_block_distances::<1>(words, query)];
-        let mut any = _mm256_setzero_si256();
-        for half in &halves {
-            for (distances, bounds) in half.iter().zip(bounds_u64x4) {
-                any = _mm256_or_si256(any, _mm256_cmpgt_epi64(bounds, *distances));
-            }
+    let mut distances = [[0; ROWS]; GROUP];
+    // What became 255 is below no bound of a byte.
+    let is_short = bounds.iter().all(|bound| *bound <= u32::from(u8::MAX));
+    for (step, lanes) in words.chunks_exact(WORD * query.len()).enumerate() {
+        let out = distances.each_mut().map(|row| &mut row[..]);
+        if query.len() > LONG_WORDS {
+            step_distances(lanes, query, out);
+        } else {
+            let near =
+                if is_short { near_short(lanes, query, bounds) } else { near_long(lanes, query, bounds) };
+            let Some(counts) = near else { continue };
+            write_all(&counts, out);
         }
-        if _mm256_testz_si256(any, any) == 0 {
-            let row = first_row + (block * LANES) as u32;
-            collect(halves.map(|half| half.map(|lanes| to_array(lanes))), bounds, row, hits);
-        }
+        collect(&distances, bounds, first_row + (step * ROWS) as u32, hits);
     }
 }
 
+/// Distances, if any of them is below its bound; bounds fit a byte.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn near_short(lanes: &[Lanes], query: &[[u64; GROUP]], bounds: [u32; GROUP]) -> Option<[[Long; 2]; GROUP]> {
+    let counts = short_counts(lanes, query_bytes(query));
+    let mut near = _mm256_setzero_si256();
+    for slot in 0..GROUP {
+        let bound = _mm256_set1_epi8(bounds[slot] as i8);
+        for counts in counts[slot] {
+            near = _mm256_or_si256(near, _mm256_subs_epu8(bound, counts));
+        }
+    }
+    let is_far = _mm256_testz_si256(near, near) != 0;
+    (!is_far).then(|| counts.map(|halves| halves.map(|counts| widen(counts))))
+}
+
+/// The same for any bounds, and up to [`LONG_WORDS`] words.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn near_long(lanes: &[Lanes], query: &[[u64; GROUP]], bounds: [u32; GROUP]) -> Option<[[Long; 2]; GROUP]> {
+    let counts = long_counts::<2>(lanes, query);
+    let mut near = _mm256_setzero_si256();
+    for slot in 0..GROUP {
+        let bound = _mm256_set1_epi16(bounds[slot].min(u32::from(u16::MAX)) as i16);
+        for counts in counts[slot].as_flattened() {
+            near = _mm256_or_si256(near, _mm256_subs_epu16(bound, *counts));
+        }
+    }
+    let is_far = _mm256_testz_si256(near, near) != 0;
+    (!is_far).then_some(counts)
+}
+
 #[cold]
-fn collect(halves: [[[u64; HALF]; GROUP]; 2], bounds: [u32; GROUP], first_row: u32, hits: &mut Hits) {
-    for (half, distances) in halves.iter().enumerate() {
-        for (slot, distances) in distances.iter().enumerate() {
-            for (lane, &distance) in distances.iter().enumerate() {
-                if distance < u64::from(bounds[slot]) {
-                    let row = first_row + (half * HALF + lane) as u32;
-                    hits.push(Hit { slot: slot as u32, row, distance: distance as u32 });
-                }
+#[inline(never)]
+fn collect(distances: &[[i32; ROWS]; GROUP], bounds: [u32; GROUP], first_row: u32, hits: &mut Hits) {
+    for (slot, (distances, bound)) in distances.iter().zip(bounds).enumerate() {
+        for (row, &distance) in distances.iter().enumerate() {
+            if (distance as u32) < bound {
+                hits.push(Hit { slot: slot as u32, row: first_row + row as u32, distance: distance as u32 });
             }
         }
     }
@@ -127,16 +357,74 @@ fn collect(halves: [[[u64; HALF]; GROUP]; 2], bounds: [u32; GROUP], first_row: u
 /// Writes the distance of each query of a group to each row.
 #[target_feature(enable = "avx2")]
 pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
-    let mut out = out.map(|row| row.chunks_mut(HALF));
-    for words in words.chunks_exact(query.len()) {
-        for half in [half_block_distances::<0>(words, query), half_block_distances::<1>(words, query)] {
-            for (distances, out) in half.iter().zip(&mut out) {
-                for (out, distance) in out.next().into_iter().flatten().zip(to_array(*distances)) {
-                    *out = distance as i32;
-                }
-            }
+    let mut out = out.map(|row| row.chunks_mut(ROWS));
+    for lanes in words.chunks_exact(WORD * query.len()) {
+        step_distances(lanes, query, out.each_mut().map(|row| row.next().unwrap_or_default()));
+    }
+}
+
+/// The same for the rows of one step, as many as there is place for.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn step_distances(lanes: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
+    if query.len() <= LONG_WORDS {
+        return short_distances(lanes, query, out);
+    }
+    let mut sums = [[0; ROWS]; GROUP];
+    for (lanes, query) in lanes.chunks(WORD * LONG_WORDS).zip(query.chunks(LONG_WORDS)) {
+        let mut part = [[0; ROWS]; GROUP];
+        short_distances(lanes, query, part.each_mut().map(|row| &mut row[..]));
+        for (sum, part) in sums.as_flattened_mut().iter_mut().zip(part.as_flattened()) {
+            *sum += part;
         }
     }
+    for (out, sums) in out.into_iter().zip(sums) {
+        out.copy_from_slice(&sums[..out.len()]);
+    }
+}
+
+/// The same for up to [`LONG_WORDS`] words.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn short_distances(lanes: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
+    if out[0].len() > HALF {
+        write_all(&long_counts::<2>(lanes, query), out);
+    } else {
+        write_all(&long_counts::<1>(lanes, query), out);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn write_all<const HALVES: usize>(counts: &[[Long; HALVES]; GROUP], out: [&mut [i32]; GROUP]) {
+    for (counts, out) in counts.iter().zip(out) {
+        write(counts, out);
+    }
+}
+
+/// Writes counts for as many rows as there is place for.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn write(counts: &[Long], out: &mut [i32]) {
+    for (counts, out) in counts.iter().zip(out.chunks_mut(HALF)) {
+        let (eights, last) = out.as_chunks_mut::<8>();
+        let mut distances = in_order(*counts).into_iter();
+        for (eight, distances) in eights.iter_mut().zip(&mut distances) {
+            store_distances(eight, distances);
+        }
+        if let (false, Some(distances)) = (last.is_empty(), distances.next()) {
+            let mut eight = [0; 8];
+            store_distances(&mut eight, distances);
+            last.copy_from_slice(&eight[..last.len()]);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_distances(eight: &mut [i32; 8], distances: __m256i) {
+    // SAFETY: `eight` is 32 bytes.
+    unsafe { _mm256_storeu_si256(eight.as_mut_ptr().cast(), distances) };
 }
 
 /// Appends every row whose distance to the query is below the bound, with rows taken as they lie: memory is the limit,

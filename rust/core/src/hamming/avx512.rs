@@ -14,20 +14,29 @@
 use std::arch::x86_64::*;
 
 use super::portable;
-use super::tile::{GROUP, LANES, Lanes, STEP, for_each_block};
+use super::tile::{GROUP, LANES, Lanes, for_each_block};
 use super::{Hit, Hits};
 use crate::Codes;
 use crate::codes::for_each_word;
 
+/// Blocks that kernels take in one step.
+const STEP: usize = 2;
 /// The majority of `x0`, `x1`, `x2` as a truth table over (`x0`, `x1`, `x0 ^ x1 ^ x2`).
 const CARRY: i32 = 0b1101_0100;
 /// Quarters 0 and 2 of both operands, and quarters 1 and 3.
 const EVEN: i32 = 0b10_00_10_00;
 const ODD: i32 = 0b11_01_11_01;
 
-/// Replaces every second word from the third on by the xor of all words up to it.
+/// Rows of a step of a tile.
 #[target_feature(enable = "avx512f")]
-pub(super) fn arrange<T: AsMut<[u64]>>(n_words: usize, words: &mut [T]) {
+pub(super) fn step_rows() -> usize {
+    STEP * LANES
+}
+
+/// Replaces every second word from the third on by the xor of all words up to it.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn arrange<T: AsMut<[u64]>>(n_words: usize, words: &mut [T]) {
     for words in words.chunks_exact_mut(n_words) {
         for index in (2..n_words).step_by(2) {
             if let [.., sum, odd, even] = &mut words[..=index] {
@@ -39,6 +48,12 @@ pub(super) fn arrange<T: AsMut<[u64]>>(n_words: usize, words: &mut [T]) {
     }
 }
 
+/// Rearranges groups of queries.
+#[target_feature(enable = "avx512f")]
+pub(super) fn arrange_queries(n_words: usize, words: &mut [[u64; GROUP]]) {
+    arrange(n_words, words);
+}
+
 /// Transposes rows into blocks of `n_words` words, eight words of eight rows at a time.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn transpose<'a>(
@@ -47,6 +62,7 @@ pub(super) fn transpose<'a>(
     words: &mut [Lanes],
 ) {
     for_each_block(rows, n_words, words, |rows, block| transpose_block(rows, block));
+    arrange(n_words, words);
 }
 
 /// Transposes rows that lie one after the other. Eight short ones fill few registers, which takes few shuffles.
@@ -59,8 +75,9 @@ pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
         32 if contiguous => transpose_short::<4>(codes.as_bytes(), words),
         _ => 0,
     };
-    let rows = (done..codes.n_rows()).map(|row| codes.row(row));
-    transpose(rows, codes.n_words(), &mut words[done / LANES * codes.n_words()..]);
+    let (short, others) = words.split_at_mut(done / LANES * codes.n_words());
+    arrange(codes.n_words(), short);
+    transpose((done..codes.n_rows()).map(|row| codes.row(row)), codes.n_words(), others);
 }
 
 /// Transposes as many whole blocks of rows of `WORDS` words as there are; returns the number of rows.

@@ -33,12 +33,17 @@ pub(crate) struct Hit {
 
 pub(crate) type Hits = Vec<Hit>;
 
-/// Rearranges the words of each block or group in place as the kernels of `level` want both rows and queries.
-pub(crate) fn arrange<T: AsMut<[u64]>>(level: Level, n_words: usize, words: &mut [T]) {
-    at_level!(level, arrange(n_words, words));
+/// Rows that the kernels of `level` take in one step; a tile has a multiple of them.
+pub(crate) fn step_rows(level: Level) -> usize {
+    at_level!(level, step_rows())
 }
 
-/// Transposes rows into blocks of `n_words` words, as many as they fill.
+/// Rearranges the words of each group in place as the kernels of `level` want them.
+pub(crate) fn arrange_queries(level: Level, n_words: usize, words: &mut [[u64; GROUP]]) {
+    at_level!(level, arrange_queries(n_words, words));
+}
+
+/// Transposes rows of `n_words` words into the steps of a tile, as the kernels of `level` want them.
 pub(crate) fn transpose<'a>(
     level: Level,
     rows: impl ExactSizeIterator<Item = &'a [u8]>,
@@ -48,7 +53,7 @@ pub(crate) fn transpose<'a>(
     at_level!(level, transpose(rows, n_words, words));
 }
 
-/// Transposes all rows of `codes` into blocks.
+/// The same for all rows of `codes`.
 pub(crate) fn transpose_all(level: Level, codes: Codes<'_>, words: &mut [Lanes]) {
     at_level!(level, transpose_all(codes, words));
 }
@@ -198,8 +203,8 @@ pub(crate) fn all_distances(level: Level, a: Codes<'_>, b: Codes<'_>, out: &mut 
     }
     let queries = QueryGroups::new(level, a.n_words(), (0..a.n_rows()).map(|row| a.row(row)));
     let mut tile = Tile::default();
-    for start in (0..b.n_rows()).step_by(Tile::capacity(b.n_words())) {
-        let end = (start + Tile::capacity(b.n_words())).min(b.n_rows());
+    for start in (0..b.n_rows()).step_by(Tile::capacity(level, b.n_words())) {
+        let end = (start + Tile::capacity(level, b.n_words())).min(b.n_rows());
         tile.fill_all(level, b.slice(start, end));
         for (query, out) in queries.iter().zip(out.chunks_mut(GROUP)) {
             let mut out = out.iter_mut();

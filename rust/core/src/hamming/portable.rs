@@ -5,8 +5,13 @@ use super::{Hit, Hits};
 use crate::Codes;
 use crate::codes::for_each_word;
 
-/// The words of a row, in the order of the row.
-pub(super) fn arrange<T>(_n_words: usize, _words: &mut [T]) {}
+/// Rows of a step of a tile: two blocks.
+pub(super) fn step_rows() -> usize {
+    2 * LANES
+}
+
+/// The words of a query, in the order of the query.
+pub(super) fn arrange_queries(_n_words: usize, _words: &mut [[u64; GROUP]]) {}
 
 /// Transposes rows into blocks of `n_words` words.
 #[inline(always)]

@@ -1,4 +1,5 @@
-//! [`Tile`]: some rows of codes, transposed so that a register holds one word of eight of them.
+//! [`Tile`]: some rows of codes, transposed so that a register holds the same word of eight of them. (Or, where there is no
+//! instruction that counts the bits of words, the same byte of more of them: see the file of AVX2.)
 //!
 //! ```text
 //! codes, as arrays have them (W words a row)      tile: blocks of eight rows
@@ -11,7 +12,7 @@
 //! ```
 //!
 //! A lane belongs to one row, so its distance is summed up in place: no sum across a register, ever. The price is one
-//! store per word and row, paid once for all queries of a call.
+//! store per word and row, or less, paid once for all queries of a call.
 
 use std::ops::Range;
 
@@ -21,10 +22,8 @@ use crate::{Codes, Level};
 /// Rows in a block: 64-bit lanes of a 512-bit register.
 pub(crate) const LANES: usize = 8;
 
-/// Blocks that kernels take in one step; a tile has a multiple of them.
-pub(crate) const STEP: usize = 2;
-
-/// Queries that kernels take at a time, side by side as rows are in a block: `query[word][query]`.
+/// Queries that kernels take at a time, side by side as rows are in a block: `query[word][query]`, until they are arranged
+/// for a level.
 pub(crate) const GROUP: usize = 4;
 
 /// Bytes of a tile: it stays in the first-level cache (48 KB, on older CPUs 32 KB) while all queries pass over it.
@@ -49,13 +48,14 @@ impl AsMut<[u64]> for Lanes {
 pub(crate) struct Tile {
     words: Vec<Lanes>,
     n_words: usize,
-    n_rows: usize,
+    /// Rows that the kernels take in one step.
+    step_rows: usize,
 }
 
 impl Tile {
     /// Rows that fit a tile, a multiple of a step.
-    pub fn capacity(n_words: usize) -> usize {
-        (TILE_BYTES / 8 / n_words).next_multiple_of(STEP * LANES).max(STEP * LANES)
+    pub fn capacity(level: Level, n_words: usize) -> usize {
+        (TILE_BYTES / 8 / n_words).max(1).next_multiple_of(super::step_rows(level))
     }
 
     /// Replaces the rows by those of `codes` with the given indices, laid out as the kernels of `level` want them.
@@ -63,28 +63,26 @@ impl Tile {
     /// # Panics
     /// If there are more rows than the capacity, or an index is not a row.
     pub fn fill(&mut self, level: Level, codes: Codes<'_>, rows: impl ExactSizeIterator<Item = usize>) {
-        self.resize(codes.n_words(), rows.len());
+        self.resize(level, codes.n_words(), rows.len());
         super::transpose(level, rows.map(|row| codes.row(row)), self.n_words, &mut self.words);
-        super::arrange(level, self.n_words, &mut self.words);
     }
 
     /// As [`Tile::fill`] for all rows of `codes`.
     pub fn fill_all(&mut self, level: Level, codes: Codes<'_>) {
-        self.resize(codes.n_words(), codes.n_rows());
+        self.resize(level, codes.n_words(), codes.n_rows());
         super::transpose_all(level, codes, &mut self.words);
-        super::arrange(level, self.n_words, &mut self.words);
     }
 
-    fn resize(&mut self, n_words: usize, n_rows: usize) {
-        assert!(n_rows <= Tile::capacity(n_words), "{n_rows} rows in one tile");
-        (self.n_words, self.n_rows) = (n_words, n_rows);
-        self.words.resize(n_rows.next_multiple_of(STEP * LANES) / LANES * n_words, Lanes([0; LANES]));
+    fn resize(&mut self, level: Level, n_words: usize, n_rows: usize) {
+        assert!(n_rows <= Tile::capacity(level, n_words), "{n_rows} rows in one tile");
+        (self.n_words, self.step_rows) = (n_words, super::step_rows(level));
+        self.words.resize(n_rows.next_multiple_of(self.step_rows) / LANES * n_words, Lanes([0; LANES]));
     }
 
-    /// The words of the steps that hold the given rows, one block after the other.
+    /// The words of the steps that hold the given rows, one step after the other.
     pub fn words(&self, rows: Range<usize>) -> &[Lanes] {
-        let steps = rows.start / (STEP * LANES)..rows.end.div_ceil(STEP * LANES);
-        &self.words[steps.start * STEP * self.n_words..steps.end * STEP * self.n_words]
+        let step_words = self.step_rows / LANES * self.n_words;
+        &self.words[rows.start / self.step_rows * step_words..rows.end.div_ceil(self.step_rows) * step_words]
     }
 }
 
@@ -121,7 +119,7 @@ impl QueryGroups {
             let group = &mut words[position / GROUP * n_words..][..n_words];
             for_each_word(query, |index, word| group[index][position % GROUP] = word);
         }
-        super::arrange(level, n_words, &mut words);
+        super::arrange_queries(level, n_words, &mut words);
         QueryGroups { words, n_words }
     }
 

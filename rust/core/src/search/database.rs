@@ -186,9 +186,9 @@ impl<'a> Database<'a> {
     }
 
     /// Places of one task.
-    pub fn task_len(&self, streamed: bool) -> usize {
+    pub fn task_len(&self, level: Level, streamed: bool) -> usize {
         let n_bytes = self.codes.n_bytes();
-        let capacity = Tile::capacity(self.codes.n_words());
+        let capacity = Tile::capacity(level, self.codes.n_words());
         let len = match (streamed, self.by_ones) {
             (true, _) => (STREAMED_BYTES / n_bytes).max(1),
             (false, true) => (SORTED_BYTES / n_bytes).next_multiple_of(capacity),
@@ -203,8 +203,8 @@ impl<'a> Database<'a> {
         }
     }
 
-    pub fn n_tasks(&self, streamed: bool) -> usize {
-        if self.n_selected == 0 { 0 } else { self.n_places().div_ceil(self.task_len(streamed)) }
+    pub fn n_tasks(&self, level: Level, streamed: bool) -> usize {
+        if self.n_selected == 0 { 0 } else { self.n_places().div_ceil(self.task_len(level, streamed)) }
     }
 
     /// Tells the CPU that the rows at these places, as far as they exist, will be read soon.
@@ -221,8 +221,8 @@ impl<'a> Database<'a> {
     /// Calls `receive` with the rows of a task, at most a tile full at a time; if rows are sorted by ones, from those with
     /// the fewest to those with the most.
     pub fn select(&self, level: Level, task: usize, streamed: bool, mut receive: impl FnMut(Selection<'_>)) {
-        let start = task * self.task_len(streamed);
-        let end = (start + self.task_len(streamed)).min(self.n_places());
+        let start = task * self.task_len(level, streamed);
+        let end = (start + self.task_len(level, streamed)).min(self.n_places());
         if start >= end {
             return;
         }
@@ -251,7 +251,7 @@ impl<'a> Database<'a> {
         } else {
             ones = Vec::new();
         }
-        let capacity = if streamed { ids.len() } else { Tile::capacity(self.codes.n_words()) };
+        let capacity = if streamed { ids.len() } else { Tile::capacity(level, self.codes.n_words()) };
         for start_row in (0..ids.len()).step_by(capacity.max(1)) {
             let rows = start_row..ids.len().min(start_row + capacity);
             let ids = match &ids {

@@ -22,8 +22,8 @@ const STREAMED_QUERIES: usize = 2;
 /// Tasks per thread from which the database is split rather than the queries.
 const TASKS_PER_THREAD: usize = 8;
 
-/// Rows that are scanned first for a query that has no bound yet: whole steps of a tile.
-const FIRST_ROWS: usize = 32;
+/// Rows that are scanned first for a query that has no bound yet: whole steps of a tile at every level.
+const FIRST_ROWS: usize = 64;
 
 /// A row that qualified.
 #[derive(Clone, Copy)]
@@ -142,7 +142,7 @@ pub(crate) fn visit<M: Metric, S: Sink, R: Send>(
     let streamed =
         database.too_long_for_tiles() || (database.is_contiguous() && queries.len() <= STREAMED_QUERIES);
     let search = Search { level, metric, queries, database, streamed };
-    let n_tasks = database.n_tasks(streamed);
+    let n_tasks = database.n_tasks(level, streamed);
     let words = queries.len().saturating_mul(database.n_selected()).saturating_mul(queries.codes.n_words());
     let parallel = &parallel.for_words(words);
     let threads = parallel.threads();
@@ -220,13 +220,13 @@ impl<M: Metric> Search<'_, M> {
     /// The first task that has rows for the block.
     fn first_task(&self, block: &Block<'_>) -> usize {
         let first_id = block.ids.iter().copied().min().filter(|_| block.only_higher);
-        first_id.unwrap_or(0) / self.database.task_len(self.streamed)
+        first_id.unwrap_or(0) / self.database.task_len(self.level, self.streamed)
     }
 
     /// Where rows are sorted by ones, each group first sees some of those most like it. What it finds there will be found
     /// again, but the bounds that come of it rule out most other rows from the start.
     fn seed<S: Sink>(&self, block: &Block<'_>, mut sink: S) -> S {
-        let worth_it = self.database.n_tasks(self.streamed) > 1;
+        let worth_it = self.database.n_tasks(self.level, self.streamed) > 1;
         if self.database.is_by_ones() && worth_it && !self.streamed && !block.only_higher {
             let (mut scratch, mut group) = (Scratch::default(), 0);
             self.database.select(self.level, 0, self.streamed, |selection| {
@@ -249,7 +249,7 @@ impl<M: Metric> Search<'_, M> {
         scratch: &mut Scratch,
         sink: &mut S,
     ) {
-        let ahead = (upcoming - task) * self.database.task_len(self.streamed);
+        let ahead = (upcoming - task) * self.database.task_len(self.level, self.streamed);
         self.database.select(self.level, task, self.streamed, |selection| {
             self.visit_selection(block, 0..block.n_groups(), &selection, ahead, scratch, sink);
         });

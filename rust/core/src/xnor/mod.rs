@@ -10,8 +10,8 @@
 //! | bits | bits | `(\|a\| + \|b\| - d) / 2` |
 //!
 //! Planes add up, each times its weight. So every product of bits follows from Hamming distances, and the kernels of
-//! [`crate::hamming`] are the only ones: with a carry-save adder in them they need fewer instructions a word than xor, popcount
-//! and add. Bytes as they come, images for example, are not taken apart into planes: there are instructions that multiply them
+//! [`crate::hamming`] are the only ones: with a carry-save adder in them, or look-ups, they need fewer instructions a word than
+//! xor, popcount and add. Bytes as they come, images for example, are not taken apart into planes: there are instructions that multiply them
 //! by signs and add up four at a time.
 //!
 //! | file | what it is for |

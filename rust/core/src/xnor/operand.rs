@@ -194,7 +194,7 @@ impl Matrix {
 
     /// Rows in a tile, but for the last one.
     pub(super) fn tile_rows(&self) -> usize {
-        Tile::capacity(self.n_bytes.div_ceil(8))
+        Tile::capacity(self.level, self.n_bytes.div_ceil(8))
     }
 
     /// The signs as bytes, made for the first product that takes them.
@@ -226,7 +226,7 @@ impl Plane {
         bits::popcount(level, codes, &mut ones, parallel)?;
         let mut tiles = Vec::new();
         if codes.n_words() <= MAX_WORDS {
-            let capacity = Tile::capacity(codes.n_words());
+            let capacity = Tile::capacity(level, codes.n_words());
             tiles.resize_with(codes.n_rows().div_ceil(capacity), Tile::default);
             let parallel = parallel.for_words(codes.n_rows() * codes.n_words());
             parallel.for_each_chunk(&mut tiles, 1, |index, tiles| {
