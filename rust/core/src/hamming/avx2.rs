@@ -62,6 +62,12 @@ pub(super) fn step_rows() -> usize {
     ROWS
 }
 
+/// Look-ups are faster than counting words even for one query.
+#[target_feature(enable = "avx2")]
+pub(super) fn few_queries() -> usize {
+    0
+}
+
 /// Puts the same byte of all queries of a group side by side.
 #[target_feature(enable = "avx2")]
 pub(super) fn arrange_queries(_n_words: usize, queries: &mut [[u64; GROUP]]) {
@@ -210,10 +216,10 @@ type Long = [__m256i; 2];
 /// Adds the bits that differ in some bytes. Saturating additions take longer, and are needed after [`SHORT_BYTES`] only.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_counts<const HALVES: usize, const SATURATING: bool>(
+fn add_counts<const QUERIES: usize, const HALVES: usize, const SATURATING: bool>(
     lanes: &[Lanes],
     query: &[[u8; GROUP]],
-    counts: &mut [[Short; HALVES]; GROUP],
+    counts: &mut [[Short; HALVES]; QUERIES],
 ) {
     let nibbles = _mm256_set1_epi8(0x0f);
     let add = |counts: &mut Short, bits| {
@@ -222,7 +228,7 @@ fn add_counts<const HALVES: usize, const SATURATING: bool>(
     for (Lanes(lanes), query) in lanes.iter().zip(query) {
         let (halves, _) = lanes.as_chunks::<4>();
         let bytes: [__m256i; HALVES] = std::array::from_fn(|half| load(&halves[half]));
-        for slot in 0..GROUP {
+        for slot in 0..QUERIES {
             let Tables(tables) = &TABLES[usize::from(query[slot])];
             let [low_table, high_table] = [load_table(&tables[0]), load_table(&tables[1])];
             for half in 0..HALVES {
@@ -241,20 +247,23 @@ fn add_counts<const HALVES: usize, const SATURATING: bool>(
 fn short_counts(lanes: &[Lanes], query: &[[u8; GROUP]]) -> [[Short; 2]; GROUP] {
     let mut counts = [[_mm256_setzero_si256(); 2]; GROUP];
     let first = lanes.len().min(SHORT_BYTES);
-    add_counts::<2, false>(&lanes[..first], query, &mut counts);
-    add_counts::<2, true>(&lanes[first..], &query[first..], &mut counts);
+    add_counts::<GROUP, 2, false>(&lanes[..first], query, &mut counts);
+    add_counts::<GROUP, 2, true>(&lanes[first..], &query[first..], &mut counts);
     counts
 }
 
-/// Distances of rows of a step to some queries of a group, up to [`LONG_WORDS`] of their words.
+/// Distances of rows of a step to the first queries of a group, up to [`LONG_WORDS`] of their words.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn long_counts<const HALVES: usize>(lanes: &[Lanes], query: &[[u64; GROUP]]) -> [[Long; HALVES]; GROUP] {
-    let mut sums = [[[_mm256_setzero_si256(); 2]; HALVES]; GROUP];
+fn long_counts<const QUERIES: usize, const HALVES: usize>(
+    lanes: &[Lanes],
+    query: &[[u64; GROUP]],
+) -> [[Long; HALVES]; QUERIES] {
+    let mut sums = [[[_mm256_setzero_si256(); 2]; HALVES]; QUERIES];
     for (lanes, query) in lanes.chunks(SHORT_BYTES).zip(query_bytes(query).chunks(SHORT_BYTES)) {
-        let mut counts = [[_mm256_setzero_si256(); HALVES]; GROUP];
-        add_counts::<HALVES, false>(lanes, query, &mut counts);
-        for slot in 0..GROUP {
+        let mut counts = [[_mm256_setzero_si256(); HALVES]; QUERIES];
+        add_counts::<QUERIES, HALVES, false>(lanes, query, &mut counts);
+        for slot in 0..QUERIES {
             for half in 0..HALVES {
                 for (sum, counts) in sums[slot][half].iter_mut().zip(widen(counts[slot][half])) {
                     *sum = _mm256_add_epi16(*sum, counts);
@@ -330,7 +339,7 @@ fn near_short(lanes: &[Lanes], query: &[[u64; GROUP]], bounds: [u32; GROUP]) -> 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn near_long(lanes: &[Lanes], query: &[[u64; GROUP]], bounds: [u32; GROUP]) -> Option<[[Long; 2]; GROUP]> {
-    let counts = long_counts::<2>(lanes, query);
+    let counts = long_counts::<GROUP, 2>(lanes, query);
     let mut near = _mm256_setzero_si256();
     for slot in 0..GROUP {
         let bound = _mm256_set1_epi16(bounds[slot].min(u32::from(u16::MAX)) as i16);
@@ -387,16 +396,16 @@ fn step_distances(lanes: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GRO
 #[inline]
 #[target_feature(enable = "avx2")]
 fn short_distances(lanes: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
-    if out[0].len() > HALF {
-        write_all(&long_counts::<2>(lanes, query), out);
-    } else {
-        write_all(&long_counts::<1>(lanes, query), out);
+    match (out[1].is_empty(), out[0].len() > HALF) {
+        (true, _) => write_all(&long_counts::<1, 2>(lanes, query), out),
+        (false, true) => write_all(&long_counts::<GROUP, 2>(lanes, query), out),
+        (false, false) => write_all(&long_counts::<GROUP, 1>(lanes, query), out),
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn write_all<const HALVES: usize>(counts: &[[Long; HALVES]; GROUP], out: [&mut [i32]; GROUP]) {
+fn write_all<const HALVES: usize>(counts: &[[Long; HALVES]], out: [&mut [i32]; GROUP]) {
     for (counts, out) in counts.iter().zip(out) {
         write(counts, out);
     }

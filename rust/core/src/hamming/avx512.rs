@@ -33,6 +33,12 @@ pub(super) fn step_rows() -> usize {
     STEP * LANES
 }
 
+/// Kernels take whole groups: for few queries most of that is wasted.
+#[target_feature(enable = "avx512f")]
+pub(super) fn few_queries() -> usize {
+    GROUP / 2
+}
+
 /// Replaces every second word from the third on by the xor of all words up to it.
 #[inline]
 #[target_feature(enable = "avx512f")]

@@ -38,6 +38,11 @@ pub(crate) fn step_rows(level: Level) -> usize {
     at_level!(level, step_rows())
 }
 
+/// So many queries are better compared with the rows as they lie than with a tile, even if that is there already.
+pub(crate) fn few_queries(level: Level) -> usize {
+    at_level!(level, few_queries())
+}
+
 /// Rearranges the words of each group in place as the kernels of `level` want them.
 pub(crate) fn arrange_queries(level: Level, n_words: usize, words: &mut [[u64; GROUP]]) {
     at_level!(level, arrange_queries(n_words, words));

@@ -10,6 +10,11 @@ pub(super) fn step_rows() -> usize {
     2 * LANES
 }
 
+/// Kernels take whole groups: for few queries most of that is wasted.
+pub(super) fn few_queries() -> usize {
+    GROUP / 2
+}
+
 /// The words of a query, in the order of the query.
 pub(super) fn arrange_queries(_n_words: usize, _words: &mut [[u64; GROUP]]) {}
 

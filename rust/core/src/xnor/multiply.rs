@@ -157,7 +157,7 @@ impl<L: Left> Product<'_, L> {
         scratch.sums.resize(self.block_rows() * COLUMNS, 0);
         scratch.dots.resize(COLUMNS, 0);
 
-        let tiled = rows.n_rows() > GROUP / 2 && !matrix.planes[0].tiles.is_empty();
+        let tiled = rows.n_rows() > hamming::few_queries(level) && !matrix.planes[0].tiles.is_empty();
         let groups = tiled
             .then(|| QueryGroups::new(level, rows.n_words(), (0..rows.n_rows()).map(|row| rows.row(row))));
         let step = if tiled { matrix.tile_rows() } else { COLUMNS };
@@ -207,13 +207,13 @@ impl<L: Left> Product<'_, L> {
         let tile = columns.start / tile_rows;
         let in_tile = columns.start - tile * tile_rows..columns.end - tile * tile_rows;
         let words = self.matrix.planes[plane].tiles[tile].words(in_tile);
-        let groups = (rows.start / GROUP..rows.end.div_ceil(GROUP)).map(|group| groups.get(group));
-        for (group, distances) in groups.zip(distances.chunks_mut(GROUP * COLUMNS)) {
-            let mut rows = distances.chunks_mut(COLUMNS);
+        let mut places = distances.chunks_mut(COLUMNS).take(rows.len());
+        for group in rows.start / GROUP..rows.end.div_ceil(GROUP) {
+            let mut rows = places.by_ref().take(GROUP);
             // A last group that is not full has nowhere to write what its zeros give.
             let out =
                 std::array::from_fn(|_| rows.next().map_or(&mut [][..], |row| &mut row[..columns.len()]));
-            hamming::distances(self.matrix.level, words, group, out);
+            hamming::distances(self.matrix.level, words, groups.get(group), out);
         }
     }
 
