@@ -241,6 +241,13 @@ fn bytes_by_signs_give_the_products_of_their_numbers() {
             bytes_by_signs(m, n, 37, Numbers { step: -3, first: 100 });
         }
     }
+    // Enough of both for sums of subsets.
+    for n_features in [256, 257, 259, 263, 264, 784, 4095, 4096, 4097, 9000] {
+        for (m, n) in [(1, 257), (2, 288), (3, 256), (4, 320), (5, 300)] {
+            bytes_by_signs(m, n, n_features, PIXELS);
+            bytes_by_signs(m, n, n_features, Numbers { step: 2, first: -15 });
+        }
+    }
     bytes_by_signs(1, 5000, 64, PIXELS);
     bytes_by_signs(9, 700, 2100, PIXELS);
 }
@@ -249,7 +256,7 @@ fn bytes_by_signs_give_the_products_of_their_numbers() {
 fn the_largest_bytes_give_the_largest_sums() {
     for n_features in [255, 256, 257, 4100] {
         for bit in [true, false] {
-            let b = Bits::new(vec![vec![bit; n_features]; 33], n_features);
+            let b = Bits::new(vec![vec![bit; n_features]; 257], n_features);
             for m in [1, 9] {
                 let a = vec![255; m * n_features];
                 let rows = Codes::new(&a, m, n_features).unwrap();

@@ -3,11 +3,13 @@
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
-use super::bytes::{GROUP, LANES, Quads};
+use super::bytes::{GROUP, LANES, LeftScratch, Quads, SignTiles, n_features, quad_sums};
 use super::pieces::COLUMNS;
 use super::planes::BLOCK;
-use super::portable;
+use super::{portable, subsets};
+use crate::{Codes, Error, Level, Parallel};
 
 #[target_feature(enable = "avx2")]
 pub(super) fn to_dots(distances: &[i32], factor: i32, columns: &[i32], row: i32, dots: &mut [i32]) {
@@ -70,11 +72,51 @@ fn load_bytes(bytes: &[u8; 32]) -> __m256i {
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
+/// Fewer columns or features than these are not worth the sums of subsets.
+const FEW: usize = 256;
+
+#[target_feature(enable = "avx2")]
+pub(super) fn sign_tiles(
+    level: Level,
+    rows: Codes<'_>,
+    n_channels: usize,
+    parallel: &Parallel<'_>,
+) -> Result<SignTiles, Error> {
+    if rows.n_rows() < FEW || n_features(rows, n_channels) < FEW {
+        return SignTiles::quads(rows, n_channels, parallel);
+    }
+    SignTiles::bits(level, rows, n_channels, parallel)
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn byte_sums(
+    rows: Codes<'_>,
+    signs: &SignTiles,
+    columns: Range<usize>,
+    scratch: &mut LeftScratch,
+    receive: impl FnMut(usize, Range<usize>, &[i32]),
+) {
+    match signs {
+        SignTiles::Quads { tiles, n_quads } => quad_sums(
+            rows,
+            (tiles, *n_quads),
+            columns,
+            scratch,
+            |groups, n_quads, tiles, sums| byte_dots(groups, n_quads, tiles, sums),
+            |row, tiles, sums| byte_dots_of_one(row, tiles, sums),
+            receive,
+        ),
+        SignTiles::Bits { steps, n_words } => {
+            subsets::byte_sums(rows, (steps, *n_words), columns, scratch, receive);
+        }
+    }
+}
+
 /// Steps after which sums of pairs of products, 510 each at most, might not fit 16 bits.
 const STEPS: usize = 64;
 
 #[target_feature(enable = "avx2")]
-pub(super) fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
+fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
     for (tile, signs) in tiles.chunks_exact(n_quads).enumerate() {
         for (bytes, sums) in groups.chunks_exact(n_quads).zip(sums.chunks_exact_mut(GROUP * COLUMNS)) {
             let dots = tile_dots(bytes, signs);
@@ -86,7 +128,7 @@ pub(super) fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Qu
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn byte_dots_of_one(row: &[[u8; 4]], tiles: &[Quads], sums: &mut [i32]) {
+fn byte_dots_of_one(row: &[[u8; 4]], tiles: &[Quads], sums: &mut [i32]) {
     let (row, _) = row.as_chunks::<1>();
     for (signs, sums) in tiles.chunks_exact(row.len()).zip(sums.as_chunks_mut::<LANES>().0) {
         let [dots] = tile_dots(row, signs);

@@ -3,11 +3,13 @@
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
-use super::bytes::{GROUP, LANES, Quads};
+use super::bytes::{GROUP, LANES, LeftScratch, Quads, SignTiles, quad_sums};
 use super::pieces::COLUMNS;
 use super::planes::BLOCK;
 use super::portable;
+use crate::{Codes, Error, Level, Parallel};
 
 #[target_feature(enable = "avx512f,avx512dq")]
 pub(super) fn to_dots(distances: &[i32], factor: i32, columns: &[i32], row: i32, dots: &mut [i32]) {
@@ -55,7 +57,36 @@ pub(super) fn bit_planes(values: &[u8; BLOCK]) -> [u64; 8] {
 
 /// Two groups by two tiles: sixteen sums that do not wait for each other, of signs that stay in the first-level cache.
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub(super) fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
+pub(super) fn sign_tiles(
+    _level: Level,
+    rows: Codes<'_>,
+    n_channels: usize,
+    parallel: &Parallel<'_>,
+) -> Result<SignTiles, Error> {
+    SignTiles::quads(rows, n_channels, parallel)
+}
+
+#[target_feature(enable = "avx512f,avx512vnni")]
+pub(super) fn byte_sums(
+    rows: Codes<'_>,
+    signs: &SignTiles,
+    columns: Range<usize>,
+    scratch: &mut LeftScratch,
+    receive: impl FnMut(usize, Range<usize>, &[i32]),
+) {
+    quad_sums(
+        rows,
+        signs.as_quads(),
+        columns,
+        scratch,
+        |groups, n_quads, tiles, sums| byte_dots(groups, n_quads, tiles, sums),
+        |row, tiles, sums| byte_dots_of_one(row, tiles, sums),
+        receive,
+    );
+}
+
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
     for (pair, tiles) in tiles.chunks(2 * n_quads).enumerate() {
         for (groups, sums) in groups.chunks(2 * n_quads).zip(sums.chunks_mut(2 * GROUP * COLUMNS)) {
             let ((first, second), (left, right)) = (groups.split_at(n_quads), tiles.split_at(n_quads));
@@ -70,7 +101,7 @@ pub(super) fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Qu
 }
 
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub(super) fn byte_dots_of_one(row: &[[u8; 4]], tiles: &[Quads], sums: &mut [i32]) {
+fn byte_dots_of_one(row: &[[u8; 4]], tiles: &[Quads], sums: &mut [i32]) {
     let (row, _) = row.as_chunks::<1>();
     let n_quads = row.len();
     for (four, tiles) in tiles.chunks(4 * n_quads).enumerate() {

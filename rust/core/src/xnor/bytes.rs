@@ -1,7 +1,7 @@
 //! Products of bytes and signs: how images, or integers of up to eight bits, enter a network of signs.
 //!
-//! The signs of sixteen rows of the right-hand side lie side by side, four features of each, so that one broadcast of four bytes
-//! meets all of them. A lane belongs to one row: nothing is summed across a register.
+//! The signs of some rows of the right-hand side lie side by side, so that a lane belongs to one row: nothing is summed across a
+//! register. As a rule they are bytes, four features of each of sixteen rows:
 //!
 //! ```text
 //! quad 0   a0 a1 a2 a3   b0 b1 b2 b3   ..   p0 p1 p2 p3       features 0..4 of rows 0..16, a byte of -1 or +1 each
@@ -9,23 +9,31 @@
 //! ..                                                          zeros after the last feature and the last row
 //! ```
 //!
-//! The left-hand side comes in groups of rows, four bytes of each of them together.
+//! One broadcast of four bytes meets all of them, and the left-hand side comes in groups of rows, four bytes of each of them
+//! together. At AVX2 many signs stay bits: see `subsets`.
+
+use std::ops::Range;
 
 use super::operand::{Matrix, check_range};
 use super::output::{Finish, Output, RowsOut};
 use super::pieces::{COLUMNS, Cut, Piece, Rows, TASK_ROWS};
 use super::portable;
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
+use super::{avx2, avx512, subsets::Subsets};
 use crate::error::try_vec;
+#[cfg(target_arch = "x86_64")]
+use crate::hamming::{self, tile, tile::Lanes};
 use crate::level::at_level;
-use crate::{Codes, Error, Parallel};
+use crate::{Codes, Error, Level, Parallel};
 
 /// Rows of the right-hand side that lie side by side.
 pub(super) const LANES: usize = 16;
 
 /// Rows of the left-hand side that kernels take at a time, unless there is only one.
 pub(super) const GROUP: usize = 4;
+
+/// Rows of the right-hand side that pieces do not part: a multiple of those that lie side by side, however they do.
+const TOGETHER: usize = 64;
 
 /// Bytes of the left-hand side that a task takes on, if that is not less than two groups of rows: the second-level cache
 /// keeps them.
@@ -39,34 +47,85 @@ const TASK_PRODUCTS: usize = 1 << 29;
 #[repr(C, align(64))]
 pub(super) struct Quads(pub [[i8; 4]; LANES]);
 
-/// The right-hand side as bytes.
-pub(super) struct SignTiles {
-    tiles: Vec<Quads>,
-    n_quads: usize,
+/// The right-hand side as the kernels of a level take it.
+pub(super) enum SignTiles {
+    /// Tiles of [`LANES`] rows.
+    Quads { tiles: Vec<Quads>, n_quads: usize },
+    /// Steps of a Hamming tile, of so many words a row.
+    #[cfg(target_arch = "x86_64")]
+    Bits { steps: Vec<Lanes>, n_words: usize },
 }
 
 impl SignTiles {
     /// From rows whose bytes begin anew after `n_channels` bits.
-    pub fn new(rows: Codes<'_>, n_channels: usize, parallel: &Parallel<'_>) -> Result<Self, Error> {
-        let place_bytes = n_channels.div_ceil(8);
-        let n_quads = (rows.n_bytes() / place_bytes * n_channels).div_ceil(4);
-        let n_tiles = rows.n_rows().div_ceil(LANES);
-        let mut tiles = try_vec(Quads([[0; 4]; LANES]), n_tiles * n_quads)?;
+    pub fn new(
+        level: Level,
+        rows: Codes<'_>,
+        n_channels: usize,
+        parallel: &Parallel<'_>,
+    ) -> Result<Self, Error> {
+        at_level!(level, sign_tiles(level, rows, n_channels, parallel))
+    }
+
+    /// Tiles of bytes, and the quads in each.
+    pub fn as_quads(&self) -> (&[Quads], usize) {
+        match self {
+            SignTiles::Quads { tiles, n_quads } => (tiles, *n_quads),
+            #[cfg(target_arch = "x86_64")]
+            SignTiles::Bits { .. } => unreachable!("only AVX2 makes them, and does not ask"),
+        }
+    }
+
+    pub fn quads(rows: Codes<'_>, n_channels: usize, parallel: &Parallel<'_>) -> Result<Self, Error> {
+        let n_quads = n_features(rows, n_channels).div_ceil(4);
+        let mut tiles = try_vec(Quads([[0; 4]; LANES]), rows.n_rows().div_ceil(LANES) * n_quads)?;
         let parallel = parallel.for_words(tiles.len() * LANES);
         parallel.for_each_chunk(&mut tiles, n_quads, |tile, quads| {
             let first = tile * LANES;
             for lane in 0..LANES.min(rows.n_rows() - first) {
-                let places = rows.row(first + lane).chunks_exact(place_bytes);
-                let signs = places.flat_map(|bytes| {
-                    (0..n_channels).map(|bit| 2 * (bytes[bit / 8] >> (7 - bit % 8) & 1) as i8 - 1)
-                });
-                for (feature, sign) in signs.enumerate() {
-                    quads[feature / 4].0[lane][feature % 4] = sign;
+                for (feature, bit) in bits_of(rows.row(first + lane), n_channels).enumerate() {
+                    quads[feature / 4].0[lane][feature % 4] = 2 * bit as i8 - 1;
                 }
             }
         })?;
-        Ok(SignTiles { tiles, n_quads })
+        Ok(SignTiles::Quads { tiles, n_quads })
     }
+
+    #[cfg(target_arch = "x86_64")]
+    pub fn bits(
+        level: Level,
+        rows: Codes<'_>,
+        n_channels: usize,
+        parallel: &Parallel<'_>,
+    ) -> Result<Self, Error> {
+        let n_bytes = n_features(rows, n_channels).div_ceil(8);
+        let (step_rows, n_words) = (hamming::step_rows(level), n_bytes.div_ceil(8));
+        let step_words = step_rows / tile::LANES * n_words;
+        let mut steps = try_vec(Lanes([0; tile::LANES]), rows.n_rows().div_ceil(step_rows) * step_words)?;
+        let parallel = parallel.for_words(rows.n_rows() * n_words);
+        parallel.for_each_chunk(&mut steps, step_words, |step, words| {
+            let rows = rows.slice(step * step_rows, rows.n_rows().min((step + 1) * step_rows));
+            let mut packed = vec![0; rows.n_rows() * n_bytes];
+            for (index, packed) in packed.chunks_exact_mut(n_bytes).enumerate() {
+                for (feature, bit) in bits_of(rows.row(index), n_channels).enumerate() {
+                    packed[feature / 8] |= bit << (7 - feature % 8);
+                }
+            }
+            hamming::transpose(level, packed.chunks_exact(n_bytes), n_words, words);
+        })?;
+        Ok(SignTiles::Bits { steps, n_words })
+    }
+}
+
+/// The number of signs in each row, whose bytes begin anew after `n_channels` of them.
+pub(super) fn n_features(rows: Codes<'_>, n_channels: usize) -> usize {
+    rows.n_bytes() / n_channels.div_ceil(8) * n_channels
+}
+
+/// The bits of a row whose bytes begin anew after `n_channels` of them.
+fn bits_of(row: &[u8], n_channels: usize) -> impl Iterator<Item = u8> {
+    let places = row.chunks_exact(n_channels.div_ceil(8));
+    places.flat_map(move |bytes| (0..n_channels).map(|bit| bytes[bit / 8] >> (7 - bit % 8) & 1))
 }
 
 /// What a byte of the left-hand side stands for: `first + step * byte`.
@@ -144,14 +203,14 @@ pub(super) fn multiply<'o, L: Rows>(
     }
     let product = Product { left, numbers, matrix, signs, finish, columns };
     // A word of bits takes about as long as sixteen bytes.
-    let words = left.n_rows().saturating_mul(matrix.n_rows).saturating_mul(signs.n_quads.div_ceil(4));
+    let words = left.n_rows().saturating_mul(matrix.n_rows).saturating_mul(matrix.n_features.div_ceil(16));
     let task_rows = (TASK_BYTES / matrix.n_features).next_multiple_of(2 * GROUP).clamp(2 * GROUP, TASK_ROWS);
     let cut = Cut {
         n_rows: left.n_rows(),
         n_columns: matrix.n_rows,
         task_rows,
         task_columns: TASK_PRODUCTS / task_rows / matrix.n_features,
-        together: LANES,
+        together: TOGETHER,
     };
     cut.for_each(next_rows, &parallel.for_words(words), |scratch, piece| product.compute(piece, scratch))
 }
@@ -170,61 +229,86 @@ struct Product<'a, L> {
 #[derive(Default)]
 struct Scratch {
     bytes: Vec<u8>,
-    groups: Vec<[[u8; 4]; GROUP]>,
-    /// `[row][COLUMNS]`.
-    sums: Vec<i32>,
+    left: LeftScratch,
     dots: Vec<i32>,
+}
+
+/// What the left-hand side becomes for the kernels, and what comes of it.
+#[derive(Default)]
+pub(super) struct LeftScratch {
+    groups: Vec<[[u8; 4]; GROUP]>,
+    quads: Vec<[u8; 4]>,
+    /// Of each row of a pair.
+    #[cfg(target_arch = "x86_64")]
+    pub subsets: [Vec<Subsets>; 2],
+    /// `[row][COLUMNS]`.
+    pub sums: Vec<i32>,
 }
 
 impl<L: Rows> Product<'_, L> {
     fn compute(&self, piece: &mut Piece<'_>, scratch: &mut Scratch) -> Result<(), Error> {
-        let Scratch { bytes, groups, sums, dots } = scratch;
-        let (level, n_quads) = (self.matrix.level, self.signs.n_quads);
+        let Scratch { bytes, left, dots } = scratch;
+        let level = self.matrix.level;
         let mut out: Vec<_> = piece.out.drain(..).flat_map(RowsOut::rows).collect();
         bytes.clear();
         self.left.gather(piece.rows.clone(), bytes);
-        let n_rows = piece.rows.len();
-        let of_one = n_rows == 1;
-        if of_one {
-            bytes.resize(4 * n_quads, 0);
-        } else {
-            group(bytes, n_rows, n_quads, groups);
-        }
-        sums.resize(n_rows.next_multiple_of(GROUP) * COLUMNS, 0);
         dots.resize(COLUMNS, 0);
-        let tiles = &self.signs.tiles[piece.columns.start / LANES * n_quads..];
-        for (start, tiles) in
-            piece.columns.clone().step_by(COLUMNS).zip(tiles.chunks(COLUMNS / LANES * n_quads))
-        {
-            let columns = start..(start + COLUMNS).min(piece.columns.end);
-            let tiles = &tiles[..columns.len().div_ceil(LANES) * n_quads];
-            if of_one {
-                let row = bytes.as_chunks::<4>().0;
-                at_level!(level, byte_dots_of_one(row, tiles, sums));
-            } else {
-                at_level!(level, byte_dots(groups, n_quads, tiles, sums));
-            }
+        let rows = Codes::new(bytes, piece.rows.len(), self.matrix.n_features)?;
+        let receive = |row: usize, columns: Range<usize>, sums: &[i32]| {
+            let begin = self.left.columns(piece.rows.start + row).unwrap_or(&self.columns);
+            let (begin, finish) = (&begin[columns.clone()], self.finish.from(columns.start));
             let in_piece = columns.start - piece.columns.start..columns.end - piece.columns.start;
-            for (row, sums) in sums.chunks(COLUMNS).take(n_rows).enumerate() {
-                let begin = self.left.columns(piece.rows.start + row).unwrap_or(&self.columns);
-                let (begin, sums) = (&begin[columns.clone()], &sums[..columns.len()]);
-                let factor = -2 * self.numbers.step;
-                out[row].write(level, in_piece.clone(), self.finish.from(columns.start), dots, |dots| {
-                    at_level!(level, to_dots(sums, factor, begin, 0, dots));
-                });
-            }
-        }
+            out[row].write(level, in_piece, finish, dots, |dots| {
+                at_level!(level, to_dots(sums, -2 * self.numbers.step, begin, 0, dots));
+            });
+        };
+        at_level!(level, byte_sums(rows, self.signs, piece.columns.clone(), left, receive));
         Ok(())
     }
 }
 
+/// Calls `receive(row, columns, sums)` for the products of rows of bytes by some rows of the right-hand side, of which the first
+/// is the first of a tile. `byte_dots` and `byte_dots_of_one` are the kernels for some rows and for one.
+#[inline(always)]
+pub(super) fn quad_sums(
+    rows: Codes<'_>,
+    (tiles, n_quads): (&[Quads], usize),
+    columns: Range<usize>,
+    scratch: &mut LeftScratch,
+    byte_dots: impl Fn(&[[[u8; 4]; GROUP]], usize, &[Quads], &mut [i32]),
+    byte_dots_of_one: impl Fn(&[[u8; 4]], &[Quads], &mut [i32]),
+    mut receive: impl FnMut(usize, Range<usize>, &[i32]),
+) {
+    let n_rows = rows.n_rows();
+    let LeftScratch { groups, quads, sums, .. } = scratch;
+    group(rows, n_quads, groups);
+    if n_rows == 1 {
+        quads.clear();
+        quads.extend(groups.iter().map(|group| group[0]));
+    }
+    sums.resize(n_rows.next_multiple_of(GROUP) * COLUMNS, 0);
+    let tiles = &tiles[columns.start / LANES * n_quads..];
+    for (start, tiles) in columns.clone().step_by(COLUMNS).zip(tiles.chunks(COLUMNS / LANES * n_quads)) {
+        let columns = start..(start + COLUMNS).min(columns.end);
+        let tiles = &tiles[..columns.len().div_ceil(LANES) * n_quads];
+        if n_rows == 1 {
+            byte_dots_of_one(quads, tiles, sums);
+        } else {
+            byte_dots(groups, n_quads, tiles, sums);
+        }
+        for (row, sums) in sums.chunks(COLUMNS).take(n_rows).enumerate() {
+            receive(row, columns.clone(), &sums[..columns.len()]);
+        }
+    }
+}
+
 /// Lays rows side by side, a group after the other; the last one is filled up with zeros.
-fn group(bytes: &[u8], n_rows: usize, n_quads: usize, groups: &mut Vec<[[u8; 4]; GROUP]>) {
+fn group(rows: Codes<'_>, n_quads: usize, groups: &mut Vec<[[u8; 4]; GROUP]>) {
     groups.clear();
-    groups.resize(n_rows.div_ceil(GROUP) * n_quads, [[0; 4]; GROUP]);
-    for (row, bytes) in bytes.chunks_exact(bytes.len() / n_rows).enumerate() {
+    groups.resize(rows.n_rows().div_ceil(GROUP) * n_quads, [[0; 4]; GROUP]);
+    for row in 0..rows.n_rows() {
         let group = &mut groups[row / GROUP * n_quads..][..n_quads];
-        let (quads, last) = bytes.as_chunks::<4>();
+        let (quads, last) = rows.row(row).as_chunks::<4>();
         for (group, quad) in group.iter_mut().zip(quads) {
             group[row % GROUP] = *quad;
         }

@@ -18,7 +18,8 @@
 //! |---|---|
 //! | `operand` | rows of a few bits a number, and a right-hand side that was prepared for many products |
 //! | `multiply` | brings each tile of the right-hand side before the rows of a task, and distances into dot products |
-//! | `bytes` | the same for rows of bytes and signs as bytes |
+//! | `bytes` | the same for rows of bytes and signs |
+//! | `subsets` | these products at AVX2, by sums of bytes to look up |
 //! | `pieces` | rows and columns that a task takes on |
 //! | `output` | what becomes of dot products: integers, bits of the next layer, or scaled floats |
 //! | `conv` | convolution: which bits of an image belong to a row of the left-hand side |
@@ -39,6 +40,8 @@ mod portable;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod subsets;
 
 pub use bytes::{Numbers, byte_matmul};
 pub use conv::{Conv, Filters, Images, Padding, conv2d};

@@ -205,7 +205,7 @@ impl Matrix {
         if let Some(signs) = self.signs.get() {
             return Ok(signs);
         }
-        let made = SignTiles::new(self.rows(0)?, self.n_channels, parallel)?;
+        let made = SignTiles::new(self.level, self.rows(0)?, self.n_channels, parallel)?;
         Ok(self.signs.get_or_init(|| made))
     }
 

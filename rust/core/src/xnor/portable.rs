@@ -1,8 +1,11 @@
 //! From distances to results, in plain Rust: loops that compilers turn into good vector code.
 
-use super::bytes::{GROUP, LANES, Quads};
+use std::ops::Range;
+
+use super::bytes::{GROUP, LANES, LeftScratch, Quads, SignTiles, quad_sums};
 use super::pieces::COLUMNS;
 use super::planes::BLOCK;
+use crate::{Codes, Error, Level, Parallel};
 
 /// `dot = (columns + row - factor * distance) / 2`, where that is whole.
 #[inline(always)]
@@ -52,8 +55,29 @@ pub(super) fn bit_planes(values: &[u8; BLOCK]) -> [u64; 8] {
     planes
 }
 
+/// The signs as bytes.
+pub(super) fn sign_tiles(
+    _level: Level,
+    rows: Codes<'_>,
+    n_channels: usize,
+    parallel: &Parallel<'_>,
+) -> Result<SignTiles, Error> {
+    SignTiles::quads(rows, n_channels, parallel)
+}
+
+/// Calls `receive(row, columns, sums)` for the products of rows of bytes by signs.
+pub(super) fn byte_sums(
+    rows: Codes<'_>,
+    signs: &SignTiles,
+    columns: Range<usize>,
+    scratch: &mut LeftScratch,
+    receive: impl FnMut(usize, Range<usize>, &[i32]),
+) {
+    quad_sums(rows, signs.as_quads(), columns, scratch, byte_dots, byte_dots_of_one, receive);
+}
+
 /// Products of groups of rows of bytes by tiles of signs; `sums` has [`COLUMNS`] places for each row.
-pub(super) fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
+fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
     for (tile, signs) in tiles.chunks_exact(n_quads).enumerate() {
         for (bytes, sums) in groups.chunks_exact(n_quads).zip(sums.chunks_exact_mut(GROUP * COLUMNS)) {
             let mut dots = [[0; LANES]; GROUP];
@@ -68,7 +92,7 @@ pub(super) fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Qu
 }
 
 /// The same for one row.
-pub(super) fn byte_dots_of_one(row: &[[u8; 4]], tiles: &[Quads], sums: &mut [i32]) {
+fn byte_dots_of_one(row: &[[u8; 4]], tiles: &[Quads], sums: &mut [i32]) {
     for (signs, sums) in tiles.chunks_exact(row.len()).zip(sums.as_chunks_mut::<LANES>().0) {
         *sums = [0; LANES];
         signs.iter().zip(row).for_each(|(signs, bytes)| add_quad(*bytes, signs, sums));
