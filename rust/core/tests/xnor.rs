@@ -254,7 +254,7 @@ fn bytes_by_signs_give_the_products_of_their_numbers() {
 
 #[test]
 fn the_largest_bytes_give_the_largest_sums() {
-    for n_features in [255, 256, 257, 4100] {
+    for n_features in [255, 256, 257, 4100, 5000] {
         for bit in [true, false] {
             let b = Bits::new(vec![vec![bit; n_features]; 257], n_features);
             for m in [1, 9] {
