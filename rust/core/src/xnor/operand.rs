@@ -197,7 +197,7 @@ impl Matrix {
         Tile::capacity(self.level, self.n_bytes.div_ceil(8))
     }
 
-    /// The signs as bytes, made for the first product that takes them.
+    /// The signs as products with bytes take them, made for the first of these.
     pub(super) fn signs(&self, parallel: &Parallel<'_>) -> Result<&SignTiles, Error> {
         if self.values != Values::Signs {
             return Err(Error::NotSigns);
