@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ from fastcodes import hamming, jaccard
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,15 @@ FAMILIES = {
 }
 
 both_families = pytest.mark.parametrize("family", [pytest.param(f, id=name) for name, f in FAMILIES.items()])
+
+
+def data_file(name: str) -> Path:
+    """Return the path of a file of real data; skip the test where it is missing."""
+    folder = os.environ.get("FASTCODES_DATA") or Path(__file__).parents[2] / "shared" / "data"
+    path = Path(folder, name)
+    if not path.exists():
+        pytest.skip(f"{path} is missing: set FASTCODES_DATA to the folder of the data sets")
+    return path
 
 
 def random_codes(n: int, n_bytes: int, seed: int = 0, density: float = 0.5) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import sys
 import unittest
@@ -17,7 +16,7 @@ import pytest
 from fastcodes import _files, nn, xnor
 from fastcodes.nn import _parts, quantizers
 from fastcodes.nn._layer import Parameter, walk
-from helpers import run_python
+from helpers import data_file, run_python
 
 RNG = np.random.default_rng(5)
 
@@ -1513,13 +1512,9 @@ def test_everything_is_float32() -> None:
 
 # --- real data ----------------------------------------------------------------------------------------------
 
-DATA = Path(os.environ.get("FASTCODES_DATA") or Path(__file__).parents[2] / "shared" / "data")
-
 
 def test_a_binary_network_reads_handwriting() -> None:
-    path = DATA / "mnist.npz"
-    if not path.exists():
-        pytest.skip(f"{path} is not there: set FASTCODES_DATA to the folder of the data sets")
+    path = data_file("mnist.npz")
     with np.load(path) as data:
         x, y = data["train_x"][:10000], data["train_y"][:10000]
         test_x, test_y = data["test_x"][:2000], data["test_y"][:2000]

@@ -17,7 +17,7 @@ import pytest
 from fastcodes import _native, hamming, minhash
 from fastcodes.hashing import MinHash
 from fastcodes.index import MinHashIndex
-from helpers import Array, random_codes, run_python, same
+from helpers import Array, data_file, random_codes, run_python, same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -694,14 +694,11 @@ def test_files_that_are_cut_short_or_altered_are_refused(tmp_path: Path) -> None
 
 
 def test_all_known_near_duplicates_among_articles_are_found_and_no_others() -> None:
-    folder = Path(os.environ.get("FASTCODES_DATA", "../shared/data"))
-    articles = folder / "minhash_articles_2500.tsv.gz"
-    if not articles.exists():
-        pytest.skip("needs minhash_articles_2500.tsv.gz in the folder FASTCODES_DATA")
+    articles = data_file("minhash_articles_2500.tsv.gz")
     with gzip.open(articles, "rt", encoding="utf-8") as file:
         names, texts = zip(*(line.rstrip("\n").split(" ", 1) for line in file), strict=True)
     truth = {
-        frozenset(line.split()) for line in (folder / "minhash_articles_2500.truth").read_text().splitlines()
+        frozenset(line.split()) for line in data_file("minhash_articles_2500.truth").read_text().splitlines()
     }
     assert len(truth) == 20
     index = MinHashIndex()

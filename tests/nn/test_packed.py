@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from fastcodes import _files, nn
 from fastcodes.nn import _compile, _steps
 from fastcodes.nn._layer import walk
-from helpers import same_bits
+from helpers import data_file, same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -417,13 +416,9 @@ def test_labels_are_kept(tmp_path: Path) -> None:
 
 # --- real data ----------------------------------------------------------------------------------------------
 
-DATA = Path(os.environ.get("FASTCODES_DATA") or Path(__file__).parents[2] / "shared" / "data")
-
 
 def test_a_packed_network_reads_handwriting() -> None:
-    path = DATA / "mnist.npz"
-    if not path.exists():
-        pytest.skip(f"{path} is not there: set FASTCODES_DATA to the folder of the data sets")
+    path = data_file("mnist.npz")
     with np.load(path) as data:
         x, y, test = data["train_x"][:4000], data["train_y"][:4000], data["test_x"]
     layers = [nn.Flatten(), *dense(256), nn.Sign(), *dense(256), nn.Sign(), *dense(10)]

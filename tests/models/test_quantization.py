@@ -19,7 +19,7 @@ from fastcodes.quantization import (
     ScalarQuantizer,
     VectorQuantizer,
 )
-from helpers import run_python
+from helpers import data_file, run_python
 
 RNG = np.random.default_rng(11)
 # Correlated dimensions of falling variance: what a rotation is good for.
@@ -854,13 +854,9 @@ def test_a_file_of_a_later_layout_says_so(tmp_path: Path, monkeypatch: pytest.Mo
 
 # --- real data ----------------------------------------------------------------------------------------------
 
-DATA = Path(os.environ.get("FASTCODES_DATA") or Path(__file__).parents[2] / "shared" / "data")
-
 
 def test_quantisers_of_real_descriptors() -> None:
-    path = DATA / "sift_photos_u8.npz"
-    if not path.exists():
-        pytest.skip(f"{path} is not there: set FASTCODES_DATA to the folder of the data sets")
+    path = data_file("sift_photos_u8.npz")
     x = np.load(path)["learn"][:5000]
     vq = VectorQuantizer(256, random_state=0, max_iter=8).fit(x)
     pq = ProductQuantizer(8, random_state=0, max_iter=8).fit(x)
