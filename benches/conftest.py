@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import records
-from fastcodes import _native, _peers
+from fastcodes import _native
+from fastcodes.cli.peers import Peer, contestants
 
 SECONDS = 1.0
 SECONDS_OF_A_ROUND = (
@@ -94,9 +95,9 @@ def contest(benchmark: Any) -> Contest:
 
 
 @pytest.fixture
-def peer(request: pytest.FixtureRequest) -> _peers.Peer:
+def peer(request: pytest.FixtureRequest) -> Peer:
     """Give the contestant named by the (indirect) parameter; skip where it is not installed."""
-    for candidate in _peers.contestants():
+    for candidate in contestants():
         if candidate.name == request.param:
             return candidate
     pytest.skip(f"{request.param} is not installed")

@@ -16,8 +16,8 @@ import gist
 import numpy as np
 import records
 from fastcodes import bits, hamming, hashing, metrics
-from fastcodes._bench import best_time
-from fastcodes._peers import Array
+from fastcodes.cli.measure import best_time
+from fastcodes.cli.peers import Array
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import records
 from fastcodes import _native, nn
-from fastcodes._peers import Array
+from fastcodes.cli.peers import Array
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import records
 from fastcodes import _native
-from fastcodes._bench import best_time
-from fastcodes._peers import PQ_ITERATIONS, Array, Peer, Search, contestants
+from fastcodes.cli.measure import best_time
+from fastcodes.cli.peers import PQ_ITERATIONS, Array, Peer, Search, contestants
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits

@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fastcodes import _native, _peers
+from fastcodes import _native
+from fastcodes.cli.measure import cpu_name
+from fastcodes.cli.peers import contestants
 from pytest_benchmark.utils import get_commit_info
 
 RECORDS = Path(__file__).parent / "record"
@@ -22,17 +24,14 @@ def facts() -> dict[str, Any]:
     return {
         "date": datetime.date.today().isoformat(),
         "machine": {
-            "cpu": _peers.cpu_name(),
+            "cpu": cpu_name(),
             "cpus": _native.threads(),
             "system": f"{platform.system()} {platform.machine()}",
         },
         "commit": {"id": commit["id"], "dirty": commit["dirty"]},
         "versions": {"python": platform.python_version(), "rustc": _rustc()},
         "contestants": [
-            *(
-                {"name": peer.name, "version": peer.version, "level": peer.level}
-                for peer in _peers.contestants()
-            ),
+            *({"name": peer.name, "version": peer.version, "level": peer.level} for peer in contestants()),
             *_others(),
         ],
     }

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import _native, adc
-from fastcodes._bench import random_pq
-from fastcodes._peers import PQ_ITERATIONS, Array, Peer, Search, contestants, installed
+from fastcodes.cli.measure import random_pq
+from fastcodes.cli.peers import PQ_ITERATIONS, Array, Peer, Search, contestants, installed
 
 N = 1_000_000
 N_QUERIES = 100

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import bits, hamming
-from fastcodes._bench import random_codes
-from fastcodes._peers import Array
+from fastcodes.cli.measure import random_codes
+from fastcodes.cli.peers import Array
 from fastcodes.hashing import RandomHyperplanes
 from fastcodes.index import LSHIndex
 from threadpoolctl import threadpool_limits

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes._bench import random_codes, sparse_codes
-from fastcodes._peers import Array, Peer, installed
+from fastcodes.cli.measure import random_codes, sparse_codes
+from fastcodes.cli.peers import Array, Peer, installed
 
 N = 1_000_000
 N_QUERIES = 100

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import minhash
-from fastcodes._peers import Array
+from fastcodes.cli.peers import Array
 from fastcodes.index import MinHashIndex
 
 K = 128

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import _native, xnor
-from fastcodes._bench import random_codes
-from fastcodes._peers import Array
+from fastcodes.cli.measure import random_codes
+from fastcodes.cli.peers import Array
 from threadpoolctl import threadpool_limits
 
 N = 1024  # rows of both sides

@@ -1,8 +1,7 @@
-"""The contestants of demo and benchmarks: fastcodes and every installed peer behind one small interface."""
+"""The contestants of demo and benchmarks: fastcodes and each installed peer behind one small interface."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,28 +14,40 @@ import numpy.typing as npt
 from fastcodes import __version__, _native, adc, hamming, jaccard
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
 
+__all__ = [
+    "PQ_ITERATIONS",
+    "Array",
+    "Peer",
+    "Prepare",
+    "Search",
+    "contestants",
+    "fastcodes_itself",
+    "installed",
+]
+
 Array: TypeAlias = npt.NDArray[Any]
 Search: TypeAlias = Callable[[Array, int], tuple[Array, Array]]
-"""`(queries, k) -> (distances, indices)`, nearest first; the order of equal distances is the peer's own."""
+"""`(queries, k) -> (distances, indices)`, nearest first; each peer orders equal distances in its own way."""
 Prepare: TypeAlias = Callable[[Array, int], Search]
-"""`(codes, threads) -> Search`: what a peer does once for a database (an index, a packed copy), untimed."""
+"""`(codes, threads) -> Search`: the untimed work done once per database (an index, a packed copy)."""
 Matrix: TypeAlias = Callable[[Array, Array, int], Callable[[], Array]]
-"""`(a, b, threads) -> call`: `call()` fills and gives the distance matrix; its memory is made beforehand."""
+"""`(a, b, threads) -> call`: `call()` fills a preallocated distance matrix and returns it."""
 PrepareAdc: TypeAlias = Callable[[Array, Array, int], Search]
-"""`(codebooks, codes, threads) -> Search` for float queries, by the squared distance to what a code stands
-for; the tables of the queries are part of the search."""
+"""`(codebooks, codes, threads) -> Search` for float queries, by the squared distance to the decoded vectors;
+computing the look-up tables of the queries is part of the search."""
 Encode: TypeAlias = Callable[[Array, Array, int], Array]
-"""`(vectors, codebooks, threads) -> codes`, a byte for each subspace."""
+"""`(vectors, codebooks, threads) -> codes`, one byte per subspace."""
 Fit: TypeAlias = Callable[[Array, int, int, bool, int], tuple[Array, Array | None]]
-"""`(vectors, n_subspaces, n_codewords, rotate, seed) -> (codebooks, rotation)`; the codebooks are for
-`vectors @ rotation.T`, or for the vectors if it is None. Threads: those of the process."""
+"""`(vectors, n_subspaces, n_codewords, rotate, seed) -> (codebooks, rotation)`; the codebooks quantise
+`vectors @ rotation.T`, or the vectors themselves if `rotation` is None. Uses the threads of the process."""
 
-PQ_ITERATIONS = 25  # of k-means without rotation
+PQ_ITERATIONS = 25
+"""Iterations of k-means for product quantisers without a rotation."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One library that computes on codes; a verb that it lacks is `None`."""
+    """A library that computes on codes; an operation that it lacks is None."""
 
     name: str
     version: str
@@ -50,21 +61,21 @@ class Peer:
     pq_fit: Fit | None = None
 
     def knn(self, family: str) -> Prepare | None:
-        """Give the search of `family` by differing bits, or None."""
+        """Return the search of the family "hamming" or "jaccard", or None."""
         return {"hamming": self.hamming_knn, "jaccard": self.jaccard_knn}[family]
 
     def describe(self) -> str:
-        """Give name, version and SIMD level on one line."""
+        """Return name, version and SIMD level as one line."""
         return f"{self.name} {self.version} ({self.level})"
 
 
 def contestants() -> list[Peer]:
-    """Give fastcodes, then numpy, then every peer that is installed."""
+    """Return fastcodes, numpy, and each installed peer, in this order."""
     return [fastcodes_itself(), *installed()]
 
 
 def fastcodes_itself() -> Peer:
-    """Give fastcodes behind the interface of its peers."""
+    """Return fastcodes behind the interface of its peers."""
 
     def cdist(a: Array, b: Array, threads: int) -> Callable[[], Array]:
         out = np.empty((len(a), len(b)), np.int32)
@@ -103,7 +114,7 @@ def fastcodes_itself() -> Peer:
 
 @cache
 def installed() -> tuple[Peer, ...]:
-    """Give numpy and every peer that can be imported here."""
+    """Return numpy and each peer that can be imported."""
     return tuple(_import_peers())
 
 
@@ -111,17 +122,17 @@ def _import_peers() -> Iterator[Peer]:
     for adapter in (_numpy, _faiss, _numkong, _usearch):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what a peer deprecates is not our user's business
+                warnings.simplefilter("ignore")  # deprecation warnings of a peer do not concern our users
                 yield adapter()
         except ImportError:
             continue
 
 
-# --- numpy: the lines that a user writes today --------------------------------------------------------------
+# --- numpy: what a user without a library writes ------------------------------------------------------------
 
 
 def words(codes: Array) -> Array:
-    """View rows as the widest unsigned integers that divide them, which is what makes numpy fastest."""
+    """View rows as the widest unsigned integers that divide them: numpy is fastest on these."""
     codes = np.ascontiguousarray(codes)
     width = next(size for size in (8, 4, 2, 1) if codes.shape[-1] % size == 0)
     return codes.view(f"u{width}")
@@ -132,12 +143,12 @@ def _popcounts(values: Array) -> Array:
         counts: Array = np.bitwise_count(values)
         return counts
     table = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
-    looked_up: Array = table[values.view(np.uint8)]  # numpy 1 has no bit count
+    looked_up: Array = table[values.view(np.uint8)]  # numpy 1 lacks bitwise_count
     return looked_up
 
 
 def select(distances: Array, k: int) -> tuple[Array, Array]:
-    """Give the k smallest of every row, nearest first: what a peer without a top-k leaves to its user."""
+    """Return the k smallest distances of each row and their columns, for peers without a top-k."""
     k = min(k, distances.shape[1])
     nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
     order = np.argsort(np.take_along_axis(distances, nearest, axis=1), axis=1)
@@ -222,7 +233,7 @@ def _faiss() -> Peer:
         faiss.copy_array_to_vector(np.ravel(codebooks), index.pq.centroids)
         index.is_trained = True
         if n_codewords == 16:
-            # Two codes a byte, the first in its lower half. The search is approximate: its tables are bytes.
+            # Two codes per byte, the first in the lower half. With tables of uint8 the search is approximate.
             index.add_sa_codes(codes[:, ::2] | codes[:, 1::2] << 4)
             index = faiss.IndexPQFastScan(index)
         else:
@@ -258,7 +269,7 @@ def _faiss() -> Peer:
         if rotate:
             transform = faiss.OPQMatrix(dimensions, n_subspaces)
             inner = untrained()
-            transform.pq = inner  # which refers to it, but does not keep it
+            transform.pq = inner  # stores a pointer but holds no reference
             transform.train(x)
             rotation = faiss.vector_to_array(transform.A).reshape(dimensions, dimensions)
             x = transform.apply(x)
@@ -283,7 +294,7 @@ def _faiss() -> Peer:
     )
 
 
-# --- NumKong: a distance matrix of packed rows, the selection is left to numpy ------------------------------
+# --- NumKong: distance matrices of packed rows; numpy selects the nearest -----------------------------------
 
 
 def _numkong() -> Peer:
@@ -297,7 +308,7 @@ def _numkong() -> Peer:
         out = numkong.empty((len(a), len(b)), dtype="uint32")
 
         def call() -> Array:
-            # The packing is part of the work: the caller has plain rows here as in every other library.
+            # Packing is part of the work: as for every other library, the input is plain rows.
             packed = numkong.hammings_pack(b, dtype="uint1")
             numkong.hammings_packed(a, packed, out=out, threads=threads)
             return np.asarray(out)
@@ -330,7 +341,7 @@ def _usearch() -> Peer:
         database = np.ascontiguousarray(codes)
 
         def search(queries: Array, k: int) -> tuple[Array, Array]:
-            # It refuses more neighbours than rows; one query comes back without its first dimension.
+            # It refuses more neighbours than rows, and drops the first dimension of a single query.
             count = min(k, len(database))
             found = exact_search(database, queries, count, metric, exact=True, threads=threads)
             shape = (len(queries), count)
@@ -347,27 +358,3 @@ def _usearch() -> Peer:
         lambda codes, threads: knn(codes, threads, MetricKind.Hamming),
         lambda codes, threads: knn(codes, threads, MetricKind.Tanimoto),
     )
-
-
-# --- what the tables say about the machine ------------------------------------------------------------------
-
-
-def cpu_name() -> str:
-    """Give the model name of the CPU, as far as the system tells it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
-            names = [
-                line.split(":", 1)[1].strip() for line in lines if line.startswith(("model name", "Model"))
-            ]
-    except OSError:
-        names = []
-    if names:
-        return names[0]
-    import platform
-
-    return platform.processor() or platform.machine()
-
-
-def machine_line() -> str:
-    """Give the line beside every table: CPU, number of CPUs, level."""
-    return f"{cpu_name()}, {os.cpu_count()} CPUs; fastcodes {__version__} at level {_native.level()}"

@@ -1,42 +1,68 @@
-"""What the commands share: errors in one line, bars for long work, files that are whole or not there."""
+"""What the commands share: one-line errors, argument types, tables, progress bars, atomic output files."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
-__all__ = ["UserError", "blocks", "check_output", "replacing", "tracked"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["UserError", "blocks", "check_output", "plain_table", "positive", "replacing", "tracked"]
 
 SECONDS_BEFORE_BAR = 1.0
 
 
 class UserError(Exception):
-    """What the user can put right: told in one line, exit code 2."""
+    """An error that the user can correct: printed as one line, exit code 2."""
+
+
+def positive(text: str) -> int:
+    """Parse an argument that is an integer from 1 up."""
+    value = int(text) if text.isdecimal() else 0
+    if not 0 < value < 2**63:
+        raise argparse.ArgumentTypeError(f"expected an integer from 1 up, got {text!r}")
+    return value
+
+
+def plain_table(headings: Iterable[str], **options: Any) -> Table:
+    """Return a table of rich without a frame: the first column left-aligned, the others right-aligned."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(box=SIMPLE, **options)
+    for column, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if column else "left")
+    return table
+
+
+# --- progress -----------------------------------------------------------------------------------------------
 
 
 def blocks(total: int, size: int) -> Iterator[slice]:
-    """Cut so many rows into slices of `size`."""
+    """Cut `total` rows into slices of `size`."""
     return (slice(start, min(start + size, total)) for start in range(0, total, size))
 
 
 class Block(Protocol):
-    """A part of the work, which knows where it ends."""
+    """A part of the work."""
 
     @property
     def stop(self) -> Any:
-        """What is done after it, of the total."""
+        """How much of the total is done after it."""
 
 
 AnyBlock = TypeVar("AnyBlock", bound=Block)
 
 
 def tracked(blocks: Iterable[AnyBlock], total: int | None, description: str) -> Iterator[AnyBlock]:
-    """Give the blocks; once the work proves long, a bar shows how far it is, if a person is there to see."""
+    """Yield the blocks; show a progress bar if the work takes long and stderr is a terminal."""
     bar = None
     started = time.perf_counter()
     try:
@@ -55,6 +81,7 @@ def tracked(blocks: Iterable[AnyBlock], total: int | None, description: str) -> 
 
 
 def _bar() -> Any:
+    """Return a bar, or None without rich."""
     try:
         from rich.console import Console
         from rich.progress import Progress
@@ -63,8 +90,11 @@ def _bar() -> Any:
     return Progress(console=Console(stderr=True), transient=True)
 
 
+# --- output files -------------------------------------------------------------------------------------------
+
+
 def check_output(path: Path) -> Path:
-    """Give the real path of a file to write, or tell why it cannot be written before any work is done."""
+    """Return the real path of an output file; raise a `UserError` before any work if it cannot be written."""
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise UserError(f"{path}: not a regular file; expected the name of a file to write")
@@ -77,7 +107,7 @@ def check_output(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes its name only when it is whole: an interrupted run leaves the old or none."""
+    """Open a file for writing that replaces `path` on success; an interrupted run leaves `path` as it was."""
     target = check_output(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:

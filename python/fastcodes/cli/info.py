@@ -1,0 +1,39 @@
+"""The command `fastcodes info`: version, instruction set, threads, and the origin of this build."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+
+import numpy as np
+
+from fastcodes import _native
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "print version, instruction set, threads, and the origin of this build"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare nothing: the command has no arguments."""
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print one line for each fact."""
+    level, levels = _native.level(), _native.levels()
+    if level != levels[-1]:
+        reason = f"lowered by FASTCODES_LEVEL; this CPU has {', '.join(levels)}"
+    else:
+        reason = _native.why_not_higher() or "the highest there is"
+    facts = {
+        "fastcodes": _native.version(),
+        "level": f"{level} ({reason})",
+        "threads": str(_native.threads()),
+        "python": f"{platform.python_version()} ({platform.python_implementation()})",
+        "system": f"{platform.system()} {platform.machine()}",
+        "numpy": np.__version__,
+        "extension": _native.__file__,
+        "commit": _native.commit() or "not recorded in this build",
+    }
+    for name, value in facts.items():
+        print(f"{name:<10} {value}")

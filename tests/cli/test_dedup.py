@@ -1,0 +1,198 @@
+"""The command `fastcodes dedup`: groups, kept lines, bad lines, and the one line for each wrong call."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastcodes import cli
+from fastcodes.cli import dedup as command
+
+GENERATOR = np.random.default_rng(0)
+FOX = "the quick brown fox jumps over the lazy dog"
+LINES = [
+    FOX.encode(),
+    b"a line about something else entirely",
+    b"",
+    FOX.upper().encode() + b"!",
+    b"\xff\xfe not a text",
+    b"one more line that stands alone here",
+    b"   ,.;",
+    b"A line about - something else, entirely.",
+    FOX.encode() + b"\r",
+]
+
+
+def groups_in(text: str) -> list[list[int]]:
+    return [json.loads(line)["lines"] for line in text.splitlines()]
+
+
+def write_lines(name: str, lines: list[bytes], end: bytes = b"\n") -> None:
+    Path(name).write_bytes(b"\n".join(lines) + end)
+
+
+def test_dedup_writes_groups_and_reports_bad_lines(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_lines("texts.txt", LINES)
+    assert cli.main(["dedup", "texts.txt"]) == 0
+    captured = capfd.readouterr()
+    assert groups_in(captured.out) == [[1, 4, 9], [2, 8]]
+    assert json.loads(captured.out.splitlines()[0]) == {"lines": [1, 4, 9], "similarity": [1.0, 1.0, 1.0]}
+    bad, summary = captured.err.splitlines()
+    assert bad == "fastcodes: texts.txt:5: not valid UTF-8: invalid start byte at byte 1"
+    assert "9 lines, 3 of them near-duplicates of an earlier one, in 2 groups" in summary
+    assert "1 bad lines and 2 without words" in summary
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_keep_first_loses_nothing_but_copies(
+    folder: Path, end: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_lines("texts.txt", LINES, end)
+    assert cli.main(["dedup", "texts.txt", "--keep-first", "-o", "kept.txt"]) == 0
+    kept = [LINES[place] for place in (0, 1, 2, 4, 5, 6)]
+    assert Path("kept.txt").read_bytes() == b"\n".join(kept) + b"\n"
+    assert not capfd.readouterr().out
+    assert cli.main(["dedup", "texts.txt", "--keep-first"]) == 0
+    assert capfd.readouterr().out.count("\n") == 6
+    assert cli.main(["dedup", "kept.txt", "-o", "none.jsonl"]) == 0
+    assert Path("none.jsonl").read_bytes() == b""
+
+
+RECORDS: list[tuple[bytes, str | None]] = [
+    # a line, and the error it gets
+    (json.dumps({"text": FOX, "id": 1}).encode(), None),
+    (b'{"text": "cut short', "not valid JSON: "),
+    (b'["a", "list"]', "a JSON list; expected an object with a field 'text'"),
+    (b'{"body": "x"}', "no field 'text'"),
+    (b'{"text": null}', "the field 'text' is a NoneType; expected a string"),
+    (b'{"text": "\\ud800"}', "the field 'text' has half of a surrogate pair"),
+    (b'{"text": "\xff"}', "not valid UTF-8: "),
+    (b"[" * 100_000, "JSON that cannot be read: "),
+    (b"", None),
+    (json.dumps({"text": FOX.title()}).encode() + b" \r", None),
+    (b'{"text": "\\ud83d\\ude00 is fine"}', None),
+    (b'{"text": 1' + b"0" * 5000 + b"}", "JSON that cannot be read: "),
+]
+
+
+def test_dedup_of_records_reports_each_bad_record(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_lines("records.jsonl", [line for line, _ in RECORDS])
+    assert cli.main(["dedup", "records.jsonl"]) == 0
+    captured = capfd.readouterr()
+    assert groups_in(captured.out) == [[1, 10]]
+    *bad, summary = captured.err.splitlines()
+    wanted = [(number, words) for number, (_, words) in enumerate(RECORDS, 1) if words]
+    assert len(bad) == len(wanted)
+    for line, (number, words) in zip(bad, wanted, strict=True):
+        assert line.startswith(f"fastcodes: records.jsonl:{number}: {words}"), line
+        assert len(line) < 200
+    assert f"{len(RECORDS)} lines, 1 of them" in summary
+    assert f"{len(wanted)} bad lines and 1 without words" in summary
+    assert cli.main(["dedup", "records.jsonl", "--keep-first", "-o", "kept"]) == 0
+    kept = [line for place, (line, _) in enumerate(RECORDS) if place != 9]
+    assert Path("kept").read_bytes() == b"\n".join(kept) + b"\n"
+
+
+def test_dedup_of_another_field_from_stdin(folder: Path) -> None:
+    records = "".join(json.dumps({"body": text}) + "\n" for text in (FOX, "other words are here", FOX))
+    command = [sys.executable, "-m", "fastcodes.cli", "dedup", "-", "--field", "body"]
+    done = subprocess.run(command, input="\ufeff" + records, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0
+    assert groups_in(done.stdout) == [[1, 3]]
+    assert done.stderr.startswith("-: 3 lines, 1 of them")
+
+
+def test_dedup_in_many_parts_equals_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = np.array([f"w{i}" for i in range(500)])
+    texts = [" ".join(words[GENERATOR.integers(0, 500, 40)]) for _ in range(300)]
+    copies = [texts[i] + " more" for i in GENERATOR.integers(0, 300, 100)]
+    write_lines("texts.txt", [text.encode() for text in [*texts, *copies]])
+    outputs = []
+    for size in (command.BYTES_PER_BATCH, 1000):
+        monkeypatch.setattr(command, "BYTES_PER_BATCH", size)
+        assert cli.main(["dedup", "texts.txt", "--threads", "1"]) == 0
+        outputs.append(capfd.readouterr().out)
+        assert cli.main(["dedup", "texts.txt", "--keep-first", "-o", "kept.txt"]) == 0
+        assert Path("kept.txt").read_bytes().splitlines() == [text.encode() for text in texts]
+    assert outputs[0] == outputs[1]
+    assert sum(len(group) - 1 for group in groups_in(outputs[0])) == 100
+
+
+def test_dedup_compares_exactly_on_demand(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = [f"w{i}" for i in range(200)]
+    # Each change affects three of the 198 shingles: 190 / 206 are shared, and 195 / 201.
+    further, nearer = words.copy(), words.copy()
+    further[30] = further[60] = nearer[90] = "other"
+    further[199] = further[198] = "more"
+    texts = [" ".join(part).encode() for part in (words, further, nearer, words)]
+    write_lines("texts.txt", [texts[0], b"", *texts[1:], b"\xff"])
+    true = [190 / 206, 195 / 201]
+    for threshold, lines, similarity in (
+        (0.92, [1, 3, 4, 5], [1.0, true[0], true[1], 1.0]),
+        (0.923, [1, 4, 5], [1.0, true[1], 1.0]),
+        (0.9702, [1, 5], [1.0, 1.0]),
+    ):
+        # Estimates could not distinguish these: their standard error is 0.03 here.
+        command = ["dedup", "texts.txt", "--exact", "--threshold", str(threshold), "--n-hashes", "64"]
+        assert cli.main(command) == 0
+        (group,) = capfd.readouterr().out.splitlines()
+        assert json.loads(group) == {"lines": lines, "similarity": [round(value, 4) for value in similarity]}
+
+
+def test_dedup_options_change_what_is_alike(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_lines(
+        "texts.txt", ["日本語の文章がここにあります。".encode(), "日本語の文章がここにあります?".encode()]
+    )
+    for options, n_groups in (
+        (["--unit", "char", "--shingle-size", "2", "--threshold", "0.7"], 1),
+        (["--unit", "char", "--shingle-size", "2", "--threshold", "0.99"], 0),
+    ):
+        assert cli.main(["dedup", "texts.txt", *options, "--n-hashes", "256"]) == 0
+        assert len(groups_in(capfd.readouterr().out)) == n_groups
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["missing.txt"], ["missing.txt", "no such file"]),
+        (["."], ["directory"]),
+        (["-", "--keep-first"], ["stdin"]),
+        (["texts.txt", "--threshold", "1.5"], ["threshold must be between 0 and 1"]),
+        (["texts.txt", "--threshold", "high"], ["threshold", "high"]),
+        (["texts.txt", "--n-hashes", "9000"], ["n_hashes must be an integer from 1 to 8192"]),
+        (["texts.txt", "--shingle-size", "0"], ["shingle-size", "from 1 up"]),
+        (["texts.txt", "--shingle-size", "5000"], ["size must be an integer from 1 to 1024"]),
+        (["texts.txt", "--unit", "line"], ["unit", "line"]),
+        (["texts.txt", "-o", "texts.txt"], ["is one of the inputs|is the input"]),
+        (["texts.txt", "-o", "no/where.jsonl"], ["no", "does not exist"]),
+        ([], ["FILE"]),
+    ],
+    ids=str,
+)
+def test_a_wrong_dedup_is_one_line(
+    folder: Path, arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lines("texts.txt", LINES)
+    before = sorted(folder.iterdir())
+    assert cli.main(["dedup", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("fastcodes: ")
+    assert captured.err.count("\n") == 1
+    for word in words:
+        assert re.search(word, captured.err), captured.err
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes a pipe")
+def test_a_closed_pipe_is_no_error(folder: Path) -> None:
+    write_lines("texts.txt", [f"{FOX} {i // 2} {i // 2} {i // 2}".encode() for i in range(20_000)])
+    command = f"{sys.executable} -m fastcodes.cli dedup texts.txt --threshold 0.95 | head -n 1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.stdout.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
