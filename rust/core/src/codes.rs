@@ -1,4 +1,4 @@
-//! [`Codes`]: a checked view of `n_rows` rows of `n_bytes` bytes, as arrays have them.
+//! [`Codes`]: a checked view of `n_rows` rows of `n_bytes` bytes, as arrays hold them.
 
 use crate::Error;
 
@@ -34,21 +34,18 @@ impl<'a> Codes<'a> {
     /// Rows that start `stride` bytes apart (rows may overlap: an array of stride 0 repeats one row).
     ///
     /// # Errors
-    /// [`Error::NoBytes`] or [`Error::TooManyBytes`] for rows of unusable length, [`Error::CodesOutOfBounds`] if
-    /// `bytes` ends before the last row does.
+    /// [`Error::Range`] for rows of unusable length, [`Error::Length`] if `bytes` ends before the last row does.
     pub fn strided(bytes: &'a [u8], n_rows: usize, n_bytes: usize, stride: usize) -> Result<Self, Error> {
-        if n_bytes == 0 {
-            return Err(Error::NoBytes);
-        }
-        if n_bytes > Codes::MAX_BYTES {
-            return Err(Error::TooManyBytes { n_bytes });
+        if !(1..=Codes::MAX_BYTES).contains(&n_bytes) {
+            let (unit, high) = ("bytes per row", Codes::MAX_BYTES);
+            return Err(Error::Range { name: "codes", unit, given: n_bytes, low: 1, high });
         }
         let needed = match n_rows {
             0 => 0,
             _ => (n_rows - 1).saturating_mul(stride).saturating_add(n_bytes),
         };
         if needed > bytes.len() {
-            return Err(Error::CodesOutOfBounds { given: bytes.len(), needed });
+            return Err(Error::Length { name: "codes", unit: "bytes", given: bytes.len(), expected: needed });
         }
         Ok(Codes { bytes: &bytes[..needed], n_rows, n_bytes, stride })
     }
@@ -118,6 +115,19 @@ impl<'a> Codes<'a> {
     }
 }
 
+/// Checks that two operands have rows of the same length; each comes with its name.
+pub(crate) fn check_same_bytes(
+    a: (&'static str, Codes<'_>),
+    b: (&'static str, Codes<'_>),
+) -> Result<(), Error> {
+    if a.1.n_bytes() == b.1.n_bytes() {
+        return Ok(());
+    }
+    let (first, second) = ((a.0, a.1.n_bytes()), (b.0, b.1.n_bytes()));
+    let hint = "were they packed with the same number of bits?";
+    Err(Error::Mismatch { unit: "bytes per row", first, second, hint })
+}
+
 /// Calls `receive(index, word)` for each 64-bit word of a row; the last one is padded with zero bytes.
 #[inline(always)]
 pub(crate) fn for_each_word(row: &[u8], mut receive: impl FnMut(usize, u64)) {
@@ -151,10 +161,10 @@ mod tests {
     fn a_view_never_reaches_past_its_buffer() {
         assert_eq!(
             Codes::strided(&[0; 12], 3, 3, 5).unwrap_err(),
-            Error::CodesOutOfBounds { given: 12, needed: 13 }
+            Error::Length { name: "codes", unit: "bytes", given: 12, expected: 13 }
         );
         assert!(Codes::strided(&[0; 12], usize::MAX, 3, usize::MAX).is_err());
-        assert_eq!(Codes::new(&[], 0, 0).unwrap_err(), Error::NoBytes);
+        assert!(Codes::new(&[], 0, 0).is_err());
         assert!(Codes::new(&[], 0, Codes::MAX_BYTES + 1).is_err());
         assert_eq!(Codes::new(&[], 0, 8).unwrap().n_rows(), 0);
     }

@@ -106,16 +106,21 @@ impl Level {
     /// The level named `name`, if this CPU has it.
     ///
     /// # Errors
-    /// [`Error::UnknownLevel`] if there is no such level, [`Error::LevelAboveCpu`] if this CPU lacks it.
+    /// [`Error::Level`] if there is no such level, or this CPU lacks it.
     pub fn named(name: &str) -> Result<Level, Error> {
         if !NAMES.contains(&name) {
-            return Err(Error::UnknownLevel { name: name.to_owned(), known: NAMES.join(", ") });
+            let known = NAMES.join(", ");
+            return Err(Error::Level {
+                problem: format!("{name:?} is not a level; expected one of {known}"),
+            });
         }
         Level::available().into_iter().find(|level| level.name() == name).ok_or_else(|| {
-            Error::LevelAboveCpu {
-                name: name.to_owned(),
-                best: Level::best().name(),
-                missing: Level::why_not_higher().unwrap_or_default(),
+            let (best, missing) = (Level::best().name(), Level::why_not_higher().unwrap_or_default());
+            Error::Level {
+                problem: format!(
+                    "the level {name:?} is higher than this CPU has: {best:?} is its highest ({missing}); \
+                     a level can be lowered, not raised"
+                ),
             }
         })
     }

@@ -31,8 +31,10 @@ mod codes;
 mod error;
 mod level;
 mod parallel;
+mod run;
 mod search;
-mod top_k;
+mod select;
+mod tasks;
 
 pub mod adc;
 pub mod bits;
@@ -44,7 +46,8 @@ pub mod roofline;
 pub mod xnor;
 
 pub use codes::Codes;
-pub use error::Error;
+pub use error::{At, Error};
 pub use level::Level;
-pub use parallel::{Parallel, available_cpus};
-pub use search::{Csr, Mask, Pairs};
+pub use parallel::Parallel;
+pub use run::{Run, available_cpus};
+pub use select::{Csr, Mask, Neighbors, Pairs};

@@ -9,11 +9,11 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::{Builder, available_parallelism};
+use std::sync::{Mutex, PoisonError};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use crate::Error;
+use crate::{Error, Level, Run, available_cpus};
 
 /// How often the calling thread asks whether to stop.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
@@ -41,6 +41,11 @@ impl<'a> Parallel<'a> {
     /// [`Error::Interrupted`].
     pub fn new(threads: usize, stop: &'a dyn Fn() -> bool) -> Self {
         Parallel { threads: threads.clamp(1, available_cpus()), stop, last_check: Cell::new(Instant::now()) }
+    }
+
+    /// Bridges to [`Run`] while callers move there.
+    pub(crate) fn as_run(&self, level: Level) -> Run<'a> {
+        Run::exactly(level, self.threads, self.stop)
     }
 
     /// The same for a given number of 64-bit words to be compared: on one thread if that takes no longer than waking
@@ -126,12 +131,6 @@ impl<'a> Parallel<'a> {
         )?;
         Ok(())
     }
-}
-
-/// The CPUs this process may use (affinity and container limits respected), as found at the first call.
-pub fn available_cpus() -> usize {
-    static CPUS: OnceLock<usize> = OnceLock::new();
-    *CPUS.get_or_init(|| available_parallelism().map_or(1, usize::from))
 }
 
 #[cfg(test)]

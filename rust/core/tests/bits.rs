@@ -235,7 +235,10 @@ proptest! {
 #[test]
 fn arguments_that_do_not_fit_are_errors() {
     let (best, serial, bytes) = (Level::best(), &Parallel::serial(), [1; 16]);
-    assert_eq!(Rows::new(&bytes, 3, 8, 8).unwrap_err(), Error::CodesOutOfBounds { given: 16, needed: 24 });
+    assert_eq!(
+        Rows::new(&bytes, 3, 8, 8).unwrap_err(),
+        Error::Length { name: "rows", unit: "bytes", given: 16, expected: 24 }
+    );
 
     let x = Rows::new(&bytes, 2, 8, 8).unwrap();
     let pack =

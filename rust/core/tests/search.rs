@@ -314,7 +314,7 @@ fn broken_preconditions_are_errors() {
         hamming::knn(Level::best(), a, codes, 2, mask, &Parallel::serial(), &mut distances, &mut indices)
     }
     let knn = |codes, mask: Mask<'_>, len| try_knn(a, codes, mask, len);
-    assert!(matches!(knn(b, Mask::All, 6), Err(Error::BytesDiffer { .. })));
+    assert!(matches!(knn(b, Mask::All, 6), Err(Error::Mismatch { .. })));
     assert!(matches!(knn(a, Mask::All, 5), Err(Error::OutputLength { given: 5, expected: 6 })));
     assert!(matches!(knn(a, Mask::Booleans(&[1, 1]), 6), Err(Error::MaskLength { given: 2, expected: 3 })));
     for id in [-1, 3, i64::MIN, i64::MAX] {

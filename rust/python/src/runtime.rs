@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::env;
 use std::sync::OnceLock;
 
-use fastcodes_core::{Error, Level, Parallel, available_cpus};
+use fastcodes_core::{Error, Level, Parallel, Run, available_cpus};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -20,7 +20,7 @@ pub fn level() -> PyResult<Level> {
             Some(name) => Level::named(&name.to_string_lossy()),
         })
         .clone()
-        .map_err(to_py_err)
+        .map_err(|error| PyValueError::new_err(format!("FASTCODES_LEVEL: {error}")))
 }
 
 /// The number of threads for `threads=None`: the CPUs of this process, or as many of them as `FASTCODES_NUM_THREADS`
@@ -40,10 +40,10 @@ pub fn default_threads() -> PyResult<usize> {
 }
 
 /// Runs `work` without the interpreter's lock, at the level and on the threads of this call. Ctrl-C ends it.
-pub fn run<T: Send>(
+pub fn detached<T: Send>(
     py: Python<'_>,
     threads: Option<&Bound<'_, PyAny>>,
-    work: impl FnOnce(Level, &Parallel<'_>) -> Result<T, Error> + Send,
+    work: impl FnOnce(&Run<'_>) -> Result<T, Error> + Send,
 ) -> PyResult<T> {
     let level = level()?;
     let threads = match threads {
@@ -59,7 +59,16 @@ pub fn run<T: Send>(
                 true
             }
         };
-        let result = work(level, &Parallel::new(threads, &stop));
+        let result = work(&Run::new(level, threads, &stop));
         result.map_err(|error| raised.take().unwrap_or_else(|| to_py_err(error)))
     })
+}
+
+/// [`detached`] for functions of the core that take level and threads apart.
+pub fn run<T: Send>(
+    py: Python<'_>,
+    threads: Option<&Bound<'_, PyAny>>,
+    work: impl FnOnce(Level, &Parallel<'_>) -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    detached(py, threads, |run| work(run.level(), &run.parallel()))
 }

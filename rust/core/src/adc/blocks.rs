@@ -110,7 +110,13 @@ impl<'a> Blocks<'a> {
         let width = packed_width(n_codewords)?;
         let expected = packed_len(n_rows, n_subspaces, width);
         if n_subspaces == 0 {
-            return Err(Error::NoBytes);
+            return Err(Error::Range {
+                name: "codes",
+                unit: "subspaces",
+                given: 0,
+                low: 1,
+                high: usize::MAX,
+            });
         }
         if bytes.len() != expected {
             return Err(Error::PackedLength { given: bytes.len(), expected });

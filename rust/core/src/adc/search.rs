@@ -12,9 +12,9 @@ use std::sync::{Mutex, PoisonError};
 use super::blocks::{Blocks, QUARTER, ROWS, Width, code_at};
 use super::bound::{Base, Floor, Reach};
 use super::{Hit, Lanes, Tables, alike, bound_sums, sums};
-use crate::search::{Below, Csr, Found, Mask, NEIGHBORS_IN_FLIGHT, Sink, csr};
-use crate::top_k::{Neighbor, TopK};
-use crate::{Error, Level, Parallel};
+use crate::select::sink::{Below, Found, Sink, largest_block};
+use crate::select::top_k::{Neighbor, TopK};
+use crate::{Csr, Error, Level, Mask, Parallel};
 
 /// Bytes of the blocks of a task: few enough to stay in the second-level cache while all queries pass over them.
 const TASK_BYTES: usize = 64 * 1024;
@@ -257,7 +257,7 @@ impl<'a, const N: usize> Search<'a, N> {
     fn visit<S: Sink>(&self, group: &Group, seed: &S, parallel: &Parallel<'_>) -> Result<Vec<S>, Error> {
         let workers = parallel.run(
             self.n_tasks(),
-            || (Scratch::new(group.queries.len()), seed.bounded_alike()),
+            || (Scratch::new(group.queries.len()), seed.fork()),
             |(scratch, sink), task| {
                 if scratch.error.is_ok() {
                     scratch.error = self.visit_task(group, task, scratch, sink);
@@ -553,8 +553,8 @@ impl Sink for [TopK; 1] {
         self[0].push(Neighbor { key: found.key, id: found.id });
     }
 
-    fn bounded_alike(&self) -> Self {
-        [self[0].bounded_alike()]
+    fn fork(&self) -> Self {
+        [self[0].fork()]
     }
 }
 
@@ -628,7 +628,7 @@ fn knn_of<const N: usize>(
     let wanted = wanted.max(kept.saturating_mul(FIRST_ROWS_PER_NEIGHBOR));
     let (first, are_all) = search.first_rows(wanted);
     let output = Mutex::new((distances, indices));
-    let largest_group = NEIGHBORS_IN_FLIGHT / parallel.threads() / kept.saturating_mul(2);
+    let largest_group = largest_block(kept, parallel.threads());
     search.for_each_group(largest_group, parallel, |group, parallel| {
         let looks = parallel.run(
             group.queries.len(),
@@ -688,7 +688,7 @@ fn radius_of<const N: usize>(
         let found = Below::merge(parts, |found| (found.query, found.key, found.id))?;
         Ok((group.queries.collect(), found))
     })?;
-    csr(search.n_queries, &groups, f32::INFINITY, sum_of)
+    Csr::from_blocks(search.n_queries, &groups, f32::INFINITY, sum_of)
 }
 
 /// Writes the sums of all rows, one row of `out` a query.

@@ -74,14 +74,14 @@ impl<'a> Rows<'a> {
     /// `n_rows` rows of `n_bytes` bytes, `stride` bytes apart.
     ///
     /// # Errors
-    /// [`Error::CodesOutOfBounds`] if `bytes` ends before the last row does.
+    /// [`Error::Length`] if `bytes` ends before the last row does.
     pub fn new(bytes: &'a [u8], n_rows: usize, n_bytes: usize, stride: usize) -> Result<Self, Error> {
         let needed = match n_rows {
             0 => 0,
             _ => (n_rows - 1).saturating_mul(stride).saturating_add(n_bytes),
         };
         if needed > bytes.len() {
-            return Err(Error::CodesOutOfBounds { given: bytes.len(), needed });
+            return Err(Error::Length { name: "rows", unit: "bytes", given: bytes.len(), expected: needed });
         }
         Ok(Rows { bytes: &bytes[..needed], n_rows, n_bytes, stride })
     }

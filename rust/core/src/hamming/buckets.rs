@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::distances_of;
-use crate::top_k::{Neighbor, TopK};
+use crate::select::top_k::{Neighbor, TopK};
 use crate::{Codes, Error, Level, Mask, Parallel};
 
 /// Queries of a task.

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
+use crate::codes::check_same_bytes;
+use crate::error::check_len;
 use crate::{Codes, Error, Parallel};
 
 /// Rows of `a` in a piece: enough that transposing `b` costs little.
@@ -21,13 +23,9 @@ pub(crate) fn cdist<D: Send>(
     out: &mut [D],
     write: impl Fn(Range<usize>, Range<usize>, &mut [&mut [D]]) + Sync,
 ) -> Result<(), Error> {
-    if a.n_bytes() != b.n_bytes() {
-        return Err(Error::BytesDiffer { first: ("a", a.n_bytes()), second: ("b", b.n_bytes()) });
-    }
+    check_same_bytes(("a", a), ("b", b))?;
     let expected = a.n_rows().saturating_mul(b.n_rows());
-    if out.len() != expected {
-        return Err(Error::OutputLength { given: out.len(), expected });
-    }
+    check_len("out", "elements", out.len(), expected)?;
     if expected == 0 {
         return Ok(());
     }

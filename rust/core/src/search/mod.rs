@@ -10,49 +10,14 @@ mod cdist;
 mod database;
 mod visit;
 
-use std::sync::{Mutex, PoisonError};
-
-use crate::error::try_vec;
-use crate::top_k::{Neighbor, TopK};
-use crate::{Codes, Error, Level, Parallel};
+use crate::codes::check_same_bytes;
+use crate::select::sink::{Below, largest_block};
+use crate::select::top_k::TopK;
+use crate::{Codes, Csr, Error, Level, Neighbors, Pairs, Parallel};
 
 pub(crate) use cdist::cdist;
 pub(crate) use database::Database;
-pub(crate) use visit::{Found, Sink};
 use visit::{Queries, visit};
-
-/// Which rows of the database take part in a search.
-#[derive(Clone, Copy, Debug)]
-pub enum Mask<'a> {
-    /// Every row.
-    All,
-    /// The rows whose byte is not zero; one byte per row.
-    Booleans(&'a [u8]),
-    /// The rows with these ids, in any order; an id that is given twice counts once.
-    Ids(&'a [i64]),
-}
-
-/// Results of varying number: those of query `i` are `offsets[i]..offsets[i + 1]` of the other two.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Csr<D> {
-    /// Where the results of each query begin, and the end of the last.
-    pub offsets: Vec<i64>,
-    /// Distances, sorted within a query.
-    pub distances: Vec<D>,
-    /// Row ids.
-    pub indices: Vec<i64>,
-}
-
-/// Pairs of rows, `i[p] < j[p]`, sorted by (i, j).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pairs<D> {
-    /// The lower row of each pair.
-    pub i: Vec<i64>,
-    /// The higher row of each pair.
-    pub j: Vec<i64>,
-    /// Their distances.
-    pub distances: Vec<D>,
-}
 
 /// A distance that follows from the number of differing bits and of ones on both sides.
 pub(crate) trait Metric: Sync {
@@ -74,81 +39,6 @@ pub(crate) trait Metric: Sync {
     fn bound(&self, below: u32, query_ones: u32, row_ones: (u32, u32)) -> u32;
 }
 
-/// Collects the k nearest of each query of a block.
-impl Sink for Vec<TopK> {
-    fn below(&self, query: usize, first_id: u64) -> u32 {
-        self[query].below(first_id)
-    }
-
-    fn push(&mut self, found: Found) {
-        self[found.query as usize].push(Neighbor { key: found.key, id: found.id });
-    }
-
-    fn bounded_alike(&self) -> Self {
-        self.iter().map(TopK::bounded_alike).collect()
-    }
-}
-
-/// Collects everything below one key.
-pub(crate) struct Below {
-    below: u32,
-    found: Vec<Found>,
-    /// Whether there was more than the memory has room for.
-    is_full: bool,
-}
-
-impl Sink for Below {
-    fn below(&self, _query: usize, _first_id: u64) -> u32 {
-        if self.is_full { 0 } else { self.below }
-    }
-
-    fn push(&mut self, found: Found) {
-        match self.found.try_reserve(1) {
-            Ok(()) => self.found.push(found),
-            Err(_) => self.is_full = true,
-        }
-    }
-
-    fn bounded_alike(&self) -> Self {
-        Below::new(self.below)
-    }
-}
-
-impl Below {
-    pub fn new(below: u32) -> Self {
-        Below { below, found: Vec::new(), is_full: false }
-    }
-
-    /// All that was found, sorted by `order`.
-    pub fn merge<K: Ord>(parts: Vec<Below>, order: impl Fn(&Found) -> K) -> Result<Vec<Found>, Error> {
-        let mut merged = Vec::new();
-        for part in parts {
-            if part.is_full {
-                return Err(Error::OutOfMemory);
-            }
-            if merged.is_empty() {
-                merged = part.found;
-            } else {
-                merged.try_reserve_exact(part.found.len())?;
-                merged.extend(part.found);
-            }
-        }
-        merged.sort_unstable_by_key(order);
-        Ok(merged)
-    }
-}
-
-fn check_bytes(queries: Codes<'_>, codes: Codes<'_>) -> Result<(), Error> {
-    if queries.n_bytes() == codes.n_bytes() {
-        Ok(())
-    } else {
-        Err(Error::BytesDiffer { first: ("queries", queries.n_bytes()), second: ("codes", codes.n_bytes()) })
-    }
-}
-
-/// Neighbours that the sinks of all threads may hold together while a block of queries is searched.
-pub(crate) const NEIGHBORS_IN_FLIGHT: usize = 1 << 19;
-
 #[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
 pub(crate) fn knn<M: Metric>(
     level: Level,
@@ -160,21 +50,15 @@ pub(crate) fn knn<M: Metric>(
     distances: &mut [M::Distance],
     indices: &mut [i64],
 ) -> Result<(), Error> {
-    check_bytes(queries, database.codes())?;
-    let expected = queries.n_rows().saturating_mul(k);
-    for given in [distances.len(), indices.len()] {
-        if given != expected {
-            return Err(Error::OutputLength { given, expected });
-        }
-    }
-    distances.fill(M::PADDING);
-    indices.fill(-1);
+    check_same_bytes(("queries", queries), ("codes", database.codes()))?;
+    let mut out = Neighbors::new(distances, indices, k);
+    out.clear(queries.n_rows(), M::PADDING)?;
     if k == 0 {
         return Ok(());
     }
     let kept = k.min(database.n_selected()).max(1);
-    let largest_block = NEIGHBORS_IN_FLIGHT / parallel.threads() / kept.saturating_mul(2);
-    let output = Mutex::new((distances, indices));
+    let largest_block = largest_block(kept, parallel.threads());
+    let out = out.shared();
     let queries = Queries::new::<M>(level, queries)?;
     visit(
         level,
@@ -185,17 +69,7 @@ pub(crate) fn knn<M: Metric>(
         largest_block,
         |n_queries| (0..n_queries).map(|_| TopK::new(kept)).collect::<Vec<_>>(),
         |ids, parts: Vec<Vec<TopK>>| {
-            let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
-            for &id in ids {
-                let best = TopK::merge(parts.iter_mut().filter_map(Iterator::next));
-                let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
-                let (distances, indices) = &mut *output;
-                let row = distances[id * k..].iter_mut().zip(&mut indices[id * k..]);
-                for (neighbor, (distance, index)) in best.iter().zip(row) {
-                    *distance = metric.distance(neighbor.key);
-                    *index = neighbor.id as i64;
-                }
-            }
+            out.merge(ids.iter().copied(), parts, |key| metric.distance(key));
             Ok(())
         },
     )?;
@@ -210,7 +84,7 @@ pub(crate) fn radius<M: Metric>(
     below: u32,
     parallel: &Parallel<'_>,
 ) -> Result<Csr<M::Distance>, Error> {
-    check_bytes(queries, database.codes())?;
+    check_same_bytes(("queries", queries), ("codes", database.codes()))?;
     let queries = Queries::new::<M>(level, queries)?;
     let blocks = visit(
         level,
@@ -225,35 +99,7 @@ pub(crate) fn radius<M: Metric>(
             Ok((ids.to_vec(), found))
         },
     )?;
-    csr(queries.len(), &blocks, M::PADDING, |key| metric.distance(key))
-}
-
-/// What was found for blocks of queries, each with the ids of its queries, and sorted by (query, key, id) within a block.
-pub(crate) fn csr<D: Copy>(
-    n_queries: usize,
-    blocks: &[(Vec<usize>, Vec<Found>)],
-    padding: D,
-    distance: impl Fn(u32) -> D,
-) -> Result<Csr<D>, Error> {
-    let mut offsets = try_vec(0i64, n_queries + 1)?;
-    for (ids, found) in blocks {
-        found.iter().for_each(|found| offsets[ids[found.query as usize] + 1] += 1);
-    }
-    for query in 0..n_queries {
-        offsets[query + 1] += offsets[query];
-    }
-    let n_found = offsets[n_queries] as usize;
-    let (mut distances, mut indices) = (try_vec(padding, n_found)?, try_vec(-1, n_found)?);
-    for (ids, found) in blocks {
-        // A query is in one block, where its results stand together and in order.
-        for found in found.chunk_by(|a, b| a.query == b.query) {
-            let first = offsets[ids[found[0].query as usize]] as usize;
-            for (place, found) in (first..).zip(found) {
-                (distances[place], indices[place]) = (distance(found.key), found.id as i64);
-            }
-        }
-    }
-    Ok(Csr { offsets, distances, indices })
+    Csr::from_blocks(queries.len(), &blocks, M::PADDING, |key| metric.distance(key))
 }
 
 pub(crate) fn pairs<M: Metric>(
@@ -278,15 +124,5 @@ pub(crate) fn pairs<M: Metric>(
         },
     )?;
     // Rows come as queries in ascending blocks, so the blocks of pairs are in order too.
-    let n_pairs = blocks.iter().map(|(_, found)| found.len()).sum();
-    let (mut i, mut j, mut distances) = (Vec::new(), Vec::new(), Vec::new());
-    i.try_reserve_exact(n_pairs)?;
-    j.try_reserve_exact(n_pairs)?;
-    distances.try_reserve_exact(n_pairs)?;
-    for (ids, found) in blocks {
-        i.extend(found.iter().map(|found| ids[found.query as usize] as i64));
-        j.extend(found.iter().map(|found| found.id as i64));
-        distances.extend(found.iter().map(|found| metric.distance(found.key)));
-    }
-    Ok(Pairs { i, j, distances })
+    Pairs::from_blocks(&blocks, |key| metric.distance(key))
 }

@@ -11,6 +11,7 @@ use crate::error::try_vec;
 use crate::hamming::tile::{GROUP, QueryGroups, Tile};
 use crate::hamming::{Hits, scan};
 use crate::search::database::Selection;
+use crate::select::sink::{Found, Sink};
 use crate::{Codes, Error, Level, Parallel};
 
 /// Queries of a block: enough that transposing a tile costs little beside comparing it with them.
@@ -24,27 +25,6 @@ const TASKS_PER_THREAD: usize = 8;
 
 /// Rows that are scanned first for a query that has no bound yet: whole steps of a tile at every level.
 const FIRST_ROWS: usize = 64;
-
-/// A row that qualified.
-#[derive(Clone, Copy)]
-pub(crate) struct Found {
-    /// The query, by its place in the block.
-    pub query: u32,
-    pub key: u32,
-    pub id: u64,
-}
-
-/// What collects the rows that qualify for a block of queries, on one thread.
-pub(crate) trait Sink: Send + Sync {
-    /// Rows with ids from `first_id` up qualify for the query only with a key below this.
-    fn below(&self, query: usize, first_id: u64) -> u32;
-
-    /// Takes a row whose key is below what [`Sink::below`] said before.
-    fn push(&mut self, found: Found);
-
-    /// An empty sink that knows the bounds that this one has found.
-    fn bounded_alike(&self) -> Self;
-}
 
 /// The queries of a call, in the order in which they are taken.
 pub(crate) struct Queries<'a> {
@@ -167,7 +147,7 @@ pub(crate) fn visit<M: Metric, S: Sink, R: Send>(
             let seed = search.seed(&block, new_sink(block.ids.len()));
             let workers = parallel.run(
                 n_tasks - first_task,
-                || (Scratch::default(), seed.bounded_alike()),
+                || (Scratch::default(), seed.fork()),
                 |(scratch, sink), step| {
                     let task = first_task + step;
                     search.visit_task(&block, task, task + threads, scratch, sink);
@@ -182,7 +162,7 @@ pub(crate) fn visit<M: Metric, S: Sink, R: Send>(
         || (Scratch::default(), Vec::new()),
         |(scratch, results), index| {
             let block = search.block(index * block_len, block_len);
-            let mut sink = search.seed(&block, new_sink(block.ids.len())).bounded_alike();
+            let mut sink = search.seed(&block, new_sink(block.ids.len())).fork();
             for task in search.first_task(&block)..n_tasks {
                 search.visit_task(&block, task, task + 1, scratch, &mut sink);
             }

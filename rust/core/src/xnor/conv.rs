@@ -38,7 +38,7 @@ impl<'a> Images<'a> {
     /// Images of a given shape `[n, height, width]`, without ones after the last channel.
     ///
     /// # Errors
-    /// [`Error::FeaturesLength`] if `n_bytes` are not those of so many channels, [`Error::CodesOutOfBounds`] if `bytes` are
+    /// [`Error::FeaturesLength`] if `n_bytes` are not those of so many channels, [`Error::Length`] if `bytes` are
     /// fewer than the shape says, [`Error::PaddingBits`].
     pub fn new(bytes: &'a [u8], shape: [usize; 3], n_bytes: usize, n_channels: usize) -> Result<Self, Error> {
         if n_channels == 0 || n_bytes != n_channels.div_ceil(8) {
@@ -52,7 +52,7 @@ impl<'a> Images<'a> {
     /// Images of bytes, which stand for numbers, of a given shape `[n, height, width]`.
     ///
     /// # Errors
-    /// [`Error::NoBytes`] without channels, [`Error::CodesOutOfBounds`] if `bytes` are fewer than the shape says.
+    /// [`Error::Range`] without channels, [`Error::Length`] if `bytes` are fewer than the shape says.
     pub fn of_bytes(
         bytes: &'a [u8],
         shape: [usize; 3],
@@ -172,7 +172,7 @@ impl Filters {
     /// filters of each group see their own channels, `n_channels` of them.
     ///
     /// # Errors
-    /// [`Error::FeaturesLength`], [`Error::PaddingBits`] or [`Error::CodesOutOfBounds`] for bytes that do not fit, [`Error::Groups`]
+    /// [`Error::FeaturesLength`], [`Error::PaddingBits`] or [`Error::Length`] for bytes that do not fit, [`Error::Groups`]
     /// for groups that do not divide the filters or do not begin with a byte, [`Error::EmptyAxis`] without places.
     pub fn new(
         level: Level,

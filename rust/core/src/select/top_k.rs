@@ -42,7 +42,7 @@ impl TopK {
     }
 
     /// An empty one that drops what cannot be among the `k` smallest of a set that has all rows of this one.
-    pub fn bounded_alike(&self) -> TopK {
+    pub fn fork(&self) -> TopK {
         let mut found: Vec<Neighbor> = self.found.clone();
         let worst = match found.len() {
             len if len >= self.k && self.k > 0 => Some(found.select_nth_unstable(self.k - 1).1.key),

@@ -1,0 +1,186 @@
+//! [`Mask`]: which rows a search considers, and [`RowMask`]: the same with one bit per row.
+
+use std::ops::Range;
+
+use crate::Error;
+use crate::error::try_vec;
+
+/// Rows of a word of a mask.
+const ROWS_PER_WORD: usize = u64::BITS as usize;
+
+/// The rows that a search considers, as the caller names them.
+#[derive(Clone, Copy, Debug)]
+pub enum Mask<'a> {
+    /// Every row.
+    All,
+    /// The rows whose byte is not zero; one byte per row.
+    Booleans(&'a [u8]),
+    /// The rows with these ids, in any order; an id that is given twice counts once.
+    Ids(&'a [i64]),
+}
+
+/// The selected rows of a database, numbered in ascending order: the selected row of rank 0 is the lowest one.
+pub(crate) enum RowMask {
+    /// All of this many rows.
+    All(usize),
+    /// Some rows.
+    Some(Bits),
+}
+
+/// One bit per row, the lowest row in the lowest bit of word 0.
+pub(crate) struct Bits {
+    words: Vec<u64>,
+    /// The selected rows before each word, and those of all words.
+    ranks: Vec<usize>,
+}
+
+impl RowMask {
+    /// The rows of a database of `n_rows` rows that `mask` selects.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there is not one boolean per row, [`Error::Row`] if an id is not a row.
+    pub fn new(mask: Mask<'_>, n_rows: usize) -> Result<Self, Error> {
+        let n_words = n_rows.div_ceil(ROWS_PER_WORD);
+        let words = match mask {
+            Mask::All => return Ok(RowMask::All(n_rows)),
+            Mask::Booleans(booleans) => {
+                if booleans.len() != n_rows {
+                    let (unit, given) = ("booleans", booleans.len());
+                    return Err(Error::Length { name: "mask", unit, given, expected: n_rows });
+                }
+                let mut words = try_vec(0, n_words)?;
+                for (word, booleans) in words.iter_mut().zip(booleans.chunks(ROWS_PER_WORD)) {
+                    let bits = booleans.iter().enumerate().map(|(row, flag)| u64::from(*flag != 0) << row);
+                    *word = bits.fold(0, |word, bit| word | bit);
+                }
+                words
+            }
+            Mask::Ids(ids) => {
+                let mut words = try_vec(0, n_words)?;
+                for &id in ids {
+                    match usize::try_from(id) {
+                        Ok(row) if row < n_rows => words[row / ROWS_PER_WORD] |= 1 << (row % ROWS_PER_WORD),
+                        _ => return Err(Error::Row { name: "mask", row: id, n_rows }),
+                    }
+                }
+                words
+            }
+        };
+        let mut ranks = try_vec(0, n_words + 1)?;
+        for (index, word) in words.iter().enumerate() {
+            ranks[index + 1] = ranks[index] + word.count_ones() as usize;
+        }
+        Ok(RowMask::Some(Bits { words, ranks }))
+    }
+
+    /// The number of selected rows.
+    pub fn n_selected(&self) -> usize {
+        match self {
+            RowMask::All(n_rows) => *n_rows,
+            RowMask::Some(bits) => bits.ranks.last().copied().unwrap_or(0),
+        }
+    }
+
+    /// Whether every row is selected because no mask was given.
+    pub fn is_all(&self) -> bool {
+        matches!(self, RowMask::All(_))
+    }
+
+    /// `64 * N` rows from row `64 * first_word` on, one bit each; rows beyond the last are not selected.
+    #[inline]
+    pub fn words<const N: usize>(&self, first_word: usize) -> [u64; N] {
+        std::array::from_fn(|index| match self {
+            RowMask::Some(bits) => bits.words.get(first_word + index).copied().unwrap_or(0),
+            RowMask::All(n_rows) => match n_rows.saturating_sub((first_word + index) * ROWS_PER_WORD) {
+                rest @ 0..ROWS_PER_WORD => (1 << rest) - 1,
+                _ => u64::MAX,
+            },
+        })
+    }
+
+    /// The selected rows of these ranks, in ascending order, as far as there are any.
+    pub fn rows(&self, ranks: Range<usize>) -> impl Iterator<Item = usize> + '_ {
+        let ranks = ranks.start.min(self.n_selected())..ranks.end.min(self.n_selected());
+        // The last word with a rank of at most the first one, and that word without the rows below it.
+        let (mut index, mut word) = match self {
+            RowMask::All(_) => (ranks.start, 0),
+            RowMask::Some(bits) if ranks.is_empty() => (bits.words.len(), 0),
+            RowMask::Some(bits) => {
+                let index = bits.ranks.partition_point(|rank| *rank <= ranks.start) - 1;
+                let mut word = bits.words[index];
+                (bits.ranks[index]..ranks.start).for_each(|_| word &= word - 1);
+                (index, word)
+            }
+        };
+        ranks.map(move |rank| match self {
+            RowMask::All(_) => rank,
+            RowMask::Some(bits) => {
+                while word == 0 {
+                    index += 1;
+                    word = bits.words[index];
+                }
+                let row = index * ROWS_PER_WORD + word.trailing_zeros() as usize;
+                word &= word - 1;
+                row
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn booleans_and_ids_select_the_same_rows_whatever_their_number() {
+        for n_rows in [0, 1, 63, 64, 65, 128, 300] {
+            for every in [1, 2, 7, 64, 65, 301] {
+                let rows: Vec<usize> = (0..n_rows).filter(|row| row % every == every / 2).collect();
+                let booleans: Vec<u8> =
+                    (0..n_rows).map(|row| if rows.contains(&row) { row as u8 | 1 } else { 0 }).collect();
+                let ids: Vec<i64> = rows.iter().chain(&rows).rev().map(|row| *row as i64).collect();
+                for mask in [Mask::Booleans(&booleans), Mask::Ids(&ids)] {
+                    let mask = RowMask::new(mask, n_rows).unwrap();
+                    assert_eq!(mask.n_selected(), rows.len());
+                    for start in 0..rows.len() + 2 {
+                        for end in [start, start + 1, start + 70, usize::MAX] {
+                            let expected = rows.get(start.min(rows.len())..end.min(rows.len())).unwrap();
+                            assert_eq!(mask.rows(start..end).collect::<Vec<_>>(), expected);
+                        }
+                    }
+                    let words = [mask.words::<4>(0), mask.words::<4>(4)];
+                    for (row, &boolean) in booleans.iter().enumerate() {
+                        let word = words.as_flattened()[row / 64];
+                        assert_eq!(word >> (row % 64) & 1 == 1, boolean != 0);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_mask_selects_every_row_and_none_beyond() {
+        for n_rows in [0, 1, 63, 64, 65, 130] {
+            let mask = RowMask::new(Mask::All, n_rows).unwrap();
+            assert_eq!((mask.n_selected(), mask.is_all()), (n_rows, true));
+            assert_eq!(mask.rows(0..usize::MAX).collect::<Vec<_>>(), (0..n_rows).collect::<Vec<_>>());
+            let words = mask.words::<4>(0);
+            let n_bits: u32 = words.iter().map(|word| word.count_ones()).sum();
+            assert_eq!(n_bits as usize, n_rows);
+            assert!((0..n_rows).all(|row| words[row / 64] >> (row % 64) & 1 == 1));
+        }
+    }
+
+    #[test]
+    fn a_mask_that_does_not_fit_is_an_error() {
+        fn error(mask: Mask<'_>) -> Option<Error> {
+            RowMask::new(mask, 3).err()
+        }
+        let expected = Error::Length { name: "mask", unit: "booleans", given: 2, expected: 3 };
+        assert_eq!(error(Mask::Booleans(&[1, 1])), Some(expected));
+        for row in [-1, 3, i64::MAX] {
+            let ids = [0, row];
+            assert_eq!(error(Mask::Ids(&ids)), Some(Error::Row { name: "mask", row, n_rows: 3 }));
+        }
+    }
+}

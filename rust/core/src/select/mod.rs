@@ -1,0 +1,9 @@
+//! What every search shares: which rows are searched, which of them are kept, and how results are written.
+
+pub(crate) mod mask;
+pub(crate) mod results;
+pub(crate) mod sink;
+pub(crate) mod top_k;
+
+pub use mask::Mask;
+pub use results::{Csr, Neighbors, Pairs};

@@ -1,0 +1,99 @@
+//! [`Sink`]: what collects the rows that qualify for the queries of a block, on one thread.
+
+use super::top_k::{Neighbor, TopK};
+use crate::Error;
+
+/// Neighbours that the sinks of all threads may hold together while a block of queries is searched.
+const NEIGHBORS_IN_FLIGHT: usize = 1 << 19;
+
+/// A row that qualified.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    /// The query, by its position in the block.
+    pub query: u32,
+    /// Sorts like the distance.
+    pub key: u32,
+    /// The row.
+    pub id: u64,
+}
+
+/// Collects the rows that qualify.
+pub(crate) trait Sink: Send + Sync {
+    /// Rows with ids from `first_id` up qualify for the query only with a key below this.
+    fn below(&self, query: usize, first_id: u64) -> u32;
+
+    /// Takes a row whose key is below what [`Sink::below`] said before.
+    fn push(&mut self, found: Found);
+
+    /// An empty sink that knows the bounds that this one has found.
+    fn fork(&self) -> Self;
+}
+
+/// Collects the k nearest of each query of a block.
+impl Sink for Vec<TopK> {
+    fn below(&self, query: usize, first_id: u64) -> u32 {
+        self[query].below(first_id)
+    }
+
+    fn push(&mut self, found: Found) {
+        self[found.query as usize].push(Neighbor { key: found.key, id: found.id });
+    }
+
+    fn fork(&self) -> Self {
+        self.iter().map(TopK::fork).collect()
+    }
+}
+
+/// The largest block of queries whose `k` nearest rows `threads` sinks can collect without much memory.
+pub(crate) fn largest_block(k: usize, threads: usize) -> usize {
+    NEIGHBORS_IN_FLIGHT / threads / k.saturating_mul(2).max(1)
+}
+
+/// Collects everything below one key.
+pub(crate) struct Below {
+    below: u32,
+    found: Vec<Found>,
+    /// Whether there was more than the memory has room for.
+    is_full: bool,
+}
+
+impl Sink for Below {
+    fn below(&self, _query: usize, _first_id: u64) -> u32 {
+        if self.is_full { 0 } else { self.below }
+    }
+
+    fn push(&mut self, found: Found) {
+        match self.found.try_reserve(1) {
+            Ok(()) => self.found.push(found),
+            Err(_) => self.is_full = true,
+        }
+    }
+
+    fn fork(&self) -> Self {
+        Below::new(self.below)
+    }
+}
+
+impl Below {
+    pub fn new(below: u32) -> Self {
+        Below { below, found: Vec::new(), is_full: false }
+    }
+
+    /// All that was found, sorted by `order`.
+    pub fn merge<K: Ord>(parts: Vec<Below>, order: impl Fn(&Found) -> K) -> Result<Vec<Found>, Error> {
+        let mut merged = Vec::new();
+        for part in parts {
+            if part.is_full {
+                return Err(Error::OutOfMemory);
+            }
+            if merged.is_empty() {
+                merged = part.found;
+            } else {
+                merged.try_reserve_exact(part.found.len())?;
+                merged.extend(part.found);
+            }
+        }
+        merged.sort_unstable_by_key(order);
+        Ok(merged)
+    }
+}

@@ -1,0 +1,172 @@
+//! Splits work over threads. Results never depend on how many there are.
+//!
+//! Workers take task numbers from one counter, so a slow core takes fewer of them. The calling thread is the first worker:
+//! `threads = 1` starts nothing, and it alone asks whether to stop (only it may speak to the interpreter that waits for the
+//! answer).
+//!
+//! A call starts its threads and ends them. A pool would save some ten microseconds, but would make calls of different
+//! threads wait for each other, and after a fork a child would find the pool without its threads.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::Builder;
+
+use crate::{Error, Run};
+
+impl Run<'_> {
+    /// Calls `work(state, task)` for every task in `0..n_tasks`, each exactly once and in ascending order within a worker,
+    /// and returns the state of each worker. The first error, by the number of its task, ends the work.
+    pub(crate) fn for_each_task<S: Send>(
+        &self,
+        n_tasks: usize,
+        new_state: impl Fn() -> S + Sync,
+        work: impl Fn(&mut S, usize) -> Result<(), Error> + Sync,
+    ) -> Result<Vec<S>, Error> {
+        let (next, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let worker = |should_stop: &dyn Fn() -> bool| {
+            let (mut state, mut failure) = (new_state(), None);
+            while !ended.load(Ordering::Relaxed) {
+                let task = next.fetch_add(1, Ordering::Relaxed);
+                if task >= n_tasks {
+                    break;
+                }
+                // Every task below a failed one was taken before it and is finished, so the lowest failure is always found.
+                failure = match work(&mut state, task) {
+                    Err(error) => Some((task, error)),
+                    Ok(()) if should_stop() => Some((usize::MAX, Error::Interrupted)),
+                    Ok(()) => continue,
+                };
+                ended.store(true, Ordering::Relaxed);
+            }
+            (state, failure)
+        };
+
+        let mut workers = Vec::new();
+        std::thread::scope(|scope| {
+            let start =
+                || Builder::new().name("fastcodes".to_owned()).spawn_scoped(scope, || worker(&|| false));
+            // Where the system refuses to start threads, the others do the work.
+            let helpers = self.threads().min(n_tasks).saturating_sub(1);
+            let helpers: Vec<_> = (0..helpers).map_while(|_| start().ok()).collect();
+            workers.push(worker(&|| self.should_stop()));
+            for helper in helpers {
+                match helper.join() {
+                    Ok(done) => workers.push(done),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+        });
+        let (states, failures): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
+        match failures.into_iter().flatten().min_by_key(|(task, _)| *task) {
+            Some((_, error)) => Err(error),
+            None => Ok(states),
+        }
+    }
+
+    /// [`Run::for_each_task`], with the results of all tasks in their order.
+    pub(crate) fn map_tasks<S: Send, R: Send>(
+        &self,
+        n_tasks: usize,
+        new_state: impl Fn() -> S + Sync,
+        work: impl Fn(&mut S, usize) -> Result<R, Error> + Sync,
+    ) -> Result<Vec<R>, Error> {
+        let workers = self.for_each_task(
+            n_tasks,
+            || (new_state(), Vec::new()),
+            |(state, results), task| {
+                results.push((task, work(state, task)?));
+                Ok(())
+            },
+        )?;
+        let mut results: Vec<_> = workers.into_iter().flat_map(|(_, results)| results).collect();
+        results.sort_unstable_by_key(|(task, _)| *task);
+        Ok(results.into_iter().map(|(_, result)| result).collect())
+    }
+
+    /// Calls `work(state, index, part)` once for every part: pieces of an output that workers fill.
+    pub(crate) fn for_each_part<P: Send, S: Send>(
+        &self,
+        parts: impl IntoIterator<Item = P>,
+        new_state: impl Fn() -> S + Sync,
+        work: impl Fn(&mut S, usize, P) -> Result<(), Error> + Sync,
+    ) -> Result<Vec<S>, Error> {
+        // No lock is ever waited for, since each task is done once; it is how safe code gives a part away.
+        let parts: Vec<_> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
+        self.for_each_task(parts.len(), new_state, |state, task| {
+            match parts[task].lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(part) => work(state, task, part),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Calls `work(index, chunk)` for every chunk of `out`, each of `chunk_len` elements except perhaps the last.
+    pub(crate) fn for_each_chunk<T: Send>(
+        &self,
+        out: &mut [T],
+        chunk_len: usize,
+        work: impl Fn(usize, &mut [T]) -> Result<(), Error> + Sync,
+    ) -> Result<(), Error> {
+        if out.len() <= chunk_len {
+            return work(0, out);
+        }
+        self.for_each_part(out.chunks_mut(chunk_len), || (), |(), index, chunk| work(index, chunk))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::Level;
+
+    #[test]
+    fn every_task_is_done_exactly_once_and_results_are_in_order() {
+        for threads in [1, 2, 5] {
+            for n_tasks in [0, 1, 2, 100] {
+                let run = Run::exactly(Level::PORTABLE, threads, &|| false);
+                let states = run.for_each_task(n_tasks, Vec::new, |done, task| Ok(done.push(task))).unwrap();
+                assert!(states.iter().all(|done| done.is_sorted()));
+                let mut done: Vec<usize> = states.concat();
+                done.sort_unstable();
+                assert_eq!(done, (0..n_tasks).collect::<Vec<_>>());
+                assert_eq!(run.map_tasks(n_tasks, || (), |(), task| Ok(task)).unwrap(), done);
+                let mut out = vec![0; n_tasks];
+                run.for_each_chunk(&mut out, 7, |index, chunk| {
+                    (index * 7..).zip(chunk).for_each(|(task, out)| *out = task);
+                    Ok(())
+                })
+                .unwrap();
+                assert_eq!(out, done);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_error_by_task_is_returned() {
+        for threads in [1, 2, 5] {
+            let run = Run::exactly(Level::PORTABLE, threads, &|| false);
+            let fail = |(): &mut (), task: usize| match task {
+                ..20 => Ok(()),
+                _ => Err(Error::Row { name: "task", row: task as i64, n_rows: 20 }),
+            };
+            for _ in 0..50 {
+                let error = run.for_each_task(100, || (), fail).unwrap_err();
+                assert_eq!(error, Error::Row { name: "task", row: 20, n_rows: 20 });
+            }
+        }
+    }
+
+    #[test]
+    fn work_ends_soon_after_it_was_asked_to_stop() {
+        for threads in [1, 2] {
+            let run = Run::exactly(Level::PORTABLE, threads, &|| true);
+            let begun = Instant::now();
+            let work = |(): &mut (), _: usize| Ok(std::thread::sleep(Duration::from_millis(1)));
+            assert_eq!(run.for_each_task(10_000, || (), work).unwrap_err(), Error::Interrupted);
+            assert!(begun.elapsed() < Duration::from_secs(2));
+        }
+    }
+}
