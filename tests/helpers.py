@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-
 @dataclass(frozen=True)
 class Family:
     """A search family beside its oracle."""

@@ -1,44 +1,57 @@
-"""scikit-learn's manners, without scikit-learn: parameters, tags, and whether a model is fitted."""
+"""The base class of all models: the scikit-learn estimator API, without requiring scikit-learn, and files."""
 
 from __future__ import annotations
 
 import abc
-import contextlib
 import inspect
 import numbers
-import operator
-import os
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from fastcodes import _files
+from fastcodes._typing import Array, Floats, PathLike
+from fastcodes._validation import as_queries, as_samples
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Estimator", "NotFittedError", "generator", "integer", "progress", "progress_bar"]
+__all__ = ["Estimator", "NotFittedError", "check_fitted"]
 
 
 class NotFittedError(ValueError, AttributeError):
-    """A model is asked for what it has not learned yet.
+    """Raised when a model is used before it is fitted.
 
     As in scikit-learn, it is both a ValueError and an AttributeError.
     """
 
 
+class Fittable(Protocol):
+    """An object that knows whether it is fitted."""
+
+    def __sklearn_is_fitted__(self) -> bool: ...
+
+
+def check_fitted(model: Fittable) -> None:
+    """Raise a NotFittedError unless the model is fitted."""
+    if not model.__sklearn_is_fitted__():
+        raise NotFittedError(
+            f"This {type(model).__name__} instance is not fitted yet. "
+            "Call 'fit' with appropriate arguments before using this estimator."
+        )
+
+
 class Estimator(abc.ABC):
     """A model with named parameters that can be copied, searched over, saved and loaded.
 
-    A subclass stores its parameters in ``__init__`` and does nothing else there, names in `_learned` the
-    attribute that says that it is fitted, and turns what it has learned to arrays and back.
+    ``__init__`` of a subclass stores its parameters and does nothing else. `_learned` names the attribute
+    whose presence says that the model is fitted. `_to_arrays` and `_from_arrays` convert what was learned.
     """
 
     _learned: ClassVar[str]
-    _kind: ClassVar[str] = "transformer"  # what scikit-learn calls it
-    _needs_target: ClassVar[bool] = False  # whether `fit` has to have labels
+    _kind: ClassVar[str] = "transformer"  # the estimator type of scikit-learn
+    _needs_target: ClassVar[bool] = False  # whether `fit` requires labels
     n_features_in_: int
 
     @classmethod
@@ -53,7 +66,7 @@ class Estimator(abc.ABC):
         Parameters
         ----------
         deep : bool
-            Has no effect, since no parameter is a model; scikit-learn gives it.
+            Ignored, since no parameter is a model; present for API consistency.
 
         Returns
         -------
@@ -62,7 +75,7 @@ class Estimator(abc.ABC):
         return {name: getattr(self, name) for name in self._parameters()}
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name; what was learned stays until the next `fit`.
+        """Set parameters by name; learned attributes stay until the next `fit`.
 
         Returns
         -------
@@ -71,7 +84,7 @@ class Estimator(abc.ABC):
         Raises
         ------
         ValueError
-            If there is no such parameter.
+            If a parameter does not exist.
         """
         known = self._parameters()
         for name, value in params.items():
@@ -93,7 +106,7 @@ class Estimator(abc.ABC):
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn, which is there if it asks, what this is."""
+        """Return the tags that scikit-learn asks for."""
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(
@@ -105,52 +118,101 @@ class Estimator(abc.ABC):
         )
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Tell scikit-learn whether `fit` was called."""
+        """Return whether the model is fitted, for scikit-learn."""
         return hasattr(self, self._learned)
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, self._learned):
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet. "
-                "Call 'fit' with appropriate arguments before using this estimator."
-            )
+    def _samples(self, X: ArrayLike, name: str = "X") -> Array:
+        """Return samples with the dimensions that a fitted model expects, in their own dtype."""
+        check_fitted(self)
+        return as_samples(X, self.n_features_in_, type(self).__name__, name)
+
+    def _queries(self, queries: ArrayLike) -> Floats:
+        """Return queries with the dimensions that a fitted model expects; a 1-D array is one query."""
+        check_fitted(self)
+        return as_queries(queries, self.n_features_in_, type(self).__name__)
 
     # --- files ---------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         """Return what was learned."""
 
     @abc.abstractmethod
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take it back, with a ValueError where it cannot be."""
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+        """Restore what was learned, or raise a ValueError that says why it is invalid."""
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write parameters and what was learned to a safetensors file.
+    def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return parameters and learned arrays, as they are saved: numbers, strings and lists, and arrays.
 
-        A file that is there is replaced, in one step. A `random_state` that is not an integer is not kept.
+        All constructor parameters are kept, except a `random_state` that is not an integer: it becomes None.
 
-        Parameters
-        ----------
-        path : path-like
-            Where to write, as a rule with the suffix ``.safetensors``.
+        Returns
+        -------
+        params : dict
+        arrays : dict of arrays
 
         Raises
         ------
         NotFittedError
-            If nothing was learned yet.
-        OSError
-            If the file cannot be written.
+            If the model is not fitted.
+
+        See Also
+        --------
+        from_state : The inverse.
         """
-        self._check_fitted()
+        check_fitted(self)
         params = self.get_params()
         if "random_state" in params and not isinstance(params["random_state"], numbers.Integral):
             params["random_state"] = None
-        _files.write(path, type(self).__name__, params, self._to_arrays())
+        return params, self._to_arrays()
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
+    def from_state(cls, params: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        """Return a fitted model from parameters and learned arrays.
+
+        Parameters
+        ----------
+        params : mapping
+            Constructor parameters by name.
+        arrays : mapping of arrays
+            The learned arrays, as `to_state` returns them.
+
+        Returns
+        -------
+        model
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are not a valid state of this class.
+        """
+        model = cls(**params)
+        model._from_arrays(arrays)
+        return model
+
+    def save(self, path: PathLike) -> None:
+        """Write the parameters and what was learned to a safetensors file.
+
+        An existing file is replaced atomically. All constructor parameters are kept, except a `random_state`
+        that is not an integer: the loaded model has None there.
+
+        Parameters
+        ----------
+        path : path-like
+            Where to write, usually with the suffix ``.safetensors``.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        OSError
+            If the file cannot be written.
+        """
+        _files.write(path, type(self).__name__, *self.to_state())
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Read a model that `save` wrote.
 
         Parameters
         ----------
@@ -160,83 +222,16 @@ class Estimator(abc.ABC):
         Returns
         -------
         model
-            Fitted, with the same parameters.
+            A fitted model with the same parameters.
 
         Raises
         ------
         OSError
             If the file cannot be read.
         ValueError
-            If it holds something else than a model of this class, was cut short or altered.
+            If it is not the file of a model of this class, or was truncated or altered.
         """
         kind = cls.__name__
         params, arrays = _files.read(path, kind)
         with _files.refusing(path, kind):
-            model = cls(**params)
-            model._from_arrays(arrays)
-        return model
-
-
-def integer(value: Any, name: str, least: int, most: int | None = None) -> int:
-    """Return a parameter that has to be an integer within limits."""
-    limits = f"from {least} up" if most is None else f"from {least} to {most}"
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(
-            f"{name} must be an integer {limits}; got {value!r} of type {type(value).__name__}"
-        ) from None
-    if number < least or (most is not None and number > most):
-        raise ValueError(f"{name} must be an integer {limits}; got {number}")
-    return number
-
-
-def generator(random_state: Any) -> np.random.Generator:
-    """Return the random generator of a parameter `random_state`.
-
-    Parameters
-    ----------
-    random_state : None, int, numpy Generator, BitGenerator, SeedSequence or RandomState
-        None is a new generator at each call. A Generator or RandomState is drawn from, so that a second call
-        gives other numbers.
-    """
-    if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**31, size=4, dtype=np.int64)
-    try:
-        return np.random.default_rng(random_state)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            "random_state must be None, an integer from 0 up or a numpy random generator; "
-            f"got {random_state!r}"
-        ) from None
-
-
-@contextlib.contextmanager
-def progress(verbose: bool, total: int, what: str) -> Iterator[Callable[[float], None]]:
-    """Give a function to call after each of `total` steps with the error so far; show a bar if `verbose`."""
-    with progress_bar(verbose, total, what, "iterations") as show:
-        yield lambda error: show(f"error {error:.6g}")
-
-
-@contextlib.contextmanager
-def progress_bar(verbose: bool, total: int, what: str, unit: str) -> Iterator[Callable[[str], None]]:
-    """Give a function to call after each of `total` steps with figures to show; show a bar if `verbose`."""
-    if not verbose:
-        yield lambda figures: None
-        return
-    try:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-    except ImportError:
-        raise ImportError(
-            "verbose=True shows a progress bar, which needs the extra `cli`: pip install 'fastcodes[cli]'"
-        ) from None
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} " + unit + ", {task.fields[figures]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as bar:
-        task = bar.add_task(what, total=total, figures="")
-        yield lambda figures: bar.update(task, advance=1, figures=figures)
-        bar.update(task, completed=total)
+            return cls.from_state(params, arrays)

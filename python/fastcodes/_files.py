@@ -1,14 +1,14 @@
 """Files of models and indexes: safetensors with a header that says what they are.
 
-A file holds named arrays and five entries of metadata, all of them text::
+A file holds named arrays and five metadata entries, all text::
 
     fastcodes   the version of this layout: 1
     kind        the class that wrote it, for example ProductQuantizer
     params      its parameters, as a JSON object
     checksums   CRC-32 of the bytes of each array, as a JSON object
-    checksum    CRC-32 of all that stands above, and of each array's name, dtype and shape
+    checksum    CRC-32 of the entries above and of each array's name, dtype and shape
 
-Nothing in a file is ever executed. What is cut short or altered is refused with a ValueError.
+Nothing in a file is ever executed. A truncated or altered file is refused with a ValueError.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from typing import Any
 import numpy as np
 import safetensors
 import safetensors.numpy
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
+
+from fastcodes._typing import Array, Codes, PathLike
 
 __all__ = ["read", "refusing", "take", "write"]
 
@@ -46,20 +48,18 @@ _DTYPES = {
 }
 
 
-def write(
-    path: str | os.PathLike[str], kind: str, params: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
-) -> None:
-    """Write a file, whole or not at all.
+def write(path: PathLike, kind: str, params: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Write a file atomically.
 
     Parameters
     ----------
     path : path-like
-        Where to write. A file that is there is replaced in one step, so that whoever has mapped the old one
-        keeps it.
+        Where to write. An existing file is replaced atomically; processes that have mapped it keep the old
+        content.
     kind : str
-        What the file is: the name of the class that reads it.
+        The name of the class that reads it.
     params : mapping of str to JSON values
-        Its parameters. numpy's numbers and arrays are stored as numbers and lists; NaN and infinities are
+        Its parameters. numpy scalars and arrays are stored as numbers and lists; NaN and infinities are
         refused.
     arrays : mapping of str to arrays
         Numbers or booleans.
@@ -75,12 +75,12 @@ def write(
     layout = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     metadata["checksum"] = _header_crc(metadata, layout)
     path = os.fspath(path)
-    part = f"{path}.{os.getpid()}.part"  # in the same directory, since only there a rename is one step
+    part = f"{path}.{os.getpid()}.part"  # in the same directory: only there a rename is atomic
     with open(part, "wb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     try:
         safetensors.numpy.save_file(arrays, part, metadata)
-        os.chmod(part, mode)  # some versions of safetensors leave it to the owner alone
+        os.chmod(part, mode)  # some versions of safetensors make it readable by the owner only
         os.replace(part, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -88,20 +88,18 @@ def write(
         raise
 
 
-def read(
-    path: str | os.PathLike[str], kind: str, *, mmap: bool = False
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Read what `write` wrote.
+def read(path: PathLike, kind: str, *, mmap: bool = False) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read a file that `write` wrote.
 
     Parameters
     ----------
     path : path-like
         The file.
     kind : str
-        What it has to be.
+        The expected kind.
     mmap : bool
-        Whether to map the arrays (read-only) and not to load them. Their bytes are not compared with their
-        checksums then, since that would read them all.
+        Whether to map the arrays (read-only) instead of loading them. Their checksums are not verified then,
+        since that would read all bytes.
 
     Returns
     -------
@@ -118,10 +116,10 @@ def read(
     path = os.fspath(path)
     with refusing(path, kind):
         metadata, layout = _header(path, kind)
-        data: NDArray[np.uint8] = np.asarray(np.memmap(path, np.uint8, "r"))
+        data: Codes = np.asarray(np.memmap(path, np.uint8, "r"))
         checksums = json.loads(metadata["checksums"])
         arrays = {}
-        # safetensors allows no gap: the arrays fill the end of the file.
+        # safetensors allows no gaps: the arrays fill the end of the file.
         start = len(data) - sum(_n_bytes(*shape) for shape in layout.values())
         for name, (dtype, shape) in layout.items():
             part = data[start : start + _n_bytes(dtype, shape)]
@@ -134,9 +132,14 @@ def read(
 
 
 def take(
-    arrays: Mapping[str, NDArray[Any]], name: str, dtype: Any, shape: tuple[int | str, ...]
-) -> NDArray[Any]:
-    """Return an array of a file, if it is there and as it should be.
+    arrays: Mapping[str, Array],
+    name: str,
+    dtype: DTypeLike,
+    shape: tuple[int | str, ...],
+    *,
+    finite: bool = False,
+) -> Array:
+    """Return an array of a file after checking that it exists and has the expected dtype and shape.
 
     Parameters
     ----------
@@ -145,14 +148,16 @@ def take(
     name : str
         The name of the array.
     dtype : dtype
-        What it has to be.
+        The expected dtype.
     shape : tuple of int or str
-        What it has to be; a str is the name of a length that may be any, for the error message.
+        The expected shape; a str names a length that may be any, for the error message.
+    finite : bool
+        Whether values that are not finite are refused.
 
     Raises
     ------
     ValueError
-        If it is missing, or has another dtype or shape.
+        If it is missing, has another dtype or shape, or is not finite.
     """
     if name not in arrays:
         raise ValueError(f"array {name!r} is missing; there are {sorted(arrays)}")
@@ -167,12 +172,14 @@ def take(
             f"array {name!r} has dtype {array.dtype} and shape {array.shape}; "
             f"expected {dtype} and ({lengths})"
         )
+    if finite and not np.isfinite(array).all():
+        raise ValueError(f"array {name!r} has values that are not finite")
     return array
 
 
 @contextlib.contextmanager
-def refusing(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
-    """Turn whatever a bad content breaks into a ValueError that names the file."""
+def refusing(path: PathLike, kind: str) -> Iterator[None]:
+    """Turn errors caused by invalid content into a ValueError that names the file."""
     try:
         yield
     except (ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
@@ -181,8 +188,8 @@ def refusing(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
 
 
 def _header(path: str, kind: str) -> tuple[dict[str, str], dict[str, tuple[np.dtype[Any], tuple[int, ...]]]]:
-    """Return the metadata, and dtype and shape of each array in the order of the file."""
-    with open(path, "rb") as file:  # the errors of the system, as they are
+    """Return the metadata, and the dtype and shape of each array in file order."""
+    with open(path, "rb") as file:  # raises the OSError of the system unchanged
         if not file.read(1):
             raise ValueError("it is empty")
     with safetensors.safe_open(path, framework="np") as file:
@@ -212,7 +219,7 @@ def _header_crc(
     return str(zlib.crc32(json.dumps([entries, shapes]).encode()))
 
 
-def _crc(array: NDArray[Any]) -> int:
+def _crc(array: Array) -> int:
     return zlib.crc32(array.reshape(-1).view(np.uint8).data)
 
 

@@ -33,12 +33,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastcodes import _data, _files, _native
+from fastcodes import _files, _native
+from fastcodes._blocks import blocks
+from fastcodes._typing import Codes, Mask
+from fastcodes._validation import float32_array, real_array
 
 __all__ = ["PackedCodes", "encode", "knn", "radius", "scan", "tables"]
 
-Codes = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 Vectors = npt.NDArray[Any]
 
 _BLOCK_ROWS = 256
@@ -92,7 +93,7 @@ def tables(
         ((parts - codebooks) ** 2).sum(axis=-1)  # "l2"
         -(parts * codebooks).sum(axis=-1)  # "ip"
     """
-    return _native.adc_tables(_float32(queries, "queries"), codebooks, metric, threads)
+    return _native.adc_tables(float32_array(queries, "queries"), codebooks, metric, threads)
 
 
 def scan(
@@ -297,14 +298,14 @@ def encode(x: Vectors, codebooks: npt.NDArray[np.float32], threads: int | None =
     -----
     The numpy equivalent: ``tables(x, codebooks).argmin(axis=-1)``.
     """
-    x = _real(x, "x")
+    x = real_array(x, "x")
     rows = x[None] if x.ndim == 1 else x
     n_subspaces = codebooks.shape[0] if isinstance(codebooks, np.ndarray) and codebooks.ndim == 3 else 0
     codes = np.empty((len(rows) if rows.ndim == 2 else 0, n_subspaces), np.uint8)
     if rows.ndim != 2 or not rows.size or (rows.dtype == np.float32 and rows.flags.c_contiguous):
-        _native.adc_encode(_float32(rows, "x"), codebooks, codes, None, threads)
+        _native.adc_encode(float32_array(rows, "x"), codebooks, codes, None, threads)
         return codes
-    for part, block in _data.blocks(rows, "x"):
+    for part, block in blocks(rows, "x"):
         _native.adc_encode(block, codebooks, codes[part], None, threads)
     return codes
 
@@ -546,17 +547,3 @@ def _zeros(n_bytes: int) -> Codes:
 
 def _source(codes: Codes | PackedCodes) -> tuple[Codes | None, tuple[Codes, int, int, int, int] | None]:
     return (None, codes._packed()) if isinstance(codes, PackedCodes) else (codes, None)
-
-
-def _real(x: Vectors, name: str) -> Vectors:
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiub":
-        given = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
-        raise TypeError(f"{name} must be a numpy array of real numbers; got {given}")
-    return x
-
-
-def _float32(x: Vectors, name: str) -> npt.NDArray[np.float32]:
-    if _real(x, name).ndim == 2 and x.dtype != np.float32:
-        return _data.finite(x, range(len(x)), name)
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is an error of its own
-        return np.asarray(x, np.float32, order="C")

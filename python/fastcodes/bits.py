@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
-import reprlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastcodes import _native
+from fastcodes._validation import as_integer, as_output, describe
 
 __all__ = ["pack", "pack_uint", "popcount", "unpack", "unpack_uint"]
 
@@ -100,7 +99,7 @@ def pack(
         raise ValueError("x must have at least one dimension, (..., d); got a scalar")
     *lead, d = x.shape
     limits = _thresholds(threshold, x)
-    out = _output(out, (*lead, (d + 7) // 8), _UINT8, x, "x")
+    out = as_output(out, (*lead, (d + 7) // 8), _UINT8, x, "x")
 
     native = dtype if dtype.isnative else dtype.newbyteorder("=")
     if native in _FLOATS:
@@ -209,7 +208,7 @@ def unpack(
     array([[ 1., -1.,  1., -1.,  1., -1., -1.,  1.,  1.]], dtype=float32)
     """
     _check_bytes(codes, "codes", "n_bytes")
-    n_bits = _integer(n_bits, "n_bits")
+    n_bits = as_integer(n_bits, "n_bits")
     n_bytes = codes.shape[-1]
     if (n_bits + 7) // 8 != n_bytes or n_bits < 0:
         expected = f"from {8 * n_bytes - 7} to {8 * n_bytes}" if n_bytes else "0"
@@ -222,7 +221,7 @@ def unpack(
     except TypeError as error:
         raise TypeError(f"dtype must be bool, an integer, float16, float32 or float64; {error}") from None
     patterns = _patterns(values, dtype)
-    out = _output(out, (*codes.shape[:-1], n_bits), dtype, codes, "codes")
+    out = as_output(out, (*codes.shape[:-1], n_bits), dtype, codes, "codes")
     if not _has_contiguous_rows(codes):
         codes = np.ascontiguousarray(codes)
     _native.bits_unpack(codes, n_bits, patterns, bitorder, out, threads)
@@ -323,9 +322,9 @@ def pack_uint(
         )
     if not values.ndim:
         raise ValueError("values must have at least one dimension, (..., d); got a scalar")
-    n_bits = _integer_bits(n_bits)
+    n_bits = as_integer(n_bits, "n_bits", 1, 16)
     shape = (*values.shape[:-1], (values.shape[-1] * n_bits + 7) // 8)
-    out = _output(out, shape, _UINT8, values, "values")
+    out = as_output(out, shape, _UINT8, values, "values")
     kept = np.uint16 if n_bits > 8 else np.uint8
     if values.dtype in (np.uint8, np.uint16) and values.flags.carray:
         _native.bits_pack_uint(values, n_bits, out, threads)
@@ -392,7 +391,7 @@ def unpack_uint(
     array([5, 1, 7, 0, 2, 6, 3, 4], dtype=uint8)
     """
     _check_bytes(packed, "packed", "n_bytes")
-    n_bits, count = _integer_bits(n_bits), _integer(count, "count")
+    n_bits, count = as_integer(n_bits, "n_bits", 1, 16), as_integer(count, "count")
     n_bytes = packed.shape[-1]
     if (count * n_bits + 7) // 8 != n_bytes or count < 0:
         raise ValueError(
@@ -400,7 +399,7 @@ def unpack_uint(
             f"{count} integers of {n_bits} bits take {(max(count, 0) * n_bits + 7) // 8}"
         )
     dtype = np.dtype(np.uint16 if n_bits > 8 else np.uint8)
-    out = _output(out, (*packed.shape[:-1], count), dtype, packed, "packed")
+    out = as_output(out, (*packed.shape[:-1], count), dtype, packed, "packed")
     _native.bits_unpack_uint(np.ascontiguousarray(packed), n_bits, out, threads)
     return out
 
@@ -461,7 +460,7 @@ def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
         return _zero_and_one(dtype)
     pair = np.asarray(values)
     if pair.shape != (2,) or pair.dtype.kind not in "biuf":
-        raise ValueError(f"values must be two numbers, for a zero and for a one; got {_described(values)}")
+        raise ValueError(f"values must be two numbers, for a zero and for a one; got {describe(values)}")
     with np.errstate(over="ignore", invalid="ignore"):
         patterns = pair.astype(dtype)
     # A float may be rounded to the dtype; anything else must stay what it is.
@@ -473,55 +472,13 @@ def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
     return patterns
 
 
-def _output(
-    out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], source: NDArray[Any], name: str
-) -> NDArray[Any]:
-    if out is None:
-        return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or out.dtype != dtype:
-        raise TypeError(f"out must be a numpy array of {dtype}; got {_described(out)}")
-    if out.shape != shape or not out.flags.carray:
-        read_only = "" if out.flags.writeable else ", read-only"
-        gaps = "" if out.flags.c_contiguous else ", not contiguous"
-        offset = "" if out.flags.aligned else ", unaligned"
-        raise ValueError(
-            f"out must be a C-contiguous, aligned and writeable array of shape {shape}; "
-            f"got shape {out.shape}{read_only}{gaps}{offset}"
-        )
-    # An input that is copied block by block would be read after the first blocks were written over it.
-    if np.may_share_memory(out, source):
-        raise ValueError(f"out shares memory with {name}; give an array of its own")
-    return out
-
-
 def _check_bytes(codes: object, name: str, axis: str) -> None:
     if not isinstance(codes, np.ndarray) or codes.dtype != _UINT8:
         raise TypeError(
-            f"{name} must be a numpy uint8 array (..., {axis}) of packed bits; got {_described(codes)}"
+            f"{name} must be a numpy uint8 array (..., {axis}) of packed bits; got {describe(codes)}"
         )
     if not codes.ndim:
         raise ValueError(f"{name} must have at least one dimension, (..., {axis}); got a scalar")
-
-
-def _described(value: object) -> str:
-    """Say what was given, and not all of it if that is long."""
-    if isinstance(value, np.ndarray):
-        return f"an array of {value.dtype} and shape {value.shape}"
-    return f"{reprlib.repr(value)} of type {type(value).__name__}"
-
-
-def _integer(value: Any, name: str) -> int:
-    try:
-        return int(operator.index(value))
-    except TypeError:
-        raise TypeError(f"{name} must be an integer; got {_described(value)}") from None
-
-
-def _integer_bits(n_bits: Any) -> int:
-    number = _integer(n_bits, "n_bits")
-    if not 1 <= number <= 16:
-        raise ValueError(f"n_bits must be from 1 to 16; got {number}")
-    return number
 
 
 def _has_contiguous_rows(x: NDArray[Any]) -> bool:

@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastcodes import _data, _native
-from fastcodes._estimator import generator, integer
-from fastcodes.adc import _float32, _real
+from fastcodes import _native
+from fastcodes._blocks import blocks
+from fastcodes._typing import Codes, Floats
+from fastcodes._validation import as_integer, float32_array, random_generator, real_array
 
 __all__ = ["pack", "project", "signs"]
 
-Codes = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 
 _SMALLEST = 64
 _LARGEST = 1 << 20
@@ -60,8 +59,8 @@ def signs(d: int, n_features: int, random_state: Any = None) -> Codes:
     >>> hadamard.signs(100, 200, random_state=0).shape  # two rotations of size 128
     (6, 16)
     """
-    shape = _shape(integer(d, "d", 1, _LARGEST), integer(n_features, "n_features", 1))
-    return generator(random_state).integers(0, 256, shape, dtype=np.uint8)
+    shape = _shape(as_integer(d, "d", 1, _LARGEST), as_integer(n_features, "n_features", 1))
+    return random_generator(random_state).integers(0, 256, shape, dtype=np.uint8)
 
 
 def _shape(d: int, n_features: int) -> tuple[int, int]:
@@ -128,11 +127,11 @@ def project(
         y[:, :n_features] / size
     """
     if _goes_at_once(x):
-        return _native.hadamard_project(_float32(x, "x"), signs, n_features, out, threads)
+        return _native.hadamard_project(float32_array(x, "x"), signs, n_features, out, threads)
     # For no rows first, which tells what is wrong with the other arguments.
     n_features = _native.hadamard_project(_no_rows(x), signs, n_features, None, threads).shape[1]
     out = np.empty((len(x), n_features), np.float32) if out is None else out
-    for rows, block in _data.blocks(x, "x"):
+    for rows, block in blocks(x, "x"):
         _native.hadamard_project(block, signs, n_features, _part(out, rows, len(x)), threads)
     return out
 
@@ -179,10 +178,10 @@ def pack(
     Equal to ``np.packbits(project(x, signs, n_bits) > 0, axis=1)``.
     """
     if _goes_at_once(x):
-        return _native.hadamard_pack(_float32(x, "x"), signs, n_bits, out, threads)
+        return _native.hadamard_pack(float32_array(x, "x"), signs, n_bits, out, threads)
     n_bytes = _native.hadamard_pack(_no_rows(x), signs, n_bits, None, threads).shape[1]
     out = np.empty((len(x), n_bytes), np.uint8) if out is None else out
-    for rows, block in _data.blocks(x, "x"):
+    for rows, block in blocks(x, "x"):
         _native.hadamard_pack(block, signs, n_bits, _part(out, rows, len(x)), threads)
     return out
 
@@ -190,7 +189,7 @@ def pack(
 def _goes_at_once(x: npt.NDArray[Any]) -> bool:
     """Whether no converted copy is needed, or `x` is nothing to cut into blocks."""
     return (
-        _real(x, "x").ndim != 2
+        real_array(x, "x").ndim != 2
         or not x.size
         or (x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned)
     )

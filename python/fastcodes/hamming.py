@@ -14,12 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcodes import _native
-from fastcodes.adc import _float32
+from fastcodes._typing import Codes, Mask
+from fastcodes._validation import float32_array
 
 __all__ = ["asymmetric_knn", "cdist", "knn", "pairs", "radius"]
-
-Codes = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 
 
 def knn(
@@ -197,7 +195,9 @@ def asymmetric_knn(
     number of threads and every instruction set. The search is that of `fastcodes.adc` with half a byte as a
     code of 16.
     """
-    return _native.hamming_asymmetric_knn(_float32(real_queries, "real_queries"), codes, k, mask, threads)
+    return _native.hamming_asymmetric_knn(
+        float32_array(real_queries, "real_queries"), codes, k, mask, threads
+    )
 
 
 def cdist(

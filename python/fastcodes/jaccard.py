@@ -12,17 +12,13 @@ their number of ones, which rules out most of them unseen (BitBound: Swamidass a
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from fastcodes import _native
+from fastcodes._typing import Codes, Mask
 
 __all__ = ["cdist", "knn", "pairs", "radius"]
-
-Codes = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 
 
 def knn(

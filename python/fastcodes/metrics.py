@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcodes._estimator import integer
+from fastcodes._validation import as_integer
 
 __all__ = [
     "average_precision",
@@ -82,7 +82,7 @@ def recall_at_k(true_indices: ArrayLike, indices: ArrayLike, k: int) -> float:
     found = _indices(indices, "indices")
     true = _indices(true_indices, "true_indices", may_be_flat=True)
     _check_queries(true, found, "true_indices", "indices")
-    k = integer(k, "k", 1)
+    k = as_integer(k, "k", 1)
     if not true.shape[1] or (true[:, 0] < 0).any():
         raise ValueError("true_indices has no neighbour (-1) for a query; expected one for each")
     return float((found[:, :k] == true[:, :1]).any(axis=1).mean())
@@ -125,7 +125,7 @@ def k_recall_at_k(true_indices: ArrayLike, indices: ArrayLike, k: int) -> float:
     """
     found, true = _indices(indices, "indices"), _indices(true_indices, "true_indices")
     _check_queries(true, found, "true_indices", "indices")
-    k = integer(k, "k", 1)
+    k = as_integer(k, "k", 1)
     if true.shape[1] < k:
         raise ValueError(f"true_indices has {true.shape[1]} columns; k={k} needs as many")
     true = true[:, :k]
@@ -271,7 +271,7 @@ def precision_at_k(relevance: ArrayLike, k: int) -> float:
     0.75
     """
     hits = _relevance(relevance)
-    k = integer(k, "k", 1)
+    k = as_integer(k, "k", 1)
     return float(hits[:, :k].sum(axis=1).mean() / k)
 
 
@@ -408,7 +408,7 @@ def chance_level(n_relevant: ArrayLike, n: int) -> float:
     >>> round(metrics.chance_level(5900, 59000), 4)
     0.1002
     """
-    n = integer(n, "n", 1)
+    n = as_integer(n, "n", 1)
     m = np.asarray(n_relevant)
     if m.dtype.kind not in "iu" or not m.size or m.min() < 0 or m.max() > n:
         raise ValueError(f"n_relevant must be integers from 0 to n={n}; got {n_relevant!r}")

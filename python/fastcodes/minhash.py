@@ -43,7 +43,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcodes import _native
-from fastcodes.bits import _described, _output
+from fastcodes._typing import Codes, Signatures, Tokens
+from fastcodes._validation import as_output, describe
 
 __all__ = [
     "band_shape",
@@ -59,9 +60,6 @@ __all__ = [
     "tokens",
 ]
 
-Signatures = npt.NDArray[np.uint32]
-Codes = npt.NDArray[np.uint8]
-Tokens = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 Unit = Literal["word", "char"]
 Sets = Sequence[Any] | tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.integer[Any]]]
@@ -246,7 +244,7 @@ def signatures(
         return _native.minhash_signatures(*_as_tokens(sets, offsets), hasher, out, threads)
     if isinstance(sets, np.ndarray) and sets.ndim == 1 and sets.dtype != object:
         raise TypeError(
-            f"sets must be a sequence of collections; got {_described(sets)}. "
+            f"sets must be a sequence of collections; got {describe(sets)}. "
             "Give offsets with an array of tokens: [0, len(sets)] if it is one set"
         )
     given = _as_list(sets, "sets")
@@ -636,7 +634,7 @@ def band_shape(n_hashes: int, threshold: float, weights: tuple[float, float] = (
     try:
         false_positives, false_negatives = (_real(weight, "weights") for weight in weights)
     except (TypeError, ValueError):
-        raise ValueError(f"weights must be two numbers; got {_described(weights)}") from None
+        raise ValueError(f"weights must be two numbers; got {describe(weights)}") from None
     if not (0 <= false_positives < math.inf and 0 <= false_negatives < math.inf):
         raise ValueError(f"weights must be 0 or more; got {weights}")
     return _least_cost(k, limit, false_positives, false_negatives)
@@ -667,7 +665,7 @@ def _between(value: Any, name: str, least: int, most: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{limits}; got {_described(value)}") from None
+        raise TypeError(f"{limits}; got {describe(value)}") from None
     if not least <= number <= most:
         raise ValueError(f"{limits}; got {number}")
     return number
@@ -675,7 +673,7 @@ def _between(value: Any, name: str, least: int, most: int) -> int:
 
 def _real(value: Any, name: str) -> float:
     if isinstance(value, (bool, str, bytes)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a real number; got {_described(value)}")
+        raise TypeError(f"{name} must be a real number; got {describe(value)}")
     return float(value)
 
 
@@ -685,7 +683,7 @@ def _n_bits(n_bits: Any) -> int:
 
 def _hasher(n_hashes: Any, seed: Any, one_permutation: Any) -> tuple[int, int, bool]:
     if not isinstance(one_permutation, (bool, np.bool_)):
-        raise TypeError(f"one_permutation must be True or False; got {_described(one_permutation)}")
+        raise TypeError(f"one_permutation must be True or False; got {describe(one_permutation)}")
     return (
         _between(n_hashes, "n_hashes", 1, 8192),
         _between(seed, "seed", 0, 2**64 - 1),
@@ -695,9 +693,9 @@ def _hasher(n_hashes: Any, seed: Any, one_permutation: Any) -> tuple[int, int, b
 
 def _shingle_parts(size: Any, unit: Any, lowercase: Any) -> tuple[str, int, bool]:
     if not isinstance(unit, str) or unit not in ("word", "char"):
-        raise ValueError(f'unit must be "word" or "char"; got {_described(unit)}')
+        raise ValueError(f'unit must be "word" or "char"; got {describe(unit)}')
     if not isinstance(lowercase, (bool, np.bool_)):
-        raise TypeError(f"lowercase must be True or False; got {_described(lowercase)}")
+        raise TypeError(f"lowercase must be True or False; got {describe(lowercase)}")
     return unit, _between(size, "size", 1, 1024), bool(lowercase)
 
 
@@ -707,7 +705,7 @@ def _as_list(values: Any, name: str) -> list[Any]:
         return values
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         what = "str" if name == "texts" else "collections of tokens"
-        raise TypeError(f"{name} must be a list or other sequence of {what}; got {_described(values)}")
+        raise TypeError(f"{name} must be a list or other sequence of {what}; got {describe(values)}")
     return list(values)
 
 
@@ -746,7 +744,7 @@ def _as_rows(rows: Any, name: str) -> npt.NDArray[np.int64]:
 def _as_signatures(signatures: Any, name: str) -> Signatures:
     if not isinstance(signatures, np.ndarray) or signatures.dtype != np.uint32:
         raise TypeError(
-            f"{name} must be a numpy uint32 array (n, n_hashes) of signatures; got {_described(signatures)}"
+            f"{name} must be a numpy uint32 array (n, n_hashes) of signatures; got {describe(signatures)}"
         )
     if signatures.ndim != 2 or not signatures.shape[1]:
         raise ValueError(f"{name} must have shape (n, n_hashes); got {signatures.shape}")
@@ -755,7 +753,7 @@ def _as_signatures(signatures: Any, name: str) -> Signatures:
 
 def _checked_out(out: Any, shape: tuple[int, int]) -> Signatures:
     """Return `out`, or a new array: it is filled a block at a time."""
-    return _output(out, shape, np.dtype(np.uint32), np.empty(0, np.uint32), "sets")
+    return as_output(out, shape, np.uint32)
 
 
 def _rows(a: Any, b: Any, n_bits: Any) -> tuple[Codes, Codes, int | None]:
@@ -768,7 +766,7 @@ def _rows(a: Any, b: Any, n_bits: Any) -> tuple[Codes, Codes, int | None]:
         if not isinstance(x, np.ndarray) or x.dtype not in (np.uint32, np.uint8):
             raise TypeError(
                 f"{name} must be a numpy uint32 array (n, n_hashes) of signatures, or a uint8 array "
-                f"(n, n_bytes) of packed ones; got {_described(x)}"
+                f"(n, n_bytes) of packed ones; got {describe(x)}"
             )
     if a.dtype != b.dtype:
         raise TypeError(f"a is of {a.dtype} but b is of {b.dtype}; expected the same dtype")

@@ -27,7 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcodes import _native
-from fastcodes._estimator import integer
+from fastcodes._typing import Codes, Floats, Integers
+from fastcodes._validation import as_bool, as_integer
 
 __all__ = [
     "PackedFilters",
@@ -42,9 +43,6 @@ __all__ = [
     "planes",
 ]
 
-Codes: TypeAlias = npt.NDArray[np.uint8]
-Integers: TypeAlias = npt.NDArray[np.integer[Any]]
-Floats: TypeAlias = npt.NDArray[np.float32]
 _Sliding: TypeAlias = tuple[tuple[int, int], tuple[tuple[int, int], tuple[int, int]], int, tuple[int, int]]
 Finish: TypeAlias = tuple[npt.NDArray[np.int32] | None, Codes | None, Floats | None, Floats | None]
 
@@ -88,10 +86,10 @@ class PackedMatrix:
     """
 
     def __init__(self, b: Codes, n_bits: int, signed: bool = True, threads: int | None = None) -> None:
-        n_bits = integer(n_bits, "n_bits", 1, _LARGEST)
+        n_bits = as_integer(n_bits, "n_bits", 1, _LARGEST)
         _check_bytes(b, "b", (1, 2, 3), n_bits, f"n_bits {n_bits}")
         self._is_planes = isinstance(b, np.ndarray) and b.ndim == 3
-        self._signed = _boolean(signed, "signed")
+        self._signed = as_bool(signed, "signed")
         kind = "signs" if not self._is_planes else "signed" if self._signed else "unsigned"
         self._matrix = _native.XnorMatrix(b, n_bits, kind, threads)
 
@@ -188,7 +186,7 @@ def matmul(
         np.packbits((dots >= thresholds) != flips, axis=1)  # with thresholds
         dots.astype(np.float32) * scale + bias  # with scale or bias
     """
-    n_bits = integer(n_bits, "n_bits", 1, _LARGEST)
+    n_bits = as_integer(n_bits, "n_bits", 1, _LARGEST)
     _check_bytes(a, "a", (1, 2), n_bits, f"n_bits {n_bits}")
     matrix = _prepared(b, (1, 2), n_bits, "n_bits", True, threads)
     if matrix._is_planes:
@@ -288,7 +286,7 @@ def planes(values: Integers, n_bits: int, out: Codes | None = None, threads: int
             "values must have 1 or 2 dimensions, (m, d), and at least 1 integer in a row; "
             f"got shape {values.shape}"
         )
-    n_bits = integer(n_bits, "n_bits", 1, 8)
+    n_bits = as_integer(n_bits, "n_bits", 1, 8)
     values = np.asarray(values)  # the methods of a subclass may do something else
     least, most = (
         (-(1 << n_bits - 1), (1 << n_bits - 1) - 1) if values.dtype.kind == "i" else (0, (1 << n_bits) - 1)
@@ -358,8 +356,8 @@ def bitserial_matmul(
     -----
     The numpy equivalent, with ``x`` and ``y`` the numbers: ``x @ y.T``, and then as `matmul`.
     """
-    n_features = integer(n_features, "n_features", 1, _LARGEST)
-    a_signed, b_signed = _boolean(a_signed, "a_signed"), _boolean(b_signed, "b_signed")
+    n_features = as_integer(n_features, "n_features", 1, _LARGEST)
+    a_signed, b_signed = as_bool(a_signed, "a_signed"), as_bool(b_signed, "b_signed")
     _check_bytes(a, "a", (1, 2, 3), n_features, f"n_features {n_features}")
     matrix = _prepared(b, (1, 2, 3), n_features, "n_features", b_signed, threads)
     is_planes = isinstance(a, np.ndarray) and a.ndim == 3
@@ -463,8 +461,8 @@ class PackedFilters:
     """
 
     def __init__(self, filters: Codes, n_channels: int, groups: int = 1, threads: int | None = None) -> None:
-        n_channels = integer(n_channels, "n_channels", 1, _LARGEST)
-        groups = integer(groups, "groups", 1, _LARGEST)
+        n_channels = as_integer(n_channels, "n_channels", 1, _LARGEST)
+        groups = as_integer(groups, "groups", 1, _LARGEST)
         if n_channels % groups:
             raise ValueError(
                 f"groups must divide n_channels; got groups {groups} but n_channels {n_channels}"
@@ -569,7 +567,7 @@ def conv2d(
         windows = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(1, 2))
         np.einsum("nyxcij,fijc->nyxf", windows, w)
     """
-    n_channels = integer(n_channels, "n_channels", 1, _LARGEST)
+    n_channels = as_integer(n_channels, "n_channels", 1, _LARGEST)
     _check_bytes(images, "images", (4,), n_channels, f"n_channels {n_channels}")
     packed, how = _sliding(filters, n_channels, stride, padding, pad_value, dilation, groups, threads)
     last = finish(len(packed), thresholds, flips, scale, bias)
@@ -655,7 +653,7 @@ def _sliding(
     seen = filters.shape[3] * filters.groups
     if seen != n_channels:
         raise ValueError(f"images have {n_channels} channels, but filters were packed for {seen}")
-    pad_value = integer(pad_value, "pad_value", -1, 1)
+    pad_value = as_integer(pad_value, "pad_value", -1, 1)
     return filters, (_pair(stride, "stride", 1), _padding(padding), pad_value, _pair(dilation, "dilation", 1))
 
 
@@ -755,13 +753,7 @@ def _check_bytes(x: Codes, name: str, ndims: tuple[int, ...], n: int, what: str)
 
 def _numbers(step: int, first: int) -> tuple[int, int]:
     """Return what bytes stand for, as the kernels take it."""
-    return integer(step, "step", -_LARGEST, _LARGEST), integer(first, "first", -_LARGEST, _LARGEST)
-
-
-def _boolean(value: Any, name: str) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False; got {value!r:.100} of type {type(value).__name__}")
-    return bool(value)
+    return as_integer(step, "step", -_LARGEST, _LARGEST), as_integer(first, "first", -_LARGEST, _LARGEST)
 
 
 def _pair(value: int | tuple[int, int], name: str, least: int) -> tuple[int, int]:
@@ -769,7 +761,7 @@ def _pair(value: int | tuple[int, int], name: str, least: int) -> tuple[int, int
         first, second = value if isinstance(value, (tuple, list)) else (value, value)
     except ValueError:
         raise ValueError(f"{name} must be an integer or two, for rows and columns; got {value!r}") from None
-    return integer(first, name, least, _LARGEST), integer(second, name, least, _LARGEST)
+    return as_integer(first, name, least, _LARGEST), as_integer(second, name, least, _LARGEST)
 
 
 def _padding(

@@ -48,11 +48,11 @@ def test_a_number_is_the_same_alone_and_among_others() -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int8", "uint16", "int64", "bool", ">f4"])
 def test_other_dtypes_are_converted(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fastcodes import _data
+    from fastcodes import _blocks
 
     x, signs = (vectors(70, 40) * 3).round().astype(dtype), hadamard.signs(40, 30, 0)
     expected = hadamard.project(x.astype(np.float32), signs, 30)
-    monkeypatch.setattr(_data, "_BLOCK", 400)
+    monkeypatch.setattr(_blocks, "ELEMENTS_PER_BLOCK", 400)
     assert same_bits(hadamard.project(x, signs, 30), expected)
     assert same_bits(hadamard.pack(x, signs, 30), bits.pack(expected))
     out = np.empty((70, 30), np.float32)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import oracles
 import pytest
-from fastcodes import _data, _files, bits, hamming, metrics
+from fastcodes import _blocks, _files, bits, hamming, metrics
 from fastcodes.hashing import (
     CCAITQ,
     ITQ,
@@ -273,8 +273,8 @@ def test_labels_of_any_kind(name: str) -> None:
     [
         (None, ValueError, "requires y to be passed, but the target y is None"),
         (Y[:-1], ValueError, "X has 600 samples and y 599 labels"),
-        (np.zeros(600), ValueError, "y must tell samples apart; got the same label for all"),
-        (np.ones((600, 3)), ValueError, "y must tell samples apart"),
+        (np.zeros(600), ValueError, "y must have at least two different labels; got the same"),
+        (np.ones((600, 3)), ValueError, "y must have at least two different labels"),
         (np.full((600, 2), 0.5), ValueError, r"y of shape \(n, c\) must be zeros and ones"),
         (np.where(np.arange(600) == 77, np.nan, Y), ValueError, "y has a value in row 77 that is not finite"),
         (np.zeros((600, 2, 2)), ValueError, r"got shape \(600, 2, 2\)"),
@@ -742,7 +742,7 @@ def test_samples_of_any_layout(name: str, tmp_path: Path) -> None:
 def test_blocks_give_what_one_go_gives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = fitted(name)
     values, codes = model.decision_function(X), model.encode(X)
-    monkeypatch.setattr(_data, "_BLOCK", 700)
+    monkeypatch.setattr(_blocks, "ELEMENTS_PER_BLOCK", 700)
     sizes = [rows.stop - rows.start for rows, _ in model._blocks(X)]
     assert max(sizes) <= 700 // 16
     assert max(sizes) * model._width <= 700 or max(sizes) == 1
@@ -919,7 +919,7 @@ def test_training_is_silent_unless_it_is_verbose(
     capfd.readouterr()
     assert np.array_equal(loud.encode(X), quiet)
     assert capfd.readouterr() == ("", "")  # one block needs no bar
-    monkeypatch.setattr(_data, "_BLOCK", 1 << 12)
+    monkeypatch.setattr(_blocks, "ELEMENTS_PER_BLOCK", 1 << 12)
     loud.encode(X)
     assert re.search(r"encode .*blocks", capfd.readouterr().out)
 
@@ -927,7 +927,7 @@ def test_training_is_silent_unless_it_is_verbose(
 def test_verbose_without_rich_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     model = fitted("PCAHashing", verbose=True)
     monkeypatch.setitem(sys.modules, "rich.progress", None)
-    monkeypatch.setattr(_data, "_BLOCK", 1 << 12)
+    monkeypatch.setattr(_blocks, "ELEMENTS_PER_BLOCK", 1 << 12)
     with pytest.raises(ImportError, match=r"needs the extra `cli`: pip install 'fastcodes\[cli\]'"):
         model.encode(X)
 
@@ -986,7 +986,7 @@ def test_the_score_is_a_mean_average_precision(name: str, monkeypatch: pytest.Mo
     assert model.score(x, y) == pytest.approx(np.mean(expected["labels"]))
     assert model.score(x) == pytest.approx(np.mean(expected["neighbours"]))
     assert model.score(x, np.eye(4)[y]) == pytest.approx(model.score(x, y))
-    monkeypatch.setattr(_data, "_BLOCK", 1000)
+    monkeypatch.setattr(_blocks, "ELEMENTS_PER_BLOCK", 1000)
     assert model.score(x) == pytest.approx(np.mean(expected["neighbours"]), rel=1e-3)
     with pytest.raises(ValueError, match="X has n_samples=1; the score needs at least 2"):
         model.score(x[:1], y[:1])

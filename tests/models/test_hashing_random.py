@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import _data, bits, hamming
+from fastcodes import _blocks, bits, hamming
 from fastcodes.hashing import (
     NotFittedError,
     RandomHyperplanes,
@@ -152,7 +152,7 @@ def test_blocks_and_memory_maps_give_the_same(
     X.tofile(tmp_path / "x")
     mapped = np.memmap(tmp_path / "x", np.float32, "r", shape=X.shape)
     assert same_bits(fitted.transform(mapped), expected)
-    monkeypatch.setattr(_data, "_BLOCK", 700)
+    monkeypatch.setattr(_blocks, "ELEMENTS_PER_BLOCK", 700)
     for x in (X, mapped, X.astype(np.float64), np.asfortranarray(X), X[::-1].copy()[::-1]):
         found = fitted.transform(x)
         # A product of matrices may be rounded otherwise in a block of another size.
@@ -242,7 +242,7 @@ def test_the_manners_of_scikit_learn(model: Any) -> None:
 def test_what_is_not_finite_is_named(
     model: Any, projection: str, value: float, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_data, "_BLOCK", 7000)
+    monkeypatch.setattr(_blocks, "ELEMENTS_PER_BLOCK", 7000)
     x = X.astype(dtype)
     fitted = made(model, projection, 70).fit(x)
     x[250, 13] = value
@@ -316,7 +316,7 @@ def test_progress_is_shown_where_there_are_many_blocks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("rich")
-    monkeypatch.setattr(_data, "_BLOCK", 700)
+    monkeypatch.setattr(_blocks, "ELEMENTS_PER_BLOCK", 700)
     RandomHyperplanes(8, "hadamard").fit(X).encode(X)
     assert capsys.readouterr().out == ""
     RandomHyperplanes(8, "hadamard", verbose=True).fit(X).encode(X)

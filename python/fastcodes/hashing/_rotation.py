@@ -1,17 +1,21 @@
-"""Rotations that bring real values near to bits."""
+"""Hash functions that end with a learned rotation: iterative quantization."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["nearest_rotation", "random_rotation", "rotate_to_bits"]
+from fastcodes import _files
+from fastcodes._linalg import centered_product, nearest_rotation, random_rotation
+from fastcodes._progress import progress
+from fastcodes._typing import Array, Doubles, Floats
+from fastcodes._validation import as_integer
+from fastcodes.hashing.base import LinearHasher
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
+__all__ = ["RotatedHasher"]
+
 
 # Rows that are rotated at a time: their values and signs stay in the cache.
 _ROWS = 1024
@@ -19,22 +23,43 @@ _ROWS = 1024
 _SIGN, _ONE = np.uint32(1 << 31), np.float32(1).view(np.uint32)
 
 
-def nearest_rotation(cross: NDArray[Any]) -> Doubles:
-    r"""Return R (m, k), m <= k, with orthonormal rows that maximises the trace of ``R.T @ cross``.
+class RotatedHasher(LinearHasher):
+    """A linear model that ends with the rotation of iterative quantisation."""
 
-    With ``cross = V.T @ B`` it minimises :math:`\lVert B - V R \rVert_F`: the orthogonal Procrustes problem
-    (Schonemann, Psychometrika 31, 1966).
-    """
-    u, _, vt = np.linalg.svd(np.asarray(cross, np.float64), full_matrices=False)
-    rotation: Doubles = u @ vt
-    return rotation
+    rotation_: Floats
+    objective_history_: Doubles
+    max_iter: Any
 
+    def _rotate(
+        self,
+        x: Floats,
+        mean: Doubles,
+        directions: Doubles,
+        n_bits: int,
+        rng: np.random.Generator,
+    ) -> None:
+        """Learn the rotation of ``(x - mean) @ directions``, and all that follows."""
+        max_iter = as_integer(self.max_iter, "max_iter", 1)
+        values = centered_product(x, mean, directions)
+        with progress(self.verbose, max_iter, "rotation") as step:
+            rotation, history = rotate_to_bits(values, n_bits, max_iter, rng, step)
+        self._learn(mean, (directions @ rotation).T)
+        self.rotation_ = rotation.astype(np.float32)
+        self.objective_history_ = history
 
-def random_rotation(n_rows: int, n_columns: int, rng: np.random.Generator) -> Doubles:
-    """Return orthonormal rows (n_rows, n_columns) of any direction."""
-    q, r = np.linalg.qr(rng.normal(size=(n_columns, n_columns)))
-    turned: Doubles = (q * np.sign(np.diag(r)))[:n_rows]
-    return turned
+    def _to_arrays(self) -> dict[str, Array]:
+        return {
+            **super()._to_arrays(),
+            "rotation": self.rotation_,
+            "objective_history": self.objective_history_,
+        }
+
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+        super()._from_arrays(arrays)
+        self.rotation_ = _files.take(
+            arrays, "rotation", np.float32, ("n_directions", self._n_bits), finite=True
+        )
+        self.objective_history_ = _files.take(arrays, "objective_history", np.float64, ("iterations",))
 
 
 def rotate_to_bits(

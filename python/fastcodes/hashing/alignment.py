@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data, bits
-from fastcodes.hashing._rotation import nearest_rotation
+from fastcodes import bits
+from fastcodes._blocks import blocks
+from fastcodes._linalg import nearest_rotation
+from fastcodes._typing import Codes, Floats
+from fastcodes._validation import as_samples
 
 __all__ = ["align"]
 
 
-def align(
-    old_codes: NDArray[np.uint8], new_values: ArrayLike, n_bits: int | None = None
-) -> NDArray[np.float32]:
+def align(old_codes: Codes, new_values: ArrayLike, n_bits: int | None = None) -> Floats:
     r"""Return the rotation after which the values of a new model have the signs of old codes.
 
     A model that is trained again on other data or from another random state gives codes that cannot be
@@ -64,7 +65,7 @@ def align(
     >>> bool(differing[1] < 0.5 * differing[0])
     True
     """
-    values = _data.as_samples(new_values, name="new_values")
+    values = as_samples(new_values, name="new_values")
     k = values.shape[1] if n_bits is None else n_bits
     old = bits.unpack(old_codes, k, np.float32, (-1, 1))
     if old.ndim != 2 or len(old) != len(values):
@@ -75,6 +76,6 @@ def align(
     if not len(old):
         raise ValueError("old_codes has no rows; expected codes of some items")
     cross = np.zeros((values.shape[1], old.shape[1]))
-    for rows, block in _data.blocks(values, "new_values"):
+    for rows, block in blocks(values, "new_values"):
         cross += block.T @ old[rows]
     return nearest_rotation(cross).astype(np.float32)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data
-from fastcodes._estimator import generator, integer
-from fastcodes.hashing._hasher import take_finite
-from fastcodes.hashing._labels import targets
-from fastcodes.hashing._principal import check_some_rank, moments, oriented
-from fastcodes.hashing.itq import RotatedHasher, some_rows_of
-from fastcodes.hashing.pca import training_rows
+from fastcodes import _files
+from fastcodes._blocks import blocks
+from fastcodes._linalg import mean_and_covariance, oriented
+from fastcodes._typing import Array, Doubles, Floats
+from fastcodes._validation import as_integer, random_generator
+from fastcodes.hashing._rotation import RotatedHasher
+from fastcodes.hashing._targets import labeled_samples
+from fastcodes.hashing.base import check_samples_differ
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["CCAITQ"]
 
-Doubles = NDArray[np.float64]
 
 # Of the largest correlation: what rounding makes of none.
 _NO_CORRELATION = 1e-6
@@ -128,34 +129,32 @@ class CCAITQ(RotatedHasher):
             If `X` has another shape, a value that is not finite (the message says where), or samples that do
             not differ; if `y` does not fit `X`, or has one label only; or a parameter is out of range.
         """
-        n_bits = integer(self.n_bits, "n_bits", 1)
+        n_bits = as_integer(self.n_bits, "n_bits", 1)
         if not 0 < self.regularization < np.inf:
             raise ValueError(f"regularization must be a positive number; got {self.regularization!r}")
-        rng = generator(self.random_state)
-        samples = training_rows(X)
-        labels = targets(y, len(samples), type(self).__name__)
-        x, labels = some_rows_of(samples, labels, self.max_samples, rng)
+        rng = random_generator(self.random_state)
+        x, labels = labeled_samples(X, y, self.max_samples, rng, type(self).__name__)
         mean, directions, self.correlations_ = _canonical(x, labels, n_bits, self.regularization)
         self._rotate(x, mean, directions * self.correlations_, n_bits, rng)
         return self
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return {**super()._to_arrays(), "correlations": self.correlations_}
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         super()._from_arrays(arrays)
-        self.correlations_ = take_finite(arrays, "correlations", (len(self.rotation_),), np.float64)
+        self.correlations_ = _files.take(
+            arrays, "correlations", np.float64, (len(self.rotation_),), finite=True
+        )
 
 
-def _canonical(
-    x: NDArray[np.float32], labels: NDArray[np.float32], n: int, regularization: float
-) -> tuple[Doubles, Doubles, Doubles]:
+def _canonical(x: Floats, labels: Floats, n: int, regularization: float) -> tuple[Doubles, Doubles, Doubles]:
     """Return the mean (d,), at most `n` directions (d, m) of variance 1, and their correlations (m,)."""
-    mean, covariance = moments(x)
-    check_some_rank(covariance)
+    mean, covariance = mean_and_covariance(x)
+    check_samples_differ(covariance)
     shares = labels.mean(axis=0, dtype=np.float64)
     cross = np.zeros((x.shape[1], labels.shape[1]))
-    for rows, block in _data.blocks(x):
+    for rows, block in blocks(x):
         cross += (block - mean.astype(np.float32)).T @ (labels[rows] - shares.astype(np.float32))
     cross /= len(x)
     of_labels = (labels.T.astype(np.float64) @ labels) / len(x) - np.outer(shares, shares)

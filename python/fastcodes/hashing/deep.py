@@ -5,21 +5,22 @@ from __future__ import annotations
 import abc
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data, _files
-from fastcodes._estimator import generator, integer, progress_bar
-from fastcodes.hashing._hasher import Floats, Hasher, take_finite
-from fastcodes.hashing._labels import targets
-from fastcodes.hashing._principal import check_some_rank, moments
-from fastcodes.hashing.pca import training_rows
-from fastcodes.nn._layer import Array, Layer, layer_of
-from fastcodes.nn._predictor import finite_array
+from fastcodes import _files
+from fastcodes._blocks import take_rows
+from fastcodes._linalg import mean_and_covariance
+from fastcodes._progress import progress_bar
+from fastcodes._typing import Array, Doubles, Floats
+from fastcodes._validation import as_integer, as_training_samples, random_generator
+from fastcodes.hashing._targets import as_targets
+from fastcodes.hashing.base import Hasher, check_samples_differ
+from fastcodes.nn._layer import Layer, layer_of
 from fastcodes.nn.layers import BatchNorm, Dense, Dropout, HardTanh
 from fastcodes.nn.losses import Loss
 from fastcodes.nn.model import Sequential
@@ -97,7 +98,7 @@ class DeepHashing(Hasher):
     model_: Sequential
     mean_: Floats
     scale_: Floats
-    objective_history_: NDArray[np.float64]
+    objective_history_: Doubles
 
     def __init__(
         self,
@@ -152,16 +153,19 @@ class DeepHashing(Hasher):
         FloatingPointError
             If the loss is no longer finite.
         """
-        n_bits = integer(self.n_bits, "n_bits", 1)
-        epochs, batch_size = integer(self.epochs, "epochs", 1), integer(self.batch_size, "batch_size", 2)
+        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        epochs, batch_size = (
+            as_integer(self.epochs, "epochs", 1),
+            as_integer(self.batch_size, "batch_size", 2),
+        )
         optimizer, schedule = Adam(self.learning_rate), Cosine()
         loss = self._loss()
-        rng = generator(self.random_state)
-        samples = training_rows(X)
-        labels = targets(y, len(samples), type(self).__name__)
+        rng = random_generator(self.random_state)
+        samples = as_training_samples(X)
+        labels = as_targets(y, len(samples), type(self).__name__)
         network = Sequential(*self._layers(n_bits), random_state=rng).build(samples.shape[1:])
-        mean, covariance = moments(samples)
-        check_some_rank(covariance)
+        mean, covariance = mean_and_covariance(samples)
+        check_samples_differ(covariance)
         deviations = np.sqrt(np.diag(covariance))
         self.mean_ = mean.astype(np.float32)
         self.scale_ = np.where(deviations > 0, deviations, 1).astype(np.float32)
@@ -173,7 +177,7 @@ class DeepHashing(Hasher):
             for epoch in range(epochs):
                 order = rng.permutation(len(samples))
                 for i, rows in enumerate(np.array_split(order, n_batches)):
-                    x = self._scaled(_data.take(samples, rows))
+                    x = self._scaled(take_rows(samples, rows))
                     done = (epoch + i / n_batches) / epochs
                     value, _ = network._step(x, labels[rows], loss, None, optimizer, schedule(done), done)
                     if not math.isfinite(value):
@@ -197,12 +201,12 @@ class DeepHashing(Hasher):
             raise TypeError(f"hidden must be a sequence of integers, such as (512,); got {self.hidden!r}")
         layers: list[Layer] = []
         for n in self.hidden:
-            layers += [Dense(integer(n, "hidden", 1)), BatchNorm(), HardTanh()]
+            layers += [Dense(as_integer(n, "hidden", 1)), BatchNorm(), HardTanh()]
             if self.dropout:
                 layers.append(Dropout(self.dropout))
         return [*layers, Dense(n_bits), BatchNorm(), TanhContinuation(self.sharpness)]
 
-    def _learn(self, network: Sequential, history: NDArray[np.float64]) -> None:
+    def _learn(self, network: Sequential, history: Doubles) -> None:
         self.model_ = network
         self.objective_history_ = history
         self.n_features_in_ = network.input_shape_[0]
@@ -226,7 +230,7 @@ class DeepHashing(Hasher):
             values = layer.forward(values)
         return values
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         layers = json.dumps([layer.config() for layer in self.model_.layers])
         return {
             **{name: parameter.value for name, parameter in self.model_._parameters().items()},
@@ -237,17 +241,17 @@ class DeepHashing(Hasher):
             "objective_history": self.objective_history_,
         }
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        mean = take_finite(arrays, "mean", ("d",))
-        scale = take_finite(arrays, "scale", mean.shape)
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+        mean = _files.take(arrays, "mean", np.float32, ("d",), finite=True)
+        scale = _files.take(arrays, "scale", np.float32, mean.shape, finite=True)
         if not (scale > 0).all():
             raise ValueError("scale has values that are not positive")
         layers = json.loads(_files.take(arrays, "layers", np.uint8, ("bytes",)).tobytes())
         network = Sequential(*map(layer_of, layers), random_state=0).build(mean.shape)
         for name, parameter in network._parameters().items():
-            parameter.value[...] = finite_array(arrays, name, parameter.value.shape)
+            parameter.value[...] = _files.take(arrays, name, np.float32, parameter.value.shape, finite=True)
         for name, array in network._state().items():
-            array[...] = finite_array(arrays, name, array.shape)
+            array[...] = _files.take(arrays, name, np.float32, array.shape, finite=True)
         self.mean_, self.scale_ = mean, scale
         self._learn(network, _files.take(arrays, "objective_history", np.float64, ("epochs",)))
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data, bits, hadamard
-from fastcodes._estimator import integer
-from fastcodes.hashing._hasher import Floats, Hasher
-from fastcodes.hashing._random import NotFiniteError, Projection, explain, is_plain
+from fastcodes import bits, hadamard
+from fastcodes._blocks import rows_per_block
+from fastcodes._typing import Array, Codes, Floats
+from fastcodes._validation import as_integer, as_samples
+from fastcodes.hashing._random_projection import NotFiniteError, Projection, explain, is_plain
+from fastcodes.hashing.base import Hasher
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -77,7 +78,7 @@ class RandomHyperplanes(Hasher):
 
     _learned = "_projection"
     components_: Floats | None
-    signs_: NDArray[np.uint8] | None
+    signs_: Codes | None
     _projection: Projection
 
     def __init__(
@@ -114,8 +115,8 @@ class RandomHyperplanes(Hasher):
         ValueError
             If `X` has another shape, or a parameter is out of range.
         """
-        n_bits = integer(self.n_bits, "n_bits", 1)
-        d = _data.as_samples(X).shape[1]
+        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        d = as_samples(X).shape[1]
         self._learn(Projection.draw(self.projection, d, n_bits, self.random_state))
         return self
 
@@ -129,12 +130,12 @@ class RandomHyperplanes(Hasher):
     def _n_bits(self) -> int:
         return self._projection.n
 
-    def _blocks(self, samples: NDArray[Any]) -> Iterator[tuple[slice, Floats]]:
+    def _blocks(self, samples: Array) -> Iterator[tuple[slice, Floats]]:
         if not is_plain(samples):
             yield from super()._blocks(samples)
             return
         # Where no copy is needed, what is not finite is found in the projections, without a pass of its own.
-        n, step = len(samples), _data.rows_of_a_block(samples, self._width)
+        n, step = len(samples), rows_per_block(samples, self._width)
         with self._progress(-(-n // step)) as show:
             for start in range(0, n, step):
                 rows = slice(start, min(start + step, n))
@@ -144,7 +145,7 @@ class RandomHyperplanes(Hasher):
     def _values(self, x: Floats) -> Floats:
         return self._projection.values(x)
 
-    def _encode(self, x: Floats, out: NDArray[np.uint8]) -> None:
+    def _encode(self, x: Floats, out: Codes) -> None:
         if self.signs_ is None:
             bits.pack(self._values(x), out=out)
             return
@@ -153,7 +154,7 @@ class RandomHyperplanes(Hasher):
         except ValueError:
             raise NotFiniteError from None
 
-    def encode(self, X: ArrayLike) -> NDArray[np.uint8]:  # noqa: D102
+    def encode(self, X: ArrayLike) -> Codes:  # noqa: D102
         try:
             return super().encode(X)
         except NotFiniteError:
@@ -165,8 +166,8 @@ class RandomHyperplanes(Hasher):
         except NotFiniteError:
             raise explain(self._samples(X)) from None
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return self._projection.to_arrays()
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         self._learn(Projection.from_arrays(self.projection, arrays))

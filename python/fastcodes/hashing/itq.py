@@ -4,60 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data, _files
-from fastcodes._estimator import generator, integer, progress
-from fastcodes.hashing._hasher import Floats, LinearHasher, take_finite
-from fastcodes.hashing._principal import check_rank, principal
-from fastcodes.hashing._rotation import rotate_to_bits
-from fastcodes.hashing.pca import training_rows
+from fastcodes._blocks import training_samples
+from fastcodes._linalg import principal_components
+from fastcodes._validation import as_integer, random_generator
+from fastcodes.hashing._rotation import RotatedHasher
+from fastcodes.hashing.base import check_rank
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["ITQ", "RotatedHasher"]
-
-
-class RotatedHasher(LinearHasher):
-    """A linear model that ends with the rotation of iterative quantisation."""
-
-    rotation_: Floats
-    objective_history_: NDArray[np.float64]
-    max_iter: Any
-
-    def _rotate(
-        self,
-        x: Floats,
-        mean: NDArray[np.float64],
-        directions: NDArray[np.float64],
-        n_bits: int,
-        rng: np.random.Generator,
-    ) -> None:
-        """Learn the rotation of ``(x - mean) @ directions``, and all that follows."""
-        max_iter = integer(self.max_iter, "max_iter", 1)
-        values = np.empty((len(x), directions.shape[1]), np.float32)
-        shift, matrix = mean.astype(np.float32), directions.astype(np.float32)
-        for rows, block in _data.blocks(x):
-            np.matmul(block - shift, matrix, out=values[rows])
-        with progress(self.verbose, max_iter, "rotation") as step:
-            rotation, history = rotate_to_bits(values, n_bits, max_iter, rng, step)
-        self._learn(mean, (directions @ rotation).T)
-        self.rotation_ = rotation.astype(np.float32)
-        self.objective_history_ = history
-
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
-        return {
-            **super()._to_arrays(),
-            "rotation": self.rotation_,
-            "objective_history": self.objective_history_,
-        }
-
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        super()._from_arrays(arrays)
-        self.rotation_ = take_finite(arrays, "rotation", ("n_directions", self._n_bits))
-        self.objective_history_ = _files.take(arrays, "objective_history", np.float64, ("iterations",))
+__all__ = ["ITQ"]
 
 
 class ITQ(RotatedHasher):
@@ -153,28 +111,10 @@ class ITQ(RotatedHasher):
             in which the samples differ than there are bits (the message says which columns are constant), or
             a parameter is out of range.
         """
-        n_bits = integer(self.n_bits, "n_bits", 1)
-        rng = generator(self.random_state)
-        x = some_rows(X, self.max_samples, rng)
-        components = principal(x)
+        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        rng = random_generator(self.random_state)
+        x = training_samples(X, self.max_samples, rng)
+        components = principal_components(x)
         check_rank(n_bits, components.rank, x, type(self).__name__)
         self._rotate(x, components.mean, components.vectors[:, :n_bits], n_bits, rng)
         return self
-
-
-def some_rows(X: ArrayLike, max_samples: Any, rng: np.random.Generator) -> Floats:
-    """Return at most `max_samples` random rows to learn from, as float32."""
-    samples = training_rows(X)
-    if max_samples is not None:
-        max_samples = integer(max_samples, "max_samples", 1)
-    return _data.sample(samples, max_samples, rng)
-
-
-def some_rows_of(
-    samples: NDArray[Any], labels: Floats, max_samples: Any, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Return at most `max_samples` random rows to learn from, as float32, and their labels."""
-    if max_samples is not None and integer(max_samples, "max_samples", 1) < len(samples):
-        rows = np.sort(rng.choice(len(samples), max_samples, replace=False, shuffle=False))
-        return _data.take(samples, rows), labels[rows]
-    return _data.sample(samples, None, rng), labels

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data
-from fastcodes._estimator import generator, integer
-from fastcodes.hashing._anchors import squared_distances
-from fastcodes.hashing._hasher import LinearHasher, take_finite
-from fastcodes.hashing._principal import check_rank, oriented, principal
-from fastcodes.hashing.itq import some_rows
+from fastcodes import _files
+from fastcodes._blocks import blocks, training_samples
+from fastcodes._linalg import oriented, principal_components, squared_distances
+from fastcodes._typing import Array, Doubles, Floats
+from fastcodes._validation import as_integer, random_generator
+from fastcodes.hashing.base import LinearHasher, check_rank
 from fastcodes.quantization.kmeans import KMeans
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["LocalityPreservingHashing"]
-
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 
 
 class LocalityPreservingHashing(LinearHasher):
@@ -120,20 +118,20 @@ class LocalityPreservingHashing(LinearHasher):
             in which the samples differ than there are bits (the message says which columns are constant), or
             a parameter is out of range.
         """
-        n_bits = integer(self.n_bits, "n_bits", 1)
-        n_anchors = integer(self.n_anchors, "n_anchors", 2)
-        n_nearest = integer(self.n_nearest, "n_nearest", 1, n_anchors)
+        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        n_anchors = as_integer(self.n_anchors, "n_anchors", 2)
+        n_nearest = as_integer(self.n_nearest, "n_nearest", 1, n_anchors)
         if n_anchors <= n_bits:
             raise ValueError(f"n_anchors must be more than n_bits={n_bits}; got {n_anchors}")
-        rng = generator(self.random_state)
-        x = some_rows(X, self.max_samples, rng)
-        components = principal(x)
+        rng = random_generator(self.random_state)
+        x = training_samples(X, self.max_samples, rng)
+        components = principal_components(x)
         check_rank(n_bits, components.rank, x, type(self).__name__)
         centred = x - components.mean.astype(np.float32)
         anchors = KMeans(n_anchors, max_iter=10, random_state=rng, verbose=self.verbose).fit(centred).centers_
 
         sums, degrees = np.zeros((n_anchors, x.shape[1])), np.zeros(n_anchors)
-        for _, block in _data.blocks(centred, width=n_anchors):
+        for _, block in blocks(centred, width=n_anchors):
             near = _nearness(block, anchors, n_nearest)
             sums += near.T @ block
             degrees += near.sum(axis=0)
@@ -147,12 +145,12 @@ class LocalityPreservingHashing(LinearHasher):
         self.eigenvalues_ = 1 - alike[::-1][:n_bits]
         return self
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return {**super()._to_arrays(), "eigenvalues": self.eigenvalues_}
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         super()._from_arrays(arrays)
-        self.eigenvalues_ = take_finite(arrays, "eigenvalues", (self._n_bits,), np.float64)
+        self.eigenvalues_ = _files.take(arrays, "eigenvalues", np.float64, (self._n_bits,), finite=True)
 
 
 def _nearness(x: Floats, anchors: Floats, n_nearest: int) -> Floats:

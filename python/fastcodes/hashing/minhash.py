@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastcodes import _files, minhash
-from fastcodes._estimator import Estimator, generator, integer
+from fastcodes._estimator import Estimator
+from fastcodes._typing import Array, Doubles, Ids
+from fastcodes._validation import as_integer, random_generator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["MinHash"]
-
-Floats = NDArray[np.float64]
 
 
 class MinHash(Estimator):
@@ -115,10 +115,10 @@ class MinHash(Estimator):
             If a parameter is wrong.
         """
         self._check()
-        self.seed_ = int(generator(self.random_state).integers(2**64, dtype=np.uint64))
+        self.seed_ = int(random_generator(self.random_state).integers(2**64, dtype=np.uint64))
         return self
 
-    def encode(self, sets: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]]) -> NDArray[Any]:
+    def encode(self, sets: Sequence[Any] | tuple[Array, Array]) -> Array:
         """Compute the signatures of sets or texts.
 
         Parameters
@@ -146,15 +146,15 @@ class MinHash(Estimator):
         found = self._signatures(sets)
         return found if self.b_bits is None else minhash.pack(found, self.b_bits, threads=self.threads)
 
-    def transform(self, X: Sequence[Any]) -> NDArray[Any]:
+    def transform(self, X: Sequence[Any]) -> Array:
         """Do the same as `encode`, for pipelines."""
         return self.encode(X)
 
-    def fit_transform(self, X: Sequence[Any], y: object = None) -> NDArray[Any]:
+    def fit_transform(self, X: Sequence[Any], y: object = None) -> Array:
         """Draw the hash functions, and encode."""
         return self.fit(X).encode(X)
 
-    def estimate(self, a: NDArray[Any], b: NDArray[Any]) -> tuple[Floats, Floats]:
+    def estimate(self, a: Array, b: Array) -> tuple[Doubles, Doubles]:
         """Estimate the Jaccard similarity of all pairs.
 
         Parameters
@@ -189,7 +189,7 @@ class MinHash(Estimator):
             raise ValueError(f"a has {np.shape(a)[-1]} columns, but codes of this model have {width}")
         return minhash.estimate(differing, self.n_hashes, self.b_bits)
 
-    def shingles(self, texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    def shingles(self, texts: Sequence[str]) -> tuple[NDArray[np.uint64], Ids]:
         """Return the tokens of texts and their offsets, as `encode` takes them too.
 
         Parameters
@@ -204,12 +204,12 @@ class MinHash(Estimator):
         return minhash.shingles(texts, self.shingle_size, self.unit, lowercase=self.lowercase)
 
     def _check(self) -> None:
-        integer(self.n_hashes, "n_hashes", 1, 8192)
+        as_integer(self.n_hashes, "n_hashes", 1, 8192)
         if self.b_bits is not None:
-            integer(self.b_bits, "b_bits", 1, 16)
+            as_integer(self.b_bits, "b_bits", 1, 16)
         minhash._shingle_parts(self.shingle_size, self.unit, self.lowercase)
 
-    def _tokens(self, sets: Any, name: str = "sets") -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    def _tokens(self, sets: Any, name: str = "sets") -> tuple[NDArray[np.uint64], Ids]:
         """Return sets or texts, which are called `name` in errors, as tokens and offsets."""
         if _are_arrays(sets):
             return minhash._as_tokens(*sets)
@@ -234,10 +234,10 @@ class MinHash(Estimator):
         tokens, offsets = given if _are_arrays(given) else (given, None)
         return minhash.signatures(tokens, offsets, k, seed, one_permutation=one_permutation, threads=threads)
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return {"seed": np.array([self.seed_], np.uint64)}
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         self._check()
         self.seed_ = int(_files.take(arrays, "seed", np.uint64, (1,))[0])
 

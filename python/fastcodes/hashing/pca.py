@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data
-from fastcodes._estimator import integer
-from fastcodes.hashing._hasher import Floats, LinearHasher, take_finite
-from fastcodes.hashing._principal import check_rank, principal
+from fastcodes import _files
+from fastcodes._linalg import principal_components
+from fastcodes._typing import Array, Floats
+from fastcodes._validation import as_integer, as_training_samples
+from fastcodes.hashing.base import LinearHasher, check_rank
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -99,11 +101,11 @@ class PCAHashing(LinearHasher):
             in which the samples differ than there are bits (the message says which columns are constant), or
             a parameter is out of range.
         """
-        n_bits = integer(self.n_bits, "n_bits", 1)
+        n_bits = as_integer(self.n_bits, "n_bits", 1)
         if self.threshold not in ("mean", "median"):
             raise ValueError(f'threshold must be "mean" or "median"; got {self.threshold!r}')
-        samples = training_rows(X)
-        components = principal(samples)
+        samples = as_training_samples(X)
+        components = principal_components(samples)
         check_rank(n_bits, components.rank, samples, type(self).__name__)
         self._learn(components.mean, components.vectors[:, :n_bits].T)
         self.thresholds_ = np.zeros(n_bits, np.float32)
@@ -117,19 +119,9 @@ class PCAHashing(LinearHasher):
         values -= self.thresholds_
         return values
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return {**super()._to_arrays(), "thresholds": self.thresholds_}
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         super()._from_arrays(arrays)
-        self.thresholds_ = take_finite(arrays, "thresholds", (self._n_bits,))
-
-
-def training_rows(X: ArrayLike) -> NDArray[Any]:
-    """Return samples to learn from, if there are any."""
-    samples = _data.as_samples(X)
-    if not len(samples):
-        raise ValueError(
-            f"Found array with 0 sample(s) (shape={samples.shape}) while a minimum of 1 is required"
-        )
-    return samples
+        self.thresholds_ = _files.take(arrays, "thresholds", np.float32, (self._n_bits,), finite=True)

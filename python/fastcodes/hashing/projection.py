@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data
-from fastcodes._estimator import Estimator, integer, progress_bar
-from fastcodes.hashing._hasher import Floats
-from fastcodes.hashing._random import NotFiniteError, Projection, explain, is_plain
+from fastcodes._blocks import rows_per_block
+from fastcodes._estimator import Estimator
+from fastcodes._progress import progress_bar
+from fastcodes._typing import Array, Codes, Floats
+from fastcodes._validation import as_integer, as_real, as_samples, finite_float32
+from fastcodes.hashing._random_projection import NotFiniteError, Projection, explain, is_plain
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,8 +56,8 @@ def johnson_lindenstrauss_min_dim(n_samples: int, eps: float = 0.1) -> int:
     >>> johnson_lindenstrauss_min_dim(1_000_000, eps=0.5)
     663
     """
-    n_samples = integer(n_samples, "n_samples", 1)
-    eps = _between_0_and_1(eps)
+    n_samples = as_integer(n_samples, "n_samples", 1)
+    eps = as_real(eps, "eps", above=0, below=1)
     return max(1, int(4 * math.log(n_samples) / (eps**2 / 2 - eps**3 / 3)))
 
 
@@ -109,7 +112,7 @@ class RandomProjection(Estimator):
 
     _learned = "_projection"
     components_: Floats | None
-    signs_: NDArray[np.uint8] | None
+    signs_: Codes | None
     n_components_: int
     _projection: Projection
 
@@ -150,7 +153,7 @@ class RandomProjection(Estimator):
             If `X` has another shape, a parameter is out of range, or "auto" asks for more dimensions than
             there are.
         """
-        samples = _data.as_samples(X)
+        samples = as_samples(X)
         n, d = samples.shape
         if isinstance(self.n_components, str) and self.n_components == "auto":
             n_components = johnson_lindenstrauss_min_dim(max(n, 1), self.eps)
@@ -160,7 +163,7 @@ class RandomProjection(Estimator):
                     "expected a larger eps, or a number as n_components"
                 )
         else:
-            n_components = integer(self.n_components, "n_components", 1)
+            n_components = as_integer(self.n_components, "n_components", 1)
         self._learn(Projection.draw(self.projection, d, n_components, self.random_state))
         return self
 
@@ -192,9 +195,8 @@ class RandomProjection(Estimator):
         ValueError
             If `X` has another shape, or a value that is not finite (the message says where).
         """
-        self._check_fitted()
-        samples = _data.as_samples(X, self.n_features_in_, type(self).__name__)
-        n, step = len(samples), _data.rows_of_a_block(samples, self.n_components_)
+        samples = self._samples(X)
+        n, step = len(samples), rows_per_block(samples, self.n_components_)
         projected = np.empty((n, self.n_components_), np.float32)
         scale = np.float32(1 / math.sqrt(self.n_components_))
         n_blocks = -(-n // step)
@@ -204,7 +206,7 @@ class RandomProjection(Estimator):
                     rows = slice(start, min(start + step, n))
                     block = samples[rows]
                     if not is_plain(block):
-                        block = _data.finite(block, range(rows.start, rows.stop))
+                        block = finite_float32(block, range(rows.start, rows.stop))
                     np.multiply(self._projection.values(block), scale, out=projected[rows])
                     show(f"{rows.stop} samples")
         except NotFiniteError:
@@ -215,16 +217,8 @@ class RandomProjection(Estimator):
         """Return ``fit(X).transform(X)``."""
         return self.fit(X).transform(X)
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return self._projection.to_arrays()
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         self._learn(Projection.from_arrays(self.projection, arrays))
-
-
-def _between_0_and_1(eps: object) -> float:
-    if isinstance(eps, bool) or not isinstance(eps, (int, float, np.integer, np.floating)):
-        raise TypeError(f"eps must be a real number; got {eps!r} of type {type(eps).__name__}")
-    if not 0 < eps < 1:
-        raise ValueError(f"eps must be between 0 and 1; got {eps}")
-    return float(eps)

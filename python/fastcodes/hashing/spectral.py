@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data
-from fastcodes._estimator import integer
-from fastcodes.hashing._hasher import Floats, Hasher, take_finite
-from fastcodes.hashing._principal import check_some_rank, principal
-from fastcodes.hashing.pca import training_rows
+from fastcodes import _files
+from fastcodes._blocks import blocks
+from fastcodes._linalg import principal_components
+from fastcodes._typing import Array, Doubles, Floats, Ids
+from fastcodes._validation import as_integer, as_training_samples
+from fastcodes.hashing.base import Hasher, check_samples_differ
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -67,7 +69,7 @@ class SpectralHashing(Hasher):
     directions_: Floats
     lower_: Floats
     upper_: Floats
-    modes_: NDArray[np.int64]
+    modes_: Ids
 
     def __init__(self, n_bits: int = 64, *, verbose: bool = False) -> None:
         self.n_bits = n_bits
@@ -96,23 +98,21 @@ class SpectralHashing(Hasher):
             If `X` has another shape, a value that is not finite (the message says where), or samples that do
             not differ, or a parameter is out of range.
         """
-        n_bits = integer(self.n_bits, "n_bits", 1)
-        samples = training_rows(X)
-        components = principal(samples)
-        check_some_rank(np.diag(components.variances))
+        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        samples = as_training_samples(X)
+        components = principal_components(samples)
+        check_samples_differ(np.diag(components.variances))
         m = min(n_bits, components.rank)
         mean = components.mean.astype(np.float32)
         directions = np.ascontiguousarray(components.vectors[:, :m].T, np.float32)
         lower, upper = np.full(m, np.inf, np.float32), np.full(m, -np.inf, np.float32)
-        for _, block in _data.blocks(samples):
+        for _, block in blocks(samples):
             values = (block - mean) @ directions.T
             lower, upper = np.minimum(lower, values.min(axis=0)), np.maximum(upper, values.max(axis=0))
         self._learn(mean, directions, lower, upper, _modes(upper.astype(np.float64) - lower, n_bits))
         return self
 
-    def _learn(
-        self, mean: Floats, directions: Floats, lower: Floats, upper: Floats, modes: NDArray[np.int64]
-    ) -> None:
+    def _learn(self, mean: Floats, directions: Floats, lower: Floats, upper: Floats, modes: Ids) -> None:
         self.mean_, self.directions_, self.lower_, self.upper_ = mean, directions, lower, upper
         self.modes_ = modes
         self.n_features_in_ = directions.shape[1]
@@ -129,7 +129,7 @@ class SpectralHashing(Hasher):
         values *= (j * np.pi).astype(np.float32)
         return np.cos(values, out=values)
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return {
             "mean": self.mean_,
             "directions": self.directions_,
@@ -138,19 +138,23 @@ class SpectralHashing(Hasher):
             "modes": self.modes_,
         }
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        directions = take_finite(arrays, "directions", ("n_directions", "d"))
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+        directions = _files.take(arrays, "directions", np.float32, ("n_directions", "d"), finite=True)
         m, d = directions.shape
-        lower, upper = (take_finite(arrays, name, (m,)) for name in ("lower", "upper"))
-        modes = take_finite(arrays, "modes", ("n_bits", 2), np.int64)
+        lower, upper = (
+            _files.take(arrays, name, np.float32, (m,), finite=True) for name in ("lower", "upper")
+        )
+        modes = _files.take(arrays, "modes", np.int64, ("n_bits", 2), finite=True)
         if not directions.size or not len(modes) or not (lower < upper).all():
             raise ValueError("directions or modes are empty, or lower is not below upper")
         if modes.min() < 0 or modes[:, 0].max() >= m:
             raise ValueError(f"modes has values that are not directions from 0 to {m - 1}, or negative")
-        self._learn(take_finite(arrays, "mean", (d,)), directions, lower, upper, modes)
+        self._learn(
+            _files.take(arrays, "mean", np.float32, (d,), finite=True), directions, lower, upper, modes
+        )
 
 
-def _modes(widths: NDArray[np.float64], n_bits: int) -> NDArray[np.int64]:
+def _modes(widths: Doubles, n_bits: int) -> Ids:
     """Return direction and number of half waves of the `n_bits` smallest eigenvalues (n_bits, 2)."""
     # No direction has more than the longest could have if all bits were its own.
     most = np.ceil((n_bits + 1) * widths / widths.max()).astype(np.int64)

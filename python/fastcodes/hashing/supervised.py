@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data, _files
-from fastcodes._estimator import generator, integer, progress
-from fastcodes.hashing._anchors import squared_distances
-from fastcodes.hashing._hasher import Hasher, take_finite
-from fastcodes.hashing._labels import targets
-from fastcodes.hashing._rotation import random_rotation
-from fastcodes.hashing.itq import some_rows_of
-from fastcodes.hashing.pca import training_rows
+from fastcodes import _files
+from fastcodes._blocks import blocks
+from fastcodes._linalg import random_rotation, squared_distances
+from fastcodes._progress import progress
+from fastcodes._typing import Array, Doubles, Floats
+from fastcodes._validation import as_integer, random_generator
+from fastcodes.hashing._targets import labeled_samples
+from fastcodes.hashing.base import Hasher
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["SupervisedDiscreteHashing"]
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 
 _RIDGE = 1e-2  # of the regression of bits on anchors
 _WIDTH = 0.6  # of the mean distance to anchors, where none is given
@@ -164,8 +162,11 @@ class SupervisedDiscreteHashing(Hasher):
             If `X` has another shape, a value that is not finite (the message says where), or samples that do
             not differ; if `y` does not fit `X`, or has one label only; or a parameter is out of range.
         """
-        n_bits = integer(self.n_bits, "n_bits", 1)
-        n_anchors, max_iter = integer(self.n_anchors, "n_anchors", 1), integer(self.max_iter, "max_iter", 1)
+        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        n_anchors, max_iter = (
+            as_integer(self.n_anchors, "n_anchors", 1),
+            as_integer(self.max_iter, "max_iter", 1),
+        )
         if self.solver not in SOLVERS:
             raise ValueError(f"solver must be one of {', '.join(map(repr, SOLVERS))}; got {self.solver!r}")
         if self.init not in ("labels", "random"):
@@ -175,14 +176,12 @@ class SupervisedDiscreteHashing(Hasher):
                 raise ValueError(f"{name} must be a positive number; got {getattr(self, name)!r}")
         if self.sigma is not None and not 0 < self.sigma < np.inf:
             raise ValueError(f"sigma must be None or a positive number; got {self.sigma!r}")
-        rng = generator(self.random_state)
-        samples = training_rows(X)
-        labels = targets(y, len(samples), type(self).__name__)
-        x, labels = some_rows_of(samples, labels, self.max_samples, rng)
+        rng = random_generator(self.random_state)
+        x, labels = labeled_samples(X, y, self.max_samples, rng, type(self).__name__)
         anchors = x[np.sort(rng.choice(len(x), min(n_anchors, len(x)), replace=False))]
         sigma = _width(x, anchors) if self.sigma is None else float(self.sigma)
         kernel = np.empty((len(x), len(anchors) + 1), np.float32)
-        for rows, block in _data.blocks(x, width=len(anchors)):
+        for rows, block in blocks(x, width=len(anchors)):
             kernel[rows, :-1] = _gaussians(block, anchors, sigma)
         kernel[:, -1] = 1
         signs = _first_bits(labels, n_bits, self.init, rng)
@@ -203,8 +202,8 @@ class SupervisedDiscreteHashing(Hasher):
         self,
         anchors: Floats,
         sigma: float,
-        weights: NDArray[Any],
-        intercept: NDArray[Any],
+        weights: Array,
+        intercept: Array,
         history: Doubles,
     ) -> None:
         self.anchors_, self.sigma_ = anchors, sigma
@@ -226,7 +225,7 @@ class SupervisedDiscreteHashing(Hasher):
         values += self.intercept_
         return values
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return {
             "anchors": self.anchors_,
             "sigma": np.array(self.sigma_),
@@ -235,11 +234,11 @@ class SupervisedDiscreteHashing(Hasher):
             "objective_history": self.objective_history_,
         }
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        anchors = take_finite(arrays, "anchors", ("m", "d"))
-        weights = take_finite(arrays, "weights", (len(anchors), "n_bits"))
-        intercept = take_finite(arrays, "intercept", weights.shape[1:])
-        sigma = float(take_finite(arrays, "sigma", (), np.float64))
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+        anchors = _files.take(arrays, "anchors", np.float32, ("m", "d"), finite=True)
+        weights = _files.take(arrays, "weights", np.float32, (len(anchors), "n_bits"), finite=True)
+        intercept = _files.take(arrays, "intercept", np.float32, weights.shape[1:], finite=True)
+        sigma = float(_files.take(arrays, "sigma", np.float64, (), finite=True))
         if not anchors.size or not weights.size or not sigma > 0:
             raise ValueError("anchors or weights are empty, or sigma is not positive")
         history = _files.take(arrays, "objective_history", np.float64, ("iterations",))
@@ -249,7 +248,7 @@ class SupervisedDiscreteHashing(Hasher):
 def _width(x: Floats, anchors: Floats) -> float:
     """Return a width of Gaussians that suits the samples."""
     total = 0.0
-    for _, block in _data.blocks(x, width=len(anchors)):
+    for _, block in blocks(x, width=len(anchors)):
         total += float(np.sqrt(squared_distances(block, anchors)).sum(dtype=np.float64))
     mean = total / len(x) / len(anchors)
     if not mean > 0:
@@ -287,7 +286,7 @@ def _train(
     """Return P (m + 1, k), and the objective of the first bits and after each iteration."""
     n, m = kernel.shape
     gram = np.zeros((m, m))  # of products in float64: _RIDGE is small beside what float32 would round
-    for _, block in _data.blocks(kernel):
+    for _, block in blocks(kernel):
         wide = block.astype(np.float64)
         gram += wide.T @ wide
     gram[np.diag_indices(m)] += _RIDGE

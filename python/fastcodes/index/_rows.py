@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcodes.bits import _described
+from fastcodes._validation import describe
 
-__all__ = ["Mask", "checked_oversample", "checked_rerank", "checked_rows", "rescored"]
+__all__ = ["checked_oversample", "checked_rerank", "checked_rows", "rescored"]
 
 # Numbers of vectors that are compared at a time: with their copies, a few megabytes.
 _NUMBERS = 1 << 20
-
-Mask = NDArray[np.bool_] | NDArray[np.integer[Any]]
 
 
 def checked_rows(ids: ArrayLike, n_rows: int) -> NDArray[np.int64]:
@@ -24,7 +22,7 @@ def checked_rows(ids: ArrayLike, n_rows: int) -> NDArray[np.int64]:
         rows = rows.astype(np.int64)
     if rows.dtype.kind not in "biu":
         raise TypeError(
-            f"ids must be integers, the ids of rows, or a boolean array (n,); got {_described(ids)}"
+            f"ids must be integers, the ids of rows, or a boolean array (n,); got {describe(ids)}"
         )
     if rows.ndim > 1 or (rows.ndim == 0 and rows.dtype.kind == "b"):
         raise ValueError(f"ids must have one dimension; got shape {rows.shape}")
@@ -44,7 +42,7 @@ def checked_rows(ids: ArrayLike, n_rows: int) -> NDArray[np.int64]:
 def checked_oversample(oversample: object) -> float:
     """Return `oversample`, if it is a number of candidates for each result."""
     if isinstance(oversample, bool) or not isinstance(oversample, (int, float, np.integer, np.floating)):
-        raise TypeError(f"oversample must be a real number; got {_described(oversample)}")
+        raise TypeError(f"oversample must be a real number; got {describe(oversample)}")
     if not 1 <= oversample < float("inf"):
         raise ValueError(f"oversample is {oversample}; expected a finite number, 1 or more")
     return float(oversample)
@@ -53,7 +51,7 @@ def checked_oversample(oversample: object) -> float:
 def checked_rerank(rerank: object, shape: tuple[int, int]) -> None:
     """Raise an error unless `rerank` are vectors of this shape."""
     if not isinstance(rerank, np.ndarray) or rerank.dtype.kind not in "biuf":
-        given = _described(rerank) if isinstance(rerank, np.ndarray) else f"a {type(rerank).__name__}"
+        given = describe(rerank) if isinstance(rerank, np.ndarray) else f"a {type(rerank).__name__}"
         raise TypeError(
             f"rerank must be a numpy array {shape} of real numbers, a row for each vector; got {given}"
         )

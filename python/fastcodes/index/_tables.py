@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcodes import bits
+from fastcodes._typing import Ids
 
 __all__ = ["Probing", "Tables", "keys_of", "probing_of"]
 
-Ids = NDArray[np.int64]
 
 # Tables with a bucket for every key have so many times as many buckets as rows, at most.
 _BUCKETS_PER_ROW = 4

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcodes import _data, _files, _native, bits, hamming, hashing
-from fastcodes._estimator import integer
-from fastcodes.bits import _described
-from fastcodes.hashing._hasher import Hasher
-from fastcodes.index._rows import Mask, checked_oversample, checked_rerank, checked_rows, rescored
+from fastcodes import _files, _native, bits, hamming, hashing
+from fastcodes._estimator import check_fitted
+from fastcodes._typing import Codes, Ids, Mask
+from fastcodes._validation import as_codes, as_integer, as_samples, describe, finite_float32
+from fastcodes.hashing.base import Hasher
+from fastcodes.index._rows import checked_oversample, checked_rerank, checked_rows, rescored
 from fastcodes.index._tables import Probing, Tables, keys_of, probing_of
 
 __all__ = ["LSHIndex"]
 
-Codes = NDArray[np.uint8]
-Ids = NDArray[np.int64]
 Results = tuple[NDArray[np.int32] | NDArray[np.float32], Ids]
 
 _MOST_BITS = 32
@@ -102,11 +101,11 @@ class LSHIndex:
         if not isinstance(hasher, Hasher):
             raise TypeError(
                 "hasher must be a model of fastcodes.hashing that makes codes, such as RandomHyperplanes; "
-                f"got {_described(hasher)}"
+                f"got {describe(hasher)}"
             )
-        hasher._check_fitted()
+        check_fitted(hasher)
         n_bits = hasher._n_bits
-        self.n_tables = integer(n_tables, "n_tables", 1)
+        self.n_tables = as_integer(n_tables, "n_tables", 1)
         if not self.n_tables <= n_bits <= (_MOST_BITS + 1) * self.n_tables - 1:
             raise ValueError(
                 f"n_tables is {self.n_tables}, but the codes have {n_bits} bits; "
@@ -205,7 +204,7 @@ class LSHIndex:
         >>> index.search(X[2], k=1)
         (array([[0]], dtype=int32), array([[2]]))
         """
-        given = _data.as_codes(codes, self._codes.shape[1], 256).astype(np.uint8, copy=False)
+        given = as_codes(codes, self._codes.shape[1], 256).astype(np.uint8, copy=False)
         n_bits = self.hasher._n_bits
         padding = (1 << -n_bits % 8) - 1
         wrong = np.flatnonzero(given[:, -1] & padding)
@@ -350,8 +349,8 @@ class LSHIndex:
         >>> index.search([1.0, 0.05], k=3, n_probes=2, rerank=X)
         (array([[0.0025, 0.0025,    inf]], dtype=float32), array([[ 0,  1, -1]]))
         """
-        n_near = integer(k, "k", 0)
-        n_probes = integer(n_probes, "n_probes", 1)
+        n_near = as_integer(k, "k", 0)
+        n_probes = as_integer(n_probes, "n_probes", 1)
         floats = self._queries(queries)
         if metric not in ("l2", "ip"):
             raise ValueError(f'metric must be "l2" or "ip"; got {metric!r}')
@@ -387,10 +386,10 @@ class LSHIndex:
     def _queries(self, queries: ArrayLike) -> NDArray[np.float32]:
         """Return all queries as finite float32, so that an error tells the row that the user knows."""
         given = np.asarray(queries)
-        samples = _data.as_samples(
+        samples = as_samples(
             given[None] if given.ndim == 1 else given, self.n_features, "this LSHIndex", "queries"
         )
-        return _data.finite(samples, range(len(samples)), "queries")
+        return finite_float32(samples, range(len(samples)), "queries")
 
     def _probes(self, values: NDArray[np.float32], codes: Codes, probing: Probing) -> Ids:
         """Return the keys that each query looks up in each table, (nq, n_tables, n_probes)."""

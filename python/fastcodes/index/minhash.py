@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _files, _native, minhash
-from fastcodes.bits import _described
+from fastcodes._typing import Ids
+from fastcodes._validation import describe
 from fastcodes.hashing import MinHash
 
 __all__ = ["MinHashIndex"]
 
-Ids = NDArray[np.int64]
 Distances = NDArray[np.float32]
 
 
@@ -103,7 +103,7 @@ class MinHashIndex:
         if model is None:
             model = MinHash()
         if not isinstance(model, MinHash):
-            raise TypeError(f"model must be a MinHash; got {_described(model)}")
+            raise TypeError(f"model must be a MinHash; got {describe(model)}")
         if model.b_bits is not None:
             raise ValueError(
                 f"model has b_bits={model.b_bits}, but bands are of whole slots; "

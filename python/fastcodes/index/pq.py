@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcodes import _data, _files, adc
-from fastcodes._estimator import integer
-from fastcodes.bits import _described
-from fastcodes.index._rows import Mask, checked_oversample, checked_rerank, checked_rows, rescored
+from fastcodes import _files, adc
+from fastcodes._blocks import blocks
+from fastcodes._estimator import check_fitted
+from fastcodes._typing import Mask
+from fastcodes._validation import as_codes, as_integer, as_samples, describe
+from fastcodes.index._rows import checked_oversample, checked_rerank, checked_rows, rescored
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
 
 __all__ = ["PQIndex"]
@@ -90,9 +92,9 @@ class PQIndex:
         if not isinstance(quantizer, ProductQuantizer):
             raise TypeError(
                 "quantizer must be a ProductQuantizer or an OptimizedProductQuantizer; "
-                f"got {_described(quantizer)}"
+                f"got {describe(quantizer)}"
             )
-        quantizer._check_fitted()
+        check_fitted(quantizer)
         self.quantizer = copy.deepcopy(quantizer)
         n_subspaces, n_codewords, _ = self.quantizer.codebooks_.shape
         self._packed = adc.PackedCodes(
@@ -183,7 +185,7 @@ class PQIndex:
                [0.]], dtype=float32)
         """
         n_subspaces, n_codewords, _ = self.quantizer.codebooks_.shape
-        self._packed.append(_data.as_codes(codes, n_subspaces, n_codewords))
+        self._packed.append(as_codes(codes, n_subspaces, n_codewords))
 
     def search(
         self,
@@ -261,7 +263,7 @@ class PQIndex:
             indices = c[np.lexsort((c, distances))[:k]]
         """
         floats = self._queries(queries)
-        n_candidates = integer(k, "k", 0)
+        n_candidates = as_integer(k, "k", 0)
         oversample = checked_oversample(oversample)
         if rerank is not None:
             checked_rerank(rerank, (len(self), self.n_features))
@@ -455,11 +457,11 @@ class PQIndex:
     def _queries(self, queries: ArrayLike) -> NDArray[np.float32]:
         """Return all queries as finite float32, so that an error tells the row that the user knows."""
         given = np.asarray(queries)
-        samples = _data.as_samples(
+        samples = as_samples(
             given[None] if given.ndim == 1 else given, self.n_features, "this PQIndex", "queries"
         )
         floats = np.empty(samples.shape, np.float32)
-        for rows, block in _data.blocks(samples, "queries"):
+        for rows, block in blocks(samples, "queries"):
             floats[rows] = block
         return floats
 

@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcodes import bits
-from fastcodes._estimator import integer
-from fastcodes.bits import _described
+from fastcodes._validation import as_integer, describe
 from fastcodes.index import PQIndex
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
 
@@ -164,7 +163,7 @@ def to_faiss(index: PQIndex | ProductQuantizer) -> Any:
     if not isinstance(index, PQIndex):
         raise TypeError(
             "index must be a PQIndex, a ProductQuantizer or an OptimizedProductQuantizer; "
-            f"got {_described(index)}"
+            f"got {describe(index)}"
         )
     quantizer, d = index.quantizer, index.n_features
     codebooks = quantizer.codebooks_
@@ -211,7 +210,7 @@ def codebooks_of(quantizer: Any) -> NDArray[np.float32]:
     """
     faiss = _faiss()
     if not isinstance(quantizer, faiss.ProductQuantizer):
-        raise TypeError(f"quantizer must be a faiss.ProductQuantizer; got {_described(quantizer)}")
+        raise TypeError(f"quantizer must be a faiss.ProductQuantizer; got {describe(quantizer)}")
     if not 1 <= quantizer.nbits <= 8:
         raise ValueError(
             f"the product quantizer has {quantizer.nbits} bits a code; expected 1 to 8, up to 256 codewords"
@@ -279,7 +278,7 @@ def rotation_of(transform: Any) -> NDArray[np.float32]:
     if isinstance(transform, faiss.VectorTransform):
         transform = faiss.downcast_VectorTransform(transform)
     if not isinstance(transform, faiss.LinearTransform):
-        raise TypeError(f"transform must be a faiss.LinearTransform; got {_described(transform)}")
+        raise TypeError(f"transform must be a faiss.LinearTransform; got {describe(transform)}")
     name = type(transform).__name__
     if transform.d_in != transform.d_out:
         raise ValueError(
@@ -331,7 +330,7 @@ def pack_codes(codes: NDArray[np.uint8], n_bits: int) -> NDArray[np.uint8]:
     Equal to the codes that ``index.sa_encode(x)`` returns and ``index.add_sa_codes`` takes. It is the order
     of ``np.packbits(.., bitorder="little")``, while `fastcodes.bits.pack_uint` has the highest bit first.
     """
-    n_bits = integer(n_bits, "n_bits", 1, 8)
+    n_bits = as_integer(n_bits, "n_bits", 1, 8)
     _check_codes(codes, "codes", "M")
     n, n_subspaces = codes.shape
     if codes.size and (largest := int(codes.max())) >= 1 << n_bits:
@@ -382,8 +381,8 @@ def unpack_codes(packed: NDArray[np.uint8], n_subspaces: int, n_bits: int) -> ND
     >>> unpack_codes(np.array([[33, 3]], np.uint8), n_subspaces=3, n_bits=4)
     array([[1, 2, 3]], dtype=uint8)
     """
-    n_bits = integer(n_bits, "n_bits", 1, 8)
-    n_subspaces = integer(n_subspaces, "n_subspaces", 1)
+    n_bits = as_integer(n_bits, "n_bits", 1, 8)
+    n_subspaces = as_integer(n_subspaces, "n_subspaces", 1)
     _check_codes(packed, "packed", "n_bytes")
     expected = (n_subspaces * n_bits + 7) // 8
     if packed.shape[1] != expected:
@@ -431,7 +430,7 @@ def _parts(index: Any, faiss: ModuleType) -> tuple[Any, Any]:
         transform, inner = chain[0], faiss.downcast_index(inner.index)
     if not isinstance(inner, (faiss.IndexPQ, faiss.IndexPQFastScan)):
         within = "" if transform is None else " behind its transform"
-        raise TypeError(f"index is {_described(inner)}{within}; {supported}")
+        raise TypeError(f"index is {describe(inner)}{within}; {supported}")
     return inner, transform
 
 
@@ -446,6 +445,6 @@ def _unblocked(stored: NDArray[np.uint8], index: Any, faiss: ModuleType) -> NDAr
 
 def _check_codes(codes: object, name: str, axis: str) -> None:
     if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8:
-        raise TypeError(f"{name} must be a numpy uint8 array (n, {axis}); got {_described(codes)}")
+        raise TypeError(f"{name} must be a numpy uint8 array (n, {axis}); got {describe(codes)}")
     if codes.ndim != 2 or not codes.shape[1]:
         raise ValueError(f"{name} must have shape (n, {axis}); got {codes.shape}")

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from fastcodes.bits import _described
+from fastcodes._estimator import check_fitted
+from fastcodes._validation import describe
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
 
 __all__ = ["from_nanopq", "to_nanopq"]
@@ -65,7 +66,7 @@ def from_nanopq(quantizer: Any) -> ProductQuantizer:
     """
     nanopq = _nanopq()
     if not isinstance(quantizer, (nanopq.PQ, nanopq.OPQ)):
-        raise TypeError(f"quantizer must be a nanopq.PQ or a nanopq.OPQ; got {_described(quantizer)}")
+        raise TypeError(f"quantizer must be a nanopq.PQ or a nanopq.OPQ; got {describe(quantizer)}")
     is_rotated = isinstance(quantizer, nanopq.OPQ)
     inner = quantizer.pq if is_rotated else quantizer
     if inner.codewords is None or (is_rotated and quantizer.R is None):
@@ -109,10 +110,9 @@ def to_nanopq(quantizer: ProductQuantizer) -> Any:
     nanopq = _nanopq()
     if not isinstance(quantizer, ProductQuantizer):
         raise TypeError(
-            "quantizer must be a ProductQuantizer or an OptimizedProductQuantizer; "
-            f"got {_described(quantizer)}"
+            f"quantizer must be a ProductQuantizer or an OptimizedProductQuantizer; got {describe(quantizer)}"
         )
-    quantizer._check_fitted()
+    check_fitted(quantizer)
     n_subspaces, n_codewords, n_dims = quantizer.codebooks_.shape
     metric = "dot" if quantizer.metric == "ip" else "l2"
     is_rotated = isinstance(quantizer, OptimizedProductQuantizer)

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from fastcodes._typing import Array
 
 if TYPE_CHECKING:
     from fastcodes.nn.quantizers import Quantizer
 
 __all__ = ["Array", "Layer", "Parameter", "Shape", "layer_of", "walk"]
 
-Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 _KINDS: dict[str, type[Layer]] = {}

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcodes import _files
 from fastcodes._estimator import NotFittedError
+from fastcodes._typing import Floats
 from fastcodes.nn._layer import Shape
 from fastcodes.nn.losses import softmax
 
-__all__ = ["Predictor", "check_finite", "finite_array", "floats", "labels_of", "pack_labels", "samples_of"]
+__all__ = ["Predictor", "check_finite", "floats", "labels_of", "pack_labels", "samples_of"]
 
-Floats = NDArray[np.float32]
 
 # Samples that are looked at together.
 _BATCH = 256
@@ -150,11 +149,3 @@ def labels_of(params: dict[str, Any], arrays: dict[str, NDArray[Any]], n: int) -
             f"its last layer has {n} outputs, which is not one for each of {len(classes)} classes"
         )
     return classes
-
-
-def finite_array(arrays: dict[str, NDArray[Any]], name: str, shape: Shape) -> NDArray[Any]:
-    """Return a float32 array of a file, if it is there, of this shape and finite."""
-    array = _files.take(arrays, name, np.float32, shape)
-    if not np.isfinite(array).all():
-        raise ValueError(f"array {name!r} has values that are not finite")
-    return array

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from fastcodes import _files, _native, bits, xnor
 from fastcodes.nn._layer import Array, Layer, Shape, layer_of, walk
-from fastcodes.nn._predictor import finite_array
 from fastcodes.nn.binary import Quantize
 from fastcodes.nn.layers import Product
 from fastcodes.nn.quantizers import Fixed
@@ -385,17 +384,19 @@ def _arrays(layer: Layer) -> dict[str, NDArray[Any]]:
 def _set_arrays(layer: Layer, arrays: dict[str, NDArray[Any]], prefix: str) -> None:
     """Give a new layer the arrays of a frozen one."""
     for name, array in layer.state.items():
-        array[...] = finite_array(arrays, prefix + name, array.shape)
+        array[...] = _files.take(arrays, prefix + name, np.float32, array.shape, finite=True)
     for name, parameter in layer.parameters.items():
         shape = parameter.value.shape
         if parameter.quantizer is None:
-            parameter.value[...] = finite_array(arrays, prefix + name, shape)
+            parameter.value[...] = _files.take(arrays, prefix + name, np.float32, shape, finite=True)
         elif isinstance(layer, Product):
             n = shape[-1]
             signs = _files.take(arrays, prefix + name, np.uint8, (int(np.prod(shape[:-1])), -(-n // 8)))
             parameter.value[...] = bits.unpack(signs, n, np.float32, (-1, 1)).reshape(shape)
             has_scale = prefix + "scale" in arrays
-            layer.quantizer = Fixed(finite_array(arrays, prefix + "scale", (n,)) if has_scale else None)
+            layer.quantizer = Fixed(
+                _files.take(arrays, prefix + "scale", np.float32, (n,), finite=True) if has_scale else None
+            )
 
 
 _STEPS: dict[str, type[Step]] = {

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastcodes import bits, xnor
-from fastcodes._estimator import integer
+from fastcodes._validation import as_integer
 from fastcodes.nn._layer import Array, Layer
 from fastcodes.nn.layers import Conv2D, Dense
 from fastcodes.nn.quantizers import ACTIVATION_ESTIMATORS, QUANTIZERS, Quantizer, choice, sign, surrogate
@@ -195,7 +195,7 @@ class Quantize(Layer):
 
     def __init__(self, n_bits: int) -> None:
         super().__init__()
-        self.n_bits = integer(n_bits, "n_bits", 2, 8)
+        self.n_bits = as_integer(n_bits, "n_bits", 2, 8)
 
     def output_bits(self, input_bits: int | None) -> int | None:
         """Return `n_bits`."""

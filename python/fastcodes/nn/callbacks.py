@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastcodes._estimator import integer
+from fastcodes._validation import as_integer
 from fastcodes.nn._layer import Array
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class EarlyStopping:
     monitor: str = "validation_loss"
 
     def __post_init__(self) -> None:
-        integer(self.patience, "patience", 1)
+        as_integer(self.patience, "patience", 1)
 
     def __call__(self, model: Sequential) -> bool:
         """Return whether to stop."""
@@ -111,7 +111,7 @@ class RandomShift:
     fill: float = 0.0
 
     def __post_init__(self) -> None:
-        integer(self.pixels, "pixels", 1)
+        as_integer(self.pixels, "pixels", 1)
 
     def __call__(self, batch: Array, rng: np.random.Generator) -> Array:
         """Return shifted images of (n, height, width) or (n, height, width, channels)."""

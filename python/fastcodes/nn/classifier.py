@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcodes import _data, _files
-from fastcodes._estimator import Estimator, integer
+from fastcodes import _files
+from fastcodes._estimator import Estimator
+from fastcodes._typing import Array
+from fastcodes._validation import as_integer, as_samples
 from fastcodes.nn._layer import Layer
 from fastcodes.nn.binary import BinaryDense, Quantize, Sign
 from fastcodes.nn.layers import BatchNorm, Dropout
@@ -133,7 +135,7 @@ class BinaryMLPClassifier(Estimator):
             If `X` and `y` do not fit each other, if `X` has a value that is not finite, or a parameter is out
             of range.
         """
-        samples = _data.as_samples(X)
+        samples = as_samples(X)
         if y is None:
             raise ValueError(
                 "This BinaryMLPClassifier estimator requires y to be passed, but the target y is None"
@@ -154,8 +156,8 @@ class BinaryMLPClassifier(Estimator):
         return self
 
     def _layers(self, n_classes: int) -> list[Layer]:
-        units = [integer(n, "hidden", 1) for n in self.hidden]
-        n_bits = integer(self.activation_bits, "activation_bits", 1, 8)
+        units = [as_integer(n, "hidden", 1) for n in self.hidden]
+        n_bits = as_integer(self.activation_bits, "activation_bits", 1, 8)
         layers: list[Layer] = []
         for n in units:
             layers += [BinaryDense(n, weights=self.weights, estimator=self.estimator), BatchNorm()]
@@ -175,8 +177,7 @@ class BinaryMLPClassifier(Estimator):
         self.n_features_in_ = model.input_shape_[0]
 
     def _logits(self, X: ArrayLike) -> NDArray[np.float32]:
-        self._check_fitted()
-        return self.model_.decision_function(_data.as_samples(X, self.n_features_in_, type(self).__name__))
+        return self.model_.decision_function(self._samples(X))
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return how much speaks for each class.
@@ -219,6 +220,6 @@ class BinaryMLPClassifier(Estimator):
         params, arrays = self.model_._pack()
         return {**arrays, "network": np.frombuffer(json.dumps(params).encode(), np.uint8)}
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         text = _files.take(arrays, "network", np.uint8, ("bytes",)).tobytes()
-        self._learn(Sequential._unpack(json.loads(text), arrays))
+        self._learn(Sequential._unpack(json.loads(text), dict(arrays)))

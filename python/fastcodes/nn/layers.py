@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastcodes._estimator import integer
+from fastcodes._validation import as_integer
 from fastcodes.nn._layer import Array, Layer, Parameter, Shape
 from fastcodes.nn._parts import by_parts
 from fastcodes.nn.quantizers import Quantizer
@@ -79,7 +79,7 @@ class Dense(Product):
 
     def __init__(self, units: int, *, use_bias: bool = True) -> None:
         super().__init__()
-        self.units = integer(units, "units", 1)
+        self.units = as_integer(units, "units", 1)
         self.use_bias = use_bias
 
     def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
@@ -156,17 +156,17 @@ class Conv2D(Product):
         use_bias: bool = True,
     ) -> None:
         super().__init__()
-        self.filters = integer(filters, "filters", 1)
+        self.filters = as_integer(filters, "filters", 1)
         self.kernel_size = _pair(kernel_size, "kernel_size")
-        self.stride = integer(stride, "stride", 1)
+        self.stride = as_integer(stride, "stride", 1)
         if isinstance(padding, str):
             if padding not in ("valid", "same"):
                 raise ValueError(f'padding must be "valid", "same" or an integer; got {padding!r}')
             self.padding: int | str = padding
         else:
-            self.padding = integer(padding, "padding", 0)
-        self.dilation = integer(dilation, "dilation", 1)
-        self.groups = integer(groups, "groups", 1)
+            self.padding = as_integer(padding, "padding", 0)
+        self.dilation = as_integer(dilation, "dilation", 1)
+        self.groups = as_integer(groups, "groups", 1)
         self.use_bias = use_bias
 
     def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
@@ -420,8 +420,8 @@ class MaxPool2D(Layer):
 
     def __init__(self, size: int = 2, *, stride: int | None = None) -> None:
         super().__init__()
-        self.size = integer(size, "size", 1)
-        self.stride = None if stride is None else integer(stride, "stride", 1)
+        self.size = as_integer(size, "size", 1)
+        self.stride = None if stride is None else as_integer(stride, "stride", 1)
 
     def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
         height, width, channels = _image(shape)
@@ -684,8 +684,8 @@ def _pair(value: Any, name: str) -> tuple[int, int]:
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
             raise ValueError(f"{name} must be an integer or a pair of them; got {value!r}")
-        return integer(value[0], name, 1), integer(value[1], name, 1)
-    number = integer(value, name, 1)
+        return as_integer(value[0], name, 1), as_integer(value[1], name, 1)
+    number = as_integer(value, name, 1)
     return number, number
 
 

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _files
-from fastcodes._estimator import NotFittedError, generator, integer, progress_bar
+from fastcodes._estimator import NotFittedError
+from fastcodes._progress import progress_bar
+from fastcodes._validation import as_integer, random_generator
 from fastcodes.nn._layer import Array, Layer, Parameter, Shape, layer_of, walk
 from fastcodes.nn._predictor import (
     Predictor,
     check_finite,
-    finite_array,
     floats,
     labels_of,
     pack_labels,
@@ -137,8 +138,8 @@ class Sequential(Predictor):
             If a layer cannot take what the one before it gives; the message says which.
         """
         # A generator of a known kind, whatever random_state is, since checkpoints keep its state.
-        self._rng = np.random.default_rng(generator(self.random_state).integers(2**63, size=4))
-        shape = tuple(integer(length, "input_shape", 1) for length in input_shape)
+        self._rng = np.random.default_rng(random_generator(self.random_state).integers(2**63, size=4))
+        shape = tuple(as_integer(length, "input_shape", 1) for length in input_shape)
         self.input_shape_, self.input_bits_ = shape, None
         for i, layer in enumerate(self.layers):
             try:
@@ -261,7 +262,7 @@ class Sequential(Predictor):
         them stand in the way. Networks of convolutions are trained faster with one thread of BLAS:
         ``with threadpoolctl.threadpool_limits(1): model.fit(X, y)``, or ``OPENBLAS_NUM_THREADS=1``.
         """
-        epochs, batch_size = integer(epochs, "epochs", 1), integer(batch_size, "batch_size", 1)
+        epochs, batch_size = as_integer(epochs, "epochs", 1), as_integer(batch_size, "batch_size", 1)
         optimizer = Adam() if optimizer is None else optimizer
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an object such as nn.Adam(1e-3); got {optimizer!r}")
@@ -527,21 +528,23 @@ class Sequential(Predictor):
         model = cls(*map(layer_of, params["layers"]), random_state=params["random_state"])
         model.build(params["input_shape"])
         for name, parameter in model._parameters().items():
-            parameter.value[...] = finite_array(arrays, name, parameter.value.shape)
+            parameter.value[...] = _files.take(arrays, name, np.float32, parameter.value.shape, finite=True)
             slots = [key for key in arrays if key.startswith(f"{name}/")]
             parameter.slots = {
-                key.removeprefix(f"{name}/"): finite_array(arrays, key, parameter.value.shape)
+                key.removeprefix(f"{name}/"): _files.take(
+                    arrays, key, np.float32, parameter.value.shape, finite=True
+                )
                 for key in slots
             }
         for name, array in model._state().items():
-            array[...] = finite_array(arrays, name, array.shape)
+            array[...] = _files.take(arrays, name, np.float32, array.shape, finite=True)
         model.classes_ = labels_of(params, arrays, model.layers[-1].output_shape[0])
         model.input_bits_ = (
-            None if params["input_bits"] is None else integer(params["input_bits"], "bits", 1, 8)
+            None if params["input_bits"] is None else as_integer(params["input_bits"], "bits", 1, 8)
         )
         model.loss_ = loss_of(params["loss"])
         model.history_ = {str(name): [float(v) for v in values] for name, values in params["history"].items()}
-        model._n_steps = integer(params["n_steps"], "n_steps", 0)
+        model._n_steps = as_integer(params["n_steps"], "n_steps", 0)
         model._rng.bit_generator.state = params["rng"]
         return model
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _files
-from fastcodes._estimator import integer
+from fastcodes._validation import as_integer
 from fastcodes.nn._compile import steps_of
 from fastcodes.nn._layer import Array, Layer, Shape
 from fastcodes.nn._predictor import Predictor, floats, labels_of, pack_labels
@@ -152,7 +152,7 @@ class PackedModel(Predictor):
         """
         params, arrays = _files.read(path, "PackedModel")
         with _files.refusing(path, "PackedModel"):
-            shape = tuple(integer(length, "input_shape", 1) for length in params["input_shape"])
+            shape = tuple(as_integer(length, "input_shape", 1) for length in params["input_shape"])
             model = cls(
                 unpack_steps(params["steps"], arrays), shape, bool(params["takes_pixels"]), np.empty(0)
             )

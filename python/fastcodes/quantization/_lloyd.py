@@ -6,18 +6,14 @@ The samples are an array ``x`` (n, M * d_sub), the codewords an array (M, K, d_s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastcodes import _native
+from fastcodes._typing import Doubles, Floats, UnsignedCodes
 
 __all__ = ["BYTE", "Partition", "assign", "seed", "train"]
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Codes = NDArray[np.unsignedinteger[Any]]
 
 BYTE = 256  # up to so many codewords, a code is a byte and the kernels do the work
 _SEED_ROWS = 16  # samples per codeword that the seeds are taken from: more did not lower the error
@@ -93,7 +89,7 @@ def seed(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator
 SEEDS = {"random": random_rows, "k-means++": seed}
 
 
-def assign(x: Floats, codebooks: Floats, codes: Codes, errors: Floats | None = None) -> None:
+def assign(x: Floats, codebooks: Floats, codes: UnsignedCodes, errors: Floats | None = None) -> None:
     """Write the nearest codeword of each part, ties to the lower, and its squared distance."""
     if codebooks.shape[1] <= BYTE:
         _native.adc_encode(x, codebooks, codes, errors, None)
@@ -122,7 +118,7 @@ class Partition:
     """
 
     def __init__(self, n: int, n_subspaces: int, n_codewords: int, d_sub: int) -> None:
-        self.codes: Codes = np.zeros((n, n_subspaces), np.uint8 if n_codewords <= BYTE else np.uint16)
+        self.codes: UnsignedCodes = np.zeros((n, n_subspaces), np.uint8 if n_codewords <= BYTE else np.uint16)
         self.errors: Floats = np.zeros((n, n_subspaces), np.float32)
         self.counts = np.zeros((n_subspaces, n_codewords), np.int64)
         self.sums = np.zeros((n_subspaces, n_codewords, d_sub))

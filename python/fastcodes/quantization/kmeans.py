@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastcodes import _data, _files
-from fastcodes._estimator import Estimator, generator, integer, progress
+from fastcodes import _files
+from fastcodes._blocks import blocks, sample, take_rows
+from fastcodes._estimator import Estimator
+from fastcodes._progress import progress
+from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
+from fastcodes._validation import as_integer, as_training_samples, random_generator
 from fastcodes.quantization import _lloyd
 
 if TYPE_CHECKING:
@@ -128,15 +133,14 @@ class KMeans(Estimator):
             If `X` has another shape, a value that is not finite (the message says where) or too few rows, or
             a parameter is out of range.
         """
-        n_clusters = integer(self.n_clusters, "n_clusters", 1, MAX_CLUSTERS)
-        n_init, max_iter = integer(self.n_init, "n_init", 1), integer(self.max_iter, "max_iter", 1)
+        n_clusters = as_integer(self.n_clusters, "n_clusters", 1, MAX_CLUSTERS)
+        n_init, max_iter = as_integer(self.n_init, "n_init", 1), as_integer(self.max_iter, "max_iter", 1)
         if not self.tol >= 0:
             raise ValueError(f"tol must be 0 or more; got {self.tol!r}")
-        rng = generator(self.random_state)
-        samples = _data.as_samples(X)
-        check_enough(len(samples), n_clusters, "n_clusters")
+        rng = random_generator(self.random_state)
+        samples = as_training_samples(X, n_clusters, "n_clusters")
         if self.batch_size is None:
-            x = _data.sample(samples, None, rng)
+            x = sample(samples, None, rng)
             with progress(self.verbose, n_init * max_iter, "k-means") as step:
                 codebooks, history = _lloyd.train(
                     x,
@@ -151,7 +155,7 @@ class KMeans(Estimator):
                 )
             self._learn(codebooks[0], history[:, 0], float(history[-1, 0]), len(history) - 1)
         else:
-            batch_size = integer(self.batch_size, "batch_size", 1)
+            batch_size = as_integer(self.batch_size, "batch_size", 1)
             with progress(self.verbose, n_init * max_iter, "mini-batch k-means") as step:
                 runs = []
                 for _ in range(n_init):
@@ -161,9 +165,7 @@ class KMeans(Estimator):
             self._learn(centres, np.array(estimates), inertia, len(estimates))
         return self
 
-    def _learn(
-        self, centres: NDArray[np.float32], history: NDArray[np.float64], inertia: float, n_iter: int
-    ) -> None:
+    def _learn(self, centres: Floats, history: Doubles, inertia: float, n_iter: int) -> None:
         self.centers_ = centres
         self.inertia_history_ = history
         self.inertia_ = inertia
@@ -190,9 +192,7 @@ class KMeans(Estimator):
         TypeError, ValueError
             If `X` has another dtype or shape than real numbers (n, d), or a value that is not finite.
         """
-        self._check_fitted()
-        samples = _data.as_samples(X, self.n_features_in_, type(self).__name__)
-        return nearest(samples, self.centers_)[:, 0].astype(np.int32)
+        return nearest(self._samples(X), self.centers_)[:, 0].astype(np.int32)
 
     def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[np.int32]:
         """Return ``fit(X).predict(X)``."""
@@ -200,10 +200,9 @@ class KMeans(Estimator):
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """Return minus the inertia of `X`: larger is better."""
-        self._check_fitted()
-        return -_inertia(_data.as_samples(X, self.n_features_in_, type(self).__name__), self.centers_)
+        return -_inertia(self._samples(X), self.centers_)
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return {
             "centers": self.centers_,
             "inertia": np.array(self.inertia_),
@@ -211,22 +210,14 @@ class KMeans(Estimator):
             "n_iter": np.array(self.n_iter_),
         }
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         centres = checked_codebook(_files.take(arrays, "centers", np.float32, ("K", "d")), "centers")
         history = _files.take(arrays, "inertia_history", np.float64, ("iterations",))
         inertia = float(_files.take(arrays, "inertia", np.float64, ()))
         self._learn(centres, history, inertia, int(_files.take(arrays, "n_iter", np.int64, ())))
 
 
-def check_enough(n: int, n_codewords: int, name: str) -> None:
-    """Refuse fewer samples than codewords."""
-    if n < n_codewords:
-        raise ValueError(
-            f"n_samples={n} should be >= {name}={n_codewords}: give more samples, or lower {name}"
-        )
-
-
-def checked_codebook(codebook: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+def checked_codebook(codebook: Floats, name: str) -> Floats:
     """Return finite codewords (K, d) from elsewhere, or refuse them."""
     if not 1 <= len(codebook) <= MAX_CLUSTERS or not codebook.shape[1]:
         raise ValueError(
@@ -237,31 +228,31 @@ def checked_codebook(codebook: NDArray[np.float32], name: str) -> NDArray[np.flo
     return codebook
 
 
-def nearest(samples: NDArray[Any], centres: NDArray[np.float32]) -> NDArray[np.unsignedinteger[Any]]:
+def nearest(samples: Array, centres: Floats) -> UnsignedCodes:
     """Return the nearest centre of each sample, as codes (n, 1)."""
     codes = np.empty((len(samples), 1), np.uint8 if len(centres) <= _lloyd.BYTE else np.uint16)
-    for rows, block in _data.blocks(samples):
+    for rows, block in blocks(samples):
         _lloyd.assign(block, centres[None], codes[rows])
     return codes
 
 
-def _inertia(samples: NDArray[Any], centres: NDArray[np.float32]) -> float:
+def _inertia(samples: Array, centres: Floats) -> float:
     total = 0.0
-    for _, block in _data.blocks(samples):
+    for _, block in blocks(samples):
         total += float(_lloyd.Partition(len(block), 1, *centres.shape).assign(block, centres[None])[0])
     return total
 
 
 def _mini_batches(
-    samples: NDArray[Any],
+    samples: Array,
     n_clusters: int,
     batch_size: int,
     max_iter: int,
     rng: np.random.Generator,
     step: Any,
-) -> tuple[NDArray[np.float32], list[float]]:
+) -> tuple[Floats, list[float]]:
     n = len(samples)
-    seeds = _data.sample(samples, max(n_clusters, batch_size, 1 << 14), rng)
+    seeds = sample(samples, max(n_clusters, batch_size, 1 << 14), rng)
     centres = _lloyd.seed(seeds, 1, n_clusters, rng)[0].astype(np.float64)
     partition = _lloyd.Partition(batch_size, 1, *centres.shape)
     assigned = np.zeros(n_clusters, np.int64)
@@ -269,7 +260,7 @@ def _mini_batches(
     for _ in range(max_iter):
         before, error, n_batches = assigned.copy(), 0.0, -(-n // batch_size)
         for _ in range(n_batches):
-            batch = _data.take(samples, np.sort(rng.integers(n, size=batch_size)))
+            batch = take_rows(samples, np.sort(rng.integers(n, size=batch_size)))
             error += float(partition.assign(batch, centres.astype(np.float32)[None])[0])
             partition.add(batch)
             counts, sums = partition.counts[0], partition.sums[0]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastcodes import _files, _native
-from fastcodes._estimator import generator, integer, progress
+from fastcodes._blocks import sample, training_samples
+from fastcodes._linalg import PrincipalComponents, centered_product, nearest_rotation, principal_components
+from fastcodes._progress import progress
+from fastcodes._typing import Array, Codes, Doubles, Floats, UnsignedCodes
+from fastcodes._validation import as_integer, random_generator
 from fastcodes.quantization import _lloyd
 from fastcodes.quantization.product import (
     ProductQuantizer,
@@ -18,15 +22,12 @@ from fastcodes.quantization.product import (
     check_subspaces,
     checked_codebooks,
 )
-from fastcodes.quantization.vector import training_samples
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["OptimizedProductQuantizer"]
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 
 # The last principal components of real data are many and hold next to nothing: rotations do without them.
 _IGNORED_VARIANCE = 0.002
@@ -36,7 +37,6 @@ _COARSE_ROWS = 8192  # or more: _ROWS per codeword
 _ROWS = 64
 _FIRST_STEPS = 3  # of k-means, before the first rotation
 _LAST_STEPS = 5  # of k-means, after the last rotation
-_BLOCK_ROWS = 4096
 
 
 class OptimizedProductQuantizer(ProductQuantizer):
@@ -185,16 +185,16 @@ class OptimizedProductQuantizer(ProductQuantizer):
             If `X` has another shape, a value that is not finite (the message says where), too few rows or a
             number of dimensions that `n_subspaces` does not divide, or a parameter is out of range.
         """
-        n_codewords = integer(self.n_codewords, "n_codewords", 1, _lloyd.BYTE)
-        n_init, max_iter = integer(self.n_init, "n_init", 1), integer(self.max_iter, "max_iter", 1)
+        n_codewords = as_integer(self.n_codewords, "n_codewords", 1, _lloyd.BYTE)
+        n_init, max_iter = as_integer(self.n_init, "n_init", 1), as_integer(self.max_iter, "max_iter", 1)
         check_metric(self.metric)
         init = check_init(self.init)
-        rng = generator(self.random_state)
-        x = training_samples(X, self.max_samples, n_codewords, rng)
+        rng = random_generator(self.random_state)
+        x = training_samples(X, self.max_samples, rng, at_least=n_codewords, parameter="n_codewords")
         n_subspaces = check_subspaces(self.n_subspaces, x.shape[1])
 
-        data = _principal(x)
-        starts = [np.eye(x.shape[1]), _allocated(data, n_subspaces)]
+        data = _reduced(x)
+        starts = [np.eye(x.shape[1]), _allocated(data.components, n_subspaces)]
         n_steps = sum(_rotations(max_iter, len(_coarse(len(x), n_codewords)))) + _LAST_STEPS
         with progress(self.verbose, n_init * n_steps, "rotation and quantizer") as step:
             runs = [
@@ -206,7 +206,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
         self._learn(codebooks, history)
         return self
 
-    def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def decode(self, codes: Codes) -> Floats:
         """Return the vectors that codes stand for, rotated back.
 
         Parameters
@@ -231,46 +231,37 @@ class OptimizedProductQuantizer(ProductQuantizer):
     def _turned(self, x: Floats) -> Floats:
         return x @ self.rotation_.T
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return {**super()._to_arrays(), "rotation": self.rotation_}
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         super()._from_arrays(arrays)
         rotation = _files.take(arrays, "rotation", np.float32, ("d", "d"))
         self.rotation_ = _checked_rotation(rotation, self.codebooks_)
 
 
-class _Principal(NamedTuple):
-    """Samples in their principal components."""
+class _Reduced(NamedTuple):
+    """Samples in their first principal components."""
 
-    mean: Doubles  # (d,)
-    vectors: Doubles  # (d, d), a component a column, by falling variance
-    variances: Doubles  # (d,)
-    x: Floats  # (n, r): the samples without their mean, in the first r components
+    components: PrincipalComponents
+    x: Floats  # (n, r): the centered samples in the first r components
 
     @property
     def ignored(self) -> float:
-        """The mean squared length of what `x` does not have."""
-        return float(self.variances[self.x.shape[1] :].sum())
+        """The mean squared length of what `x` leaves out."""
+        return float(self.components.variances[self.x.shape[1] :].sum())
 
 
-def _principal(x: Floats) -> _Principal:
-    n, d = x.shape
-    mean = x.mean(axis=0, dtype=np.float64)
-    covariance = np.zeros((d, d))
-    for start in range(0, n, _BLOCK_ROWS):
-        centred = x[start : start + _BLOCK_ROWS] - mean.astype(np.float32)
-        covariance += centred.T @ centred
-    eigenvalues, vectors = np.linalg.eigh(covariance / n)
-    variances, vectors = np.maximum(eigenvalues[::-1], 0), vectors[:, ::-1]
-    held = np.cumsum(variances)
-    r = min(int(np.searchsorted(held, (1 - _IGNORED_VARIANCE) * held[-1])) + 1, d)
-    return _Principal(mean, vectors, variances, _turned(x, mean, vectors[:, :r]))
+def _reduced(x: Floats) -> _Reduced:
+    components = principal_components(x)
+    held = np.cumsum(components.variances)
+    r = min(int(np.searchsorted(held, (1 - _IGNORED_VARIANCE) * held[-1])) + 1, x.shape[1])
+    return _Reduced(components, centered_product(x, components.mean, components.vectors[:, :r]))
 
 
-def _allocated(data: _Principal, n_subspaces: int) -> Doubles:
+def _allocated(components: PrincipalComponents, n_subspaces: int) -> Doubles:
     """Return the components as columns: each goes where there is room and the smallest product so far."""
-    variances = data.variances
+    variances = components.variances
     # In units of a variance that hardly matters, so that every product grows.
     unit = max(1e-6 * variances[0], np.finfo(np.float64).tiny)
     room = len(variances) // n_subspaces
@@ -280,7 +271,7 @@ def _allocated(data: _Principal, n_subspaces: int) -> Doubles:
         m = min(range(n_subspaces), key=lambda m: (len(columns[m]) == room, products[m], len(columns[m])))
         columns[m].append(i)
         products[m] += growth
-    return data.vectors[:, np.concatenate(columns)]
+    return components.vectors[:, np.concatenate(columns)]
 
 
 def _coarse(n: int, n_codewords: int) -> list[tuple[int, int]]:
@@ -297,7 +288,7 @@ def _rotations(max_iter: int, n_coarse: int) -> list[int]:
 
 def _train(
     x: Floats,
-    data: _Principal,
+    data: _Reduced,
     starts: list[Doubles],
     n_subspaces: int,
     n_codewords: int,
@@ -308,8 +299,8 @@ def _train(
 ) -> tuple[Doubles, Floats, Floats]:
     """Return objective history, rotation and codebooks."""
     n, d = x.shape
-    r = data.x.shape[1]
-    turns = [data.vectors[:, :r].T @ start for start in starts]
+    r, vectors = data.x.shape[1], data.components.vectors
+    turns = [vectors[:, :r].T @ start for start in starts]
     errors = [_first_error(data.x, turn, n_subspaces, n_codewords, init, rng) for turn in turns]
     best = int(np.argmin(errors))
     start, turn = starts[best], turns[best]
@@ -317,7 +308,7 @@ def _train(
     *n_coarse, n_last = _rotations(max_iter, len(coarse))
     codebooks = None
     for (k, rows), n_rotations in zip(coarse, n_coarse, strict=True):
-        some = _some(data.x, rows, rng)
+        some = sample(data.x, rows, rng)
         codebooks = _few_steps(some, turn, n_subspaces, k, init, rng)[0]
         codebooks, turn, _ = _rotate(some, turn, codebooks, n_rotations, data.ignored, step)
     if coarse and _first_error(data.x, turn, n_subspaces, n_codewords, init, rng) > errors[best]:
@@ -327,16 +318,21 @@ def _train(
     codebooks, turn, history = _rotate(data.x, turn, codebooks, n_last, data.ignored, step)
 
     # The components that were ignored: where the start has them, but for what is taken now.
-    rest = data.vectors[:, r:].T @ start
+    rest = vectors[:, r:].T @ start
     rest -= rest @ turn.T @ turn
-    rotation = (data.vectors @ _orthogonal(np.concatenate([turn, rest]))).T
+    rotation = (vectors @ nearest_rotation(np.concatenate([turn, rest]))).T
     partition = _lloyd.Partition(n, *codebooks.shape)
     codebooks, inertia = _lloyd.iterate(
-        _turned(x, data.mean, rotation.T), codebooks, partition, max_iter=_LAST_STEPS, tol=0.0, step=step
+        centered_product(x, data.components.mean, rotation.T),
+        codebooks,
+        partition,
+        max_iter=_LAST_STEPS,
+        tol=0.0,
+        step=step,
     )
     # The first is the last objective again, but for rounding.
     history = np.concatenate([history, inertia[1:].sum(axis=1) / n])
-    shift = (rotation @ data.mean).reshape(n_subspaces, 1, d // n_subspaces)
+    shift = (rotation @ data.components.mean).reshape(n_subspaces, 1, d // n_subspaces)
     return history, rotation.astype(np.float32), (codebooks + shift).astype(np.float32)
 
 
@@ -344,7 +340,7 @@ def _first_error(
     x: Floats, turn: Doubles, n_subspaces: int, n_codewords: int, init: str, rng: np.random.Generator
 ) -> float:
     """Return the mean error of some ``x @ turn`` after a few steps of k-means."""
-    some = _some(x, _ROWS * n_codewords, rng)
+    some = sample(x, _ROWS * n_codewords, rng)
     return float(_few_steps(some, turn, n_subspaces, n_codewords, init, rng)[1][-1].sum()) / len(some)
 
 
@@ -382,7 +378,7 @@ def _rotate(
         means = partition.means(turned, codebooks)
         cross = _cross(x, partition.codes, means)
         # Directions that the codes say nothing of stay where they are.
-        new = _orthogonal(cross + 1e-6 * np.linalg.norm(cross) * turn)
+        new = nearest_rotation(cross + 1e-6 * np.linalg.norm(cross) * turn)
         np.matmul(x, new.astype(np.float32), out=turned)
         objective = float(partition.assign(turned, means).sum()) / n + ignored
         if not objective < history[-1]:
@@ -393,7 +389,7 @@ def _rotate(
     return codebooks, turn, np.array(history)
 
 
-def _cross(x: Floats, codes: NDArray[np.unsignedinteger[Any]], codebooks: Floats) -> Doubles:
+def _cross(x: Floats, codes: UnsignedCodes, codebooks: Floats) -> Doubles:
     """Return ``x.T @ y``, y being what the codes stand for, by sums of the samples with the same code."""
     n_subspaces, n_codewords, d_sub = codebooks.shape
     cross = np.empty((x.shape[1], n_subspaces * d_sub))
@@ -402,28 +398,6 @@ def _cross(x: Floats, codes: NDArray[np.unsignedinteger[Any]], codebooks: Floats
         _native.adc_sums(x, np.ascontiguousarray(codes[:, m : m + 1]), sums, counts, None)
         cross[:, m * d_sub : (m + 1) * d_sub] = sums[0].T @ codebook
     return cross
-
-
-def _orthogonal(matrix: Doubles) -> Doubles:
-    """Return the nearest matrix with orthonormal rows."""
-    left, _, right = np.linalg.svd(matrix, full_matrices=False)
-    product: Doubles = left @ right
-    return product
-
-
-def _some(x: Floats, size: int, rng: np.random.Generator) -> Floats:
-    """Return `size` random rows, or all if there are no more."""
-    return x[np.sort(rng.choice(len(x), size, replace=False, shuffle=False))] if size < len(x) else x
-
-
-def _turned(x: Floats, mean: Doubles, basis: Doubles) -> Floats:
-    """Return ``(x - mean) @ basis``."""
-    turned = np.empty((len(x), basis.shape[1]), np.float32)
-    mean32, basis32 = mean.astype(np.float32), basis.astype(np.float32)
-    for start in range(0, len(x), _BLOCK_ROWS):
-        rows = slice(start, start + _BLOCK_ROWS)
-        np.matmul(x[rows] - mean32, basis32, out=turned[rows])
-    return turned
 
 
 def _checked_rotation(rotation: ArrayLike, codebooks: Floats) -> Floats:

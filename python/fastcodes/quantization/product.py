@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data, _files, adc
-from fastcodes._estimator import generator, integer, progress
+from fastcodes import _files, adc
+from fastcodes._blocks import blocks, training_samples
+from fastcodes._estimator import check_fitted
+from fastcodes._progress import progress
+from fastcodes._typing import Array, Codes, Doubles, Floats
+from fastcodes._validation import as_codes, as_integer, random_generator
 from fastcodes.quantization import _lloyd
-from fastcodes.quantization._quantizer import Quantizer
-from fastcodes.quantization.vector import training_samples
+from fastcodes.quantization.base import Quantizer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -165,12 +169,12 @@ class ProductQuantizer(Quantizer):
             If `X` has another shape, a value that is not finite (the message says where), too few rows or a
             number of dimensions that `n_subspaces` does not divide, or a parameter is out of range.
         """
-        n_codewords = integer(self.n_codewords, "n_codewords", 1, _lloyd.BYTE)
-        n_init, max_iter = integer(self.n_init, "n_init", 1), integer(self.max_iter, "max_iter", 1)
+        n_codewords = as_integer(self.n_codewords, "n_codewords", 1, _lloyd.BYTE)
+        n_init, max_iter = as_integer(self.n_init, "n_init", 1), as_integer(self.max_iter, "max_iter", 1)
         check_metric(self.metric)
         init = check_init(self.init)
-        rng = generator(self.random_state)
-        x = training_samples(X, self.max_samples, n_codewords, rng)
+        rng = random_generator(self.random_state)
+        x = training_samples(X, self.max_samples, rng, at_least=n_codewords, parameter="n_codewords")
         n_subspaces = check_subspaces(self.n_subspaces, x.shape[1])
         with progress(self.verbose, n_init * max_iter, "product quantizer") as step:
             codebooks, history = _lloyd.train(
@@ -187,12 +191,12 @@ class ProductQuantizer(Quantizer):
         self._learn(codebooks, history.sum(axis=1) / len(x))
         return self
 
-    def _learn(self, codebooks: NDArray[np.float32], history: NDArray[np.float64]) -> None:
+    def _learn(self, codebooks: Floats, history: Doubles) -> None:
         self.codebooks_ = codebooks
         self.objective_history_ = history
         self.n_features_in_ = codebooks.shape[0] * codebooks.shape[2]
 
-    def encode(self, X: ArrayLike) -> NDArray[np.uint8]:
+    def encode(self, X: ArrayLike) -> Codes:
         """Return the numbers of the nearest codewords of each sample.
 
         Parameters
@@ -216,11 +220,11 @@ class ProductQuantizer(Quantizer):
         """
         samples = self._samples(X)
         codes = np.empty((len(samples), len(self.codebooks_)), np.uint8)
-        for rows, block in _data.blocks(samples):
+        for rows, block in blocks(samples):
             _lloyd.assign(self._turned(block), self.codebooks_, codes[rows])
         return codes
 
-    def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def decode(self, codes: Codes) -> Floats:
         """Return the vectors that codes stand for.
 
         Parameters
@@ -240,14 +244,14 @@ class ProductQuantizer(Quantizer):
         TypeError, ValueError
             If `codes` has another dtype or shape, or a code that is not below the number of codewords.
         """
-        self._check_fitted()
-        codes = _data.as_codes(codes, *self.codebooks_.shape[:2])
+        check_fitted(self)
+        codes = as_codes(codes, *self.codebooks_.shape[:2])
         vectors = np.empty((len(codes), *self.codebooks_.shape[::2]), np.float32)
         for m, codebook in enumerate(self.codebooks_):
             vectors[:, m] = codebook[codes[:, m]]
         return vectors.reshape(len(codes), self.n_features_in_)
 
-    def tables(self, queries: ArrayLike) -> NDArray[np.float32]:
+    def tables(self, queries: ArrayLike) -> Floats:
         """Return the distances of the parts of each query to all codewords.
 
         Parameters
@@ -274,24 +278,24 @@ class ProductQuantizer(Quantizer):
         queries = np.asarray(queries)
         samples = self._samples(queries[None] if queries.ndim == 1 else queries, "queries")
         tables = np.empty((len(samples), *self.codebooks_.shape[:2]), np.float32)
-        for rows, block in _data.blocks(samples, "queries"):
+        for rows, block in blocks(samples, "queries"):
             tables[rows] = adc.tables(self._turned(block), self.codebooks_, check_metric(self.metric))
         return tables
 
-    def _turned(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _turned(self, x: Floats) -> Floats:
         """Return `x` in the coordinates of the codebooks."""
         return x
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return {"codebooks": self.codebooks_, "objective_history": self.objective_history_}
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         check_metric(self.metric)
         codebooks = checked_codebooks(_files.take(arrays, "codebooks", np.float32, ("M", "K", "d/M")))
         self._learn(codebooks, _files.take(arrays, "objective_history", np.float64, ("iterations",)))
 
 
-def checked_codebooks(codebooks: ArrayLike) -> NDArray[np.float32]:
+def checked_codebooks(codebooks: ArrayLike) -> Floats:
     """Return codebooks from elsewhere as finite float32 (M, K, d/M), or refuse them."""
     codebooks = np.asarray(codebooks)
     if codebooks.dtype.kind not in "iuf":
@@ -323,7 +327,7 @@ def check_init(init: str) -> str:
 
 def check_subspaces(n_subspaces: Any, d: int) -> int:
     """Return a number of parts that divides `d`."""
-    number = integer(n_subspaces, "n_subspaces", 1)
+    number = as_integer(n_subspaces, "n_subspaces", 1)
     if d % number:
         divisors = [m for m in range(1, d + 1) if not d % m]
         above = bisect.bisect(divisors, number)

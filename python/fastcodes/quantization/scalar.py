@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data, _files, bits
-from fastcodes._estimator import generator, integer, progress
-from fastcodes.quantization._quantizer import Quantizer
-from fastcodes.quantization.vector import training_samples
+from fastcodes import _files, bits
+from fastcodes._blocks import blocks, training_samples
+from fastcodes._estimator import check_fitted
+from fastcodes._progress import progress
+from fastcodes._typing import Array, Codes, Doubles, Floats
+from fastcodes._validation import as_codes, as_integer, random_generator
+from fastcodes.quantization.base import Quantizer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["ScalarQuantizer"]
-
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 
 
 class ScalarQuantizer(Quantizer):
@@ -123,13 +124,13 @@ class ScalarQuantizer(Quantizer):
             If `X` has another shape, no rows or a value that is not finite (the message says where), or a
             parameter is out of range.
         """
-        n_levels = 1 << integer(self.n_bits, "n_bits", 1, 8)
-        max_iter = integer(self.max_iter, "max_iter", 1)
+        n_levels = 1 << as_integer(self.n_bits, "n_bits", 1, 8)
+        max_iter = as_integer(self.max_iter, "max_iter", 1)
         if self.kind not in ("uniform", "lloyd-max"):
             raise ValueError(f'kind must be "uniform" or "lloyd-max"; got {self.kind!r}')
         if self.ranges is not None and self.kind != "uniform":
             raise ValueError(f'ranges has a meaning with kind="uniform" only; got kind={self.kind!r}')
-        x = training_samples(X, self.max_samples, 1, generator(self.random_state))
+        x = training_samples(X, self.max_samples, random_generator(self.random_state))
         d = x.shape[1]
         if self.kind == "uniform":
             if self.ranges is None:
@@ -159,7 +160,7 @@ class ScalarQuantizer(Quantizer):
     def _bits(self) -> int:
         return int(self.levels_.shape[1]).bit_length() - 1
 
-    def encode(self, X: ArrayLike) -> NDArray[np.uint8]:
+    def encode(self, X: ArrayLike) -> Codes:
         """Return the numbers of the nearest levels, side by side.
 
         Parameters
@@ -184,11 +185,11 @@ class ScalarQuantizer(Quantizer):
         """
         samples = self._samples(X)
         codes = np.empty((len(samples), (samples.shape[1] * self._bits + 7) // 8), np.uint8)
-        for rows, block in _data.blocks(samples):
+        for rows, block in blocks(samples):
             bits.pack_uint(self._numbers(block), self._bits, out=codes[rows])
         return codes
 
-    def _numbers(self, x: Floats) -> NDArray[np.uint8]:
+    def _numbers(self, x: Floats) -> Codes:
         numbers = np.empty(x.shape, np.uint8)
         if self.lower_ is not None and self.step_ is not None:
             # A dimension without width has the code 0.
@@ -201,7 +202,7 @@ class ScalarQuantizer(Quantizer):
             numbers[:, j] = np.searchsorted(limits, x[:, j])
         return numbers
 
-    def decode(self, codes: NDArray[np.uint8]) -> Floats:
+    def decode(self, codes: Codes) -> Floats:
         """Return the vectors that codes stand for.
 
         Parameters
@@ -221,20 +222,20 @@ class ScalarQuantizer(Quantizer):
         TypeError, ValueError
             If `codes` has another dtype or shape.
         """
-        self._check_fitted()
+        check_fitted(self)
         d = self.n_features_in_
-        packed = _data.as_codes(codes, (d * self._bits + 7) // 8, 256)
+        packed = as_codes(codes, (d * self._bits + 7) // 8, 256)
         numbers = bits.unpack_uint(packed, self._bits, d)
         vectors: Floats = self.levels_[np.arange(d), numbers]
         return vectors
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
-        arrays: dict[str, NDArray[Any]] = {"levels": self.levels_}
+    def _to_arrays(self) -> dict[str, Array]:
+        arrays: dict[str, Array] = {"levels": self.levels_}
         if self.lower_ is not None and self.step_ is not None:
             arrays |= {"lower": self.lower_, "step": self.step_}
         return arrays
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         levels = _files.take(arrays, "levels", np.float32, ("d", "2**n_bits"))
         if levels.shape[1] not in {1 << b for b in range(1, 9)}:
             raise ValueError(

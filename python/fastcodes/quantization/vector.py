@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data, _files
-from fastcodes._estimator import generator, integer, progress
+from fastcodes import _files
+from fastcodes._blocks import training_samples
+from fastcodes._estimator import check_fitted
+from fastcodes._progress import progress
+from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
+from fastcodes._validation import as_codes, as_integer, random_generator
 from fastcodes.quantization import _lloyd
-from fastcodes.quantization._quantizer import Quantizer
-from fastcodes.quantization.kmeans import MAX_CLUSTERS, check_enough, checked_codebook, nearest
+from fastcodes.quantization.base import Quantizer
+from fastcodes.quantization.kmeans import MAX_CLUSTERS, checked_codebook, nearest
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -99,10 +104,10 @@ class VectorQuantizer(Quantizer):
             If `X` has another shape, a value that is not finite (the message says where) or too few rows, or
             a parameter is out of range.
         """
-        n_codewords = integer(self.n_codewords, "n_codewords", 1, MAX_CLUSTERS)
-        n_init, max_iter = integer(self.n_init, "n_init", 1), integer(self.max_iter, "max_iter", 1)
-        rng = generator(self.random_state)
-        x = training_samples(X, self.max_samples, n_codewords, rng)
+        n_codewords = as_integer(self.n_codewords, "n_codewords", 1, MAX_CLUSTERS)
+        n_init, max_iter = as_integer(self.n_init, "n_init", 1), as_integer(self.max_iter, "max_iter", 1)
+        rng = random_generator(self.random_state)
+        x = training_samples(X, self.max_samples, rng, at_least=n_codewords, parameter="n_codewords")
         with progress(self.verbose, n_init * max_iter, "vector quantizer") as step:
             codebooks, history = _lloyd.train(
                 x,
@@ -118,12 +123,12 @@ class VectorQuantizer(Quantizer):
         self._learn(codebooks[0], history[:, 0] / len(x))
         return self
 
-    def _learn(self, codebook: NDArray[np.float32], history: NDArray[np.float64]) -> None:
+    def _learn(self, codebook: Floats, history: Doubles) -> None:
         self.codebook_ = codebook
         self.objective_history_ = history
         self.n_features_in_ = codebook.shape[1]
 
-    def encode(self, X: ArrayLike) -> NDArray[np.unsignedinteger[Any]]:
+    def encode(self, X: ArrayLike) -> UnsignedCodes:
         """Return the number of the nearest codeword of each sample.
 
         Parameters
@@ -147,7 +152,7 @@ class VectorQuantizer(Quantizer):
         """
         return nearest(self._samples(X), self.codebook_)
 
-    def decode(self, codes: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.float32]:
+    def decode(self, codes: UnsignedCodes) -> Floats:
         """Return the codewords of codes.
 
         Parameters
@@ -167,26 +172,15 @@ class VectorQuantizer(Quantizer):
         TypeError, ValueError
             If `codes` has another dtype or shape, or a code that is not below the number of codewords.
         """
-        self._check_fitted()
+        check_fitted(self)
         n_codewords = len(self.codebook_)
         dtype = np.uint8 if n_codewords <= _lloyd.BYTE else np.uint16
-        vectors: NDArray[np.float32] = self.codebook_[_data.as_codes(codes, 1, n_codewords, dtype)[:, 0]]
+        vectors: Floats = self.codebook_[as_codes(codes, 1, n_codewords, dtype)[:, 0]]
         return vectors
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return {"codebook": self.codebook_, "objective_history": self.objective_history_}
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         codebook = checked_codebook(_files.take(arrays, "codebook", np.float32, ("K", "d")), "codebook")
         self._learn(codebook, _files.take(arrays, "objective_history", np.float64, ("iterations",)))
-
-
-def training_samples(
-    X: ArrayLike, max_samples: int | None, n_codewords: int, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Return the rows of `X` to train on: at most `max_samples`, at least one for each codeword."""
-    samples = _data.as_samples(X)
-    check_enough(len(samples), n_codewords, "n_codewords")
-    if max_samples is not None:
-        max_samples = integer(max_samples, "max_samples", n_codewords)
-    return _data.sample(samples, max_samples, rng)

@@ -1,29 +1,33 @@
-"""Labels that a hash function learns from."""
+"""Labels that a hash function learns from, as an indicator matrix."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-__all__ = ["targets"]
+from fastcodes._blocks import sampled_rows, take_rows
+from fastcodes._typing import Floats
+from fastcodes._validation import as_integer, as_training_samples
+
+__all__ = ["as_targets", "labeled_samples"]
 
 
-def targets(y: Any, n: int, model: str) -> NDArray[np.float32]:
+def as_targets(y: Any, n: int, owner: str) -> Floats:
     """Return which labels each of `n` samples has, as zeros and ones (n, c).
 
     Parameters
     ----------
     y : array_like (n,) or (n, c)
-        Classes, numbers or strings; or for each sample and each of `c` labels whether it has it.
+        Classes, numbers or strings; or zeros and ones that say which of `c` labels each sample has.
     n : int
-        How many samples there are.
-    model : str
-        Who asks, for the error message.
+        The number of samples.
+    owner : str
+        The model that needs them, for the error message.
     """
     if y is None:
-        raise ValueError(f"This {model} estimator requires y to be passed, but the target y is None")
+        raise ValueError(f"This {owner} estimator requires y to be passed, but the target y is None")
     labels = np.asarray(y)
     if labels.ndim not in (1, 2) or labels.dtype.kind not in "biufUSO":
         raise ValueError(
@@ -49,5 +53,17 @@ def targets(y: Any, n: int, model: str) -> NDArray[np.float32]:
         present = np.zeros((n, len(classes)), np.float32)
         present[np.arange(n), numbers.reshape(-1)] = 1
     if not present.shape[1] or (present == present[0]).all():
-        raise ValueError("y must tell samples apart; got the same label for all of them")
+        raise ValueError("y must have at least two different labels; got the same for all samples")
     return present
+
+
+def labeled_samples(
+    X: ArrayLike, y: Any, max_samples: int | None, rng: np.random.Generator, owner: str
+) -> tuple[Floats, Floats]:
+    """Return at most `max_samples` random rows of `X` as float32, and their rows of `as_targets`."""
+    samples = as_training_samples(X)
+    targets = as_targets(y, len(samples), owner)
+    if max_samples is not None:
+        max_samples = as_integer(max_samples, "max_samples", 1)
+    rows = sampled_rows(len(samples), max_samples, rng)
+    return take_rows(samples, rows), targets[rows]

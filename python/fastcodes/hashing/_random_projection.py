@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fastcodes import _data, _files, hadamard
-from fastcodes._estimator import generator
-from fastcodes.hashing._hasher import Floats, take_finite
+from fastcodes import _files, hadamard
+from fastcodes._blocks import blocks
+from fastcodes._typing import Array, Codes, Floats
+from fastcodes._validation import random_generator
 
 __all__ = ["Projection"]
 
@@ -27,12 +28,12 @@ class Projection:
     unit vector has mean 0 and variance 1 over random directions.
     """
 
-    def __init__(self, d: int, n: int, directions: NDArray[Any]) -> None:
+    def __init__(self, d: int, n: int, directions: Array) -> None:
         self.d = d
         self.n = n
         is_matrix = directions.dtype == np.float32
         self.matrix: Floats | None = directions if is_matrix else None
-        self.signs: NDArray[np.uint8] | None = None if is_matrix else directions
+        self.signs: Codes | None = None if is_matrix else directions
         self._directions = directions
 
     @classmethod
@@ -45,7 +46,7 @@ class Projection:
             If there is no such kind of them.
         """
         _check_kind(kind)
-        rng = generator(random_state)
+        rng = random_generator(random_state)
         if kind == "hadamard":
             return cls(d, n, hadamard.signs(d, n, rng))
         if kind == "gaussian":
@@ -74,13 +75,13 @@ class Projection:
             raise NotFiniteError
         return values
 
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
+    def to_arrays(self) -> dict[str, Array]:
         """Return what `from_arrays` takes."""
         name = "signs" if self.matrix is None else "components"
         return {"shape": np.array([self.n, self.d]), name: self._directions}
 
     @classmethod
-    def from_arrays(cls, kind: object, arrays: dict[str, NDArray[Any]]) -> Projection:
+    def from_arrays(cls, kind: object, arrays: Mapping[str, Array]) -> Projection:
         """Take it back, with a ValueError where it cannot be."""
         _check_kind(kind)
         n, d = _files.take(arrays, "shape", np.int64, (2,)).tolist()
@@ -88,7 +89,7 @@ class Projection:
             raise ValueError(f"its shape is {(n, d)}; expected at least one row and column")
         if kind == "hadamard":
             return cls(d, n, _files.take(arrays, "signs", np.uint8, hadamard._shape(d, n)))
-        return cls(d, n, take_finite(arrays, "components", (n, d)))
+        return cls(d, n, _files.take(arrays, "components", np.float32, (n, d), finite=True))
 
 
 def _check_kind(kind: object) -> None:
@@ -97,13 +98,13 @@ def _check_kind(kind: object) -> None:
         raise ValueError(f"projection must be one of {expected}; got {kind!r}")
 
 
-def is_plain(samples: NDArray[Any]) -> bool:
+def is_plain(samples: Array) -> bool:
     """Whether samples can be projected as they lie, so that NaN may be looked for in the projections."""
     return bool(samples.dtype == np.float32 and samples.flags.c_contiguous and samples.flags.aligned)
 
 
-def explain(samples: NDArray[Any]) -> ValueError:
+def explain(samples: Array) -> ValueError:
     """Raise the error that says where samples are not finite, or return the one for projections too large."""
-    for _ in _data.blocks(samples):
+    for _ in blocks(samples):
         pass
     return ValueError("X has numbers so large that their projections overflow float32; scale them down")

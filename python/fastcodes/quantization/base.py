@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data
+from fastcodes._blocks import blocks
 from fastcodes._estimator import Estimator
+from fastcodes._typing import Array, Floats
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,17 +26,12 @@ class Quantizer(Estimator):
         """Learn from samples (n, d)."""
 
     @abc.abstractmethod
-    def encode(self, X: ArrayLike) -> NDArray[Any]:
+    def encode(self, X: ArrayLike) -> Array:
         """Return the code of each sample."""
 
     @abc.abstractmethod
-    def decode(self, codes: NDArray[Any]) -> NDArray[np.float32]:
+    def decode(self, codes: Array) -> Floats:
         """Return the vector that each code stands for."""
-
-    def _samples(self, X: ArrayLike, name: str = "X") -> NDArray[Any]:
-        """Return samples to encode, if there is a model and they have its number of dimensions."""
-        self._check_fitted()
-        return _data.as_samples(X, self.n_features_in_, type(self).__name__, name)
 
     def quantization_error(self, X: ArrayLike) -> float:
         """Return the mean squared L2 distance of the samples to what their codes stand for.
@@ -61,7 +57,7 @@ class Quantizer(Estimator):
         if not len(samples):
             raise ValueError("X has no rows; the mean error needs at least one")
         total = 0.0
-        for _, block in _data.blocks(samples):
+        for _, block in blocks(samples):
             away = block - self.decode(self.encode(block))
             total += float(np.einsum("nd,nd->n", away, away).sum(dtype=np.float64))
         return total / len(samples)
@@ -70,14 +66,14 @@ class Quantizer(Estimator):
         """Return minus the `quantization_error` of `X`: larger is better, as model selection expects."""
         return -self.quantization_error(X)
 
-    def transform(self, X: ArrayLike) -> NDArray[Any]:
+    def transform(self, X: ArrayLike) -> Array:
         """Return ``encode(X)``."""
         return self.encode(X)
 
-    def inverse_transform(self, X: NDArray[Any]) -> NDArray[np.float32]:
+    def inverse_transform(self, X: Array) -> Floats:
         """Return ``decode(X)``."""
         return self.decode(X)
 
-    def fit_transform(self, X: ArrayLike, y: object = None) -> NDArray[Any]:
+    def fit_transform(self, X: ArrayLike, y: object = None) -> Array:
         """Return ``fit(X).encode(X)``."""
         return self.fit(X).encode(X)

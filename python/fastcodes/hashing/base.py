@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _data, _files, bits, hamming, metrics
-from fastcodes._estimator import Estimator, progress_bar
-from fastcodes.hashing._anchors import squared_distances
+from fastcodes import _files, bits, hamming, metrics
+from fastcodes._blocks import blocks, rows_per_block
+from fastcodes._estimator import Estimator
+from fastcodes._linalg import squared_distances
+from fastcodes._progress import progress_bar
+from fastcodes._typing import Array, Codes, Doubles, Floats, Ids
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Hasher", "LinearHasher"]
+__all__ = ["Hasher", "LinearHasher", "check_rank", "check_samples_differ"]
 
-Floats = NDArray[np.float32]
 
 _N_NEAREST = 10  # what a score without labels asks for
 
@@ -52,7 +54,7 @@ class Hasher(Estimator):
     def _values(self, x: Floats) -> Floats:
         """Return the real values (n, n_bits) of a block of finite samples (n, d), C-contiguous."""
 
-    def _encode(self, x: Floats, out: NDArray[np.uint8]) -> None:
+    def _encode(self, x: Floats, out: Codes) -> None:
         """Write the codes of a block; for those who know a shorter way than by `_values`."""
         bits.pack(self._values(x), out=out)
 
@@ -87,7 +89,7 @@ class Hasher(Estimator):
             values[rows] = self._values(block)
         return values
 
-    def encode(self, X: ArrayLike) -> NDArray[np.uint8]:
+    def encode(self, X: ArrayLike) -> Codes:
         """Return the code of each sample.
 
         Parameters
@@ -148,7 +150,7 @@ class Hasher(Estimator):
         if y is not None and len(np.asarray(y)) != n:
             raise ValueError(f"X has {n} samples and y {len(np.asarray(y))} labels; expected one for each")
         codes, total = self.encode(samples), 0.0
-        for rows, block in _data.blocks(samples, width=n):
+        for rows, block in blocks(samples, width=n):
             order = hamming.knn(codes[rows], codes, n)[1]
             own = np.arange(rows.start, rows.stop)[:, None]
             others = order[order != own].reshape(len(own), n - 1)
@@ -159,23 +161,18 @@ class Hasher(Estimator):
             total += float(metrics.average_precision(relevance).sum())
         return total / n
 
-    def transform(self, X: ArrayLike) -> NDArray[np.uint8]:
+    def transform(self, X: ArrayLike) -> Codes:
         """Return ``encode(X)``."""
         return self.encode(X)
 
-    def fit_transform(self, X: ArrayLike, y: Any = None) -> NDArray[np.uint8]:
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> Codes:
         """Return ``fit(X, y).encode(X)``."""
         return self.fit(X, y).encode(X)
 
-    def _samples(self, X: ArrayLike, name: str = "X") -> NDArray[Any]:
-        """Return samples to encode, if there is a model and they have its number of dimensions."""
-        self._check_fitted()
-        return _data.as_samples(X, self.n_features_in_, type(self).__name__, name)
-
-    def _blocks(self, samples: NDArray[Any]) -> Iterator[tuple[slice, Floats]]:
+    def _blocks(self, samples: Array) -> Iterator[tuple[slice, Floats]]:
         """Yield `samples` a block at a time, with a progress bar if that is wanted and there are many."""
-        with self._progress(-(-len(samples) // _data.rows_of_a_block(samples, self._width))) as show:
-            for rows, block in _data.blocks(samples, width=self._width):
+        with self._progress(-(-len(samples) // rows_per_block(samples, self._width))) as show:
+            for rows, block in blocks(samples, width=self._width):
                 yield rows, block
                 show(f"{rows.stop} samples")
 
@@ -202,7 +199,7 @@ class LinearHasher(Hasher):
     def _n_bits(self) -> int:
         return len(self.components_)
 
-    def _learn(self, mean: NDArray[Any], components: NDArray[Any]) -> None:
+    def _learn(self, mean: Array, components: Array) -> None:
         self.mean_ = np.ascontiguousarray(mean, np.float32)
         self.components_ = np.ascontiguousarray(components, np.float32)
         self.n_features_in_ = self.components_.shape[1]
@@ -212,32 +209,54 @@ class LinearHasher(Hasher):
         centred: Floats = x - self.mean_
         return centred @ self.components_.T
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+    def _to_arrays(self) -> dict[str, Array]:
         return {"mean": self.mean_, "components": self.components_}
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
-        components = take_finite(arrays, "components", ("n_bits", "d"))
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+        components = _files.take(arrays, "components", np.float32, ("n_bits", "d"), finite=True)
         if not components.size:
             raise ValueError(f"components has shape {components.shape}; expected at least one row and column")
-        self._learn(take_finite(arrays, "mean", components.shape[1:]), components)
+        self._learn(_files.take(arrays, "mean", np.float32, components.shape[1:], finite=True), components)
 
 
-def _nearest(x: Floats, samples: NDArray[Any], own: NDArray[np.int64]) -> NDArray[np.int64]:
+def check_samples_differ(covariance: Doubles) -> None:
+    """Raise an error if all samples are equal."""
+    if not np.trace(covariance) > 0:
+        raise ValueError("the samples of X do not differ; give samples that do")
+
+
+def check_rank(n_bits: int, rank: int, samples: Array, model: str) -> None:
+    """Raise an error that explains why if there are fewer directions in which samples differ than bits."""
+    if n_bits <= rank:
+        return
+    n, d = samples.shape
+    if n_bits > d:
+        reason = f"X has {d} features"
+    elif n <= n_bits:
+        reason = f"n_samples={n} samples differ in {n - 1} directions at most"
+    else:
+        low = high = samples[:1].astype(np.float32)
+        for _, block in blocks(samples):
+            low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
+        constant = np.flatnonzero(low == high)
+        listed = ", ".join(map(str, constant[:5])) + (", ..." if len(constant) > 5 else "")
+        reason = f"the samples differ in {rank} directions only" + (
+            f" (column {listed} is constant)"
+            if len(constant) == 1
+            else f" (columns {listed} are constant)"
+            if len(constant)
+            else " (columns are linear combinations of others)"
+        )
+    advice = f"lower n_bits to {rank} or less" if rank else "give samples that differ"
+    raise ValueError(f"{model} makes at most one bit of a direction, and n_bits={n_bits}: {reason}; {advice}")
+
+
+def _nearest(x: Floats, samples: Array, own: Ids) -> Ids:
     """Return the rows of the samples nearest to each of `x`, which are those in `own`."""
     squares = np.empty((len(x), len(samples)), np.float32)
-    for rows, block in _data.blocks(samples):
+    for rows, block in blocks(samples):
         squares[:, rows] = squared_distances(x, block)
     np.put_along_axis(squares, own, np.inf, axis=1)
     k = min(_N_NEAREST, len(samples) - 1)
-    nearest: NDArray[np.int64] = np.argpartition(squares, k - 1, axis=1)[:, :k]
+    nearest: Ids = np.argpartition(squares, k - 1, axis=1)[:, :k]
     return nearest
-
-
-def take_finite(
-    arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int | str, ...], dtype: Any = np.float32
-) -> NDArray[Any]:
-    """Return an array of floats of a file, if it is there, of this shape, and finite."""
-    array = _files.take(arrays, name, dtype, shape)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has values that are not finite")
-    return array

@@ -1,0 +1,100 @@
+"""Large arrays a block of rows at a time, as finite float32, and random samples of their rows.
+
+No other rows are read than those that are used, so that an array may be a memory map larger than the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastcodes._typing import Array, Floats, Ids
+from fastcodes._validation import as_integer, as_training_samples, finite_float32
+
+__all__ = [
+    "ELEMENTS_PER_BLOCK",
+    "blocks",
+    "row_slices",
+    "rows_per_block",
+    "sample",
+    "sampled_rows",
+    "take_rows",
+    "training_samples",
+]
+
+# Large enough to occupy all threads, small compared with any array that needs blocks.
+ELEMENTS_PER_BLOCK = 1 << 21
+
+
+def rows_per_block(x: Array, width: int = 1) -> int:
+    """Return the number of rows of a full block of `x`, if `width` numbers are computed from each row."""
+    return max(1, ELEMENTS_PER_BLOCK // max(int(x.shape[1]), width, 1))
+
+
+def row_slices(x: Array, width: int = 1) -> Iterator[slice]:
+    """Yield the rows of each block of `x`; see `rows_per_block`."""
+    n, step = len(x), rows_per_block(x, width)
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
+def blocks(x: Array, name: str = "X", width: int = 1) -> Iterator[tuple[slice, Floats]]:
+    """Yield the rows of each block of `x`, and their values as finite, C-contiguous float32."""
+    for rows in row_slices(x, width):
+        yield rows, finite_float32(x[rows], range(rows.start, rows.stop), name)
+
+
+def sampled_rows(n: int, max_samples: int | None, rng: np.random.Generator) -> Ids | slice:
+    """Draw at most `max_samples` of `n` rows without replacement, in ascending order; None draws all."""
+    if max_samples is None or max_samples >= n:
+        return slice(None)
+    return np.sort(rng.choice(n, max_samples, replace=False, shuffle=False))
+
+
+def take_rows(x: Array, rows: Ids | slice = slice(None)) -> Floats:
+    """Return some rows of `x`, or all of them, as finite, C-contiguous float32."""
+    if not isinstance(rows, slice):
+        return finite_float32(x[rows], rows)
+    x = x[rows]
+    if x.dtype == np.float32 and x.flags.carray:
+        for _ in blocks(x):  # only checks that they are finite
+            pass
+        return x
+    samples = np.empty(x.shape, np.float32)
+    for part, block in blocks(x):
+        samples[part] = block
+    return samples
+
+
+def sample(x: Array, max_samples: int | None, rng: np.random.Generator) -> Floats:
+    """Return at most `max_samples` random rows of `x` in their order, as finite, C-contiguous float32."""
+    return take_rows(x, sampled_rows(len(x), max_samples, rng))
+
+
+def training_samples(
+    X: ArrayLike,
+    max_samples: int | None,
+    rng: np.random.Generator,
+    *,
+    at_least: int = 1,
+    parameter: str = "",
+) -> Floats:
+    """Return the rows of `X` that a model learns from, as finite, C-contiguous float32.
+
+    Parameters
+    ----------
+    X : array_like (n, d)
+        Samples, one per row.
+    max_samples : int or None
+        The parameter of the model: how many random rows are used at most.
+    rng : numpy Generator
+        Draws the rows.
+    at_least, parameter
+        As in `fastcodes._validation.as_training_samples`.
+    """
+    samples = as_training_samples(X, at_least, parameter)
+    if max_samples is not None:
+        max_samples = as_integer(max_samples, "max_samples", at_least)
+    return sample(samples, max_samples, rng)

@@ -1,0 +1,346 @@
+"""Validation of arguments: each function returns the converted argument or raises an error that names it.
+
+Every error says which argument is wrong, what was given and what was expected.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import reprlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from fastcodes._typing import Array, Floats, UnsignedCodes
+
+__all__ = [
+    "as_bool",
+    "as_codes",
+    "as_integer",
+    "as_numbers",
+    "as_option",
+    "as_output",
+    "as_queries",
+    "as_real",
+    "as_samples",
+    "as_training_samples",
+    "describe",
+    "finite_float32",
+    "float32_array",
+    "random_generator",
+    "real_array",
+    "to_float32",
+]
+
+
+def describe(value: object) -> str:
+    """Describe a value for an error message, in a few words however large it is."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} and shape {value.shape}"
+    return f"{reprlib.repr(value)} of type {type(value).__name__}"
+
+
+# --- scalars ------------------------------------------------------------------------------------------------
+
+
+def as_integer(value: Any, name: str, low: int | None = None, high: int | None = None) -> int:
+    """Return an integer from `low` to `high`, both inclusive.
+
+    Parameters
+    ----------
+    value : int or any object with ``__index__``
+        The argument.
+    name : str
+        Its name, for the error message.
+    low, high : int, optional
+        The limits; `high` needs `low`.
+    """
+    limits = "" if low is None else f" from {low} up" if high is None else f" from {low} to {high}"
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer{limits}; got {describe(value)}") from None
+    if (low is not None and number < low) or (high is not None and number > high):
+        raise ValueError(f"{name} must be an integer{limits}; got {number}")
+    return number
+
+
+def as_real(
+    value: Any,
+    name: str,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+) -> float:
+    """Return a finite real number within limits, as a float.
+
+    Parameters
+    ----------
+    value : int, float or numpy scalar
+        The argument. Booleans are not numbers here.
+    name : str
+        Its name, for the error message.
+    above, at_least, below, at_most : float, optional
+        The limits: exclusive for `above` and `below`, inclusive for `at_least` and `at_most`.
+    """
+    limits = [
+        (above, "above", operator.gt),
+        (at_least, "at least", operator.ge),
+        (below, "below", operator.lt),
+        (at_most, "at most", operator.le),
+    ]
+    given = [(limit, words, holds) for limit, words, holds in limits if limit is not None]
+    expected = " and ".join([f"{words} {limit}" for limit, words, _ in given]) or "that is finite"
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a real number {expected}; got {describe(value)}")
+    if not math.isfinite(value) or not all(holds(value, limit) for limit, _, holds in given):
+        raise ValueError(f"{name} must be a real number {expected}; got {value}")
+    return float(value)
+
+
+def as_bool(value: Any, name: str) -> bool:
+    """Return a boolean; integers are refused."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {describe(value)}")
+    return bool(value)
+
+
+def as_option(value: Any, name: str, options: Iterable[str]) -> str:
+    """Return a string that is one of `options`."""
+    known = list(options)
+    if not isinstance(value, str) or value not in known:
+        *others, last = (f'"{option}"' for option in known)
+        expected = f"{', '.join(others)} or {last}" if others else last
+        raise ValueError(f"{name} must be {expected}; got {describe(value)}")
+    return value
+
+
+def random_generator(random_state: Any) -> np.random.Generator:
+    """Return the random generator that a parameter `random_state` selects.
+
+    Parameters
+    ----------
+    random_state : None, int, numpy Generator, BitGenerator, SeedSequence or RandomState
+        None makes a new generator with an unpredictable seed. A Generator or RandomState advances with each
+        draw, so a second call gives other numbers.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**31, size=4, dtype=np.int64)
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            "random_state must be None, an integer from 0 up or a numpy random generator; "
+            f"got {random_state!r}"
+        ) from None
+
+
+# --- arrays of real numbers ---------------------------------------------------------------------------------
+
+
+def real_array(x: Any, name: str) -> Array:
+    """Return a numpy array of real numbers; other array-likes are refused, since conversions are slow."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiub":
+        given = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
+        raise TypeError(f"{name} must be a numpy array of real numbers; got {given}")
+    return x
+
+
+def float32_array(x: Any, name: str) -> Floats:
+    """Return a numpy array of real numbers as C-ordered float32.
+
+    A conversion from another dtype checks that two-dimensional arrays are finite; float32 is left to the
+    kernels, which check it while they read it.
+    """
+    if real_array(x, name).ndim == 2 and x.dtype != np.float32:
+        return finite_float32(x, range(len(x)), name)
+    with np.errstate(over="ignore"):  # overflow gives infinity, which the kernels refuse
+        return np.asarray(x, np.float32, order="C")
+
+
+def to_float32(x: ArrayLike) -> Floats:
+    """Convert to C-contiguous, aligned float32, without a copy where possible; overflow gives infinity."""
+    with np.errstate(over="ignore"):
+        converted: Floats = np.require(np.asarray(x), np.float32, ["C", "A"])
+    return converted
+
+
+def finite_float32(x: Array, rows: range | np.ndarray[Any, Any], name: str = "X") -> Floats:
+    """Return a two-dimensional array as finite, C-contiguous float32.
+
+    Parameters
+    ----------
+    x : array (n, d)
+        Real numbers.
+    rows : range or int array (n,)
+        The row numbers of `x` in the array of the user, for the error message.
+    name : str
+        The name of that array.
+    """
+    converted = to_float32(x)
+    if x.dtype.kind == "f" and not (is_finite := np.isfinite(converted)).all():
+        row, column = np.argwhere(~is_finite)[0]
+        value = x[row, column]
+        is_large = np.finfo(np.float32).max < abs(value) < np.inf
+        problem = "too large for float32" if is_large else "not finite"
+        raise ValueError(
+            f"{name} has {value} in row {rows[row]}, column {column}, which is {problem}; "
+            "expected no NaN and no infinity"
+        )
+    return converted
+
+
+def as_numbers(x: ArrayLike, name: str) -> Array:
+    """Return an array-like of real numbers as an array of its own dtype; sparse matrices are refused."""
+    if hasattr(x, "toarray"):
+        raise TypeError(f"{name} is sparse, which is not supported; give {name}.toarray()")
+    numbers = x if isinstance(x, np.ndarray) else np.asarray(x)
+    if numbers.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} must be real numbers (float16, float32, float64 or integers); "
+            f"got an array of dtype {numbers.dtype}"
+        )
+    return numbers
+
+
+def as_samples(x: ArrayLike, n_features: int | None = None, owner: str = "", name: str = "X") -> Array:
+    """Return samples as a two-dimensional array of real numbers, in its own dtype.
+
+    Parameters
+    ----------
+    x : array_like (n, d)
+        Samples, one per row.
+    n_features : int, optional
+        The expected ``d``.
+    owner : str
+        The model or index that expects it, for the error message.
+    name : str
+        The name of `x` there.
+    """
+    samples = as_numbers(x, name)
+    if samples.ndim != 2:
+        advice = (
+            f" Reshape your data: {name}.reshape(1, -1) is one sample, {name}.reshape(-1, 1) is one feature."
+            if samples.ndim == 1
+            else ""
+        )
+        raise ValueError(
+            f"Expected 2D array, got {samples.ndim}D array instead: {name} has shape {samples.shape}, "
+            f"expected (n_samples, n_features).{advice}"
+        )
+    if not samples.shape[1]:
+        raise ValueError(f"{name} has 0 feature(s) (shape={samples.shape}) while a minimum of 1 is required.")
+    if n_features is not None and samples.shape[1] != n_features:
+        raise ValueError(
+            f"{name} has {samples.shape[1]} features, but {owner} is expecting {n_features} features as input"
+        )
+    return samples
+
+
+def as_training_samples(X: ArrayLike, at_least: int = 1, parameter: str = "") -> Array:
+    """Return samples to learn from, in their own dtype.
+
+    Parameters
+    ----------
+    X : array_like (n, d)
+        Samples, one per row.
+    at_least : int
+        The smallest number of samples.
+    parameter : str
+        The parameter that asks for that many, for the error message.
+    """
+    samples = as_samples(X)
+    if len(samples) >= at_least:
+        return samples
+    if parameter:
+        raise ValueError(
+            f"n_samples={len(samples)} should be >= {parameter}={at_least}: "
+            f"give more samples, or lower {parameter}"
+        )
+    raise ValueError(
+        f"Found array with {len(samples)} sample(s) (shape={samples.shape}) "
+        f"while a minimum of {at_least} is required"
+    )
+
+
+def as_queries(queries: ArrayLike, n_features: int, owner: str, name: str = "queries") -> Floats:
+    """Return queries as finite, C-contiguous float32 (nq, d); a one-dimensional array is one query.
+
+    Parameters
+    ----------
+    queries : array_like (nq, d) or (d,)
+        Real numbers.
+    n_features : int
+        The expected ``d``.
+    owner : str
+        The model or index that expects it, for the error message.
+    name : str
+        The name of `queries` there.
+    """
+    numbers = as_numbers(queries, name)
+    samples = as_samples(numbers[None] if numbers.ndim == 1 else numbers, n_features, owner, name)
+    return finite_float32(samples, range(len(samples)), name)
+
+
+# --- codes and results --------------------------------------------------------------------------------------
+
+
+def as_codes(
+    codes: ArrayLike, n_columns: int, n_codewords: int, dtype: type[np.unsignedinteger[Any]] = np.uint8
+) -> UnsignedCodes:
+    """Return codes as an array (n, `n_columns`) of `dtype` with values below `n_codewords`."""
+    codes = np.asarray(codes)
+    if codes.dtype != dtype:
+        raise TypeError(f"codes must be an array of {np.dtype(dtype)}; got an array of dtype {codes.dtype}")
+    if codes.ndim != 2 or codes.shape[1] != n_columns:
+        raise ValueError(f"codes must have shape (n, {n_columns}); got {codes.shape}")
+    if n_codewords <= np.iinfo(dtype).max and codes.size and codes.max() >= n_codewords:
+        row, column = np.argwhere(codes >= n_codewords)[0]
+        raise ValueError(
+            f"codes has {codes[row, column]} in row {row}, column {column}; "
+            f"expected values from 0 to {n_codewords - 1}"
+        )
+    return codes
+
+
+def as_output(
+    out: Array | None,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    source: Array | None = None,
+    source_name: str = "",
+) -> Array:
+    """Return `out`, or a new array if it is None.
+
+    Parameters
+    ----------
+    out : array, optional
+        The argument `out`: C-contiguous, aligned, writeable, of `shape` and `dtype`.
+    shape, dtype
+        The expected ones.
+    source : array, optional
+        An input that is still read while `out` is written, so that they must not share memory.
+    source_name : str
+        Its name, for the error message.
+    """
+    dtype = np.dtype(dtype)
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or out.dtype != dtype:
+        raise TypeError(f"out must be a numpy array of {dtype}; got {describe(out)}")
+    if out.shape != shape or not out.flags.carray:
+        read_only = "" if out.flags.writeable else ", read-only"
+        gaps = "" if out.flags.c_contiguous else ", not contiguous"
+        offset = "" if out.flags.aligned else ", unaligned"
+        raise ValueError(
+            f"out must be a C-contiguous, aligned and writeable array of shape {shape}; "
+            f"got shape {out.shape}{read_only}{gaps}{offset}"
+        )
+    if source is not None and np.may_share_memory(out, source):
+        raise ValueError(f"out shares memory with {source_name}; give an array of its own")
+    return out
