@@ -38,15 +38,16 @@ impl RowMask {
     /// The rows of a database of `n_rows` rows that `mask` selects.
     ///
     /// # Errors
-    /// [`Error::Length`] if there is not one boolean per row, [`Error::Row`] if an id is not a row.
+    /// [`Error::Mismatch`] if there is not one boolean per row, [`Error::Row`] if an id is not a row.
     pub fn new(mask: Mask<'_>, n_rows: usize) -> Result<Self, Error> {
         let n_words = n_rows.div_ceil(ROWS_PER_WORD);
         let words = match mask {
             Mask::All => return Ok(RowMask::All(n_rows)),
             Mask::Booleans(booleans) => {
                 if booleans.len() != n_rows {
-                    let (unit, given) = ("booleans", booleans.len());
-                    return Err(Error::Length { name: "mask", unit, given, expected: n_rows });
+                    let (first, second) = (("mask", booleans.len()), ("codes", n_rows));
+                    let hint = "give one boolean per row, or an integer array of row ids";
+                    return Err(Error::Mismatch { unit: "rows", first, second, hint });
                 }
                 let mut words = try_vec(0, n_words)?;
                 for (word, booleans) in words.iter_mut().zip(booleans.chunks(ROWS_PER_WORD)) {
@@ -176,8 +177,7 @@ mod tests {
         fn error(mask: Mask<'_>) -> Option<Error> {
             RowMask::new(mask, 3).err()
         }
-        let expected = Error::Length { name: "mask", unit: "booleans", given: 2, expected: 3 };
-        assert_eq!(error(Mask::Booleans(&[1, 1])), Some(expected));
+        assert!(matches!(error(Mask::Booleans(&[1, 1])), Some(Error::Mismatch { first: ("mask", 2), .. })));
         for row in [-1, 3, i64::MAX] {
             let ids = [0, row];
             assert_eq!(error(Mask::Ids(&ids)), Some(Error::Row { name: "mask", row, n_rows: 3 }));

@@ -1,0 +1,85 @@
+"""Right and wrong arguments of fastcodes.hadamard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from contract.kit import (
+    CODES,
+    NO_INTEGER,
+    NONE_IS_NO_INTEGER,
+    THREADS,
+    Wrong,
+    X,
+    outputs,
+    wider_outputs,
+    wrong_floats,
+    wrong_integers,
+)
+from fastcodes import hadamard
+
+SIGNS_OF_20 = hadamard.signs(20, 100, 0)
+
+RIGHT: dict[str, dict[str, Any]] = {
+    "signs": {"d": 20, "n_features": 100, "random_state": 0},
+    "project": {"x": X, "signs": SIGNS_OF_20, "n_features": 10, "out": None, "threads": None},
+    "pack": {"x": X, "signs": SIGNS_OF_20, "n_bits": 10, "out": None, "threads": None},
+}
+
+ROTATED = [
+    *wrong_floats(X, "numpy array of real numbers"),
+    Wrong(
+        "too large float64", np.full((6, 20), 1e300), ValueError, "1e+300 in row 0", "too large for float32"
+    ),
+    Wrong("no dimensions", X[:, :0], ValueError, "0 dimensions", "at least 1"),
+    Wrong("more dimensions", np.zeros((6, 65), np.float32), ValueError, "65 dimensions", "16 bytes"),
+    Wrong("no rows, more dimensions", np.zeros((0, 65), np.float32), ValueError, "65 dimensions", "16 bytes"),
+    Wrong("other dtype, more dimensions", np.zeros((6, 65)), ValueError, "65 dimensions", "16 bytes"),
+    Wrong(
+        "too many dimensions",
+        np.zeros((1, (1 << 20) + 1), np.float32),
+        ValueError,
+        "1048577",
+        "at most 1048576",
+    ),
+]
+ROTATIONS = [
+    *(wrong for wrong in CODES if wrong.label not in ("too many bytes", "no rows, no bytes")),
+    Wrong("two rows", SIGNS_OF_20[:2], ValueError, "2 rows", "three rows"),
+    Wrong("no rows", SIGNS_OF_20[:0], ValueError, "0 rows", "three rows"),
+    Wrong("fewer bytes", SIGNS_OF_20[:, :4], ValueError, "4 bytes", "8 bytes"),
+    Wrong("more bytes", np.hstack([SIGNS_OF_20] * 2), ValueError, "16 bytes", "8 bytes"),
+]
+NUMBERS_OF_ROTATIONS = [
+    *wrong_integers(1),
+    NONE_IS_NO_INTEGER,
+    Wrong("more than there are", 129, ValueError, "129", "give 128"),
+]
+
+WRONG: dict[tuple[str, str], list[Wrong]] = {
+    ("signs", "d"): [
+        Wrong("zero", 0, ValueError, "got 0", "from 1 to 1048576"),
+        Wrong("too many", (1 << 20) + 1, ValueError, "1048577", "from 1 to 1048576"),
+        *NO_INTEGER,
+    ],
+    ("signs", "n_features"): [Wrong("zero", 0, ValueError, "got 0", "from 1 up"), *NO_INTEGER],
+    ("signs", "random_state"): [
+        Wrong("negative", -1, ValueError, "-1", "from 0 up"),
+        Wrong("str", "0", TypeError, "'0'", "random generator"),
+        Wrong("float", 0.5, TypeError, "0.5", "random generator"),
+    ],
+    ("project", "x"): ROTATED,
+    ("pack", "x"): ROTATED,
+    ("project", "signs"): ROTATIONS,
+    ("pack", "signs"): ROTATIONS,
+    ("project", "n_features"): NUMBERS_OF_ROTATIONS,
+    ("pack", "n_bits"): NUMBERS_OF_ROTATIONS,
+    ("project", "out"): [*outputs(np.float32, (6, 10), np.int32), *wider_outputs(np.float32, (6, 10))],
+    ("pack", "out"): outputs(np.uint8, (6, 2), np.int8),
+}
+
+
+def wrong_values(verb: str, name: str) -> list[Wrong]:
+    """List the wrong values of an argument."""
+    return THREADS if name == "threads" else WRONG[verb, name]

@@ -1,0 +1,51 @@
+"""Right and wrong arguments of fastcodes.jaccard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from contract.kit import (
+    CODES,
+    HUGE_K,
+    MASKS,
+    NONE_IS_NO_INTEGER,
+    NOT_A_REAL_NUMBER,
+    OTHER_BYTES,
+    THREADS,
+    A,
+    B,
+    Wrong,
+    outputs,
+    wider_outputs,
+    wrong_integers,
+)
+
+RIGHT: dict[str, dict[str, Any]] = {
+    "knn": {"queries": A, "codes": B, "k": 3, "mask": None, "threads": None},
+    "radius": {"queries": A, "codes": B, "radius": 0.5, "mask": None, "threads": None},
+    "cdist": {"a": A, "b": B, "out": None, "threads": None},
+    "pairs": {"codes": B, "radius": 0.5, "threads": None},
+}
+
+WRONG: dict[str, list[Wrong]] = {
+    "queries": CODES + OTHER_BYTES,
+    "codes": CODES + OTHER_BYTES,
+    "a": CODES + OTHER_BYTES,
+    "b": CODES + OTHER_BYTES,
+    "k": [*wrong_integers(0), NONE_IS_NO_INTEGER, HUGE_K],
+    "radius": [
+        Wrong("negative", -0.5, ValueError, "-0.5", "0 or more"),
+        Wrong("negative int", -1, ValueError, "-1", "0 or more"),
+        Wrong("minus infinity", -np.inf, ValueError, "-inf", "0 or more"),
+        *NOT_A_REAL_NUMBER,
+    ],
+    "mask": MASKS,
+    "out": [*outputs(np.float32, (5, 20), np.int32), *wider_outputs(np.float32, (5, 20))],
+    "threads": THREADS,
+}
+
+
+def wrong_values(verb: str, name: str) -> list[Wrong]:
+    """List the wrong values of an argument."""
+    return CODES if (verb, name) == ("pairs", "codes") else WRONG[name]
