@@ -14,6 +14,8 @@
 `fastcodes.metrics`       recall, precision and mean average precision of searches
 `fastcodes.nn`            binary neural networks
 `fastcodes.interop`       from and to faiss and nanopq
+`fastcodes.merge_topk`    merge the neighbours found in parts of a database
+`fastcodes.components`    group rows by pairs, such as near-duplicates
 =======================  ===============================================================================
 """
 
@@ -33,16 +35,19 @@ from fastcodes import (
     quantization,
     xnor,
 )
+from fastcodes.results import components, merge_topk
 
 __all__ = [
     "adc",
     "bits",
+    "components",
     "hadamard",
     "hamming",
     "hashing",
     "index",
     "interop",
     "jaccard",
+    "merge_topk",
     "metrics",
     "minhash",
     "nn",
