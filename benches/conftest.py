@@ -1,4 +1,4 @@
-"""The `contest` fixture that times one contestant, and the table and record of all of them at the end."""
+"""The `contest` fixture that times one contestant, and the table and record of all at the end of a run."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,20 +12,23 @@ from typing import Any
 import pytest
 import records
 from fastcodes import _native
+from fastcodes.cli.measure import seconds_text
 from fastcodes.cli.peers import Peer, contestants
+from threadpoolctl import threadpool_limits
 
 SECONDS = 1.0
-SECONDS_OF_A_ROUND = (
-    2e-3  # at least: a call of microseconds is repeated, since one is too near the clock's step
-)
+"""Of the rounds of one contestant, if `ROUNDS` allows."""
+SECONDS_PER_ROUND = 2e-3
+"""At least: short calls are repeated, since a few microseconds are close to the resolution of the clock."""
 ROUNDS = (3, 100)
-EXPLAINED = (
-    "Ratio: how many times as fast as the one it is compared with; 'needs' is what this project promises."
+"""At least and at most."""
+ABOUT_RATIOS = (
+    "Ratio: how many times as fast as the other contestant; 'needs' is the ratio that this project promises."
 )
 
 
 class Contest:
-    """Times one contestant of a comparison once its answer has been found right."""
+    """Checks the answer of one contestant, then times it."""
 
     def __init__(self, benchmark: Any) -> None:
         self.benchmark = benchmark
@@ -48,35 +51,35 @@ class Contest:
         Parameters
         ----------
         contestant
-            Its name within the group; "fastcodes" is compared with all others there.
+            The name within the group; "fastcodes" is compared with all others.
         call
-            The work, without arguments; what can be prepared beforehand is.
+            The work, without preparations.
         group
-            The comparison, in words.
+            The name of the comparison.
         check
             Takes the answer and asserts that it is right.
         amount, unit
-            What one call does: `amount` units, where `unit` is a key of `THROUGHPUTS`. Contestants are
-            compared by their seconds a unit.
+            The work of one call: `amount` units, where `unit` is a key of `THROUGHPUTS`. Contestants are
+            compared by their seconds per unit.
         needs
-            The ratios promised: `{other contestant: at least so many times as fast}`. Those are compared with
-            even by another than "fastcodes"; "roofline" is the machine (see `bytes_per_unit`).
+            The promised ratios, by the name of the other contestant; "roofline" is the machine (see
+            `bytes_per_unit`). A contestant other than "fastcodes" is compared with these only.
         bytes_per_unit
-            Bytes of codes behind one unit: the share of the roofline is measured beside the contestant.
+            Bytes of codes per unit; if given, the roofline is measured right after the contestant.
         limit_seconds
-            What the best time must stay below.
+            An upper bound on the best time.
         """
         check(call())
         started = time.perf_counter()
         call()
         seconds = time.perf_counter() - started
-        iterations = max(1, int(SECONDS_OF_A_ROUND / seconds))
+        iterations = max(1, int(SECONDS_PER_ROUND / seconds))
         rounds = min(max(int(SECONDS / (iterations * seconds)), ROUNDS[0]), ROUNDS[1])
         self.benchmark.group = group
         self.benchmark.pedantic(call, rounds=rounds, iterations=iterations)
         roofline = None
         if bytes_per_unit is not None:
-            # Within seconds of the contestant: the clock of a busy machine drifts.
+            # Measured within seconds, because the clock rate of a busy machine drifts.
             roofline = _native.roofline(0.2) / bytes_per_unit / amount
         self.benchmark.extra_info.update(
             contestant=contestant,
@@ -90,13 +93,13 @@ class Contest:
 
 @pytest.fixture
 def contest(benchmark: Any) -> Contest:
-    """Time one contestant; see `Contest`."""
+    """Return the function that times one contestant; see `Contest`."""
     return Contest(benchmark)
 
 
 @pytest.fixture
 def peer(request: pytest.FixtureRequest) -> Peer:
-    """Give the contestant named by the (indirect) parameter; skip where it is not installed."""
+    """Return the contestant named by the (indirect) parameter; skip if it is not installed."""
     for candidate in contestants():
         if candidate.name == request.param:
             return candidate
@@ -105,18 +108,18 @@ def peer(request: pytest.FixtureRequest) -> Peer:
 
 @contextmanager
 def process_with(environment: dict[str, str]) -> Iterator[ProcessPoolExecutor]:
-    """Give a process with these variables: level and number of threads are settled once in each."""
+    """Start a process with these variables: a process chooses its level and number of threads only once."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
-            executor.submit(_native.level).result()  # starts it
+            executor.submit(_native.level).result()  # starts the process
         yield executor
 
 
 @pytest.fixture
 def process(request: pytest.FixtureRequest) -> Iterator[ProcessPoolExecutor]:
-    """Give a process that runs at the level named by the (indirect) parameter."""
+    """Start a process that runs at the level named by the (indirect) parameter."""
     if request.param not in _native.levels():
         pytest.skip(f"this CPU has no level {request.param}")
     with process_with({"FASTCODES_LEVEL": request.param}) as executor:
@@ -125,8 +128,15 @@ def process(request: pytest.FixtureRequest) -> Iterator[ProcessPoolExecutor]:
 
 
 @pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Restrict numpy to one thread, like all other contestants."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(scope="module")
 def serial_process() -> Iterator[ProcessPoolExecutor]:
-    """Give a process in which nothing uses a second thread."""
+    """Start a process in which no library uses a second thread."""
     libraries = ("FASTCODES", "OMP", "OPENBLAS", "MKL")
     with process_with({f"{library}_NUM_THREADS": "1" for library in libraries}) as executor:
         yield executor
@@ -137,7 +147,7 @@ def serial_process() -> Iterator[ProcessPoolExecutor]:
 
 @dataclass
 class Line:
-    """One measurement, and one comparison of it (or none)."""
+    """One measurement, and at most one comparison of it."""
 
     group: str
     contestant: str
@@ -151,11 +161,11 @@ class Line:
     met: bool | None = None
 
     def cells(self) -> list[str]:
-        """Give the line as the table shows it."""
+        """Return the line of the table."""
         return [
             self.group,
             self.contestant,
-            _seconds(self.best_seconds),
+            seconds_text(self.best_seconds),
             f"{self.billions_per_second:.3g} {THROUGHPUTS[self.unit]}",
             self.against or "",
             "" if self.ratio is None else f"{self.ratio:.3g}x",
@@ -179,7 +189,7 @@ def _lines(benchmarks: list[dict[str, Any]]) -> Iterator[Line]:
         if "contestant" in benchmark["extra_info"]:
             groups.setdefault(benchmark["group"], []).append(benchmark)
     for group, members in groups.items():
-        # For a unit of work, since a slow contestant may be given less of it.
+        # Per unit of work, since a slow contestant may get less of it.
         best = {
             member["extra_info"]["contestant"]: member["min"] / member["extra_info"]["amount"]
             for member in members
@@ -203,18 +213,11 @@ def _comparisons(info: dict[str, Any], best: dict[str, float]) -> Iterator[tuple
     if info["rooflines_per_second"] is not None:
         yield "roofline", 1 / own_seconds / info["rooflines_per_second"], needs.get("roofline")
     if info["limit_seconds"] is not None:
-        yield f"a limit of {_seconds(info['limit_seconds'])}", info["limit_seconds"] / own_seconds, 1.0
-
-
-def _seconds(seconds: float) -> str:
-    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} us"
+        yield f"a limit of {seconds_text(info['limit_seconds'])}", info["limit_seconds"] / own_seconds, 1.0
 
 
 def _table(lines: list[Line]) -> str:
-    """Give the table of all lines; repeated cells are left out."""
+    """Return the table of all lines, without repeated cells."""
     rows: list[list[str]] = []
     previous = None
     for line in lines:
@@ -232,42 +235,45 @@ def _table(lines: list[Line]) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave the table of pytest-benchmark out unless asked for: the one below says more."""
+    """Omit the table of pytest-benchmark unless requested: the one below says more."""
     config.option.benchmark_quiet = not config.option.benchmark_verbose
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print the table; write the record if every benchmark was meant to run."""
+    """Print the table; write the record if all benchmarks were selected."""
     session = config._benchmarksession
     lines = list(_lines([one.as_dict(include_data=False, flat=True) for one in session.benchmarks]))
     if not lines:
         return
     terminalreporter.section("comparisons")
     terminalreporter.write_line(_table(lines))
-    terminalreporter.write_line(EXPLAINED)
+    terminalreporter.write_line(ABOUT_RATIOS)
     missed = [line for line in lines if line.met is False]
     terminalreporter.write_line(
         f"{len(missed)} of {sum(line.met is not None for line in lines)} promises not met"
     )
-    if config.option.keyword or config.option.markexpr or not _ran_every_file(config):
-        terminalreporter.write_line("no record written: only a part of the benchmarks was asked for")
+    if config.option.keyword or config.option.markexpr or not _selects_all_files(config):
+        terminalreporter.write_line("no record written: only a part of the benchmarks was selected")
         return
     failed = [report.nodeid for report in terminalreporter.stats.get("failed", [])]
     terminalreporter.write_line(f"record: {_write_record(lines, failed)}")
 
 
-def _ran_every_file(config: pytest.Config) -> bool:
+def _selects_all_files(config: pytest.Config) -> bool:
     here = Path(__file__).parent
     return [Path(argument).resolve() for argument in config.args] == [here]
 
 
 def _write_record(lines: list[Line], failed: list[str]) -> Path:
     record = {**records.facts(), "failed": failed, "lines": [asdict(line) for line in lines]}
-    failures = "".join(f"- failed: {test}\n" for test in failed)
-    page = (
-        f"# Benchmarks of {record['date']}\n\n{records.facts_as_list(record)}{failures}\n"
-        f"One thread on every side where nothing else is said. {EXPLAINED}\n\n{_table(lines)}\n"
-    )
     path = records.name(record)
-    records.write(path, record, page)
+    records.write(path, record, _page(record, lines))
     return path.with_suffix(".json")
+
+
+def _page(record: dict[str, Any], lines: list[Line]) -> str:
+    failures = "".join(f"- failed: {test}\n" for test in record["failed"])
+    return (
+        f"# Benchmarks of {record['date']}\n\n{records.facts_as_list(record)}{failures}\n"
+        f"One thread for each contestant unless stated otherwise. {ABOUT_RATIOS}\n\n{_table(lines)}\n"
+    )

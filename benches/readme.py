@@ -1,4 +1,4 @@
-"""Writes the table of the README from the newest record of each CPU, as `make bench` does at its end."""
+"""Write the table of the README from the newest record of each CPU; `make bench` ends with it."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 START, END = "<!-- from the record: benches/readme.py -->\n", "<!-- end of the record -->\n"
 
-# Comparisons of the record that the README shows, and the contestant that each is against. What follows a
-# bar is the kind of ours where there are several.
+# The comparisons that the README shows, each with the other contestant. The part after a bar selects one of
+# several variants of fastcodes.
 SHOWN = {
     "hamming.knn, 100 queries, 64 bits": "faiss",
     "hamming.knn, 100 queries, 256 bits": "faiss",
@@ -39,7 +39,7 @@ OTHER_KINDS = ("recall", "hashing", "networks")
 
 
 def newest_records() -> list[Path]:
-    """Return the newest record of `make bench` for each CPU, the newest of all first."""
+    """Return the newest record of `make bench` for each CPU, newest first."""
     newest: dict[str, Path] = {}
     for path in sorted((ROOT / "benches" / "record").glob("*.json")):
         if not path.stem.endswith(OTHER_KINDS):
@@ -48,12 +48,12 @@ def newest_records() -> list[Path]:
 
 
 def short_name(record: dict[str, Any]) -> str:
-    """Return the name of a CPU as people say it."""
+    """Return the common name of a CPU."""
     return re.sub(r"\((R|TM)\)| Processor.*| CPU.*", "", record["machine"]["cpu"])
 
 
 def table(paths: list[Path]) -> str:
-    """Return what stands between the markers of the README."""
+    """Return the text between the markers of the README."""
     all_of: list[dict[str, Any]] = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     versions: dict[str, set[str]] = {}
     links, levels = [], []
@@ -77,7 +77,7 @@ def table(paths: list[Path]) -> str:
         group, _, kind = work.partition("|")
         cells = []
         for lines in ours:
-            # Not measured, or a peer that has no wheel for that machine.
+            # None if it was not measured: some peers have no wheel for some machines.
             line = lines.get((group, kind, peer))
             cells.append(
                 f"{line['billions_per_second']:.3g} {UNITS[line['unit']]}, {line['ratio']:.2g} x"
@@ -89,10 +89,10 @@ def table(paths: list[Path]) -> str:
     shown = sorted({peer.split()[0] for peer in SHOWN.values()} & set(versions))
     peers = ", ".join(f"{name} {' and '.join(sorted(versions[name]))}" for name in shown)
     return (
-        "A million codes, k = 10 where nothing else is said, one thread on both sides, answers compared\n"
-        "before anything is timed: billions (of distances, bytes, ..) a second, and how many times as\n"
-        f"fast as the other. {peers}. The whole records, with what falls short of its\n"
-        f"promise: {'; '.join(links)}.\n\n" + "\n".join(rows) + "\n"
+        "A million codes and k = 10 unless stated otherwise, one thread on both sides, answers compared\n"
+        "before anything is timed: billions (of distances, bytes, ...) per second, and how many times as\n"
+        f"fast as the other. {peers}. The full records, which\n"
+        f"also list missed promises: {'; '.join(links)}.\n\n" + "\n".join(rows) + "\n"
     )
 
 

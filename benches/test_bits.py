@@ -1,4 +1,4 @@
-"""fastcodes.bits against numpy, whose packbits and unpackbits are the only peers."""
+"""fastcodes.bits against packbits, unpackbits and bitwise_count of numpy."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import bits
+from fastcodes.cli.peers import Array
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
 Calls = tuple[int, dict[str, Callable[[], Array]]]
-"""The bytes of the unpacked side, and the contestants."""
+"""Bytes of the unpacked side, and the contestants."""
 
 
 def floats(*shape: int, dtype: str = "float32") -> Array:
@@ -39,7 +39,7 @@ def unpack(packed: NDArray[np.uint8], dtype: str = "uint8") -> Calls:
 
 def popcount(packed: NDArray[np.uint8]) -> Calls:
     if not hasattr(np, "bitwise_count"):
-        pytest.skip("numpy before 2.0 does not count bits")
+        pytest.skip("numpy before 2.0 lacks bitwise_count")
     return packed.nbytes, {
         "fastcodes": lambda: bits.popcount(packed, threads=1),
         "numpy": lambda: np.bitwise_count(packed).sum(axis=-1, dtype=np.int32),

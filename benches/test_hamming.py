@@ -1,4 +1,4 @@
-"""fastcodes.hamming against faiss, NumKong, usearch, numpy, and against itself in the cases that are hard."""
+"""fastcodes.hamming against faiss, NumKong, usearch and numpy, and against itself on hard data."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -7,27 +7,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import _native, hamming
+from fastcodes import _native, bits, hamming
 from fastcodes.cli.measure import random_codes
 from fastcodes.cli.peers import Array, Peer, installed
 
 N = 1_000_000
 N_QUERIES = 100
 K = 10
-N_CHECKED = 2  # queries whose distances are counted anew in numpy: it is too slow for all
+N_CHECKED = 2  # queries whose distances are checked by numpy, which is too slow for all
 
 AHEAD_OF_FAISS = {64: 10.0, 128: 8.0, 256: 6.0, 512: 4.0, 768: 4.0, 1024: 5.0, 4096: 6.0}
 AHEAD_OF_FAISS_ONE_QUERY = {64: 1.7, 128: 1.3, 256: 1.0, 512: 1.0, 768: 1.0, 1024: 1.0, 4096: 1.0}
 AHEAD_OF_FAISS_BY_K = {1: 4.0, 100: 3.0, 1000: 2.0}
+AHEAD_OF_MATMUL = 10.0
 SHARE_OF_ROOFLINE = 0.7  # from 256 bits up
-HARD_ORDERS_AT_MOST = 3.0  # times slower than random codes
+MAX_SLOWDOWN = 3.0  # of hard data, compared with random codes
 
 peers = partial(pytest.mark.parametrize, "peer", indirect=True)
 
 
 @lru_cache(maxsize=1)
 def database(n_bits: int) -> Array:
-    """Give the codes; only the last width is kept."""
+    """Return the codes; only those of the last width are kept."""
     return random_codes(N, n_bits // 8)
 
 
@@ -38,10 +39,14 @@ def queries(n_bits: int) -> Array:
 
 @lru_cache(maxsize=2)
 def true_distances(n_bits: int, k: int) -> Array:
-    """Give the sorted distances of the first queries."""
-    count_apart = installed()[0].hamming_knn
-    assert count_apart is not None
-    return count_apart(database(n_bits), 1)(queries(n_bits)[:N_CHECKED], k)[0]
+    """Return the sorted distances of the first queries, computed by numpy."""
+    search_by_numpy = installed()[0].hamming_knn
+    assert search_by_numpy is not None
+    return search_by_numpy(database(n_bits), 1)(queries(n_bits)[:N_CHECKED], k)[0]
+
+
+def how_many(n_queries: int) -> str:
+    return "1 query" if n_queries == 1 else f"{n_queries} queries"
 
 
 def check_distances(expected: Array, answer: tuple[Array, Array]) -> None:
@@ -71,7 +76,7 @@ def knn_contest(
         amount=n_queries * N,
         unit="distances",
         needs=needs if is_ours else None,
-        # One query is over before the codes have come from memory: the roofline says nothing there.
+        # A single query waits for memory, so that the roofline does not apply.
         bytes_per_unit=n_bits // 8 if is_ours and threads == 1 and n_queries > 1 else None,
     )
 
@@ -86,7 +91,7 @@ def test_many_queries(contest: Any, peer: Peer, n_bits: int) -> None:
 
 
 @peers(["usearch", "numpy"])
-def test_many_queries_of_the_slow(contest: Any, peer: Peer) -> None:
+def test_many_queries_of_slow_peers(contest: Any, peer: Peer) -> None:
     knn_contest(contest, peer, 256, N_QUERIES, K, 1, "hamming.knn, 100 queries, 256 bits", {})
 
 
@@ -105,8 +110,8 @@ def test_one_query(contest: Any, peer: Peer, n_bits: int) -> None:
 
 
 @pytest.mark.parametrize("n_bits", AHEAD_OF_FAISS_ONE_QUERY)
-def test_one_query_reading(contest: Any, n_bits: int) -> None:
-    """Read the codes and nothing else: what one thread takes that waits for memory alone."""
+def test_one_query_memory(contest: Any, n_bits: int) -> None:
+    """Read the codes and nothing else: the time of one thread that only waits for memory."""
     words = database(n_bits).reshape(-1).view(np.uint64)
     contest(
         "reading alone",
@@ -122,7 +127,7 @@ def test_one_query_reading(contest: Any, n_bits: int) -> None:
 @pytest.mark.parametrize("n_bits", AHEAD_OF_FAISS_ONE_QUERY)
 @peers(["fastcodes"])
 def test_one_query_two_threads(contest: Any, peer: Peer, n_bits: int) -> None:
-    needs = {"fastcodes": 1.25}  # faiss searches for one query on one thread, however many it has
+    needs = {"fastcodes": 1.25}  # faiss uses one thread for one query
     knn_contest(contest, peer, n_bits, 1, K, 2, f"hamming.knn, 1 query, {n_bits} bits", needs)
 
 
@@ -134,14 +139,14 @@ def test_two_threads(contest: Any, peer: Peer, threads: int) -> None:
     knn_contest(contest, peer, 256, N_QUERIES, K, threads, group, {"fastcodes": 1.8})
 
 
-# --- hard orders: the k-th best distance, which lets a search skip most codes, helps less or not at all -----
+# --- hard orders: the k-th best distance, by which a search skips most codes, skips few or none -------------
 
 
 def near_zero(n: int, n_set: int) -> Array:
-    """Give codes with few bits set, at random places."""
-    places = np.random.default_rng(2).integers(0, 256, (n, n_set))
+    """Return codes with few bits set, at random positions."""
+    positions = np.random.default_rng(2).integers(0, 256, (n, n_set))
     flags = np.zeros((n, 256), np.uint8)
-    np.put_along_axis(flags, places, 1, axis=1)
+    np.put_along_axis(flags, positions, 1, axis=1)
     return np.packbits(flags, axis=1)
 
 
@@ -150,7 +155,7 @@ def random_order() -> Array:
 
 
 def descending_distance() -> Array:
-    """Give codes that come ever nearer to zero, and so to queries near zero: each beats those before."""
+    """Return codes that approach zero, and thereby queries near zero: each is nearer than all before."""
     n_set = np.sort(np.random.default_rng(3).integers(0, 257, N))[::-1]
     prefixes = np.packbits(np.tri(257, 256, -1, np.uint8), axis=1)
     return prefixes[n_set]
@@ -161,7 +166,7 @@ def all_equal() -> Array:
 
 
 def heavy_ties() -> Array:
-    """Give a thousand copies each of a thousand codes, shuffled: the k-th distance is shared by hundreds."""
+    """Return a thousand shuffled copies of a thousand codes: hundreds share the k-th distance."""
     return random_codes(1000, 32)[np.random.default_rng(4).integers(0, 1000, N)]
 
 
@@ -177,23 +182,81 @@ HARD_ORDERS: dict[str, Callable[[], Array]] = {
 @pytest.mark.parametrize("order", HARD_ORDERS)
 def test_hard_orders(contest: Any, order: str, n_queries: int) -> None:
     codes = HARD_ORDERS[order]()
-    how_many = "1 query" if n_queries == 1 else f"{n_queries} queries"
     asked = near_zero(n_queries, 8) if order == "descending distance" else queries(256)[:n_queries]
-    count_apart = installed()[0].hamming_knn
-    assert count_apart is not None
-    expected, _ = count_apart(codes, 1)(asked[:N_CHECKED], K)
+    search_by_numpy = installed()[0].hamming_knn
+    assert search_by_numpy is not None
+    expected, _ = search_by_numpy(codes, 1)(asked[:N_CHECKED], K)
     contest(
         order,
         lambda: hamming.knn(asked, codes, K, threads=1),
-        group=f"hamming.knn, {how_many}, 256 bits, hard orders",
+        group=f"hamming.knn, {how_many(n_queries)}, 256 bits, hard orders",
         check=partial(check_distances, expected),
         amount=n_queries * N,
         unit="distances",
-        needs={"random order": 1 / HARD_ORDERS_AT_MOST},
+        needs={"random order": 1 / MAX_SLOWDOWN},
     )
 
 
-# --- levels: one for each process, so each has a process of its own -----------------------------------------
+# --- asymmetric search: real-valued queries -----------------------------------------------------------------
+
+N_BITS = 256
+
+
+@lru_cache(maxsize=1)
+def signs() -> Array:
+    """Return the codes as float32 numbers, a gigabyte that the matrix product of numpy needs."""
+    return bits.unpack(database(N_BITS), N_BITS, np.float32, values=(-1, 1))
+
+
+@lru_cache(maxsize=2)
+def real_queries(n: int) -> Array:
+    return np.random.default_rng(1).standard_normal((n, N_BITS), np.float32)
+
+
+def check_nearest(n: int, answer: tuple[Array, Array]) -> None:
+    distances, indices = answer
+    for query in range(min(n, N_CHECKED)):
+        products = signs() @ real_queries(n)[query]
+        expected = -np.sort(products)[: -K - 1 : -1]
+        np.testing.assert_allclose(distances[query], expected, rtol=1e-4)
+        np.testing.assert_allclose(-products[indices[query]], expected, rtol=1e-4)
+
+
+def matmul_and_select(n: int) -> tuple[Array, Array]:
+    distances = -(real_queries(n) @ signs().T)
+    near = np.argpartition(distances, K, axis=1)[:, :K]
+    order = np.take_along_axis(distances, near, axis=1).argsort(axis=1)
+    indices = np.take_along_axis(near, order, axis=1)
+    return np.take_along_axis(distances, indices, axis=1), indices
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("n", [1, 100])
+@pytest.mark.parametrize("name", ["fastcodes", "numpy matmul", "numpy matmul, argpartition"])
+def test_asymmetric_knn(contest: Any, name: str, n: int) -> None:
+    """Search bits by real queries; fastcodes is compared with the matrix product alone, without selection."""
+    asked, codes = real_queries(n), database(N_BITS)
+    calls: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
+        "fastcodes": (
+            lambda: hamming.asymmetric_knn(asked, codes, K, threads=1),
+            partial(check_nearest, n),
+        ),
+        "numpy matmul": (partial(np.matmul, asked, signs().T), lambda _: None),
+        "numpy matmul, argpartition": (partial(matmul_and_select, n), partial(check_nearest, n)),
+    }
+    call, check = calls[name]
+    contest(
+        name,
+        call,
+        group=f"hamming.asymmetric_knn, {how_many(n)}, {N_BITS} bits",
+        check=check,
+        amount=n * N,
+        unit="distances",
+        needs={"numpy matmul": AHEAD_OF_MATMUL} if name == "fastcodes" else None,
+    )
+
+
+# --- levels: a process has only one, so each level gets its own process -------------------------------------
 
 
 def search_there() -> Array:
@@ -203,7 +266,7 @@ def search_there() -> Array:
 @pytest.mark.parametrize("process", ["portable", "avx2", "avx512"], indirect=True)
 def test_levels(contest: Any, process: ProcessPoolExecutor) -> None:
     level = process.submit(_native.level).result()
-    # Handing over the work takes a ten-thousandth of a second, the work a hundred times as long at least.
+    # Passing the work to the process takes 0.1 ms, the work itself at least 10 ms.
     contest(
         level,
         lambda: process.submit(search_there).result(),
@@ -215,7 +278,7 @@ def test_levels(contest: Any, process: ProcessPoolExecutor) -> None:
     )
 
 
-# --- matrices, and the price of a call ----------------------------------------------------------------------
+# --- matrices, and the overhead of a call -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("n_left", "n_right"), [(N_QUERIES, N), (1000, 10_000)])
@@ -236,7 +299,7 @@ def test_cdist(contest: Any, peer: Peer, n_left: int, n_right: int) -> None:
 
 
 def numpy_line(query: Array, codes: Array) -> Array:
-    """Give the k nearest ids the way a numpy user writes it."""
+    """Return the k nearest ids as a numpy user would compute them."""
     return np.argsort(np.bitwise_count(query ^ codes).sum(axis=1), kind="stable")[:K]
 
 

@@ -14,18 +14,18 @@ N_QUERIES = 100
 N_BYTES = 256
 K = 10
 AHEAD_OF_USEARCH = 10.0
-N_CHECKED = 2  # queries whose distances are counted anew in numpy: it is too slow for all
+N_CHECKED = 2  # queries whose distances are checked by numpy, which is too slow for all
 
 peers = partial(pytest.mark.parametrize, "peer", indirect=True)
 
 
 def unrelated() -> Array:
-    """Give fingerprints whose bits are independent: no two are alike, so no bound ever skips a code."""
+    """Return fingerprints of independent bits: none are similar, so that no bound skips a code."""
     return sparse_codes(N + N_QUERIES, N_BYTES)
 
 
 def families() -> Array:
-    """Give fingerprints in families of about 200, half of whose bits come from a common scaffold."""
+    """Return fingerprints in families of about 200 that take half of their bits from a common scaffold."""
     scaffolds = sparse_codes((N + N_QUERIES) // 200, N_BYTES, seed=2)
     scaffolds = scaffolds & random_codes(*scaffolds.shape, seed=3)
     own = unrelated()
@@ -39,16 +39,16 @@ SHAPES: dict[str, Callable[[], Array]] = {"unrelated": unrelated, "in families":
 
 @lru_cache(maxsize=1)
 def fingerprints(shape: str) -> tuple[Array, Array, Array]:
-    """Give queries, codes, and the true distances of the first queries."""
+    """Return queries, codes, and the distances of the first queries computed by numpy."""
     made = SHAPES[shape]()
     queries, codes = made[:N_QUERIES], made[N_QUERIES:]
-    count_apart = installed()[0].jaccard_knn
-    assert count_apart is not None
-    return queries, codes, count_apart(codes, 1)(queries[:N_CHECKED], K)[0]
+    search_by_numpy = installed()[0].jaccard_knn
+    assert search_by_numpy is not None
+    return queries, codes, search_by_numpy(codes, 1)(queries[:N_CHECKED], K)[0]
 
 
 def check_distances(expected: Array, answer: tuple[Array, Array]) -> None:
-    # Three roundings to float32 lie between the libraries at most.
+    # The libraries differ by at most three roundings to float32.
     np.testing.assert_allclose(answer[0][: len(expected)], expected[: len(answer[0])], rtol=0, atol=2e-7)
 
 

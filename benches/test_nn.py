@@ -1,4 +1,4 @@
-"""Packed networks against their float twins in numpy and onnxruntime."""
+"""Packed networks against float twins in numpy and onnxruntime; training."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -14,9 +14,9 @@ N_PIXELS, WIDTH, N_CLASSES = 784, 1024, 10
 SHAPES = [(N_PIXELS, WIDTH), (WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, N_CLASSES)]
 AHEAD = {"numpy": 8.0, "onnxruntime": 5.0}
 
-# Training: a fifth of an epoch of handwritten digits, by all CPUs; the promise is of two.
+# Training: a fifth of an epoch of handwritten digits on all CPUs; the promise is for two.
 N_TRAINED = 12_000
-MOST_SECONDS = 3.0
+MAX_SECONDS = 3.0
 
 
 def images(n: int) -> Array:
@@ -31,7 +31,7 @@ def network() -> nn.Sequential:
 
 
 def packed() -> Callable[[Array], Array]:
-    """Give a network of bits; what it has learned does not matter here, but that packing changes nothing."""
+    """Return the predictor of a packed network, after checking that it equals the trained one."""
     model = network()
     model.fit(images(256), np.arange(256) % N_CLASSES, epochs=2)
     made = model.compile()
@@ -40,7 +40,7 @@ def packed() -> Callable[[Array], Array]:
 
 
 def float_layers() -> list[tuple[Array, Array]]:
-    """Give weights and biases, into which the normalisation is folded."""
+    """Return weights and biases that include the normalisation."""
     rng = np.random.default_rng(0)
     scaled = [rng.standard_normal(shape, np.float32) / np.float32(np.sqrt(shape[0])) for shape in SHAPES]
     return [(weights, np.zeros(weights.shape[1], np.float32)) for weights in scaled]
@@ -93,12 +93,12 @@ MAKERS = {"fastcodes": packed, "numpy": numpy_twin, "onnxruntime": onnx_twin}
 
 @cache
 def made(name: str) -> Callable[[Array], Array]:
-    """Make a contestant, once in each process."""
+    """Return a contestant, made once in each process."""
     return MAKERS[name]()
 
 
-def answer(name: str, batch: int, n_calls: int) -> Array:
-    """Answer several times, so that going to another process takes no part of the time that counts."""
+def predict(name: str, batch: int, n_calls: int) -> Array:
+    """Predict several times, so that the call of another process is negligible."""
     x, run = images(batch), made(name)
     for _ in range(n_calls):
         logits = run(x)
@@ -110,7 +110,7 @@ def answer(name: str, batch: int, n_calls: int) -> Array:
 def test_network(
     contest: Any, serial_process: ProcessPoolExecutor, name: str, batch: int, n_calls: int
 ) -> None:
-    """Answer with three hidden layers, from bytes to logits, where nothing uses a second thread."""
+    """Predict with three hidden layers, from bytes to logits, on one thread."""
     if name == "onnxruntime":
         pytest.importorskip("onnxruntime")
 
@@ -120,7 +120,7 @@ def test_network(
 
     contest(
         name,
-        lambda: serial_process.submit(answer, name, batch, n_calls).result(),
+        lambda: serial_process.submit(predict, name, batch, n_calls).result(),
         group=f"a network of 3 x {WIDTH} and its float twins, batches of {batch}, {n_calls} calls",
         check=check,
         amount=float(n_calls * batch * sum(n * m for n, m in SHAPES)),
@@ -130,7 +130,7 @@ def test_network(
 
 
 def test_training(contest: Any) -> None:
-    """Train the network of bits, by all CPUs."""
+    """Train the binary network on all CPUs."""
     x, y = images(N_TRAINED), np.arange(N_TRAINED) % N_CLASSES
 
     def check(model: nn.Sequential) -> None:
@@ -143,5 +143,5 @@ def test_training(contest: Any) -> None:
         check=check,
         amount=3.0 * N_TRAINED * sum(n * m for n, m in SHAPES),
         unit="multiplications",
-        limit_seconds=MOST_SECONDS,
+        limit_seconds=MAX_SECONDS,
     )

@@ -1,6 +1,6 @@
-"""fastcodes.xnor against float32 products of numpy, NumKong, and the convolutions of onnxruntime."""
+"""fastcodes.xnor against products of numpy and NumKong, and convolutions of onnxruntime."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
 from typing import Any
@@ -10,10 +10,9 @@ import pytest
 from fastcodes import _native, xnor
 from fastcodes.cli.measure import random_codes
 from fastcodes.cli.peers import Array
-from threadpoolctl import threadpool_limits
 
 N = 1024  # rows of both sides
-N_CHECKED = 4  # rows of products that are computed anew in numpy
+N_CHECKED = 4  # rows of products that are checked by numpy
 AHEAD_OF_NUMPY = {1024: 25.0, 4096: 35.0, 16_384: 35.0}
 AHEAD_OF_NUMPY_FEW_ROWS = 20.0
 AHEAD_OF_NUMKONG = 1.5
@@ -21,16 +20,12 @@ SHARE_OF_ROOFLINE = 0.85  # of 4096 bits
 AHEAD_OF_CONVOLUTIONS = {"float32": 10.0, "int8": 3.0}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Let numpy multiply on one thread, as all others do."""
-    with threadpool_limits(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @lru_cache(maxsize=2)
 def operands(m: int, n: int, n_bits: int) -> tuple[Array, Array, Array, Array]:
-    """Give the rows of both sides, packed, and as float32 numbers."""
+    """Return the rows of both sides, packed and as float32 numbers."""
     a, b = random_codes(m, n_bits // 8, seed=1), random_codes(n, n_bits // 8)
     return a, b, as_floats(a), as_floats(b)
 
@@ -40,7 +35,7 @@ def as_floats(codes: Array) -> Array:
 
 
 def true_products(a: Array, b: Array) -> Array:
-    """Give the first rows of all dot products."""
+    """Return the first rows of the matrix of dot products."""
     return 8 * a.shape[1] - 2 * np.bitwise_count(a[:N_CHECKED, None] ^ b).sum(axis=2, dtype=np.int64)
 
 
@@ -66,7 +61,7 @@ def product_contest(
 @pytest.mark.parametrize("n_bits", AHEAD_OF_NUMPY)
 @pytest.mark.parametrize("name", ["fastcodes", "numpy", "numkong"])
 def test_matmul(contest: Any, name: str, n_bits: int) -> None:
-    """Multiply two arrays; what a library does to the second one first is part of the work."""
+    """Multiply two arrays; packing the second one is part of the work."""
     a, b, x, y = operands(N, N, n_bits)
     product = partial(
         product_contest,
@@ -97,7 +92,7 @@ def test_matmul(contest: Any, name: str, n_bits: int) -> None:
             numkong.hammings_packed(a, packed, out=distances, threads=1)
             return np.asarray(distances)
 
-        # It is let off the step from distances to products.
+        # NumKong returns distances; converting them to products is not part of its time.
         product(call, check=lambda found: check_products(a, b, n_bits - 2 * found.astype(np.int64)))
 
 
@@ -120,7 +115,7 @@ def test_few_rows(contest: Any, name: str, m: int) -> None:
 
 @pytest.mark.parametrize("name", ["fastcodes", "to int32"])
 def test_finishing(contest: Any, name: str) -> None:
-    """Compare with thresholds and pack in the same pass: fewer bytes are written, more is done."""
+    """Threshold and pack in the same pass: more work, but fewer bytes are written."""
     shape = (N, N, N)
     a, b, *_ = operands(*shape)
     weights, thresholds = xnor.PackedMatrix(b, N), np.arange(N, dtype=np.int32) - N // 2
@@ -142,7 +137,7 @@ def test_finishing(contest: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["fastcodes", "numpy", "bit planes"])
 def test_bytes(contest: Any, name: str) -> None:
-    """Multiply images of bytes by signs, as the first layer of a network does."""
+    """Multiply images of bytes by signs, like the first layer of a network."""
     m, n, d = 256, 1024, 784
     pixels, signs = random_codes(m, d, seed=1), random_codes(n, d // 8)
     x, y = pixels.astype(np.float32), as_floats(signs)
@@ -195,7 +190,7 @@ def test_two_threads(contest: Any, threads: int) -> None:
     )
 
 
-# --- levels: one for each process, so each has a process of its own -----------------------------------------
+# --- levels: a process has only one, so each level gets its own process -------------------------------------
 
 
 def multiply_there() -> Array:
@@ -219,18 +214,18 @@ def test_levels(contest: Any, process: ProcessPoolExecutor) -> None:
 # --- convolution --------------------------------------------------------------------------------------------
 
 BATCH, SIDE, CHANNELS = 8, 56, 128
-SCALE = 16.0  # of 8-bit results: of sums from -1152 to 1152
+SCALE = 16.0  # of 8-bit results, for sums from -1152 to 1152
 
 
 def signs_of_layer() -> tuple[Array, Array, Array, Array]:
-    """Give images and filters, channels last, packed and as numbers."""
+    """Return images and filters, channels last, packed and as numbers."""
     images = random_codes(BATCH * SIDE * SIDE, CHANNELS // 8, seed=1).reshape(BATCH, SIDE, SIDE, -1)
     filters = random_codes(CHANNELS * 9, CHANNELS // 8).reshape(CHANNELS, 3, 3, -1)
     return images, filters, as_floats(images), as_floats(filters)
 
 
 def true_convolution(x: Array, w: Array) -> Array:
-    """Convolve one image, padded with zeros: a product for each element of the filters."""
+    """Convolve one image padded with zeros, by one matrix product per position of the filter."""
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
     sums = np.zeros((SIDE, SIDE, CHANNELS), np.float32)
     for row in range(3):
@@ -240,13 +235,13 @@ def true_convolution(x: Array, w: Array) -> Array:
 
 
 def onnx_convolution(x: Array, w: Array, kind: str) -> Callable[[], Array]:
-    """Prepare the layer in onnxruntime, which wants channels first."""
+    """Prepare the layer in onnxruntime, with channels first."""
     onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     x, w = (np.ascontiguousarray(array.transpose(0, 3, 1, 2).astype(kind)) for array in (x, w))
     initializers, layer = {"w": w}, {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
     inputs, operator = ["x", "w"], "Conv"
     if kind == "int8":
-        # Unsigned images by signed filters are what it is fastest at.
+        # onnxruntime is fastest for unsigned images and signed filters.
         operator, x = "QLinearConv", (x + 1).astype(np.uint8)
         one, scale = np.ones((), np.float32), np.full((), SCALE, np.float32)
         zeros = {"x_zero": np.uint8(1), "w_zero": np.int8(0), "y_zero": np.uint8(128)}
@@ -279,7 +274,7 @@ def test_convolution(contest: Any, name: str) -> None:
         kind = name.split()[1]
         call = onnx_convolution(x, w, kind)
         if kind == "int8":
-            # Rounded to steps of the scale.
+            # Results are rounded to multiples of the scale.
             wanted, tolerance = wanted / SCALE + 128, 0.5
     contest(
         name,

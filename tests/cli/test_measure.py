@@ -27,7 +27,7 @@ def test_best_time_is_that_of_the_fastest_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(12.34, "12.3 s"), (0.01234, "12.3 ms"), (1.234e-5, "12.3 µs")]
+    ("seconds", "text"), [(12.34, "12.3 s"), (0.01234, "12.3 ms"), (1.234e-5, "12.3 us")]
 )
 def test_times_have_three_digits(seconds: float, text: str) -> None:
     assert measure.seconds_text(seconds) == text

@@ -80,11 +80,11 @@ def best_time(call: Callable[[], Any], seconds: float, *, max_runs: int = 50) ->
 
 
 def seconds_text(seconds: float) -> str:
-    """Format a time with three digits, in s, ms or µs."""
+    """Format a time with three digits, in s, ms or us."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} µs"
+    return f"{seconds / 1e-6:.3g} us"
 
 
 # --- comparisons --------------------------------------------------------------------------------------------
