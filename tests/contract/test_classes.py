@@ -1,0 +1,94 @@
+"""Every wrong argument of every public class and its methods: an error that names it."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from contract.cases.models import CASES, RIGHT, UNCHECKED, WRONG, Case
+from contract.public import parameters, public_classes, public_methods
+
+CLASSES = [pytest.param(name, id=name) for name in CASES]
+
+
+@functools.cache
+def instance(name: str) -> Any:
+    """Return an instance that is ready for every method."""
+    case = CASES[name]
+    made = case.cls(*case.args, **case.params)
+    case.use(made)
+    return made
+
+
+def wrong_values(case: Case, where: str, name: str) -> list[Any] | None:
+    """List wrong values of a parameter of the constructor (`where` is empty) or of a method."""
+    return case.wrong.get(f"{where}.{name}" if where else name, case.wrong.get(name, WRONG.get(name)))
+
+
+def right_arguments(name: str, method: str) -> dict[str, Any]:
+    """Return right arguments of a method, by name."""
+    case, given = CASES[name], {}
+    for parameter in parameters(getattr(case.cls, method)):
+        source = case.methods.get(method, {}) if parameter in case.methods.get(method, {}) else RIGHT
+        if parameter in source:
+            value = source[parameter]
+            given[parameter] = value(instance(name)) if inspect.isfunction(value) else value
+    return given
+
+
+def wrong_arguments() -> Iterator[Any]:
+    """Yield every wrong value of every parameter of the constructors and methods."""
+    for name, case in CASES.items():
+        for where in ("", *public_methods(case.cls)):
+            for parameter in parameters(getattr(case.cls, where) if where else case.cls):
+                for index, value in enumerate(wrong_values(case, where, parameter) or ()):
+                    label = f"{name}{'.' if where else ''}{where}, {parameter}: wrong value {index}"
+                    yield pytest.param(name, where, parameter, value, id=label)
+
+
+@pytest.mark.parametrize(("name", "where", "parameter", "value"), list(wrong_arguments()))
+def test_a_wrong_argument_is_an_error_that_names_it(
+    name: str, where: str, parameter: str, value: Any
+) -> None:
+    case = CASES[name]
+
+    def call() -> None:
+        if where:
+            arguments = right_arguments(name, where) | {parameter: value}
+            getattr(copy.deepcopy(instance(name)), where)(**arguments)
+        else:
+            case.use(case.cls(*case.args, **(case.params | {parameter: value})))
+
+    with pytest.raises((TypeError, ValueError, OSError)) as caught:
+        call()
+    message = str(caught.value)
+    assert re.search(rf"\b{parameter}\b", message) or isinstance(caught.value, OSError), message
+    assert len(message) < 500, message
+    assert not re.search("panick|PanicException|unwrap|RefCell|borrow|NoneType", message), message
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_right_arguments_are_right(name: str) -> None:
+    for method in public_methods(CASES[name].cls):
+        getattr(copy.deepcopy(instance(name)), method)(**right_arguments(name, method))
+
+
+def test_every_public_class_has_cases() -> None:
+    assert set(public_classes()) == set(CASES)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_parameter_has_wrong_values(name: str) -> None:
+    case = CASES[name]
+    without = [
+        f"{where}.{parameter}".strip(".")
+        for where in ("", *public_methods(case.cls))
+        for parameter in parameters(getattr(case.cls, where) if where else case.cls)
+        if parameter not in UNCHECKED and not wrong_values(case, where, parameter)
+    ]
+    assert without == []
