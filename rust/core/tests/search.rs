@@ -1,20 +1,16 @@
 //! Hamming and Jaccard search against a few lines of naive code: every level, awkward shapes, every thread count.
 #![allow(missing_docs)]
 
+mod common;
+
 use std::fmt::Debug;
 
+use common::Random;
 use fastcodes_core::{Codes, Error, Level, Mask, Parallel, hamming, jaccard};
 
-/// Repeatable bytes; `density` ones in each group of 8 bits on average.
-fn random_codes(n_rows: usize, n_bytes: usize, density: u32, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bit = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) % 8 < u64::from(density)
-    };
-    (0..n_rows * n_bytes).map(|_| (0..8).fold(0, |byte, _| byte << 1 | u8::from(bit()))).collect()
+/// Repeatable codes with `eighths` ones in eight bits on average.
+fn random_codes(n_rows: usize, n_bytes: usize, eighths: usize, seed: u64) -> Vec<u8> {
+    Random::new(seed).bytes_of_density(n_rows * n_bytes, eighths)
 }
 
 fn count(a: &[u8], b: &[u8], combine: fn(u8, u8) -> u8) -> u32 {
@@ -315,7 +311,7 @@ fn broken_preconditions_are_errors() {
     }
     let knn = |codes, mask: Mask<'_>, len| try_knn(a, codes, mask, len);
     assert!(matches!(knn(b, Mask::All, 6), Err(Error::Mismatch { .. })));
-    assert!(matches!(knn(a, Mask::All, 5), Err(Error::OutputLength { given: 5, expected: 6 })));
+    assert!(matches!(knn(a, Mask::All, 5), Err(Error::Length { given: 5, expected: 6, .. })));
     assert!(matches!(knn(a, Mask::Booleans(&[1, 1]), 6), Err(Error::MaskLength { given: 2, expected: 3 })));
     for id in [-1, 3, i64::MIN, i64::MAX] {
         assert_eq!(knn(a, Mask::Ids(&[0, id]), 6), Err(Error::MaskId { id, n_rows: 3 }));
