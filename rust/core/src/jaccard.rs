@@ -6,15 +6,15 @@
 //! |a | b| = (|a| + |b| + |a ^ b|) / 2         distance = |a ^ b| / |a | b| = 2 |a ^ b| / (|a| + |b| + |a ^ b|)
 //! ```
 //!
-//! so the kernels of the Hamming family serve here too. Some thousand rows at a time are sorted by their number of ones. A
+//! so the kernels that count differing bits serve here too. Some thousand rows at a time are sorted by their number of ones. A
 //! tile then has rows with nearly the same number, which gives the kernels a sharp bound on the differing bits; and since codes with `|a|`
 //! and `|b|` ones differ in at least `||a| - |b||` bits, most tiles are skipped unseen once near rows were found
 //! (BitBound: Swamidass and Baldi, J. Chem. Inf. Model. 47, 2007).
 
+use crate::binary::{self, Database, Metric, all_distances};
 use crate::error::try_vec;
-use crate::hamming::all_distances;
-use crate::hamming::tile::Tile;
-use crate::search::{self, Database, Metric};
+use crate::popcount::tile::Tile;
+use crate::select::matrix::write_pieces;
 use crate::{Codes, Csr, Error, Level, Mask, Pairs, Parallel, bits};
 
 /// A distance is at least 0, so its bits as an integer sort like the distance.
@@ -83,7 +83,7 @@ pub fn knn(
     indices: &mut [i64],
 ) -> Result<(), Error> {
     let database = Database::new(codes, mask, true)?;
-    search::knn(level, &Jaccard, queries, &database, k, parallel, distances, indices)
+    binary::knn(level, &Jaccard, queries, &database, k, parallel, distances, indices)
 }
 
 /// Finds all rows of `codes` at a distance of at most `radius` (0 or more) from each query, sorted by (distance, index).
@@ -99,7 +99,7 @@ pub fn radius(
     parallel: &Parallel<'_>,
 ) -> Result<Csr<f32>, Error> {
     let database = Database::new(codes, mask, true)?;
-    search::radius(level, &Jaccard, queries, &database, below(radius), parallel)
+    binary::radius(level, &Jaccard, queries, &database, below(radius), parallel)
 }
 
 /// Finds all pairs of rows `i < j` at a distance of at most `radius` (0 or more), sorted by (i, j).
@@ -113,7 +113,7 @@ pub fn pairs(
     parallel: &Parallel<'_>,
 ) -> Result<Pairs<f32>, Error> {
     let database = Database::new(codes, Mask::All, true)?;
-    search::pairs(level, &Jaccard, &database, below(radius), parallel)
+    binary::pairs(level, &Jaccard, &database, below(radius), parallel)
 }
 
 /// Writes all distances: row `i` of `out` are the distances of row `i` of `a` to all rows of `b`.
@@ -128,12 +128,12 @@ pub fn cdist(
     out: &mut [f32],
 ) -> Result<(), Error> {
     if a.n_rows() == 0 || b.n_rows() == 0 {
-        return search::cdist(a, b, parallel, out, |_, _, _| ());
+        return write_pieces(a, b, out, &parallel.as_run(level), |_, _, _| Ok(()));
     }
     let (mut a_ones, mut b_ones) = (try_vec(0, a.n_rows())?, try_vec(0, b.n_rows())?);
     bits::popcount(level, a, &mut a_ones, parallel)?;
     bits::popcount(level, b, &mut b_ones, parallel)?;
-    search::cdist(a, b, parallel, out, |rows, columns, out| {
+    write_pieces(a, b, out, &parallel.as_run(level), |rows, columns, out| {
         let capacity = Tile::capacity(level, b.n_words());
         let mut differing = vec![0; out.len() * capacity.min(columns.len())];
         for start in columns.clone().step_by(capacity) {
@@ -147,5 +147,6 @@ pub fn cdist(
                 }
             }
         }
+        Ok(())
     })
 }

@@ -16,10 +16,12 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`adc`] | search of product-quantised codes by sums of table look-ups |
+//! | [`asymmetric`] | search of bits by real queries |
 //! | [`bits`] | bits in and out of bytes, and how many there are |
 //! | [`hadamard`] | random rotations by fast Hadamard transforms, and their signs |
-//! | [`hamming`] | search and matrices of `popcount(a ^ b)`; its tile kernels serve [`jaccard`] and [`xnor`] too |
+//! | [`hamming`] | search and matrices of `popcount(a ^ b)` |
 //! | [`jaccard`] | search and matrices of `1 - popcount(a & b) / popcount(a \| b)` |
+//! | [`lists`] | search of the candidates in inverted lists |
 //! | [`minhash`] | signatures of sets, whose equal slots tell how similar the sets are |
 //! | [`xnor`] | products of matrices of a few bits, convolution of packed images |
 //! | [`roofline`] | what this CPU could do at best, for comparison |
@@ -27,20 +29,23 @@
 //! A family is a `mod.rs` (meaning, checks, dispatch), a `portable.rs` (the specification) and a file for each
 //! instruction set, with the same function names in each. [`Level`] says which of them this CPU can run.
 
+mod binary;
 mod codes;
 mod error;
 mod level;
 mod parallel;
+mod popcount;
 mod run;
-mod search;
 mod select;
 mod tasks;
 
 pub mod adc;
+pub mod asymmetric;
 pub mod bits;
 pub mod hadamard;
 pub mod hamming;
 pub mod jaccard;
+pub mod lists;
 pub mod minhash;
 pub mod roofline;
 pub mod xnor;

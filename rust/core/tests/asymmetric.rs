@@ -1,7 +1,8 @@
 //! Searches of bits by real queries and by the buckets of hash tables, against a few lines of naive code.
 #![allow(missing_docs)]
 
-use fastcodes_core::hamming::{self, Buckets, RealQueries};
+use fastcodes_core::asymmetric::{self, RealQueries};
+use fastcodes_core::lists::{self, Buckets};
 use fastcodes_core::{Codes, Error, Level, Mask, Parallel};
 
 /// Repeatable numbers from 0 up to 1.
@@ -72,17 +73,8 @@ fn check(queries: &[f32], n_bits: usize, rows: &[u8], gap: usize, ks: &[usize], 
                     let parallel = &Parallel::new(threads, &|| false);
                     let (mut distances, mut indices) =
                         (vec![f32::NAN; n_queries * k], vec![7; n_queries * k]);
-                    hamming::asymmetric_knn(
-                        level,
-                        real,
-                        codes,
-                        k,
-                        *mask,
-                        parallel,
-                        &mut distances,
-                        &mut indices,
-                    )
-                    .unwrap();
+                    asymmetric::knn(level, real, codes, k, *mask, parallel, &mut distances, &mut indices)
+                        .unwrap();
                     let padding = std::iter::repeat((f32::INFINITY, -1));
                     let expected =
                         sorted.iter().flat_map(|row| row.iter().copied().chain(padding.clone()).take(k));
@@ -163,7 +155,7 @@ fn broken_preconditions_are_errors() {
         let queries = RealQueries::new(values, values.len() / n_bits, n_bits)?;
         let (mut distances, mut indices) = (vec![0.0; n_out], vec![0; n_out]);
         let serial = &Parallel::serial();
-        hamming::asymmetric_knn(Level::best(), queries, codes, 2, mask, serial, &mut distances, &mut indices)
+        asymmetric::knn(Level::best(), queries, codes, 2, mask, serial, &mut distances, &mut indices)
     };
     assert_eq!(knn(&[1.0; 30], 30, Mask::All, 2), Ok(()));
     assert_eq!(knn(&[1.0; 24], 24, Mask::All, 2), Err(Error::QueryBits { n_bytes: 4, n_bits: 24 }));
@@ -229,7 +221,7 @@ fn buckets_hold_the_rows_that_are_compared() {
                         let buckets = Buckets::new(&starts, &stops, &ids, n_queries).unwrap();
                         let (mut distances, mut indices) = (vec![7; n_queries * k], vec![7; n_queries * k]);
                         let parallel = &Parallel::new(threads, &|| false);
-                        hamming::buckets_knn(
+                        lists::knn(
                             level,
                             query_rows,
                             codes,
@@ -263,17 +255,7 @@ fn buckets_that_hold_no_rows_are_errors() {
         let (mut distances, mut indices) = ([0; 4], [0; 4]);
         let serial = &Parallel::serial();
         let queries = codes.slice(0, 2);
-        hamming::buckets_knn(
-            Level::best(),
-            queries,
-            codes,
-            buckets,
-            2,
-            Mask::All,
-            serial,
-            &mut distances,
-            &mut indices,
-        )
+        lists::knn(Level::best(), queries, codes, buckets, 2, Mask::All, serial, &mut distances, &mut indices)
     };
     assert_eq!(knn(&[0, 1], &[2, 3]), Ok(()));
     assert_eq!(knn(&[], &[]), Ok(()));

@@ -5,12 +5,13 @@
 use std::time::{Duration, Instant};
 
 use fastcodes_core::adc::{self, Blocks, Codebooks, Metric, Tables, Vectors};
+use fastcodes_core::asymmetric::RealQueries;
 use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
 use fastcodes_core::hadamard::{self, Signs};
-use fastcodes_core::hamming::{Buckets, RealQueries};
+use fastcodes_core::lists::Buckets;
 use fastcodes_core::minhash::{self, Hasher, Scheme, Sets, Slots};
 use fastcodes_core::xnor::{self, Conv, Filters, Images, Matrix, Numbers, Operand, Output, Padding, Values};
-use fastcodes_core::{Codes, Level, Mask, Parallel, hamming, jaccard};
+use fastcodes_core::{Codes, Level, Mask, Parallel, asymmetric, hamming, jaccard, lists};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -173,10 +174,9 @@ fn searches_by_real_queries_and_by_buckets_of_all_levels_agree() {
         let answers = |level, threads| {
             let parallel = &Parallel::new(threads, &|| false);
             let mut knn = (vec![7.0_f32; n_queries * k], vec![7i64; n_queries * k]);
-            hamming::asymmetric_knn(level, real, codes, k, mask, parallel, &mut knn.0, &mut knn.1).unwrap();
+            asymmetric::knn(level, real, codes, k, mask, parallel, &mut knn.0, &mut knn.1).unwrap();
             let mut few = (vec![7; n_queries * k], vec![7i64; n_queries * k]);
-            hamming::buckets_knn(level, queries, codes, buckets, k, mask, parallel, &mut few.0, &mut few.1)
-                .unwrap();
+            lists::knn(level, queries, codes, buckets, k, mask, parallel, &mut few.0, &mut few.1).unwrap();
             (knn.0.iter().map(|sum| sum.to_bits()).collect::<Vec<_>>(), knn.1, few)
         };
         let expected = answers(Level::PORTABLE, 1);

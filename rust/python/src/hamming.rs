@@ -1,6 +1,7 @@
 //! `fastcodes.hamming`.
 
-use fastcodes_core::hamming::{self, Buckets, RealQueries};
+use fastcodes_core::asymmetric::{self, RealQueries};
+use fastcodes_core::lists::{self, Buckets};
 
 use crate::arrays::{FloatsArray, count, shared, to_py_err, typed};
 use crate::search::search_functions;
@@ -35,7 +36,7 @@ pub fn hamming_asymmetric_knn<'py>(
         let (mut distances, mut indices) = (distances.try_readwrite()?, indices.try_readwrite()?);
         let (distances, indices) = (distances.as_slice_mut()?, indices.as_slice_mut()?);
         run(py, threads, |level, parallel| {
-            hamming::asymmetric_knn(level, queries, codes, k, mask, parallel, distances, indices)
+            asymmetric::knn(level, queries, codes, k, mask, parallel, distances, indices)
         })?;
     }
     Ok((distances, indices))
@@ -73,7 +74,7 @@ pub fn hamming_buckets_knn<'py>(
         let (mut distances, mut indices) = (distances.try_readwrite()?, indices.try_readwrite()?);
         let (distances, indices) = (distances.as_slice_mut()?, indices.as_slice_mut()?);
         run(py, threads, |level, parallel| {
-            hamming::buckets_knn(level, queries, codes, buckets, k, mask, parallel, distances, indices)
+            lists::knn(level, queries, codes, buckets, k, mask, parallel, distances, indices)
         })?;
     }
     Ok((distances, indices))

@@ -11,7 +11,8 @@
 
 use super::LANES;
 use crate::level::at_level;
-use crate::{Codes, Error, Level, Parallel, search};
+use crate::select::matrix::write_pieces;
+use crate::{Codes, Error, Level, Parallel};
 
 use super::portable;
 #[cfg(target_arch = "x86_64")]
@@ -122,7 +123,7 @@ pub fn cdist(
 ) -> Result<(), Error> {
     slots.check("a", a)?;
     slots.check("b", b)?;
-    search::cdist(a, b, parallel, out, |rows, columns, out| {
+    write_pieces(a, b, out, &parallel.as_run(level), |rows, columns, out| {
         let tile = (TILE_BYTES / b.n_bytes()).max(1);
         for start in columns.clone().step_by(tile) {
             let tile = start..(start + tile).min(columns.end);
@@ -133,6 +134,7 @@ pub fn cdist(
                 }
             }
         }
+        Ok(())
     })
 }
 

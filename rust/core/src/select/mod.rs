@@ -1,6 +1,7 @@
 //! What every search shares: which rows are searched, which of them are kept, and how results are written.
 
 pub(crate) mod mask;
+pub(crate) mod matrix;
 pub(crate) mod results;
 pub(crate) mod sink;
 pub(crate) mod top_k;

@@ -21,9 +21,9 @@ use super::portable;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512, subsets::Subsets};
 use crate::error::try_vec;
-#[cfg(target_arch = "x86_64")]
-use crate::hamming::{self, tile, tile::Lanes};
 use crate::level::at_level;
+#[cfg(target_arch = "x86_64")]
+use crate::popcount::{self, tile, tile::Lanes};
 use crate::{Codes, Error, Level, Parallel};
 
 /// Rows of the right-hand side that lie side by side.
@@ -99,7 +99,7 @@ impl SignTiles {
         parallel: &Parallel<'_>,
     ) -> Result<Self, Error> {
         let n_bytes = n_features(rows, n_channels).div_ceil(8);
-        let (step_rows, n_words) = (hamming::step_rows(level), n_bytes.div_ceil(8));
+        let (step_rows, n_words) = (popcount::step_rows(level), n_bytes.div_ceil(8));
         let step_words = step_rows / tile::LANES * n_words;
         let mut steps = try_vec(Lanes([0; tile::LANES]), rows.n_rows().div_ceil(step_rows) * step_words)?;
         let parallel = parallel.for_words(rows.n_rows() * n_words);
@@ -111,7 +111,7 @@ impl SignTiles {
                     packed[feature / 8] |= bit << (7 - feature % 8);
                 }
             }
-            hamming::transpose(level, packed.chunks_exact(n_bytes), n_words, words);
+            popcount::transpose(level, packed.chunks_exact(n_bytes), n_words, words);
         })?;
         Ok(SignTiles::Bits { steps, n_words })
     }

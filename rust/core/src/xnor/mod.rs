@@ -10,7 +10,7 @@
 //! | bits | bits | `(\|a\| + \|b\| - d) / 2` |
 //!
 //! Planes add up, each times its weight. So every product of bits follows from Hamming distances, and the kernels of
-//! [`crate::hamming`] are the only ones: with a carry-save adder in them, or look-ups, they need fewer instructions a word than
+//! [`crate::popcount`] are the only ones: with a carry-save adder in them, or look-ups, they need fewer instructions a word than
 //! xor, popcount and add. Bytes as they come, images for example, are not taken apart into planes: there are instructions that
 //! multiply them by signs and add up a few at a time, and at AVX2 look-ups for many signs.
 //!

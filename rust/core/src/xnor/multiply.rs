@@ -19,9 +19,9 @@ use super::pieces::{COLUMNS, Cut, Piece, Rows, TASK_ROWS};
 use super::portable;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
-use crate::hamming::tile::{GROUP, QueryGroups};
 use crate::level::at_level;
-use crate::{Codes, Error, Level, Parallel, bits, hamming};
+use crate::popcount::tile::{GROUP, QueryGroups};
+use crate::{Codes, Error, Level, Parallel, bits, popcount};
 
 /// Words of columns that a task compares at most.
 const TASK_WORDS: usize = 1 << 21;
@@ -157,7 +157,7 @@ impl<L: Left> Product<'_, L> {
         scratch.sums.resize(self.block_rows() * COLUMNS, 0);
         scratch.dots.resize(COLUMNS, 0);
 
-        let tiled = rows.n_rows() > hamming::few_queries(level) && !matrix.planes[0].tiles.is_empty();
+        let tiled = rows.n_rows() > popcount::few_queries(level) && !matrix.planes[0].tiles.is_empty();
         let groups = tiled
             .then(|| QueryGroups::new(level, rows.n_words(), (0..rows.n_rows()).map(|row| rows.row(row))));
         let step = if tiled { matrix.tile_rows() } else { COLUMNS };
@@ -213,7 +213,7 @@ impl<L: Left> Product<'_, L> {
             // A last group that is not full has nowhere to write what its zeros give.
             let out =
                 std::array::from_fn(|_| rows.next().map_or(&mut [][..], |row| &mut row[..columns.len()]));
-            hamming::distances(self.matrix.level, words, groups.get(group), out);
+            popcount::distances(self.matrix.level, words, groups.get(group), out);
         }
     }
 
@@ -227,7 +227,7 @@ impl<L: Left> Product<'_, L> {
     ) -> Result<(), Error> {
         let codes = self.matrix.rows(plane)?.slice(columns.start, columns.end);
         for (row, distances) in distances.chunks_mut(COLUMNS).take(rows.n_rows()).enumerate() {
-            hamming::row_distances(self.matrix.level, rows.row(row), codes, &mut distances[..columns.len()]);
+            popcount::row_distances(self.matrix.level, rows.row(row), codes, &mut distances[..columns.len()]);
         }
         Ok(())
     }

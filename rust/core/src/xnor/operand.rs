@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::bytes::SignTiles;
 use crate::error::try_vec;
-use crate::hamming::tile::{MAX_WORDS, Tile};
+use crate::popcount::tile::{MAX_WORDS, Tile};
 use crate::{Codes, Error, Level, Parallel, bits};
 
 /// What the bits of an operand stand for.

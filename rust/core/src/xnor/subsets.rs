@@ -13,7 +13,7 @@ use std::ops::Range;
 use super::bytes::LeftScratch;
 use super::pieces::COLUMNS;
 use crate::Codes;
-use crate::hamming::tile::Lanes;
+use crate::popcount::tile::Lanes;
 
 /// The sums of every subset of the low halves of four bytes, and of their high halves. The first byte counts where the highest
 /// bit of the index is one.

@@ -5,12 +5,12 @@
 
 use std::ops::Range;
 
+use super::database::Selection;
 use super::{Database, Metric};
 use crate::bits::popcount_rows;
 use crate::error::try_vec;
-use crate::hamming::tile::{GROUP, QueryGroups, Tile};
-use crate::hamming::{Hits, scan};
-use crate::search::database::Selection;
+use crate::popcount::tile::{GROUP, QueryGroups, Tile};
+use crate::popcount::{Hits, scan};
 use crate::select::sink::{Found, Sink};
 use crate::{Codes, Error, Level, Parallel};
 

@@ -1,13 +1,13 @@
-//! Exact search, written once for all metrics on differing bits: `knn`, `radius`, `pairs` and `cdist`.
+//! Exact search, written once for all metrics on differing bits: `knn`, `radius` and `pairs`.
 //!
 //! | file | what it is for |
 //! |---|---|
 //! | [`database`] | which rows take part, in which order, and how they are cut into tiles |
 //! | [`visit`] | brings every tile before every query, on all threads, and hands hits to a [`visit::Sink`] |
-//! | `cdist` | all distances, nothing selected |
+//! | `distances` | all distances of some rows, nothing selected |
 
-mod cdist;
 mod database;
+mod distances;
 mod visit;
 
 use crate::codes::check_same_bytes;
@@ -15,8 +15,8 @@ use crate::select::sink::{Below, largest_block};
 use crate::select::top_k::TopK;
 use crate::{Codes, Csr, Error, Level, Neighbors, Pairs, Parallel};
 
-pub(crate) use cdist::cdist;
 pub(crate) use database::Database;
+pub(crate) use distances::all_distances;
 use visit::{Queries, visit};
 
 /// A distance that follows from the number of differing bits and of ones on both sides.

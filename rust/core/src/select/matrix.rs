@@ -1,11 +1,10 @@
-//! All distances: the output is cut into pieces that the threads take.
+//! Matrices of all distances, cut into pieces that threads fill.
 
 use std::ops::Range;
-use std::sync::Mutex;
 
 use crate::codes::check_same_bytes;
 use crate::error::check_len;
-use crate::{Codes, Error, Parallel};
+use crate::{Codes, Error, Run};
 
 /// Rows of `a` in a piece: enough that transposing `b` costs little.
 const PIECE_ROWS: usize = 64;
@@ -16,12 +15,12 @@ const PIECE_BYTES: usize = 1 << 26;
 
 /// Calls `write` for pieces that cover all pairs of rows of `a` and `b`: with the row ranges of both, and the rows of the
 /// output that belong to them.
-pub(crate) fn cdist<D: Send>(
+pub(crate) fn write_pieces<D: Send>(
     a: Codes<'_>,
     b: Codes<'_>,
-    parallel: &Parallel<'_>,
     out: &mut [D],
-    write: impl Fn(Range<usize>, Range<usize>, &mut [&mut [D]]) + Sync,
+    run: &Run<'_>,
+    write: impl Fn(Range<usize>, Range<usize>, &mut [&mut [D]]) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
     check_same_bytes(("a", a), ("b", b))?;
     let expected = a.n_rows().saturating_mul(b.n_rows());
@@ -29,9 +28,9 @@ pub(crate) fn cdist<D: Send>(
     if expected == 0 {
         return Ok(());
     }
-    let parallel = &parallel.for_words(expected.saturating_mul(a.n_words()));
+    let run = run.for_words(expected.saturating_mul(a.n_words()));
     // A few pieces for each thread: fewer rows of `a` mean more pieces of `b`.
-    let wanted = (4 * parallel.threads()).div_ceil(a.n_rows().div_ceil(PIECE_ROWS));
+    let wanted = (4 * run.threads()).div_ceil(a.n_rows().div_ceil(PIECE_ROWS));
     let columns = b.n_rows().div_ceil(wanted).next_multiple_of(16).max(1024);
     let columns = columns.min((PIECE_BYTES / b.n_bytes()).clamp(16, PIECE_COLUMNS));
 
@@ -42,19 +41,10 @@ pub(crate) fn cdist<D: Send>(
         for first_column in (0..b.n_rows()).step_by(columns) {
             let out: Vec<&mut [D]> = rows.iter_mut().filter_map(Iterator::next).collect();
             let columns = first_column..(first_column + columns).min(b.n_rows());
-            pieces.push(Mutex::new((first_row..first_row + out.len(), columns, out)));
+            pieces.push((first_row..first_row + out.len(), columns, out));
         }
     }
-    parallel.run(
-        pieces.len(),
-        || (),
-        |(), piece| {
-            // One worker a piece: the lock is how the compiler sees that.
-            if let Ok(mut piece) = pieces[piece].lock() {
-                let (rows, columns, out) = &mut *piece;
-                write(rows.clone(), columns.clone(), out);
-            }
-        },
-    )?;
+    let new_state = || ();
+    run.for_each_part(pieces, new_state, |(), _, (rows, columns, mut out)| write(rows, columns, &mut out))?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::distances_of;
+use crate::popcount::distances_of;
 use crate::select::top_k::{Neighbor, TopK};
 use crate::{Codes, Error, Level, Mask, Parallel};
 
@@ -66,7 +66,7 @@ struct Scratch {
 /// If queries and codes differ in bytes, there are not buckets for each query, an id names no row, the mask does not fit the
 /// codes, an output has not `n_queries * k` elements, or the call was interrupted.
 #[allow(clippy::too_many_arguments, reason = "they are the arguments of one search")]
-pub fn buckets_knn(
+pub fn knn(
     level: Level,
     queries: Codes<'_>,
     codes: Codes<'_>,

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::hamming::tile::{MAX_WORDS, Tile};
-use crate::hamming::{Hits, scan_rows};
+use crate::popcount::tile::{MAX_WORDS, Tile};
+use crate::popcount::{Hits, scan_rows};
 use crate::{Codes, Error, Level, Mask, bits};
 
 /// Bytes of rows that are compared as they lie in one task: enough to stream, few enough to stay in the cache.

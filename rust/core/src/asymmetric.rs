@@ -53,7 +53,7 @@ impl<'a> RealQueries<'a> {
 /// If codes do not have the bytes that so many bits take, a query has a number that is not finite or so large that four of
 /// them overflow, the mask does not fit the codes, an output has not `n_queries * k` elements, or the call was interrupted.
 #[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
-pub fn asymmetric_knn(
+pub fn knn(
     level: Level,
     queries: RealQueries<'_>,
     codes: Codes<'_>,
