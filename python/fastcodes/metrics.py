@@ -1,26 +1,25 @@
-"""How good a search or a code is: recall, precision, mean average precision, N-S score.
+"""Quality of searches and codes: recall, precision, mean average precision, N-S score.
 
-What is true comes first and what was found second, as in scikit-learn. What was found are indices as
-`fastcodes.hamming.knn` and all other searches return them: a row for each query, the nearest first, equal
-distances by index, -1 where there was nothing left.
+As in scikit-learn, the truth comes first and the results second. Results are the indices that
+`fastcodes.hamming.knn` and all other searches return: one row per query, nearest first, ties by index, and -1
+where fewer rows were found.
 
-Measures by rank take a *relevance*: a boolean array (nq, r) that says for each result whether it is what was
-asked for. There are two protocols, whose figures cannot be compared:
+Ranking measures take a *relevance*, a boolean array (nq, r) that marks the relevant results. There are two
+protocols, whose figures are not comparable:
 
-- by label: results of the query's class are relevant (`label_relevance`);
-- by neighbour: the true nearest neighbours are (`neighbor_relevance`).
+- by label: results with the label of the query are relevant (`label_relevance`);
+- by neighbour: the true nearest neighbours are relevant (`neighbor_relevance`).
 
-"@R" means that results beyond the first R do not count: give R columns. "@ALL" means that all rows of the
-database are ranked: ``k=len(codes)``.
+"@R" means that only the first R results count: give R columns. "@ALL" means that all rows of the database are
+ranked: ``k=len(codes)``.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from fastcodes._typing import Array, Booleans, Doubles, Integers
 from fastcodes._validation import as_integer
 
 __all__ = [
@@ -35,9 +34,6 @@ __all__ = [
     "recall_at_k",
 ]
 
-Indices = NDArray[np.integer[Any]]
-Relevance = NDArray[np.bool_]
-
 
 # --- recall -------------------------------------------------------------------------------------------------
 
@@ -46,16 +42,16 @@ def recall_at_k(true_indices: ArrayLike, indices: ArrayLike, k: int) -> float:
     """Return the share of queries whose true nearest neighbour is among the first `k` results.
 
     This is R@k as in the tables of product quantisation (Jegou, Douze and Schmid, PAMI 33, 2011, section
-    V.A); `k_recall_at_k` is what benchmarks of graph indexes mean by recall.
+    V.A); benchmarks of graph indexes call `k_recall_at_k` recall.
 
     Parameters
     ----------
     true_indices : integer array (nq,) or (nq, m)
-        The true nearest neighbour of each query; of more columns the first counts.
+        The true nearest neighbour of each query; only the first column is used.
     indices : integer array (nq, r)
-        What was found, the nearest first; -1 is nothing. `r` may be less than `k`.
+        The results, nearest first, padded with -1. `r` may be less than `k`.
     k : int
-        How many results count, from 1 up.
+        The number of results that count, from 1 up.
 
     Returns
     -------
@@ -65,9 +61,9 @@ def recall_at_k(true_indices: ArrayLike, indices: ArrayLike, k: int) -> float:
     Raises
     ------
     TypeError
-        If an array is not of integers, or `k` is none.
+        If an array does not hold integers, or `k` is not an integer.
     ValueError
-        If the shapes do not fit each other, there are no queries, or a query has no true neighbour (-1).
+        If the shapes do not match, there are no queries, or a query has no true neighbour (-1).
 
     Notes
     -----
@@ -94,10 +90,10 @@ def k_recall_at_k(true_indices: ArrayLike, indices: ArrayLike, k: int) -> float:
     Parameters
     ----------
     true_indices : integer array (nq, m)
-        The true neighbours of each query, the nearest first; `m` is at least `k`. Where there are fewer than
-        `k`, the rest is -1, and the share is that of those there are.
+        The true neighbours of each query, nearest first; `m` is at least `k`. If a query has fewer than `k`,
+        the rest is -1, and the share refers to those it has.
     indices : integer array (nq, r)
-        What was found, the nearest first; -1 is nothing. `r` may be less than `k`.
+        The results, nearest first, padded with -1. `r` may be less than `k`.
     k : int
         From 1 up.
 
@@ -109,9 +105,9 @@ def k_recall_at_k(true_indices: ArrayLike, indices: ArrayLike, k: int) -> float:
     Raises
     ------
     TypeError
-        If an array is not of integers, or `k` is none.
+        If an array does not hold integers, or `k` is not an integer.
     ValueError
-        If the shapes do not fit each other, there are no queries, or a query has no true neighbour.
+        If the shapes do not match, there are no queries, or a query has no true neighbour.
 
     Notes
     -----
@@ -127,30 +123,30 @@ def k_recall_at_k(true_indices: ArrayLike, indices: ArrayLike, k: int) -> float:
     _check_queries(true, found, "true_indices", "indices")
     k = as_integer(k, "k", 1)
     if true.shape[1] < k:
-        raise ValueError(f"true_indices has {true.shape[1]} columns; k={k} needs as many")
+        raise ValueError(f"true_indices has {true.shape[1]} columns; expected at least k={k}")
     true = true[:, :k]
-    there = true >= 0
-    if not there.any(axis=1).all():
-        raise ValueError("true_indices has no neighbour (-1) for a query; expected one or more for each")
+    is_neighbor = true >= 0
+    if not is_neighbor.any(axis=1).all():
+        raise ValueError("true_indices has no neighbour (-1) for a query; expected at least one for each")
     hits = _is_in(true, found[:, :k])
-    return float((hits.sum(axis=1) / there.sum(axis=1)).mean())
+    return float((hits.sum(axis=1) / is_neighbor.sum(axis=1)).mean())
 
 
 # --- relevance ----------------------------------------------------------------------------------------------
 
 
-def label_relevance(query_labels: ArrayLike, labels: ArrayLike, indices: ArrayLike) -> Relevance:
-    """Say which results have the label of their query.
+def label_relevance(query_labels: ArrayLike, labels: ArrayLike, indices: ArrayLike) -> Booleans:
+    """Return which results have the label of their query.
 
     Parameters
     ----------
     query_labels : array (nq,) or (nq, c)
-        The labels of the queries, numbers or strings. Of two dimensions, booleans or numbers: the labels that
-        each query has among `c`; results that share one of them are relevant.
+        The labels of the queries, numbers or strings. A two-dimensional array of booleans or numbers marks
+        the labels of each query among `c`; results that share one of them are relevant.
     labels : array (n,) or (n, c)
-        Likewise of the database.
+        The labels of the database, in the same form.
     indices : integer array (nq, r)
-        What was found: rows of the database, or -1.
+        The results: rows of the database, or -1.
 
     Returns
     -------
@@ -159,9 +155,9 @@ def label_relevance(query_labels: ArrayLike, labels: ArrayLike, indices: ArrayLi
     Raises
     ------
     TypeError
-        If `indices` are not integers.
+        If `indices` does not hold integers.
     ValueError
-        If the shapes do not fit each other, or an index is beyond the labels.
+        If the shapes do not match, or an index is out of range.
 
     Notes
     -----
@@ -182,32 +178,32 @@ def label_relevance(query_labels: ArrayLike, labels: ArrayLike, indices: ArrayLi
         )
     _check_queries(of_queries, found, "query_labels", "indices")
     if found.size and found.max() >= len(of_rows):
-        raise ValueError(f"indices has {found.max()}; labels has {len(of_rows)} rows")
-    there = found >= 0
+        raise ValueError(f"indices has {found.max()}; labels has only {len(of_rows)} rows")
+    is_result = found >= 0
     if not len(of_rows):
-        return there
+        return is_result
     if of_rows.ndim == 1:
-        same: Relevance = of_rows[found] == of_queries[:, None]
+        same: Booleans = of_rows[found] == of_queries[:, None]
     else:
         if of_queries.shape[1] != of_rows.shape[1]:
             raise ValueError(
-                f"query_labels has {of_queries.shape[1]} columns and labels {of_rows.shape[1]}; "
+                f"query_labels has {of_queries.shape[1]} columns and labels has {of_rows.shape[1]}; "
                 "expected the same labels in both"
             )
         shared = (of_queries != 0).astype(np.float32) @ (of_rows != 0).astype(np.float32).T > 0
-        same = np.take_along_axis(shared, np.where(there, found, 0), axis=1)
-    return same & there
+        same = np.take_along_axis(shared, np.where(is_result, found, 0), axis=1)
+    return same & is_result
 
 
-def neighbor_relevance(true_indices: ArrayLike, indices: ArrayLike) -> Relevance:
-    """Say which results are among the true nearest neighbours of their query.
+def neighbor_relevance(true_indices: ArrayLike, indices: ArrayLike) -> Booleans:
+    """Return which results are among the true nearest neighbours of their query.
 
     Parameters
     ----------
     true_indices : integer array (nq, m)
-        The true neighbours, in any order; -1 is none.
+        The true neighbours in any order, padded with -1.
     indices : integer array (nq, r)
-        What was found, no row twice; -1 is nothing.
+        The results, without duplicates, padded with -1.
 
     Returns
     -------
@@ -216,13 +212,13 @@ def neighbor_relevance(true_indices: ArrayLike, indices: ArrayLike) -> Relevance
     Raises
     ------
     TypeError
-        If an array is not of integers.
+        If an array does not hold integers.
     ValueError
-        If the shapes do not fit each other.
+        If the shapes do not match.
 
     Notes
     -----
-    Row ``i`` is equal to ``np.isin(indices[i], true_indices[i])``, but for -1.
+    Row ``i`` is equal to ``np.isin(indices[i], true_indices[i])``, except that -1 is never relevant.
 
     Examples
     --------
@@ -239,14 +235,14 @@ def neighbor_relevance(true_indices: ArrayLike, indices: ArrayLike) -> Relevance
 
 
 def precision_at_k(relevance: ArrayLike, k: int) -> float:
-    """Return the mean share of relevant ones among the first `k` results.
+    """Return the mean share of relevant results among the first `k`.
 
     Parameters
     ----------
     relevance : bool array (nq, r)
-        As `label_relevance` and `neighbor_relevance` give it.
+        From `label_relevance` or `neighbor_relevance`.
     k : int
-        How many results count, from 1 up. Where there are fewer, the rest counts as wrong.
+        The number of results that count, from 1 up. Missing results count as irrelevant.
 
     Returns
     -------
@@ -258,7 +254,7 @@ def precision_at_k(relevance: ArrayLike, k: int) -> float:
     TypeError
         If `relevance` is not boolean, or `k` is not an integer.
     ValueError
-        If `relevance` has another shape, or no rows.
+        If `relevance` is not two-dimensional or has no rows.
 
     Notes
     -----
@@ -275,38 +271,38 @@ def precision_at_k(relevance: ArrayLike, k: int) -> float:
     return float(hits[:, :k].sum(axis=1).mean() / k)
 
 
-def average_precision(relevance: ArrayLike, n_relevant: ArrayLike | None = None) -> NDArray[np.float64]:
+def average_precision(relevance: ArrayLike, *, n_relevant: ArrayLike | None = None) -> Doubles:
     r"""Return the average precision of each query.
 
-    :math:`AP = \frac1m \sum_r P(r)\, rel(r)`, with :math:`rel(r)` whether result r is relevant and
-    :math:`P(r)` the share of relevant ones among the first r.
+    :math:`AP = \frac1m \sum_r P(r)\, rel(r)`, where :math:`rel(r)` is 1 if result r is relevant and 0
+    otherwise, and :math:`P(r)` is the share of relevant results among the first r.
 
     Parameters
     ----------
     relevance : bool array (nq, r)
-        As `label_relevance` and `neighbor_relevance` give it.
+        From `label_relevance` or `neighbor_relevance`.
     n_relevant : int or array (nq,), optional
-        The divisor m: how many results were to be found. By default as many as were found among the `r`,
-        which is the habit of papers on hashing and makes no difference @ALL. To punish what was missed give
-        the number of all, or ``np.minimum(r, all)``.
+        The divisor m, the number of rows that should be found. By default the number of relevant results
+        among the `r`, as usual in papers on hashing; @ALL this makes no difference. To penalise rows that
+        were not found, give the number of all relevant rows, or ``np.minimum(r, all)``.
 
     Returns
     -------
     float64 array (nq,)
-        From 0 to 1; 0 where nothing is relevant.
+        From 0 to 1; 0 if nothing is relevant.
 
     Raises
     ------
     TypeError
         If `relevance` is not boolean.
     ValueError
-        If `relevance` has another shape or no rows, or `n_relevant` does not fit it or is less than was
-        found.
+        If `relevance` is not two-dimensional or has no rows, or `n_relevant` has another shape or is less
+        than the number of relevant results.
 
     Notes
     -----
-    With all rows ranked, equal to ``sklearn.metrics.average_precision_score(relevance[i], scores)`` for any
-    scores that fall from result to result.
+    If all rows are ranked, equal to ``sklearn.metrics.average_precision_score(relevance[i], scores)`` for
+    any strictly decreasing scores.
 
     Examples
     --------
@@ -318,50 +314,35 @@ def average_precision(relevance: ArrayLike, n_relevant: ArrayLike | None = None)
     """
     hits = _relevance(relevance)
     n_hits = hits.sum(axis=1)
-    if n_relevant is None:
-        divisor = n_hits
-    else:
-        divisor = np.asarray(n_relevant)
-        if divisor.shape not in ((), n_hits.shape) or divisor.dtype.kind not in "iu":
-            raise ValueError(
-                f"n_relevant must be an integer or an array ({len(hits)},) of them; "
-                f"got shape {divisor.shape} and dtype {divisor.dtype}"
-            )
-        divisor = np.broadcast_to(divisor, n_hits.shape)
-        if (divisor < n_hits).any():
-            query = int((divisor < n_hits).argmax())
-            raise ValueError(
-                f"n_relevant is {divisor[query]} for query {query}, "
-                f"of which {n_hits[query]} results are relevant"
-            )
-    # Only the relevant results are looked at: the i-th of a query, at rank r, adds i / r.
-    queries, places = np.nonzero(hits)
+    divisor = n_hits if n_relevant is None else _divisor(n_relevant, n_hits)
+    # The i-th relevant result of a query contributes i / r at rank r; irrelevant results contribute nothing.
+    queries, columns = np.nonzero(hits)
     first = np.concatenate([[0], np.cumsum(n_hits)[:-1]])
     numbers = np.arange(1, len(queries) + 1) - first[queries]
-    sums = np.bincount(queries, numbers / (places + 1), len(hits))
-    precisions: NDArray[np.float64] = np.divide(sums, divisor, out=np.zeros(len(hits)), where=divisor > 0)
+    sums = np.bincount(queries, numbers / (columns + 1), len(hits))
+    precisions: Doubles = np.divide(sums, divisor, out=np.zeros(len(hits)), where=divisor > 0)
     return precisions
 
 
-def mean_average_precision(relevance: ArrayLike, n_relevant: ArrayLike | None = None) -> float:
+def mean_average_precision(relevance: ArrayLike, *, n_relevant: ArrayLike | None = None) -> float:
     """Return mAP, the mean over queries of `average_precision`.
 
     Parameters
     ----------
     relevance : bool array (nq, r)
-        As `label_relevance` and `neighbor_relevance` give it.
+        From `label_relevance` or `neighbor_relevance`.
     n_relevant : int or array (nq,), optional
-        How many results were to be found: see `average_precision`.
+        See `average_precision`.
 
     Returns
     -------
     float
-        From 0 to 1. A random order has `chance_level`, which should stand beside it.
+        From 0 to 1. `chance_level` is the mAP of a random order, for comparison.
 
     Raises
     ------
     TypeError, ValueError
-        As `average_precision`.
+        As in `average_precision`.
 
     Examples
     --------
@@ -373,22 +354,22 @@ def mean_average_precision(relevance: ArrayLike, n_relevant: ArrayLike | None = 
     >>> round(metrics.mean_average_precision(relevance), 3)
     0.833
     """
-    return float(average_precision(relevance, n_relevant).mean())
+    return float(average_precision(relevance, n_relevant=n_relevant).mean())
 
 
 def chance_level(n_relevant: ArrayLike, n: int) -> float:
-    r"""Return the mAP @ALL that a random order is expected to have.
+    r"""Return the expected mAP @ALL of a random order.
 
     With m relevant rows of n, :math:`\mathrm{E}[AP] = \frac{m - 1}{n - 1} + \frac{n - m}{n - 1}
-    \frac{H_n}{n}`, :math:`H_n = 1 + 1/2 + \dots + 1/n`: a relevant result at rank r, which is any with the
-    same chance, has r - 1 before it, each of them relevant at a chance of (m - 1) / (n - 1).
+    \frac{H_n}{n}`, :math:`H_n = 1 + 1/2 + \dots + 1/n`: a relevant result has each rank r with the same
+    probability, and each of the r - 1 results before it is relevant with probability (m - 1) / (n - 1).
 
     Parameters
     ----------
     n_relevant : int or array (nq,)
-        How many rows are relevant to each query.
+        The number of relevant rows of each query.
     n : int
-        How many there are in the database.
+        The number of rows of the database.
 
     Returns
     -------
@@ -400,7 +381,7 @@ def chance_level(n_relevant: ArrayLike, n: int) -> float:
     TypeError
         If `n` is not an integer.
     ValueError
-        If `n_relevant` has values that are not integers from 0 to `n`.
+        If `n_relevant` does not hold integers from 0 to `n`.
 
     Examples
     --------
@@ -419,17 +400,17 @@ def chance_level(n_relevant: ArrayLike, n: int) -> float:
 
 
 def ns_score(groups: ArrayLike, indices: ArrayLike) -> float:
-    """Return the N-S score: of the four nearest, how many are of the query's group, itself among them.
+    """Return the N-S score: how many of the four nearest results belong to the group of the query.
 
-    Nister and Stewenius, *Scalable recognition with a vocabulary tree*, CVPR 2006: a database of groups of
-    four images each is asked for all its images, so that 4 is the best.
+    Nister and Stewenius, *Scalable recognition with a vocabulary tree*, CVPR 2006: the database consists of
+    groups of four images, and each image is a query, so that the best score is 4.
 
     Parameters
     ----------
     groups : array (n,)
         The group of each row of the database.
     indices : integer array (n, r)
-        What was found for each row: ``r`` at least 4, the row itself as a rule first.
+        The results for each row, usually with the row itself first; `r` is at least 4.
 
     Returns
     -------
@@ -439,9 +420,9 @@ def ns_score(groups: ArrayLike, indices: ArrayLike) -> float:
     Raises
     ------
     TypeError
-        If `indices` are not integers.
+        If `indices` does not hold integers.
     ValueError
-        If the shapes do not fit each other.
+        If the shapes do not match.
 
     Examples
     --------
@@ -451,17 +432,17 @@ def ns_score(groups: ArrayLike, indices: ArrayLike) -> float:
     """
     found = _indices(indices, "indices")
     if found.shape[1] < 4:
-        raise ValueError(f"indices has {found.shape[1]} columns; the score needs the 4 nearest")
+        raise ValueError(f"indices has {found.shape[1]} columns; expected at least 4")
     of_rows = np.asarray(groups)
     if of_rows.ndim != 1:
-        raise ValueError(f"groups must be (n,); got shape {of_rows.shape}")
+        raise ValueError(f"groups must have shape (n,); got {of_rows.shape}")
     return 4 * precision_at_k(label_relevance(of_rows, of_rows, found[:, :4]), 4)
 
 
-# --- checks -------------------------------------------------------------------------------------------------
+# --- validation and membership ------------------------------------------------------------------------------
 
 
-def _indices(values: ArrayLike, name: str, may_be_flat: bool = False) -> Indices:
+def _indices(values: ArrayLike, name: str, may_be_flat: bool = False) -> Integers:
     array = np.asarray(values)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, rows of the database; got an array of dtype {array.dtype}")
@@ -473,29 +454,45 @@ def _indices(values: ArrayLike, name: str, may_be_flat: bool = False) -> Indices
     return array
 
 
-def _relevance(values: ArrayLike) -> Relevance:
+def _relevance(values: ArrayLike) -> Booleans:
     array = np.asarray(values)
     if array.dtype != np.bool_:
         raise TypeError(
             f"relevance must be booleans; got an array of dtype {array.dtype}. "
-            "label_relevance and neighbor_relevance make it of indices"
+            "Use label_relevance or neighbor_relevance to compute it from indices"
         )
     if array.ndim != 2 or not len(array):
         raise ValueError(f"relevance must have shape (nq, r) with at least one query; got {array.shape}")
     return array
 
 
-def _check_queries(a: NDArray[Any], b: NDArray[Any], name_a: str, name_b: str, at_least: int = 1) -> None:
+def _divisor(n_relevant: ArrayLike, n_hits: Integers) -> Integers:
+    """Return the number of relevant rows of each query, at least as many as its relevant results."""
+    divisor = np.asarray(n_relevant)
+    if divisor.shape not in ((), n_hits.shape) or divisor.dtype.kind not in "iu":
+        raise ValueError(
+            f"n_relevant must be an integer or an array of integers of shape ({len(n_hits)},); "
+            f"got shape {divisor.shape} and dtype {divisor.dtype}"
+        )
+    divisor = np.broadcast_to(divisor, n_hits.shape)
+    if (divisor < n_hits).any():
+        query = int((divisor < n_hits).argmax())
+        raise ValueError(
+            f"n_relevant is {divisor[query]} for query {query}, which has {n_hits[query]} relevant results"
+        )
+    return divisor
+
+
+def _check_queries(a: Array, b: Array, name_a: str, name_b: str, at_least: int = 1) -> None:
     if len(a) != len(b):
-        raise ValueError(f"{name_a} has {len(a)} rows and {name_b} {len(b)}; expected one for each query")
+        raise ValueError(f"{name_a} has {len(a)} rows and {name_b} has {len(b)}; expected one for each query")
     if len(a) < at_least:
         raise ValueError(f"{name_a} has no rows; expected at least one query")
 
 
-def _is_in(values: Indices, rows: Indices) -> Relevance:
-    """Say which of `values` are in the same row of `rows`; -1 never is."""
+def _is_in(values: Integers, rows: Integers) -> Booleans:
+    """Return which of `values` occur in the same row of `rows`; -1 never does."""
     n = 1 + max(int(values.max(initial=0)), int(rows.max(initial=0)))
     offsets = n * np.arange(len(values), dtype=np.int64)[:, None]
-    there = rows >= 0
-    keys = (rows.astype(np.int64) + offsets)[there]
+    keys = (rows.astype(np.int64) + offsets)[rows >= 0]
     return np.isin(values.astype(np.int64) + offsets, keys) & (values >= 0)

@@ -38,7 +38,7 @@ def test_recall_of_the_nearest_neighbour() -> None:
         assert metrics.recall_at_k(true.astype(np.uint32)[:, :1], found.astype(np.int32), k) == expected
 
 
-def test_recall_is_that_of_scikit_learn() -> None:
+def test_recall_equals_scikit_learn() -> None:
     sklearn = pytest.importorskip("sklearn.metrics")
     scores = RNG.normal(size=(200, 10))
     labels = RNG.integers(10, size=200)
@@ -57,12 +57,12 @@ def test_recall_of_k_neighbours() -> None:
     assert metrics.k_recall_at_k(true, true[:, ::-1], 15) == 1
     assert metrics.k_recall_at_k(true, found[:, :2], 4) < metrics.k_recall_at_k(true, found, 4)
     few = true.copy()
-    few[:, 2:] = -1  # only two there are
+    few[:, 2:] = -1  # only two true neighbours
     assert metrics.k_recall_at_k(few, true, 15) == 1
     assert metrics.k_recall_at_k(few, np.full_like(true, -1), 15) == 0
 
 
-def test_indices_of_a_search_are_taken_as_they_are() -> None:
+def test_padded_indices_of_a_search() -> None:
     codes = random_codes(60, 4)
     _, found = hamming.knn(codes[:20], codes, 80)
     assert (found[:, 60:] == -1).all()
@@ -113,14 +113,14 @@ def test_neighbours_of_queries() -> None:
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 1])
-def test_average_precision_is_that_of_its_definition(share: float) -> None:
+def test_average_precision_equals_its_definition(share: float) -> None:
     relevance = RNG.random((40, 25)) < share
     assert np.allclose(
         metrics.average_precision(relevance), [slow_average_precision(row) for row in relevance], atol=1e-12
     )
     n_relevant = relevance.sum(axis=1) + RNG.integers(4, size=40)
     assert np.allclose(
-        metrics.average_precision(relevance, n_relevant),
+        metrics.average_precision(relevance, n_relevant=n_relevant),
         [slow_average_precision(row, n) for row, n in zip(relevance, n_relevant, strict=True)],
         atol=1e-12,
     )
@@ -131,7 +131,7 @@ def test_average_precision_is_that_of_its_definition(share: float) -> None:
         assert metrics.precision_at_k(relevance, k) == pytest.approx(relevance[:, :k].sum() / 40 / k)
 
 
-def test_average_precision_is_that_of_scikit_learn() -> None:
+def test_average_precision_equals_scikit_learn() -> None:
     sklearn = pytest.importorskip("sklearn.metrics")
     relevance = RNG.random((30, 50)) < 0.2
     relevance[:, 7] = True
@@ -148,7 +148,7 @@ def test_average_precision_at_r_by_hand() -> None:
     relevance = metrics.label_relevance([0], labels, [[0, 1, 2, 3, 4]])
     assert metrics.mean_average_precision(relevance) == pytest.approx((1 + 2 / 3 + 3 / 5) / 3)
     assert metrics.mean_average_precision(relevance[:, :3]) == pytest.approx((1 + 2 / 3) / 2)
-    assert metrics.mean_average_precision(relevance[:, :3], 3) == pytest.approx((1 + 2 / 3) / 3)
+    assert metrics.mean_average_precision(relevance[:, :3], n_relevant=3) == pytest.approx((1 + 2 / 3) / 3)
 
 
 @pytest.mark.parametrize(("m", "n"), [(0, 10), (1, 10), (4, 10), (10, 10), (1, 1), (50, 500)])
@@ -189,7 +189,7 @@ HITS = np.zeros((2, 3), np.bool_)
     [
         (lambda: metrics.recall_at_k([0, 1], FOUND / 2, 1), TypeError, "indices must be integers.* float64"),
         (lambda: metrics.recall_at_k([0.0, 1], FOUND, 1), TypeError, "true_indices must be integers"),
-        (lambda: metrics.recall_at_k([0], FOUND, 1), ValueError, "true_indices has 1 rows and indices 2"),
+        (lambda: metrics.recall_at_k([0], FOUND, 1), ValueError, "true_indices has 1 rows and indices has 2"),
         (lambda: metrics.recall_at_k([0, 1], FOUND[0], 1), ValueError, r"\(nq, r\); got \(3,\)"),
         (
             lambda: metrics.recall_at_k(FOUND[None], FOUND, 1),
@@ -200,33 +200,37 @@ HITS = np.zeros((2, 3), np.bool_)
         (lambda: metrics.recall_at_k([0, 1], FOUND, 0), ValueError, "k must be an integer from 1 up; got 0"),
         (lambda: metrics.recall_at_k([0, 1], FOUND, 1.0), TypeError, "k must be an integer"),
         (lambda: metrics.recall_at_k(FOUND[:0], FOUND[:0], 1), ValueError, "true_indices has no rows"),
-        (lambda: metrics.k_recall_at_k(FOUND, FOUND, 4), ValueError, "has 3 columns; k=4 needs as many"),
+        (lambda: metrics.k_recall_at_k(FOUND, FOUND, 4), ValueError, "has 3 columns; expected at least k=4"),
         (lambda: metrics.k_recall_at_k(FOUND - 1, FOUND, 2), ValueError, r"no neighbour \(-1\) for a query"),
         (
             lambda: metrics.label_relevance([0, 1], [0], FOUND + 1),
             ValueError,
-            "indices has 1; labels has 1 rows",
+            "indices has 1; labels has only 1 rows",
         ),
         (lambda: metrics.label_relevance([0, 1], [[0]], FOUND), ValueError, r"shapes \(2,\) and \(1, 1\)"),
         (
             lambda: metrics.label_relevance([[0], [1]], [[0, 1]], FOUND),
             ValueError,
-            "query_labels has 1 columns and labels 2",
+            "query_labels has 1 columns and labels has 2",
         ),
         (
             lambda: metrics.label_relevance([0], [0], FOUND),
             ValueError,
-            "query_labels has 1 rows and indices 2",
+            "query_labels has 1 rows and indices has 2",
         ),
         (lambda: metrics.precision_at_k(FOUND, 1), TypeError, "relevance must be booleans; .* int64"),
         (lambda: metrics.precision_at_k(HITS[0], 1), ValueError, r"\(nq, r\) .*; got \(3,\)"),
         (lambda: metrics.precision_at_k(HITS[:0], 1), ValueError, "at least one query"),
-        (lambda: metrics.average_precision(~HITS, 2), ValueError, "n_relevant is 2 for query 0, of which 3"),
-        (lambda: metrics.average_precision(HITS, [1, 2, 3]), ValueError, r"an array \(2,\) of them"),
-        (lambda: metrics.average_precision(HITS, 1.5), ValueError, "dtype float64"),
+        (
+            lambda: metrics.average_precision(~HITS, n_relevant=2),
+            ValueError,
+            "n_relevant is 2 for query 0, which has 3",
+        ),
+        (lambda: metrics.average_precision(HITS, n_relevant=[1, 2, 3]), ValueError, r"of shape \(2,\);"),
+        (lambda: metrics.average_precision(HITS, n_relevant=1.5), ValueError, "dtype float64"),
         (lambda: metrics.chance_level(11, 10), ValueError, "integers from 0 to n=10; got 11"),
         (lambda: metrics.chance_level(1, 0), ValueError, "n must be an integer from 1 up; got 0"),
-        (lambda: metrics.ns_score([0, 0], FOUND), ValueError, "indices has 3 columns; the score needs the 4"),
+        (lambda: metrics.ns_score([0, 0], FOUND), ValueError, "indices has 3 columns; expected at least 4"),
     ],
 )
 def test_wrong_arguments(call: Any, error: type[Exception], message: str) -> None:
