@@ -120,7 +120,7 @@ def test_finishing(contest: Any, name: str) -> None:
     a, b, *_ = operands(*shape)
     weights, thresholds = xnor.PackedMatrix(b, N), np.arange(N, dtype=np.int32) - N // 2
     flips = thresholds % 3 == 0
-    in_bits = {"thresholds": thresholds, "flips": flips}
+    finish = xnor.Finish(thresholds=thresholds, flips=flips) if name == "fastcodes" else None
     wanted = np.packbits((true_products(a, b) >= thresholds) != flips, axis=1)
     more: dict[str, Any] = {}
     if name == "fastcodes":
@@ -128,7 +128,7 @@ def test_finishing(contest: Any, name: str) -> None:
     product_contest(
         contest,
         name,
-        lambda: xnor.matmul(a, weights, N, **(in_bits if name == "fastcodes" else {}), threads=1),
+        lambda: xnor.matmul(a, weights, N, finish=finish, threads=1),
         shape,
         f"xnor.matmul with thresholds and flips, {N} x {N}, {N} bits, prepared",
         **more,
@@ -163,10 +163,11 @@ def test_call_overhead(contest: Any) -> None:
     a, b, *_ = operands(*shape)
     weights, thresholds = xnor.PackedMatrix(b, 64), np.arange(-32, 32, dtype=np.int32)
     wanted = np.packbits(true_products(a, b) >= thresholds, axis=1)
+    finish = xnor.Finish(thresholds=thresholds)
     product_contest(
         contest,
         "fastcodes",
-        lambda: xnor.matmul(a, weights, 64, thresholds=thresholds),
+        lambda: xnor.matmul(a, weights, 64, finish=finish),
         shape,
         "xnor.matmul with thresholds, 1 x 64, 64 bits, prepared: the price of a call",
         check=partial(np.testing.assert_array_equal, wanted),

@@ -10,7 +10,6 @@ _Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 _Ids = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float32]
 _Packed = tuple[_Codes, int, int, int, int]
-_Finish = tuple[npt.NDArray[np.int32] | None, _Codes | None, _Floats | None, _Floats | None]
 
 _Signatures = npt.NDArray[np.uint32]
 _Tokens = npt.NDArray[np.uint64]
@@ -20,6 +19,7 @@ _Shingles = tuple[str, int, bool]
 __all__ = [
     "MinHashBands",
     "XnorFilters",
+    "XnorFinish",
     "XnorMatrix",
     "adc_encode",
     "adc_knn",
@@ -217,6 +217,16 @@ class XnorFilters:
     def rows(self) -> _Codes: ...
 
 @final
+class XnorFinish:
+    def __new__(
+        cls,
+        thresholds: npt.NDArray[np.int32] | None,
+        flips: _Codes | None,
+        scale: _Floats | None,
+        bias: _Floats | None,
+    ) -> XnorFinish: ...
+
+@final
 class XnorMatrix:
     def __new__(cls, rows: _Codes, n_features: int, values: str, threads: int | None) -> XnorMatrix: ...
     @property
@@ -225,19 +235,19 @@ class XnorMatrix:
 
 def xnor_byte_matmul(
     a: _Codes,
-    numbers: tuple[int, int],
+    byte_values: tuple[int, int],
     b: XnorMatrix,
-    finish: _Finish,
+    finish: XnorFinish | None,
     out: npt.NDArray[Any] | None,
     threads: int | None,
 ) -> npt.NDArray[Any]: ...
 def xnor_conv2d(
     images: _Codes,
-    numbers: tuple[int, int] | None,
+    byte_values: tuple[int, int] | None,
     filters: XnorFilters,
     n_channels: int,
     conv: tuple[tuple[int, int], tuple[tuple[int, int], tuple[int, int]], int, tuple[int, int]],
-    finish: _Finish,
+    finish: XnorFinish | None,
     out: npt.NDArray[Any] | None,
     threads: int | None,
 ) -> npt.NDArray[Any]: ...
@@ -246,7 +256,7 @@ def xnor_matmul(
     values: str,
     b: XnorMatrix,
     n_features: int,
-    finish: _Finish,
+    finish: XnorFinish | None,
     out: npt.NDArray[Any] | None,
     threads: int | None,
 ) -> npt.NDArray[Any]: ...

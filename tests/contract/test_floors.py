@@ -15,7 +15,7 @@ CORE = ROOT / "rust" / "core" / "src"
 PYTHON_FLOORS = (
     {"_native"},
     {"_validation", "_typing", "_linalg", "_blocks", "_files", "_progress", "_estimator"},
-    {"bits", "hamming", "jaccard", "adc", "minhash", "hadamard", "xnor", "metrics", "results"},
+    {"bits", "hamming", "jaccard", "adc", "minhash", "hadamard", "xnor", "_operands", "metrics", "results"},
     {"quantization", "hashing", "nn"},
     {"index"},
     {"interop", "cli"},

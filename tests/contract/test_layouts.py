@@ -190,7 +190,7 @@ _sign_limits = np.random.default_rng(11).integers(-9, 9, 40)
 
 
 def _finished(**finish: Any) -> Array:
-    return xnor.matmul(QUERIES, CODES, 88, **finish)
+    return xnor.matmul(QUERIES, CODES, 88, finish=xnor.Finish(**finish))
 
 
 FUNCTIONS |= {
@@ -222,7 +222,7 @@ FUNCTIONS |= {
     "xnor.conv2d, images": (lambda x: xnor.conv2d(x, _filters, 88, padding=1), _images),
     "xnor.conv2d, filters": (lambda x: xnor.conv2d(_images, x, 88), _filters),
     "xnor.PackedFilters, filters": (lambda x: xnor.PackedFilters(x, 88).unpack(), _filters),
-    "xnor.max_pool2d, images": (lambda x: xnor.max_pool2d(x, 2, 1), _images),
+    "xnor.max_pool2d, images": (lambda x: xnor.max_pool2d(x, 2, stride=1), _images),
 }
 
 
@@ -394,22 +394,22 @@ def test_sums_are_not_written_over_tables_or_codes() -> None:
 
 def test_out_of_xnor_is_filled_and_returned(tmp_path: Path) -> None:
     for dtype, n, finish in (
-        (np.int32, 40, {}),
-        (np.uint8, 5, {"thresholds": _sign_limits}),
-        (np.float32, 40, {"scale": _sign_limits, "bias": 0.5}),
+        (np.int32, 40, None),
+        (np.uint8, 5, xnor.Finish(thresholds=_sign_limits)),
+        (np.float32, 40, xnor.Finish(scale=_sign_limits, bias=0.5)),
     ):
         large = np.full((3, 10, n), 7, dtype)
         mapped = np.memmap(tmp_path / np.dtype(dtype).name, dtype, "w+", shape=(6, n))
         plain = np.empty((6, n), dtype)
-        expected = xnor.matmul(QUERIES, CODES, 88, **finish)
+        expected = xnor.matmul(QUERIES, CODES, 88, finish=finish)
         images = QUERIES.reshape(1, 2, 3, 11)
         for out in (plain, large[1, 2:8], mapped, plain.view(Subclass)):
             out.fill(7)
-            assert xnor.matmul(QUERIES, CODES, 88, **finish, out=out) is out
+            assert xnor.matmul(QUERIES, CODES, 88, finish=finish, out=out) is out
             assert np.array_equal(out, expected)
             in_place = out.reshape(1, 2, 3, n)
             in_place.fill(7)
-            assert xnor.conv2d(images, CODES[:, None, None], 88, **finish, out=in_place) is in_place
+            assert xnor.conv2d(images, CODES[:, None, None], 88, finish=finish, out=in_place) is in_place
             assert np.array_equal(out, expected)
         assert (large[[0, 2]] == 7).all()
         assert (large[1, [0, 1, 8, 9]] == 7).all()

@@ -43,12 +43,12 @@ elif "{family}" == "adc":
     queries = np.random.default_rng(1).standard_normal((100, {n_bytes}, 256), np.float32)
     packed = adc.PackedCodes(database)
 elif "{family}" == "xnor":
-    xnor.matmul(queries, database, 8 * {n_bytes}, thresholds=0, threads=2)
+    xnor.matmul(queries, database, 8 * {n_bytes}, finish=xnor.Finish(thresholds=0), threads=2)
     images = codes(64, 56 * 56 * 16, 3).reshape(64, 56, 56, 16)
     rows, n_bits = codes({n}, {n_bytes}, 4), 8 * {n_bytes}
     prepared = xnor.PackedMatrix(rows, n_bits)
     filters = xnor.PackedFilters(rows[:1152, :16].reshape(128, 3, 3, 16), 128)
-    grouped = xnor.PackedFilters(rows[:1152, :2].reshape(128, 3, 3, 2), 128, 8)
+    grouped = xnor.PackedFilters(rows[:1152, :2].reshape(128, 3, 3, 2), 128, groups=8)
 else:
     {family}.knn(queries[:5], database[:3000], 1, threads=2)
 print(peak_beyond(lambda: {call}))
@@ -119,7 +119,7 @@ def test_encoding_other_dtypes_converts_some_rows_at_a_time() -> None:
     assert used < 16, used
 
 
-FINISHED = ["", ", thresholds=0", ", scale=0.5"]
+FINISHED = ["", ", finish=xnor.Finish(thresholds=0)", ", finish=xnor.Finish(scale=0.5)"]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -261,7 +261,7 @@ except MemoryError:
 """
 FULL_CALLS_OF_XNOR = (
     "xnor.matmul(np.tile(rows, (1000, 1)), rows, 64)",
-    "xnor.matmul(everywhere, rows, 64, thresholds=0)",
+    "xnor.matmul(everywhere, rows, 64, finish=xnor.Finish(thresholds=0))",
     "xnor.PackedMatrix(everywhere, 64)",
     "xnor.matmul(rows, everywhere, 64)",
     "xnor.and_matmul(rows, everywhere)",

@@ -132,28 +132,29 @@ def xnor_calls(a: Array, b: Array, threads: int | None) -> tuple[Any, ...]:
     """Call every function of xnor; the rows are taken for images, too."""
     n_bytes, n_bits = a.shape[1], 8 * a.shape[1]
     column = np.arange(len(b))
-    finishes: list[dict[str, Any]] = [
-        {},
-        {"thresholds": column % 7 - 3, "flips": column % 3 == 0},
-        {"scale": column * 0.01, "bias": 0.5},
-    ]
+    in_bits = xnor.Finish(thresholds=column % 7 - 3, flips=column % 3 == 0)
+    finishes = [None, in_bits, xnor.Finish(scale=column * 0.01, bias=0.5)]
     prepared = xnor.PackedMatrix(b, n_bits, threads=threads)
     width = int(len(a) ** 0.5)
     images = a[: width * width].reshape(1, width, width, n_bytes)
     filters = b[: len(b) // 4 * 4].reshape(-1, 2, 2, n_bytes)
     results: list[Any] = [xnor.and_matmul(a, b, threads=threads)]
     for finish in finishes:
-        results.append(xnor.matmul(a, prepared, n_bits, **finish, threads=threads))
+        results.append(xnor.matmul(a, prepared, n_bits, finish=finish, threads=threads))
     if d := n_bytes // 8 * 8:  # the bytes of a row as integers
         planes = xnor.planes(a[:2000, :d], 8, threads=threads)
         signs = b[:, : d // 8]
         results += [planes, xnor.bitserial_matmul(planes, signs, d, threads=threads)]
-        results.append(xnor.bitserial_matmul(planes, signs, d, True, **finishes[1], threads=threads))
-        results.append(xnor.byte_matmul(a[:2000, :d], signs, 2, -7, **finishes[1], threads=threads))
+        settings = {"finish": in_bits, "threads": threads}
+        results.append(xnor.bitserial_matmul(planes, signs, d, a_signed=True, **settings))
+        numbers = {"byte_scale": 2, "byte_offset": -7}
+        results.append(xnor.byte_matmul(a[:2000, :d], signs, **numbers, **settings))
     for pad_value in (-1, 0, 1):
         settings = {"padding": 1, "pad_value": pad_value, "threads": threads}
         results.append(xnor.conv2d(images, filters, n_bits, **settings))
-        results.append(xnor.conv2d(images, filters, n_bits, thresholds=pad_value, **settings))
+        results.append(
+            xnor.conv2d(images, filters, n_bits, finish=xnor.Finish(thresholds=pad_value), **settings)
+        )
         of_bytes = xnor.PackedFilters(filters[..., : -(-n_bytes // 8)] & 0x80, n_bytes, threads=threads)
         results.append(xnor.byte_conv2d(images, of_bytes, **settings))
     results.append(xnor.max_pool2d(images, (min(3, width), 1), threads=threads))
@@ -255,6 +256,7 @@ def long_calls() -> dict[str, Any]:
     tables, packed = pq_tables(8, 64, 256), adc.PackedCodes(codes)
     codebooks = np.ascontiguousarray(tables[0, :, :, None])
     matrix, planes = xnor.PackedMatrix(codes, 512), xnor.planes(queries, 8)
+    in_bits = xnor.Finish(thresholds=0)
     real = tables[:, :, 0].repeat(8, axis=1)
     small, filters = xnor.PackedMatrix(codes[:, :8], 64), codes[:1152].reshape(128, 3, 3, 64)
     images = codes[:1024].reshape(1, 32, 32, 64)
@@ -280,16 +282,18 @@ def long_calls() -> dict[str, Any]:
         "adc.scan": lambda n: adc.scan(np.tile(tables, (n, 1, 1)), codes, threads=1),
         "adc.encode": lambda n: adc.encode(np.tile(tables[:, :, 0], (50 * n, 1)), codebooks, threads=1),
         "adc.tables": lambda n: adc.tables(np.tile(tables[:, :, 0], (5 * n, 1)), codebooks, threads=1),
-        "xnor.matmul": lambda n: xnor.matmul(np.tile(queries, (n, 1)), matrix, 512, thresholds=0, threads=1),
+        "xnor.matmul": lambda n: xnor.matmul(
+            np.tile(queries, (n, 1)), matrix, 512, finish=in_bits, threads=1
+        ),
         "xnor.bitserial_matmul": lambda n: xnor.bitserial_matmul(
-            np.tile(planes, (1, n, 1)), small, 64, thresholds=0, threads=1
+            np.tile(planes, (1, n, 1)), small, 64, finish=in_bits, threads=1
         ),
         "xnor.byte_matmul": lambda n: xnor.byte_matmul(
-            np.tile(queries, (n, 1)), signs, thresholds=0, threads=1
+            np.tile(queries, (n, 1)), signs, finish=in_bits, threads=1
         ),
         "xnor.byte_conv2d": lambda n: xnor.byte_conv2d(np.tile(images, (n, 1, 1, 1)), of_bytes, threads=1),
         "xnor.conv2d": lambda n: xnor.conv2d(np.tile(images, (n, 1, 1, 1)), filters, 512, threads=1),
-        "xnor.max_pool2d": lambda n: xnor.max_pool2d(np.tile(images, (n, 1, 1, 1)), 9, 1, threads=1),
+        "xnor.max_pool2d": lambda n: xnor.max_pool2d(np.tile(images, (n, 1, 1, 1)), 9, stride=1, threads=1),
         "xnor.planes": lambda n: xnor.planes(np.tile(codes, (n, 1)), 8, threads=1),
         "xnor.PackedMatrix": lambda n: xnor.PackedMatrix(np.tile(codes, (n, 1)), 512, threads=1),
     }
@@ -334,7 +338,7 @@ def test_calls_of_many_threads_at_once_get_their_own_answers() -> None:
             minhash.signatures(codes.view(np.uint64).reshape(-1), [0, 50, 50, 2000], threads=threads),
             *adc.knn(pq_tables(5, 24, 256, seed), codes, 7, threads=threads),
             *adc.radius(pq_tables(5, 24, 256, seed), adc.PackedCodes(codes), -12, threads=threads),
-            xnor.matmul(codes, queries, 192, thresholds=seed, threads=threads),
+            xnor.matmul(codes, queries, 192, finish=xnor.Finish(thresholds=seed), threads=threads),
             xnor.conv2d(codes[:900].reshape(1, 30, 30, 24), queries[:, None, None], 192, threads=threads),
         )
 
@@ -360,7 +364,7 @@ def search_in_child(threads: int | None) -> tuple[Any, ...]:
         *hamming.knn(QUERIES, CODES, 5, threads=threads),
         *jaccard.knn(QUERIES, CODES, 5, threads=threads),
         minhash.signatures(CODES.view(np.uint64).reshape(-1), range(0, 80_001, 100), threads=threads),
-        xnor.matmul(QUERIES, MATRIX, 256, thresholds=3, threads=threads),
+        xnor.matmul(QUERIES, MATRIX, 256, finish=xnor.Finish(thresholds=3), threads=threads),
         xnor.bitserial_matmul(xnor.planes(QUERIES, 8, threads=threads), CODES[:, :4], 32, threads=threads),
         xnor.byte_matmul(QUERIES, CODES[:, :4], threads=threads),
         xnor.conv2d(CODES.reshape(2, 100, 100, 32), QUERIES[:, None, None], 256, threads=threads),
@@ -493,7 +497,7 @@ filters = codes[:18_432].reshape(2048, 3, 3, 64)
 signs = xnor.PackedMatrix(codes[:50_000, :8], 64)
 of_bytes = xnor.PackedFilters(filters[..., :8], 64)
 for threads in (1, None):
-    finish = dict(thresholds=0, threads=threads)
+    finish = dict(finish=xnor.Finish(thresholds=0), threads=threads)
     for name, call in (
         ("matmul", lambda: xnor.matmul(many, weights, 512, **finish)),
         ("bitserial_matmul", lambda: xnor.bitserial_matmul(planes, planes, 512, **finish)),
@@ -502,14 +506,15 @@ for threads in (1, None):
         ("byte_conv2d", lambda: xnor.byte_conv2d(images, of_bytes, padding=1, **finish)),
     ):
         interrupt(f"xnor.{name}, {threads} threads", call)
-grouped = xnor.PackedFilters(filters[..., :1], 512, 64)
-interrupt("xnor.conv2d, groups", lambda: xnor.conv2d(images, grouped, 512, thresholds=0, threads=1))
+grouped = xnor.PackedFilters(filters[..., :1], 512, groups=64)
+finish = xnor.Finish(thresholds=0)
+interrupt("xnor.conv2d, groups", lambda: xnor.conv2d(images, grouped, 512, finish=finish, threads=1))
 wide = xnor.PackedMatrix(codes.reshape(-1)[: 100 << 17].reshape(100, -1), 1 << 20)
 interrupt("xnor.byte_matmul, long rows", lambda: xnor.byte_matmul(long[:5000], wide, threads=1))
 interrupt("xnor.matmul, long rows", lambda: xnor.matmul(long[:5000], long[:200], 8 << 20, threads=1))
 interrupt("xnor.and_matmul", lambda: xnor.and_matmul(*[codes.reshape(2000, 32_000)] * 2, threads=1))
 large = codes.reshape(4, 500, 500, 64)
-interrupt("xnor.max_pool2d", lambda: xnor.max_pool2d(large, 60, 1))
+interrupt("xnor.max_pool2d", lambda: xnor.max_pool2d(large, 60, stride=1))
 integers = np.broadcast_to(codes[0], (50_000_000, 64))
 interrupt("xnor.planes", lambda: xnor.planes(integers, 8, threads=1))
 tokens = codes.view(np.uint64).reshape(-1)
@@ -612,13 +617,15 @@ def search():
                     text = str(error)
                     expected = ("row id", "must be finite", "too large", "not finite", "codewords; expected")
                     assert any(words in text for words in expected), error
-        signs = {"thresholds": thresholds, "flips": flips.view(bool)}
+        signs = {"finish": xnor.Finish(thresholds=thresholds, flips=flips.view(bool))}
         n_bits = int(rng.integers(121, 129))
         for threads in (1, 2):
             for call in (
                 lambda: xnor.matmul(queries, codes, n_bits, threads=threads),
                 lambda: xnor.matmul(queries, queries, n_bits, **signs, out=outs[3], threads=threads),
-                lambda: xnor.matmul(queries, matrix, 128, scale=x[0, :40], out=outs[2], threads=threads),
+                lambda: xnor.matmul(
+                    queries, matrix, 128, finish=xnor.Finish(scale=x[0, :40]), out=outs[2], threads=threads
+                ),
                 lambda: xnor.and_matmul(codes, queries, threads=threads),
                 lambda: xnor.bitserial_matmul(planes, queries, n_bits, threads=threads),
                 lambda: xnor.bitserial_matmul(queries, planes, 128, **signs, threads=threads),
@@ -628,7 +635,7 @@ def search():
                 lambda: xnor.conv2d(
                     images, packed_filters, 16, padding=((1, 1), (0, 0)), out=outs[4], threads=threads
                 ),
-                lambda: xnor.max_pool2d(images, 2, 1, threads=threads),
+                lambda: xnor.max_pool2d(images, 2, stride=1, threads=threads),
                 lambda: xnor.planes(integers, rng.integers(1, 9), threads=threads),
                 lambda: xnor.PackedMatrix(codes, n_bits, threads=threads).unpack(),
             ):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract.cases.xnor import COLUMNS, FILTERS, FILTERS_OF_BYTES, IMAGES, RIGHT, ROWS, columns
+from contract.cases.xnor import COLUMNS, FILTERS, FILTERS_OF_BYTES, IMAGES, RIGHT, ROWS
 from contract.kit import odd_address, outputs
 from fastcodes import xnor
 from helpers import random_codes
@@ -20,23 +20,19 @@ def call(function: str, arguments: dict[str, Any]) -> Any:
 FINISHED = ("matmul", "bitserial_matmul", "byte_matmul", "conv2d", "byte_conv2d")
 
 
-@pytest.mark.parametrize("function", FINISHED)
-def test_ways_to_finish_exclude_each_other(function: str) -> None:
+def test_ways_to_finish_exclude_each_other() -> None:
     for name in ("scale", "bias"):
         with pytest.raises(ValueError, match=r"^thresholds make bits, scale and bias make floats; give one"):
-            call(function, RIGHT[function] | {"thresholds": 0, name: 1.0})
-        with pytest.raises(ValueError, match=r"^flips turn over bits.* give thresholds too"):
-            call(function, RIGHT[function] | {"flips": True, name: 1.0})
+            xnor.Finish(thresholds=0, **{name: 1.0})
+        with pytest.raises(ValueError, match=r"^flips invert the bits.* give thresholds too"):
+            xnor.Finish(flips=True, **{name: 1.0})
+    with pytest.raises(ValueError, match=r"^flips invert the bits.* give thresholds too"):
+        xnor.Finish(flips=True)
 
 
-@pytest.mark.parametrize("function", FINISHED)
-def test_flips_are_booleans_one_for_each_column(function: str) -> None:
-    n = call(function, RIGHT[function]).shape[-1]
-    for wrong in columns(n)["flips"]:
-        with pytest.raises(wrong.error, match=r"^flips must be ") as caught:
-            call(function, RIGHT[function] | {"thresholds": 0, "flips": wrong.value})
-        assert wrong.given in str(caught.value), wrong.label
-        assert wrong.expected in str(caught.value), wrong.label
+def test_scale_and_bias_are_for_the_same_columns() -> None:
+    with pytest.raises(ValueError, match=r"^scale has 3 elements but bias has 2; expected equal lengths"):
+        xnor.Finish(scale=[1, 2, 3], bias=[1, 2])
 
 
 @pytest.mark.parametrize("function", FINISHED)
@@ -44,10 +40,10 @@ def test_outputs_are_of_the_kind_that_is_asked_for(function: str) -> None:
     dots = call(function, RIGHT[function])
     in_bytes = (*dots.shape[:-1], dots.shape[-1] // 8 + (dots.shape[-1] % 8 > 0))
     bits_out, floats_out = outputs(np.uint8, in_bytes, np.int8), outputs(np.float32, dots.shape, np.int32)
-    for finish, wrongs in (({"thresholds": 0}, bits_out), ({"bias": 1}, floats_out)):
+    for finish, wrongs in ((xnor.Finish(thresholds=0), bits_out), (xnor.Finish(bias=1), floats_out)):
         for wrong in wrongs:
             with pytest.raises(wrong.error, match=r"^out must be ") as caught:
-                call(function, RIGHT[function] | finish | {"out": wrong.value})
+                call(function, RIGHT[function] | {"finish": finish, "out": wrong.value})
             assert wrong.given in str(caught.value), wrong.label
             assert wrong.expected in str(caught.value), wrong.label
 
@@ -64,9 +60,17 @@ def test_sums_that_may_not_fit_are_refused(n_features: int) -> None:
 def test_sums_of_bytes_that_may_not_fit_are_refused() -> None:
     most = 2**30 // 256 // 6
     ones = np.full((1, 6), 0b1111_1100, np.uint8)
-    for numbers in ({"step": 2**30 // 6 // 255, "first": 0}, {"first": most}, {"first": -most}):
+    for numbers in (
+        {"byte_scale": 2**30 // 6 // 255, "byte_offset": 0},
+        {"byte_offset": most},
+        {"byte_offset": -most},
+    ):
         assert xnor.byte_matmul(ones[:, :6], ones[:, :1], **numbers).dtype == np.int32
-    for numbers in ({"step": 2**29}, {"first": 2**29}, {"step": -(2**31) + 1, "first": 2**31 - 1}):
+    for numbers in (
+        {"byte_scale": 2**29},
+        {"byte_offset": 2**29},
+        {"byte_scale": -(2**31) + 1, "byte_offset": 2**31 - 1},
+    ):
         with pytest.raises(ValueError, match=r"rows have 6 numbers.*int32 for at most"):
             xnor.byte_matmul(ones, ones[:, :1], **numbers)
         with pytest.raises(ValueError, match=r"rows have 12 numbers.*int32 for at most"):
@@ -84,12 +88,14 @@ def test_groups_and_filters_go_together() -> None:
     with pytest.raises(
         ValueError, match=r"^groups do not go with filters: 2 groups of 17 filters of 16 .*of 8$"
     ):
-        xnor.PackedFilters(np.zeros((17, 1, 1, 2), np.uint8), 32, 2)
+        xnor.PackedFilters(np.zeros((17, 1, 1, 2), np.uint8), 32, groups=2)
 
 
 @pytest.mark.parametrize("family_of_outs", [np.int32, np.uint8, np.float32])
 def test_outputs_of_xnor_share_no_memory_with_inputs(family_of_outs: Any) -> None:
-    finish = {np.int32: {}, np.uint8: {"thresholds": 0}, np.float32: {"scale": 2}}[family_of_outs]
+    finish = {np.int32: None, np.uint8: xnor.Finish(thresholds=0), np.float32: xnor.Finish(scale=2)}[
+        family_of_outs
+    ]
     memory = np.zeros(4 * 16 * 16, np.uint8)
     before = memory.copy()
     n = 16 // 8 if family_of_outs is np.uint8 else 16
@@ -98,17 +104,17 @@ def test_outputs_of_xnor_share_no_memory_with_inputs(family_of_outs: Any) -> Non
     n_bits = 8 * inside.shape[1]
     other = random_codes(16, inside.shape[1])
     with pytest.raises(ValueError, match="out shares memory"):
-        xnor.matmul(inside, other, n_bits, **finish, out=out)
+        xnor.matmul(inside, other, n_bits, finish=finish, out=out)
     with pytest.raises(ValueError, match="out shares memory"):
-        xnor.bitserial_matmul(inside[None], other, n_bits, **finish, out=out)
+        xnor.bitserial_matmul(inside[None], other, n_bits, finish=finish, out=out)
     image = inside.reshape(1, 4, 4, -1)
     filters = random_codes(16, inside.shape[1]).reshape(16, 1, 1, -1)
     with pytest.raises(ValueError, match="out shares memory"):
-        xnor.conv2d(image, filters, n_bits, **finish, out=out.reshape(1, 4, 4, n))
+        xnor.conv2d(image, filters, n_bits, finish=finish, out=out.reshape(1, 4, 4, n))
     assert np.array_equal(memory, before)
     # What is prepared has memory of its own.
-    wanted = xnor.matmul(other, inside.copy(), n_bits, **finish)
-    assert np.array_equal(xnor.matmul(other, inside, n_bits, **finish, out=out), wanted)
+    wanted = xnor.matmul(other, inside.copy(), n_bits, finish=finish)
+    assert np.array_equal(xnor.matmul(other, inside, n_bits, finish=finish, out=out), wanted)
 
 
 def test_other_outputs_of_xnor_share_no_memory_with_inputs() -> None:
@@ -129,19 +135,22 @@ def test_other_outputs_of_xnor_share_no_memory_with_inputs() -> None:
 def test_unusual_arguments_of_xnor_that_are_right() -> None:
     prepared = xnor.PackedMatrix(COLUMNS, np.uint16(60), signed=np.False_)
     assert xnor.matmul(ROWS, prepared, 60, threads=2**62).shape == (5, 20)
-    assert xnor.matmul(ROWS[:0], COLUMNS[:0], 60, thresholds=np.zeros(0, int)).shape == (0, 0)
-    assert xnor.matmul(ROWS, COLUMNS[:0], 60, scale=[], bias=()).shape == (5, 0)
+    assert xnor.matmul(ROWS[:0], COLUMNS[:0], 60, finish=xnor.Finish(thresholds=np.zeros(0, int))).shape == (
+        0,
+        0,
+    )
+    assert xnor.matmul(ROWS, COLUMNS[:0], 60, finish=xnor.Finish(scale=[], bias=())).shape == (5, 0)
     for limits in (np.zeros(20, ">i4"), np.zeros(20, np.int8), [0] * 20, odd_address((20,), np.int32), 0):
-        wanted = xnor.matmul(ROWS, COLUMNS, 60, thresholds=np.zeros(20, np.int32))
-        assert np.array_equal(xnor.matmul(ROWS, COLUMNS, 60, thresholds=limits), wanted)
+        wanted = xnor.matmul(ROWS, COLUMNS, 60, finish=xnor.Finish(thresholds=np.zeros(20, np.int32)))
+        assert np.array_equal(xnor.matmul(ROWS, COLUMNS, 60, finish=xnor.Finish(thresholds=limits)), wanted)
     for scale in (np.float16(2), 2, np.longdouble(2), np.full(20, 2, ">f8"), odd_address((20,), "f4") + 2):
-        wanted = xnor.matmul(ROWS, COLUMNS, 60, scale=2.0)
-        assert np.array_equal(xnor.matmul(ROWS, COLUMNS, 60, scale=scale), wanted)
+        wanted = xnor.matmul(ROWS, COLUMNS, 60, finish=xnor.Finish(scale=2.0))
+        assert np.array_equal(xnor.matmul(ROWS, COLUMNS, 60, finish=xnor.Finish(scale=scale)), wanted)
     assert xnor.conv2d(IMAGES[:0], FILTERS, 16).shape == (0, 6, 8, 24)
     assert xnor.conv2d(IMAGES[:, :0], FILTERS, 16, padding=3, pad_value=np.int8(0)).shape == (2, 4, 14, 24)
     for pad_value in (-1, 0, 1):
         assert xnor.conv2d(IMAGES, FILTERS[:0], 16, padding=1, pad_value=pad_value).shape == (2, 8, 10, 0)
     assert xnor.conv2d(IMAGES[:0], FILTERS, 16, padding=((2**24, 0), 0), pad_value=0).shape[0] == 0
     assert xnor.conv2d(IMAGES, FILTERS, 16, stride=2**31 - 1).shape == (2, 1, 1, 24)
-    assert xnor.max_pool2d(IMAGES, 2, [2**31 - 1, 1]).shape == (2, 1, 8, 2)
+    assert xnor.max_pool2d(IMAGES, 2, stride=[2**31 - 1, 1]).shape == (2, 1, 8, 2)
     assert xnor.max_pool2d(IMAGES[:0], (8, 9)).shape == (0, 1, 1, 2)

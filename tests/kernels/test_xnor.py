@@ -51,13 +51,17 @@ def finishes(dots: Array) -> list[dict[str, Any]]:
 
 def check(multiply: Any, dots: Array) -> None:
     """Compare every way to finish with the oracle, with one thread and two."""
-    for finish in finishes(dots):
-        wanted = oracles.finish(dots, **finish)
+    for columns in finishes(dots):
+        wanted, finish = oracles.finish(dots, **columns), made(columns)
         for threads in (1, 2):
-            assert same_bits(multiply(**finish, threads=threads), wanted), finish
+            assert same_bits(multiply(finish=finish, threads=threads), wanted), columns
         out = np.full_like(wanted, 7, order="C")
-        assert multiply(**finish, out=out) is out
-        assert same_bits(out, wanted), finish
+        assert multiply(finish=finish, out=out) is out
+        assert same_bits(out, wanted), columns
+
+
+def made(columns: dict[str, Any]) -> xnor.Finish | None:
+    return xnor.Finish(**columns) if columns else None
 
 
 # --- signs --------------------------------------------------------------------------------------------------
@@ -106,7 +110,7 @@ def test_common_ones() -> None:
         wanted = np.unpackbits(a, axis=1).astype(np.int32) @ np.unpackbits(b, axis=1).T
         out = np.empty_like(wanted)
         assert same_bits(xnor.and_matmul(a, b), wanted)
-        assert xnor.and_matmul(a, b, out, 1) is out
+        assert xnor.and_matmul(a, b, out=out, threads=1) is out
         assert same_bits(out, wanted)
         assert same_bits(xnor.and_matmul(a[0], b[0]), wanted[:1, :1])
 
@@ -117,8 +121,9 @@ def test_random_products(data: st.DataObject) -> None:
     seed = data.draw(st.integers(0, 2**32))
     a, b = packed(m, n_bits, seed), packed(n, n_bits, seed + 1)
     dots = oracles.signs(a, n_bits) @ oracles.signs(b, n_bits).T
-    finish = data.draw(st.sampled_from(finishes(dots)))
-    assert same_bits(xnor.matmul(a, b, n_bits, **finish), oracles.finish(dots, **finish))
+    columns = data.draw(st.sampled_from(finishes(dots)))
+    found = xnor.matmul(a, b, n_bits, finish=made(columns))
+    assert same_bits(found, oracles.finish(dots, **columns))
 
 
 # --- integers -----------------------------------------------------------------------------------------------
@@ -142,7 +147,7 @@ def test_planes_are_bits(n_bits: int, signed: bool) -> None:
         for form in (values, wider, np.asfortranarray(values), np.repeat(values, 2, axis=1)[:, ::2]):
             assert same_bits(xnor.planes(form, n_bits), wanted)
         out = np.empty_like(wanted)
-        assert xnor.planes(values, n_bits, out) is out
+        assert xnor.planes(values, n_bits, out=out) is out
         assert same_bits(out, wanted)
 
 
@@ -156,29 +161,30 @@ def test_integers_by_signs_and_by_integers(a_bits: int, signed: bool) -> None:
         rows = packed(21, d, 5)
         dots = x.astype(np.int32) @ oracles.signs(rows, d).T
         for b in (rows, xnor.PackedMatrix(rows, d)):
-            check(lambda a=a, b=b, **more: xnor.bitserial_matmul(a, b, d, signed, **more), dots)
+            check(functools.partial(xnor.bitserial_matmul, a, b, d, a_signed=signed), dots)
         # The other way round, and by integers.
         assert same_bits(xnor.bitserial_matmul(rows, a, d, b_signed=signed), dots.T.copy())
         for b_bits, b_signed in ((1, False), (3, True), (8, False), (8, True)):
             y = integers((19, d), b_bits, b_signed, seed=2)
             b = xnor.planes(y, b_bits)
             dots_of_both = x.astype(np.int32) @ y.T.astype(np.int32)
-            assert same_bits(xnor.bitserial_matmul(a, b, d, signed, b_signed), dots_of_both)
-            prepared = xnor.PackedMatrix(b, d, b_signed)
-            assert same_bits(xnor.bitserial_matmul(a, prepared, d, signed), dots_of_both)
+            assert same_bits(xnor.bitserial_matmul(a, b, d, a_signed=signed, b_signed=b_signed), dots_of_both)
+            prepared = xnor.PackedMatrix(b, d, signed=b_signed)
+            assert same_bits(xnor.bitserial_matmul(a, prepared, d, a_signed=signed), dots_of_both)
 
 
-@pytest.mark.parametrize(("step", "first"), [(1, 0), (2, -15), (-7, 3)])
-def test_bytes_by_signs(step: int, first: int) -> None:
+@pytest.mark.parametrize(("scale", "offset"), [(1, 0), (2, -15), (-7, 3)])
+def test_bytes_by_signs(scale: int, offset: int) -> None:
+    numbers = {"byte_scale": scale, "byte_offset": offset}
     for m, n, d in ((1, 33, 784), (6, 21, 77), (70, 300, 9), (0, 5, 8), (3, 0, 8), (9, 17, 2049)):
         x = RNG.integers(256, size=(m, d), dtype=np.uint8)
         x[:1] = 255
         rows = packed(n, d, 5)
-        dots = (first + step * x.astype(np.int32)) @ oracles.signs(rows, d).T
+        dots = (offset + scale * x.astype(np.int32)) @ oracles.signs(rows, d).T
         for b in (rows, xnor.PackedMatrix(rows, d)):
-            check(lambda x=x, b=b, **more: xnor.byte_matmul(x, b, step, first, **more), dots)
+            check(functools.partial(xnor.byte_matmul, x, b, **numbers), dots)
         if m:
-            assert same_bits(xnor.byte_matmul(x[0], rows, step, first), dots[:1])
+            assert same_bits(xnor.byte_matmul(x[0], rows, **numbers), dots[:1])
             planes = xnor.planes(x, 8)
             assert same_bits(xnor.byte_matmul(x, rows), xnor.bitserial_matmul(planes, rows, d))
 
@@ -231,17 +237,17 @@ def test_convolution(settings: dict[str, Any], pad_value: int) -> None:
 
 @pytest.mark.parametrize("settings", CONVOLUTIONS, ids=str)
 @pytest.mark.parametrize("pad_value", [-1, 0, 1])
-@pytest.mark.parametrize(("step", "first"), [(1, 0), (2, -7)])
-def test_convolution_of_bytes(settings: dict[str, Any], pad_value: int, step: int, first: int) -> None:
+@pytest.mark.parametrize(("scale", "offset"), [(1, 0), (2, -7)])
+def test_convolution_of_bytes(settings: dict[str, Any], pad_value: int, scale: int, offset: int) -> None:
     settings = {**settings, "pad_value": pad_value}
     for c, f, kernel in ((1, 5, (3, 3)), (3, 32, (3, 3)), (13, 16, (2, 3)), (70, 8, (1, 1))):
         _, filters = images_and_filters(2, c, f, kernel)
         images = RNG.integers(256, size=(2, 8, 9, c), dtype=np.uint8)
-        numbers = first + step * images.astype(np.int32)
+        numbers = offset + scale * images.astype(np.int32)
         dots = oracles.conv2d(numbers, oracles.signs(filters, c), **full(settings))
         for form in (filters, xnor.PackedFilters(filters, c)):
-            convolve = functools.partial(xnor.byte_conv2d, images, form, step=step, first=first, **settings)
-            check(convolve, dots)
+            convolve = functools.partial(xnor.byte_conv2d, images, form, **settings)
+            check(functools.partial(convolve, byte_scale=scale, byte_offset=offset), dots)
 
 
 def test_convolution_of_bytes_by_groups() -> None:
@@ -257,7 +263,7 @@ def test_convolution_by_groups() -> None:
     settings: dict[str, Any] = {"padding": 1, "pad_value": 0, "groups": 3}
     dots = oracles.conv2d(oracles.signs(images, 48), oracles.signs(filters, 16), **full(settings))
     check(lambda **more: xnor.conv2d(images, filters, 48, **settings, **more), dots)
-    prepared = xnor.PackedFilters(filters, 48, 3)
+    prepared = xnor.PackedFilters(filters, 48, groups=3)
     assert (prepared.shape, prepared.groups) == ((24, 3, 3, 16), 3)
     assert same_bits(xnor.conv2d(images, prepared, 48, padding=1, pad_value=0), dots)
 
@@ -278,8 +284,8 @@ def test_maximum_of_windows(size: Any, stride: Any) -> None:
     step = window if stride is None else stride if isinstance(stride, tuple) else (stride, stride)
     wanted = oracles.max_pool2d(images, window, step)
     out = np.empty_like(wanted, order="C")
-    assert same_bits(xnor.max_pool2d(images, size, stride), wanted)
-    assert xnor.max_pool2d(images, size, stride, out, 1) is out
+    assert same_bits(xnor.max_pool2d(images, size, stride=stride), wanted)
+    assert xnor.max_pool2d(images, size, stride=stride, out=out, threads=1) is out
     assert same_bits(out, wanted)
 
 
@@ -312,3 +318,32 @@ def test_a_prepared_operand_does_not_see_later_changes() -> None:
     row = rows[:1].copy()
     rows[:] = 0
     assert same_bits(xnor.matmul(row, made, 64), wanted)
+
+
+# --- what is made of dot products ---------------------------------------------------------------------------
+
+
+def test_a_finish_is_copied_and_keeps_no_view_of_its_arrays() -> None:
+    rows = packed(20, 64)
+    dots = xnor.matmul(rows, rows, 64)
+    thresholds, flips = dots[0].copy(), dots[1] > 0
+    scale, bias = dots[2].astype(np.float32), dots[3] * 0.5
+    arrays = {"thresholds": thresholds, "flips": flips}, {"scale": scale, "bias": bias}
+    made_before = [xnor.Finish(**columns) for columns in arrays]
+    wanted = [oracles.finish(dots, **columns) for columns in arrays]
+    for array in (thresholds, flips, scale, bias):
+        array[:] = 1
+    for finish, expected in zip(made_before, wanted, strict=True):
+        for one in (finish, pickle.loads(pickle.dumps(finish))):
+            assert same_bits(xnor.matmul(rows, rows, 64, finish=one), expected)
+            assert repr(one) == repr(finish)
+
+
+def test_numbers_of_a_finish_are_for_any_number_of_columns() -> None:
+    rows = packed(20, 64)
+    for columns in ({"thresholds": 3, "flips": True}, {"scale": 0.5}, {"bias": -2}):
+        finish = xnor.Finish(**columns)
+        for n in (1, 9, 20):
+            dots = xnor.matmul(rows, rows[:n], 64)
+            assert same_bits(xnor.matmul(rows, rows[:n], 64, finish=finish), oracles.finish(dots, **columns))
+    assert repr(xnor.Finish(thresholds=3, flips=[True] * 9)) == "Finish(thresholds=<1>, flips=<9>)"

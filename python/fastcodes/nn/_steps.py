@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastcodes import _files, _native, bits, xnor
+from fastcodes import _files, bits, xnor
 from fastcodes.nn._layer import Array, Layer, Shape, layer_of, walk
 from fastcodes.nn.binary import Quantize
 from fastcodes.nn.layers import Product
@@ -212,7 +212,7 @@ class PoolBits(Step):
 
     def run(self, x: Array, out: Array | None) -> Array:
         """Return smaller images of bits."""
-        pooled = xnor.max_pool2d(x, self.size, self.stride, out=out)
+        pooled = xnor.max_pool2d(x, self.size, stride=self.stride, out=out)
         if self.mask is not None:
             pooled ^= self.mask
         return pooled
@@ -235,12 +235,11 @@ class Packed(Step):
     bias: Array | None
 
     def _finish(self) -> xnor.Finish:
-        """Return what a kernel is to do with sums, as it takes it."""
-        n = len(self.rows)
+        """Return what a kernel makes of sums."""
         if self.thresholds is not None:
             flips = self.flips if self.flips is not None and self.flips.any() else None
-            return xnor.finish(n, self.thresholds, flips)
-        return xnor.finish(n, scale=1 if self.scale is None else self.scale, bias=self.bias)
+            return xnor.Finish(thresholds=self.thresholds, flips=flips)
+        return xnor.Finish(scale=1 if self.scale is None else self.scale, bias=self.bias)
 
     def _made(self, n: int, shape: Shape) -> Array:
         if self.thresholds is None:
@@ -270,11 +269,11 @@ class PackedDense(Packed):
 
     def run(self, x: Array, out: Array | None) -> Array:
         """Return bits or floats."""
-        # Straight to the kernels: what their faces check takes longer than a product of few samples.
-        matrix = self._matrix._matrix
         if self.n_bits is None:
-            return _native.xnor_matmul(x, "signs", matrix, self.n_features, self._last, out, None)
-        return _native.xnor_byte_matmul(x, (self.step, self.first), matrix, self._last, out, None)
+            return xnor.matmul(x, self._matrix, self.n_features, finish=self._last, out=out)
+        return xnor.byte_matmul(
+            x, self._matrix, byte_scale=self.step, byte_offset=self.first, finish=self._last, out=out
+        )
 
 
 @dataclass(repr=False)
@@ -291,7 +290,7 @@ class PackedConv2D(Packed):
     def __post_init__(self) -> None:
         n_filters, *kernel, _ = self.rows.shape
         n_channels = self.image[-1]
-        self._filters = xnor.PackedFilters(self.rows, n_channels, self.groups)
+        self._filters = xnor.PackedFilters(self.rows, n_channels, groups=self.groups)
         spans = [
             (length + sum(pads) - self.dilation * (k - 1) - 1) // self.stride + 1
             for length, pads, k in zip(self.image[:2], self.padding, kernel, strict=True)
@@ -305,10 +304,17 @@ class PackedConv2D(Packed):
 
     def run(self, x: Array, out: Array | None) -> Array:
         """Return bits or floats."""
-        numbers = None if self.n_bits is None else (self.step, self.first)
-        across = ((self.stride, self.stride), self.padding, self.pad_value, (self.dilation, self.dilation))
-        filters, n_channels = self._filters._filters, self.image[-1]
-        return _native.xnor_conv2d(x, numbers, filters, n_channels, across, self._last, out, None)
+        settings: dict[str, Any] = {
+            "stride": self.stride,
+            "padding": self.padding,
+            "pad_value": self.pad_value,
+            "dilation": self.dilation,
+            "finish": self._last,
+            "out": out,
+        }
+        if self.n_bits is None:
+            return xnor.conv2d(x, self._filters, self.image[-1], **settings)
+        return xnor.byte_conv2d(x, self._filters, byte_scale=self.step, byte_offset=self.first, **settings)
 
 
 # --- files -------------------------------------------------------------------------------------------------

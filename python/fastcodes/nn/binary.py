@@ -62,7 +62,7 @@ class BinaryDense(Dense):
             return super()._products(x, matrix)
         # Threads of BLAS still wait busily for the next product: others would stand in their way.
         rows, columns = bits.pack(x, threads=1), bits.pack(matrix.T, threads=1)
-        return xnor.matmul(rows, columns, x.shape[-1], scale=1, threads=1)
+        return xnor.matmul(rows, columns, x.shape[-1], finish=xnor.Finish(scale=1), threads=1)
 
 
 class BinaryConv2D(Conv2D):
@@ -127,7 +127,7 @@ class BinaryConv2D(Conv2D):
             pad_value=int(self.pad_value),
             dilation=self.dilation,
             groups=self.groups,
-            scale=1,
+            finish=xnor.Finish(scale=1),
         )
 
     def packed_filters(self, matrix: Array) -> NDArray[np.uint8]:

@@ -10,7 +10,9 @@ use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
 use fastcodes_core::hadamard::{self, Signs};
 use fastcodes_core::lists::Buckets;
 use fastcodes_core::minhash::{self, Hasher, Scheme, Sets, Slots};
-use fastcodes_core::xnor::{self, Conv, Filters, Images, Matrix, Numbers, Operand, Output, Padding, Values};
+use fastcodes_core::xnor::{
+    self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
+};
 use fastcodes_core::{Codes, Level, Mask, Parallel, asymmetric, hamming, jaccard, lists};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -555,7 +557,7 @@ fn xnor_products_of_all_levels_agree() {
         let signs_bytes = rows_of_bits(n, n_values, n_values.div_ceil(8), *eighths, !seed);
         let signs_rows = Codes::new(&signs_bytes, n, n_values.div_ceil(8)).unwrap();
         let signs = Operand::new("b", vec![signs_rows], Values::Signs, n_values).unwrap();
-        let numbers = Numbers { step: a_planes as i32 - 4, first: b_planes as i32 * 7 - 20 };
+        let numbers = ByteValues { scale: a_planes as i32 - 4, offset: b_planes as i32 * 7 - 20 };
         let answers = |level, threads| {
             let parallel = &Parallel::new(threads, &|| false);
             let matrix = Matrix::new(level, &signs, parallel).unwrap();
@@ -569,7 +571,7 @@ fn xnor_products_of_all_levels_agree() {
                 let bits = signs_rows.row(j);
                 let products = integers.row(i).iter().enumerate().map(|(index, byte)| {
                     let sign = 2 * i32::from(bits[index / 8] >> (7 - index % 8) & 1) - 1;
-                    (numbers.first + numbers.step * i32::from(*byte)) * sign
+                    (numbers.offset + numbers.scale * i32::from(*byte)) * sign
                 });
                 prop_assert_eq!(expected.0[i * n + j], products.sum::<i32>(), "bytes, {}, {}", i, j);
             }
@@ -603,7 +605,7 @@ fn xnor_convolutions_of_all_levels_agree() {
         let filters = rows_of_bits(places, n_channels, n_bytes, 8 - *eighths, !seed);
         let bits = Images::new(&images, [*n, height, width], image_bytes, all_channels).unwrap();
         let bytes = content(n * height * width * all_channels, 4, seed ^ 3);
-        let numbers = Numbers { step: 1 + stride[0] as i32, first: dilation[0] as i32 - 2 };
+        let numbers = ByteValues { scale: 1 + stride[0] as i32, offset: dilation[0] as i32 - 2 };
         let bytes = Images::of_bytes(&bytes, [*n, height, width], all_channels, numbers).unwrap();
         let answers = |level, threads, images| {
             let parallel = &Parallel::new(threads, &|| false);

@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 
 use fastcodes_core::xnor::{
-    self, Conv, Filters, Images, Matrix, Numbers, Operand, Output, Padding, Values, byte_matmul, conv2d,
+    self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values, byte_matmul, conv2d,
     max_pool2d,
 };
 use fastcodes_core::{Codes, Error, Level, Parallel};
@@ -204,9 +204,10 @@ fn extreme_rows_give_the_extreme_sums() {
 }
 
 /// What bytes in rows `stride` apart stand for.
-fn numbers_of(bytes: &[u8], numbers: Numbers, n_features: usize, stride: usize) -> Vec<Vec<i32>> {
+fn numbers_of(bytes: &[u8], numbers: ByteValues, n_features: usize, stride: usize) -> Vec<Vec<i32>> {
     let rows = bytes.chunks(stride).map(|row| &row[..n_features]);
-    rows.map(|row| row.iter().map(|byte| numbers.first + numbers.step * i32::from(*byte)).collect()).collect()
+    rows.map(|row| row.iter().map(|byte| numbers.offset + numbers.scale * i32::from(*byte)).collect())
+        .collect()
 }
 
 fn random_bytes(n: usize, seed: u64) -> Vec<u8> {
@@ -216,7 +217,7 @@ fn random_bytes(n: usize, seed: u64) -> Vec<u8> {
     (0..n).map(|_| if byte() < 64 { 255 } else { byte() }).collect()
 }
 
-fn bytes_by_signs(m: usize, n: usize, n_features: usize, numbers: Numbers) {
+fn bytes_by_signs(m: usize, n: usize, n_features: usize, numbers: ByteValues) {
     let stride = n_features + 3;
     let (a, b) = (random_bytes(m * stride, 1), Bits::random(n, n_features, 2));
     let rows = Codes::strided(&a, m, n_features, stride).unwrap();
@@ -226,26 +227,26 @@ fn bytes_by_signs(m: usize, n: usize, n_features: usize, numbers: Numbers) {
     });
 }
 
-const PIXELS: Numbers = Numbers { step: 1, first: 0 };
+const PIXELS: ByteValues = ByteValues { scale: 1, offset: 0 };
 
 #[test]
 fn bytes_by_signs_give_the_products_of_their_numbers() {
     for n_features in [1, 2, 3, 4, 5, 7, 8, 63, 64, 65, 255, 256, 257, 259, 784, 20_000] {
         for m in [1, 5] {
             bytes_by_signs(m, 19, n_features, PIXELS);
-            bytes_by_signs(m, 19, n_features, Numbers { step: 2, first: -15 });
+            bytes_by_signs(m, 19, n_features, ByteValues { scale: 2, offset: -15 });
         }
     }
     for m in [0, 1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65, 130] {
         for n in [0, 1, 15, 16, 17, 31, 32, 33, 47, 64, 65, 255, 256, 257, 300] {
-            bytes_by_signs(m, n, 37, Numbers { step: -3, first: 100 });
+            bytes_by_signs(m, n, 37, ByteValues { scale: -3, offset: 100 });
         }
     }
     // Enough of both for sums of subsets.
     for n_features in [256, 257, 259, 263, 264, 784, 4095, 4096, 4097, 9000] {
         for (m, n) in [(1, 257), (2, 288), (3, 256), (4, 320), (5, 300)] {
             bytes_by_signs(m, n, n_features, PIXELS);
-            bytes_by_signs(m, n, n_features, Numbers { step: 2, first: -15 });
+            bytes_by_signs(m, n, n_features, ByteValues { scale: 2, offset: -15 });
         }
     }
     bytes_by_signs(1, 5000, 64, PIXELS);
@@ -286,16 +287,16 @@ fn bytes_that_do_not_fit_are_refused() {
     assert_eq!(multiply(rows, PIXELS, &matrix(Values::Unsigned)), Err(Error::NotSigns));
     let most = (i32::MAX as usize / 2) / 1025;
     for numbers in [
-        Numbers { step: 5, first: -250 },
-        Numbers { step: -5, first: 250 },
-        Numbers { step: 1, first: -1025 },
+        ByteValues { scale: 5, offset: -250 },
+        ByteValues { scale: -5, offset: 250 },
+        ByteValues { scale: 1, offset: -1025 },
     ] {
-        let largest = (numbers.first + 255 * numbers.step).abs().max(numbers.first.abs());
+        let largest = (numbers.offset + 255 * numbers.scale).abs().max(numbers.offset.abs());
         assert_eq!(largest, 1025);
         let error = multiply(rows, numbers, &signs_matrix).unwrap_err();
         assert_eq!(error, Error::Features { n_features: signs.rows[0].len(), most });
     }
-    for numbers in [Numbers { step: i32::MAX, first: 0 }, Numbers { step: 0, first: i32::MIN }] {
+    for numbers in [ByteValues { scale: i32::MAX, offset: 0 }, ByteValues { scale: 0, offset: i32::MIN }] {
         assert!(matches!(multiply(rows, numbers, &signs_matrix), Err(Error::Features { .. })));
     }
     let short = Codes::new(&bytes, 1, 17).unwrap();
@@ -363,7 +364,7 @@ fn check_conv(shape: Shape, conv: Conv) {
     check_conv_of(shape, conv, view, &numbers(std::slice::from_ref(&images), Values::Signs));
 
     let bytes = random_bytes(n * height * width * all_channels, 3);
-    for numbers in [PIXELS, Numbers { step: 2, first: -7 }, Numbers { step: 3, first: 1 }] {
+    for numbers in [PIXELS, ByteValues { scale: 2, offset: -7 }, ByteValues { scale: 3, offset: 1 }] {
         let view = Images::of_bytes(&bytes, [n, height, width], all_channels, numbers).unwrap();
         check_conv_of(shape, conv, view, &numbers_of(&bytes, numbers, all_channels, all_channels));
     }

@@ -39,6 +39,7 @@ mod _native {
     };
     #[pymodule_export]
     use super::xnor::{
-        XnorFilters, XnorMatrix, xnor_byte_matmul, xnor_conv2d, xnor_matmul, xnor_max_pool2d, xnor_planes,
+        XnorFilters, XnorFinish, XnorMatrix, xnor_byte_matmul, xnor_conv2d, xnor_matmul, xnor_max_pool2d,
+        xnor_planes,
     };
 }

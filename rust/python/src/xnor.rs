@@ -1,6 +1,8 @@
 //! The xnor family. `fastcodes.xnor` brings thresholds, scales and shapes to the forms accepted here.
 
-use fastcodes_core::xnor::{self, Conv, Filters, Images, Matrix, Numbers, Operand, Output, Padding, Values};
+use fastcodes_core::xnor::{
+    self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
+};
 use numpy::ndarray::{Dimension, Ix2, Ix3, Ix4};
 use numpy::{Element, PyArray3, PyArray4, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
@@ -49,71 +51,77 @@ fn values_of(name: &str) -> PyResult<Values> {
     }
 }
 
-/// What is done with dot products: arrays of one element for each column.
-pub struct FinishArrays<'py> {
-    thresholds: Option<PyReadonlyArrayDyn<'py, i32>>,
-    flips: Option<PyReadonlyArrayDyn<'py, u8>>,
-    scale: Option<(PyReadonlyArrayDyn<'py, f32>, PyReadonlyArrayDyn<'py, f32>)>,
+/// What to make of dot products: thresholds and packed flips, or scale and bias, with one element per column. The arrays
+/// are copied and typed once, for many products.
+#[pyclass(frozen, module = "fastcodes._native")]
+pub struct XnorFinish(ColumnFinish);
+
+enum ColumnFinish {
+    Bits { thresholds: Vec<i32>, flips: Vec<u8> },
+    Floats { scale: Vec<f32>, bias: Vec<f32> },
 }
 
-/// `(thresholds, packed flips, scale, bias)`: int32, uint8 and float32 arrays with one axis, or None.
-type FinishParts<'py> = (
-    Option<Bound<'py, PyAny>>,
-    Option<Bound<'py, PyAny>>,
-    Option<Bound<'py, PyAny>>,
-    Option<Bound<'py, PyAny>>,
-);
-
-impl<'py> FinishArrays<'py> {
-    fn new((thresholds, flips, scale, bias): &FinishParts<'py>) -> PyResult<Self> {
-        fn part<'py, T: Element>(
-            value: Option<&Bound<'py, PyAny>>,
-            name: &str,
-        ) -> PyResult<Option<PyReadonlyArrayDyn<'py, T>>> {
-            let array = |value| {
-                typed::<T>(value, name, "a C-contiguous numpy array")?
-                    .try_readonly()
-                    .map_err(|_| shared(name))
-            };
-            value.map(array).transpose()
-        }
-        let scale = part::<f32>(scale.as_ref(), "scale")?.zip(part::<f32>(bias.as_ref(), "bias")?);
-        let (thresholds, flips) =
-            (part::<i32>(thresholds.as_ref(), "thresholds")?, part::<u8>(flips.as_ref(), "flips")?);
-        Ok(FinishArrays { thresholds, flips, scale })
+#[pymethods]
+impl XnorFinish {
+    /// From `thresholds`, int32, and perhaps packed `flips`, uint8; or from `scale` and `bias`, float32.
+    #[new]
+    fn new(
+        thresholds: Option<&Bound<'_, PyAny>>,
+        flips: Option<&Bound<'_, PyAny>>,
+        scale: Option<&Bound<'_, PyAny>>,
+        bias: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let finish = match thresholds {
+            Some(_) => ColumnFinish::Bits {
+                thresholds: column(thresholds, "thresholds")?,
+                flips: column(flips, "flips")?,
+            },
+            None => ColumnFinish::Floats { scale: column(scale, "scale")?, bias: column(bias, "bias")? },
+        };
+        Ok(XnorFinish(finish))
     }
+}
 
-    /// Makes the array of the results, of `shape` but for the last axis of bits, and fills it.
-    fn fill<D: Dimension>(
-        &self,
-        py: Python<'py>,
-        out: Option<&Bound<'py, PyAny>>,
-        shape: &[usize],
-        compute: impl FnOnce(Output<'_>) -> PyResult<()>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(thresholds) = &self.thresholds {
+/// A copy of a C-contiguous array; empty for None.
+fn column<T: Element + Copy>(value: Option<&Bound<'_, PyAny>>, name: &str) -> PyResult<Vec<T>> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    let array = typed::<T>(value, name, "a C-contiguous numpy array")?;
+    let array = array.try_readonly().map_err(|_| shared(name))?;
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(array.len()).map_err(|error| to_py_err(error.into()))?;
+    copy.extend_from_slice(array.as_slice()?);
+    Ok(copy)
+}
+
+/// Makes the array of the results and fills it. `shape` counts columns, also where these become bits.
+fn finished<'py, D: Dimension>(
+    py: Python<'py>,
+    finish: Option<&XnorFinish>,
+    out: Option<&Bound<'py, PyAny>>,
+    shape: &[usize],
+    compute: impl FnOnce(Output<'_>) -> PyResult<()>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match finish.map(|finish| &finish.0) {
+        None => {
+            let array = array_out::<i32, D>(py, out, shape)?;
+            let mut out = writable(&array)?;
+            compute(Output::Dots(out.as_slice_mut()?))?;
+            Ok(array.into_any())
+        }
+        Some(ColumnFinish::Bits { thresholds, flips }) => {
             let mut in_bytes = shape.to_vec();
             in_bytes.iter_mut().rev().take(1).for_each(|columns| *columns = columns.div_ceil(8));
-            let flips = self.flips.as_ref().map(|flips| flips.as_slice()).transpose()?.unwrap_or_default();
             let array = array_out::<u8, D>(py, out, &in_bytes)?;
             let mut out = writable(&array)?;
-            compute(Output::Bits { thresholds: thresholds.as_slice()?, flips, out: out.as_slice_mut()? })?;
-            return Ok(array.into_any());
+            compute(Output::Bits { thresholds, flips, out: out.as_slice_mut()? })?;
+            Ok(array.into_any())
         }
-        if let Some((scale, bias)) = &self.scale {
+        Some(ColumnFinish::Floats { scale, bias }) => {
             let array = array_out::<f32, D>(py, out, shape)?;
             let mut out = writable(&array)?;
-            compute(Output::Floats {
-                scale: scale.as_slice()?,
-                bias: bias.as_slice()?,
-                out: out.as_slice_mut()?,
-            })?;
-            return Ok(array.into_any());
+            compute(Output::Floats { scale, bias, out: out.as_slice_mut()? })?;
+            Ok(array.into_any())
         }
-        let array = array_out::<i32, D>(py, out, shape)?;
-        let mut out = writable(&array)?;
-        compute(Output::Dots(out.as_slice_mut()?))?;
-        Ok(array.into_any())
     }
 }
 
@@ -166,23 +174,22 @@ pub fn xnor_matmul<'py>(
     values: &str,
     b: &XnorMatrix,
     n_features: &Bound<'py, PyAny>,
-    finish: FinishParts<'py>,
+    finish: Option<&XnorFinish>,
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let a = PlanesArray::new(a, "a")?;
     let a = a.operand(values_of(values)?, count(n_features, "n_bits", 1)?)?;
-    let finish = FinishArrays::new(&finish)?;
-    finish.fill::<Ix2>(py, out, &[a.n_rows(), b.0.n_rows()], |output| {
+    finished::<Ix2>(py, finish, out, &[a.n_rows(), b.0.n_rows()], |output| {
         run(py, threads, |_, parallel| xnor::matmul(&a, &b.0, output, parallel))
     })
 }
 
-/// What bytes stand for: `(step, first)`.
-type NumbersParts = (i32, i32);
+/// What bytes stand for: `(scale, offset)`.
+type ByteParts = (i32, i32);
 
-fn numbers_of((step, first): NumbersParts) -> Numbers {
-    Numbers { step, first }
+fn byte_values_of((scale, offset): ByteParts) -> ByteValues {
+    ByteValues { scale, offset }
 }
 
 /// See `fastcodes.xnor.byte_matmul`.
@@ -190,16 +197,18 @@ fn numbers_of((step, first): NumbersParts) -> Numbers {
 pub fn xnor_byte_matmul<'py>(
     py: Python<'py>,
     a: &Bound<'py, PyAny>,
-    numbers: NumbersParts,
+    byte_values: ByteParts,
     b: &XnorMatrix,
-    finish: FinishParts<'py>,
+    finish: Option<&XnorFinish>,
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let a = CodesArray::described(a, "a", "a numpy uint8 array (m, d)")?;
-    let (a, finish) = (a.view()?, FinishArrays::new(&finish)?);
-    finish.fill::<Ix2>(py, out, &[a.n_rows(), b.0.n_rows()], |output| {
-        run(py, threads, |_, parallel| xnor::byte_matmul(a, numbers_of(numbers), &b.0, output, parallel))
+    let a = a.view()?;
+    finished::<Ix2>(py, finish, out, &[a.n_rows(), b.0.n_rows()], |output| {
+        run(py, threads, |_, parallel| {
+            xnor::byte_matmul(a, byte_values_of(byte_values), &b.0, output, parallel)
+        })
     })
 }
 
@@ -312,23 +321,23 @@ fn conv_of((stride, padding, pad_value, dilation): ConvParts) -> PyResult<Conv> 
 pub fn xnor_conv2d<'py>(
     py: Python<'py>,
     images: &Bound<'py, PyAny>,
-    numbers: Option<NumbersParts>,
+    byte_values: Option<ByteParts>,
     filters: &XnorFilters,
     n_channels: &Bound<'py, PyAny>,
     conv: ConvParts,
-    finish: FinishParts<'py>,
+    finish: Option<&XnorFinish>,
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let expected =
-        if numbers.is_none() { IMAGES } else { "a numpy uint8 array (n, height, width, channels)" };
+        if byte_values.is_none() { IMAGES } else { "a numpy uint8 array (n, height, width, channels)" };
     let (array, [n, height, width, n_bytes]) = four_axes(images, "images", expected)?;
     let n_channels = count(n_channels, "n_channels", 1)?;
     let conv = conv_of(conv)?;
     let (bytes, shape) = (array.as_slice()?, [n, height, width]);
-    let images = match numbers {
+    let images = match byte_values {
         None => Images::new(bytes, shape, n_bytes, n_channels),
-        Some(numbers) => Images::of_bytes(bytes, shape, n_bytes, numbers_of(numbers)),
+        Some(byte_values) => Images::of_bytes(bytes, shape, n_bytes, byte_values_of(byte_values)),
     }
     .map_err(to_py_err)?;
     let [out_height, out_width] = conv.out_shape([height, width], filters.0.kernel()).map_err(to_py_err)?;
@@ -341,8 +350,7 @@ pub fn xnor_conv2d<'py>(
             shape_text(&shape)
         )));
     }
-    let finish = FinishArrays::new(&finish)?;
-    finish.fill::<Ix4>(py, out, &shape, |output| {
+    finished::<Ix4>(py, finish, out, &shape, |output| {
         run(py, threads, |_, parallel| xnor::conv2d(images, &filters.0, conv, output, parallel))
     })
 }

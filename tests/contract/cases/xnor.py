@@ -36,10 +36,10 @@ BYTES = A[:, :6]
 SIGNS_OF_BYTES = B[:, :1] & np.uint8(0b1111_1100)
 FILTERS_OF_BYTES = FILTERS[..., :1] & np.uint8(0b1100_0000)
 
-FINISH = {"thresholds": None, "flips": None, "scale": None, "bias": None, "out": None, "threads": None}
+FINISHED = {"finish": None, "out": None, "threads": None}
 
 RIGHT: dict[str, dict[str, Any]] = {
-    "matmul": {"a": ROWS, "b": COLUMNS, "n_bits": 60, **FINISH},
+    "matmul": {"a": ROWS, "b": COLUMNS, "n_bits": 60, **FINISHED},
     "and_matmul": {"a": A, "b": B, "out": None, "threads": None},
     "bitserial_matmul": {
         "a": np.stack([ROWS, ROWS, ROWS]),
@@ -47,9 +47,15 @@ RIGHT: dict[str, dict[str, Any]] = {
         "n_features": 60,
         "a_signed": False,
         "b_signed": True,
-        **FINISH,
+        **FINISHED,
     },
-    "byte_matmul": {"a": BYTES, "b": SIGNS_OF_BYTES, "step": 2, "first": -3, **FINISH},
+    "byte_matmul": {
+        "a": BYTES,
+        "b": SIGNS_OF_BYTES,
+        "byte_scale": 2,
+        "byte_offset": -3,
+        **FINISHED,
+    },
     "byte_conv2d": {
         "images": IMAGES,
         "filters": FILTERS_OF_BYTES,
@@ -58,9 +64,9 @@ RIGHT: dict[str, dict[str, Any]] = {
         "pad_value": 0,
         "dilation": 1,
         "groups": 1,
-        "step": 2,
-        "first": -3,
-        **FINISH,
+        "byte_scale": 2,
+        "byte_offset": -3,
+        **FINISHED,
     },
     "planes": {"values": INTEGERS, "n_bits": 4, "out": None, "threads": None},
     "conv2d": {
@@ -72,9 +78,10 @@ RIGHT: dict[str, dict[str, Any]] = {
         "pad_value": -1,
         "dilation": 1,
         "groups": 1,
-        **FINISH,
+        **FINISHED,
     },
     "max_pool2d": {"images": IMAGES, "size": (2, 3), "stride": None, "out": None, "threads": None},
+    "Finish": {"thresholds": [1, 2, 3], "flips": None, "scale": None, "bias": None},
     "PackedMatrix": {"b": COLUMNS, "n_bits": 60, "signed": True, "threads": None},
     "PackedFilters": {"filters": FILTERS, "n_channels": 16, "groups": 1, "threads": None},
 }
@@ -126,48 +133,58 @@ LENGTHS = [
 ]
 
 
-def columns(n: int) -> dict[str, list[Wrong]]:
-    """List what is wrong in one number or `n` of them, one for each column."""
-    lengths = [
-        Wrong("one short", np.zeros(n - 1, int), ValueError, f"({n - 1},)", f"({n},)"),
-        Wrong("one alone", [1], ValueError, "(1,)", f"({n},)"),
-        Wrong("empty", np.zeros(0, int), ValueError, "(0,)", f"({n},)"),
-        Wrong("two axes", np.zeros((n, 1), int), ValueError, f"({n}, 1)", f"({n},)"),
-        Wrong("ragged", [[1], [2, 3]], ValueError, "several lengths", "one for each column"),
+def finishes(n: int) -> list[Wrong]:
+    """List what is no finish of `n` columns."""
+    return [
+        Wrong("dict", {"thresholds": 0}, TypeError, "{'thresholds': 0}", "Finish or None"),
+        Wrong("class", xnor.Finish, TypeError, "Finish", "Finish or None"),
+        Wrong("array", np.zeros(n, int), TypeError, f"({n},)", "Finish or None"),
+        Wrong("one short", xnor.Finish(scale=np.zeros(n - 1)), ValueError, f"{n - 1} columns", f"has {n}"),
+        Wrong("one alone", xnor.Finish(thresholds=[1]), ValueError, "1 columns", f"has {n}"),
+        Wrong("empty", xnor.Finish(thresholds=np.zeros(0, int)), ValueError, "0 columns", f"has {n}"),
+        Wrong("flips", xnor.Finish(thresholds=0, flips=[True] * (n + 1)), ValueError, f"{n + 1}", f"has {n}"),
     ]
-    no_numbers = [wrong._replace(expected="numbers") for wrong in NO_NUMBERS if wrong.label != "None"]
-    infinite = [float("nan"), float("inf"), -np.inf, 1e300, np.float64(-1e39)]
-    reals = [
-        *lengths,
-        *no_numbers,
-        Wrong("bool", True, TypeError, "bool", "numbers"),
-        Wrong("no float", 10**400, TypeError, "object", "numbers"),
-        *(Wrong(f"{x}", x, ValueError, f"{x}", "finite") for x in infinite),
-        Wrong("one NaN", with_entry(np.zeros(n), np.nan), ValueError, "nan", "finite"),
-    ]
-    return {
-        "thresholds": [
-            *lengths,
-            *(wrong._replace(expected="integers") for wrong in no_numbers),
-            Wrong("floats", np.zeros(n), TypeError, "float64", "integers"),
-            Wrong("float", 1.0, TypeError, "float64", "integers"),
-            Wrong("bool", True, TypeError, "bool", "integers"),
-            Wrong("no integer of numpy", 2**70, TypeError, "object", "integers"),
-        ],
-        "flips": [
-            *(
-                wrong._replace(value=wrong.value.astype(bool))
-                for wrong in lengths
-                if wrong.label == "one short"
-            ),
-            Wrong("int", 1, TypeError, "int64", "booleans"),
-            Wrong("ints", np.zeros(n, int), TypeError, "int64", "booleans"),
-            Wrong("bytes", np.zeros(n, np.uint8), TypeError, "uint8", "booleans"),
-            Wrong("str", "yes", TypeError, "<U3", "booleans"),
-        ],
-        "scale": reals,
-        "bias": reals,
-    }
+
+
+AXES_OF_COLUMNS = [
+    Wrong("two axes", np.zeros((3, 1), int), ValueError, "(3, 1)", "one-dimensional"),
+    Wrong("ragged", [[1], [2, 3]], ValueError, "several lengths", "one for each column"),
+]
+NO_COLUMNS = [wrong._replace(expected="numbers") for wrong in NO_NUMBERS if wrong.label != "None"]
+REAL_COLUMNS = [
+    *AXES_OF_COLUMNS,
+    *NO_COLUMNS,
+    Wrong("bool", True, TypeError, "bool", "numbers"),
+    Wrong("no float", 10**400, TypeError, "object", "numbers"),
+    *(
+        Wrong(f"{x}", x, ValueError, f"{x}", "finite")
+        for x in [float("nan"), float("inf"), -np.inf, 1e300, np.float64(-1e39)]
+    ),
+    Wrong("one NaN", with_entry(np.zeros(3), np.nan), ValueError, "nan", "finite"),
+]
+# With the right arguments of `Finish`: three thresholds.
+FINISH_WRONG: dict[str, list[Wrong]] = {
+    "thresholds": [
+        *AXES_OF_COLUMNS,
+        *(wrong._replace(expected="integers") for wrong in NO_COLUMNS),
+        Wrong("None", None, ValueError, "None", "give thresholds"),
+        Wrong("floats", np.zeros(3), TypeError, "float64", "integers"),
+        Wrong("float", 1.0, TypeError, "float64", "integers"),
+        Wrong("bool", True, TypeError, "bool", "integers"),
+        Wrong("no integer of numpy", 2**70, TypeError, "object", "integers"),
+    ],
+    "flips": [
+        Wrong("one short", np.zeros(2, bool), ValueError, "has 2", "equal lengths"),
+        Wrong("one alone", [True], ValueError, "has 1", "equal lengths"),
+        Wrong("two axes", np.zeros((3, 1), bool), ValueError, "(3, 1)", "one-dimensional"),
+        Wrong("int", 1, TypeError, "int64", "booleans"),
+        Wrong("ints", np.zeros(3, int), TypeError, "int64", "booleans"),
+        Wrong("bytes", np.zeros(3, np.uint8), TypeError, "uint8", "booleans"),
+        Wrong("str", "yes", TypeError, "<U3", "booleans"),
+    ],
+    "scale": REAL_COLUMNS,
+    "bias": REAL_COLUMNS,
+}
 
 
 IMAGE_ARRAYS = [
@@ -225,8 +242,8 @@ WRONG: dict[tuple[str, str], list[Wrong]] = {
             "rows of signs",
         ),
     ],
-    ("byte_matmul", "step"): NUMBERS,
-    ("byte_matmul", "first"): NUMBERS,
+    ("byte_matmul", "byte_scale"): NUMBERS,
+    ("byte_matmul", "byte_offset"): NUMBERS,
     ("byte_matmul", "out"): outputs(np.int32, (5, 20), np.uint32),
     ("matmul", "a"): [*SIGNS, *ONE_PLANE],
     ("matmul", "b"): [
@@ -279,7 +296,7 @@ WRONG: dict[tuple[str, str], list[Wrong]] = {
         Wrong("too high", FILTERS[:, [0] * 9], ValueError, "9 rows", "8"),
         Wrong("too wide", FILTERS[:, :, [0] * 10], ValueError, "10 columns", "9"),
         Wrong("prepared", xnor.PackedFilters(FILTERS[..., :1], 8), ValueError, "for 8", "16"),
-        Wrong("prepared, groups", xnor.PackedFilters(FILTERS, 48, 3), ValueError, "for 48", "16"),
+        Wrong("prepared, groups", xnor.PackedFilters(FILTERS, 48, groups=3), ValueError, "for 48", "16"),
     ],
     ("conv2d", "n_channels"): N_CHANNELS,
     ("conv2d", "stride"): pairs(1, []),
@@ -328,8 +345,8 @@ WRONG: dict[tuple[str, str], list[Wrong]] = {
         Wrong("no divisor of the channels", 3, ValueError, "3", "divide n_channels"),
         Wrong("parts of a byte", 2, ValueError, "filters of 1 channels", "multiples of 8"),
     ],
-    ("byte_conv2d", "step"): NUMBERS,
-    ("byte_conv2d", "first"): NUMBERS,
+    ("byte_conv2d", "byte_scale"): NUMBERS,
+    ("byte_conv2d", "byte_offset"): NUMBERS,
     ("byte_conv2d", "out"): outputs(np.int32, (2, 6, 8, 24), np.uint32),
     ("max_pool2d", "images"): [
         *(wrong._replace(expected="uint8 array (n, height, width, n_bytes)") for wrong in IMAGE_ARRAYS),
@@ -364,10 +381,9 @@ for _verb, _n in (
     ("conv2d", 24),
     ("byte_conv2d", 24),
 ):
-    for _name, _wrong in columns(_n).items():
-        # Alone; what is wrong beside thresholds or scales has a test of its own.
-        _alone = [Wrong("without thresholds", True, ValueError, "flips", "give thresholds")]
-        WRONG[_verb, _name] = _alone if _name == "flips" else _wrong
+    WRONG[_verb, "finish"] = finishes(_n)
+for _name, _wrong in FINISH_WRONG.items():
+    WRONG["Finish", _name] = _wrong
 
 
 def wrong_values(verb: str, name: str) -> list[Wrong]:

@@ -128,20 +128,20 @@ fn bits_of(row: &[u8], n_channels: usize) -> impl Iterator<Item = u8> {
     places.flat_map(move |bytes| (0..n_channels).map(|bit| bytes[bit / 8] >> (7 - bit % 8) & 1))
 }
 
-/// What a byte of the left-hand side stands for: `first + step * byte`.
+/// The number that a byte of the left-hand side stands for: `offset + scale * byte`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Numbers {
-    /// From one number to the next.
-    pub step: i32,
-    /// That of the byte 0.
-    pub first: i32,
+pub struct ByteValues {
+    /// The difference between consecutive bytes.
+    pub scale: i32,
+    /// The number of byte 0.
+    pub offset: i32,
 }
 
-impl Numbers {
+impl ByteValues {
     /// The largest magnitude; padding of convolutions may be 1.
     fn largest(self) -> usize {
-        let last = i64::from(self.first) + 255 * i64::from(self.step);
-        last.unsigned_abs().max(i64::from(self.first).unsigned_abs()).max(1) as usize
+        let last = i64::from(self.offset) + 255 * i64::from(self.scale);
+        last.unsigned_abs().max(i64::from(self.offset).unsigned_abs()).max(1) as usize
     }
 }
 
@@ -163,7 +163,7 @@ impl Rows for Codes<'_> {
 /// fit them, [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn byte_matmul(
     a: Codes<'_>,
-    numbers: Numbers,
+    byte_values: ByteValues,
     matrix: &Matrix,
     output: Output<'_>,
     parallel: &Parallel<'_>,
@@ -172,18 +172,18 @@ pub fn byte_matmul(
         return Err(Error::SignsDiffer { a: a.n_bytes(), b: matrix.n_features });
     }
     let (finish, mut rows) = output.into_rows(a.n_rows(), matrix.n_rows)?;
-    multiply(&a, numbers, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], parallel)
+    multiply(&a, byte_values, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], parallel)
 }
 
 /// Twice what the byte 0 gives with each row of a matrix of signs.
 ///
 /// # Errors
 /// [`Error::Features`] if sums may not fit an int32, [`Error::OutOfMemory`].
-pub(super) fn columns_of_zeros(matrix: &Matrix, numbers: Numbers) -> Result<Vec<i32>, Error> {
-    check_range(numbers.largest(), matrix.n_features)?;
+pub(super) fn columns_of_zeros(matrix: &Matrix, byte_values: ByteValues) -> Result<Vec<i32>, Error> {
+    check_range(byte_values.largest(), matrix.n_features)?;
     let mut columns = try_vec(0, matrix.n_rows)?;
     for (column, ones) in columns.iter_mut().zip(&matrix.planes[0].ones) {
-        *column = 2 * numbers.first * (2 * ones - matrix.n_features as i32);
+        *column = 2 * byte_values.offset * (2 * ones - matrix.n_features as i32);
     }
     Ok(columns)
 }
@@ -191,17 +191,17 @@ pub(super) fn columns_of_zeros(matrix: &Matrix, numbers: Numbers) -> Result<Vec<
 /// Multiplies, for rows of whatever source; `next_rows` gives so many more rows of the results.
 pub(super) fn multiply<'o, L: Rows>(
     left: &L,
-    numbers: Numbers,
+    byte_values: ByteValues,
     matrix: &Matrix,
     finish: Finish<'_>,
     next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
     parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
-    let (signs, columns) = (matrix.signs(parallel)?, columns_of_zeros(matrix, numbers)?);
+    let (signs, columns) = (matrix.signs(parallel)?, columns_of_zeros(matrix, byte_values)?);
     if left.n_rows() == 0 || matrix.n_rows == 0 {
         return Ok(());
     }
-    let product = Product { left, numbers, matrix, signs, finish, columns };
+    let product = Product { left, byte_values, matrix, signs, finish, columns };
     // A word of bits takes about as long as sixteen bytes.
     let words = left.n_rows().saturating_mul(matrix.n_rows).saturating_mul(matrix.n_features.div_ceil(16));
     let task_rows = (TASK_BYTES / matrix.n_features).next_multiple_of(2 * GROUP).clamp(2 * GROUP, TASK_ROWS);
@@ -218,7 +218,7 @@ pub(super) fn multiply<'o, L: Rows>(
 /// The product as one task needs it.
 struct Product<'a, L> {
     left: &'a L,
-    numbers: Numbers,
+    byte_values: ByteValues,
     matrix: &'a Matrix,
     signs: &'a SignTiles,
     finish: Finish<'a>,
@@ -259,7 +259,7 @@ impl<L: Rows> Product<'_, L> {
             let (begin, finish) = (&begin[columns.clone()], self.finish.from(columns.start));
             let in_piece = columns.start - piece.columns.start..columns.end - piece.columns.start;
             out[row].write(level, in_piece, finish, dots, |dots| {
-                at_level!(level, to_dots(sums, -2 * self.numbers.step, begin, 0, dots));
+                at_level!(level, to_dots(sums, -2 * self.byte_values.scale, begin, 0, dots));
             });
         };
         at_level!(level, byte_sums(rows, self.signs, piece.columns.clone(), left, receive));

@@ -14,7 +14,7 @@
 
 use std::ops::Range;
 
-use super::bytes::{self, Numbers};
+use super::bytes::{self, ByteValues};
 use super::multiply::{Left, multiply};
 use super::operand::{Matrix, Operand, Values, check_padding};
 use super::output::{Finish, Output, RowsOut};
@@ -31,7 +31,7 @@ pub struct Images<'a> {
     shape: [usize; 3],
     n_channels: usize,
     /// What bytes stand for; none for bits.
-    numbers: Option<Numbers>,
+    byte_values: Option<ByteValues>,
 }
 
 impl<'a> Images<'a> {
@@ -46,7 +46,7 @@ impl<'a> Images<'a> {
         }
         let pixels = Codes::new(bytes, n_pixels(shape), n_bytes)?;
         check_padding("images", pixels, n_channels)?;
-        Ok(Images { pixels, shape, n_channels, numbers: None })
+        Ok(Images { pixels, shape, n_channels, byte_values: None })
     }
 
     /// Images of bytes, which stand for numbers, of a given shape `[n, height, width]`.
@@ -57,10 +57,10 @@ impl<'a> Images<'a> {
         bytes: &'a [u8],
         shape: [usize; 3],
         n_channels: usize,
-        numbers: Numbers,
+        byte_values: ByteValues,
     ) -> Result<Self, Error> {
         let pixels = Codes::new(bytes, n_pixels(shape), n_channels)?;
-        Ok(Images { pixels, shape, n_channels, numbers: Some(numbers) })
+        Ok(Images { pixels, shape, n_channels, byte_values: Some(byte_values) })
     }
 
     pub(super) fn shape(&self) -> [usize; 3] {
@@ -312,14 +312,14 @@ impl<'a> Patches<'a> {
             borders: None,
         };
         // What the bits or bytes of padding stand for.
-        let held = match images.numbers {
+        let held = match images.byte_values {
             None => {
                 patches.pad = conv.pad_value.bits(filters.n_channels);
                 if conv.pad_value == Padding::Plus { 1 } else { -1 }
             }
-            Some(numbers) => {
+            Some(byte_values) => {
                 patches.pad = vec![0; filters.n_channels];
-                numbers.first
+                byte_values.offset
             }
         };
         patches.bytes = group * patches.pad.len()..(group + 1) * patches.pad.len();
@@ -327,9 +327,9 @@ impl<'a> Patches<'a> {
         if conv.padding != [[0; 2]; 2] && value != held {
             // What twice the dot products begin with in the middle of an image.
             let matrix = &filters.groups[group];
-            let begin = match images.numbers {
+            let begin = match images.byte_values {
                 None => try_vec((matrix.n_features as i32).wrapping_mul(2), matrix.n_rows)?,
-                Some(numbers) => bytes::columns_of_zeros(matrix, numbers)?,
+                Some(byte_values) => bytes::columns_of_zeros(matrix, byte_values)?,
             };
             let factor = value.wrapping_sub(held).wrapping_mul(2);
             patches.borders = Some(patches.borders(begin, factor, &filters.sums[group])?);
@@ -480,8 +480,8 @@ fn slide<'o>(
     next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
     parallel: &Parallel<'_>,
 ) -> Result<(), Error> {
-    match patches.images.numbers {
+    match patches.images.byte_values {
         None => multiply(patches, matrix, finish, next_rows, parallel),
-        Some(numbers) => bytes::multiply(patches, numbers, matrix, finish, next_rows, parallel),
+        Some(byte_values) => bytes::multiply(patches, byte_values, matrix, finish, next_rows, parallel),
     }
 }

@@ -43,7 +43,7 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod subsets;
 
-pub use bytes::{Numbers, byte_matmul};
+pub use bytes::{ByteValues, byte_matmul};
 pub use conv::{Conv, Filters, Images, Padding, conv2d};
 pub use multiply::matmul;
 pub use operand::{Matrix, Operand, Values};
