@@ -1,4 +1,4 @@
-//! Search kernels by level and width, without Python: 100 queries against codes that fit no cache but the last.
+//! Search kernels by level and width, without Python: 100 queries, and codes that only fit the last cache level.
 #![allow(missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -8,19 +8,14 @@ const N_QUERIES: usize = 100;
 const N_ROWS: usize = 100_000;
 const K: usize = 10;
 
+#[path = "../../rust/core/tests/common/mod.rs"]
+mod common;
+
 fn random_bytes(len: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    (0..len)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 56) as u8
-        })
-        .collect()
+    common::Random::new(0).bytes(len)
 }
 
-/// One group for each function; the id is its number of bits and the level, the throughput counts distances.
+/// One group per function; the id is the number of bits and the level, the throughput counts distances.
 macro_rules! knn {
     ($criterion:expr, $family:ident, $distance:ty) => {
         let mut group = $criterion.benchmark_group(concat!(stringify!($family), "/knn"));

@@ -1,4 +1,4 @@
-//! Products of packed rows by level and shape, without Python; the right-hand side is prepared beforehand.
+//! Products of packed rows by level and shape, without Python; preparing the right-hand side is not timed.
 #![allow(missing_docs)]
 
 use criterion::measurement::WallTime;
@@ -6,19 +6,14 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_gr
 use fastcodes_core::xnor::{self, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values};
 use fastcodes_core::{Codes, Level, Parallel};
 
+#[path = "../../rust/core/tests/common/mod.rs"]
+mod common;
+
 fn random_bytes(len: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    (0..len)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 56) as u8
-        })
-        .collect()
+    common::Random::new(0).bytes(len)
 }
 
-/// Times every level once it gives what the portable one gives; the throughput counts multiplications.
+/// Checks each level against the portable one, then times it; the throughput counts multiplications.
 fn levels(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
@@ -59,7 +54,7 @@ fn matmul(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Bytes of images by signs: the first layer of a network.
+/// Images of bytes by signs: the first layer of a network.
 fn bitserial(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("xnor/bitserial_matmul");
     let (m, n, n_features) = (256, 1024, 784);
