@@ -24,7 +24,7 @@ def codes(*shape: int) -> NDArray[np.uint8]:
 
 def pack(x: Array, threshold: Any = 0.0) -> Calls:
     return x.nbytes, {
-        "fastcodes": lambda: bits.pack(x, threshold, threads=1),
+        "fastcodes": lambda: bits.pack(x, threshold=threshold, threads=1),
         "numpy": lambda: np.packbits(x > threshold, axis=-1),
     }
 
@@ -32,7 +32,7 @@ def pack(x: Array, threshold: Any = 0.0) -> Calls:
 def unpack(packed: NDArray[np.uint8], dtype: str = "uint8") -> Calls:
     n_bits = 8 * packed.shape[-1]
     return 8 * packed.size * np.dtype(dtype).itemsize, {
-        "fastcodes": lambda: bits.unpack(packed, n_bits, dtype, threads=1),
+        "fastcodes": lambda: bits.unpack(packed, n_bits, dtype=dtype, threads=1),
         "numpy": lambda: np.unpackbits(packed, axis=-1).astype(dtype, copy=False),
     }
 

@@ -205,7 +205,7 @@ N_BITS = 256
 @lru_cache(maxsize=1)
 def signs() -> Array:
     """Return the codes as float32 numbers, a gigabyte that the matrix product of numpy needs."""
-    return bits.unpack(database(N_BITS), N_BITS, np.float32, values=(-1, 1))
+    return bits.unpack(database(N_BITS), N_BITS, dtype=np.float32, values=(-1, 1))
 
 
 @lru_cache(maxsize=2)

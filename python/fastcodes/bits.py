@@ -1,4 +1,4 @@
-"""Bits in and out of bytes: pack and unpack bits and small integers, count bits.
+"""Pack and unpack bits and small integers, and count bits.
 
 Codes are ``uint8`` arrays ``(..., n_bytes)`` in the order of `numpy.packbits`: dimension 0 is the highest bit
 of byte 0 (with ``bitorder="little"`` the lowest), and the bits that pad the last byte are zero.
@@ -21,12 +21,12 @@ __all__ = ["pack", "pack_uint", "popcount", "unpack", "unpack_uint"]
 
 BitOrder = Literal["big", "little"]
 
-# The dtypes that the kernels compare themselves. All others are compared by numpy, block after block.
+# The dtypes that the kernels compare. numpy compares all others, block by block.
 _FLOATS = frozenset(np.dtype(name) for name in ("float16", "float32", "float64"))
 _BYTES = frozenset(np.dtype(name) for name in ("bool", "uint8"))
 
-# Elements that numpy converts or compares at a time: a block and its copies stay in the second-level cache.
-_BLOCK = 1 << 17
+# A block that numpy converts or compares, and its copies, stay in the second-level cache.
+_ELEMENTS_PER_BLOCK = 1 << 17
 
 _UINT8 = np.dtype(np.uint8)
 _PYTHON_NUMBERS = frozenset((bool, int, float))
@@ -35,9 +35,9 @@ _ZERO_ONE = (0, 1)
 
 def pack(
     x: ArrayLike,
+    *,
     threshold: ArrayLike = 0.0,
     bitorder: BitOrder = "big",
-    *,
     out: NDArray[np.uint8] | None = None,
     threads: int | None = None,
 ) -> NDArray[np.uint8]:
@@ -48,12 +48,12 @@ def pack(
     x : array_like (..., d)
         Booleans, integers or floats. A NaN is not above any threshold.
     threshold : float or array_like (d,)
-        One value for all dimensions or one for each. Types mix as in ``x > threshold``: a Python number takes
-        the dtype of `x`, an array of higher precision keeps its own.
+        One value for all dimensions or one for each. Types are promoted as in ``x > threshold``: a Python
+        number takes the dtype of `x`, an array of higher precision keeps its own.
     bitorder : {"big", "little"}
         Whether dimension 0 is the highest or the lowest bit of byte 0.
     out : uint8 array (..., ceil(d / 8)), optional
-        Where to write, C-contiguous.
+        C-contiguous array for the result.
     threads : int, optional
         Number of threads; all CPUs of this process by default.
 
@@ -71,12 +71,12 @@ def pack(
 
     See Also
     --------
-    unpack : The way back.
+    unpack : The inverse.
 
     Notes
     -----
-    Equal to ``np.packbits(x > threshold, axis=-1, bitorder=bitorder)``, without the array in between. Floats,
-    booleans and bytes are read where they are, in the order of C or of Fortran: `x` may be ``weights.T``.
+    Equal to ``np.packbits(x > threshold, axis=-1, bitorder=bitorder)``, without the intermediate array.
+    Floats, booleans and bytes are read without a copy, in C or Fortran order: `x` may be ``weights.T``.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def _pack_copied(
     dims: slice,
     out: NDArray[np.uint8],
 ) -> None:
-    """Pack a block whose elements do not lie as the kernels want them."""
+    """Pack a block that the kernels cannot read without a copy."""
     if limits is not None and limits.ndim:
         limits = limits[dims]
     _native.bits_pack(np.ascontiguousarray(x, dtype), False, limits, bitorder, out, threads)
@@ -154,14 +154,14 @@ def _pack_copied(
 def unpack(
     codes: NDArray[np.uint8],
     n_bits: int,
+    *,
     dtype: DTypeLike = np.uint8,
     values: Sequence[float] = _ZERO_ONE,
     bitorder: BitOrder = "big",
-    *,
     out: NDArray[Any] | None = None,
     threads: int | None = None,
 ) -> NDArray[Any]:
-    """Write one element for each bit of the codes: the way back from `pack`.
+    """Unpack each bit of the codes into an element: the inverse of `pack`.
 
     Parameters
     ----------
@@ -172,26 +172,26 @@ def unpack(
     dtype : dtype
         bool, any integer, or float16, float32 or float64.
     values : pair of numbers
-        What stands for a zero and for a one. ``(-1, 1)`` gives the signs that XNOR products are about.
+        The elements for a zero and for a one. ``(-1, 1)`` gives the signs of XNOR products.
     bitorder : {"big", "little"}
         Whether dimension 0 is the highest or the lowest bit of byte 0.
     out : array (..., n_bits) of `dtype`, optional
-        Where to write, C-contiguous.
+        C-contiguous array for the result.
     threads : int, optional
         Number of threads; all CPUs of this process by default.
 
     Returns
     -------
     array (..., n_bits) of `dtype`
-        ``values[bit i]`` in place ``i`` of the last axis.
+        Element ``i`` of the last axis is ``values[bit i]``.
 
     Raises
     ------
     TypeError
         If `codes` is not a uint8 array, or `dtype` is none of the above.
     ValueError
-        If `n_bits` does not fit the bytes of a row, or `values` do not fit `dtype`, or for a wrong `bitorder`
-        or `out`.
+        If `n_bits` does not match the bytes of a row, or `values` do not fit `dtype`, or for a wrong
+        `bitorder` or `out`.
 
     Notes
     -----
@@ -286,7 +286,7 @@ def pack_uint(
     n_bits : int
         Bits of an integer, 1 to 16.
     out : uint8 array (..., ceil(d * n_bits / 8)), optional
-        Where to write, C-contiguous.
+        C-contiguous array for the result.
     threads : int, optional
         Number of threads; all CPUs of this process by default.
 
@@ -351,18 +351,18 @@ def unpack_uint(
     out: NDArray[Any] | None = None,
     threads: int | None = None,
 ) -> NDArray[Any]:
-    """Read small integers that lie side by side: the way back from `pack_uint`.
+    """Unpack small integers that are packed side by side: the inverse of `pack_uint`.
 
     Parameters
     ----------
     packed : uint8 array (..., ceil(count * n_bits / 8))
-        As `pack_uint` makes them.
+        The result of `pack_uint`.
     n_bits : int
         Bits of an integer, 1 to 16.
     count : int
         Integers in a row.
     out : uint8 or uint16 array (..., count), optional
-        Where to write, C-contiguous.
+        C-contiguous array for the result.
     threads : int, optional
         Number of threads; all CPUs of this process by default.
 
@@ -376,7 +376,7 @@ def unpack_uint(
     TypeError
         If `packed` is not a uint8 array.
     ValueError
-        If `count` integers do not take the bytes of a row, or for a wrong `n_bits` or `out`.
+        If `count` does not match the bytes of a row, or for a wrong `n_bits` or `out`.
 
     Notes
     -----
@@ -405,7 +405,7 @@ def unpack_uint(
 
 
 def _thresholds(threshold: ArrayLike, x: NDArray[Any]) -> Any:
-    """Return a Python number, or an array of no or one dimension, none of them NaN."""
+    """Return thresholds without NaN: a Python number, or an array of 0 or 1 dimensions."""
     if type(threshold) in _PYTHON_NUMBERS:
         if threshold != threshold:
             raise ValueError("threshold is NaN; expected a number, since nothing is above NaN")
@@ -431,7 +431,7 @@ def _thresholds(threshold: ArrayLike, x: NDArray[Any]) -> Any:
 
 
 def _in_dtype(limits: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return limits of the floating-point `dtype` that the same numbers of that dtype exceed."""
+    """Convert limits to the floating-point `dtype`, so that the same numbers of that dtype exceed them."""
     if not isinstance(limits, np.ndarray):
         try:
             return np.asarray(limits, dtype)
@@ -439,8 +439,8 @@ def _in_dtype(limits: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
             raise ValueError(f"threshold is too large for {dtype}") from None
     if limits.dtype == dtype:
         return np.asarray(limits, order="C")
-    # numpy would compare in this dtype, in which every x is exact. So x exceeds the limit if and only if it
-    # exceeds the largest number of its own dtype that does not exceed the limit.
+    # numpy would compare in this wider dtype, in which every x is exact. So x exceeds the limit if and only
+    # if it exceeds the largest number of its own dtype that does not exceed the limit.
     wide = limits.astype(np.result_type(limits, dtype))
     with np.errstate(all="ignore"):
         near = wide.astype(dtype)
@@ -453,7 +453,7 @@ def _zero_and_one(dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the elements of `dtype` that stand for a zero and a one."""
+    """Return the elements of `dtype` for a zero and a one."""
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise TypeError(f"dtype must be bool, an integer, float16, float32 or float64; got {dtype}")
     if values is _ZERO_ONE:
@@ -463,7 +463,7 @@ def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
         raise ValueError(f"values must be two numbers, for a zero and for a one; got {describe(values)}")
     with np.errstate(over="ignore", invalid="ignore"):
         patterns = pair.astype(dtype)
-    # A float may be rounded to the dtype; anything else must stay what it is.
+    # A float may be rounded to the dtype; anything else must be exact.
     fit = np.isfinite(patterns) | ~np.isfinite(pair) if dtype.kind == "f" else patterns == pair
     if not fit.all():
         raise ValueError(
@@ -482,7 +482,7 @@ def _check_bytes(codes: object, name: str, axis: str) -> None:
 
 
 def _has_contiguous_rows(x: NDArray[Any]) -> bool:
-    """Whether the kernels can read `x` where it is."""
+    """Whether the kernels can read `x` without a copy."""
     return x.flags.c_contiguous or (x.ndim == 2 and x.strides[1] == x.itemsize and x.strides[0] >= 0)
 
 
@@ -494,12 +494,12 @@ def _by_blocks(
     first: int = 0,
 ) -> None:
     """Call ``to_bits(block, columns, part of out)`` for blocks of `x` whose copies stay in the cache."""
-    if x.size <= _BLOCK:
+    if x.size <= _ELEMENTS_PER_BLOCK:
         to_bits(x, slice(first, first + x.shape[-1]), out)
     elif len(x) == 1 and x.ndim > 1:
         _by_blocks(x[0], out[0], n_bits, to_bits, first)
     else:
-        # Halves of a row part between two bytes.
+        # A row is halved between two bytes.
         half = len(x) // 2 if x.ndim > 1 else len(x) // 16 * 8
         byte = half if x.ndim > 1 else half // 8 * n_bits
         _by_blocks(x[:half], out[:byte], n_bits, to_bits, first)

@@ -1,13 +1,14 @@
-"""Random projections by fast Hadamard transforms, with fewer operations than by a matrix.
+"""Random projections by fast Hadamard transforms, with fewer operations than a matrix product.
 
-The Hadamard matrix ``H`` of a size that is a power of two has entries +1 and -1 alone, and a product with it
+The Hadamard matrix ``H`` of a size that is a power of two has the entries +1 and -1, and a product with it
 takes ``size * log2(size)`` additions. With random signs on the diagonals of ``D1``, ``D2`` and ``D3``, the
-numbers ``H D3 H D2 H D1 x`` behave as projections of ``x`` on random Gaussian vectors (Andoni, Indyk,
-Laarhoven, Razenshteyn and Schmidt, *Practical and optimal LSH for angular distance*, NIPS 2015; one factor
-alone: Ailon and Chazelle, *The fast Johnson-Lindenstrauss transform*, SIAM J. Comput. 39, 2009).
+numbers ``H D3 H D2 H D1 x`` behave like projections of ``x`` on random Gaussian vectors (Andoni, Indyk,
+Laarhoven, Razenshteyn and Schmidt, *Practical and optimal LSH for angular distance*, NIPS 2015; a single
+factor: Ailon and Chazelle, *The fast Johnson-Lindenstrauss transform*, SIAM J. Comput. 39, 2009).
 
-Vectors are padded with zeros to the size, a power of two from 64 up. `project` gives the numbers, `pack`
-their signs as bits; `fastcodes.hashing.RandomHyperplanes` and ``RandomProjection`` are models around them.
+Vectors are padded with zeros to the size, a power of two of at least 64. `project` computes the numbers,
+`pack` their signs as bits; `fastcodes.hashing.RandomHyperplanes` and ``RandomProjection`` are models that use
+them.
 """
 
 from __future__ import annotations
@@ -29,29 +30,29 @@ _SMALLEST = 64
 _LARGEST = 1 << 20
 
 
-def signs(d: int, n_features: int, random_state: Any = None) -> Codes:
-    """Draw the random signs of as many rotations as are needed.
+def signs(d: int, n_features: int, *, random_state: Any = None) -> Codes:
+    """Draw the random signs of the rotations that `n_features` numbers need.
 
     Parameters
     ----------
     d : int
         Dimensions of the vectors, from 1 to 1048576.
     n_features : int
-        Numbers that are wanted of each vector; one rotation gives as many as its size.
+        Numbers to compute for each vector; one rotation gives as many as its size.
     random_state : None, int or numpy random generator
-        Where random numbers come from; an integer makes them repeatable.
+        Source of random numbers; an integer makes the result reproducible.
 
     Returns
     -------
     uint8 array (3 * n_rotations, size / 8)
         Rows ``3 r``, ``3 r + 1`` and ``3 r + 2`` are the diagonals of ``D1``, ``D2`` and ``D3`` of rotation
-        ``r``, packed: a one for +1, a zero for -1. The size is the next power of two from `d` up, at least
-        64.
+        ``r``, packed: a one for +1, a zero for -1. The size is the smallest power of two that is at least `d`
+        and 64.
 
     Raises
     ------
     TypeError, ValueError
-        If a number is no integer, or out of range.
+        If a number is not an integer, or out of range.
 
     Examples
     --------
@@ -73,6 +74,7 @@ def project(
     x: npt.NDArray[Any],
     signs: Codes,
     n_features: int,
+    *,
     out: Floats | None = None,
     threads: int | None = None,
 ) -> Floats:
@@ -81,32 +83,32 @@ def project(
     Parameters
     ----------
     x : array (n, d)
-        Numbers of any real dtype, computed with as float32; a one-dimensional array is one vector. Other
-        dtypes than float32 are converted block by block.
+        Vectors of any real dtype; a one-dimensional array is one vector. Dtypes other than float32 are
+        converted to it block by block.
     signs : uint8 array (3 * n_rotations, size / 8)
-        As `signs` draws them for ``d``.
+        The result of `signs` for ``d``.
     n_features : int
         Numbers of each vector, from 1 to ``n_rotations * size``.
     out : float32 array (n, n_features), optional
-        C-contiguous; receives the result.
+        C-contiguous array for the result.
     threads : int, optional
-        Threads to use at most; None means all CPUs of this process, or as many as the environment variable
-        ``FASTCODES_NUM_THREADS`` says; 1 starts none. More than there are CPUs are not started.
+        Largest number of threads, at most that of the CPUs. None means all CPUs of this process, or the value
+        of the environment variable ``FASTCODES_NUM_THREADS``; 1 starts no thread.
 
     Returns
     -------
     float32 array (n, n_features)
         ``result[i, r * size + j]`` is number ``j`` of ``H D3 H D2 H D1 x[i] / size`` with the diagonals of
-        rotation ``r``: a number of mean 0 and variance ``(x[i] ** 2).sum()`` over random signs. `out` itself,
-        if it was given. The same to the bit for every number of threads and every instruction set.
+        rotation ``r``: over random signs, its mean is 0 and its variance ``(x[i] ** 2).sum()``. The result is
+        `out`, if that is given. It is bit-identical for every number of threads and every instruction set.
 
     Raises
     ------
     TypeError
-        If an array has the wrong dtype, or a number is no integer.
+        If an array has the wrong dtype, or a number is not an integer.
     ValueError
-        If `signs` are not those of ``d`` dimensions, a value is out of range, or `x` has a number that is not
-        finite or more than 3.4e38 / size.
+        If `signs` do not belong to ``d`` dimensions, a value is out of range, or `x` has a number that is not
+        finite or larger than 3.4e38 / size.
 
     Examples
     --------
@@ -114,7 +116,7 @@ def project(
     >>> from fastcodes import hadamard
     >>> x = np.random.default_rng(0).standard_normal((2, 100))
     >>> y = hadamard.project(x, hadamard.signs(100, 128, random_state=0), 128)
-    >>> bool(np.allclose(y @ y.T / 128, x @ x.T))  # all numbers of a rotation keep products as they are
+    >>> bool(np.allclose(y @ y.T / 128, x @ x.T))  # a whole rotation preserves inner products
     True
 
     Notes
@@ -122,13 +124,13 @@ def project(
     The numpy equivalent for one rotation, with ``H = scipy.linalg.hadamard(size)``::
 
         y = np.pad(x, ((0, 0), (0, size - d)))
-        for diagonal in bits.unpack(signs, size, np.float32, values=(-1, 1)):
+        for diagonal in bits.unpack(signs, size, dtype=np.float32, values=(-1, 1)):
             y = (y * diagonal) @ H
         y[:, :n_features] / size
     """
     if _goes_at_once(x):
         return _native.hadamard_project(float32_array(x, "x"), signs, n_features, out, threads)
-    # For no rows first, which tells what is wrong with the other arguments.
+    # Check the other arguments with no rows first.
     n_features = _native.hadamard_project(_no_rows(x), signs, n_features, None, threads).shape[1]
     out = np.empty((len(x), n_features), np.float32) if out is None else out
     for rows, block in blocks(x, "x"):
@@ -137,9 +139,9 @@ def project(
 
 
 def pack(
-    x: npt.NDArray[Any], signs: Codes, n_bits: int, out: Codes | None = None, threads: int | None = None
+    x: npt.NDArray[Any], signs: Codes, n_bits: int, *, out: Codes | None = None, threads: int | None = None
 ) -> Codes:
-    """Pack the signs of what `project` gives, without its floats in between.
+    """Pack the signs of the numbers that `project` computes, without an array of floats.
 
     Parameters
     ----------
@@ -148,15 +150,15 @@ def pack(
     n_bits : int
         Bits of each code, from 1 to ``n_rotations * size``.
     out : uint8 array (n, ceil(n_bits / 8)), optional
-        C-contiguous; receives the result.
+        C-contiguous array for the result.
     threads : int, optional
         As in `project`.
 
     Returns
     -------
     uint8 array (n, ceil(n_bits / 8))
-        Codes in the order of `fastcodes.bits.pack`: a bit is one where the number is above zero; `out`
-        itself, if it was given.
+        Codes in the order of `fastcodes.bits.pack`: a bit is one if the number is above zero. The result is
+        `out`, if that is given.
 
     Raises
     ------
@@ -187,7 +189,7 @@ def pack(
 
 
 def _goes_at_once(x: npt.NDArray[Any]) -> bool:
-    """Whether no converted copy is needed, or `x` is nothing to cut into blocks."""
+    """Whether `x` needs no conversion in blocks."""
     return (
         real_array(x, "x").ndim != 2
         or not x.size
@@ -200,6 +202,6 @@ def _no_rows(x: npt.NDArray[Any]) -> Floats:
 
 
 def _part(out: npt.NDArray[Any], rows: slice, n_rows: int) -> npt.NDArray[Any]:
-    """Return some rows of `out`; all of it if it has not the right number, which is an error then."""
+    """Return some rows of `out`, or all of it if the number of rows is wrong, which is then an error."""
     fits = isinstance(out, np.ndarray) and out.ndim == 2 and len(out) == n_rows
     return out[rows] if fits else out

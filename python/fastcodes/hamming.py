@@ -185,7 +185,7 @@ def asymmetric_knn(
     -----
     The numpy equivalent, but for the rounding of sums::
 
-        signs = bits.unpack(codes, n_bits, np.float32, values=(-1, 1))
+        signs = bits.unpack(codes, n_bits, dtype=np.float32, values=(-1, 1))
         d = -(real_queries @ signs.T)
         indices = np.argsort(d, axis=1, kind="stable")[:, :k]
         distances = np.take_along_axis(d, indices, axis=1)

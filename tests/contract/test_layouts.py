@@ -105,9 +105,12 @@ for _dtype in ("float16", "float32", "float64", "int8", "uint8", "bool", "int64"
 _thresholds = np.linspace(-1, 1, 77, dtype=np.float32)
 _values = np.random.default_rng(7).integers(0, 8, (40, 9))
 FUNCTIONS |= {
-    "bits.pack, threshold": (lambda t: bits.pack(np.tile(_thresholds[::-1], (3, 1)), t), _thresholds),
+    "bits.pack, threshold": (
+        lambda t: bits.pack(np.tile(_thresholds[::-1], (3, 1)), threshold=t),
+        _thresholds,
+    ),
     "bits.unpack, codes": (lambda x: bits.unpack(x, 85), CODES),
-    "bits.unpack, codes to float": (lambda x: bits.unpack(x, 85, np.float32, (-1, 1)), CODES),
+    "bits.unpack, codes to float": (lambda x: bits.unpack(x, 85, dtype=np.float32, values=(-1, 1)), CODES),
     "bits.popcount, codes": (bits.popcount, CODES),
     "bits.pack_uint, values of uint8": (lambda x: bits.pack_uint(x, 3), _values.astype(np.uint8)),
     "bits.pack_uint, values of uint16": (lambda x: bits.pack_uint(x, 11), _values.astype(np.uint16)),
@@ -142,7 +145,7 @@ for _dtype in ("float16", "float32", "float64", "uint8", "int64", "bool"):
     FUNCTIONS[f"adc.tables, one query of {_dtype}"] = (lambda x: adc.tables(x[3], _books), _x)
     FUNCTIONS[f"adc.encode, x of {_dtype}"] = (lambda x: adc.encode(x, _books), _x)
     FUNCTIONS[f"adc.encode, one x of {_dtype}"] = (lambda x: adc.encode(x[3], _books), _x)
-_rotations = hadamard.signs(77, 200, 0)
+_rotations = hadamard.signs(77, 200, random_state=0)
 FUNCTIONS |= {
     "hamming.asymmetric_knn, codes": (lambda x: hamming.asymmetric_knn(_vectors[:3], x, 7), _signs),
     "hamming.asymmetric_knn, many codes": (lambda x: hamming.asymmetric_knn(_vectors[:3], x, 7), _many_bits),

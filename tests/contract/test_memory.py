@@ -38,7 +38,7 @@ if "{family}" == "hashing":
     x = np.random.default_rng(2).standard_normal(({n}, {n_bytes}), np.float32)
     models = {{kind: RandomHyperplanes(256, kind).fit(x) for kind in ("gaussian", "sparse", "hadamard")}}
     [model.encode(x[:5000]) for model in models.values()]
-    signs = hadamard.signs({n_bytes}, 256, 0)
+    signs = hadamard.signs({n_bytes}, 256, random_state=0)
 elif "{family}" == "adc":
     queries = np.random.default_rng(1).standard_normal((100, {n_bytes}, 256), np.float32)
     packed = adc.PackedCodes(database)

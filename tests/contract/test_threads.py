@@ -107,7 +107,7 @@ def test_the_answer_of_adc_does_not_depend_on_the_number_of_threads(shape: tuple
 def real_calls(queries: Array, codes: Array, threads: int | None) -> tuple[Any, ...]:
     """Call what takes real numbers and bits: asymmetric searches, and projections with their signs."""
     n, d = len(codes), queries.shape[1]
-    signs = hadamard.signs(d, 300, 0)
+    signs = hadamard.signs(d, 300, random_state=0)
     x = np.resize(queries, (5000, d))
     return (
         *hamming.asymmetric_knn(queries, codes, 1, threads=threads),
@@ -194,7 +194,7 @@ for n_queries, n, n_bytes in shapes:
         for dtype in (np.float16, np.float32, np.float64, np.int16, np.bool_):
             digest.update(bits.pack(x.astype(dtype), threshold=dtype(0)))
         digest.update(bits.popcount(codes))
-        digest.update(bits.unpack(codes, 8 * n_bytes - 3, np.float32, (-1, 1)))
+        digest.update(bits.unpack(codes, 8 * n_bytes - 3, dtype=np.float32, values=(-1, 1)))
 for n_queries, n, *shape in [(3, 9000, 8, 16), (2, 9000, 33, 256), (5, 300, 7, 9), (1, 20_000, 65, 16)]:
     for array in adc_calls(pq_tables(n_queries, *shape), pq_codes(n, *shape), 2):
         digest.update(array.tobytes())
@@ -275,7 +275,7 @@ def long_calls() -> dict[str, Any]:
             np.tile(real, (n, 1)), codes, 1, threads=1
         ),
         "hadamard.pack": lambda n: hadamard.pack(
-            np.tile(real, (50 * n, 1)), hadamard.signs(512, 256, 0), 256, threads=1
+            np.tile(real, (50 * n, 1)), hadamard.signs(512, 256, random_state=0), 256, threads=1
         ),
         "adc.knn": lambda n: adc.knn(np.tile(tables, (n, 1, 1)), packed, 1, threads=1),
         "adc.radius": lambda n: adc.radius(np.tile(tables, (n, 1, 1)), codes, -99, threads=1),
@@ -468,7 +468,7 @@ for threads in (1, None):
         lambda: hamming.asymmetric_knn(real, codes, 10, threads=threads))
 many = np.tile(real[:, :64], (100, 1))
 interrupt("hamming.asymmetric_knn, few rows", lambda: hamming.asymmetric_knn(many, codes[:300, :8], 1))
-signs = hadamard.signs(512, 1 << 17, 0)
+signs = hadamard.signs(512, 1 << 17, random_state=0)
 for threads in (1, None):
     interrupt(f"hadamard.pack, {threads} threads",
         lambda: hadamard.pack(real, signs, 1 << 17, threads=threads))
@@ -602,7 +602,7 @@ def search():
             for call in (
                 lambda: hamming.asymmetric_knn(x[:9], codes, 10, ids, 2),
                 lambda: hadamard.pack(x, rotations, 200),
-                lambda: hadamard.project(x, rotations, 256, outs[5]),
+                lambda: hadamard.project(x, rotations, 256, out=outs[5]),
                 lambda: adc.knn(t, form, 10, None, 2),
                 lambda: adc.knn(t, form, 10, booleans.view(bool), 1),
                 lambda: adc.radius(t, form, rng.random() - 0.5, ids, 2),
@@ -665,7 +665,7 @@ def search():
                     assert any(words in str(error) for words in ("ascending", "has the row")), error
         with np.errstate(all="ignore"):
             codes_of_x = bits.pack(x)
-        bits.unpack(codes, 128, np.float32)
+        bits.unpack(codes, 128, dtype=np.float32)
         bits.popcount(codes)
         bits.pack(booleans.view(bool))
         bits.unpack_uint(codes, 5, 25)

@@ -40,7 +40,7 @@ def test_rows_that_are_bounded_are_found(n_bits: int, k: int) -> None:
 
 def test_distances_are_negative_products_with_the_signs() -> None:
     queries, codes = real_queries(20, 200), random_codes(3000, 25)
-    products = queries.astype(np.float64) @ bits.unpack(codes, 200, np.float64, values=(-1, 1)).T
+    products = queries.astype(np.float64) @ bits.unpack(codes, 200, dtype=np.float64, values=(-1, 1)).T
     distances, indices = hamming.asymmetric_knn(queries, codes, 50)
     assert np.allclose(distances, -np.take_along_axis(products, indices, axis=1), atol=1e-4)
     assert np.allclose(distances, -np.sort(products)[:, :-51:-1], atol=1e-4)
@@ -48,7 +48,7 @@ def test_distances_are_negative_products_with_the_signs() -> None:
 
 def test_signs_as_queries_give_the_hamming_distance() -> None:
     queries, codes = random_codes(30, 9, seed=1), random_codes(5000, 9)
-    signs = bits.unpack(queries, 72, np.int8, values=(-1, 1))
+    signs = bits.unpack(queries, 72, dtype=np.int8, values=(-1, 1))
     distances, indices = hamming.asymmetric_knn(signs, codes, 40)
     differing, rows = hamming.knn(queries, codes, 40)
     assert np.array_equal(indices, rows)

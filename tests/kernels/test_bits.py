@@ -86,7 +86,7 @@ def test_pack_takes_every_layout(dtype, tmp_path):
         per_dim = np.linspace(-1, 1, shape[-1]).astype(np.float32)
         for name, same in layouts(x, tmp_path):
             assert_array_equal(bits.pack(same), oracles.pack(x), err_msg=name)
-            assert_array_equal(bits.pack(same, per_dim), oracles.pack(x, per_dim), err_msg=name)
+            assert_array_equal(bits.pack(same, threshold=per_dim), oracles.pack(x, per_dim), err_msg=name)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -120,7 +120,7 @@ def test_pack_compares_as_numpy_does(dtype, threshold):
         pytest.skip("numpy 1 compares these in float32, numpy 2 and fastcodes in float16")
     x = values((3, 130), dtype)
     with np.errstate(over="ignore"):
-        check(bits.pack(x, threshold), oracles.pack(x, threshold))
+        check(bits.pack(x, threshold=threshold), oracles.pack(x, threshold))
 
 
 @pytest.mark.parametrize("kind", [*INTEGERS, *FLOATS, "longdouble", ">f4", "bool"])
@@ -129,10 +129,10 @@ def test_pack_takes_a_threshold_for_each_dimension(dtype, kind):
     for d in (1, 8, 63, 64, 65, 200):
         x = values((3, d), dtype)
         thresholds = np.nan_to_num(values(d, kind, seed=1), posinf=np.inf, neginf=-np.inf)
-        check(bits.pack(x, thresholds), oracles.pack(x, thresholds))
-        check(bits.pack(x, thresholds[None]), oracles.pack(x, thresholds))
-        check(bits.pack(x, thresholds[::-1]), oracles.pack(x, thresholds[::-1]))
-        check(bits.pack(x, thresholds[:1]), oracles.pack(x, thresholds[:1]))
+        check(bits.pack(x, threshold=thresholds), oracles.pack(x, thresholds))
+        check(bits.pack(x, threshold=thresholds[None]), oracles.pack(x, thresholds))
+        check(bits.pack(x, threshold=thresholds[::-1]), oracles.pack(x, thresholds[::-1]))
+        check(bits.pack(x, threshold=thresholds[:1]), oracles.pack(x, thresholds[:1]))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
@@ -144,13 +144,13 @@ def test_a_more_precise_threshold_parts_neighbouring_floats(dtype):
     for thresholds in (*between, np.full(x.size, 1e300), np.full(x.size, -1e300)):
         with np.errstate(over="ignore"):
             rows = np.stack([x, np.nextafter(x, np.inf, dtype=dtype), np.full(x.size, np.inf, dtype)])
-        check(bits.pack(rows, thresholds), oracles.pack(rows, thresholds))
+        check(bits.pack(rows, threshold=thresholds), oracles.pack(rows, thresholds))
 
 
 def test_every_float16_against_many_thresholds():
     x = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     for threshold in np.array([0.0, -0.0, 1, -1, np.inf, -np.inf, 65504, -65504, 6e-8, -6e-8], np.float16):
-        check(bits.pack(x, threshold), oracles.pack(x, threshold))
+        check(bits.pack(x, threshold=threshold), oracles.pack(x, threshold))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", *FLOATS])
@@ -171,7 +171,7 @@ def test_pack_in_blocks_and_in_tasks():
             for threads in (1, 2, None):
                 for same in (x, np.asfortranarray(x)):
                     check(bits.pack(same, threads=threads), expected)
-                    check(bits.pack(same, thresholds, threads=threads), expected_by_dim)
+                    check(bits.pack(same, threshold=thresholds, threads=threads), expected_by_dim)
             check(bits.pack(x[..., ::-1]), oracles.pack(x[..., ::-1]))
 
 
@@ -197,8 +197,11 @@ def test_pack_takes_bfloat16_and_lists():
 )
 def test_pack_of_anything(x, threshold, bitorder):
     with np.errstate(over="ignore"):
-        check(bits.pack(x, threshold, bitorder), oracles.pack(x, threshold, bitorder))
-        check(bits.pack(x, np.float64(threshold), bitorder), oracles.pack(x, np.float64(threshold), bitorder))
+        check(bits.pack(x, threshold=threshold, bitorder=bitorder), oracles.pack(x, threshold, bitorder))
+        check(
+            bits.pack(x, threshold=np.float64(threshold), bitorder=bitorder),
+            oracles.pack(x, np.float64(threshold), bitorder),
+        )
 
 
 # --- unpack ------------------------------------------------------------------------------------------------
@@ -214,7 +217,7 @@ def test_unpack_is_the_way_back(dtype, bitorder):
             codes = values((n, (d + 7) // 8), "uint8", seed=d) * np.uint8(77)
             for pair in pairs:
                 expected = oracles.unpack(codes, d, dtype, pair, bitorder)
-                check(bits.unpack(codes, d, dtype, pair, bitorder), expected)
+                check(bits.unpack(codes, d, dtype=dtype, values=pair, bitorder=bitorder), expected)
 
 
 def test_unpack_takes_every_layout(tmp_path):
@@ -232,7 +235,7 @@ def test_unpack_in_tasks():
         for dtype in ("uint8", "float32"):
             expected = oracles.unpack(codes, n_bits, dtype)
             for threads in (1, 2):
-                check(bits.unpack(codes, n_bits, dtype, threads=threads), expected)
+                check(bits.unpack(codes, n_bits, dtype=dtype, threads=threads), expected)
 
 
 @given(
@@ -241,11 +244,11 @@ def test_unpack_in_tasks():
 )
 def test_unpack_undoes_pack(x, bitorder):
     codes = bits.pack(x, bitorder=bitorder)
-    check(bits.unpack(codes, x.shape[-1], bool, bitorder=bitorder), x)
+    check(bits.unpack(codes, x.shape[-1], dtype=bool, bitorder=bitorder), x)
 
 
 def test_unpack_keeps_the_sign_of_zero():
-    got = bits.unpack(np.array([0b01000000], np.uint8), 2, "float32", (-0.0, 0.0))
+    got = bits.unpack(np.array([0b01000000], np.uint8), 2, dtype="float32", values=(-0.0, 0.0))
     assert_array_equal(np.signbit(got), [True, False])
 
 
@@ -323,7 +326,10 @@ def test_out_is_filled_and_returned():
     for expected, call in [
         (codes, lambda out: bits.pack(x, out=out)),
         (bits.pack(x.T), lambda out: bits.pack(x.T, out=out)),
-        (bits.unpack(codes, 70, "float32"), lambda out: bits.unpack(codes, 70, "float32", out=out)),
+        (
+            bits.unpack(codes, 70, dtype="float32"),
+            lambda out: bits.unpack(codes, 70, dtype="float32", out=out),
+        ),
         (bits.pack_uint(small, 3), lambda out: bits.pack_uint(small, 3, out=out)),
         (bits.unpack_uint(codes, 9, 8), lambda out: bits.unpack_uint(codes, 9, 8, out=out)),
     ]:

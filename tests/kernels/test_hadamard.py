@@ -20,7 +20,7 @@ def vectors(n: int, d: int) -> Array:
 @pytest.mark.parametrize("d", [1, 2, 7, 8, 63, 64, 65, 100, 128, 129, 300, 513])
 @pytest.mark.parametrize("n_features", [1, 9, 64, 65, 200, 1100])
 def test_projections_are_products_with_the_matrix(d: int, n_features: int) -> None:
-    x, signs = vectors(4, d), hadamard.signs(d, n_features, 3)
+    x, signs = vectors(4, d), hadamard.signs(d, n_features, random_state=3)
     expected = oracles.hadamard(x, signs, n_features)
     found = hadamard.project(x, signs, n_features)
     norms = np.linalg.norm(x, axis=1, keepdims=True)
@@ -32,12 +32,12 @@ def test_projections_are_products_with_the_matrix(d: int, n_features: int) -> No
 
 def test_all_numbers_of_a_rotation_keep_lengths_and_angles() -> None:
     x = vectors(50, 90)
-    y = hadamard.project(x, hadamard.signs(90, 128, 0), 128)
+    y = hadamard.project(x, hadamard.signs(90, 128, random_state=0), 128)
     assert np.allclose(y @ y.T / 128, x @ x.T, atol=1e-3)
 
 
 def test_a_number_is_the_same_alone_and_among_others() -> None:
-    x, signs = vectors(300, 200), hadamard.signs(200, 512, 1)
+    x, signs = vectors(300, 200), hadamard.signs(200, 512, random_state=1)
     many = hadamard.project(x, signs, 512)
     for n_features in (64, 128, 256, 300):
         # Sums for fewer numbers may be rounded otherwise.
@@ -50,20 +50,20 @@ def test_a_number_is_the_same_alone_and_among_others() -> None:
 def test_other_dtypes_are_converted(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from fastcodes import _blocks
 
-    x, signs = (vectors(70, 40) * 3).round().astype(dtype), hadamard.signs(40, 30, 0)
+    x, signs = (vectors(70, 40) * 3).round().astype(dtype), hadamard.signs(40, 30, random_state=0)
     expected = hadamard.project(x.astype(np.float32), signs, 30)
     monkeypatch.setattr(_blocks, "ELEMENTS_PER_BLOCK", 400)
     assert same_bits(hadamard.project(x, signs, 30), expected)
     assert same_bits(hadamard.pack(x, signs, 30), bits.pack(expected))
     out = np.empty((70, 30), np.float32)
-    assert hadamard.project(x, signs, 30, out) is out
+    assert hadamard.project(x, signs, 30, out=out) is out
     assert same_bits(out, expected)
     with pytest.raises(ValueError, match="out must be"):
-        hadamard.project(x, signs, 30, out[1:])
+        hadamard.project(x, signs, 30, out=out[1:])
 
 
 def test_what_is_not_finite_is_an_error_that_says_where() -> None:
-    x, signs = vectors(70, 40), hadamard.signs(40, 64, 0)
+    x, signs = vectors(70, 40), hadamard.signs(40, 64, random_state=0)
     for value in (np.nan, np.inf, -np.inf):
         for function in (hadamard.project, hadamard.pack):
             wrong = x.copy()
@@ -78,8 +78,11 @@ def test_what_is_not_finite_is_an_error_that_says_where() -> None:
 
 
 def test_signs_depend_on_the_random_state_alone() -> None:
-    assert same_bits(hadamard.signs(100, 300, 5), hadamard.signs(100, 300, np.random.default_rng(5)))
-    assert not same_bits(hadamard.signs(100, 300, 5), hadamard.signs(100, 300, 6))
+    assert same_bits(
+        hadamard.signs(100, 300, random_state=5),
+        hadamard.signs(100, 300, random_state=np.random.default_rng(5)),
+    )
+    assert not same_bits(hadamard.signs(100, 300, random_state=5), hadamard.signs(100, 300, random_state=6))
     assert hadamard.signs(1 << 20, 1).shape == (3, 1 << 17)
 
 
@@ -95,12 +98,12 @@ def test_signs_depend_on_the_random_state_alone() -> None:
 )
 def test_wrong_arguments_of_signs(arguments: Any, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
-        hadamard.signs(*arguments)
+        hadamard.signs(*arguments[:2], random_state=(*arguments, 0)[2])
 
 
 def test_projections_are_near_to_gaussian_whatever_the_vector() -> None:
     # Over many rotations the numbers of a unit vector have the moments of normal ones.
-    signs = hadamard.signs(100, 128 * 400, 9)
+    signs = hadamard.signs(100, 128 * 400, random_state=9)
     for x in (np.eye(100)[:1], np.ones((1, 100)) / 10, vectors(1, 100) / np.linalg.norm(vectors(1, 100))):
         y = hadamard.project(x, signs, 128 * 400).ravel().astype(np.float64)
         n = len(y)

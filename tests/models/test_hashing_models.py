@@ -606,7 +606,7 @@ def test_alignment_brings_back_a_rotation() -> None:
     assert rotation.dtype == np.float32
     assert np.allclose(rotation, turn.T, atol=0.1)
     assert (bits.unpack(bits.pack(values @ turn @ rotation), 12) != bits.unpack(old, 12)).mean() < 0.03
-    signs = bits.unpack(old[:1000], 12, np.float64, (-1, 1))
+    signs = bits.unpack(old[:1000], 12, dtype=np.float64, values=(-1, 1))
     u, _, vt = np.linalg.svd((values[:1000] @ turn).T @ signs)
     assert np.allclose(rotation, u @ vt, atol=1e-5)
 

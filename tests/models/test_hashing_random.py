@@ -59,7 +59,7 @@ def test_bits_are_balanced_and_independent(projection: str) -> None:
     # Over vectors of random directions, each bit is one for half of them, and so is the xor of any two.
     x = np.random.default_rng(1).standard_normal((40_000, 128)).astype(np.float32)
     codes = RandomHyperplanes(32, projection, random_state=4).fit(x).encode(x)
-    signs = bits.unpack(codes, 32, np.float32, values=(-1, 1))
+    signs = bits.unpack(codes, 32, dtype=np.float32, values=(-1, 1))
     assert (abs(signs.mean(axis=0)) < 5 / np.sqrt(len(x))).all()
     if projection == "hadamard":  # whose directions are orthogonal within a rotation
         correlations = (signs.T @ signs / len(x))[np.triu_indices(32, 1)]

@@ -164,7 +164,7 @@ def _codes(
     parts = list(blocks(len(array), rows_per_block))
     try:
         for block in tracked(parts, len(array), f"packing {name}"):
-            packed[block] = bits.pack(array[block], arguments.threshold, threads=arguments.threads)
+            packed[block] = bits.pack(array[block], threshold=arguments.threshold, threads=arguments.threads)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: {error}") from None
     return packed

@@ -48,7 +48,7 @@ class Projection:
         _check_kind(kind)
         rng = random_generator(random_state)
         if kind == "hadamard":
-            return cls(d, n, hadamard.signs(d, n, rng))
+            return cls(d, n, hadamard.signs(d, n, random_state=rng))
         if kind == "gaussian":
             return cls(d, n, rng.standard_normal((n, d), np.float32))
         # Achlioptas: +-sqrt(3) with probability 1/6 each, else 0.

@@ -50,7 +50,7 @@ def align(old_codes: Codes, new_values: ArrayLike, n_bits: int | None = None) ->
     Notes
     -----
     Equal to ``u @ vt`` with ``u, _, vt = np.linalg.svd(new_values.T @ signs, full_matrices=False)`` and
-    ``signs = bits.unpack(old_codes, n_bits, np.float32, (-1, 1))``.
+    ``signs = bits.unpack(old_codes, n_bits, dtype=np.float32, values=(-1, 1))``.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def align(old_codes: Codes, new_values: ArrayLike, n_bits: int | None = None) ->
     """
     values = as_samples(new_values, name="new_values")
     k = values.shape[1] if n_bits is None else n_bits
-    old = bits.unpack(old_codes, k, np.float32, (-1, 1))
+    old = bits.unpack(old_codes, k, dtype=np.float32, values=(-1, 1))
     if old.ndim != 2 or len(old) != len(values):
         raise ValueError(
             f"old_codes has shape {old_codes.shape} and new_values {values.shape}; "

@@ -150,7 +150,7 @@ class RandomHyperplanes(Hasher):
             bits.pack(self._values(x), out=out)
             return
         try:
-            hadamard.pack(x, self.signs_, self._n_bits, out)
+            hadamard.pack(x, self.signs_, self._n_bits, out=out)
         except ValueError:
             raise NotFiniteError from None
 

@@ -166,7 +166,7 @@ class FloatsOfSigns(Step):
 
     def run(self, x: Array, out: Array | None) -> Array:
         """Return floats."""
-        return bits.unpack(x, self.shape[-1], np.float32, (-1, 1), out=out)
+        return bits.unpack(x, self.shape[-1], dtype=np.float32, values=(-1, 1), out=out)
 
 
 @dataclass
@@ -398,7 +398,7 @@ def _set_arrays(layer: Layer, arrays: dict[str, NDArray[Any]], prefix: str) -> N
         elif isinstance(layer, Product):
             n = shape[-1]
             signs = _files.take(arrays, prefix + name, np.uint8, (int(np.prod(shape[:-1])), -(-n // 8)))
-            parameter.value[...] = bits.unpack(signs, n, np.float32, (-1, 1)).reshape(shape)
+            parameter.value[...] = bits.unpack(signs, n, dtype=np.float32, values=(-1, 1)).reshape(shape)
             has_scale = prefix + "scale" in arrays
             layer.quantizer = Fixed(
                 _files.take(arrays, prefix + "scale", np.float32, (n,), finite=True) if has_scale else None

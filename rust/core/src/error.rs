@@ -148,42 +148,11 @@ pub enum Error {
         /// Elements of the result.
         expected: usize,
     },
-    /// Thresholds are neither one for all dimensions nor one for each.
-    ThresholdsLength {
-        /// Number of thresholds.
-        given: usize,
-        /// Dimensions of the values.
-        expected: usize,
-    },
-    /// Codes do not have the bytes that so many bits take.
-    BitsLength {
-        /// Bytes per row.
-        n_bytes: usize,
-        /// Bits per row.
-        n_bits: usize,
-    },
     /// Codes do not have the bytes that the signs of real queries take.
     QueryBits {
         /// Bytes per row of the codes.
         n_bytes: usize,
         /// Dimensions of the queries.
-        n_bits: usize,
-    },
-    /// Elements have no size that the kernel knows, or a buffer ends within one.
-    ElementSize {
-        /// Bytes per element.
-        size: usize,
-    },
-    /// An integer needs more bits than it may have.
-    ValueOutOfRange {
-        /// The integer.
-        value: u16,
-        /// The bits it may have.
-        n_bits: usize,
-    },
-    /// An integer may not have that many bits.
-    IntegerBits {
-        /// The bits that were asked for.
         n_bits: usize,
     },
     /// Tables or codebooks may not have that many codewords.
@@ -249,24 +218,6 @@ pub enum Error {
         value: String,
         /// The largest that there may be.
         most: String,
-    },
-    /// Signs are not those of rotations of vectors of so many dimensions.
-    Rotations {
-        /// Rows of the signs.
-        n_rows: usize,
-        /// Their bytes per row.
-        n_bytes: usize,
-        /// Dimensions of the vectors.
-        n_dims: usize,
-        /// The bytes that a row should have.
-        n_expected: usize,
-    },
-    /// Rotations do not give that many numbers.
-    Projections {
-        /// The numbers that were asked for.
-        n_features: usize,
-        /// As many as there are.
-        most: usize,
     },
     /// Buckets are not as many for each query, do not lie within the ids, or hold an id that no row has.
     Buckets,
@@ -501,34 +452,11 @@ impl fmt::Display for Error {
             Error::OutputLength { given, expected } => {
                 write!(formatter, "out has {given} elements; expected {expected}")
             }
-            Error::ThresholdsLength { given, expected } => write!(
-                formatter,
-                "threshold has {given} values but x has {expected} dimensions; expected one value, or one per dimension"
-            ),
-            Error::BitsLength { n_bytes, n_bits } => write!(
-                formatter,
-                "codes have {n_bytes} bytes per row, but {n_bits} bits take {}",
-                n_bits.div_ceil(8)
-            ),
             Error::QueryBits { n_bytes, n_bits } => write!(
                 formatter,
                 "codes have {n_bytes} bytes per row, but real_queries have {n_bits} dimensions, whose signs take {}",
                 n_bits.div_ceil(8)
             ),
-            Error::ElementSize { size } => {
-                write!(
-                    formatter,
-                    "a buffer does not hold a whole number of elements of a known size; got {size} bytes"
-                )
-            }
-            Error::ValueOutOfRange { value, n_bits } => write!(
-                formatter,
-                "values has {value}, which does not fit {n_bits} bits; expected integers from 0 to {}",
-                (1_u32 << n_bits) - 1
-            ),
-            Error::IntegerBits { n_bits } => {
-                write!(formatter, "n_bits must be from 1 to 16; got {n_bits}")
-            }
             Error::Codewords { name, n_codewords } => {
                 write!(formatter, "{name} have {n_codewords} codewords; expected from 1 to 256")
             }
@@ -561,16 +489,6 @@ impl fmt::Display for Error {
                 formatter,
                 "{name} has {value} at element {index}, counted through all axes, which is too large for float32 sums; \
                  expected numbers of at most {most}"
-            ),
-            Error::Rotations { n_rows, n_bytes, n_dims, n_expected } => write!(
-                formatter,
-                "signs have {n_rows} rows of {n_bytes} bytes, but x has {n_dims} dimensions; expected three rows of \
-                 {n_expected} bytes for each rotation, and at most {} dimensions",
-                crate::hadamard::MAX_SIZE
-            ),
-            Error::Projections { n_features, most } => write!(
-                formatter,
-                "{n_features} numbers were asked for, but the rotations give {most}; expected from 1 to that, or more signs"
             ),
             Error::Buckets => write!(
                 formatter,

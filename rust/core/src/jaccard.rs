@@ -131,9 +131,10 @@ pub fn cdist(
         return write_pieces(a, b, out, &parallel.as_run(level), |_, _, _| Ok(()));
     }
     let (mut a_ones, mut b_ones) = (try_vec(0, a.n_rows())?, try_vec(0, b.n_rows())?);
-    bits::popcount(level, a, &mut a_ones, parallel)?;
-    bits::popcount(level, b, &mut b_ones, parallel)?;
-    write_pieces(a, b, out, &parallel.as_run(level), |rows, columns, out| {
+    let run = &parallel.as_run(level);
+    bits::popcount(a, &mut a_ones, run)?;
+    bits::popcount(b, &mut b_ones, run)?;
+    write_pieces(a, b, out, run, |rows, columns, out| {
         let capacity = Tile::capacity(level, b.n_words());
         let mut differing = vec![0; out.len() * capacity.min(columns.len())];
         for start in columns.clone().step_by(capacity) {

@@ -1,7 +1,7 @@
 //! Every level against one line for one bit, at shapes around a byte, a register and a block of 64.
 
 use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
-use fastcodes_core::{Codes, Error, Level, Parallel};
+use fastcodes_core::{At, Codes, Error, Level, Run};
 use proptest::prelude::*;
 
 const ORDERS: [BitOrder; 2] = [BitOrder::Big, BitOrder::Little];
@@ -53,7 +53,7 @@ fn check_pack(
     let x = Rows::new(&bytes[1..], n_rows, dims * size, stride).unwrap();
     for order in ORDERS {
         let mut out = vec![0xaa; n_rows * row_bytes];
-        bits::pack(level, x, Along::Rows, thresholds, order, &mut out, &Parallel::serial()).unwrap();
+        bits::pack(x, Along::Rows, thresholds, order, &mut out, &Run::serial(level)).unwrap();
         for (row, out) in out.chunks(row_bytes).enumerate() {
             for i in 0..row_bytes * 8 {
                 let expected = i < dims && is_above(&bytes[1 + row * stride..], i);
@@ -125,10 +125,10 @@ fn columns_give_the_codes_of_the_transposed_array() {
             for (level, order) in
                 Level::available().into_iter().flat_map(|level| ORDERS.map(|order| (level, order)))
             {
-                let (serial, mut out) =
-                    (Parallel::serial(), [0x55, 0xaa].map(|b| vec![b; n_codes * dims.div_ceil(8)]));
-                bits::pack(level, rows, Along::Rows, thresholds, order, &mut out[0], &serial).unwrap();
-                bits::pack(level, columns, Along::Columns, thresholds, order, &mut out[1], &serial).unwrap();
+                let (run, mut out) =
+                    (Run::serial(level), [0x55, 0xaa].map(|b| vec![b; n_codes * dims.div_ceil(8)]));
+                bits::pack(rows, Along::Rows, thresholds, order, &mut out[0], &run).unwrap();
+                bits::pack(columns, Along::Columns, thresholds, order, &mut out[1], &run).unwrap();
                 assert!(out[0] == out[1], "{level:?} {order:?} {dims} x {n_codes} of {size} bytes");
             }
         }
@@ -146,7 +146,7 @@ fn unpack_writes_the_value_of_each_bit() {
                 let values = [&values[..size], &values[8..][..size]];
                 let codes = Rows::new(&bytes, n_rows, n_bytes, n_bytes + gap).unwrap();
                 let mut out = vec![0; n_rows * dims * size];
-                bits::unpack(level, codes, dims, values, order, &mut out, &Parallel::serial()).unwrap();
+                bits::unpack(codes, dims, values, order, &mut out, &Run::serial(level)).unwrap();
                 for (index, element) in out.chunks(size).enumerate() {
                     let row = &bytes[index / dims * (n_bytes + gap)..];
                     let expected = values[usize::from(bit(order, row, index % dims))];
@@ -167,7 +167,7 @@ fn popcount_counts_the_ones_of_each_row() {
                 let ones = |row| codes.row(row).iter().map(|byte| byte.count_ones() as i32).sum();
                 let expected: Vec<i32> = (0..n_rows).map(ones).collect();
                 let mut out = vec![-1; n_rows];
-                bits::popcount(level, codes, &mut out, &Parallel::serial()).unwrap();
+                bits::popcount(codes, &mut out, &Run::serial(level)).unwrap();
                 assert_eq!(out, expected, "{level:?} {n_bytes} {n_rows} {gap}");
             }
         }
@@ -176,8 +176,7 @@ fn popcount_counts_the_ones_of_each_row() {
 
 #[test]
 fn long_work_is_the_same_on_one_thread_and_on_two() {
-    let (serial, two) = (&Parallel::serial(), &Parallel::new(2, &|| false));
-    let (lowest, best) = (Level::PORTABLE, Level::best());
+    let (serial, two) = (&Run::serial(Level::PORTABLE), &Run::new(Level::best(), 2, &|| false));
     let bytes = noise(5 << 20);
     for (n_rows, dims) in [(1, 5 << 18), (5, 1 << 18), (1 << 15, 33), (5 << 18, 1), (3 << 17, 3)] {
         let each: Vec<f32> = (0..dims).map(|i| f32::from_ne_bytes(at(&bytes, i))).collect();
@@ -185,28 +184,28 @@ fn long_work_is_the_same_on_one_thread_and_on_two() {
         for t in [&each[..1], &each].map(Thresholds::F32) {
             let row_bytes = dims.div_ceil(8);
             let mut codes = [0, 1].map(|byte| vec![byte; n_rows * row_bytes]);
-            bits::pack(lowest, x, Along::Rows, t, BitOrder::Big, &mut codes[0], serial).unwrap();
-            bits::pack(best, x, Along::Rows, t, BitOrder::Big, &mut codes[1], two).unwrap();
+            bits::pack(x, Along::Rows, t, BitOrder::Big, &mut codes[0], serial).unwrap();
+            bits::pack(x, Along::Rows, t, BitOrder::Big, &mut codes[1], two).unwrap();
             assert!(codes[0] == codes[1]);
 
             let mut columns = [0, 1].map(|byte| vec![byte; dims * n_rows.div_ceil(8)]);
             let t = Thresholds::F32(&each[..1]);
-            bits::pack(lowest, x, Along::Columns, t, BitOrder::Big, &mut columns[0], serial).unwrap();
-            bits::pack(best, x, Along::Columns, t, BitOrder::Big, &mut columns[1], two).unwrap();
+            bits::pack(x, Along::Columns, t, BitOrder::Big, &mut columns[0], serial).unwrap();
+            bits::pack(x, Along::Columns, t, BitOrder::Big, &mut columns[1], two).unwrap();
             assert!(columns[0] == columns[1]);
 
             let (values, codes) =
                 ([&[0_u8][..], &[1]], Rows::new(&codes[0], n_rows, row_bytes, row_bytes).unwrap());
             let mut elements = [0, 1].map(|byte| vec![byte; n_rows * dims]);
-            bits::unpack(lowest, codes, dims, values, BitOrder::Big, &mut elements[0], serial).unwrap();
-            bits::unpack(best, codes, dims, values, BitOrder::Big, &mut elements[1], two).unwrap();
+            bits::unpack(codes, dims, values, BitOrder::Big, &mut elements[0], serial).unwrap();
+            bits::unpack(codes, dims, values, BitOrder::Big, &mut elements[1], two).unwrap();
             assert!(elements[0] == elements[1]);
         }
     }
     let codes = Codes::new(&bytes, bytes.len() / 11, 11).unwrap();
     let mut counts = [0, 1].map(|count| vec![count; codes.n_rows()]);
-    bits::popcount(lowest, codes, &mut counts[0], serial).unwrap();
-    bits::popcount(best, codes, &mut counts[1], two).unwrap();
+    bits::popcount(codes, &mut counts[0], serial).unwrap();
+    bits::popcount(codes, &mut counts[1], two).unwrap();
     assert!(counts[0] == counts[1]);
 }
 
@@ -219,7 +218,7 @@ proptest! {
         let values: Vec<u16> = values.into_iter().map(|value| value >> (16 - n_bits)).collect();
         let row_bytes = (d * n_bits).div_ceil(8);
         let mut packed = vec![0xaa; 3 * row_bytes];
-        bits::pack_uint(&values, d, n_bits, &mut packed, &Parallel::serial()).unwrap();
+        bits::pack_uint(&values, d, n_bits, &mut packed, &Run::serial(Level::best())).unwrap();
         for (values, packed) in values.chunks(d).zip(packed.chunks(row_bytes)) {
             for i in 0..row_bytes * 8 {
                 let expected = i < d * n_bits && values[i / n_bits] >> (n_bits - 1 - i % n_bits) & 1 == 1;
@@ -227,48 +226,53 @@ proptest! {
             }
         }
         let mut back = vec![0_u16; values.len()];
-        bits::unpack_uint(&packed, d, n_bits, &mut back, &Parallel::serial()).unwrap();
+        bits::unpack_uint(&packed, d, n_bits, &mut back, &Run::serial(Level::best())).unwrap();
         prop_assert_eq!(back, values);
     }
 }
 
 #[test]
 fn arguments_that_do_not_fit_are_errors() {
-    let (best, serial, bytes) = (Level::best(), &Parallel::serial(), [1; 16]);
+    let (run, bytes) = (&Run::serial(Level::best()), [1; 16]);
     assert_eq!(
         Rows::new(&bytes, 3, 8, 8).unwrap_err(),
         Error::Length { name: "rows", unit: "bytes", given: 16, expected: 24 }
     );
 
     let x = Rows::new(&bytes, 2, 8, 8).unwrap();
-    let pack =
-        |t: Thresholds<'_>, out: &mut [u8]| bits::pack(best, x, Along::Rows, t, BitOrder::Big, out, serial);
-    assert_eq!(pack(Thresholds::NonZero, &mut [0; 3]), Err(Error::OutputLength { given: 3, expected: 2 }));
-    let three = Thresholds::F16(&[0; 3]);
-    assert_eq!(pack(three, &mut [0; 2]), Err(Error::ThresholdsLength { given: 3, expected: 4 }));
+    let pack = |t: Thresholds<'_>, out: &mut [u8]| bits::pack(x, Along::Rows, t, BitOrder::Big, out, run);
+    let length = |name, unit, given, expected| Err(Error::Length { name, unit, given, expected });
+    assert_eq!(pack(Thresholds::NonZero, &mut [0; 3]), length("out", "bytes", 3, 2));
+    let three = pack(Thresholds::F16(&[0; 3]), &mut [0; 2]);
+    assert!(matches!(three, Err(Error::Mismatch { first: ("threshold", 3), second: ("x", 4), .. })));
     let odd = Rows::new(&bytes, 2, 7, 8).unwrap();
-    let cut_short =
-        bits::pack(best, odd, Along::Rows, Thresholds::F32(&[0.0]), BitOrder::Big, &mut [0; 2], serial);
-    assert_eq!(cut_short, Err(Error::ElementSize { size: 4 }));
+    let cut_short = bits::pack(odd, Along::Rows, Thresholds::F32(&[0.0]), BitOrder::Big, &mut [0; 2], run);
+    let is_partial = |result: Result<(), Error>| matches!(result, Err(Error::Incompatible { .. }));
+    assert!(is_partial(cut_short));
 
-    let unpack =
-        |n_bits, values, out: &mut [u8]| bits::unpack(best, x, n_bits, values, BitOrder::Big, out, serial);
-    assert_eq!(unpack(65, [&[0], &[1]], &mut [0; 130]), Err(Error::BitsLength { n_bytes: 8, n_bits: 65 }));
-    assert_eq!(
-        unpack(64, [&[0], &[1]], &mut [0; 127]),
-        Err(Error::OutputLength { given: 127, expected: 128 })
-    );
-    assert_eq!(unpack(64, [&[0; 3], &[1; 3]], &mut [0; 384]), Err(Error::ElementSize { size: 3 }));
-    assert_eq!(unpack(64, [&[0; 2], &[1; 2]], &mut [0; 255]), Err(Error::ElementSize { size: 2 }));
+    let unpack = |n_bits, values, out: &mut [u8]| bits::unpack(x, n_bits, values, BitOrder::Big, out, run);
+    assert_eq!(unpack(65, [&[0], &[1]], &mut [0; 130]), length("codes", "bytes per row", 8, 9));
+    assert_eq!(unpack(64, [&[0], &[1]], &mut [0; 127]), length("out", "elements", 127, 128));
+    assert!(is_partial(unpack(64, [&[0; 3], &[1; 3]], &mut [0; 384])));
+    assert!(is_partial(unpack(64, [&[0; 2], &[1; 2]], &mut [0; 255])));
 
     let codes = Codes::new(&bytes, 2, 8).unwrap();
-    assert!(bits::popcount(best, codes, &mut [0; 3], serial).is_err());
+    assert!(bits::popcount(codes, &mut [0; 3], run).is_err());
 
-    let pack_uint = |n_bits, out: &mut [u8]| bits::pack_uint(&[3_u8, 4], 2, n_bits, out, serial);
-    assert_eq!(pack_uint(2, &mut [0]), Err(Error::ValueOutOfRange { value: 4, n_bits: 2 }));
-    assert_eq!(pack_uint(17, &mut [0]), Err(Error::IntegerBits { n_bits: 17 }));
-    assert_eq!(pack_uint(3, &mut [0; 2]), Err(Error::OutputLength { given: 2, expected: 1 }));
-    let no_bits = bits::unpack_uint(&[0], 2, 0, &mut [0_u8; 2], serial);
-    assert_eq!(no_bits, Err(Error::IntegerBits { n_bits: 0 }));
-    assert!(bits::unpack_uint(&[0, 0, 0], 2, 4, &mut [0_u8; 4], serial).is_err());
+    let pack_uint = |n_bits, out: &mut [u8]| bits::pack_uint(&[3_u8, 4], 2, n_bits, out, run);
+    assert_eq!(
+        pack_uint(2, &mut [0]),
+        Err(Error::Value {
+            name: "values",
+            value: "4".to_owned(),
+            at: At::Element(1),
+            expected: "integers from 0 to 3, which fit 2 bits".to_owned(),
+        })
+    );
+    let n_bits = |given| Err(Error::Range { name: "n_bits", unit: "", given, low: 1, high: 16 });
+    assert_eq!(pack_uint(17, &mut [0]), n_bits(17));
+    assert_eq!(pack_uint(3, &mut [0; 2]), length("out", "bytes", 2, 1));
+    let no_bits = bits::unpack_uint(&[0], 2, 0, &mut [0_u8; 2], run);
+    assert_eq!(no_bits, n_bits(0));
+    assert!(bits::unpack_uint(&[0, 0, 0], 2, 4, &mut [0_u8; 4], run).is_err());
 }

@@ -13,7 +13,7 @@ use fastcodes_core::minhash::{self, Hasher, Scheme, Sets, Slots};
 use fastcodes_core::xnor::{
     self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
 };
-use fastcodes_core::{Codes, Level, Mask, Parallel, asymmetric, hamming, jaccard, lists};
+use fastcodes_core::{Codes, Level, Mask, Parallel, Run, asymmetric, hamming, jaccard, lists};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -203,11 +203,11 @@ fn rotations_of_all_levels_agree() {
         let signs = Signs::new(Codes::new(&signs, 3 * n_rotations, size / 8).unwrap(), n_dims).unwrap();
         let n_features = ((share * (n_rotations * size) as f32) as usize).max(1);
         let answers = |level, threads| {
-            let parallel = &Parallel::new(threads, &|| false);
+            let run = &Run::new(level, threads, &|| false);
             let mut projected = vec![f32::NAN; n_rows * n_features];
-            hadamard::project(level, &x, &signs, n_features, parallel, &mut projected).unwrap();
+            hadamard::project(&x, &signs, n_features, &mut projected, run).unwrap();
             let mut packed = vec![0xaa; n_rows * n_features.div_ceil(8)];
-            hadamard::pack(level, &x, &signs, n_features, parallel, &mut packed).unwrap();
+            hadamard::pack(&x, &signs, n_features, &mut packed, run).unwrap();
             (projected.iter().map(|value| value.to_bits()).collect::<Vec<_>>(), packed)
         };
         let expected = answers(Level::PORTABLE, 1);
@@ -242,18 +242,17 @@ fn bits_levels_agree() {
 
         let n_bytes = dims.div_ceil(8);
         let answers = |level, threads| {
-            let parallel = &Parallel::new(threads, &|| false);
+            let run = &Run::new(level, threads, &|| false);
             let mut packed = vec![0xaa; n_rows * n_bytes];
-            bits::pack(level, x, Along::Rows, thresholds, order, &mut packed, parallel).unwrap();
+            bits::pack(x, Along::Rows, thresholds, order, &mut packed, run).unwrap();
             let (limit, mut columns) = (Thresholds::F32(&limits[..1]), vec![0xaa; dims * n_rows.div_ceil(8)]);
-            bits::pack(level, x, Along::Columns, limit, order, &mut columns, parallel).unwrap();
+            bits::pack(x, Along::Columns, limit, order, &mut columns, run).unwrap();
             let mut unpacked = vec![0xaa; n_rows * dims * 2];
             let codes = Rows::new(&packed, n_rows, n_bytes, n_bytes).unwrap();
-            bits::unpack(level, codes, dims, [&[1, 2], &[3, 4]], order, &mut unpacked, parallel).unwrap();
+            bits::unpack(codes, dims, [&[1, 2], &[3, 4]], order, &mut unpacked, run).unwrap();
             let mut ones = vec![-1; n_rows];
             if n_bytes > 0 {
-                bits::popcount(level, Codes::new(&packed, n_rows, n_bytes).unwrap(), &mut ones, parallel)
-                    .unwrap();
+                bits::popcount(Codes::new(&packed, n_rows, n_bytes).unwrap(), &mut ones, run).unwrap();
             }
             (packed, columns, unpacked, ones)
         };
@@ -264,11 +263,11 @@ fn bits_levels_agree() {
 
         let values: Vec<u16> = picks.iter().map(|pick| u16::from_ne_bytes(*pick) >> (16 - n_bits)).collect();
         let width = dims + gap;
-        let parallel = &Parallel::new(*threads, &|| false);
+        let run = &Run::new(Level::best(), *threads, &|| false);
         let mut packed = vec![0xaa; n_rows * (width * n_bits).div_ceil(8)];
-        bits::pack_uint(&values, width, n_bits, &mut packed, parallel).unwrap();
+        bits::pack_uint(&values, width, n_bits, &mut packed, run).unwrap();
         let mut back = vec![0u16; values.len()];
-        bits::unpack_uint(&packed, width, n_bits, &mut back, parallel).unwrap();
+        bits::unpack_uint(&packed, width, n_bits, &mut back, run).unwrap();
         prop_assert_eq!(back, values);
         Ok(())
     });

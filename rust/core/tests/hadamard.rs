@@ -1,8 +1,8 @@
 //! The hadamard family against its definition: every level, awkward shapes, every thread count.
 #![allow(missing_docs)]
 
-use fastcodes_core::hadamard::{self, MIN_SIZE, Signs, padded};
-use fastcodes_core::{Codes, Error, Level, Parallel};
+use fastcodes_core::hadamard::{self, MAX_SIZE, MIN_SIZE, Signs, padded};
+use fastcodes_core::{At, Codes, Error, Level, Run};
 
 /// Repeatable numbers from 0 up to 1.
 fn numbers(seed: u64) -> impl FnMut() -> f32 {
@@ -78,15 +78,15 @@ impl Case {
         let mut first = None;
         for level in Level::available() {
             for threads in [1, 2] {
-                let parallel = &Parallel::new(threads, &|| false);
+                let run = &Run::new(level, threads, &|| false);
                 let mut values = vec![f32::NAN; self.n_rows() * n_features];
-                hadamard::project(level, &self.x, &signs, n_features, parallel, &mut values).unwrap();
+                hadamard::project(&self.x, &signs, n_features, &mut values, run).unwrap();
                 let norm = self.x.iter().map(|x| f64::from(x * x)).sum::<f64>().sqrt();
                 for (value, expected) in values.iter().zip(&expected) {
                     assert!((f64::from(*value) - expected).abs() <= 1e-5 * norm, "{level:?}, {place}");
                 }
                 let mut codes = vec![0xAA; self.n_rows() * n_bytes];
-                hadamard::pack(level, &self.x, &signs, n_features, parallel, &mut codes).unwrap();
+                hadamard::pack(&self.x, &signs, n_features, &mut codes, run).unwrap();
                 for (values, codes) in values.chunks(n_features).zip(codes.chunks(n_bytes)) {
                     for bit in 0..8 * n_bytes {
                         let is_set = codes[bit / 8] >> (7 - bit % 8) & 1 == 1;
@@ -136,8 +136,8 @@ fn many_rows_are_split_over_tasks() {
     let alone = Case { x: case.x[8999 * 40..].to_vec(), signs: case.signs.clone(), ..case };
     let mut values = [vec![0.0; 9000 * 10], vec![0.0; 10]];
     for (case, values) in [&case, &alone].into_iter().zip(&mut values) {
-        hadamard::project(Level::best(), &case.x, &case.signs(), 10, &Parallel::new(2, &|| false), values)
-            .unwrap();
+        let run = Run::new(Level::best(), 2, &|| false);
+        hadamard::project(&case.x, &case.signs(), 10, values, &run).unwrap();
     }
     assert_eq!(values[0][8999 * 10..], values[1]);
 }
@@ -148,7 +148,7 @@ fn a_projection_keeps_lengths_on_the_whole() {
     let case = Case::random(5, 100, 1);
     let (signs, n) = (case.signs(), padded(100));
     let mut values = vec![0.0; 5 * n];
-    hadamard::project(Level::best(), &case.x, &signs, n, &Parallel::serial(), &mut values).unwrap();
+    hadamard::project(&case.x, &signs, n, &mut values, &Run::serial(Level::best())).unwrap();
     for (x, values) in case.x.chunks(100).zip(values.chunks(n)) {
         let [from, to] = [x, values].map(|v| v.iter().map(|v| f64::from(v * v)).sum::<f64>());
         assert!((to / n as f64 / from - 1.0).abs() < 1e-5);
@@ -158,20 +158,26 @@ fn a_projection_keeps_lengths_on_the_whole() {
 #[test]
 fn broken_preconditions_are_errors() {
     let case = Case::random(3, 100, 1);
-    let (signs, serial) = (case.signs(), &Parallel::serial());
+    let (signs, run) = (case.signs(), &Run::serial(Level::best()));
     let project = |x: &[f32], n_features: usize, n_out: usize| {
-        hadamard::project(Level::best(), x, &signs, n_features, serial, &mut vec![0.0; n_out])
+        hadamard::project(x, &signs, n_features, &mut vec![0.0; n_out], run)
     };
     assert_eq!(project(&case.x, 8, 24), Ok(()));
-    assert!(matches!(project(&case.x[1..], 8, 24), Err(Error::InputLength { name: "x", .. })));
-    assert!(matches!(project(&case.x, 0, 0), Err(Error::Projections { n_features: 0, most: 128 })));
-    assert!(matches!(project(&case.x, 129, 387), Err(Error::Projections { n_features: 129, most: 128 })));
-    assert!(matches!(project(&case.x, 8, 23), Err(Error::OutputLength { given: 23, expected: 24 })));
+    assert!(matches!(project(&case.x[1..], 8, 24), Err(Error::Length { name: "x", .. })));
+    assert!(matches!(project(&case.x, 0, 0), Err(Error::Range { given: 0, high: 128, .. })));
+    assert!(matches!(project(&case.x, 129, 387), Err(Error::Range { given: 129, high: 128, .. })));
+    assert!(matches!(
+        project(&case.x, 8, 23),
+        Err(Error::Length { name: "out", given: 23, expected: 24, .. })
+    ));
     for (n_rows, n_bytes) in [(2, 16), (0, 16), (3, 8)] {
         let codes = Codes::new(&case.signs[..n_rows * n_bytes], n_rows, n_bytes).unwrap();
-        assert!(matches!(Signs::new(codes, 100), Err(Error::Rotations { n_dims: 100, n_expected: 16, .. })));
+        assert!(matches!(Signs::new(codes, 100), Err(Error::Incompatible { .. })));
     }
-    assert!(matches!(Signs::new(Codes::new(&[], 0, 8).unwrap(), 0), Err(Error::EmptyAxis { .. })));
+    for n_dims in [0, MAX_SIZE + 1] {
+        let signs = Signs::new(Codes::new(&[], 0, 8).unwrap(), n_dims);
+        assert!(matches!(signs, Err(Error::Range { name: "x", high: MAX_SIZE, .. })));
+    }
     assert_eq!((padded(1), padded(65)), (MIN_SIZE, 128));
 }
 
@@ -185,13 +191,13 @@ fn what_is_not_finite_is_found_wherever_it_stands() {
             case.x[place..place + n_alike].fill(value);
             // The signs of the first product are those of the entries of a row: all numbers add up.
             case.signs.fill(255);
-            let (signs, parallel) = (case.signs(), &Parallel::serial());
-            let error = hadamard::project(level, &case.x, &signs, 5, parallel, &mut [0.0; 15]).unwrap_err();
-            let packed = hadamard::pack(level, &case.x, &signs, 5, parallel, &mut [0; 3]).unwrap_err();
+            let (signs, run) = (case.signs(), &Run::serial(level));
+            let error = hadamard::project(&case.x, &signs, 5, &mut [0.0; 15], run).unwrap_err();
+            let packed = hadamard::pack(&case.x, &signs, 5, &mut [0; 3], run).unwrap_err();
             assert_eq!(error, packed);
             match error {
                 Error::NotFinite { index, .. } => assert!(index == place && !value.is_finite()),
-                Error::TooLarge { index, .. } => assert!(index == place && value.is_finite()),
+                Error::Value { at, .. } => assert!(at == At::Element(place) && value.is_finite()),
                 other => panic!("{other}"),
             }
         }

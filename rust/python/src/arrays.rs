@@ -1,12 +1,15 @@
-//! NumPy arrays in and out: what is refused, with which words, and what is viewed or copied.
+//! NumPy arrays as arguments and results: one function for each kind of argument, with the checks, the error texts, and the
+//! decision between a view and a copy. All unsafe code that touches the memory of arrays.
 
 use std::ops::RangeInclusive;
 
+use fastcodes_core::bits::Rows;
 use fastcodes_core::{Codes, Error, Mask};
 use numpy::ndarray::Dimension;
+use numpy::npyffi::flags::NPY_ARRAY_WRITEABLE;
 use numpy::{
     Element, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArray,
-    PyUntypedArray, PyUntypedArrayMethods, dtype,
+    PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
 use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -22,8 +25,8 @@ pub fn to_py_err(error: Error) -> PyErr {
     }
 }
 
-/// How a value is named in an error: `an array of float64 and shape (3, 4)`, `1.5 of type float`, or
-/// `a list of length 1000`, since nobody wants to read all of it.
+/// The description of a value in an error: `an array of float64 and shape (3, 4)`, `1.5 of type float`, or, for a long one,
+/// `a list of length 1000`.
 pub fn described(value: &Bound<'_, PyAny>) -> String {
     if let Ok(array) = value.cast::<PyUntypedArray>() {
         return format!("an array of {} and shape {}", array.dtype(), shape_text(array.shape()));
@@ -42,7 +45,7 @@ pub fn described(value: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// The error of an argument that cannot be borrowed: it shares memory with what a call writes.
+/// The error of an argument that cannot be borrowed because it shares memory with an array that is written to.
 pub fn shared(name: &str) -> PyErr {
     PyValueError::new_err(format!(
         "{name} shares memory with another array of this call, or of one in another thread, that is written to; \
@@ -58,7 +61,7 @@ pub fn shape_text(shape: &[usize]) -> String {
     }
 }
 
-/// `value` as an array of `T`, or a `TypeError` that says what `name` should have been.
+/// `value` as an array of `T`, or a `TypeError` that says what `name` should be.
 pub fn typed<'py, T: Element>(
     value: &Bound<'py, PyAny>,
     name: &str,
@@ -69,8 +72,117 @@ pub fn typed<'py, T: Element>(
     if !array.dtype().is_equiv_to(&dtype::<T>(value.py())) {
         return Err(wrong());
     }
-    // The dimensions are dynamic, so the cast that follows can fail no more.
+    // The dimensions are dynamic, so this cast cannot fail any more.
     value.cast::<PyArrayDyn<T>>().cloned().map_err(|_| wrong())
+}
+
+/// The elements of an array that the call reads.
+pub fn elements<'py, T: Element>(
+    value: &Bound<'py, PyAny>,
+    name: &str,
+    expected: &str,
+) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
+    typed::<T>(value, name, expected)?.try_readonly().map_err(|_| shared(name))
+}
+
+/// The same for an array with a given number of axes.
+pub fn elements_of_axes<'py, T: Element>(
+    value: &Bound<'py, PyAny>,
+    name: &str,
+    expected: &str,
+    n_axes: usize,
+) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
+    let array = elements::<T>(value, name, expected)?;
+    if array.ndim() != n_axes {
+        let shape = shape_text(array.shape());
+        return Err(PyValueError::new_err(format!("{name} must be {expected}; got shape {shape}")));
+    }
+    Ok(array)
+}
+
+/// The elements of an array that the call writes, and that shares no memory with other arguments.
+pub fn elements_mut<'py, T: Element>(
+    value: &Bound<'py, PyAny>,
+    name: &str,
+    expected: &str,
+) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
+    typed::<T>(value, name, expected)?.try_readwrite().map_err(|_| shared(name))
+}
+
+/// The rows of an array along its last axis, if each is contiguous and all are equally far apart.
+#[derive(Clone, Copy)]
+struct RowLayout {
+    n_rows: usize,
+    n_bytes: usize,
+    stride: usize,
+}
+
+impl RowLayout {
+    fn of(array: &Bound<'_, PyUntypedArray>) -> Option<Self> {
+        let (size, shape) = (array.dtype().itemsize(), array.shape());
+        let n_bytes = shape.last().map_or(size, |d| d * size);
+        let n_rows = shape.iter().rev().skip(1).product();
+        if array.is_c_contiguous() || n_rows == 0 {
+            return Some(RowLayout { n_rows, n_bytes, stride: n_bytes });
+        }
+        let ([_, d], &[row, element]) = (shape, array.strides()) else { return None };
+        let stride = if n_rows == 1 { n_bytes } else { usize::try_from(row).ok()? };
+        (*d <= 1 || element == size as isize).then_some(RowLayout { n_rows, n_bytes, stride })
+    }
+
+    /// The bytes from the first row to the end of the last; `array` is the one that the layout was taken from.
+    fn bytes<'a>(&self, array: &'a Bound<'_, PyUntypedArray>) -> &'a [u8] {
+        if self.n_rows == 0 || self.n_bytes == 0 {
+            return &[];
+        }
+        let span = (self.n_rows - 1) * self.stride + self.n_bytes;
+        // SAFETY: NumPy keeps `n_rows` rows of `n_bytes` bytes that start `stride` bytes apart from its data pointer, all in one
+        // allocation, and the slice borrows the reference that keeps the array alive.
+        unsafe { std::slice::from_raw_parts(data(array), span) }
+    }
+}
+
+fn data(array: &Bound<'_, PyUntypedArray>) -> *mut u8 {
+    // SAFETY: the pointer is that of a live NumPy array.
+    unsafe { (*array.as_array_ptr()).fields.data.cast() }
+}
+
+/// The rows of an array of any dtype, along the last axis: contiguous, and equally far apart.
+pub fn rows<'a>(array: &'a Bound<'_, PyUntypedArray>, name: &str) -> PyResult<Rows<'a>> {
+    let layout = RowLayout::of(array)
+        .ok_or_else(|| PyValueError::new_err(format!("{name} must have contiguous rows")))?;
+    let (bytes, RowLayout { n_bytes, stride, .. }) = (layout.bytes(array), layout);
+    let n_rows = if bytes.is_empty() { 0 } else { layout.n_rows };
+    Rows::new(bytes, n_rows, n_bytes, stride).map_err(to_py_err)
+}
+
+/// The bytes of `out`, a writeable C-contiguous array of any dtype that shares none with `input`, whose name is `name`.
+#[allow(clippy::mut_from_ref, reason = "the bytes are NumPy's, not those of the reference")]
+pub fn bytes_to_fill<'a>(
+    out: &'a Bound<'_, PyUntypedArray>,
+    input: Rows<'_>,
+    name: &str,
+) -> PyResult<&'a mut [u8]> {
+    // SAFETY: the pointer is that of a live NumPy array, whose flags are plain integers.
+    let flags = unsafe { (*out.as_array_ptr()).fields.flags };
+    if flags & NPY_ARRAY_WRITEABLE == 0 || !out.is_c_contiguous() {
+        return Err(PyValueError::new_err("out must be writeable and C-contiguous"));
+    }
+    let len = out.len() * out.dtype().itemsize();
+    if len == 0 {
+        return Ok(&mut []);
+    }
+    let (read, written) = (input.as_bytes().as_ptr_range(), data(out).cast_const());
+    if read.start < written.wrapping_add(len) && written < read.end {
+        return Err(shared_out(name));
+    }
+    // SAFETY: a C-contiguous array owns `len` bytes from its data pointer on, and the array is writeable and kept alive by the
+    // reference that the slice borrows. The input, checked above, is elsewhere.
+    Ok(unsafe { std::slice::from_raw_parts_mut(data(out), len) })
+}
+
+fn shared_out(name: &str) -> PyErr {
+    PyValueError::new_err(format!("out shares memory with {name}; give an array of its own"))
 }
 
 /// The array itself if it is C-contiguous, else a copy.
@@ -87,9 +199,7 @@ pub fn contiguous<'py>(array: Bound<'py, PyArrayDyn<u8>>) -> PyResult<Bound<'py,
 /// Codes taken from an array: `uint8 (n, n_bytes)`, or `(n_bytes,)` for one row.
 pub struct CodesArray<'py> {
     array: PyReadonlyArrayDyn<'py, u8>,
-    n_rows: usize,
-    n_bytes: usize,
-    stride: usize,
+    layout: RowLayout,
 }
 
 impl<'py> CodesArray<'py> {
@@ -99,19 +209,16 @@ impl<'py> CodesArray<'py> {
         CodesArray::described(value, name, BITS)
     }
 
-    /// Views `value` where its rows are contiguous, and copies it where they are not; errors say what was expected.
+    /// A view of `value` if its rows are contiguous, else a copy; errors say what was expected.
     pub fn described(value: &Bound<'py, PyAny>, name: &str, expected: &str) -> PyResult<Self> {
-        let array = typed::<u8>(value, name, expected)?;
-        let (n_rows, n_bytes) = match *array.shape() {
-            [n_bytes] => (1, n_bytes),
-            [n_rows, n_bytes] => (n_rows, n_bytes),
-            _ => {
-                return Err(PyValueError::new_err(format!(
-                    "{name} must have 1 or 2 dimensions, (n, n_bytes); got shape {}",
-                    shape_text(array.shape())
-                )));
-            }
-        };
+        let mut array = typed::<u8>(value, name, expected)?;
+        if !(1..=2).contains(&array.ndim()) {
+            return Err(PyValueError::new_err(format!(
+                "{name} must have 1 or 2 dimensions, (n, n_bytes); got shape {}",
+                shape_text(array.shape())
+            )));
+        }
+        let n_bytes = array.shape()[array.ndim() - 1];
         if !(1..=Codes::MAX_BYTES).contains(&n_bytes) {
             return Err(PyValueError::new_err(format!(
                 "{name} must have at least 1 byte per row and at most {}; got shape {}",
@@ -119,35 +226,25 @@ impl<'py> CodesArray<'py> {
                 shape_text(array.shape())
             )));
         }
-        let strides = array.strides();
-        let row_stride = if array.ndim() == 2 && n_rows > 1 { strides[0] } else { n_bytes as isize };
-        let rows_are_contiguous = n_bytes <= 1 || strides[array.ndim() - 1] == 1;
-        if let (true, Ok(stride)) = (rows_are_contiguous, usize::try_from(row_stride)) {
-            let array = array.try_readonly().map_err(|_| shared(name))?;
-            return Ok(CodesArray { array, n_rows, n_bytes, stride });
-        }
-        Ok(CodesArray { array: contiguous(array)?.try_readonly()?, n_rows, n_bytes, stride: n_bytes })
+        let layout = match RowLayout::of(array.as_untyped()) {
+            Some(layout) => layout,
+            None => {
+                array = contiguous(array)?;
+                RowLayout { n_rows: array.len() / n_bytes, n_bytes, stride: n_bytes }
+            }
+        };
+        Ok(CodesArray { array: array.try_readonly().map_err(|_| shared(name))?, layout })
     }
 
     /// Rows of the array; 1 for a one-dimensional one.
     pub fn n_rows(&self) -> usize {
-        self.n_rows
+        self.layout.n_rows
     }
 
     /// The rows as the core takes them.
     pub fn view(&self) -> PyResult<Codes<'_>> {
-        let span = match self.n_rows {
-            0 => 0,
-            n => (n - 1) * self.stride + self.n_bytes,
-        };
-        let bytes = if span == 0 || self.n_bytes == 0 {
-            &[]
-        } else {
-            // SAFETY: NumPy keeps `n_rows` rows of `n_bytes` bytes that start `stride` bytes apart from `data`, all
-            // in one allocation, and `array` holds a reference to it for as long as the slice lives.
-            unsafe { std::slice::from_raw_parts(self.array.data(), span) }
-        };
-        Codes::strided(bytes, self.n_rows, self.n_bytes, self.stride).map_err(to_py_err)
+        let RowLayout { n_rows, n_bytes, stride } = self.layout;
+        Codes::strided(self.layout.bytes(self.array.as_untyped()), n_rows, n_bytes, stride).map_err(to_py_err)
     }
 }
 
@@ -157,7 +254,7 @@ pub struct FloatsArray<'py> {
 }
 
 impl<'py> FloatsArray<'py> {
-    /// Views `value` where it is contiguous, and copies it where it is not. It may have so many axes, which `expected`
+    /// A view of `value` if it is contiguous and aligned, else a copy. It has a number of axes within `n_axes`, which `expected`
     /// describes.
     pub fn new(
         value: &Bound<'py, PyAny>,
@@ -184,7 +281,7 @@ impl<'py> FloatsArray<'py> {
         Ok(FloatsArray { array: array.try_readonly().map_err(|_| shared(name))? })
     }
 
-    /// The axes; one that is missing in front is 1.
+    /// The axes; missing ones in front are 1.
     pub fn shape<const N: usize>(&self) -> [usize; N] {
         let mut shape = [1; N];
         let given = self.array.shape();
@@ -227,7 +324,7 @@ impl<'py> MaskArray<'py> {
             |type_name: &str| value.call_method1("astype", (type_name, "C", "same_kind", true, !is_aligned));
         match array.dtype().kind() {
             b'b' => {
-                // As bytes: what other code wrote into booleans may be anything.
+                // As bytes: other code may have written any byte into booleans.
                 let bytes = contiguous("bool")?.call_method1("view", ("uint8",))?;
                 Ok(MaskArray::Booleans(bytes.cast_into::<PyArrayDyn<u8>>()?.try_readonly()?))
             }
@@ -248,7 +345,7 @@ impl<'py> MaskArray<'py> {
     }
 }
 
-/// An integer argument that counts something.
+/// An integer of at least `at_least`.
 pub fn count(value: &Bound<'_, PyAny>, name: &str, at_least: i64) -> PyResult<usize> {
     let integer = match value.is_exact_instance_of::<PyInt>() {
         true => value.clone(),
@@ -264,7 +361,7 @@ pub fn count(value: &Bound<'_, PyAny>, name: &str, at_least: i64) -> PyResult<us
     }
 }
 
-/// A number that is compared with float32, hence one; perhaps not below a limit.
+/// A real number, as float32; not below `at_least`, if that is given.
 pub fn real(value: &Bound<'_, PyAny>, name: &str, at_least: Option<f64>) -> PyResult<f32> {
     let wrong = || {
         let limit = at_least.map_or_else(String::new, |limit| format!(", {limit} or more"));
@@ -282,7 +379,7 @@ pub fn real(value: &Bound<'_, PyAny>, name: &str, at_least: Option<f64>) -> PyRe
     Ok(number as f32)
 }
 
-/// A new C-contiguous array with unset elements; `MemoryError` where there is no room.
+/// A new C-contiguous array with uninitialized elements, or `MemoryError`.
 pub fn empty<'py, T: Element, D: Dimension>(
     py: Python<'py>,
     shape: &[usize],
@@ -308,7 +405,7 @@ pub fn array_out<'py, T: Element, D: Dimension>(
     {
         return Ok(array.clone());
     }
-    // What follows is slower than a small call is.
+    // Everything below is too slow for the common case.
     let expected =
         format!("a C-contiguous, aligned, writable {} array of shape {}", dtype::<T>(py), shape_text(shape));
     let array = typed::<T>(out, "out", &expected)?;
@@ -333,7 +430,19 @@ pub fn writable<'py, T: Element, D: Dimension>(
     out.try_readwrite().map_err(|_| shared("out"))
 }
 
-/// A shape `(n_rows, k)` for results that can exist, or an error that names `k`.
+/// `out`, or a new array, after `fill` has written it.
+pub fn filled<'py, T: Element, D: Dimension>(
+    py: Python<'py>,
+    out: Option<&Bound<'py, PyAny>>,
+    shape: &[usize],
+    fill: impl FnOnce(&mut [T]) -> PyResult<()>,
+) -> PyResult<Bound<'py, PyArray<T, D>>> {
+    let array = array_out::<T, D>(py, out, shape)?;
+    fill(writable(&array)?.as_slice_mut()?)?;
+    Ok(array)
+}
+
+/// The shape `(n_rows, k)` of results, or an error that names `k` if no memory could hold them.
 pub fn results_shape(n_rows: usize, k: usize) -> PyResult<[usize; 2]> {
     // Eight bytes are the largest element.
     match n_rows.max(1).checked_mul(k) {

@@ -1,15 +1,16 @@
-//! The bits family. Values come in many types and layouts; `fastcodes.bits` brings them to those accepted here.
+//! The bits family. `fastcodes.bits` converts values of other types and layouts to those accepted here.
 
-use fastcodes_core::bits::{self, Along, BitOrder, FromBits, Rows, Thresholds};
-use numpy::npyffi::flags::NPY_ARRAY_WRITEABLE;
+use fastcodes_core::bits::{self, Along, BitOrder, FromBits, Thresholds};
 use numpy::{
     Element, Ix1, PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::arrays::{CodesArray, count, described, empty, shared, to_py_err, typed};
-use crate::runtime::run;
+use crate::arrays::{
+    CodesArray, bytes_to_fill, count, described, elements, elements_mut, filled, rows, typed,
+};
+use crate::runtime::detached;
 
 /// Fills `out` with the bits of `x > thresholds`, or of `x != 0` for bytes and no thresholds; with those of
 /// the columns of `x`, if it is given transposed.
@@ -23,17 +24,16 @@ pub fn bits_pack(
     out: &Bound<'_, PyAny>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let (rows, size) = rows_of(x, "x")?;
-    let along = if transposed { Along::Columns } else { Along::Rows };
-    let order = bit_order(bitorder)?;
-    let out = typed::<u8>(out, "out", "a uint8 array")?;
-    let out = bytes_to_fill(out.as_untyped(), rows, "x")?;
+    let (along, order) = (if transposed { Along::Columns } else { Along::Rows }, bit_order(bitorder)?);
     let floats = match thresholds {
-        None if size == 1 => Floats::None,
+        None if x.dtype().itemsize() == 1 => Floats::None,
         Some(thresholds) if thresholds.dtype().is_equiv_to(&x.dtype()) => Floats::new(thresholds)?,
         _ => return Err(PyTypeError::new_err("x and threshold must be arrays of one dtype")),
     };
-    run(py, threads, |level, parallel| bits::pack(level, rows, along, floats.view(), order, out, parallel))
+    let rows = rows(x, "x")?;
+    let out = typed::<u8>(out, "out", "a uint8 array")?;
+    let out = bytes_to_fill(out.as_untyped(), rows, "x")?;
+    detached(py, threads, |run| bits::pack(rows, along, floats.view(), order, out, run))
 }
 
 /// Fills `out` with `values[bit]` for every bit of `codes`; `values` are two elements of the dtype of `out`.
@@ -47,18 +47,16 @@ pub fn bits_unpack(
     out: &Bound<'_, PyUntypedArray>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
+    let (n_bits, order) = (count(n_bits, "n_bits", 0)?, bit_order(bitorder)?);
     let codes = typed::<u8>(codes, "codes", "a numpy uint8 array (..., n_bytes) of packed bits")?;
-    let (rows, _) = rows_of(codes.as_untyped(), "codes")?;
-    let n_bits = count(n_bits, "n_bits", 0)?;
-    let order = bit_order(bitorder)?;
-    let (pair, size) = rows_of(values, "values")?;
-    let pair = pair.as_bytes();
+    let (codes, pair) = (rows(codes.as_untyped(), "codes")?, rows(values, "values")?.as_bytes());
+    let size = values.dtype().itemsize();
     if !values.dtype().is_equiv_to(&out.dtype()) || pair.len() != 2 * size {
         return Err(PyTypeError::new_err("values must be two elements of the dtype of out"));
     }
     let values = [&pair[..size], &pair[size..]];
-    let out = bytes_to_fill(out, rows, "codes")?;
-    run(py, threads, |level, parallel| bits::unpack(level, rows, n_bits, values, order, out, parallel))
+    let out = bytes_to_fill(out, codes, "codes")?;
+    detached(py, threads, |run| bits::unpack(codes, n_bits, values, order, out, run))
 }
 
 /// The number of ones of each row.
@@ -70,12 +68,9 @@ pub fn bits_popcount<'py>(
 ) -> PyResult<Bound<'py, PyArray1<i32>>> {
     let codes = CodesArray::new(codes, "codes")?;
     let view = codes.view()?;
-    let out = empty::<i32, Ix1>(py, &[codes.n_rows()])?;
-    let mut counts = out.try_readwrite()?;
-    let slice = counts.as_slice_mut()?;
-    run(py, threads, |level, parallel| bits::popcount(level, view, slice, parallel))?;
-    drop(counts);
-    Ok(out)
+    filled::<i32, Ix1>(py, None, &[codes.n_rows()], |out| {
+        detached(py, threads, |run| bits::popcount(view, out, run))
+    })
 }
 
 /// Fills `out` with the `n_bits` lowest bits of each of `values`, C-contiguous uint8 or uint16 `(..., d)`.
@@ -87,6 +82,7 @@ pub fn bits_pack_uint(
     out: &Bound<'_, PyAny>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
+    let n_bits = count(n_bits, "n_bits", 1)?;
     if values.dtype().is_equiv_to(&dtype::<u8>(py)) {
         pack_uint::<u8>(py, values, n_bits, out, threads)
     } else {
@@ -97,19 +93,15 @@ pub fn bits_pack_uint(
 fn pack_uint<T: Element + Copy + Into<u16> + Sync>(
     py: Python<'_>,
     values: &Bound<'_, PyUntypedArray>,
-    n_bits: &Bound<'_, PyAny>,
+    n_bits: usize,
     out: &Bound<'_, PyAny>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let n_bits = count(n_bits, "n_bits", 1)?;
-    let values = typed::<T>(values, "values", "a uint8 or uint16 array")?;
-    let values = values.try_readonly().map_err(|_| shared("values"))?;
+    let values = elements::<T>(values, "values", "a uint8 or uint16 array")?;
+    let mut out = elements_mut::<u8>(out, "out", "a uint8 array")?;
     let d = values.shape().last().copied().unwrap_or(1);
-    let values = values.as_slice()?;
-    let out = typed::<u8>(out, "out", "a uint8 array")?;
-    let mut out = out.try_readwrite().map_err(|_| shared("out"))?;
-    let out = out.as_slice_mut()?;
-    run(py, threads, |_, parallel| bits::pack_uint(values, d, n_bits, out, parallel))
+    let (values, out) = (values.as_slice()?, out.as_slice_mut()?);
+    detached(py, threads, |run| bits::pack_uint(values, d, n_bits, out, run))
 }
 
 /// Fills `out`, uint8 or uint16 `(..., count)`, with the integers of `n_bits` bits in `packed`.
@@ -121,6 +113,7 @@ pub fn bits_unpack_uint(
     out: &Bound<'_, PyUntypedArray>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
+    let n_bits = count(n_bits, "n_bits", 1)?;
     if out.dtype().is_equiv_to(&dtype::<u8>(py)) {
         unpack_uint::<u8>(py, packed, n_bits, out, threads)
     } else {
@@ -131,19 +124,15 @@ pub fn bits_unpack_uint(
 fn unpack_uint<T: Element + FromBits>(
     py: Python<'_>,
     packed: &Bound<'_, PyAny>,
-    n_bits: &Bound<'_, PyAny>,
+    n_bits: usize,
     out: &Bound<'_, PyUntypedArray>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let n_bits = count(n_bits, "n_bits", 1)?;
-    let packed = typed::<u8>(packed, "packed", "a numpy uint8 array (..., n_bytes)")?;
-    let packed = packed.try_readonly().map_err(|_| shared("packed"))?;
-    let packed = packed.as_slice()?;
-    let out = typed::<T>(out, "out", "a uint8 or uint16 array")?;
-    let mut out = out.try_readwrite().map_err(|_| shared("out"))?;
+    let packed = elements::<u8>(packed, "packed", "a numpy uint8 array (..., n_bytes)")?;
+    let mut out = elements_mut::<T>(out, "out", "a uint8 or uint16 array")?;
     let count = out.shape().last().copied().unwrap_or(1);
-    let out = out.as_slice_mut()?;
-    run(py, threads, |_, parallel| bits::unpack_uint(packed, count, n_bits, out, parallel))
+    let (packed, out) = (packed.as_slice()?, out.as_slice_mut()?);
+    detached(py, threads, |run| bits::unpack_uint(packed, count, n_bits, out, run))
 }
 
 fn bit_order(value: &Bound<'_, PyAny>) -> PyResult<BitOrder> {
@@ -168,8 +157,7 @@ enum Floats {
 
 impl Floats {
     fn new(array: &Bound<'_, PyUntypedArray>) -> PyResult<Self> {
-        let dtype = array.dtype();
-        let bytes = rows_of(array, "threshold")?.0.as_bytes();
+        let (dtype, bytes) = (array.dtype(), rows(array, "threshold")?.as_bytes());
         match (dtype.kind(), dtype.itemsize(), dtype.is_native_byteorder()) {
             (b'f', 2, Some(true)) => {
                 Ok(Floats::F16(bytes.as_chunks().0.iter().map(|x| u16::from_ne_bytes(*x)).collect()))
@@ -194,61 +182,4 @@ impl Floats {
             Floats::F64(thresholds) => Thresholds::F64(thresholds),
         }
     }
-}
-
-/// The bytes of an array whose rows (along the last axis) are contiguous and lie at one distance from each other,
-/// and the bytes of an element.
-fn rows_of<'a>(array: &'a Bound<'_, PyUntypedArray>, name: &str) -> PyResult<(Rows<'a>, usize)> {
-    let size = array.dtype().itemsize();
-    let (shape, strides) = (array.shape(), array.strides());
-    let n_bytes = shape.last().map_or(size, |d| d * size);
-    let n_rows: usize = shape.iter().rev().skip(1).product();
-    let stride = match (shape, strides) {
-        _ if array.is_c_contiguous() => Some(n_bytes),
-        ([_, _], &[row, element]) if element == size as isize => usize::try_from(row).ok(),
-        _ => None,
-    };
-    let stride = stride.ok_or_else(|| PyValueError::new_err(format!("{name} must have contiguous rows")))?;
-    let span = if n_bytes == 0 || n_rows == 0 { 0 } else { (n_rows - 1) * stride + n_bytes };
-    let bytes = match span {
-        0 => &[],
-        // SAFETY: NumPy keeps `n_rows` rows of `n_bytes` bytes that start `stride` bytes apart from its data pointer,
-        // all in one allocation, and the slice borrows the reference that keeps the array alive.
-        _ => unsafe { std::slice::from_raw_parts(data(array), span) },
-    };
-    Rows::new(bytes, if span == 0 { 0 } else { n_rows }, n_bytes, stride)
-        .map(|rows| (rows, size))
-        .map_err(to_py_err)
-}
-
-/// The bytes of a writeable C-contiguous array that shares none with `input`.
-#[allow(clippy::mut_from_ref, reason = "the bytes are NumPy's, not those of the reference")]
-fn bytes_to_fill<'a>(
-    array: &'a Bound<'_, PyUntypedArray>,
-    input: Rows<'_>,
-    name: &str,
-) -> PyResult<&'a mut [u8]> {
-    // SAFETY: the pointer is that of a live NumPy array, whose flags are plain integers.
-    let flags = unsafe { (*array.as_array_ptr()).fields.flags };
-    if flags & NPY_ARRAY_WRITEABLE == 0 || !array.is_c_contiguous() {
-        return Err(PyValueError::new_err("out must be writeable and C-contiguous"));
-    }
-    let len = array.len() * array.dtype().itemsize();
-    if len == 0 {
-        return Ok(&mut []);
-    }
-    let (read, written) = (input.as_bytes().as_ptr_range(), data(array).cast_const());
-    if read.start < written.wrapping_add(len) && written < read.end {
-        return Err(PyValueError::new_err(format!(
-            "out shares memory with {name}; give an array of its own"
-        )));
-    }
-    // SAFETY: a C-contiguous array owns `len` bytes from its data pointer on, and the array is writeable and kept
-    // alive by the reference that the slice borrows. The input, checked above, is elsewhere.
-    Ok(unsafe { std::slice::from_raw_parts_mut(data(array), len) })
-}
-
-fn data(array: &Bound<'_, PyUntypedArray>) -> *mut u8 {
-    // SAFETY: the pointer is that of a live NumPy array.
-    unsafe { (*array.as_array_ptr()).fields.data.cast() }
 }

@@ -19,7 +19,7 @@ from contract.kit import (
 )
 from fastcodes import hadamard
 
-SIGNS_OF_20 = hadamard.signs(20, 100, 0)
+SIGNS_OF_20 = hadamard.signs(20, 100, random_state=0)
 
 RIGHT: dict[str, dict[str, Any]] = {
     "signs": {"d": 20, "n_features": 100, "random_state": 0},
@@ -32,7 +32,7 @@ ROTATED = [
     Wrong(
         "too large float64", np.full((6, 20), 1e300), ValueError, "1e+300 in row 0", "too large for float32"
     ),
-    Wrong("no dimensions", X[:, :0], ValueError, "0 dimensions", "at least 1"),
+    Wrong("no dimensions", X[:, :0], ValueError, "0 dimensions", "from 1 to 1048576"),
     Wrong("more dimensions", np.zeros((6, 65), np.float32), ValueError, "65 dimensions", "16 bytes"),
     Wrong("no rows, more dimensions", np.zeros((0, 65), np.float32), ValueError, "65 dimensions", "16 bytes"),
     Wrong("other dtype, more dimensions", np.zeros((6, 65)), ValueError, "65 dimensions", "16 bytes"),
@@ -41,7 +41,7 @@ ROTATED = [
         np.zeros((1, (1 << 20) + 1), np.float32),
         ValueError,
         "1048577",
-        "at most 1048576",
+        "from 1 to 1048576",
     ),
 ]
 ROTATIONS = [

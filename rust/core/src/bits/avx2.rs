@@ -1,12 +1,12 @@
 //! AVX2: a comparison leaves all ones or all zeros in a lane, and movemask takes one bit of each lane into a general
-//! register; the way back is a broadcast of the bits, a test of one bit in each lane, and a blend of the two values.
+//! register; unpacking is a broadcast of the bits, a test of one bit in each lane, and a blend of the two values.
 //!
 //! Bottleneck: from memory, the loads; from the cache, the one movemask per cycle.
 
 use std::arch::x86_64::*;
 use std::array;
 
-use super::{BLOCK, BitOrder, F16_INFINITY, Limits, Rows, pack_rows, portable, unpack_rows};
+use super::{BitOrder, DIMS_PER_BLOCK, F16_INFINITY, Limits, Rows, pack_rows, portable, unpack_rows};
 use crate::Codes;
 
 #[target_feature(enable = "avx2")]
@@ -167,14 +167,14 @@ pub(super) fn popcount(codes: Codes<'_>, out: &mut [i32]) {
     portable::popcount(codes, out);
 }
 
-/// Asks for what comes 4 KB after a block: the CPU's own prefetchers stop at the end of each page.
+/// Prefetches the bytes 4 KB after a block: the hardware prefetchers stop at the end of each page.
 #[inline]
 #[allow(unused_unsafe, reason = "newer compilers know that a prefetch is safe")]
 #[target_feature(enable = "avx2")]
-fn prefetch<const N: usize>(block: &[[u8; N]; BLOCK]) {
+fn prefetch<const N: usize>(block: &[[u8; N]; DIMS_PER_BLOCK]) {
     for line in 0..N {
         let ahead = block.as_ptr().wrapping_byte_add(4096 + 64 * line);
-        // SAFETY: a prefetch is a hint, and of an address that is not there it does nothing.
+        // SAFETY: a prefetch is a hint, which does nothing for an invalid address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
     }
 }

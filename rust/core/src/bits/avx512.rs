@@ -1,11 +1,10 @@
-//! AVX-512: comparisons write masks, so 64 of them are a general register at once; the way back is a blend under a
-//! mask. Row counts use the vector popcount.
+//! AVX-512: comparisons write masks, so 64 of them fill a general register; unpacking is a blend under a mask. Row counts use the vector popcount.
 //!
 //! Bottleneck: the loads of pack and the stores of unpack, from memory as from the second-level cache.
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, BitOrder, F16_INFINITY, Limits, Rows, pack_rows, portable, unpack_rows};
+use super::{BitOrder, DIMS_PER_BLOCK, F16_INFINITY, Limits, Rows, pack_rows, portable, unpack_rows};
 use crate::Codes;
 
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -165,14 +164,14 @@ fn popcount_long(codes: Codes<'_>, out: &mut [i32]) {
     }
 }
 
-/// Asks for what comes 4 KB after a block: the CPU's own prefetchers stop at the end of each page.
+/// Prefetches the bytes 4 KB after a block: the hardware prefetchers stop at the end of each page.
 #[inline]
 #[allow(unused_unsafe, reason = "newer compilers know that a prefetch is safe")]
 #[target_feature(enable = "avx512f")]
-fn prefetch<const N: usize>(block: &[[u8; N]; BLOCK]) {
+fn prefetch<const N: usize>(block: &[[u8; N]; DIMS_PER_BLOCK]) {
     for line in 0..N {
         let ahead = block.as_ptr().wrapping_byte_add(4096 + 64 * line);
-        // SAFETY: a prefetch is a hint, and of an address that is not there it does nothing.
+        // SAFETY: a prefetch is a hint, which does nothing for an invalid address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
     }
 }

@@ -1,7 +1,7 @@
-//! What the family computes, in plain Rust. The loops are written so that a compiler can vectorise them: 64 elements
-//! at a time without branches.
+//! The definition of the family, in plain Rust. The loops are written so that a compiler can vectorize them: 64 elements at a
+//! time without branches.
 
-use super::{BLOCK, BitOrder, F16_INFINITY, Limits, Rows, f16_key, pack_rows, unpack_rows};
+use super::{BitOrder, DIMS_PER_BLOCK, F16_INFINITY, Limits, Rows, f16_key, pack_rows, unpack_rows};
 use crate::Codes;
 
 pub(super) fn pack_bool(x: Rows<'_>, nothing: &[Limits<()>], out: &mut [u8]) {
@@ -27,8 +27,12 @@ pub(super) fn pack_f64(x: Rows<'_>, thresholds: &[Limits<f64>], out: &mut [u8]) 
 
 /// Bit `i` is `is_above(x[i], thresholds[i])`.
 #[inline(always)]
-fn above<X: Copy, T: Copy>(x: &[X; BLOCK], thresholds: &[T; BLOCK], is_above: impl Fn(X, T) -> bool) -> u64 {
-    let mut flags = [0_u8; BLOCK];
+fn above<X: Copy, T: Copy>(
+    x: &[X; DIMS_PER_BLOCK],
+    thresholds: &[T; DIMS_PER_BLOCK],
+    is_above: impl Fn(X, T) -> bool,
+) -> u64 {
+    let mut flags = [0_u8; DIMS_PER_BLOCK];
     for ((flag, &x), &t) in flags.iter_mut().zip(x).zip(thresholds) {
         *flag = is_above(x, t).into();
     }

@@ -8,8 +8,9 @@
 //! bytes              10100111 10000101 10011100
 //! ```
 
-use super::{TASK_BYTES, check_length, padded};
-use crate::{Error, Parallel};
+use super::{BYTES_PER_TASK, padded};
+use crate::error::{At, check_len};
+use crate::{Error, Run};
 
 /// Calls `$function::<n_bits, ...>`, so that the shifts of the loops inside are constants.
 macro_rules! with_bits {
@@ -19,43 +20,43 @@ macro_rules! with_bits {
     (@ $n_bits:expr, $function:ident $arguments:tt, $($n:literal)*) => {
         match $n_bits {
             $($n => with_bits!(@call $function, $n, $arguments),)*
-            n_bits => Err(Error::IntegerBits { n_bits }),
+            given => Err(Error::Range { name: "n_bits", unit: "", given, low: 1, high: 16 }),
         }
     };
     (@call $function:ident, $n:literal, ($($argument:expr),*)) => { $function::<$n, _>($($argument),*) };
 }
 
-/// Writes the `n_bits` lowest bits of each value; `d` values a row, and rows start on byte boundaries.
+/// Writes the `n_bits` lowest bits of each value, for `d` values per row; rows start on byte boundaries.
 ///
 /// # Errors
-/// [`Error::IntegerBits`] for no such size, [`Error::ValueOutOfRange`] if a value has more bits,
-/// [`Error::OutputLength`] if `out` has not `ceil(d * n_bits / 8)` bytes for each row, [`Error::Interrupted`].
+/// [`Error::Range`] if `n_bits` is not from 1 to 16, [`Error::Value`] if a value has more bits, [`Error::Length`] if there are no
+/// whole rows of `values`, or not `ceil(d * n_bits / 8)` bytes of `out` for each, [`Error::Interrupted`].
 pub fn pack_uint<T: Copy + Into<u16> + Sync>(
     values: &[T],
     d: usize,
     n_bits: usize,
     out: &mut [u8],
-    parallel: &Parallel<'_>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
-    with_bits!(n_bits, pack_with(values, d, out, parallel))
+    with_bits!(n_bits, pack_with(values, d, out, run))
 }
 
 /// Reads `count` integers of `n_bits` bits from each row.
 ///
 /// # Errors
-/// [`Error::IntegerBits`] for no such size, [`Error::OutputLength`] if `out` and `packed` do not have the same
-/// number of rows, [`Error::Interrupted`].
+/// [`Error::Range`] if `n_bits` is not from 1 to 16, [`Error::Length`] if `out` has no whole rows or `packed` does not have as many,
+/// [`Error::Interrupted`].
 pub fn unpack_uint<T: FromBits>(
     packed: &[u8],
     count: usize,
     n_bits: usize,
     out: &mut [T],
-    parallel: &Parallel<'_>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
-    with_bits!(n_bits, unpack_with(packed, count, out, parallel))
+    with_bits!(n_bits, unpack_with(packed, count, out, run))
 }
 
-/// What [`unpack_uint`] writes.
+/// The elements that [`unpack_uint`] can write.
 pub trait FromBits: Copy + Send {
     /// The value with these bits; those that do not fit are dropped.
     fn from_bits(bits: u16) -> Self;
@@ -77,32 +78,43 @@ fn pack_with<const N: usize, T: Copy + Into<u16> + Sync>(
     values: &[T],
     d: usize,
     out: &mut [u8],
-    parallel: &Parallel<'_>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
     let n_rows = values.len().checked_div(d).unwrap_or(0);
     let row_bytes = (d * N).div_ceil(8);
-    check_length(values.len(), n_rows, d)?;
-    check_length(out.len(), n_rows, row_bytes)?;
-    if let Some(value) = first_out_of_range::<N, T>(values) {
-        return Err(Error::ValueOutOfRange { value, n_bits: N });
+    check_len("values", "elements", values.len(), n_rows * d)?;
+    check_len("out", "bytes", out.len(), n_rows * row_bytes)?;
+    if let Some((index, value)) = first_out_of_range::<N, T>(values) {
+        let expected = format!("integers from 0 to {}, which fit {N} bits", mask::<N>());
+        return Err(Error::Value {
+            name: "values",
+            value: value.to_string(),
+            at: At::Element(index),
+            expected,
+        });
     }
     if out.is_empty() {
         return Ok(());
     }
-    let rows = (TASK_BYTES / row_bytes).max(1);
-    parallel.for_each_chunk(out, rows * row_bytes, |task, out| {
+    let rows = (BYTES_PER_TASK / row_bytes).max(1);
+    run.for_each_chunk(out, rows * row_bytes, |task, out| {
         let values = values[task * rows * d..].chunks_exact(d);
         for (values, out) in values.zip(out.chunks_exact_mut(row_bytes)) {
             pack_row::<N, T>(values, out);
         }
+        Ok(())
     })
 }
 
-/// The values are read once to look for an excess, and only if there is one again to find it.
-fn first_out_of_range<const N: usize, T: Copy + Into<u16>>(values: &[T]) -> Option<u16> {
+/// The index of the first value with more than `N` bits, and that value. A pass without branches decides whether there is one.
+fn first_out_of_range<const N: usize, T: Copy + Into<u16>>(values: &[T]) -> Option<(usize, u16)> {
     let fits = |value: T| value.into() >> (N - 1) <= 1;
     let all_fit = values.chunks(1024).all(|chunk| chunk.iter().fold(true, |all, &value| all & fits(value)));
-    if all_fit { None } else { values.iter().find(|value| !fits(**value)).map(|&value| value.into()) }
+    if all_fit {
+        return None;
+    }
+    let index = values.iter().position(|value| !fits(*value))?;
+    Some((index, values[index].into()))
 }
 
 fn pack_row<const N: usize, T: Copy + Into<u16>>(values: &[T], out: &mut [u8]) {
@@ -120,7 +132,7 @@ fn pack_row<const N: usize, T: Copy + Into<u16>>(values: &[T], out: &mut [u8]) {
     }
 }
 
-/// Another thread may change the values after they were checked, hence the mask.
+/// Masks the values: another thread may have changed them since they were checked.
 #[inline]
 fn pack_group<const N: usize>(values: [u16; 8]) -> [u8; N] {
     let bits = values.into_iter().fold(0_u128, |bits, value| bits << N | u128::from(value & mask::<N>()));
@@ -132,21 +144,22 @@ fn unpack_with<const N: usize, T: FromBits>(
     packed: &[u8],
     count: usize,
     out: &mut [T],
-    parallel: &Parallel<'_>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
     let row_bytes = (count * N).div_ceil(8);
     let n_rows = out.len().checked_div(count).unwrap_or(0);
-    check_length(out.len(), n_rows, count)?;
-    check_length(packed.len(), n_rows, row_bytes)?;
+    check_len("out", "elements", out.len(), n_rows * count)?;
+    check_len("packed", "bytes", packed.len(), n_rows * row_bytes)?;
     if out.is_empty() {
         return Ok(());
     }
-    let rows = (TASK_BYTES / row_bytes).max(1);
-    parallel.for_each_chunk(out, rows * count, |task, out| {
+    let rows = (BYTES_PER_TASK / row_bytes).max(1);
+    run.for_each_chunk(out, rows * count, |task, out| {
         let packed = packed[task * rows * row_bytes..].chunks_exact(row_bytes);
         for (packed, out) in packed.zip(out.chunks_exact_mut(count)) {
             unpack_row::<N, T>(packed, out);
         }
+        Ok(())
     })
 }
 

@@ -1,12 +1,12 @@
-//! AVX2: a block of 64 numbers is eight registers. Three steps add and subtract registers, a transposition makes lanes of
-//! registers, and three more steps do the others: 48 additions and 24 shuffles a block, with nothing stored in between. The
-//! steps beyond a block are loops of the portable body, four or eight numbers at a time.
+//! AVX2: a block of 64 numbers is eight registers. Three steps add and subtract registers, a transposition exchanges lanes and
+//! registers, and three more steps follow: 48 additions and 24 shuffles per block, all in registers. The steps beyond a block are
+//! loops of the portable body, four or eight numbers at a time.
 //!
-//! Bound by the additions: two registers a cycle.
+//! Bottleneck: the additions, two registers per cycle.
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, portable};
+use super::{Block, portable};
 
 #[target_feature(enable = "avx2")]
 pub(super) fn rotate(x: &[f32], signs: [&[f32]; 3], kept: usize, buffer: &mut [f32]) -> bool {
@@ -27,7 +27,7 @@ pub(super) fn rotate(x: &[f32], signs: [&[f32]; 3], kept: usize, buffer: &mut [f
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn load(block: &[f32; BLOCK]) -> [__m256; 8] {
+pub(super) fn load(block: &Block) -> [__m256; 8] {
     let mut registers = [_mm256_setzero_ps(); 8];
     for (register, numbers) in registers.iter_mut().zip(block.as_chunks::<8>().0) {
         // SAFETY: `numbers` are 8 floats.
@@ -38,17 +38,17 @@ pub(super) fn load(block: &[f32; BLOCK]) -> [__m256; 8] {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn store(block: &mut [f32; BLOCK], registers: [__m256; 8]) {
+pub(super) fn store(block: &mut Block, registers: [__m256; 8]) {
     for (numbers, register) in block.as_chunks_mut::<8>().0.iter_mut().zip(registers) {
         // SAFETY: `numbers` are 8 floats.
         unsafe { _mm256_storeu_ps(numbers.as_mut_ptr(), register) };
     }
 }
 
-/// As in the portable body.
+/// The same as the portable body.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn block(given: &[f32; BLOCK], signs: &[f32; BLOCK], numbers: &mut [f32; BLOCK]) {
+pub(super) fn block(given: &Block, signs: &Block, numbers: &mut Block) {
     let (mut registers, signs) = (load(given), load(signs));
     for (register, signs) in registers.iter_mut().zip(signs) {
         *register = _mm256_mul_ps(*register, signs);
@@ -71,7 +71,7 @@ fn hadamard_8(mut registers: [__m256; 8]) -> [__m256; 8] {
     registers
 }
 
-/// The first lanes of all registers, the second ones, ..
+/// The first lanes of all registers, then the second ones, and so on.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn transposed(rows: [__m256; 8]) -> [__m256; 8] {

@@ -1,5 +1,5 @@
 //! AVX-512: the steps beyond a block take sixteen numbers at a time. A block is eight registers of eight, as with AVX2:
-//! registers of sixteen would need as many shuffles more as they save additions.
+//! registers of sixteen would need as many additional shuffles as they save additions.
 
 use std::arch::x86_64::*;
 

@@ -1,17 +1,17 @@
-//! Plain Rust, and the order of the additions: what every other level computes.
+//! Plain Rust: the definition for all levels, with the order of the additions.
 //!
-//! A block of 64 numbers is eight rows of eight. [`block`] adds and subtracts rows that are 4, 2 and 1 apart .. and with that
-//! leaves the block transposed, which no later step minds: the matrix of all steps is symmetric under any order of the bits of
-//! an index, if the signs of the second diagonal are in that order too. The second time transposes it back.
+//! A block of 64 numbers is eight rows of eight. [`block`] adds and subtracts rows that are 4, 2 and 1 apart, and leaves the
+//! block transposed. The transform is symmetric under any permutation of the bits of an index, so only the signs of the second
+//! diagonal have to be in the same order. The second pass transposes the blocks back.
 //!
 //! ```text
-//! first diagonal     blocks: bits 3 4 5, then 0 1 2 of an index, transposed      then bits 6 7 .. upwards
-//! second diagonal    blocks: bits 0 1 2, then 3 4 5, back as they were           then bits 6 7 ..
+//! first diagonal     blocks: bits 3 4 5, then 0 1 2 of an index, transposed      then bits 6 7 ... upwards
+//! second diagonal    blocks: bits 0 1 2, then 3 4 5, in the original order       then bits 6 7 ...
 //! third diagonal     the parts of as many numbers as are kept, added up in order;
-//!                    blocks: bits 3 4 5, then 0 1 2, and transposed once more    then bits 6 7 ..
+//!                    blocks: bits 3 4 5, then 0 1 2, and transposed once more    then bits 6 7 ...
 //! ```
 
-use super::BLOCK;
+use super::{Block, NUMBERS_PER_BLOCK};
 
 /// Numbers of a row of a block.
 const SIDE: usize = 8;
@@ -20,14 +20,14 @@ pub(super) fn rotate(x: &[f32], signs: [&[f32]; 3], kept: usize, buffer: &mut [f
     rotate_with(x, signs, kept, buffer, block, transpose_blocks)
 }
 
-/// Likewise, with a function that is [`block`].
+/// [`rotate`] with another implementation of [`block`] and of the transposition.
 #[inline(always)]
 pub(super) fn rotate_with(
     x: &[f32],
     [first, second, third]: [&[f32]; 3],
     kept: usize,
     buffer: &mut [f32],
-    block: impl Fn(&[f32; BLOCK], &[f32; BLOCK], &mut [f32; BLOCK]),
+    block: impl Fn(&Block, &Block, &mut Block),
     transpose_blocks: impl Fn(&mut [f32]),
 ) -> bool {
     let (blocks, _) = buffer.as_chunks_mut();
@@ -39,12 +39,12 @@ pub(super) fn rotate_with(
     if !rest.is_empty()
         && let Some((numbers, signs)) = parts.next()
     {
-        let mut padded = [0.0; BLOCK];
+        let mut padded = [0.0; NUMBERS_PER_BLOCK];
         padded[..rest.len()].copy_from_slice(rest);
         block(&padded, signs, numbers);
     }
     // Zeros stay zeros.
-    parts.for_each(|(numbers, _)| *numbers = [0.0; BLOCK]);
+    parts.for_each(|(numbers, _)| *numbers = [0.0; NUMBERS_PER_BLOCK]);
     add_and_subtract(buffer);
     for (numbers, signs) in buffer.as_chunks_mut().0.iter_mut().zip(second.as_chunks().0) {
         let given = *numbers;
@@ -62,18 +62,18 @@ pub(super) fn rotate_with(
     }
     for numbers in sums.as_chunks_mut().0 {
         let given = *numbers;
-        block(&given, &[1.0; BLOCK], numbers);
+        block(&given, &[1.0; NUMBERS_PER_BLOCK], numbers);
     }
     transpose_blocks(sums);
     add_and_subtract(sums);
-    // What is not finite has spread to one of them at least.
+    // A number that is not finite has spread to at least one of the sums.
     sums.iter().fold(true, |is_finite, sum| is_finite & sum.is_finite())
 }
 
-/// Bits 6 and upwards, some at a time, so that numbers are loaded and stored but once for them.
+/// Bits 6 and upwards, up to three at a time, so that numbers are loaded and stored once for them.
 #[inline(always)]
 fn add_and_subtract(buffer: &mut [f32]) {
-    let mut distance = BLOCK;
+    let mut distance = NUMBERS_PER_BLOCK;
     while distance < buffer.len() {
         let n_left = (buffer.len() / distance).trailing_zeros();
         if n_left == 1 {
@@ -131,7 +131,7 @@ fn hadamard_8([a, b, c, d, e, f, g, h]: [f32; SIDE]) -> [f32; SIDE] {
 }
 
 /// Multiplies a block by its signs, transforms it, and writes it transposed.
-fn block(given: &[f32; BLOCK], signs: &[f32; BLOCK], numbers: &mut [f32; BLOCK]) {
+fn block(given: &Block, signs: &Block, numbers: &mut Block) {
     *numbers = std::array::from_fn(|index| given[index] * signs[index]);
     for _ in 0..2 {
         let rows = *numbers;
@@ -149,11 +149,11 @@ fn transpose_blocks(numbers: &mut [f32]) {
     }
 }
 
-pub(super) fn transposed(block: &[f32; BLOCK]) -> [f32; BLOCK] {
+pub(super) fn transposed(block: &Block) -> Block {
     std::array::from_fn(|index| block[index % SIDE * SIDE + index / SIDE])
 }
 
-/// Packs `value > 0` with the first value as the highest bit; what is left of the last byte is zero.
+/// Packs `value > 0` with the first value as the highest bit; the rest of the last byte is zero.
 pub(super) fn pack_signs(values: &[f32], out: &mut [u8]) {
     for (values, out) in values.chunks(8).zip(out) {
         let bits = values.iter().fold(0_u8, |bits, value| bits << 1 | u8::from(*value > 0.0));

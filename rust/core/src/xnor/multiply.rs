@@ -289,7 +289,7 @@ fn row_terms(
         return Ok(());
     }
     let mut ones = vec![0; planes.n_rows()];
-    bits::popcount(level, planes, &mut ones, &Parallel::serial())?;
+    bits::popcount(planes, &mut ones, &crate::Run::serial(level))?;
     for (term, ones) in terms.iter_mut().zip(ones.chunks(weights.len())) {
         let sum = ones
             .iter()

@@ -223,7 +223,7 @@ impl Plane {
         }
         let codes = Codes::new(&rows, codes.n_rows(), codes.n_bytes())?;
         let mut ones = try_vec(0, codes.n_rows())?;
-        bits::popcount(level, codes, &mut ones, parallel)?;
+        bits::popcount(codes, &mut ones, &parallel.as_run(level))?;
         let mut tiles = Vec::new();
         if codes.n_words() <= MAX_WORDS {
             let capacity = Tile::capacity(level, codes.n_words());
