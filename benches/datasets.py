@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from fastcodes.cli.peers import Array
+from fastcodes._typing import Array
 from PIL import Image
 
 PROJECT = Path(__file__).parent.parent

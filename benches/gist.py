@@ -8,7 +8,7 @@ import time
 
 import datasets
 import numpy as np
-from fastcodes.cli.peers import Array
+from fastcodes._typing import Array
 from scipy import fft
 
 ORIENTATIONS_PER_SCALE = (8, 8, 8, 8)

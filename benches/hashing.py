@@ -16,8 +16,8 @@ import hashing_report as report
 import numpy as np
 import records
 from fastcodes import bits, hamming, hashing, metrics
+from fastcodes._typing import Array
 from fastcodes.cli.measure import best_time
-from fastcodes.cli.peers import Array
 from hashing_report import DriftLine, LabelLine, NeighbourLine, SentenceLine
 from records import Promise
 from threadpoolctl import threadpool_limits

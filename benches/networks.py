@@ -17,7 +17,7 @@ import numpy as np
 import records
 from datasets import Images
 from fastcodes import _native, nn
-from fastcodes.cli.peers import Array
+from fastcodes._typing import Array
 from networks_report import Group, Run, Section
 from threadpoolctl import threadpool_limits
 

@@ -10,8 +10,9 @@ import numpy as np
 import recall_report as report
 import records
 from fastcodes import _native
+from fastcodes._typing import Array
 from fastcodes.cli.measure import best_time
-from fastcodes.cli.peers import Array, Peer, Search, contestants
+from fastcodes.cli.peers import Peer, Search, contestants
 from recall_report import KS, PEERS, Line
 from records import Promise
 from threadpoolctl import threadpool_limits

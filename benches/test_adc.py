@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import _native, adc
+from fastcodes._typing import Array
 from fastcodes.cli.measure import random_pq
-from fastcodes.cli.peers import Array, Peer, Search
+from fastcodes.cli.peers import Peer, Search
 
 N = 1_000_000
 N_QUERIES = 100

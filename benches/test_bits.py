@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import bits
-from fastcodes.cli.peers import Array
-from numpy.typing import NDArray
+from fastcodes._typing import Array, Codes
 
 Calls = tuple[int, dict[str, Callable[[], Array]]]
 """Bytes of the unpacked side, and the contestants."""
@@ -18,7 +17,7 @@ def floats(*shape: int, dtype: str = "float32") -> Array:
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32).astype(dtype)
 
 
-def codes(*shape: int) -> NDArray[np.uint8]:
+def codes(*shape: int) -> Codes:
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
@@ -29,7 +28,7 @@ def pack(x: Array, threshold: Any = 0.0) -> Calls:
     }
 
 
-def unpack(packed: NDArray[np.uint8], dtype: str = "uint8") -> Calls:
+def unpack(packed: Codes, dtype: str = "uint8") -> Calls:
     n_bits = 8 * packed.shape[-1]
     return 8 * packed.size * np.dtype(dtype).itemsize, {
         "fastcodes": lambda: bits.unpack(packed, n_bits, dtype=dtype, threads=1),
@@ -37,7 +36,7 @@ def unpack(packed: NDArray[np.uint8], dtype: str = "uint8") -> Calls:
     }
 
 
-def popcount(packed: NDArray[np.uint8]) -> Calls:
+def popcount(packed: Codes) -> Calls:
     if not hasattr(np, "bitwise_count"):
         pytest.skip("numpy before 2.0 lacks bitwise_count")
     return packed.nbytes, {
@@ -50,7 +49,7 @@ def pack_uint(n_bits: int) -> Calls:
     values = codes(1000, 768) >> (8 - n_bits)
     low_bits = slice(8 - n_bits, None)
 
-    def by_numpy() -> NDArray[np.uint8]:
+    def by_numpy() -> Codes:
         each = np.unpackbits(values[..., None], axis=-1)[..., low_bits]
         return np.packbits(each.reshape(len(values), -1), axis=-1)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import hadamard
-from fastcodes.cli.peers import Array
+from fastcodes._typing import Array
 
 N, D, N_FEATURES = 20_000, 768, 1024
 N_CHECKED = 100

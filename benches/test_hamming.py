@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import _native, bits, hamming
+from fastcodes._typing import Array
 from fastcodes.cli.measure import random_codes
-from fastcodes.cli.peers import Array, Peer, installed
+from fastcodes.cli.peers import Peer, installed
 
 N = 1_000_000
 N_QUERIES = 100

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes.cli.peers import Array
+from fastcodes._typing import Array
 from fastcodes.hashing import ITQ, RandomHyperplanes
 
 # --- RandomHyperplanes.encode: sentence embeddings of common models have 768 dimensions ---------------------

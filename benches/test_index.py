@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import hamming
-from fastcodes.cli.peers import Array
+from fastcodes._typing import Array
 from fastcodes.hashing import RandomHyperplanes
 from fastcodes.index import LSHIndex, MinHashIndex
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastcodes._typing import Array
 from fastcodes.cli.measure import random_codes, sparse_codes
-from fastcodes.cli.peers import Array, Peer, installed
+from fastcodes.cli.peers import Peer, installed
 
 N = 1_000_000
 N_QUERIES = 100

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import minhash
-from fastcodes.cli.peers import Array
+from fastcodes._typing import Array
 
 K = 128
 N_SETS = 200

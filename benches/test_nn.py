@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import nn
-from fastcodes.cli.peers import Array
+from fastcodes._typing import Array
 
 N_PIXELS, WIDTH, N_CLASSES = 784, 1024, 10
 SHAPES = [(N_PIXELS, WIDTH), (WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, N_CLASSES)]

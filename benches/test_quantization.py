@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes.cli.peers import PQ_ITERATIONS, Array, Peer, contestants, installed
+from fastcodes._typing import Array
+from fastcodes.cli.peers import PQ_ITERATIONS, Peer, contestants, installed
 
 N, D = 50_000, 128
 N_SUBSPACES, N_CODEWORDS = 16, 256

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import _native, xnor
+from fastcodes._typing import Array
 from fastcodes.cli.measure import random_codes
-from fastcodes.cli.peers import Array
 
 N = 1024  # rows of both sides
 N_CHECKED = 4  # rows of products that are checked by numpy

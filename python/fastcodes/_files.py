@@ -29,7 +29,7 @@ from numpy.typing import DTypeLike
 
 from fastcodes._typing import Array, Codes, PathLike
 
-__all__ = ["read", "refusing", "take", "write"]
+__all__ = ["read", "refusing", "replacing", "take", "write"]
 
 _VERSION = "1"
 _DTYPES = {
@@ -74,12 +74,19 @@ def write(path: PathLike, kind: str, params: Mapping[str, Any], arrays: Mapping[
     }
     layout = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     metadata["checksum"] = _header_crc(metadata, layout)
+    with replacing(path) as part:
+        safetensors.numpy.save_file(arrays, part, metadata)
+
+
+@contextlib.contextmanager
+def replacing(path: PathLike) -> Iterator[str]:
+    """Yield the name of an empty file that replaces `path` on success; after an error `path` is unchanged."""
     path = os.fspath(path)
     part = f"{path}.{os.getpid()}.part"  # in the same directory: only there a rename is atomic
     with open(part, "wb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     try:
-        safetensors.numpy.save_file(arrays, part, metadata)
+        yield part
         os.chmod(part, mode)  # some versions of safetensors make it readable by the owner only
         os.replace(part, path)
     except BaseException:

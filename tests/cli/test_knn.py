@@ -180,7 +180,7 @@ def test_every_wrong_call_gets_one_clear_line(
     assert not captured.out
     for word in words:
         assert word in captured.err
-    assert not list(folder.glob("**/*.partial"))
+    assert not list(folder.glob("**/*.part"))
     assert not (folder / "result.npz").exists()
 
 
@@ -223,4 +223,4 @@ def test_an_interrupted_run_leaves_the_old_result(
     assert knn("-k", "3") == 130
     assert "interrupted" in capsys.readouterr().err
     assert Path("result.npz").read_bytes() == before
-    assert not list(folder.glob(".*partial"))
+    assert not list(folder.glob("*.part"))

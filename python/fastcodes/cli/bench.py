@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastcodes import _native, bits
+from fastcodes._typing import Array
 from fastcodes.cli.measure import (
     Comparison,
     best_time,
@@ -21,7 +22,7 @@ from fastcodes.cli.measure import (
     random_pq,
     sparse_codes,
 )
-from fastcodes.cli.peers import Array, contestants
+from fastcodes.cli.peers import contestants
 from fastcodes.cli.terminal import plain_table, positive
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcodes import _native, adc, bits, hamming, minhash, nn
+from fastcodes._typing import Array
 from fastcodes.cli.measure import (
     N_QUERIES_OF_SLOW_PEERS,
     Comparison,
@@ -21,7 +22,7 @@ from fastcodes.cli.measure import (
     random_codes,
     seconds_text,
 )
-from fastcodes.cli.peers import Array, contestants
+from fastcodes.cli.peers import contestants
 from fastcodes.cli.terminal import check_output, plain_table, positive
 from fastcodes.index import MinHashIndex
 from fastcodes.quantization import ProductQuantizer

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastcodes import bits, hamming, jaccard
+from fastcodes._typing import Array, Codes, Ids
 from fastcodes.cli.terminal import UserError, blocks, check_output, positive, replacing, tracked
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -92,9 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
-def _search(
-    queries: npt.NDArray[np.uint8], codes: npt.NDArray[np.uint8], mask: Any, arguments: argparse.Namespace
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+def _search(queries: Codes, codes: Codes, mask: Any, arguments: argparse.Namespace) -> tuple[Array, Ids]:
     search = SEARCHES[arguments.metric]
     shape = (len(queries), arguments.k)
     try:
@@ -115,7 +113,7 @@ def _search(
     return distances, indices
 
 
-def _load(path: Path) -> npt.NDArray[Any]:
+def _load(path: Path) -> Array:
     """Map the array of an .npy file, or raise a `UserError` that says why this is impossible."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -142,9 +140,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     return "cut short or damaged: the file ends before its array does"
 
 
-def _codes(
-    path: Path, name: str, array: npt.NDArray[Any], arguments: argparse.Namespace
-) -> npt.NDArray[np.uint8]:
+def _codes(path: Path, name: str, array: Array, arguments: argparse.Namespace) -> Codes:
     """Return the packed rows of a file; with `--pack`, pack numbers or booleans."""
     if array.ndim == 1 and name == "queries":
         array = array[None]

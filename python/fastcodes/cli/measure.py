@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastcodes import __version__, _native
-from fastcodes.cli.peers import Array, Peer
+from fastcodes._typing import Array, Codes
+from fastcodes.cli.peers import Peer
 
 __all__ = [
     "N_QUERIES_OF_SLOW_PEERS",
@@ -38,12 +38,12 @@ N_QUERIES_OF_SLOW_PEERS = {"numpy": 1, "usearch": 10}
 # --- random data --------------------------------------------------------------------------------------------
 
 
-def random_codes(n: int, n_bytes: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+def random_codes(n: int, n_bytes: int, seed: int = 0) -> Codes:
     """Return codes of independent bits, each set with probability 1/2."""
     return np.frombuffer(np.random.default_rng(seed).bytes(n * n_bytes), np.uint8).reshape(n, n_bytes)
 
 
-def sparse_codes(n: int, n_bytes: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+def sparse_codes(n: int, n_bytes: int, seed: int = 0) -> Codes:
     """Return codes with 3 % of their bits set, like molecular fingerprints: the AND of five random codes."""
     codes = random_codes(n, n_bytes, seed).copy()
     for step in range(1, 5):

@@ -9,14 +9,13 @@ from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from fastcodes import __version__, _native, adc, hamming, jaccard
+from fastcodes._typing import Array
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
 
 __all__ = [
     "PQ_ITERATIONS",
-    "Array",
     "Peer",
     "Prepare",
     "Search",
@@ -25,7 +24,6 @@ __all__ = [
     "installed",
 ]
 
-Array: TypeAlias = npt.NDArray[Any]
 Search: TypeAlias = Callable[[Array, int], tuple[Array, Array]]
 """`(queries, k) -> (distances, indices)`, nearest first; each peer orders equal distances in its own way."""
 Prepare: TypeAlias = Callable[[Array, int], Search]

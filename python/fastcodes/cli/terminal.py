@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
+from fastcodes import _files
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -108,13 +110,8 @@ def check_output(path: Path) -> Path:
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing that replaces `path` on success; an interrupted run leaves `path` as it was."""
-    target = check_output(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
+        with _files.replacing(check_output(path)) as part, open(part, "wb") as file:
             yield file
-        partial.replace(target)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
