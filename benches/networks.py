@@ -205,7 +205,7 @@ def train(
     model = nn.Sequential(*network.layers(variant), random_state=seed)
     loss: Any = "cross_entropy"
     if variant.is_distilled:
-        loss = nn.Distillation(teacher, TEMPERATURE, DISTILLATION_WEIGHT)
+        loss = nn.Distillation(teacher, temperature=TEMPERATURE, weight=DISTILLATION_WEIGHT)
     ends = [time.perf_counter()]
 
     def note_end(_: nn.Sequential) -> bool:

@@ -213,3 +213,17 @@ def shingles(text, size=3, unit="word", lowercase=True):
 def minhash_pack(signatures, n_bits):
     planes = signatures[:, None, :] >> np.arange(n_bits, dtype=np.uint32)[:, None] & 1
     return np.packbits(planes.astype(bool), axis=-1).reshape(len(signatures), -1)
+
+
+def convolution(x, weights, pads, stride, dilation, groups, fill):
+    x = np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=fill)
+    kernel_height, kernel_width, part, filters = weights.shape
+    height = (x.shape[1] - dilation * (kernel_height - 1) - 1) // stride + 1
+    width = (x.shape[2] - dilation * (kernel_width - 1) - 1) // stride + 1
+    out = np.zeros((len(x), height, width, filters))
+    for n, y, z, f in np.ndindex(*out.shape):
+        first = f // (filters // groups) * part
+        for i, j, c in np.ndindex(kernel_height, kernel_width, part):
+            pixel = x[n, y * stride + i * dilation, z * stride + j * dilation, first + c]
+            out[n, y, z, f] += pixel * weights[i, j, c, f]
+    return out

@@ -20,7 +20,7 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import safetensors
@@ -29,7 +29,10 @@ from numpy.typing import DTypeLike
 
 from fastcodes._typing import Array, Codes, PathLike
 
-__all__ = ["read", "refusing", "replacing", "take", "write"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Registered", "read", "refusing", "replacing", "take", "write"]
 
 _VERSION = "1"
 _DTYPES = {
@@ -182,6 +185,30 @@ def take(
     if finite and not np.isfinite(array).all():
         raise ValueError(f"array {name!r} has values that are not finite")
     return array
+
+
+class Registered:
+    """Base of a family of classes that files refer to by name: defining a subclass registers it.
+
+    A class whose direct base is `Registered` is a family: ``Family.named("Member")`` is its subclass of that
+    name.
+    """
+
+    _members: ClassVar[dict[str, type[Any]]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if Registered in cls.__bases__:
+            cls._members = {}
+        else:
+            cls._members[cls.__name__] = cls
+
+    @classmethod
+    def named(cls, name: str) -> type[Self]:
+        """Return the member of the family with this class name, or raise a ValueError."""
+        if name not in cls._members:
+            raise ValueError(f"there is no {cls.__name__} {name!r}; import the module that defines it")
+        return cls._members[name]
 
 
 @contextlib.contextmanager

@@ -584,8 +584,8 @@ def test_deep_hashing_does_not_depend_on_scale_and_offset() -> None:
         ({"hidden": 8}, TypeError, r"hidden must be a sequence of integers, such as \(512,\); got 8"),
         ({"epochs": 0}, ValueError, "epochs must be an integer from 1 up; got 0"),
         ({"batch_size": 1}, ValueError, "batch_size must be an integer from 2 up; got 1"),
-        ({"learning_rate": 0}, ValueError, "learning_rate must be a positive number; got 0"),
-        ({"dropout": 1}, ValueError, "rate must be a number from 0 to less than 1; got 1"),
+        ({"learning_rate": 0}, ValueError, "learning_rate must be a real number above 0; got 0"),
+        ({"dropout": 1}, ValueError, "rate must be a real number at least 0 and below 1; got 1"),
     ],
 )
 def test_wrong_parameters_of_deep_hashing(

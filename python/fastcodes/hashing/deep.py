@@ -20,11 +20,8 @@ from fastcodes._typing import Array, Doubles, Floats
 from fastcodes._validation import as_integer, as_training_samples, random_generator
 from fastcodes.hashing._targets import as_targets
 from fastcodes.hashing.base import Hasher, check_samples_differ
-from fastcodes.nn._layer import Layer, layer_of
-from fastcodes.nn.layers import BatchNorm, Dense, Dropout, HardTanh
-from fastcodes.nn.losses import Loss
-from fastcodes.nn.model import Sequential
-from fastcodes.nn.optimizers import Adam, Cosine
+from fastcodes.nn import Adam, BatchNorm, Cosine, Dense, Dropout, HardTanh, Layer, Loss, Network
+from fastcodes.nn.layers import layer_from_config
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -70,7 +67,7 @@ class DeepHashing(Hasher):
 
     Attributes
     ----------
-    model_ : Sequential
+    model_ : Network
         The network. It gives the values whose signs are the bits.
     mean_, scale_ : float32 arrays (d,)
         What features are brought to mean 0 and variance 1 by: ``(x - mean_) / scale_``.
@@ -95,7 +92,7 @@ class DeepHashing(Hasher):
 
     _learned = "model_"
     _needs_target = True
-    model_: Sequential
+    model_: Network
     mean_: Floats
     scale_: Floats
     objective_history_: Doubles
@@ -163,14 +160,13 @@ class DeepHashing(Hasher):
         rng = random_generator(self.random_state)
         samples = as_training_samples(X)
         labels = as_targets(y, len(samples), type(self).__name__)
-        network = Sequential(*self._layers(n_bits), random_state=rng).build(samples.shape[1:])
+        network = Network(*self._layers(n_bits), random_state=rng).build(samples.shape[1:])
         mean, covariance = mean_and_covariance(samples)
         check_samples_differ(covariance)
         deviations = np.sqrt(np.diag(covariance))
         self.mean_ = mean.astype(np.float32)
         self.scale_ = np.where(deviations > 0, deviations, 1).astype(np.float32)
 
-        network._prepare(optimizer)
         history = np.zeros(epochs)
         n_batches = -(-len(samples) // batch_size)
         with progress_bar(self.verbose, epochs * n_batches, "deep hashing", "steps") as show:
@@ -178,16 +174,12 @@ class DeepHashing(Hasher):
                 order = rng.permutation(len(samples))
                 for i, rows in enumerate(np.array_split(order, n_batches)):
                     x = self._scaled(take_rows(samples, rows))
-                    done = (epoch + i / n_batches) / epochs
-                    value, _ = network._step(x, labels[rows], loss, None, optimizer, schedule(done), done)
-                    if not math.isfinite(value):
-                        raise FloatingPointError(
-                            f"the loss is {value} in epoch {epoch + 1}; "
-                            f"take a lower learning rate than {self.learning_rate}"
-                        )
+                    progress = (epoch + i / n_batches) / epochs
+                    value, _ = network.train_step(
+                        x, labels[rows], loss, optimizer, rate=schedule(progress), progress=progress
+                    )
                     history[epoch] += value * len(rows) / len(samples)
                     show(f"epoch {epoch + 1}, loss {value:.4f}")
-        network._forget()
         self._learn(network, history)
         return self
 
@@ -206,7 +198,7 @@ class DeepHashing(Hasher):
                 layers.append(Dropout(self.dropout))
         return [*layers, Dense(n_bits), BatchNorm(), TanhContinuation(self.sharpness)]
 
-    def _learn(self, network: Sequential, history: Doubles) -> None:
+    def _learn(self, network: Network, history: Doubles) -> None:
         self.model_ = network
         self.objective_history_ = history
         self.n_features_in_ = network.input_shape_[0]
@@ -225,16 +217,12 @@ class DeepHashing(Hasher):
         return max(int(layer.output_shape[0]) for layer in self.model_.layers)
 
     def _values(self, x: Floats) -> Floats:
-        values: Array = self._scaled(x)
-        for layer in self.model_.layers:
-            values = layer.forward(values)
-        return values
+        return self.model_.forward(self._scaled(x))
 
     def _to_arrays(self) -> dict[str, Array]:
         layers = json.dumps([layer.config() for layer in self.model_.layers])
         return {
-            **{name: parameter.value for name, parameter in self.model_._parameters().items()},
-            **self.model_._state(),
+            **self.model_.get_weights(),
             "layers": np.frombuffer(layers.encode(), np.uint8),
             "mean": self.mean_,
             "scale": self.scale_,
@@ -247,11 +235,9 @@ class DeepHashing(Hasher):
         if not (scale > 0).all():
             raise ValueError("scale has values that are not positive")
         layers = json.loads(_files.take(arrays, "layers", np.uint8, ("bytes",)).tobytes())
-        network = Sequential(*map(layer_of, layers), random_state=0).build(mean.shape)
-        for name, parameter in network._parameters().items():
-            parameter.value[...] = _files.take(arrays, name, np.float32, parameter.value.shape, finite=True)
-        for name, array in network._state().items():
-            array[...] = _files.take(arrays, name, np.float32, array.shape, finite=True)
+        network = (
+            Network(*map(layer_from_config, layers), random_state=0).build(mean.shape).set_weights(arrays)
+        )
         self.mean_, self.scale_ = mean, scale
         self._learn(network, _files.take(arrays, "objective_history", np.float64, ("epochs",)))
 
@@ -284,7 +270,7 @@ class TanhContinuation(Layer):
             raise ValueError(f"sharpness must be a number from 1 up; got {sharpness!r}")
         self.sharpness = float(sharpness)
 
-    def forward(self, x: Array, training: bool = False) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return the smooth codes, or after training the values themselves."""
         if not training:
             return x
@@ -293,7 +279,7 @@ class TanhContinuation(Layer):
         self.cache = codes, beta
         return codes
 
-    def backward(self, gradient: Array, needs_input: bool = True) -> Array:
+    def backward(self, gradient: Array, *, needs_input: bool = True) -> Array:
         """Return the gradient of the values."""
         codes, beta = self.cache
         out: Array = gradient * (1 - codes * codes) * beta

@@ -1,39 +1,69 @@
-"""Binary neural networks, trained in numpy: weights and activations of one bit, or a few.
+"""Binary neural networks, trained in numpy: weights and activations of one bit, or of a few bits.
 
-======================  ==============================================================================
-`Sequential`             a network: fit, predict, evaluate, summary, checkpoints
-`PackedModel`            what `Sequential.compile` makes of it: the same answers from packed bits
-`BinaryMLPClassifier`    the simplest one, with the manners of scikit-learn
-----------------------  ------------------------------------------------------------------------------
-`BinaryDense`            products with weights of -1 and +1
-`BinaryConv2D`           the same of image patches
-`Sign`                   activations of one bit
-`Quantize`               activations of 2 to 8 bits
-----------------------  ------------------------------------------------------------------------------
-`Dense`, `Conv2D`        products with floats
-`BatchNorm`              shift and scale of each feature: it belongs between product and sign
-`MaxPool2D`              the largest of each window
-`Flatten`, `HardTanh`, `Dropout`, `Residual`
-----------------------  ------------------------------------------------------------------------------
-`Adam`, `SGD`, `Bop`     optimisers
-`Cosine`, `Step`         schedules of the learning rate
-`CrossEntropy`, `SquaredHinge`, `Distillation`, `Balance`
-`EarlyStopping`, `Checkpoint`, `RandomShift`, `RandomFlip`
-======================  ==============================================================================
+========================================  ============================================================
+`Sequential`                              a network that classifies: fit, predict, evaluate, checkpoints
+`PackedModel`                             the result of `Sequential.compile`: the same predictions from
+                                          packed bits
+`BinaryMLPClassifier`                     a binary multilayer perceptron with the scikit-learn API
+`Network`                                 layers and weights, for training loops of your own
+----------------------------------------  ------------------------------------------------------------
+`BinaryDense`, `BinaryConv2D`             layers with weights of -1 and +1
+`Dense`, `Conv2D`                         layers with weights of floats
+`Sign`, `Quantize`, `HardTanh`            activations of one bit, of 2 to 8 bits, and of floats
+`BatchNorm`                               batch normalization
+`MaxPool2D`, `Flatten`                    pooling and reshaping
+`Dropout`, `Residual`                     dropout and residual blocks
+`Layer`                                   the base class for layers of your own
+----------------------------------------  ------------------------------------------------------------
+`Adam`, `SGD`, `Bop`                      optimizers
+`Cosine`, `Step`                          learning rate schedules
+`CrossEntropy`, `SquaredHinge`,           losses
+`Distillation`, `Loss`
+`Balance`                                 a regularizer of binary weights
+`EarlyStopping`, `Checkpoint`             callbacks
+`RandomShift`, `RandomFlip`               augmentation of images
+========================================  ============================================================
 
-A layer of bits is a product, a `BatchNorm` and a `Sign`, in this order; `fastcodes.nn.quantizers` has the
-formulae.
+A binary layer is a product, a `BatchNorm` and a `Sign`, in this order. `fastcodes.nn.quantizers` has the
+formulae of weight quantizers and surrogate gradients.
 """
 
 from fastcodes._estimator import NotFittedError
-from fastcodes.nn.binary import BinaryConv2D, BinaryDense, Quantize, Sign
-from fastcodes.nn.callbacks import Checkpoint, EarlyStopping, RandomFlip, RandomShift
 from fastcodes.nn.classifier import BinaryMLPClassifier
-from fastcodes.nn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, HardTanh, MaxPool2D, Residual
-from fastcodes.nn.losses import Balance, CrossEntropy, Distillation, SquaredHinge
-from fastcodes.nn.model import Sequential
-from fastcodes.nn.optimizers import SGD, Adam, Bop, Cosine, Step
+from fastcodes.nn.layers import (
+    BatchNorm,
+    BinaryConv2D,
+    BinaryDense,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    HardTanh,
+    Layer,
+    MaxPool2D,
+    Quantize,
+    Residual,
+    Sign,
+)
 from fastcodes.nn.packed import PackedModel
+from fastcodes.nn.training import (
+    SGD,
+    Adam,
+    Balance,
+    Bop,
+    Checkpoint,
+    Cosine,
+    CrossEntropy,
+    Distillation,
+    EarlyStopping,
+    Loss,
+    Network,
+    RandomFlip,
+    RandomShift,
+    Sequential,
+    SquaredHinge,
+    Step,
+)
 
 __all__ = [
     "SGD",
@@ -54,7 +84,10 @@ __all__ = [
     "EarlyStopping",
     "Flatten",
     "HardTanh",
+    "Layer",
+    "Loss",
     "MaxPool2D",
+    "Network",
     "NotFittedError",
     "PackedModel",
     "Quantize",

@@ -1,80 +1,98 @@
-"""What a trained network answers, and the samples that it takes."""
+"""The predictions of trained and of packed networks."""
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes._estimator import NotFittedError
-from fastcodes._typing import Floats
-from fastcodes.nn._layer import Shape
-from fastcodes.nn.losses import softmax
+from fastcodes._estimator import check_fitted
+from fastcodes._typing import Array, Floats
+from fastcodes.nn._samples import SAMPLES_PER_BATCH, as_network_samples, check_finite
+from fastcodes.nn._softmax import softmax
+from fastcodes.nn._thread_pool import limit_threads
+from fastcodes.nn.layers import Shape
 
-__all__ = ["Predictor", "check_finite", "floats", "labels_of", "pack_labels", "samples_of"]
+__all__ = ["Predictor", "Runner"]
 
-
-# Samples that are looked at together.
-_BATCH = 256
+Runner: TypeAlias = Callable[[Array], Floats]
 
 
 class Predictor(abc.ABC):
-    """A model that gives logits of samples a batch at a time."""
+    """A model that computes logits of samples, a batch at a time.
+
+    Attributes
+    ----------
+    input_shape_ : tuple of int
+        The shape of one sample.
+    classes_ : array (n_classes,)
+        The labels, sorted.
+    """
 
     input_shape_: Shape
-    classes_: NDArray[Any]
+    classes_: Array
 
     @abc.abstractmethod
-    def _runner(self, batch_size: int) -> Callable[[NDArray[Any]], Floats]:
-        """Return a function from at most so many samples to logits, for one caller at a time."""
+    def _runner(self, batch_size: int) -> Runner:
+        """Return a function from at most `batch_size` samples to logits, for one caller at a time."""
 
-    def decision_function(self, X: ArrayLike) -> Floats:
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether the model is fitted, for scikit-learn."""
+        return hasattr(self, "classes_")
+
+    def decision_function(self, X: ArrayLike, *, threads: int | None = None) -> Floats:
         """Return the logits of samples.
 
         Parameters
         ----------
         X : array_like (n, ...)
             Samples, as in training.
+        threads : int, optional
+            The most threads to use; None means all CPUs of this process. The BLAS library that numpy uses for
+            layers of floats has threads of its own.
 
         Returns
         -------
         float32 array (n, n_classes)
-            Column ``j`` is that of ``classes_[j]``.
+            Column ``j`` is the logit of ``classes_[j]``.
 
         Raises
         ------
         NotFittedError
-            If the model was not trained.
+            If the model is not fitted.
         TypeError, ValueError
-            If `X` are not finite real numbers of the shape that the model was trained with.
+            If `X` does not consist of finite real numbers of the shape that the model was trained with.
         """
-        self._check_fitted()
+        check_fitted(self)
         samples = self._checked(X)
         logits = np.empty((len(samples), len(self.classes_)), np.float32)
-        run = self._runner(min(len(samples), _BATCH))
-        for start in range(0, len(samples), _BATCH):
-            rows = slice(start, start + _BATCH)
-            logits[rows] = run(samples[rows])
+        run = self._runner(min(len(samples), SAMPLES_PER_BATCH))
+        with limit_threads(threads):
+            for start in range(0, len(samples), SAMPLES_PER_BATCH):
+                rows = slice(start, start + SAMPLES_PER_BATCH)
+                logits[rows] = run(samples[rows])
         return logits
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the labels with the largest logits (n,); arguments and errors as `decision_function`."""
-        chosen = self.decision_function(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[chosen]
+    def predict(self, X: ArrayLike, *, threads: int | None = None) -> Array:
+        """Return the labels with the largest logits (n,); parameters and errors as `decision_function`."""
+        best = self.decision_function(X, threads=threads).argmax(axis=1)
+        labels: Array = self.classes_[best]
         return labels
 
-    def predict_proba(self, X: ArrayLike) -> Floats:
-        """Return the softmax of the logits (n, n_classes); arguments and errors as `decision_function`.
+    def predict_proba(self, X: ArrayLike, *, threads: int | None = None) -> Floats:
+        """Return the softmax of the logits (n, n_classes).
 
-        They are meant as probabilities if the loss was the cross-entropy.
+        These are estimates of probabilities if the loss was the cross-entropy. Parameters and errors are
+        those of `decision_function`.
         """
-        return softmax(self.decision_function(X))
+        return softmax(self.decision_function(X, threads=threads))
 
-    def _checked(self, X: ArrayLike, name: str = "X") -> NDArray[Any]:
-        samples = samples_of(X, name)
+    def _checked(self, X: ArrayLike, name: str = "X") -> Array:
+        """Return samples that the model can process, in their own dtype."""
+        samples = as_network_samples(X, name)
         if samples.shape[1:] != self.input_shape_:
             raise ValueError(
                 f"{name} has samples of shape {samples.shape[1:]}; "
@@ -82,70 +100,3 @@ class Predictor(abc.ABC):
             )
         check_finite(samples, name)
         return samples
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "classes_"):
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet. "
-                "Call 'fit' with appropriate arguments before using this estimator."
-            )
-
-
-def samples_of(X: ArrayLike, name: str = "X") -> NDArray[Any]:
-    """Return samples as an array (n, ...) of real numbers, in their own dtype."""
-    if hasattr(X, "toarray"):
-        raise TypeError(f"{name} is sparse, which is not supported; give {name}.toarray()")
-    samples = X if isinstance(X, np.ndarray) else np.asarray(X)
-    if samples.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name} must be real numbers (floats, integers or uint8); got an array of dtype {samples.dtype}"
-        )
-    if samples.ndim < 2:
-        raise ValueError(
-            f"{name} must have samples along its first axis, (n, d) or (n, height, width, channels); "
-            f"got shape {samples.shape}. {name}.reshape(1, -1) is one sample, "
-            f"{name}.reshape(-1, 1) is one feature"
-        )
-    return samples
-
-
-def check_finite(samples: NDArray[Any], name: str = "X") -> None:
-    """Refuse numbers that are not finite in float32, and say where the first is."""
-    if samples.dtype.kind != "f":
-        return
-    for start in range(0, len(samples), _BATCH):
-        batch = samples[start : start + _BATCH]
-        fine = np.isfinite(floats(batch)).reshape(len(batch), -1).all(axis=1)
-        if not fine.all():
-            row = int(fine.argmin())
-            value = batch[row][~np.isfinite(floats(batch[row]))].flat[0]
-            raise ValueError(
-                f"{name} has {value} in sample {start + row}; "
-                "expected no NaN, no infinity and nothing too large for float32"
-            )
-
-
-def floats(x: NDArray[Any]) -> Floats:
-    """Return an array as C-contiguous float32, itself if it is that."""
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(x, np.float32)
-
-
-def pack_labels(classes: NDArray[Any], params: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    """Put labels into the contents of a file."""
-    if classes.dtype.kind in "biuf":
-        arrays["classes"] = classes
-    elif all(isinstance(label, str) for label in classes):
-        params["classes"] = classes.tolist()
-    else:
-        raise TypeError(f"only labels that are numbers or strings can be saved; got {classes.tolist()}")
-
-
-def labels_of(params: dict[str, Any], arrays: dict[str, NDArray[Any]], n: int) -> NDArray[Any]:
-    """Return the labels that `pack_labels` put there, of which there have to be `n`."""
-    classes = arrays["classes"] if "classes" in arrays else np.array(params["classes"])
-    if classes.shape != (n,):
-        raise ValueError(
-            f"its last layer has {n} outputs, which is not one for each of {len(classes)} classes"
-        )
-    return classes

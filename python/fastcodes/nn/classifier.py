@@ -1,4 +1,4 @@
-"""A binary network with the manners of scikit-learn."""
+"""A binary multilayer perceptron that follows the scikit-learn API."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastcodes import _files
 from fastcodes._estimator import Estimator
-from fastcodes._typing import Array
+from fastcodes._typing import Array, Floats
 from fastcodes._validation import as_integer, as_samples
-from fastcodes.nn._layer import Layer
-from fastcodes.nn.binary import BinaryDense, Quantize, Sign
-from fastcodes.nn.layers import BatchNorm, Dropout
-from fastcodes.nn.losses import softmax
-from fastcodes.nn.model import Sequential
-from fastcodes.nn.optimizers import Adam, Cosine
+from fastcodes.nn._softmax import softmax
+from fastcodes.nn.layers import BatchNorm, BinaryDense, Dropout, Layer, Quantize, Sign
+from fastcodes.nn.training import Adam, Cosine, Sequential
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,33 +24,34 @@ __all__ = ["BinaryMLPClassifier"]
 
 
 class BinaryMLPClassifier(Estimator):
-    """Tell classes apart by a few layers of bits.
+    """A classifier with a few binary layers.
 
     Each hidden layer is a `BinaryDense`, a `BatchNorm` and a `Sign`; the last is a `BinaryDense` and a
-    `BatchNorm`, which gives the logits. Trained by Adam with a learning rate that falls along a cosine.
+    `BatchNorm`, which outputs the logits. It is trained by Adam with a cosine learning rate schedule.
 
     Parameters
     ----------
     hidden : sequence of int
-        Units of each hidden layer.
+        The number of units of each hidden layer.
     epochs : int
-        How often to go through all samples.
+        The number of passes over the samples.
     batch_size : int
-        Samples to a step.
+        The most samples per step.
     learning_rate : float
-        Adam's, at first.
+        The initial learning rate of Adam.
     loss : {"cross_entropy", "squared_hinge"}
-        What to minimise.
+        The loss to minimize.
     weights : {"sign", "xnor", "libra"}
-        How latent weights become bits: see `BinaryDense`.
+        How latent weights are binarized: see `BinaryDense`.
     estimator : {"clipped", "approximate", "error-decay"}
-        What passes for the derivative of a sign, of weights and of activations.
+        The surrogate gradient of the sign, for weights and activations.
     activation_bits : int
-        Bits of each activation, from 1 to 8; with more than one a `Quantize` takes the place of each `Sign`.
+        The number of bits of each activation, from 1 to 8; with more than one, a `Quantize` replaces each
+        `Sign`.
     dropout : float
-        Which part of each hidden layer to drop in training.
+        The fraction of each hidden layer to drop in training.
     random_state : None, int or numpy random generator
-        Where random numbers come from; an integer makes `fit` repeatable.
+        The source of random numbers; an integer makes `fit` reproducible.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
@@ -68,8 +66,8 @@ class BinaryMLPClassifier(Estimator):
 
     Notes
     -----
-    Features are taken as they are: bring them to a common scale, for example by ``StandardScaler``. Pixels
-    have one, and can stay uint8.
+    Features are not scaled: bring them to a common scale, for example with ``StandardScaler``. Pixels have a
+    common scale, and can stay uint8.
 
     Examples
     --------
@@ -113,15 +111,17 @@ class BinaryMLPClassifier(Estimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Train on samples and their labels.
+    def fit(self, X: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> Self:
+        """Train on labelled samples.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: floats, integers or uint8.
+            Samples, one per row: floats, integers or uint8.
         y : array_like (n,)
-            Their labels: numbers or strings, of 2 classes or more.
+            Labels: numbers or strings, of 2 classes or more.
+        threads : int, optional
+            The most threads to use: see `Sequential.fit`.
 
         Returns
         -------
@@ -130,10 +130,12 @@ class BinaryMLPClassifier(Estimator):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` does not consist of real numbers, or a parameter has the wrong type.
         ValueError
-            If `X` and `y` do not fit each other, if `X` has a value that is not finite, or a parameter is out
-            of range.
+            If `X` and `y` do not match each other, if `X` has a value that is not finite, or a parameter is
+            out of range.
+        FloatingPointError
+            If the loss is no longer finite.
         """
         samples = as_samples(X)
         if y is None:
@@ -151,6 +153,7 @@ class BinaryMLPClassifier(Estimator):
             schedule=Cosine(),
             loss=self.loss,
             verbose=self.verbose,
+            threads=threads,
         )
         self._learn(model)
         return self
@@ -176,50 +179,52 @@ class BinaryMLPClassifier(Estimator):
         self.classes_ = model.classes_
         self.n_features_in_ = model.input_shape_[0]
 
-    def _logits(self, X: ArrayLike) -> NDArray[np.float32]:
-        return self.model_.decision_function(self._samples(X))
+    def _logits(self, X: ArrayLike, threads: int | None) -> Floats:
+        return self.model_.decision_function(self._samples(X), threads=threads)
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Return how much speaks for each class.
+    def decision_function(self, X: ArrayLike, *, threads: int | None = None) -> Floats:
+        """Return the logits, or for two classes their difference.
 
         Parameters
         ----------
         X : array_like (n, d)
             Samples.
+        threads : int, optional
+            The most threads to use: see `Sequential.decision_function`.
 
         Returns
         -------
         float32 array (n, n_classes) or (n,)
-            Column ``j`` is the logit of ``classes_[j]``. Of two classes, the second logit minus the first.
+            Column ``j`` is the logit of ``classes_[j]``. For two classes, the second logit minus the first.
 
         Raises
         ------
         NotFittedError
-            If `fit` was not called.
+            If the model is not fitted.
         TypeError, ValueError
-            If `X` has another dtype or shape than finite real numbers (n, d).
+            If `X` does not consist of finite real numbers (n, d).
         """
-        logits = self._logits(X)
+        logits = self._logits(X, threads)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the most likely labels (n,); arguments and errors as `decision_function`."""
-        chosen = self._logits(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[chosen]
+    def predict(self, X: ArrayLike, *, threads: int | None = None) -> Array:
+        """Return the most likely labels (n,); parameters and errors as for `decision_function`."""
+        best = self._logits(X, threads).argmax(axis=1)
+        labels: Array = self.classes_[best]
         return labels
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Return the softmax of the logits (n, n_classes); arguments and errors as `decision_function`."""
-        return softmax(self._logits(X))
+    def predict_proba(self, X: ArrayLike, *, threads: int | None = None) -> Floats:
+        """Return the softmax of the logits (n, n_classes); see `decision_function`."""
+        return softmax(self._logits(X, threads))
 
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Return which part of the predictions is right; arguments and errors as `decision_function`."""
-        return float(np.mean(self.predict(X) == np.asarray(y)))
+    def score(self, X: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> float:
+        """Return the accuracy of the predictions; parameters and errors as for `decision_function`."""
+        return float(np.mean(self.predict(X, threads=threads) == np.asarray(y)))
 
-    def _to_arrays(self) -> dict[str, NDArray[Any]]:
-        params, arrays = self.model_._pack()
+    def _to_arrays(self) -> dict[str, Array]:
+        params, arrays = self.model_.to_state()
         return {**arrays, "network": np.frombuffer(json.dumps(params).encode(), np.uint8)}
 
     def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         text = _files.take(arrays, "network", np.uint8, ("bytes",)).tobytes()
-        self._learn(Sequential._unpack(json.loads(text), dict(arrays)))
+        self._learn(Sequential.from_state(json.loads(text), arrays))

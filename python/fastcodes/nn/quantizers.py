@@ -1,6 +1,7 @@
-r"""How weights become bits, and what of a gradient passes back through a step.
+r"""Quantizers of weights, and surrogate gradients of the sign.
 
-A sign has no useful derivative, so training uses another function's: the surrogate of an *estimator*.
+The derivative of the sign is zero almost everywhere, so training uses that of another function instead: the
+surrogate gradient of an *estimator*.
 
 "clipped", "straight-through"
     1 within [-1, 1], 0 beyond (Hubara et al., *Binarized neural networks*, NeurIPS 2016, equation 4).
@@ -9,9 +10,9 @@ A sign has no useful derivative, so training uses another function's: the surrog
     ECCV 2018, equation 7).
 "error-decay"
     :math:`k t (1 - \tanh^2(t x))` with :math:`t = 10^{-3 + 4 i/N}` at progress i/N and
-    :math:`k = \max(1/t, 1)`: the slope of the identity at first, and of a sign at last (Qin et al., *IR-Net*,
-    CVPR 2020, equations 8 and 9, with the range of t of the authors' code). For activations they have a
-    `HardTanh` before it: without one, values far from 0 get the slope of 1, too.
+    :math:`k = \max(1/t, 1)`: the slope of the identity at first, and nearly that of a sign at the end (Qin
+    et al., *IR-Net*, CVPR 2020, equations 8 and 9, with the range of t in the authors' code). The authors put
+    a `HardTanh` before activations: without it, values far from 0 have a slope of 1 at first, too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fastcodes.nn._layer import Array
+from fastcodes._typing import Array
+from fastcodes._validation import as_option
 
 __all__ = [
     "ACTIVATION_ESTIMATORS",
@@ -30,17 +32,19 @@ __all__ = [
     "XNOR",
     "Fixed",
     "Libra",
-    "Quantizer",
     "SignWeights",
-    "choice",
+    "WeightQuantizer",
+    "make_quantizer",
     "sign",
-    "surrogate",
+    "standardized",
+    "surrogate_gradient",
 ]
 
 WEIGHT_ESTIMATORS = ("clipped", "approximate", "error-decay")
 ACTIVATION_ESTIMATORS = ("straight-through", "approximate", "error-decay")
-_FIRST_T, _LAST_T = -3.0, 1.0  # logarithms to base 10
-_BLOCK = 1 << 15  # numbers
+_FIRST_LOG_T, _LAST_LOG_T = -3.0, 1.0  # to base 10
+# Elements of the rows that are processed at a time: they stay in the cache.
+_ELEMENTS_PER_BLOCK = 1 << 15
 
 
 def sign(x: Array) -> Array:
@@ -64,9 +68,9 @@ def _approximate(x: Array, progress: float) -> Array:
 
 
 def _error_decay(x: Array, progress: float) -> Array:
-    t = 10.0 ** (_FIRST_T + (_LAST_T - _FIRST_T) * progress)
+    t = 10.0 ** (_FIRST_LOG_T + (_LAST_LOG_T - _FIRST_LOG_T) * progress)
     k = max(1 / t, 1.0)
-    # 1 - tanh^2(y) = 4 e / (1 + e)^2 with e = exp(-2 |y|), which is faster and loses no digits far from 0.
+    # 1 - tanh^2(y) = 4 e / (1 + e)^2 with e = exp(-2 |y|), which is faster and keeps all digits far from 0.
     slope: Array = np.abs(x)
     slope *= -2 * t
     np.exp(slope, out=slope)
@@ -85,47 +89,40 @@ _SURROGATES: dict[str, Callable[[Array, float], Array]] = {
 }
 
 
-def surrogate(estimator: str, x: Array, progress: float) -> Array:
-    """Return the slope at `x` that an estimator takes for that of the sign.
+def surrogate_gradient(estimator: str, x: Array, progress: float) -> Array:
+    """Return the surrogate gradient of the sign at `x`.
 
     Parameters
     ----------
     estimator : str
         One of the names above.
     x : float array
-        What the sign was taken of.
+        The arguments of the sign.
     progress : float
-        Which part of the training is done, from 0 to 1.
+        The fraction of the training that is done, from 0 to 1.
 
     Returns
     -------
     float or bool array
-        With the shape of `x`.
+        The slopes, with the shape of `x`.
     """
     return _SURROGATES[estimator](x, progress)
 
 
-def choice(value: str, name: str, names: tuple[str, ...]) -> str:
-    """Return a parameter that has to be one of some names."""
-    if value not in names:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, names))}; got {value!r}")
-    return value
-
-
-class Quantizer(abc.ABC):
-    """Make bits of latent weights (K, n_outputs): signs, and a scale for each output.
+class WeightQuantizer(abc.ABC):
+    """Turns latent weights (K, n_outputs) into signs and a scale for each output.
 
     Parameters
     ----------
     estimator : {"clipped", "approximate", "error-decay"}
-        What passes for the derivative of the sign.
+        The surrogate gradient of the sign.
     """
 
-    limit: float | None = 1.0  # what the size of latent weights is clipped to after each step
-    passes_straight: bool = False  # whether the gradient of a weight of size 1 or less is that of its bit
+    limit: float | None = 1.0  # latent weights are clipped to [-limit, limit] after each step
+    is_straight_through: bool = False  # whether the gradient of a weight in [-1, 1] is that of its sign
 
     def __init__(self, estimator: str = "clipped") -> None:
-        self.estimator = choice(estimator, "estimator", WEIGHT_ESTIMATORS)
+        self.estimator = as_option(estimator, "estimator", WEIGHT_ESTIMATORS)
 
     @abc.abstractmethod
     def forward(self, weights: Array) -> tuple[Array, Array | None]:
@@ -135,32 +132,36 @@ class Quantizer(abc.ABC):
     def backward(
         self, gradient: Array, weights: Array, signs: Array, scale: Array | None, progress: float
     ) -> Array:
-        """Return the gradient by the latent weights.
+        """Return the gradient with respect to the latent weights.
 
         Parameters
         ----------
         gradient : array (K, n_outputs)
-            The derivative of the loss by ``signs * scale``; is overwritten.
+            The gradient of the loss with respect to ``signs * scale``; it is overwritten.
         weights, signs, scale : arrays
-            What `forward` took and returned.
+            The argument and the results of `forward`.
         progress : float
-            Which part of the training is done.
+            The fraction of the training that is done, from 0 to 1.
+
+        Returns
+        -------
+        array (K, n_outputs)
         """
 
     def _through_sign(self, gradient: Array, x: Array, progress: float) -> Array:
-        """Return the gradient by `x` of one by ``sign(x)``, which is overwritten."""
+        """Return the gradient with respect to `x` from that with respect to ``sign(x)``, in place."""
         if self.estimator == "clipped" and self.limit is not None:
-            return gradient  # weights that are clipped never leave where the slope is one
-        for rows in _blocks(x):
-            gradient[rows] *= surrogate(self.estimator, x[rows], progress)
+            return gradient  # clipped weights stay where the slope is 1
+        for rows in _row_blocks(x):
+            gradient[rows] *= surrogate_gradient(self.estimator, x[rows], progress)
         return gradient
 
 
-class SignWeights(Quantizer):
+class SignWeights(WeightQuantizer):
     """The sign alone: BinaryConnect (Courbariaux, Bengio and David, NeurIPS 2015, equation 1)."""
 
     @property
-    def passes_straight(self) -> bool:  # type: ignore[override]
+    def is_straight_through(self) -> bool:  # type: ignore[override]
         """Whether the estimator is the clipped one."""
         return self.estimator == "clipped"
 
@@ -171,20 +172,20 @@ class SignWeights(Quantizer):
     def backward(
         self, gradient: Array, weights: Array, signs: Array, scale: Array | None, progress: float
     ) -> Array:
-        """Return the gradient times the slope of the estimator."""
+        """Return the gradient times the surrogate gradient."""
         return self._through_sign(gradient, weights, progress)
 
 
-class XNOR(Quantizer):
-    r"""The sign times the mean size of an output's weights.
+class XNOR(WeightQuantizer):
+    r"""The sign times the mean absolute weight of each output.
 
     :math:`W \approx \alpha B` with :math:`B = \mathrm{sign}(W)` and :math:`\alpha = \lVert W \rVert_1 / K`
     for each output, which minimises :math:`\lVert W - \alpha B \rVert_2` (Rastegari et al., *XNOR-Net*, ECCV
-    2016, equation 6). The gradient is that of the product, both factors of which depend on W; equation 11 of
-    the paper keeps of the scale's part only the weight's own.
+    2016, equation 6). The gradient is that of the product, both factors of which depend on W; in equation 11
+    of the paper, the gradient of the scale includes only the weight itself.
 
-    The paper also scales each output by the size of its inputs. That is left out: such a scale differs from
-    sample to sample, so that a sign behind it would not be a comparison with a fixed integer.
+    The paper also scales each output by the mean absolute input. That is left out: such a scale differs from
+    sample to sample, so a sign after it would not be a comparison with a fixed integer.
     """
 
     def forward(self, weights: Array) -> tuple[Array, Array | None]:
@@ -195,7 +196,7 @@ class XNOR(Quantizer):
     def backward(
         self, gradient: Array, weights: Array, signs: Array, scale: Array | None, progress: float
     ) -> Array:
-        """Return the derivative by the product rule."""
+        """Return the gradient by the product rule."""
         by_scale = _mean_of_products(gradient, signs)
         gradient *= scale
         gradient = self._through_sign(gradient, weights, progress)
@@ -203,20 +204,19 @@ class XNOR(Quantizer):
         return gradient
 
 
-class Libra(Quantizer):
-    r"""The sign of weights that are standardised for each output, times a power of two.
+class Libra(WeightQuantizer):
+    r"""The sign of weights standardized for each output, times a power of two.
 
     :math:`\hat w = (w - \bar w) / \sigma(w)`, :math:`B = \mathrm{sign}(\hat w)` and
     :math:`s = 2^{\mathrm{round}(\log_2 (\lVert \hat w \rVert_1 / K))}` (Qin et al., *IR-Net*, CVPR 2020,
-    equations 5 and 6): signs as balanced as the weights are symmetric carry the most information. The
-    gradient passes through the estimator at :math:`\hat w` and through the standardisation; the scale counts
-    as constant.
+    equations 5 and 6): balanced signs carry the most information. The gradient passes through the estimator
+    at :math:`\hat w` and through the standardization; the scale is treated as a constant.
     """
 
     limit = None
 
     def forward(self, weights: Array) -> tuple[Array, Array | None]:
-        """Return the signs and scales of the standardised weights."""
+        """Return the signs and scales of the standardized weights."""
         standard, _ = standardized(weights)
         signs = sign(standard)
         size = np.maximum(_mean_of_products(signs, standard), np.finfo(weights.dtype).tiny)
@@ -225,44 +225,44 @@ class Libra(Quantizer):
     def backward(
         self, gradient: Array, weights: Array, signs: Array, scale: Array | None, progress: float
     ) -> Array:
-        """Return the derivative through estimator and standardisation."""
+        """Return the gradient through the estimator and the standardization."""
         standard, deviation = standardized(weights)
         gradient *= scale
         gradient = self._through_sign(gradient, standard, progress)
         along = _mean_of_products(gradient, standard)
         mean = gradient.mean(axis=0)
-        for rows in _blocks(gradient):
-            part, pull = gradient[rows], standard[rows]
+        for rows in _row_blocks(gradient):
+            part, parallel = gradient[rows], standard[rows]
             part -= mean
-            pull *= along
-            part -= pull
+            parallel *= along
+            part -= parallel
             part /= deviation
         return gradient
 
 
-class Fixed(Quantizer):
-    """Weights that are signs already."""
+class Fixed(WeightQuantizer):
+    """Weights that are signs already, of a trained network."""
 
     def __init__(self, scale: Array | None) -> None:
         super().__init__()
         self.scale = scale
 
     def forward(self, weights: Array) -> tuple[Array, Array | None]:
-        """Return them and their scales."""
+        """Return the weights and their scales."""
         return weights, self.scale
 
     def backward(
         self, gradient: Array, weights: Array, signs: Array, scale: Array | None, progress: float
     ) -> Array:
-        """Return the gradient as it is: nothing is between."""
+        """Return `gradient`."""
         return gradient
 
 
 def standardized(weights: Array) -> tuple[Array, Array]:
-    """Return weights (K, n_outputs) with mean 0 and standard deviation 1 for each output, and what it was."""
+    """Return weights (K, n_outputs) with mean 0 and deviation 1 for each output, and the old deviations."""
     standard = weights - weights.mean(axis=0)
     deviation = np.sqrt(_mean_of_products(standard, standard))
-    deviation[deviation == 0] = 1  # constant weights stay at 0
+    deviation[deviation == 0] = 1  # constant weights become 0
     standard /= deviation
     return standard, deviation
 
@@ -273,11 +273,16 @@ def _mean_of_products(x: Array, y: Array) -> Array:
     return mean
 
 
-def _blocks(x: Array) -> Iterator[slice]:
-    """Yield the rows of `x` so few at a time that what is made of them stays in the cache."""
-    step = max(1, _BLOCK * len(x) // max(1, x.size))
+def _row_blocks(x: Array) -> Iterator[slice]:
+    """Yield slices of rows that are small enough for the cache."""
+    step = max(1, _ELEMENTS_PER_BLOCK * len(x) // max(1, x.size))
     for start in range(0, len(x), step):
         yield slice(start, start + step)
 
 
-QUANTIZERS: dict[str, type[Quantizer]] = {"sign": SignWeights, "xnor": XNOR, "libra": Libra}
+QUANTIZERS: dict[str, type[WeightQuantizer]] = {"sign": SignWeights, "xnor": XNOR, "libra": Libra}
+
+
+def make_quantizer(weights: str, estimator: str) -> WeightQuantizer:
+    """Return a quantizer by the arguments `weights` and `estimator` of a layer."""
+    return QUANTIZERS[as_option(weights, "weights", QUANTIZERS)](estimator)

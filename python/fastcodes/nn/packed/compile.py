@@ -1,9 +1,9 @@
-"""From trained layers to the steps of a packed network.
+"""Compilation of trained layers to the steps of a packed network.
 
-A product of bits or codes is a sum of integers. What follows it up to the next `Sign` never turns back as
-that sum rises (or as it falls, for a negative gamma), also in float32, since each rounding keeps the order of
-numbers. So the sign is one comparison of the sum with an integer, which is found by bisection with the layers
-themselves: no algebra, and no error.
+A product of bits or codes is a sum of integers. The layers after it, up to the next `Sign`, are a monotonic
+function of that sum (decreasing for a negative gamma), also in float32, since rounding is monotonic. So the
+sign is one comparison of the sum with an integer threshold, which bisection finds by evaluating the layers
+themselves: without algebra, and exactly.
 """
 
 from __future__ import annotations
@@ -15,63 +15,76 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastcodes import bits
-from fastcodes.nn._layer import Array, Layer, Shape, walk
-from fastcodes.nn._steps import (
+from fastcodes._typing import Array, Booleans
+from fastcodes.nn.layers import (
+    BatchNorm,
+    BinaryConv2D,
+    Dropout,
+    Flatten,
+    HardTanh,
+    Layer,
+    MaxPool2D,
+    Product,
+    Quantize,
+    Residual,
+    Shape,
+    Sign,
+    walk,
+)
+from fastcodes.nn.packed.steps import (
     Add,
     Apply,
     CodesOfFloats,
     FlattenBits,
     FloatsOfCodes,
     FloatsOfSigns,
-    Normalise,
+    Normalize,
     PackedConv2D,
     PackedDense,
+    PackedStep,
     PoolBits,
     SignsOfFloats,
-    Step,
 )
-from fastcodes.nn.binary import BinaryConv2D, Quantize, Sign
-from fastcodes.nn.layers import BatchNorm, Dropout, Flatten, HardTanh, MaxPool2D, Product, Residual
 from fastcodes.nn.quantizers import Fixed
 
-__all__ = ["steps_of"]
+__all__ = ["compile_layers"]
 
-# Up to here float32 has every integer, so that the sums of the network that was trained are exact too.
-_EXACT = 1 << 24
+# float32 represents every integer up to this one, so the sums in training are exact as well.
+_LARGEST_EXACT_SUM = 1 << 24
 
 
 class Values(NamedTuple):
-    """What goes from one step to the next."""
+    """The values between two steps. Codes and bits stand for ``scale * code + offset``."""
 
     kind: str  # "floats", "bits" or "codes"
     shape: Shape  # of the numbers of one sample
     n_bits: int = 1  # of a code
-    step: int = 2
-    first: int = -1  # with that of a step, of one bit: a sign
+    scale: int = 2
+    offset: int = -1
 
     @property
     def largest(self) -> int:
-        """The largest size of a number."""
-        return max(abs(self.first), abs(self.first + self.step * ((1 << self.n_bits) - 1)))
+        """The largest absolute value of a number."""
+        return max(abs(self.offset), abs(self.offset + self.scale * ((1 << self.n_bits) - 1)))
 
 
-def steps_of(layers: Iterable[Layer], input_shape: Shape, takes_pixels: bool) -> list[Step]:
-    """Return the steps from samples - floats or, as pixels, bytes - to logits."""
+def compile_layers(layers: Iterable[Layer], input_shape: Shape, takes_pixels: bool) -> list[PackedStep]:
+    """Return the steps from samples to logits; samples are bytes if `takes_pixels`, otherwise floats."""
     values = Values("floats", input_shape)
     if takes_pixels:
-        values = Values("codes", input_shape, 8, step=1, first=0)
+        values = Values("codes", input_shape, 8, scale=1, offset=0)
     steps, values = _compile(layers, values)
     return [*steps, *_to_floats(values)]
 
 
-def _compile(layers: Iterable[Layer], values: Values) -> tuple[list[Step], Values]:
-    """Return steps for layers, and what comes out of the last."""
+def _compile(layers: Iterable[Layer], values: Values) -> tuple[list[PackedStep], Values]:
+    """Return the steps of layers, and the kind of their output."""
     queue = [layer for layer in layers if not isinstance(layer, Dropout)]
-    steps: list[Step] = []
+    steps: list[PackedStep] = []
     while queue:
         layer = queue.pop(0)
         if isinstance(layer, Product) and layer.quantizer is not None and _packable(layer, values):
-            tail = _up_to_sign(queue, isinstance(layer, BinaryConv2D))
+            tail = _layers_up_to_sign(queue, isinstance(layer, BinaryConv2D))
             steps += _packed(layer, tail, values)
             kind = "floats" if tail is None else "bits"
             if tail is not None:
@@ -84,7 +97,7 @@ def _compile(layers: Iterable[Layer], values: Values) -> tuple[list[Step], Value
             steps.append(FlattenBits(values.shape))
             values = Values("bits", layer.output_shape)
         elif isinstance(layer, MaxPool2D) and values.kind == "bits":
-            steps.append(PoolBits(layer.output_shape, layer.size, layer.stride or layer.size))
+            steps.append(PoolBits(layer.output_shape, layer.size, layer.step))
             values = Values("bits", layer.output_shape)
         elif isinstance(layer, (Flatten, MaxPool2D)):
             steps.append(Apply(_frozen(layer)))
@@ -96,54 +109,54 @@ def _compile(layers: Iterable[Layer], values: Values) -> tuple[list[Step], Value
                 values = Values("bits", layer.output_shape)
             elif isinstance(layer, Quantize):
                 steps.append(CodesOfFloats(layer.n_bits))
-                values = Values("codes", layer.output_shape, layer.n_bits, 2, -(2**layer.n_bits) + 1)
+                values = Values("codes", layer.output_shape, layer.n_bits, 2, 1 - 2**layer.n_bits)
             else:
-                steps.append(_step_of_floats(layer))
+                steps.append(_float_step(layer))
                 values = Values("floats", layer.output_shape)
     return steps, values
 
 
-def _to_floats(values: Values) -> list[Step]:
+def _to_floats(values: Values) -> list[PackedStep]:
     if values.kind == "bits":
         return [FloatsOfSigns(values.shape)]
-    return [FloatsOfCodes(values.step, values.first)] if values.kind == "codes" else []
+    return [FloatsOfCodes(values.scale, values.offset)] if values.kind == "codes" else []
 
 
-def _step_of_floats(layer: Layer) -> Step:
+def _float_step(layer: Layer) -> PackedStep:
     if isinstance(layer, Residual):
         return _add(layer)
     if isinstance(layer, BatchNorm):
         beta = layer.parameters["beta"].value
-        return Normalise(layer.output_shape, layer.state["mean"].copy(), layer.factor(), beta.copy())
+        return Normalize(layer.output_shape, layer.state["mean"].copy(), layer.factor(), beta.copy())
     return Apply(_frozen(layer))
 
 
 def _add(layer: Residual) -> Add:
-    ways = []
-    for way in (layer.layers, layer.shortcut):
-        steps, values = _compile(way, Values("floats", layer.input_shape))
-        ways.append([*steps, *_to_floats(values)])
-    return Add(*ways)
+    branches = []
+    for branch in (layer.layers, layer.shortcut):
+        steps, values = _compile(branch, Values("floats", layer.input_shape))
+        branches.append([*steps, *_to_floats(values)])
+    return Add(*branches)
 
 
 def _packable(layer: Product, values: Values) -> bool:
-    """Return whether there is a kernel for a product; if not, floats do it, exactly too."""
+    """Return whether a kernel can compute a product; otherwise floats do, just as exactly."""
     if values.kind == "floats":
         return False
     if isinstance(layer, BinaryConv2D) and not layer.fits_kernel:
         return False
     n_terms = layer.matrix()[0].shape[0]
-    if n_terms * values.largest >= _EXACT:
+    if n_terms * values.largest >= _LARGEST_EXACT_SUM:
         raise ValueError(
-            f"{layer!r} adds up {n_terms} numbers of size {values.largest}, which may go beyond {_EXACT}. "
-            "There float32 no longer has every integer, and training did not compute the same. Take fewer "
-            "inputs, or put a Sign before it"
+            f"{layer!r} adds {n_terms} numbers of up to {values.largest}, which can exceed "
+            f"{_LARGEST_EXACT_SUM}: float32 does not represent all larger integers, so the sums in training "
+            "were not exact. Use fewer inputs, or put a Sign before the layer"
         )
     return True
 
 
-def _up_to_sign(layers: list[Layer], is_image: bool) -> list[Layer] | None:
-    """Return the layers before the next sign, if each of them rises or falls channel by channel."""
+def _layers_up_to_sign(layers: list[Layer], is_image: bool) -> list[Layer] | None:
+    """Return the layers before the next sign, if each is monotonic channel by channel."""
     kinds = (BatchNorm, HardTanh, MaxPool2D) if is_image else (BatchNorm, HardTanh)
     for i, layer in enumerate(layers):
         if isinstance(layer, Sign):
@@ -153,29 +166,29 @@ def _up_to_sign(layers: list[Layer], is_image: bool) -> list[Layer] | None:
     return None
 
 
-def _packed(layer: Product, tail: list[Layer] | None, values: Values) -> list[Step]:
-    """Return the steps of a product, and of what follows it up to a sign."""
+def _packed(layer: Product, tail: list[Layer] | None, values: Values) -> list[PackedStep]:
+    """Return the steps of a product, and of the layers `tail` after it up to a sign."""
     signs, scale = layer.matrix()
     bias = layer.parameters["bias"].value.copy() if layer.use_bias else None
     settings: dict[str, Any] = {
         "n_bits": None if values.kind == "bits" else values.n_bits,
-        "step": values.step,
-        "first": values.first,
+        "byte_scale": values.scale,
+        "byte_offset": values.offset,
         "thresholds": None,
         "flips": None,
         "scale": scale,
         "bias": bias,
     }
-    after: list[Step] = []
+    after: list[PackedStep] = []
     if tail is not None:
         thresholds, flips = _thresholds(layer, tail, len(signs) * values.largest)
         masks = _masks(tail, len(thresholds))
         flips ^= masks[0]
         pools = [part for part in tail if isinstance(part, MaxPool2D)]
         for pool, mask, later in zip(pools, masks, masks[1:], strict=False):
-            turned = mask ^ later
-            packed_mask = np.packbits(turned) if turned.any() else None
-            after.append(PoolBits(pool.output_shape, pool.size, pool.stride or pool.size, packed_mask))
+            inverted = mask ^ later
+            packed_mask = np.packbits(inverted) if inverted.any() else None
+            after.append(PoolBits(pool.output_shape, pool.size, pool.step, packed_mask))
         settings |= {"thresholds": thresholds, "flips": flips, "scale": None, "bias": None}
     if not isinstance(layer, BinaryConv2D):
         return [PackedDense(bits.pack(signs.T), **settings, n_features=len(signs))]
@@ -194,8 +207,11 @@ def _packed(layer: Product, tail: list[Layer] | None, values: Values) -> list[St
     ]
 
 
-def _thresholds(layer: Product, tail: list[Layer], most: int) -> tuple[Array, Array]:
-    """Return the first sum, of -`most` to `most`, with another sign than those before, and their sign."""
+def _thresholds(layer: Product, tail: list[Layer], most: int) -> tuple[Array, Booleans]:
+    """Return the smallest sum in [-most, most] whose sign differs from that of -most, and that sign.
+
+    One of each for every output.
+    """
     scale = layer.matrix()[1]
     functions = [part for part in tail if not isinstance(part, MaxPool2D)]
 
@@ -205,14 +221,12 @@ def _thresholds(layer: Product, tail: list[Layer], most: int) -> tuple[Array, Ar
             for function in functions:
                 x = function.forward(x)
         if np.isnan(x).any():
-            raise ValueError(
-                f"{tail!r} after {layer!r} make NaN of some sums; their parameters are too large"
-            )
+            raise ValueError(f"{tail!r} after {layer!r} map some sums to NaN; their parameters are too large")
         return np.asarray(x[0] >= 0)
 
     n = layer.parameters["weights"].value.shape[-1]
     before = positive(np.full(n, -most))
-    # The sign at `low` is that of the smallest sum, the sign at `high` is another or `high` is too large.
+    # The sign at `low` is that of -most; the sign at `high` differs, or `high` is beyond all sums.
     low, high = np.full(n, -most), np.full(n, most + 1)
     while (high - low > 1).any():
         middle = (low + high) // 2
@@ -221,23 +235,24 @@ def _thresholds(layer: Product, tail: list[Layer], most: int) -> tuple[Array, Ar
     return high.astype(np.int32), before
 
 
-def _masks(tail: list[Layer], n: int) -> list[Array]:
-    """Return for each pooling which channels fall with what it gives, and that none does after the last.
+def _masks(tail: list[Layer], n: int) -> list[Booleans]:
+    """Return, for each pooling, the channels whose sign decreases with its output; none after the last.
 
-    Of those the least value of a window counts: the or of their other bits is the other bit of it.
+    In these channels the sign of the maximum of a window is the smallest sign: the inverse of the "or" of the
+    inverted bits.
     """
-    falls = np.zeros(n, np.bool_)
-    masks = [falls.copy()]
+    is_decreasing = np.zeros(n, np.bool_)
+    masks = [is_decreasing.copy()]
     for layer in reversed(tail):
         if isinstance(layer, BatchNorm):
-            falls ^= layer.factor() < 0
+            is_decreasing ^= layer.factor() < 0
         elif isinstance(layer, MaxPool2D):
-            masks.append(falls.copy())
+            masks.append(is_decreasing.copy())
     return masks[::-1]
 
 
 def _frozen(layer: Layer) -> Layer:
-    """Return a copy of a layer that training does not change, without what only training needs."""
+    """Return a copy of a layer without the state that only training needs."""
     layer = copy.deepcopy(layer)
     for _, part in walk([layer]):
         if isinstance(part, Product) and part.quantizer is not None:
