@@ -4,7 +4,10 @@
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fastcodes_core::xnor::{self, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values};
-use fastcodes_core::{Codes, Level, Parallel};
+use fastcodes_core::{Codes, Level, Run};
+
+#[path = "../../rust/core/tests/common/mod.rs"]
+mod common;
 
 #[path = "../../rust/core/tests/common/mod.rs"]
 mod common;
@@ -39,14 +42,14 @@ fn matmul(criterion: &mut Criterion) {
             let (a, b) = (random_bytes(m * n_bytes), random_bytes(n * n_bytes));
             let codes = Codes::new(&b, n, n_bytes).unwrap();
             let b = Operand::new("b", vec![codes], Values::Signs, n_bits).unwrap();
-            let matrix = Matrix::new(level, &b, &Parallel::serial()).unwrap();
+            let matrix = Matrix::new(&b, &Run::serial(level)).unwrap();
             let thresholds = vec![0; n];
             Box::new(move || {
                 let codes = Codes::new(&a, m, n_bytes).unwrap();
                 let a = Operand::new("a", vec![codes], Values::Signs, n_bits).unwrap();
                 let mut out = vec![0; m * n / 8];
                 let output = Output::Bits { thresholds: &thresholds, flips: &[], out: &mut out };
-                xnor::matmul(&a, &matrix, output, &Parallel::serial()).unwrap();
+                xnor::matmul(&a, &matrix, output, &Run::serial(level)).unwrap();
                 out
             })
         });
@@ -62,19 +65,19 @@ fn bitserial(criterion: &mut Criterion) {
         let (values, b) = (random_bytes(m * n_features), random_bytes(n * n_features / 8));
         let codes = Codes::new(&b, n, n_features / 8).unwrap();
         let b = Operand::new("b", vec![codes], Values::Signs, n_features).unwrap();
-        let matrix = Matrix::new(level, &b, &Parallel::serial()).unwrap();
+        let matrix = Matrix::new(&b, &Run::serial(level)).unwrap();
         let thresholds = vec![0; n];
         Box::new(move || {
-            let parallel = &Parallel::serial();
+            let run = &Run::serial(level);
             let values = Codes::new(&values, m, n_features).unwrap();
             let mut planes = vec![0; m * n_features];
-            xnor::planes(level, values, 8, &mut planes, parallel).unwrap();
+            xnor::planes(values, 8, &mut planes, run).unwrap();
             let planes = planes.chunks(m * n_features / 8);
             let planes = planes.map(|plane| Codes::new(plane, m, n_features / 8).unwrap()).collect();
             let a = Operand::new("a", planes, Values::Unsigned, n_features).unwrap();
             let mut out = vec![0; m * n / 8];
             let output = Output::Bits { thresholds: &thresholds, flips: &[], out: &mut out };
-            xnor::matmul(&a, &matrix, output, parallel).unwrap();
+            xnor::matmul(&a, &matrix, output, run).unwrap();
             out
         })
     });
@@ -92,8 +95,7 @@ fn conv2d(criterion: &mut Criterion) {
             let (images, filters) =
                 (random_bytes(side * side * n_bytes), random_bytes(n_channels * 9 * n_bytes));
             let shape = [n_channels, 3, 3];
-            let filters =
-                Filters::new(level, &filters, shape, n_bytes, n_channels, 1, &Parallel::serial()).unwrap();
+            let filters = Filters::new(&filters, shape, n_bytes, n_channels, 1, &Run::serial(level)).unwrap();
             let conv =
                 Conv { stride: [1, 1], padding: [[1, 1]; 2], pad_value: Padding::Zero, dilation: [1, 1] };
             let thresholds = vec![0; n_channels];
@@ -101,7 +103,7 @@ fn conv2d(criterion: &mut Criterion) {
                 let images = Images::new(&images, [1, side, side], n_bytes, n_channels).unwrap();
                 let mut out = vec![0; side * side * n_bytes];
                 let output = Output::Bits { thresholds: &thresholds, flips: &[], out: &mut out };
-                xnor::conv2d(images, &filters, conv, output, &Parallel::serial()).unwrap();
+                xnor::conv2d(images, &filters, conv, output, &Run::serial(level)).unwrap();
                 out
             })
         });

@@ -51,7 +51,7 @@ def test_outputs_are_of_the_kind_that_is_asked_for(function: str) -> None:
 @pytest.mark.parametrize("n_features", [16_513, 80_000])
 def test_sums_that_may_not_fit_are_refused(n_features: int) -> None:
     x = xnor.planes(np.full((1, n_features), 255, np.uint8), 8)
-    with pytest.raises(ValueError, match=f"{n_features} numbers.*int32 for at most 16512"):
+    with pytest.raises(ValueError, match=f"{n_features} numbers.*longer than 16512 can overflow int32"):
         xnor.bitserial_matmul(x, x, n_features, b_signed=False)
     most = np.ascontiguousarray(x[..., : 16_512 // 8])
     assert xnor.bitserial_matmul(most, most, 16_512, b_signed=False) == 16_512 * 255**2
@@ -71,9 +71,9 @@ def test_sums_of_bytes_that_may_not_fit_are_refused() -> None:
         {"byte_offset": 2**29},
         {"byte_scale": -(2**31) + 1, "byte_offset": 2**31 - 1},
     ):
-        with pytest.raises(ValueError, match=r"rows have 6 numbers.*int32 for at most"):
+        with pytest.raises(ValueError, match=r"rows have 6 numbers.*can overflow int32"):
             xnor.byte_matmul(ones, ones[:, :1], **numbers)
-        with pytest.raises(ValueError, match=r"rows have 12 numbers.*int32 for at most"):
+        with pytest.raises(ValueError, match=r"rows have 12 numbers.*can overflow int32"):
             xnor.byte_conv2d(IMAGES, FILTERS_OF_BYTES, padding=1, **numbers)
 
 

@@ -513,9 +513,9 @@ fn xnor_products_of_all_levels_agree() {
         let a = Operand::new("a", a_views, a_values, n_bits).unwrap();
         let b = Operand::new("b", b_views, b_values, n_bits).unwrap();
         let answers = |level, threads| {
-            let parallel = &Parallel::new(threads, &|| false);
-            let matrix = Matrix::new(level, &b, parallel).unwrap();
-            all_outputs([m, n], n_bits, seed, |output| xnor::matmul(&a, &matrix, output, parallel).unwrap())
+            let run = &Run::new(level, threads, &|| false);
+            let matrix = Matrix::new(&b, run).unwrap();
+            all_outputs([m, n], n_bits, seed, |output| xnor::matmul(&a, &matrix, output, run).unwrap())
         };
         let expected = answers(Level::PORTABLE, 1);
         // What all levels share is right, too.
@@ -544,8 +544,8 @@ fn xnor_products_of_all_levels_agree() {
         let integers = Codes::strided(&integers, m, n_values, n_values + gap).unwrap();
         let planes = |level, threads| {
             let mut out = vec![0xaa; a_planes.max(1) * m * n_values.div_ceil(8)];
-            let parallel = &Parallel::new(threads, &|| false);
-            xnor::planes(level, integers, a_planes.max(1), &mut out, parallel).unwrap();
+            let run = &Run::new(level, threads, &|| false);
+            xnor::planes(integers, a_planes.max(1), &mut out, run).unwrap();
             out
         };
         let expected = planes(Level::PORTABLE, 1);
@@ -558,10 +558,10 @@ fn xnor_products_of_all_levels_agree() {
         let signs = Operand::new("b", vec![signs_rows], Values::Signs, n_values).unwrap();
         let numbers = ByteValues { scale: a_planes as i32 - 4, offset: b_planes as i32 * 7 - 20 };
         let answers = |level, threads| {
-            let parallel = &Parallel::new(threads, &|| false);
-            let matrix = Matrix::new(level, &signs, parallel).unwrap();
+            let run = &Run::new(level, threads, &|| false);
+            let matrix = Matrix::new(&signs, run).unwrap();
             all_outputs([m, n], n_values, seed, |output| {
-                xnor::byte_matmul(integers, numbers, &matrix, output, parallel).unwrap();
+                xnor::byte_matmul(integers, numbers, &matrix, output, run).unwrap();
             })
         };
         let expected = answers(Level::PORTABLE, 1);
@@ -607,19 +607,18 @@ fn xnor_convolutions_of_all_levels_agree() {
         let numbers = ByteValues { scale: 1 + stride[0] as i32, offset: dilation[0] as i32 - 2 };
         let bytes = Images::of_bytes(&bytes, [*n, height, width], all_channels, numbers).unwrap();
         let answers = |level, threads, images| {
-            let parallel = &Parallel::new(threads, &|| false);
+            let run = &Run::new(level, threads, &|| false);
             let shape = [n_filters, kernel[0], kernel[1]];
-            let prepared =
-                Filters::new(level, &filters, shape, n_bytes, n_channels, n_groups, parallel).unwrap();
+            let prepared = Filters::new(&filters, shape, n_bytes, n_channels, n_groups, run).unwrap();
             let rows = n * out_height * out_width;
             let about = n_channels * kernel[0] * kernel[1];
             let found = all_outputs([rows, n_filters], about, seed, |output| {
-                xnor::conv2d(images, &prepared, conv, output, parallel).unwrap();
+                xnor::conv2d(images, &prepared, conv, output, run).unwrap();
             });
             let mut pooled = Vec::new();
             if let Ok([pooled_height, pooled_width]) = xnor::pooled_shape([height, width], *kernel, stride) {
                 pooled = vec![0xaa; n * pooled_height * pooled_width * image_bytes];
-                xnor::max_pool2d(bits, *kernel, stride, &mut pooled, parallel).unwrap();
+                xnor::max_pool2d(bits, *kernel, stride, &mut pooled, run).unwrap();
             }
             (found, pooled)
         };

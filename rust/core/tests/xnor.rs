@@ -5,18 +5,11 @@ use fastcodes_core::xnor::{
     self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values, byte_matmul, conv2d,
     max_pool2d,
 };
-use fastcodes_core::{Codes, Error, Level, Parallel};
+use fastcodes_core::{Codes, Error, Level, Run};
 
-/// Repeatable bits.
-fn bits(seed: u64) -> impl FnMut() -> bool {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state >> 40 & 1 == 1
-    }
-}
+mod common;
+
+use common::Random;
 
 /// Bits by `[row][feature]`, and packed with zeros at the end of each row.
 #[derive(Clone)]
@@ -28,8 +21,9 @@ struct Bits {
 
 impl Bits {
     fn random(n_rows: usize, n_features: usize, seed: u64) -> Bits {
-        let mut bit = bits(seed);
-        let rows = (0..n_rows).map(|_| (0..n_features).map(|_| bit()).collect()).collect();
+        let mut random = Random::new(seed);
+        let mut row = || (0..n_features).map(|_| random.below(2) == 1).collect();
+        let rows = (0..n_rows).map(|_| row()).collect();
         Bits::new(rows, n_features)
     }
 
@@ -74,38 +68,38 @@ fn operand<'a>(name: &'static str, planes: &'a [Bits], values: Values, n_feature
 
 fn check(a: (&[Bits], Values), b: (&[Bits], Values), n_features: usize) {
     let a_operand = operand("a", a.0, a.1, n_features);
-    check_products(&numbers(a.0, a.1), b, n_features, &format!("{:?}", a.1), |matrix, output, parallel| {
-        xnor::matmul(&a_operand, matrix, output, parallel).unwrap();
+    check_products(&numbers(a.0, a.1), b, n_features, &format!("{:?}", a.1), |matrix, output, run| {
+        xnor::matmul(&a_operand, matrix, output, run).unwrap();
     });
 }
 
-/// All results of a product, as `Output` gives them, and as they should be.
+/// Compares every kind of output of a product with the definition.
 fn check_products(
     a: &[Vec<i32>],
     b: (&[Bits], Values),
     n_features: usize,
     kind: &str,
-    compute: impl Fn(&Matrix, Output<'_>, &Parallel<'_>),
+    compute: impl Fn(&Matrix, Output<'_>, &Run<'_>),
 ) {
     let expected = products(a, &numbers(b.0, b.1));
     let (m, n) = (a.len(), b.0[0].rows.len());
     let b_operand = operand("b", b.0, b.1, n_features);
-    let mut number = bits(5);
-    // Thresholds that are met exactly, too.
+    let mut random = Random::new(5);
+    // Some thresholds are met exactly.
     let thresholds: Vec<i32> =
-        (0..n).map(|j| expected.get(j).copied().unwrap_or(0) + i32::from(number())).collect();
-    let flips = Bits::new(vec![(0..n).map(|_| number()).collect()], n.max(1));
+        (0..n).map(|j| expected.get(j).copied().unwrap_or(0) + random.below(2) as i32).collect();
+    let flips = Bits::new(vec![(0..n).map(|_| random.below(2) == 1).collect()], n.max(1));
     let (scale, bias) = (vec![0.1_f32; n], (0..n).map(|j| j as f32 * 0.3).collect::<Vec<_>>());
     for level in Level::available() {
         for threads in [1, 2] {
-            let parallel = &Parallel::new(threads, &|| false);
+            let run = &Run::new(level, threads, &|| false);
             let place = format!(
                 "{m} x {n} x {n_features} numbers, {kind} by {:?}, {level:?}, {threads} threads",
                 b.1
             );
-            let matrix = Matrix::new(level, &b_operand, parallel).unwrap();
+            let matrix = Matrix::new(&b_operand, run).unwrap();
             let mut dots = vec![7; m * n];
-            compute(&matrix, Output::Dots(&mut dots), parallel);
+            compute(&matrix, Output::Dots(&mut dots), run);
             assert!(dots == expected, "dots of {place}");
 
             for flips in [&[][..], &flips.packed[..n.div_ceil(8)]] {
@@ -118,12 +112,12 @@ fn check_products(
                     Bits::new((0..m).map(|i| (0..n).map(|j| bit(i * n + j)).collect()).collect(), n.max(1));
                 let mut packed = vec![0xAA; m * n.div_ceil(8)];
                 let output = Output::Bits { thresholds: &thresholds, flips, out: &mut packed };
-                compute(&matrix, output, parallel);
+                compute(&matrix, output, run);
                 assert!(packed == wanted.packed[..packed.len()], "bits of {place}");
             }
             let mut floats = vec![0.0; m * n];
             let output = Output::Floats { scale: &scale, bias: &bias, out: &mut floats };
-            compute(&matrix, output, parallel);
+            compute(&matrix, output, run);
             let wanted = expected.iter().enumerate().map(|(index, dot)| *dot as f32 * 0.1 + bias[index % n]);
             assert!(wanted.eq(floats), "floats of {place}");
         }
@@ -211,10 +205,9 @@ fn numbers_of(bytes: &[u8], numbers: ByteValues, n_features: usize, stride: usiz
 }
 
 fn random_bytes(n: usize, seed: u64) -> Vec<u8> {
-    let mut bit = bits(seed);
-    // The extremes are frequent: sums of them are the largest.
-    let mut byte = || (0..8).fold(0, |byte, _| byte << 1 | u8::from(bit()));
-    (0..n).map(|_| if byte() < 64 { 255 } else { byte() }).collect()
+    let mut random = Random::new(seed);
+    // The largest byte is frequent, for large sums.
+    (0..n).map(|_| if random.below(4) == 0 { 255 } else { random.below(256) as u8 }).collect()
 }
 
 fn bytes_by_signs(m: usize, n: usize, n_features: usize, numbers: ByteValues) {
@@ -222,8 +215,8 @@ fn bytes_by_signs(m: usize, n: usize, n_features: usize, numbers: ByteValues) {
     let (a, b) = (random_bytes(m * stride, 1), Bits::random(n, n_features, 2));
     let rows = Codes::strided(&a, m, n_features, stride).unwrap();
     let expected = numbers_of(&a, numbers, n_features, stride);
-    check_products(&expected, (&[b], Values::Signs), n_features, "bytes", |matrix, output, parallel| {
-        byte_matmul(rows, numbers, matrix, output, parallel).unwrap();
+    check_products(&expected, (&[b], Values::Signs), n_features, "bytes", |matrix, output, run| {
+        byte_matmul(rows, numbers, matrix, output, run).unwrap();
     });
 }
 
@@ -263,8 +256,8 @@ fn the_largest_bytes_give_the_largest_sums() {
                 let rows = Codes::new(&a, m, n_features).unwrap();
                 let expected = numbers_of(&a, PIXELS, n_features, n_features);
                 let b = (std::slice::from_ref(&b), Values::Signs);
-                check_products(&expected, b, n_features, "bytes", |matrix, output, parallel| {
-                    byte_matmul(rows, PIXELS, matrix, output, parallel).unwrap();
+                check_products(&expected, b, n_features, "bytes", |matrix, output, run| {
+                    byte_matmul(rows, PIXELS, matrix, output, run).unwrap();
                 });
             }
         }
@@ -273,18 +266,17 @@ fn the_largest_bytes_give_the_largest_sums() {
 
 #[test]
 fn bytes_that_do_not_fit_are_refused() {
-    let parallel = &Parallel::serial();
+    let run = &Run::serial(Level::PORTABLE);
     let (bytes, signs) = (vec![1; 1 << 20], Bits::random(1, 1 << 20, 1));
     let rows = Codes::new(&bytes, 1, 1 << 20).unwrap();
-    let matrix = |values| {
-        Matrix::new(Level::PORTABLE, &operand("b", &[Bits::random(1, 1 << 20, 1)], values, 1 << 20), parallel)
-            .unwrap()
-    };
+    let matrix =
+        |values| Matrix::new(&operand("b", &[Bits::random(1, 1 << 20, 1)], values, 1 << 20), run).unwrap();
     let multiply =
-        |rows, numbers, matrix: &Matrix| byte_matmul(rows, numbers, matrix, Output::Dots(&mut [0]), parallel);
+        |rows, numbers, matrix: &Matrix| byte_matmul(rows, numbers, matrix, Output::Dots(&mut [0]), run);
     let signs_matrix = matrix(Values::Signs);
     assert_eq!(multiply(rows, PIXELS, &signs_matrix), Ok(()));
-    assert_eq!(multiply(rows, PIXELS, &matrix(Values::Unsigned)), Err(Error::NotSigns));
+    let error = multiply(rows, PIXELS, &matrix(Values::Unsigned)).unwrap_err();
+    assert!(error.to_string().starts_with("b has bit planes"), "{error}");
     let most = (i32::MAX as usize / 2) / 1025;
     for numbers in [
         ByteValues { scale: 5, offset: -250 },
@@ -294,13 +286,16 @@ fn bytes_that_do_not_fit_are_refused() {
         let largest = (numbers.offset + 255 * numbers.scale).abs().max(numbers.offset.abs());
         assert_eq!(largest, 1025);
         let error = multiply(rows, numbers, &signs_matrix).unwrap_err();
-        assert_eq!(error, Error::Features { n_features: signs.rows[0].len(), most });
+        let problem = format!("rows have {} numbers", signs.rows[0].len());
+        assert!(error.to_string().starts_with(&problem), "{error}");
+        assert!(error.to_string().contains(&format!("rows longer than {most} can overflow")), "{error}");
     }
     for numbers in [ByteValues { scale: i32::MAX, offset: 0 }, ByteValues { scale: 0, offset: i32::MIN }] {
-        assert!(matches!(multiply(rows, numbers, &signs_matrix), Err(Error::Features { .. })));
+        assert!(matches!(multiply(rows, numbers, &signs_matrix), Err(Error::Incompatible { .. })));
     }
     let short = Codes::new(&bytes, 1, 17).unwrap();
-    assert_eq!(multiply(short, PIXELS, &signs_matrix), Err(Error::SignsDiffer { a: 17, b: 1 << 20 }));
+    let error = multiply(short, PIXELS, &signs_matrix).unwrap_err();
+    assert!(matches!(error, Error::Mismatch { first: ("a", 17), second: ("b", 0x10_0000), .. }), "{error}");
 }
 
 // --- convolution -----------------------------------------------------------------------------------------------------
@@ -381,17 +376,16 @@ fn check_conv_of(shape: Shape, conv: Conv, views: Images<'_>, images: &[Vec<i32>
     let expected_bits = Bits::new(expected.chunks(n_out).map(bit).collect(), n_out);
     for level in Level::available() {
         for threads in [1, 2] {
-            let parallel = &Parallel::new(threads, &|| false);
+            let run = &Run::new(level, threads, &|| false);
             let shape = [n_out, kernel[0], kernel[1]];
             let prepared =
-                Filters::new(level, &filters.packed, shape, filters.n_bytes, n_channels, n_groups, parallel)
-                    .unwrap();
+                Filters::new(&filters.packed, shape, filters.n_bytes, n_channels, n_groups, run).unwrap();
             let mut dots = vec![7; expected.len()];
-            conv2d(views, &prepared, conv, Output::Dots(&mut dots), parallel).unwrap();
+            conv2d(views, &prepared, conv, Output::Dots(&mut dots), run).unwrap();
             assert!(dots == expected, "{shape:?}, {conv:?}, {level:?}");
             let mut packed = vec![0xAA; expected_bits.packed.len()];
             let output = Output::Bits { thresholds: &thresholds, flips: &[], out: &mut packed };
-            conv2d(views, &prepared, conv, output, parallel).unwrap();
+            conv2d(views, &prepared, conv, output, run).unwrap();
             assert!(packed == expected_bits.packed, "bits, {shape:?}, {conv:?}, {level:?}");
         }
     }
@@ -429,8 +423,9 @@ fn no_filters_give_no_results() {
     let images = Images::new(&[0; 12], [1, 3, 4], 1, 8).unwrap();
     for pad_value in [Padding::Minus, Padding::Plus, Padding::Zero] {
         let conv = Conv { stride: [1, 1], padding: [[1, 1]; 2], pad_value, dilation: [1, 1] };
-        let filters = Filters::new(Level::PORTABLE, &[], [0, 3, 3], 1, 8, 1, &Parallel::serial()).unwrap();
-        assert_eq!(conv2d(images, &filters, conv, Output::Dots(&mut []), &Parallel::serial()), Ok(()));
+        let run = &Run::serial(Level::PORTABLE);
+        let filters = Filters::new(&[], [0, 3, 3], 1, 8, 1, run).unwrap();
+        assert_eq!(conv2d(images, &filters, conv, Output::Dots(&mut []), run), Ok(()));
     }
 }
 
@@ -456,7 +451,7 @@ fn the_maximum_of_a_window_is_the_or_of_its_bits() {
         }
         let expected = Bits::new(expected, n_channels);
         let mut out = vec![0xAA; expected.packed.len()];
-        max_pool2d(views, size, stride, &mut out, &Parallel::serial()).unwrap();
+        max_pool2d(views, size, stride, &mut out, &Run::serial(Level::PORTABLE)).unwrap();
         assert!(out == expected.packed, "{size:?} {stride:?}");
     }
 }
@@ -464,9 +459,7 @@ fn the_maximum_of_a_window_is_the_or_of_its_bits() {
 #[test]
 fn planes_are_the_bits_of_integers() {
     for (n_rows, n_values) in [(0, 5), (1, 1), (3, 63), (3, 64), (3, 65), (9, 784), (700, 1000)] {
-        let mut bit = bits(3);
-        let values: Vec<u8> =
-            (0..n_rows * n_values).map(|_| (0..8).fold(0, |byte, _| byte << 1 | u8::from(bit()))).collect();
+        let values = Random::new(3).bytes(n_rows * n_values);
         for n_planes in [1, 3, 8] {
             let plane = |plane: usize| {
                 let row = |row: &[u8]| row.iter().map(|value| value >> plane & 1 == 1).collect();
@@ -477,8 +470,7 @@ fn planes_are_the_bits_of_integers() {
                 for threads in [1, 2] {
                     let mut out = vec![0xAA; expected.len()];
                     let rows = Codes::new(&values, n_rows, n_values).unwrap();
-                    xnor::planes(level, rows, n_planes, &mut out, &Parallel::new(threads, &|| false))
-                        .unwrap();
+                    xnor::planes(rows, n_planes, &mut out, &Run::new(level, threads, &|| false)).unwrap();
                     assert!(out == expected, "{n_rows} x {n_values}, {n_planes} planes, {level:?}");
                 }
             }
@@ -493,33 +485,37 @@ fn operands_that_do_not_fit_are_errors() {
     let rows =
         |bytes: &'static [u8], n_bytes: usize| Codes::new(bytes, bytes.len() / n_bytes, n_bytes).unwrap();
     let signs = |name, n_features| Operand::new(name, vec![rows(&[0x80; 6], 2)], Values::Signs, n_features);
-    assert!(matches!(signs("a", 17), Err(Error::FeaturesLength { name: "a", n_bytes: 2, n_features: 17 })));
-    assert!(matches!(signs("a", 0), Err(Error::FeaturesLength { .. })));
+    let unit = "bytes per row";
+    let error = signs("a", 17).unwrap_err();
+    assert_eq!(error, Error::Length { name: "a", unit, given: 2, expected: 3 });
+    assert!(matches!(signs("a", 0), Err(Error::Length { .. })));
     assert_eq!(signs("a", 9).map(|a| a.n_rows()), Ok(3));
     let tail = Operand::new("b", vec![rows(&[0, 0x80, 0, 0x60], 2)], Values::Signs, 10);
-    assert!(matches!(tail, Err(Error::PaddingBits { name: "b", row: 1, n_bits: 10 })));
+    assert!(matches!(tail, Err(Error::Padding { name: "b", row: 1, n_bits: 10 })));
     for (values, n_planes) in [(Values::Signs, 0), (Values::Signs, 2), (Values::Unsigned, 9)] {
         let planes = vec![rows(&[0; 6], 2); n_planes];
-        assert!(matches!(Operand::new("a", planes, values, 16), Err(Error::Planes { .. })));
+        assert!(matches!(
+            Operand::new("a", planes, values, 16),
+            Err(Error::Range { unit: "bit planes", .. })
+        ));
     }
     let planes = vec![rows(&[0; 6], 2), rows(&[0; 4], 2)];
     let error = Operand::new("a", planes, Values::Unsigned, 16).unwrap_err();
-    assert_eq!(error, Error::InputLength { name: "a", given: 2, expected: 3 });
+    assert_eq!(error, Error::Length { name: "a", unit: "rows per plane", given: 2, expected: 3 });
     let (a, b) = (signs("a", 16).unwrap(), signs("b", 15).unwrap());
-    let parallel = &Parallel::serial();
-    let matrix = Matrix::new(Level::PORTABLE, &a, parallel).unwrap();
+    let run = &Run::serial(Level::PORTABLE);
+    let matrix = Matrix::new(&a, run).unwrap();
     let dots = &mut [0; 9];
+    let error = xnor::matmul(&b, &matrix, Output::Dots(dots), run).unwrap_err();
+    assert!(matches!(error, Error::Mismatch { first: ("a", 15), second: ("b", 16), .. }), "{error}");
+    let unit = "elements";
     assert_eq!(
-        xnor::matmul(&b, &matrix, Output::Dots(dots), parallel),
-        Err(Error::FeaturesDiffer { a: 15, b: 16 })
-    );
-    assert_eq!(
-        xnor::matmul(&a, &matrix, Output::Dots(&mut dots[..8]), parallel),
-        Err(Error::OutputLength { given: 8, expected: 9 })
+        xnor::matmul(&a, &matrix, Output::Dots(&mut dots[..8]), run),
+        Err(Error::Length { name: "out", unit, given: 8, expected: 9 })
     );
     let bits = Output::Bits { thresholds: &[0; 2], flips: &[], out: &mut [0; 3] };
-    let error = xnor::matmul(&a, &matrix, bits, parallel).unwrap_err();
-    assert_eq!(error, Error::InputLength { name: "thresholds", given: 2, expected: 3 });
+    let error = xnor::matmul(&a, &matrix, bits, run).unwrap_err();
+    assert_eq!(error, Error::Length { name: "thresholds", unit, given: 2, expected: 3 });
 }
 
 #[test]
@@ -527,7 +523,10 @@ fn sums_that_may_not_fit_are_errors() {
     let (bytes, n_features) = ([u8::MAX; 3000], 24_000);
     let planes = vec![Codes::new(&bytes, 1, 3000).unwrap(); 8];
     let a = Operand::new("a", planes, Values::Unsigned, n_features).unwrap();
-    let matrix = Matrix::new(Level::PORTABLE, &a, &Parallel::serial()).unwrap();
-    let error = xnor::matmul(&a, &matrix, Output::Dots(&mut [0]), &Parallel::serial()).unwrap_err();
-    assert_eq!(error, Error::Features { n_features, most: (i32::MAX as usize / 2) / (255 * 255) });
+    let run = &Run::serial(Level::PORTABLE);
+    let matrix = Matrix::new(&a, run).unwrap();
+    let error = xnor::matmul(&a, &matrix, Output::Dots(&mut [0]), run).unwrap_err().to_string();
+    let most = (i32::MAX as usize / 2) / (255 * 255);
+    assert!(error.starts_with("rows have 24000 numbers"), "{error}");
+    assert!(error.contains(&format!("longer than {most} can overflow")), "{error}");
 }

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use crate::arrays::{
     CodesArray, array_out, contiguous, count, shape_text, shared, to_py_err, typed, writable,
 };
-use crate::runtime::run;
+use crate::runtime::detached;
 
 const ROWS: &str = "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it";
 const IMAGES: &str = "a numpy uint8 array (n, height, width, n_bytes) of packed bits, channels last";
@@ -142,7 +142,7 @@ impl XnorMatrix {
     ) -> PyResult<Self> {
         let rows = PlanesArray::new(rows, "b")?;
         let operand = rows.operand(values_of(values)?, count(n_features, "n_bits", 1)?)?;
-        run(py, threads, |level, parallel| Matrix::new(level, &operand, parallel)).map(XnorMatrix)
+        detached(py, threads, |run| Matrix::new(&operand, run)).map(XnorMatrix)
     }
 
     /// `(n, n_features)`.
@@ -181,7 +181,7 @@ pub fn xnor_matmul<'py>(
     let a = PlanesArray::new(a, "a")?;
     let a = a.operand(values_of(values)?, count(n_features, "n_bits", 1)?)?;
     finished::<Ix2>(py, finish, out, &[a.n_rows(), b.0.n_rows()], |output| {
-        run(py, threads, |_, parallel| xnor::matmul(&a, &b.0, output, parallel))
+        detached(py, threads, |run| xnor::matmul(&a, &b.0, output, run))
     })
 }
 
@@ -206,9 +206,7 @@ pub fn xnor_byte_matmul<'py>(
     let a = CodesArray::described(a, "a", "a numpy uint8 array (m, d)")?;
     let a = a.view()?;
     finished::<Ix2>(py, finish, out, &[a.n_rows(), b.0.n_rows()], |output| {
-        run(py, threads, |_, parallel| {
-            xnor::byte_matmul(a, byte_values_of(byte_values), &b.0, output, parallel)
-        })
+        detached(py, threads, |run| xnor::byte_matmul(a, byte_values_of(byte_values), &b.0, output, run))
     })
 }
 
@@ -229,7 +227,7 @@ pub fn xnor_planes<'py>(
     {
         let mut out = writable(&array)?;
         let out = out.as_slice_mut()?;
-        run(py, threads, |level, parallel| xnor::planes(level, view, n_planes, out, parallel))?;
+        detached(py, threads, |run| xnor::planes(view, n_planes, out, run))?;
     }
     Ok(array)
 }
@@ -266,10 +264,8 @@ impl XnorFilters {
         let (array, [n, height, width, n_bytes]) = four_axes(filters, "filters", FILTERS)?;
         let (n_channels, groups) = (count(n_channels, "n_channels", 1)?, count(groups, "groups", 1)?);
         let bytes = array.as_slice()?;
-        run(py, threads, |level, parallel| {
-            Filters::new(level, bytes, [n, height, width], n_bytes, n_channels, groups, parallel)
-        })
-        .map(XnorFilters)
+        detached(py, threads, |run| Filters::new(bytes, [n, height, width], n_bytes, n_channels, groups, run))
+            .map(XnorFilters)
     }
 
     /// `(n_filters, height, width, n_channels)`, the channels being those of a group.
@@ -351,7 +347,7 @@ pub fn xnor_conv2d<'py>(
         )));
     }
     finished::<Ix4>(py, finish, out, &shape, |output| {
-        run(py, threads, |_, parallel| xnor::conv2d(images, &filters.0, conv, output, parallel))
+        detached(py, threads, |run| xnor::conv2d(images, &filters.0, conv, output, run))
     })
 }
 
@@ -374,7 +370,7 @@ pub fn xnor_max_pool2d<'py>(
     {
         let mut out = writable(&pooled)?;
         let out = out.as_slice_mut()?;
-        run(py, threads, |_, parallel| xnor::max_pool2d(images, size, stride, out, parallel))?;
+        detached(py, threads, |run| xnor::max_pool2d(images, size, stride, out, run))?;
     }
     Ok(pooled)
 }

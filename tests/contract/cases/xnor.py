@@ -198,8 +198,8 @@ FILTER_ARRAYS = [
     Wrong("fewer channels", FILTERS[..., :1], ValueError, "1", "2"),
     Wrong("no channels", FILTERS[..., :0], ValueError, "0", "2"),
     Wrong("transposed", FILTERS.transpose(0, 3, 2, 1), ValueError, "3", "2"),
-    Wrong("no rows", FILTERS[:, :0], ValueError, "0 places", "at least 1"),
-    Wrong("no columns", FILTERS[:, :, :0], ValueError, "0 places", "at least 1"),
+    Wrong("no rows", FILTERS[:, :0], ValueError, "0 pixels", "at least 1"),
+    Wrong("no columns", FILTERS[:, :, :0], ValueError, "0 pixels", "at least 1"),
     Wrong("class", xnor.PackedFilters, TypeError, "PackedFilters", "uint8 array"),
     Wrong("matrix", xnor.PackedMatrix(COLUMNS, 60), TypeError, "PackedMatrix", "uint8 array"),
 ]

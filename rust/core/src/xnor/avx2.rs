@@ -1,15 +1,16 @@
-//! AVX2: a comparison leaves all ones in a lane, and movemask takes one bit of each byte of 32 lanes.
+//! AVX2 kernels. A comparison fills a lane with ones, and movemask takes one bit of each byte of 32 lanes.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::bytes::{GROUP, LANES, LeftScratch, Quads, SignTiles, n_features, quad_sums};
-use super::pieces::COLUMNS;
-use super::planes::BLOCK;
+use super::layout::{
+    ByteScratch, COLUMNS_PER_BLOCK, COLUMNS_PER_TILE, Quads, ROWS_PER_GROUP, SignTiles, VALUES_PER_WORD,
+    quad_sums,
+};
 use super::{portable, subsets};
-use crate::{Codes, Error, Level, Parallel};
+use crate::Codes;
 
 #[target_feature(enable = "avx2")]
 pub(super) fn to_dots(distances: &[i32], factor: i32, columns: &[i32], row: i32, dots: &mut [i32]) {
@@ -52,7 +53,13 @@ pub(super) fn above(dots: &[i32], thresholds: &[i32], out: &mut [u8]) {
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn bit_planes(values: &[u8; BLOCK]) -> [u64; 8] {
+pub(super) fn split_planes(values: Codes<'_>, out: &mut [&mut [u8]]) {
+    portable::split_rows(values, out, |values| bit_planes(values));
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bit_planes(values: &[u8; VALUES_PER_WORD]) -> [u64; 8] {
     let mut planes = [0; 8];
     let [low, high] = values.as_chunks::<32>().0 else { unreachable!() };
     let mut halves = [low, high].map(|half| load_bytes(half));
@@ -72,20 +79,12 @@ fn load_bytes(bytes: &[u8; 32]) -> __m256i {
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
-/// Fewer columns or features than these are not worth the sums of subsets.
-const FEW: usize = 256;
+/// With fewer columns or features, quads are faster than sums of subsets.
+const SIZE_WORTH_SUBSETS: usize = 256;
 
 #[target_feature(enable = "avx2")]
-pub(super) fn sign_tiles(
-    level: Level,
-    rows: Codes<'_>,
-    n_channels: usize,
-    parallel: &Parallel<'_>,
-) -> Result<SignTiles, Error> {
-    if rows.n_rows() < FEW || n_features(rows, n_channels) < FEW {
-        return SignTiles::quads(rows, n_channels, parallel);
-    }
-    SignTiles::bits(level, rows, n_channels, parallel)
+pub(super) fn keeps_bits(n_columns: usize, n_features: usize) -> bool {
+    n_columns.min(n_features) >= SIZE_WORTH_SUBSETS
 }
 
 #[target_feature(enable = "avx2")]
@@ -93,7 +92,7 @@ pub(super) fn byte_sums(
     rows: Codes<'_>,
     signs: &SignTiles,
     columns: Range<usize>,
-    scratch: &mut LeftScratch,
+    scratch: &mut ByteScratch,
     receive: impl FnMut(usize, Range<usize>, &[i32]),
 ) {
     match signs {
@@ -112,16 +111,18 @@ pub(super) fn byte_sums(
     }
 }
 
-/// Steps after which sums of pairs of products, 510 each at most, might not fit 16 bits.
-const STEPS: usize = 64;
+/// Quads whose sums of two products each, 510 at most, fit 16 bits.
+const QUADS_PER_SUM: usize = 64;
 
 #[target_feature(enable = "avx2")]
-fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
+fn byte_dots(groups: &[[[u8; 4]; ROWS_PER_GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
     for (tile, signs) in tiles.chunks_exact(n_quads).enumerate() {
-        for (bytes, sums) in groups.chunks_exact(n_quads).zip(sums.chunks_exact_mut(GROUP * COLUMNS)) {
+        for (bytes, sums) in
+            groups.chunks_exact(n_quads).zip(sums.chunks_exact_mut(ROWS_PER_GROUP * COLUMNS_PER_BLOCK))
+        {
             let dots = tile_dots(bytes, signs);
-            for (sums, dots) in sums.chunks_exact_mut(COLUMNS).zip(dots) {
-                store(dots, &mut sums.as_chunks_mut::<LANES>().0[tile]);
+            for (sums, dots) in sums.chunks_exact_mut(COLUMNS_PER_BLOCK).zip(dots) {
+                store(dots, &mut sums.as_chunks_mut::<COLUMNS_PER_TILE>().0[tile]);
             }
         }
     }
@@ -130,7 +131,7 @@ fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Quads], sums:
 #[target_feature(enable = "avx2")]
 fn byte_dots_of_one(row: &[[u8; 4]], tiles: &[Quads], sums: &mut [i32]) {
     let (row, _) = row.as_chunks::<1>();
-    for (signs, sums) in tiles.chunks_exact(row.len()).zip(sums.as_chunks_mut::<LANES>().0) {
+    for (signs, sums) in tiles.chunks_exact(row.len()).zip(sums.as_chunks_mut::<COLUMNS_PER_TILE>().0) {
         let [dots] = tile_dots(row, signs);
         store(dots, sums);
     }
@@ -142,7 +143,7 @@ fn byte_dots_of_one(row: &[[u8; 4]], tiles: &[Quads], sums: &mut [i32]) {
 fn tile_dots<const ROWS: usize>(bytes: &[[[u8; 4]; ROWS]], signs: &[Quads]) -> [[__m256i; 2]; ROWS] {
     let ones = _mm256_set1_epi16(1);
     let mut dots = [[_mm256_setzero_si256(); 2]; ROWS];
-    for (bytes, signs) in bytes.chunks(STEPS).zip(signs.chunks(STEPS)) {
+    for (bytes, signs) in bytes.chunks(QUADS_PER_SUM).zip(signs.chunks(QUADS_PER_SUM)) {
         let mut pairs = [[_mm256_setzero_si256(); 2]; ROWS];
         for (bytes, Quads(signs)) in bytes.iter().zip(signs) {
             let (halves, _) = signs.as_chunks::<8>();
@@ -173,7 +174,7 @@ fn load_signs(signs: &[[i8; 4]; 8]) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store(dots: [__m256i; 2], sums: &mut [i32; LANES]) {
+fn store(dots: [__m256i; 2], sums: &mut [i32; COLUMNS_PER_TILE]) {
     for (half, dots) in sums.as_chunks_mut::<8>().0.iter_mut().zip(dots) {
         // SAFETY: `half` is 32 bytes.
         unsafe { _mm256_storeu_si256(half.as_mut_ptr().cast(), dots) };

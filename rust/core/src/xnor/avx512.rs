@@ -1,15 +1,16 @@
-//! AVX-512: a comparison is a mask of bits.
+//! AVX-512 kernels. A comparison gives a mask of bits.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::bytes::{GROUP, LANES, LeftScratch, Quads, SignTiles, quad_sums};
-use super::pieces::COLUMNS;
-use super::planes::BLOCK;
+use super::layout::{
+    ByteScratch, COLUMNS_PER_BLOCK, COLUMNS_PER_TILE, Quads, ROWS_PER_GROUP, SignTiles, VALUES_PER_WORD,
+    quad_sums,
+};
 use super::portable;
-use crate::{Codes, Error, Level, Parallel};
+use crate::Codes;
 
 #[target_feature(enable = "avx512f,avx512dq")]
 pub(super) fn to_dots(distances: &[i32], factor: i32, columns: &[i32], row: i32, dots: &mut [i32]) {
@@ -45,7 +46,13 @@ pub(super) fn above(dots: &[i32], thresholds: &[i32], out: &mut [u8]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn bit_planes(values: &[u8; BLOCK]) -> [u64; 8] {
+pub(super) fn split_planes(values: Codes<'_>, out: &mut [&mut [u8]]) {
+    portable::split_rows(values, out, |values| bit_planes(values));
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn bit_planes(values: &[u8; VALUES_PER_WORD]) -> [u64; 8] {
     // SAFETY: `values` is 64 bytes.
     let values = unsafe { _mm512_loadu_si512(values.as_ptr().cast()) };
     let mut planes = [0; 8];
@@ -55,15 +62,9 @@ pub(super) fn bit_planes(values: &[u8; BLOCK]) -> [u64; 8] {
     planes
 }
 
-/// Two groups by two tiles: sixteen sums that do not wait for each other, of signs that stay in the first-level cache.
-#[target_feature(enable = "avx512f,avx512vnni")]
-pub(super) fn sign_tiles(
-    _level: Level,
-    rows: Codes<'_>,
-    n_channels: usize,
-    parallel: &Parallel<'_>,
-) -> Result<SignTiles, Error> {
-    SignTiles::quads(rows, n_channels, parallel)
+#[target_feature(enable = "avx512f")]
+pub(super) fn keeps_bits(_n_columns: usize, _n_features: usize) -> bool {
+    false
 }
 
 #[target_feature(enable = "avx512f,avx512vnni")]
@@ -71,7 +72,7 @@ pub(super) fn byte_sums(
     rows: Codes<'_>,
     signs: &SignTiles,
     columns: Range<usize>,
-    scratch: &mut LeftScratch,
+    scratch: &mut ByteScratch,
     receive: impl FnMut(usize, Range<usize>, &[i32]),
 ) {
     quad_sums(
@@ -85,10 +86,13 @@ pub(super) fn byte_sums(
     );
 }
 
+/// Two groups by two tiles: sixteen independent sums, of signs that stay in the first-level cache.
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn byte_dots(groups: &[[[u8; 4]; GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
+fn byte_dots(groups: &[[[u8; 4]; ROWS_PER_GROUP]], n_quads: usize, tiles: &[Quads], sums: &mut [i32]) {
     for (pair, tiles) in tiles.chunks(2 * n_quads).enumerate() {
-        for (groups, sums) in groups.chunks(2 * n_quads).zip(sums.chunks_mut(2 * GROUP * COLUMNS)) {
+        for (groups, sums) in
+            groups.chunks(2 * n_quads).zip(sums.chunks_mut(2 * ROWS_PER_GROUP * COLUMNS_PER_BLOCK))
+        {
             let ((first, second), (left, right)) = (groups.split_at(n_quads), tiles.split_at(n_quads));
             match (second.is_empty(), right.is_empty()) {
                 (false, false) => store(tile_dots([first, second], [left, right]), 2 * pair, sums),
@@ -150,7 +154,7 @@ fn load_signs(signs: &Quads) -> __m512i {
     unsafe { _mm512_load_si512(signs.0.as_ptr().cast()) }
 }
 
-/// Writes the products by some tiles from `first` on: `sums` has [`COLUMNS`] places for each row.
+/// Writes the products by some tiles from `first` on; `sums` has [`COLUMNS_PER_BLOCK`] elements for each row.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn store<const GROUPS: usize, const ROWS: usize, const TILES: usize>(
@@ -158,10 +162,10 @@ fn store<const GROUPS: usize, const ROWS: usize, const TILES: usize>(
     first: usize,
     sums: &mut [i32],
 ) {
-    for (row, sums) in sums.chunks_mut(COLUMNS).take(GROUPS * ROWS).enumerate() {
-        let places = &mut sums.as_chunks_mut::<LANES>().0[first..first + TILES];
+    for (row, sums) in sums.chunks_mut(COLUMNS_PER_BLOCK).take(GROUPS * ROWS).enumerate() {
+        let places = &mut sums.as_chunks_mut::<COLUMNS_PER_TILE>().0[first..first + TILES];
         for tile in 0..TILES {
-            // SAFETY: each of the places is 64 bytes.
+            // SAFETY: each of `places` is 64 bytes.
             unsafe {
                 _mm512_storeu_si512(places[tile].as_mut_ptr().cast(), dots[row / ROWS][row % ROWS][tile])
             };

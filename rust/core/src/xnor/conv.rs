@@ -1,27 +1,27 @@
-//! Convolution of packed images as a product of matrices: a row of the left-hand side are the bits under the filters at one
-//! place.
+//! Convolution of packed images as a product of matrices: each row of the left-hand side is a patch of an image, the pixels
+//! under the filters at one position.
 //!
 //! ```text
 //! image (h, w, bytes), channels last           one row, for a 2x2 filter at (y, x)
 //!
 //!        x     x+1                             | (y,x) | (y,x+1) | (y+1,x) | (y+1,x+1) |
-//! y    | c.. | c.. |                             bytes of all channels, then the next place
+//! y    | c.. | c.. |                             bytes of all channels of a pixel, then the next pixel
 //! y+1  | c.. | c.. |
 //! ```
 //!
-//! Filters are laid out likewise. Bits after the last channel of a place are zero in both, and count nothing. Images of bytes have
-//! a byte for each channel instead.
+//! Filters have the same layout. Bits after the last channel of a pixel are zero in both, which adds nothing to their distance.
+//! Images of bytes have one byte for each channel instead.
 
 use std::ops::Range;
 
 use super::bytes::{self, ByteValues};
-use super::multiply::{Left, multiply};
-use super::operand::{Matrix, Operand, Values, check_padding};
+use super::multiply::{LeftBits, multiply};
+use super::operand::{Matrix, Operand, Values, check_padding, check_row_bytes};
 use super::output::{Finish, Output, RowsOut};
-use super::pieces::Rows;
+use super::pieces::LeftRows;
 use crate::codes::for_each_word;
 use crate::error::try_vec;
-use crate::{Codes, Error, Level, Parallel};
+use crate::{Codes, Error, Run};
 
 /// Images of bits, channels last: `(n, height, width, ceil(channels / 8))` bytes, C-contiguous. Or of bytes:
 /// `(n, height, width, channels)`.
@@ -30,7 +30,7 @@ pub struct Images<'a> {
     pixels: Codes<'a>,
     shape: [usize; 3],
     n_channels: usize,
-    /// What bytes stand for; none for bits.
+    /// The numbers of bytes; None for bits.
     byte_values: Option<ByteValues>,
 }
 
@@ -38,21 +38,19 @@ impl<'a> Images<'a> {
     /// Images of a given shape `[n, height, width]`, without ones after the last channel.
     ///
     /// # Errors
-    /// [`Error::FeaturesLength`] if `n_bytes` are not those of so many channels, [`Error::Length`] if `bytes` are
-    /// fewer than the shape says, [`Error::PaddingBits`].
+    /// [`Error::Length`] if `n_bytes` does not fit the channels or `bytes` is too short for the shape, [`Error::Padding`] for
+    /// ones after the last channel.
     pub fn new(bytes: &'a [u8], shape: [usize; 3], n_bytes: usize, n_channels: usize) -> Result<Self, Error> {
-        if n_channels == 0 || n_bytes != n_channels.div_ceil(8) {
-            return Err(Error::FeaturesLength { name: "images", n_bytes, n_features: n_channels });
-        }
+        check_row_bytes("images", n_bytes, n_channels)?;
         let pixels = Codes::new(bytes, n_pixels(shape), n_bytes)?;
         check_padding("images", pixels, n_channels)?;
         Ok(Images { pixels, shape, n_channels, byte_values: None })
     }
 
-    /// Images of bytes, which stand for numbers, of a given shape `[n, height, width]`.
+    /// Images of bytes of a given shape `[n, height, width]`.
     ///
     /// # Errors
-    /// [`Error::Range`] without channels, [`Error::Length`] if `bytes` are fewer than the shape says.
+    /// [`Error::Range`] without channels, [`Error::Length`] if `bytes` is too short for the shape.
     pub fn of_bytes(
         bytes: &'a [u8],
         shape: [usize; 3],
@@ -80,17 +78,17 @@ fn n_pixels(shape: [usize; 3]) -> usize {
     shape.iter().fold(1_usize, |product, n| product.saturating_mul(*n))
 }
 
-/// Results of which the groups are computed one after the other.
-const BATCH_ROWS: usize = 1 << 14;
+/// Rows of results of which the groups are computed in turn.
+const ROWS_PER_BATCH: usize = 1 << 14;
 
-/// What lies around an image.
+/// The value of the pixels around an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
     /// -1.
     Minus,
     /// +1.
     Plus,
-    /// Nothing: products with it are left out.
+    /// 0: products with it are omitted.
     Zero,
 }
 
@@ -103,7 +101,7 @@ impl Padding {
         }
     }
 
-    /// A pixel of it; there are no bits for zero.
+    /// The bits of such a pixel; those of -1 for zero, which has none.
     fn bits(self, n_channels: usize) -> Vec<u8> {
         let mut pixel = vec![if self == Padding::Plus { u8::MAX } else { 0 }; n_channels.div_ceil(8)];
         if let (Some(last), used @ 1..) = (pixel.last_mut(), n_channels % 8) {
@@ -116,13 +114,13 @@ impl Padding {
 /// How filters move over an image; each pair is for rows and for columns.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv {
-    /// Places from one result to the next.
+    /// Pixels from one result to the next.
     pub stride: [usize; 2],
-    /// Places around the image: before and after it.
+    /// Pixels around the image: before and after it.
     pub padding: [[usize; 2]; 2],
-    /// What these hold.
+    /// The value of these pixels.
     pub pad_value: Padding,
-    /// Places from one element of a filter to the next.
+    /// Pixels from one element of a filter to the next.
     pub dilation: [usize; 2],
 }
 
@@ -139,7 +137,11 @@ fn n_results(
     let kernel = (kernel - 1).saturating_mul(dilation).saturating_add(1);
     match padded.checked_sub(kernel) {
         Some(room) if stride > 0 => Ok(room / stride + 1),
-        _ => Err(Error::KernelTooLarge { axis, kernel, image: padded }),
+        _ => Err(Error::Incompatible {
+            problem: format!(
+                "filters with dilation cover {kernel} {axis}, but images with padding have {padded}; expected at most that"
+            ),
+        }),
     }
 }
 
@@ -147,7 +149,7 @@ impl Conv {
     /// Height and width of the results for images of a given shape.
     ///
     /// # Errors
-    /// [`Error::KernelTooLarge`] if a filter covers more than an image with its padding.
+    /// [`Error::Incompatible`] if a dilated filter is larger than a padded image.
     pub fn out_shape(&self, image: [usize; 2], kernel: [usize; 2]) -> Result<[usize; 2], Error> {
         let axis = |axis: usize, name| {
             let (stride, padding, dilation) = (self.stride[axis], self.padding[axis], self.dilation[axis]);
@@ -161,9 +163,9 @@ impl Conv {
 pub struct Filters {
     groups: Vec<Matrix>,
     kernel: [usize; 2],
-    /// Channels of a filter.
+    /// Channels per filter.
     n_channels: usize,
-    /// `[group][place][filter]`: the sum over channels, which zero padding leaves out.
+    /// `[group][pixel][filter]`: the sum over the channels of a pixel, which zero padding omits.
     sums: Vec<Vec<i32>>,
 }
 
@@ -172,46 +174,49 @@ impl Filters {
     /// filters of each group see their own channels, `n_channels` of them.
     ///
     /// # Errors
-    /// [`Error::FeaturesLength`], [`Error::PaddingBits`] or [`Error::Length`] for bytes that do not fit, [`Error::Groups`]
-    /// for groups that do not divide the filters or do not begin with a byte, [`Error::EmptyAxis`] without places.
+    /// [`Error::Length`] or [`Error::Padding`] for wrong bytes, [`Error::Incompatible`] if the groups do not divide the
+    /// filters into whole bytes, [`Error::Range`] for filters without pixels.
     pub fn new(
-        level: Level,
         bytes: &[u8],
         shape: [usize; 3],
         n_bytes: usize,
         n_channels: usize,
         n_groups: usize,
-        parallel: &Parallel<'_>,
+        run: &Run<'_>,
     ) -> Result<Self, Error> {
         let [n_filters, height, width] = shape;
-        if n_channels == 0 || n_bytes != n_channels.div_ceil(8) {
-            return Err(Error::FeaturesLength { name: "filters", n_bytes, n_features: n_channels });
-        }
-        let n_places = height.saturating_mul(width);
-        if n_places == 0 {
-            return Err(Error::EmptyAxis { name: "filters", axis: "places" });
+        check_row_bytes("filters", n_bytes, n_channels)?;
+        let n_pixels = height.saturating_mul(width);
+        if n_pixels == 0 {
+            let high = usize::MAX;
+            return Err(Error::Range { name: "filters", unit: "pixels", given: 0, low: 1, high });
         }
         let fits = n_groups > 0 && n_filters.is_multiple_of(n_groups);
         if !fits
             || (n_groups > 1 && !(n_channels.is_multiple_of(8) && (n_filters / n_groups).is_multiple_of(8)))
         {
-            return Err(Error::Groups { n_groups, n_filters, n_channels });
+            let problem = format!(
+                "groups do not go with filters: {n_groups} groups of {n_filters} filters of {n_channels} channels; expected \
+                 groups that divide the filters and, if there are several, filters and channels of a group that are \
+                 multiples of 8"
+            );
+            return Err(Error::Incompatible { problem });
         }
-        let places = Codes::new(bytes, n_filters.saturating_mul(n_places), n_bytes)?;
-        check_padding("filters", places, n_channels)?;
-        let filters = Codes::new(bytes, n_filters, n_bytes.saturating_mul(n_places))?;
+        let pixels = Codes::new(bytes, n_filters.saturating_mul(n_pixels), n_bytes)?;
+        check_padding("filters", pixels, n_channels)?;
+        let filters = Codes::new(bytes, n_filters, n_bytes.saturating_mul(n_pixels))?;
         let (mut groups, mut sums) = (Vec::new(), Vec::new());
         let in_group = n_filters / n_groups;
         for group in 0..n_groups {
             let rows = filters.slice(group * in_group, (group + 1) * in_group);
-            let operand = Operand::padded_signs(rows, n_places, n_channels);
-            groups.push(Matrix::new(level, &operand, parallel)?);
-            let mut group_sums = try_vec(0, n_places * in_group)?;
+            let operand = Operand::padded_signs(rows, n_pixels, n_channels);
+            groups.push(Matrix::new(&operand, run)?);
+            let mut group_sums = try_vec(0, n_pixels * in_group)?;
             for (filter, row) in (0..in_group).map(|filter| (filter, rows.row(filter))) {
-                for (place, bytes) in row.chunks_exact(n_bytes).enumerate() {
+                for (pixel, bytes) in row.chunks_exact(n_bytes).enumerate() {
                     let mut ones = 0;
                     for_each_word(bytes, |_, word| ones += word.count_ones() as i32);
-                    group_sums[place * in_group + filter] = 2 * ones - n_channels as i32;
+                    group_sums[pixel * in_group + filter] = 2 * ones - n_channels as i32;
                 }
             }
             sums.push(group_sums);
@@ -219,7 +224,7 @@ impl Filters {
         Ok(Filters { groups, kernel: [height, width], n_channels, sums })
     }
 
-    /// Filters of all groups.
+    /// Number of filters, of all groups.
     pub fn n_filters(&self) -> usize {
         self.groups.iter().map(|group| group.n_rows).sum()
     }
@@ -229,23 +234,23 @@ impl Filters {
         self.kernel
     }
 
-    /// Channels that a filter sees.
+    /// Channels per filter.
     pub fn n_channels(&self) -> usize {
         self.n_channels
     }
 
-    /// Groups of filters with their own channels.
+    /// Number of groups.
     pub fn n_groups(&self) -> usize {
         self.groups.len()
     }
 
-    /// The rows of each group, as they were given.
+    /// The rows of each group, as given.
     pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
         self.groups.iter().flat_map(Matrix::planes)
     }
 }
 
-/// One group's view of the images: a row for each place of each result, for some of them.
+/// The patches of images for one group of filters: a row for each result, for some of the results.
 struct Patches<'a> {
     rows: Range<usize>,
     images: Images<'a>,
@@ -254,22 +259,21 @@ struct Patches<'a> {
     out_shape: [usize; 2],
     /// The bytes of a pixel that belong to the group.
     bytes: Range<usize>,
-    /// What a place of the padding holds.
+    /// The bytes of a pixel of the padding.
     pad: Vec<u8>,
     borders: Option<Borders>,
 }
 
-/// What padding changes that no bits or bytes stand for: rows of results at the same distance of the border have the same
-/// places outside the image.
+/// Corrections for padding whose value has no bits or bytes. Results of the same kind have the same pixels outside the image.
 struct Borders {
-    /// For each result along an axis, which kind it is.
+    /// The kind of each result along an axis.
     kinds: [Vec<usize>; 2],
     n_kinds: usize,
-    /// `[kind of row][kind of column]`: what twice the dot products begin with, by column.
+    /// `[kind of row][kind of column]`: the initial values of twice the dot products, by column.
     columns: Vec<Vec<i32>>,
 }
 
-/// For each result along an axis, which elements of the filter lie on the image.
+/// The kind of each result along an axis, and for each kind, which elements of the filter lie on the image.
 fn covered(
     n_results: usize,
     image: usize,
@@ -281,10 +285,10 @@ fn covered(
     let mut kinds: Vec<Vec<bool>> = Vec::new();
     let of_result = (0..n_results).map(|result| {
         let on_image = |element: usize| {
-            (result * stride + element * dilation).checked_sub(padding).is_some_and(|place| place < image)
+            (result * stride + element * dilation).checked_sub(padding).is_some_and(|pixel| pixel < image)
         };
         let kind: Vec<bool> = (0..kernel).map(on_image).collect();
-        // Neighbours are alike, and there are few kinds.
+        // Neighbours are of the same kind, and there are few kinds.
         kinds.iter().rposition(|known| *known == kind).unwrap_or_else(|| {
             kinds.push(kind);
             kinds.len() - 1
@@ -311,8 +315,8 @@ impl<'a> Patches<'a> {
             pad: Vec::new(),
             borders: None,
         };
-        // What the bits or bytes of padding stand for.
-        let held = match images.byte_values {
+        // The number that the bits or bytes of padding stand for.
+        let stored = match images.byte_values {
             None => {
                 patches.pad = conv.pad_value.bits(filters.n_channels);
                 if conv.pad_value == Padding::Plus { 1 } else { -1 }
@@ -324,20 +328,20 @@ impl<'a> Patches<'a> {
         };
         patches.bytes = group * patches.pad.len()..(group + 1) * patches.pad.len();
         let value = conv.pad_value.value();
-        if conv.padding != [[0; 2]; 2] && value != held {
-            // What twice the dot products begin with in the middle of an image.
+        if conv.padding != [[0; 2]; 2] && value != stored {
+            // The initial values in the middle of an image.
             let matrix = &filters.groups[group];
             let begin = match images.byte_values {
                 None => try_vec((matrix.n_features as i32).wrapping_mul(2), matrix.n_rows)?,
                 Some(byte_values) => bytes::columns_of_zeros(matrix, byte_values)?,
             };
-            let factor = value.wrapping_sub(held).wrapping_mul(2);
+            let factor = value.wrapping_sub(stored).wrapping_mul(2);
             patches.borders = Some(patches.borders(begin, factor, &filters.sums[group])?);
         }
         Ok(patches)
     }
 
-    /// `sums` are those of the channels of a filter, `factor` times which is added for each place outside of the image.
+    /// Adds `factor` times the sum over channels, from `sums`, for each pixel outside the image.
     fn borders(&self, begin: Vec<i32>, factor: i32, sums: &[i32]) -> Result<Borders, Error> {
         let [rows, columns] = [0, 1].map(|axis| {
             let (conv, image) = (self.conv, self.images.shape[1 + axis]);
@@ -378,13 +382,13 @@ impl<'a> Patches<'a> {
     }
 }
 
-impl Left for Patches<'_> {
+impl LeftBits for Patches<'_> {
     fn values(&self) -> (Values, usize) {
         (Values::Signs, 1)
     }
 }
 
-impl Rows for Patches<'_> {
+impl LeftRows for Patches<'_> {
     fn n_rows(&self) -> usize {
         self.rows.len()
     }
@@ -396,8 +400,8 @@ impl Rows for Patches<'_> {
         for row in rows {
             let (image, y, x) = self.place(row);
             let (top, left) = (y * stride[0], x * stride[1]);
-            // Elements of a filter that follow each other lie on pixels that do, if nothing is between them.
-            let together = dilation[1] == 1
+            // Without dilation and groups, a line of a filter lies on consecutive bytes.
+            let is_contiguous = dilation[1] == 1
                 && pixel_bytes == self.bytes.len()
                 && left >= padding[1][0]
                 && left - padding[1][0] + self.kernel[1] <= width;
@@ -405,7 +409,7 @@ impl Rows for Patches<'_> {
                 let y = (top + element * dilation[0]).checked_sub(padding[0][0]).filter(|y| *y < height);
                 let line =
                     y.map(|y| &pixels[(image * height + y) * width * pixel_bytes..][..width * pixel_bytes]);
-                if let (Some(line), true) = (line, together) {
+                if let (Some(line), true) = (line, is_contiguous) {
                     let start = (left - padding[1][0]) * pixel_bytes;
                     bytes.extend_from_slice(&line[start..start + self.kernel[1] * pixel_bytes]);
                     continue;
@@ -429,21 +433,26 @@ impl Rows for Patches<'_> {
     }
 }
 
-/// Slides filters over images: `out[n, y, x, f]` is the dot product of filter `f` and what lies under it at `(y, x)`.
+/// Slides filters over images: `out[n, y, x, f]` is the dot product of filter `f` and the patch at `(y, x)`.
 ///
 /// # Errors
-/// [`Error::Groups`] if the filters do not see the channels of the images, [`Error::KernelTooLarge`], and as
+/// [`Error::Incompatible`] if filters and images differ in their channels or a filter is too large, and as
 /// [`super::matmul`].
 pub fn conv2d(
     images: Images<'_>,
     filters: &Filters,
     conv: Conv,
     output: Output<'_>,
-    parallel: &Parallel<'_>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
     let (n_groups, n_channels) = (filters.n_groups(), filters.n_channels);
     if images.n_channels != n_channels * n_groups {
-        return Err(Error::ChannelsDiffer { images: images.n_channels, filters: n_channels, n_groups });
+        let problem = format!(
+            "images have {} channels, but {n_groups} groups of filters with {n_channels} channels take {}",
+            images.n_channels,
+            n_channels * n_groups
+        );
+        return Err(Error::Incompatible { problem });
     }
     let [n, height, width] = images.shape;
     let out_shape = conv.out_shape([height, width], filters.kernel)?;
@@ -457,16 +466,16 @@ pub fn conv2d(
         groups.push((Patches::new(images, conv, filters, group, out_shape)?, matrix));
     }
     if let [(patches, matrix)] = groups.as_slice() {
-        return slide(patches, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], parallel);
+        return slide(patches, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], run);
     }
-    for start in (0..n_rows).step_by(BATCH_ROWS) {
-        let batch = start..(start + BATCH_ROWS).min(n_rows);
+    for start in (0..n_rows).step_by(ROWS_PER_BATCH) {
+        let batch = start..(start + ROWS_PER_BATCH).min(n_rows);
         let mut rows: Vec<_> = rows.take_rows(batch.len()).split().collect();
         for (group, (patches, matrix)) in groups.iter_mut().enumerate() {
             patches.rows = batch.clone();
             let mut own = RowsOut::take_columns(&mut rows, matrix.n_rows).into_iter();
             let next_rows = |n_rows| own.by_ref().take(n_rows).collect();
-            slide(patches, matrix, finish.from(group * matrix.n_rows), next_rows, parallel)?;
+            slide(patches, matrix, finish.from(group * matrix.n_rows), next_rows, run)?;
         }
     }
     Ok(())
@@ -478,10 +487,10 @@ fn slide<'o>(
     matrix: &Matrix,
     finish: Finish<'_>,
     next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
-    parallel: &Parallel<'_>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
     match patches.images.byte_values {
-        None => multiply(patches, matrix, finish, next_rows, parallel),
-        Some(byte_values) => bytes::multiply(patches, byte_values, matrix, finish, next_rows, parallel),
+        None => multiply(patches, matrix, finish, next_rows, run),
+        Some(byte_values) => bytes::multiply(patches, byte_values, matrix, finish, next_rows, run),
     }
 }

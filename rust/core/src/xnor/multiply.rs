@@ -1,38 +1,36 @@
-//! Brings each tile of a prepared right-hand side before the rows of a task.
+//! Products of packed bits: scans each tile of the right-hand side against the rows of a task.
 //!
 //! With planes `A_p` of weight `w_p` and an offset `a0` (a number is `a0 + sum_p w_p A_p`), likewise `B_q`, `v_q` and `b0`, and
 //! `A_p . B_q = (|A_p| + |B_q| - d_pq) / 2`, twice the dot product of two rows of `n` numbers is
 //!
 //! ```text
-//!   - sum_pq w_p v_q d_pq                                    from the kernels
-//!   + sum_p w_p |A_p| (2 b0 + sum_q v_q)                     one number for a row
-//!   + sum_q v_q |B_q| (2 a0 + sum_p w_p) + 2 a0 b0 n         one number for a column
+//!   - sum_pq w_p v_q d_pq                                    from the popcount kernels
+//!   + sum_p w_p |A_p| (2 b0 + sum_q v_q)                     one number per row
+//!   + sum_q v_q |B_q| (2 a0 + sum_p w_p) + 2 a0 b0 n         one number per column
 //! ```
 //!
-//! It is computed modulo 2^32, in which it fits.
+//! It fits an int32 and is computed modulo 2^32.
 
 use std::ops::Range;
 
+use super::layout::COLUMNS_PER_BLOCK;
 use super::operand::{Matrix, Operand, Values, check_range};
 use super::output::{Finish, Output, RowOut, RowsOut};
-use super::pieces::{COLUMNS, Cut, Piece, Rows, TASK_ROWS};
-use super::portable;
-#[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
-use crate::level::at_level;
+use super::pieces::{Cut, LeftRows, Piece, ROWS_PER_TASK};
+use super::{subtract, to_dots};
 use crate::popcount::tile::{GROUP, QueryGroups};
-use crate::{Codes, Error, Level, Parallel, bits, popcount};
+use crate::{Codes, Error, Level, Run, bits, popcount};
 
-/// Words of columns that a task compares at most.
-const TASK_WORDS: usize = 1 << 21;
+/// The largest number of words of columns that a task compares.
+const WORDS_PER_TASK: usize = 1 << 21;
 
-/// A left-hand side of bits.
-pub(super) trait Left: Rows {
-    /// What the bits stand for, and how many planes there are.
+/// A left-hand side of packed bits.
+pub(super) trait LeftBits: LeftRows {
+    /// What the bits stand for, and the number of planes.
     fn values(&self) -> (Values, usize);
 }
 
-impl Rows for Operand<'_> {
+impl LeftRows for Operand<'_> {
     fn n_rows(&self) -> usize {
         self.n_rows()
     }
@@ -44,7 +42,7 @@ impl Rows for Operand<'_> {
     }
 }
 
-impl Left for Operand<'_> {
+impl LeftBits for Operand<'_> {
     fn values(&self) -> (Values, usize) {
         (self.values(), self.planes().len())
     }
@@ -53,52 +51,53 @@ impl Left for Operand<'_> {
 /// Multiplies the rows of `a` by the rows of a matrix: `out[i, j] = sum_c a[i, c] * matrix[j, c]`, exactly.
 ///
 /// # Errors
-/// [`Error::FeaturesDiffer`] if their rows do not have the same length, [`Error::Features`] if the sums may not fit an int32,
-/// [`Error::InputLength`] or [`Error::OutputLength`] if the output does not fit them, [`Error::Interrupted`].
-pub fn matmul(
-    a: &Operand<'_>,
-    matrix: &Matrix,
-    output: Output<'_>,
-    parallel: &Parallel<'_>,
-) -> Result<(), Error> {
+/// [`Error::Mismatch`] if the rows differ in length, [`Error::Incompatible`] if sums can overflow int32,
+/// [`Error::Length`] if the output does not fit, [`Error::Interrupted`].
+pub fn matmul(a: &Operand<'_>, matrix: &Matrix, output: Output<'_>, run: &Run<'_>) -> Result<(), Error> {
     if a.n_features() != matrix.n_features {
-        return Err(Error::FeaturesDiffer { a: a.n_features(), b: matrix.n_features });
+        return Err(Error::Mismatch {
+            unit: "bits per row",
+            first: ("a", a.n_features()),
+            second: ("b", matrix.n_features),
+            hint: "the rows of both must have the same length",
+        });
     }
     let (finish, mut rows) = output.into_rows(a.n_rows(), matrix.n_rows)?;
-    multiply(a, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], parallel)
+    multiply(a, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], run)
 }
 
-/// The product as one task needs it.
-struct Product<'a, L> {
+/// What all tasks of a product share.
+struct BitProduct<'a, L> {
     left: &'a L,
     matrix: &'a Matrix,
     finish: Finish<'a>,
-    /// What a one counts in each plane.
+    /// The value of a one in each plane.
     left_weights: Vec<i32>,
     weights: Vec<i32>,
-    /// What the ones of a row count, beyond their part in distances.
+    /// The factor of the ones of a row: `2 b0 + sum_q v_q`.
     row_factor: i32,
-    /// Twice the dot product without distances, by column.
+    /// The terms of twice the dot products that depend on the column alone.
     columns: Vec<i32>,
 }
 
 #[derive(Default)]
-struct Scratch {
+struct BitTaskScratch {
     bytes: Vec<u8>,
     row_terms: Vec<i32>,
     distances: Vec<i32>,
-    /// Of each row, what has been taken in so far; and the dot products of one.
+    /// The sums of each row so far.
     sums: Vec<i32>,
+    /// The dot products of one row.
     dots: Vec<i32>,
 }
 
-/// Multiplies, for rows of whatever source; `next_rows` gives so many more rows of the results.
-pub(super) fn multiply<'o, L: Left>(
+/// The product for any left-hand side; `next_rows(n)` gives the next `n` rows of the results.
+pub(super) fn multiply<'o, L: LeftBits>(
     left: &L,
     matrix: &Matrix,
     finish: Finish<'_>,
     next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
-    parallel: &Parallel<'_>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
     let (values, n_planes) = left.values();
     check_range(values.largest(n_planes) * matrix.values.largest(matrix.planes.len()), matrix.n_features)?;
@@ -116,15 +115,15 @@ pub(super) fn multiply<'o, L: Left>(
         }
     }
     let row_factor = weights.iter().sum::<i32>() + 2 * matrix.values.offset();
-    let product = Product { left, matrix, finish, left_weights, weights, row_factor, columns };
+    let product = BitProduct { left, matrix, finish, left_weights, weights, row_factor, columns };
 
     let words = n_planes * matrix.planes.len() * matrix.n_bytes.div_ceil(8);
-    let parallel = &parallel.for_words(left.n_rows().saturating_mul(matrix.n_rows).saturating_mul(words));
-    product.cut().for_each(next_rows, parallel, |scratch, piece| product.compute(piece, scratch))
+    let run = &run.for_words(left.n_rows().saturating_mul(matrix.n_rows).saturating_mul(words));
+    product.cut().for_each(next_rows, run, |scratch, piece| product.compute(piece, scratch))
 }
 
-impl<L: Left> Product<'_, L> {
-    /// Rows that fill groups of the kernels exactly.
+impl<L: LeftBits> BitProduct<'_, L> {
+    /// Rows whose planes fill groups of the kernels exactly.
     fn block_rows(&self) -> usize {
         match self.left_weights.len() % GROUP {
             0 => 1,
@@ -138,13 +137,13 @@ impl<L: Left> Product<'_, L> {
         Cut {
             n_rows: self.left.n_rows(),
             n_columns: matrix.n_rows,
-            task_rows: (TASK_ROWS / self.left_weights.len()).next_multiple_of(self.block_rows()),
-            task_columns: TASK_WORDS / (matrix.planes.len() * matrix.n_bytes.div_ceil(8)),
-            together: matrix.tile_rows(),
+            rows_per_task: (ROWS_PER_TASK / self.left_weights.len()).next_multiple_of(self.block_rows()),
+            columns_per_task: WORDS_PER_TASK / (matrix.planes.len() * matrix.n_bytes.div_ceil(8)),
+            undivided_columns: matrix.tile_rows(),
         }
     }
 
-    fn compute(&self, piece: &mut Piece<'_>, scratch: &mut Scratch) -> Result<(), Error> {
+    fn compute(&self, mut piece: Piece<'_>, scratch: &mut BitTaskScratch) -> Result<(), Error> {
         let (matrix, n_planes) = (self.matrix, self.left_weights.len());
         let level = matrix.level;
         let mut out: Vec<_> = piece.out.drain(..).flat_map(RowsOut::rows).collect();
@@ -153,18 +152,18 @@ impl<L: Left> Product<'_, L> {
         self.left.gather(piece.rows.clone(), &mut bytes);
         let rows = Codes::new(&bytes, piece.rows.len() * n_planes, matrix.n_bytes)?;
         row_terms(level, rows, &self.left_weights, self.row_factor, &mut scratch.row_terms)?;
-        scratch.distances.resize(self.block_rows() * n_planes * COLUMNS, 0);
-        scratch.sums.resize(self.block_rows() * COLUMNS, 0);
-        scratch.dots.resize(COLUMNS, 0);
+        scratch.distances.resize(self.block_rows() * n_planes * COLUMNS_PER_BLOCK, 0);
+        scratch.sums.resize(self.block_rows() * COLUMNS_PER_BLOCK, 0);
+        scratch.dots.resize(COLUMNS_PER_BLOCK, 0);
 
         let tiled = rows.n_rows() > popcount::few_queries(level) && !matrix.planes[0].tiles.is_empty();
         let groups = tiled
             .then(|| QueryGroups::new(level, rows.n_words(), (0..rows.n_rows()).map(|row| rows.row(row))));
-        let step = if tiled { matrix.tile_rows() } else { COLUMNS };
+        let step = if tiled { matrix.tile_rows() } else { COLUMNS_PER_BLOCK };
         for tile_start in piece.columns.clone().step_by(step) {
             let tile_end = (tile_start + step).min(piece.columns.end);
-            for start in (tile_start..tile_end).step_by(COLUMNS) {
-                let columns = start..(start + COLUMNS).min(tile_end);
+            for start in (tile_start..tile_end).step_by(COLUMNS_PER_BLOCK) {
+                let columns = start..(start + COLUMNS_PER_BLOCK).min(tile_end);
                 for first in (0..piece.rows.len()).step_by(self.block_rows()) {
                     let block = first..(first + self.block_rows()).min(piece.rows.len());
                     let planes = block.start * n_planes..block.end * n_planes;
@@ -185,7 +184,7 @@ impl<L: Left> Product<'_, L> {
                                 self.row_distances(plane, rows, columns.clone(), distances)?;
                             }
                         }
-                        self.add_up(plane, piece, &mut out, block.clone(), columns.clone(), scratch);
+                        self.add_up(plane, &piece, &mut out, block.clone(), columns.clone(), scratch);
                     }
                 }
             }
@@ -194,7 +193,7 @@ impl<L: Left> Product<'_, L> {
         Ok(())
     }
 
-    /// Distances of some rows to some columns within a tile; each row has [`COLUMNS`] places.
+    /// Distances of some rows to some columns of one tile; each row has [`COLUMNS_PER_BLOCK`] elements.
     fn tile_distances(
         &self,
         plane: usize,
@@ -207,17 +206,17 @@ impl<L: Left> Product<'_, L> {
         let tile = columns.start / tile_rows;
         let in_tile = columns.start - tile * tile_rows..columns.end - tile * tile_rows;
         let words = self.matrix.planes[plane].tiles[tile].words(in_tile);
-        let mut places = distances.chunks_mut(COLUMNS).take(rows.len());
+        let mut rows_of_distances = distances.chunks_mut(COLUMNS_PER_BLOCK).take(rows.len());
         for group in rows.start / GROUP..rows.end.div_ceil(GROUP) {
-            let mut rows = places.by_ref().take(GROUP);
-            // A last group that is not full has nowhere to write what its zeros give.
+            let mut rows = rows_of_distances.by_ref().take(GROUP);
+            // The results of missing rows of the last group are not written.
             let out =
                 std::array::from_fn(|_| rows.next().map_or(&mut [][..], |row| &mut row[..columns.len()]));
             popcount::distances(self.matrix.level, words, groups.get(group), out);
         }
     }
 
-    /// The same for rows as they lie: few of them fill no group, and long ones no tile.
+    /// Distances of rows that are not grouped: there are too few for a group, or they are too long for a tile.
     fn row_distances(
         &self,
         plane: usize,
@@ -226,14 +225,13 @@ impl<L: Left> Product<'_, L> {
         distances: &mut [i32],
     ) -> Result<(), Error> {
         let codes = self.matrix.rows(plane)?.slice(columns.start, columns.end);
-        for (row, distances) in distances.chunks_mut(COLUMNS).take(rows.n_rows()).enumerate() {
+        for (row, distances) in distances.chunks_mut(COLUMNS_PER_BLOCK).take(rows.n_rows()).enumerate() {
             popcount::row_distances(self.matrix.level, rows.row(row), codes, &mut distances[..columns.len()]);
         }
         Ok(())
     }
 
-    /// Takes the distances to one plane of the matrix into the dot products of some rows; after the last plane these are
-    /// written.
+    /// Adds the distances to one plane of the matrix to the sums of some rows, and writes these after the last plane.
     fn add_up(
         &self,
         plane: usize,
@@ -241,13 +239,13 @@ impl<L: Left> Product<'_, L> {
         out: &mut [RowOut<'_>],
         rows: Range<usize>,
         columns: Range<usize>,
-        scratch: &mut Scratch,
+        scratch: &mut BitTaskScratch,
     ) {
         let (level, n_planes) = (self.matrix.level, self.left_weights.len());
-        let Scratch { distances, sums, dots, row_terms, .. } = scratch;
+        let BitTaskScratch { distances, sums, dots, row_terms, .. } = scratch;
         let in_piece = columns.start - piece.columns.start..columns.end - piece.columns.start;
-        let places = distances.chunks(n_planes * COLUMNS).zip(sums.chunks_mut(COLUMNS));
-        for (row, (distances, sums)) in rows.zip(places) {
+        let by_row = distances.chunks(n_planes * COLUMNS_PER_BLOCK).zip(sums.chunks_mut(COLUMNS_PER_BLOCK));
+        for (row, (distances, sums)) in rows.zip(by_row) {
             let sums = &mut sums[..columns.len()];
             let start = self.left.columns(piece.rows.start + row).unwrap_or(&self.columns);
             let mut so_far = &start[columns.clone()];
@@ -256,26 +254,28 @@ impl<L: Left> Product<'_, L> {
                     sums.copy_from_slice(so_far);
                 }
                 let is_last = plane + 1 == self.weights.len();
-                let n_taken = n_planes - usize::from(is_last);
-                for (distances, weight) in distances.chunks(COLUMNS).zip(&self.left_weights[..n_taken]) {
-                    at_level!(level, subtract(distances, weight * self.weights[plane], sums));
+                let n_subtracted = n_planes - usize::from(is_last);
+                for (distances, weight) in
+                    distances.chunks(COLUMNS_PER_BLOCK).zip(&self.left_weights[..n_subtracted])
+                {
+                    subtract(level, distances, weight * self.weights[plane], sums);
                 }
                 if !is_last {
                     continue;
                 }
                 so_far = sums;
             }
-            let last = &distances[(n_planes - 1) * COLUMNS..][..columns.len()];
+            let last = &distances[(n_planes - 1) * COLUMNS_PER_BLOCK..][..columns.len()];
             let factor = self.left_weights[n_planes - 1] * self.weights[plane];
             let finish = self.finish.from(columns.start);
             out[row].write(level, in_piece.clone(), finish, dots, |dots| {
-                at_level!(level, to_dots(last, factor, so_far, row_terms[row], dots));
+                to_dots(level, last, factor, so_far, row_terms[row], dots);
             });
         }
     }
 }
 
-/// Writes what the ones of each row count.
+/// Writes the terms of twice the dot products that depend on the row alone.
 fn row_terms(
     level: Level,
     planes: Codes<'_>,
@@ -289,7 +289,7 @@ fn row_terms(
         return Ok(());
     }
     let mut ones = vec![0; planes.n_rows()];
-    bits::popcount(planes, &mut ones, &crate::Run::serial(level))?;
+    bits::popcount(planes, &mut ones, &Run::serial(level))?;
     for (term, ones) in terms.iter_mut().zip(ones.chunks(weights.len())) {
         let sum = ones
             .iter()

@@ -1,25 +1,25 @@
-//! [`Operand`]: rows of numbers of a few bits. [`Matrix`]: the same, prepared for many products.
+//! [`Operand`]: rows of low-bit numbers. [`Matrix`]: an operand prepared for many products.
 
 use std::sync::OnceLock;
 
-use super::bytes::SignTiles;
-use crate::error::try_vec;
+use super::layout::SignTiles;
+use crate::error::{check_len, try_vec};
 use crate::popcount::tile::{MAX_WORDS, Tile};
-use crate::{Codes, Error, Level, Parallel, bits};
+use crate::{Codes, Error, Level, Run, bits};
 
 /// What the bits of an operand stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
     /// One plane: -1 for a zero, +1 for a one.
     Signs,
-    /// Plane `p` counts `2^p`: integers from 0 up. One plane alone is 0 and 1.
+    /// Plane `p` counts `2^p`: integers from 0 up. A single plane is 0 and 1.
     Unsigned,
-    /// Likewise, but the last plane counts `-2^p`.
+    /// As unsigned, but the last plane counts `-2^p`.
     TwosComplement,
 }
 
 impl Values {
-    /// What a one counts in each of `n_planes` planes.
+    /// The value of a one in each of `n_planes` planes.
     pub(super) fn weights(self, n_planes: usize) -> Vec<i32> {
         let mut weights: Vec<i32> = (0..n_planes).map(|plane| 1 << plane).collect();
         match self {
@@ -30,7 +30,7 @@ impl Values {
         weights
     }
 
-    /// What a number is without any ones.
+    /// The number without any ones.
     pub(super) fn offset(self) -> i32 {
         match self {
             Values::Signs => -1,
@@ -54,20 +54,19 @@ pub struct Operand<'a> {
     planes: Vec<Codes<'a>>,
     values: Values,
     n_features: usize,
-    /// Features after which a row goes on with a new byte: those of one place of a filter, or all.
+    /// Features after which a row continues with a new byte: those of one pixel of a filter, or all.
     n_channels: usize,
 }
 
 impl<'a> Operand<'a> {
-    /// More planes than this would be more than the bytes that the numbers came in.
+    /// The largest number of planes: numbers come in bytes.
     pub const MAX_PLANES: usize = 8;
 
-    /// Rows of bits: the planes have the same shape, and no ones after the last feature.
+    /// Planes of the same shape, without ones after the last feature.
     ///
     /// # Errors
-    /// [`Error::Planes`] for none or too many of them, or several of signs; [`Error::FeaturesLength`] if their bytes are not
-    /// those of so many features; [`Error::InputLength`] if planes differ in their rows; [`Error::PaddingBits`] if there are
-    /// ones after the last feature.
+    /// [`Error::Range`] for no planes or too many, or several planes of signs; [`Error::Length`] if the bytes per row do not
+    /// fit the features, or planes differ in their rows; [`Error::Padding`] for ones after the last feature.
     pub fn new(
         name: &'static str,
         planes: Vec<Codes<'a>>,
@@ -76,34 +75,30 @@ impl<'a> Operand<'a> {
     ) -> Result<Self, Error> {
         let most = if values == Values::Signs { 1 } else { Operand::MAX_PLANES };
         if planes.is_empty() || planes.len() > most {
-            return Err(Error::Planes { name, n_planes: planes.len(), most });
+            let (unit, given) = ("bit planes", planes.len());
+            return Err(Error::Range { name, unit, given, low: 1, high: most });
         }
         for plane in &planes {
-            if n_features == 0 || plane.n_bytes() != n_features.div_ceil(8) {
-                return Err(Error::FeaturesLength { name, n_bytes: plane.n_bytes(), n_features });
-            }
-            let (given, expected) = (plane.n_rows(), planes[0].n_rows());
-            if given != expected {
-                return Err(Error::InputLength { name, given, expected });
-            }
+            check_row_bytes(name, plane.n_bytes(), n_features)?;
+            check_len(name, "rows per plane", plane.n_rows(), planes[0].n_rows())?;
             check_padding(name, *plane, n_features)?;
         }
         Ok(Operand { planes, values, n_features, n_channels: n_features })
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn n_rows(&self) -> usize {
         self.planes[0].n_rows()
     }
 
-    /// Numbers in a row.
+    /// Numbers per row.
     pub fn n_features(&self) -> usize {
         self.n_features
     }
 
-    /// Rows of signs for so many places, each with padding of its own, which is zero.
-    pub(super) fn padded_signs(rows: Codes<'a>, n_places: usize, n_channels: usize) -> Self {
-        let n_features = n_channels.saturating_mul(n_places);
+    /// Rows of signs of `n_pixels` pixels, each padded with zero bits.
+    pub(super) fn padded_signs(rows: Codes<'a>, n_pixels: usize, n_channels: usize) -> Self {
+        let n_features = n_channels.saturating_mul(n_pixels);
         Operand { planes: vec![rows], values: Values::Signs, n_features, n_channels }
     }
 
@@ -116,7 +111,12 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// Refuses rows with ones after bit `n_bits` of their last byte.
+/// Refuses rows without the bytes that `n_bits` bits take.
+pub(super) fn check_row_bytes(name: &'static str, n_bytes: usize, n_bits: usize) -> Result<(), Error> {
+    check_len(name, "bytes per row", n_bytes, n_bits.div_ceil(8).max(1))
+}
+
+/// Refuses rows with ones after the last of `n_bits` bits.
 pub(super) fn check_padding(name: &'static str, rows: Codes<'_>, n_bits: usize) -> Result<(), Error> {
     let padding = match n_bits % 8 {
         0 => return Ok(()),
@@ -125,14 +125,21 @@ pub(super) fn check_padding(name: &'static str, rows: Codes<'_>, n_bits: usize) 
     let last = rows.n_bytes() - 1;
     match (0..rows.n_rows()).find(|row| rows.row(*row)[last] & padding != 0) {
         None => Ok(()),
-        Some(row) => Err(Error::PaddingBits { name, row, n_bits }),
+        Some(row) => Err(Error::Padding { name, row, n_bits }),
     }
 }
 
-/// Whether dot products of so many features, twice as large as they are, fit an int32; `largest` is that of one product.
+/// Checks that twice the dot products of `n_features` numbers fit an int32; `largest` is the largest product of two numbers.
 pub(super) fn check_range(largest: usize, n_features: usize) -> Result<(), Error> {
     let most = (i32::MAX as usize / 2) / largest.max(1);
-    if n_features > most { Err(Error::Features { n_features, most }) } else { Ok(()) }
+    if n_features <= most {
+        return Ok(());
+    }
+    let problem = format!(
+        "rows have {n_features} numbers, but with products as large as {largest}, rows longer than {most} can overflow \
+         int32 sums"
+    );
+    Err(Error::Incompatible { problem })
 }
 
 /// The right-hand side of products, its rows transposed into tiles.
@@ -144,17 +151,17 @@ pub struct Matrix {
     pub(super) n_rows: usize,
     pub(super) n_bytes: usize,
     pub(super) planes: Vec<Plane>,
-    /// What products with bytes take, once there was one.
+    /// Made for the first product with bytes.
     signs: OnceLock<SignTiles>,
 }
 
 /// One plane of a matrix.
 pub(super) struct Plane {
-    /// As they were given: a few rows of a left-hand side are compared with these.
+    /// The rows as given: a few rows of a left-hand side are compared with these.
     rows: Vec<u8>,
-    /// None where rows are too long for tiles.
+    /// Empty if rows are too long for tiles.
     pub tiles: Vec<Tile>,
-    /// Ones of each row.
+    /// Number of ones of each row.
     pub ones: Vec<i32>,
 }
 
@@ -163,10 +170,10 @@ impl Matrix {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Interrupted`].
-    pub fn new(level: Level, operand: &Operand<'_>, parallel: &Parallel<'_>) -> Result<Self, Error> {
-        let planes = operand.planes.iter().map(|rows| Plane::new(level, *rows, parallel));
+    pub fn new(operand: &Operand<'_>, run: &Run<'_>) -> Result<Self, Error> {
+        let planes = operand.planes.iter().map(|rows| Plane::new(*rows, run));
         Ok(Matrix {
-            level,
+            level: run.level(),
             values: operand.values,
             n_features: operand.n_features,
             n_channels: operand.n_channels,
@@ -177,63 +184,66 @@ impl Matrix {
         })
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn n_rows(&self) -> usize {
         self.n_rows
     }
 
-    /// Numbers in a row.
+    /// Numbers per row.
     pub fn n_features(&self) -> usize {
         self.n_features
     }
 
-    /// The rows of each plane, as they were given.
+    /// The rows of each plane, as given.
     pub fn planes(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.planes.iter().map(|plane| plane.rows.as_slice())
     }
 
-    /// Rows in a tile, but for the last one.
+    /// Rows in each tile but the last.
     pub(super) fn tile_rows(&self) -> usize {
         Tile::capacity(self.level, self.n_bytes.div_ceil(8))
     }
 
-    /// The signs as products with bytes take them, made for the first of these.
-    pub(super) fn signs(&self, parallel: &Parallel<'_>) -> Result<&SignTiles, Error> {
+    /// The signs as products with bytes take them, made for the first of these products.
+    pub(super) fn signs(&self, run: &Run<'_>) -> Result<&SignTiles, Error> {
         if self.values != Values::Signs {
-            return Err(Error::NotSigns);
+            let problem = "b has bit planes, but bytes are multiplied by rows of signs only; split a into bit planes too";
+            return Err(Error::Incompatible { problem: problem.to_owned() });
         }
         if let Some(signs) = self.signs.get() {
             return Ok(signs);
         }
-        let made = SignTiles::new(self.level, self.rows(0)?, self.n_channels, parallel)?;
+        let made = SignTiles::new(self.rows(0)?, self.n_channels, run)?;
         Ok(self.signs.get_or_init(|| made))
     }
 
-    /// Rows of a plane as they were given.
+    /// The rows of a plane, as given.
     pub(super) fn rows(&self, plane: usize) -> Result<Codes<'_>, Error> {
         Codes::new(&self.planes[plane].rows, self.n_rows, self.n_bytes)
     }
 }
 
 impl Plane {
-    fn new(level: Level, codes: Codes<'_>, parallel: &Parallel<'_>) -> Result<Self, Error> {
+    fn new(codes: Codes<'_>, run: &Run<'_>) -> Result<Self, Error> {
+        let level = run.level();
         let mut rows = try_vec(0, codes.n_rows() * codes.n_bytes())?;
         for (index, row) in rows.chunks_exact_mut(codes.n_bytes()).enumerate() {
             row.copy_from_slice(codes.row(index));
         }
         let codes = Codes::new(&rows, codes.n_rows(), codes.n_bytes())?;
         let mut ones = try_vec(0, codes.n_rows())?;
-        bits::popcount(codes, &mut ones, &parallel.as_run(level))?;
+        bits::popcount(codes, &mut ones, run)?;
         let mut tiles = Vec::new();
         if codes.n_words() <= MAX_WORDS {
             let capacity = Tile::capacity(level, codes.n_words());
             tiles.resize_with(codes.n_rows().div_ceil(capacity), Tile::default);
-            let parallel = parallel.for_words(codes.n_rows() * codes.n_words());
-            parallel.for_each_chunk(&mut tiles, 1, |index, tiles| {
+            let run = run.for_words(codes.n_rows() * codes.n_words());
+            run.for_each_chunk(&mut tiles, 1, |index, tiles| {
                 let end = codes.n_rows().min((index + 1) * capacity);
                 for tile in tiles {
                     tile.fill_all(level, codes.slice(index * capacity, end));
                 }
+                Ok(())
             })?;
         }
         Ok(Plane { rows, tiles, ones })

@@ -1,29 +1,27 @@
-//! [`Output`]: what becomes of dot products, row by row while they are in the cache.
+//! [`Output`]: turns dot products into results, row by row while they are in the cache.
 
 use std::ops::Range;
 
-use super::portable;
-#[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
-use crate::level::at_level;
+use super::{above, scale_and_add};
+use crate::error::check_len;
 use crate::{Error, Level};
 
-/// Where the results of a product go, C-contiguous, and what they are: one row for each row of the left-hand side, one column
-/// for each row of the right-hand side.
+/// The kind of results of a product, and where they are written, C-contiguous: one row for each row of the left-hand side,
+/// one column for each row of the right-hand side.
 pub enum Output<'a> {
     /// The dot products.
     Dots(&'a mut [i32]),
-    /// Bits `(dot >= threshold) != flip`, one row after the other in whole bytes, the first column in the highest bit: what
-    /// a next product takes. Padding is zero.
+    /// Bits `(dot >= threshold) != flip`, each row in whole bytes, the first column in the highest bit, as the next product
+    /// takes them. Padding is zero.
     Bits {
         /// One for each column.
         thresholds: &'a [i32],
-        /// A bit for each column as in `out`, or none at all.
+        /// One bit for each column, packed as in `out`; or empty.
         flips: &'a [u8],
-        /// The bits.
+        /// The packed bits.
         out: &'a mut [u8],
     },
-    /// `dot * scale + bias`, both roundings included.
+    /// `dot * scale + bias`, rounded after each operation.
     Floats {
         /// One for each column.
         scale: &'a [f32],
@@ -34,7 +32,7 @@ pub enum Output<'a> {
     },
 }
 
-/// What to do with dot products, by column.
+/// What to make of dot products, by column.
 #[derive(Clone, Copy)]
 pub(super) enum Finish<'a> {
     Nothing,
@@ -43,7 +41,7 @@ pub(super) enum Finish<'a> {
 }
 
 impl Finish<'_> {
-    /// The same for some columns; the first is the first of a byte.
+    /// The finish of the columns from `column` on, which begins a byte.
     pub fn from(self, column: usize) -> Self {
         match self {
             Finish::Nothing => Finish::Nothing,
@@ -58,7 +56,7 @@ impl Finish<'_> {
     }
 }
 
-/// Rows of the results, one after the other; or some columns of one.
+/// Consecutive rows of the results, or some columns of one row.
 pub(super) struct RowsOut<'a> {
     all: RowOut<'a>,
     n_rows: usize,
@@ -72,19 +70,14 @@ pub(super) enum RowOut<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// The results as rows; refuses lengths that do not fit.
+    /// The results as rows; refuses wrong lengths.
     pub(super) fn into_rows(
         self,
         n_rows: usize,
         n_columns: usize,
     ) -> Result<(Finish<'a>, RowsOut<'a>), Error> {
-        let check = |name, given: usize, expected: usize| {
-            if given == expected { Ok(()) } else { Err(Error::InputLength { name, given, expected }) }
-        };
-        let check_out = |given: usize, row: usize| {
-            let expected = n_rows.saturating_mul(row);
-            if given == expected { Ok(()) } else { Err(Error::OutputLength { given, expected }) }
-        };
+        let check = |name, given, expected| check_len(name, "elements", given, expected);
+        let check_out = |given, row| check("out", given, n_rows.saturating_mul(row));
         let n_bytes = n_columns.div_ceil(8);
         let (finish, all) = match self {
             Output::Dots(out) => {
@@ -111,7 +104,7 @@ impl<'a> Output<'a> {
 }
 
 impl<'a> RowsOut<'a> {
-    /// Takes the first rows out, as far as there are so many.
+    /// Removes and returns the first `n_rows` rows, or all that are left.
     pub fn take_rows(&mut self, n_rows: usize) -> RowsOut<'a> {
         let n_rows = n_rows.min(self.n_rows);
         let elements = self.all.len().checked_div(self.n_rows).unwrap_or(0) * n_rows;
@@ -119,24 +112,24 @@ impl<'a> RowsOut<'a> {
         RowsOut { all: self.all.take(elements), n_rows }
     }
 
-    /// Takes columns in front of `column`, which is the first of a byte, out of each row.
+    /// Removes and returns the columns before `column`, which begins a byte, of each row.
     pub fn take_columns(rows: &mut [RowsOut<'a>], column: usize) -> Vec<RowsOut<'a>> {
         rows.iter_mut().map(|row| RowsOut { all: row.all.take_columns(column), n_rows: 1 }).collect()
     }
 
-    /// Each row by itself.
+    /// Splits into single rows.
     pub fn split(mut self) -> impl Iterator<Item = RowsOut<'a>> {
         (0..self.n_rows).map(move |_| self.take_rows(1))
     }
 
-    /// Each row.
+    /// The rows.
     pub fn rows(self) -> impl Iterator<Item = RowOut<'a>> {
         self.split().map(|row| row.all)
     }
 }
 
 impl<'a> RowOut<'a> {
-    /// Numbers, or bytes.
+    /// Numbers or bytes.
     fn len(&self) -> usize {
         match self {
             RowOut::Dots(out) => out.len(),
@@ -145,7 +138,7 @@ impl<'a> RowOut<'a> {
         }
     }
 
-    /// Takes the first numbers or bytes out, as far as there are so many.
+    /// Removes and returns the first `n` numbers or bytes, or all that are left.
     fn take(&mut self, n: usize) -> Self {
         fn front<'a, T>(out: &mut &'a mut [T], n: usize) -> &'a mut [T] {
             out.split_off_mut(..n.min(out.len())).unwrap_or_default()
@@ -157,13 +150,13 @@ impl<'a> RowOut<'a> {
         }
     }
 
-    /// Takes columns in front of `column`, which is the first of a byte if there are more, out.
+    /// Removes and returns the columns before `column`, which begins a byte unless it is the end.
     fn take_columns(&mut self, column: usize) -> Self {
         self.take(if matches!(self, RowOut::Bits(_)) { column.div_ceil(8) } else { column })
     }
 
-    /// Writes results for some of its columns: `compute` makes their dot products, and `finish` is about these columns.
-    /// `scratch` has room for them.
+    /// Writes the results of `columns`: `compute` makes their dot products, and `finish` begins with the first of them.
+    /// `scratch` has room for the dot products.
     pub fn write(
         &mut self,
         level: Level,
@@ -178,12 +171,12 @@ impl<'a> RowOut<'a> {
             (RowOut::Bits(out), Finish::Bits { thresholds, flips }) => {
                 compute(dots);
                 let out = &mut out[columns.start / 8..columns.end.div_ceil(8)];
-                at_level!(level, above(dots, &thresholds[..dots.len()], out));
+                above(level, dots, &thresholds[..dots.len()], out);
                 out.iter_mut().zip(flips).for_each(|(byte, flip)| *byte ^= flip);
             }
             (RowOut::Floats(out), Finish::Floats { scale, bias }) => {
                 compute(dots);
-                at_level!(level, scale_and_add(dots, scale, bias, &mut out[columns]));
+                scale_and_add(level, dots, scale, bias, &mut out[columns]);
             }
             (RowOut::Bits(_) | RowOut::Floats(_), _) => unreachable!("rows and finish come from one output"),
         }

@@ -1,77 +1,44 @@
-//! Small integers as bit planes: what [`super::Operand`] takes.
+//! Splits small integers into bit planes, which [`super::Operand`] takes.
 
-use std::sync::Mutex;
-
-use super::portable;
-#[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
-use crate::level::at_level;
-use crate::{Codes, Error, Level, Parallel};
-
-/// Integers that are taken apart together.
-pub(super) const BLOCK: usize = 64;
+use super::operand::Operand;
+use super::split_planes;
+use crate::error::check_len;
+use crate::{Codes, Error, Run};
 
 /// Integers of a task.
-const TASK_VALUES: usize = 1 << 18;
+const VALUES_PER_TASK: usize = 1 << 18;
 
-/// Writes the lowest `n_planes` bits of rows of bytes: `out[p, i, c]` has bit `p` of eight integers of row `i`, the first in the
-/// highest bit. Padding is zero.
+/// Writes the lowest `n_planes` bits of rows of bytes: `out[p, i, c]` has bit `p` of eight integers of row `i`, the first in
+/// the highest bit. Padding is zero.
 ///
 /// # Errors
-/// [`Error::Planes`] for none or more than eight of them, [`Error::OutputLength`], [`Error::Interrupted`].
-pub fn planes(
-    level: Level,
-    values: Codes<'_>,
-    n_planes: usize,
-    out: &mut [u8],
-    parallel: &Parallel<'_>,
-) -> Result<(), Error> {
-    if !(1..=8).contains(&n_planes) {
-        return Err(Error::Planes { name: "values", n_planes, most: 8 });
+/// [`Error::Range`] for no planes or more than eight, [`Error::Length`] for an output of another length,
+/// [`Error::Interrupted`].
+pub fn planes(values: Codes<'_>, n_planes: usize, out: &mut [u8], run: &Run<'_>) -> Result<(), Error> {
+    if !(1..=Operand::MAX_PLANES).contains(&n_planes) {
+        let high = Operand::MAX_PLANES;
+        return Err(Error::Range { name: "n_planes", unit: "", given: n_planes, low: 1, high });
     }
     let n_bytes = values.n_bytes().div_ceil(8);
     let plane_len = values.n_rows() * n_bytes;
-    if out.len() != plane_len * n_planes {
-        return Err(Error::OutputLength { given: out.len(), expected: plane_len * n_planes });
-    }
+    check_len("out", "elements", out.len(), plane_len * n_planes)?;
     if plane_len == 0 {
         return Ok(());
     }
-    let n_rows = (TASK_VALUES / values.n_bytes()).max(1);
-    let mut parts: Vec<_> =
-        out.chunks_mut(plane_len).map(|plane| plane.chunks_mut(n_rows * n_bytes)).collect();
-    let tasks: Vec<_> = (0..values.n_rows().div_ceil(n_rows))
-        .map(|_| Mutex::new(parts.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()))
-        .collect();
-    parallel.run(
-        tasks.len(),
+    let rows_per_task = (VALUES_PER_TASK / values.n_bytes()).max(1);
+    let mut planes: Vec<_> =
+        out.chunks_mut(plane_len).map(|plane| plane.chunks_mut(rows_per_task * n_bytes)).collect();
+    let n_tasks = values.n_rows().div_ceil(rows_per_task);
+    let parts = (0..n_tasks).map(|_| planes.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>());
+    let level = run.level();
+    run.for_each_part(
+        parts,
         || (),
-        |(), task| {
-            // One worker a task: the lock is how the compiler sees that.
-            if let Ok(mut out) = tasks[task].lock() {
-                let end = values.n_rows().min((task + 1) * n_rows);
-                take_apart(level, values.slice(task * n_rows, end), &mut out);
-            }
+        |(), task, mut out| {
+            let rows = task * rows_per_task..values.n_rows().min((task + 1) * rows_per_task);
+            split_planes(level, values.slice(rows.start, rows.end), &mut out);
+            Ok(())
         },
     )?;
     Ok(())
-}
-
-fn take_apart(level: Level, values: Codes<'_>, out: &mut [&mut [u8]]) {
-    let n_bytes = values.n_bytes().div_ceil(8);
-    for row in 0..values.n_rows() {
-        for (block, values) in values.row(row).chunks(BLOCK).enumerate() {
-            let mut padded = [0; BLOCK];
-            let values = values.first_chunk().unwrap_or_else(|| {
-                padded[..values.len()].copy_from_slice(values);
-                &padded
-            });
-            let bits = at_level!(level, bit_planes(values));
-            let start = row * n_bytes + block * (BLOCK / 8);
-            let end = (row * n_bytes + n_bytes).min(start + BLOCK / 8);
-            for (out, bits) in out.iter_mut().zip(bits) {
-                out[start..end].copy_from_slice(&bits.reverse_bits().to_be_bytes()[..end - start]);
-            }
-        }
-    }
 }

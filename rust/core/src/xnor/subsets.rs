@@ -1,44 +1,38 @@
-//! AVX2: products of bytes and signs that stay bits, an eighth of the memory of signs as bytes.
+//! AVX2 products of bytes and signs by look-ups. The signs stay bits, an eighth of the memory of signs as bytes.
 //!
-//! A product is `2 s - t`, with `s` the sum of the bytes where signs are +1, and `t` the sum of all. The four signs in half of a byte
-//! are an index into the sums of all subsets of four bytes, of which there are sixteen: a shuffle looks them up for 32 columns, once
-//! for the low halves of the bytes and once for the high ones, since sums of four of those fit a byte. To add them up takes 46
-//! instructions for sixteen bytes of two rows and 32 columns; to multiply takes 64.
+//! A product is `2 s - t`, with `s` the sum of the bytes where signs are +1, and `t` the sum of all bytes. The four signs in a
+//! nibble are an index into a table of the sums of all sixteen subsets of four bytes. A shuffle looks up 32 columns, once for
+//! the low nibbles of the bytes and once for the high ones, since sums of four nibbles fit a byte. The sums take 46
+//! instructions for sixteen bytes of two rows and 32 columns; multiplication takes 64.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::bytes::LeftScratch;
-use super::pieces::COLUMNS;
+use super::layout::{ByteScratch, COLUMNS_PER_BLOCK, Subsets};
 use crate::Codes;
 use crate::popcount::tile::Lanes;
 
-/// The sums of every subset of the low halves of four bytes, and of their high halves. The first byte counts where the highest
-/// bit of the index is one.
-#[derive(Clone, Copy, Default)]
-#[repr(C, align(32))]
-pub(super) struct Subsets([[u8; 16]; 2]);
+/// Columns of a register of bytes: half a step of a popcount tile.
+const COLUMNS_PER_HALF: usize = 32;
 
-/// Columns of a register of bytes.
-const HALF: usize = 32;
+/// Fours of bytes whose sums of nibbles, 60 each at most, fit 16 bits.
+const FOURS_PER_SUM: usize = 1024;
 
-/// Fours of bytes whose sums of halves, 60 each at most, fit 16 bits.
-const FOURS: usize = 1024;
-
-/// Calls `receive(row, columns, sums)` for the products of rows of bytes by signs: steps of a Hamming tile, of so many words a row.
+/// Calls `receive(row, columns, sums)` for the products of rows of bytes by signs: steps of a popcount tile with `n_words`
+/// words per row.
 #[target_feature(enable = "avx2")]
 pub(super) fn byte_sums(
     rows: Codes<'_>,
     (steps, n_words): (&[Lanes], usize),
     columns: Range<usize>,
-    scratch: &mut LeftScratch,
+    scratch: &mut ByteScratch,
     mut receive: impl FnMut(usize, Range<usize>, &[i32]),
 ) {
-    let LeftScratch { subsets, sums, .. } = scratch;
-    sums.resize(2 * COLUMNS, 0);
-    // Bytes of signs, in pairs; after them a step has zeros up to a whole word.
+    let ByteScratch { subsets, sums, .. } = scratch;
+    sums.resize(2 * COLUMNS_PER_BLOCK, 0);
+    // Bytes of signs, in pairs. A step has zeros after them, up to a whole word.
     let n_bytes = 2 * rows.n_bytes().div_ceil(16);
     for first in (0..rows.n_rows()).step_by(2) {
         let pair = first..rows.n_rows().min(first + 2);
@@ -48,29 +42,29 @@ pub(super) fn byte_sums(
             fill_subsets(rows.row(row), 2 * n_bytes, subsets);
         }
         let [(one, _), (other, _)] = subsets.each_ref().map(|subsets| subsets.as_chunks::<4>());
-        for start in columns.clone().step_by(COLUMNS) {
-            let columns = start..columns.end.min(start + COLUMNS);
-            for start in columns.clone().step_by(HALF) {
-                let step = &steps[start / (2 * HALF) * 8 * n_words..][..n_bytes];
-                let (half, place) = (start / HALF % 2, start - columns.start);
+        for start in columns.clone().step_by(COLUMNS_PER_BLOCK) {
+            let columns = start..columns.end.min(start + COLUMNS_PER_BLOCK);
+            for start in columns.clone().step_by(COLUMNS_PER_HALF) {
+                let step = &steps[start / (2 * COLUMNS_PER_HALF) * 8 * n_words..][..n_bytes];
+                let (half, place) = (start / COLUMNS_PER_HALF % 2, start - columns.start);
                 if pair.len() == 2 {
                     let pair_sums = subset_sums(step, half, [one, other]);
                     for (row, pair_sums) in pair_sums.into_iter().enumerate() {
-                        store_products(pair_sums, totals[row], &mut sums[row * COLUMNS + place..]);
+                        store_products(pair_sums, totals[row], &mut sums[row * COLUMNS_PER_BLOCK + place..]);
                     }
                 } else {
                     let [row_sums] = subset_sums(step, half, [one]);
                     store_products(row_sums, totals[0], &mut sums[place..]);
                 }
             }
-            for (row, sums) in pair.clone().zip(sums.chunks(COLUMNS)) {
+            for (row, sums) in pair.clone().zip(sums.chunks(COLUMNS_PER_BLOCK)) {
                 receive(row, columns.clone(), &sums[..columns.len()]);
             }
         }
     }
 }
 
-/// For each of four bytes, its place in the subsets that have it, and else a place of which shuffles make zero.
+/// For each of four bytes: its index in the subsets that contain it; elsewhere an index for which shuffles give zero.
 const PICKS: [[u8; 16]; 4] = {
     let mut picks = [[0x80; 16]; 4];
     let mut index = 0;
@@ -84,19 +78,19 @@ const PICKS: [[u8; 16]; 4] = {
     picks
 };
 
-/// Writes the sums of all subsets of four bytes after the other, of so many fours.
+/// Writes the subset sums of each four bytes of a row, `n_fours` in all.
 #[target_feature(enable = "avx2")]
 fn fill_subsets(row: &[u8], n_fours: usize, subsets: &mut Vec<Subsets>) {
     let picks = [0, 1, 2, 3].map(|byte| load_table(&PICKS[byte]));
-    let low_halves = _mm256_set1_epi8(0x0f);
+    let low_nibbles = _mm256_set1_epi8(0x0f);
     subsets.resize(n_fours, Subsets::default());
     let (fours, tail) = row.as_chunks::<4>();
     let mut last = [0; 4];
     last[..tail.len()].copy_from_slice(tail);
     for (four, Subsets(sums)) in fours.iter().chain([&last]).zip(&mut *subsets) {
         let bytes = _mm256_set1_epi32(i32::from_le_bytes(*four));
-        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), low_halves);
-        let halves = _mm256_blend_epi32::<0b1111_0000>(_mm256_and_si256(bytes, low_halves), high);
+        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), low_nibbles);
+        let halves = _mm256_blend_epi32::<0b1111_0000>(_mm256_and_si256(bytes, low_nibbles), high);
         let [a, b, c, d] = picks.map(|pick| _mm256_shuffle_epi8(halves, pick));
         let sum = _mm256_add_epi8(_mm256_add_epi8(a, b), _mm256_add_epi8(c, d));
         // SAFETY: `sums` is 32 bytes.
@@ -105,7 +99,7 @@ fn fill_subsets(row: &[u8], n_fours: usize, subsets: &mut Vec<Subsets>) {
     subsets.iter_mut().skip(fours.len() + 1).for_each(|sums| *sums = Subsets::default());
 }
 
-/// Sums of bytes of some rows, by columns of half a step: eight in each register.
+/// Sums of bytes of some rows for the columns of half a step, eight in each register.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn subset_sums<const ROWS: usize>(
@@ -116,9 +110,9 @@ fn subset_sums<const ROWS: usize>(
     let nibbles = _mm256_set1_epi8(0x0f);
     let mut sums = [[_mm256_setzero_si256(); 4]; ROWS];
     let pairs = step.as_chunks::<2>().0;
-    for (index, pairs) in pairs.chunks(FOURS / 4).enumerate() {
-        let subsets = subsets.map(|subsets| &subsets[index * (FOURS / 4)..][..pairs.len()]);
-        // Of low and of high halves of bytes: 16 bits for an even column and 256 times the odd one, and the odd one.
+    for (index, pairs) in pairs.chunks(FOURS_PER_SUM / 4).enumerate() {
+        let subsets = subsets.map(|subsets| &subsets[index * (FOURS_PER_SUM / 4)..][..pairs.len()]);
+        // For low and high nibbles: 16 bits with an even column plus 256 times the odd one, and the odd one alone.
         let mut both = [[_mm256_setzero_si256(); 2]; ROWS];
         let mut odd = [[_mm256_setzero_si256(); 2]; ROWS];
         for (index, pair) in pairs.iter().enumerate() {
@@ -159,7 +153,7 @@ fn load_bits(bits: &[u64; 4]) -> __m256i {
     unsafe { _mm256_loadu_si256(bits.as_ptr().cast()) }
 }
 
-/// A table in both halves of a register.
+/// The table in both halves of a register.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn load_table(table: &[u8; 16]) -> __m256i {
@@ -167,7 +161,7 @@ fn load_table(table: &[u8; 16]) -> __m256i {
     _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
 }
 
-/// Even and odd columns, eight in each register.
+/// Even and odd columns in order, eight in each register.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn in_order(both: __m256i, odd: __m256i) -> [__m256i; 4] {
@@ -181,7 +175,7 @@ fn in_order(both: __m256i, odd: __m256i) -> [__m256i; 4] {
     ]
 }
 
-/// Writes `2 sum - total` to the first [`HALF`] places.
+/// Writes `2 sum - total` to the first [`COLUMNS_PER_HALF`] elements.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn store_products(sums: [__m256i; 4], total: i32, out: &mut [i32]) {

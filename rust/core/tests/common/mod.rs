@@ -22,7 +22,7 @@ impl Random {
 
     /// An integer from 0 to `limit - 1`; `limit` is at least 1 and fits 32 bits.
     pub fn below(&mut self, limit: usize) -> usize {
-        ((self.word() >> 32) * limit as u64 >> 32) as usize
+        (((self.word() >> 32) * limit as u64) >> 32) as usize
     }
 
     /// A number from 0 up to 1, a multiple of 2^-24.
