@@ -58,14 +58,17 @@ def as_integer(value: Any, name: str, low: int | None = None, high: int | None =
     low, high : int, optional
         The limits; `high` needs `low`.
     """
-    limits = "" if low is None else f" from {low} up" if high is None else f" from {low} to {high}"
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer{limits}; got {describe(value)}") from None
+        raise TypeError(f"{name} must be an integer{_limits(low, high)}; got {describe(value)}") from None
     if (low is not None and number < low) or (high is not None and number > high):
-        raise ValueError(f"{name} must be an integer{limits}; got {number}")
+        raise ValueError(f"{name} must be an integer{_limits(low, high)}; got {number}")
     return number
+
+
+def _limits(low: int | None, high: int | None) -> str:
+    return "" if low is None else f" from {low} up" if high is None else f" from {low} to {high}"
 
 
 def as_real(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from fastcodes import _files
 from fastcodes._estimator import Estimator
 from fastcodes._typing import Array, Floats
-from fastcodes._validation import as_integer, as_samples
+from fastcodes._validation import as_integer, as_samples, describe
 from fastcodes.nn._softmax import softmax
 from fastcodes.nn.layers import BatchNorm, BinaryDense, Dropout, Layer, Quantize, Sign
 from fastcodes.nn.training import Adam, Cosine, Sequential
@@ -159,6 +159,10 @@ class BinaryMLPClassifier(Estimator):
         return self
 
     def _layers(self, n_classes: int) -> list[Layer]:
+        if not isinstance(self.hidden, (tuple, list)):
+            raise TypeError(
+                f"hidden must be a sequence of integers, such as (512,); got {describe(self.hidden)}"
+            )
         units = [as_integer(n, "hidden", 1) for n in self.hidden]
         n_bits = as_integer(self.activation_bits, "activation_bits", 1, 8)
         layers: list[Layer] = []

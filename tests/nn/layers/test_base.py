@@ -144,5 +144,7 @@ def test_wrong_settings(make: Callable[[], Any], message: str) -> None:
 def test_wrong_types_of_settings() -> None:
     with pytest.raises(TypeError, match=r"units must be an integer from 1 up; got 2.5 of type float"):
         nn.Dense(2.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="use_bias must be True or False; got 1 of type int"):
+        nn.Dense(2, use_bias=1)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="Residual expects at least one layer"):
         nn.Residual()

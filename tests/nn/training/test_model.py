@@ -305,6 +305,10 @@ def test_wrong_samples_and_labels(x: Any, y: Any, error: type[Exception], messag
     ("settings", "error", "message"),
     [
         ({"epochs": 0}, ValueError, "epochs must be an integer from 1 up; got 0"),
+        ({"schedule": 0.5}, TypeError, "schedule must be callable; got 0.5 of type float"),
+        ({"augment": "flip"}, TypeError, "augment must be callable; got 'flip' of type str"),
+        ({"callbacks": [print, 3]}, TypeError, "callbacks must be callable; got 3 of type int"),
+        ({"resume": 1}, TypeError, "resume must be True or False; got 1 of type int"),
         ({"batch_size": 1.5}, TypeError, "batch_size must be an integer from 1 up; got 1.5 of type float"),
         (
             {"loss": "mse"},

@@ -89,6 +89,8 @@ def test_large_parameters_are_updated_as_small_ones() -> None:
 
 
 def test_wrong_use_of_bop() -> None:
+    with pytest.raises(TypeError, match=r"inner must be an optimizer such as nn.Adam\(1e-3\); got 'adam'"):
+        nn.Bop(inner="adam")  # type: ignore[arg-type]
     for params in ({"weights": "xnor"}, {"weights": "libra"}, {"estimator": "approximate"}):
         with pytest.raises(ValueError, match='give all binary layers weights="sign" and estimator="clipped"'):
             small(**params).fit(X, Y, optimizer=nn.Bop())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastcodes import bits, xnor
 from fastcodes._typing import Array
-from fastcodes._validation import as_integer
+from fastcodes._validation import as_bool, as_integer
 from fastcodes.nn._thread_pool import map_slices, thread_limit
 from fastcodes.nn.layers.base import Shape, image_shape
 from fastcodes.nn.layers.product import Product, are_signs
@@ -78,7 +78,7 @@ class Conv2D(Product):
             self.padding = as_integer(padding, "padding", 0)
         self.dilation = as_integer(dilation, "dilation", 1)
         self.groups = as_integer(groups, "groups", 1)
-        self.use_bias = use_bias
+        self.use_bias = as_bool(use_bias, "use_bias")
 
     def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
         height, width, channels = image_shape(shape)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files
 from fastcodes._typing import Array, Floats, PathLike
-from fastcodes._validation import as_integer, to_float32
+from fastcodes._validation import as_bool, as_integer, to_float32
 from fastcodes.nn._predictor import Predictor, Runner
 from fastcodes.nn._samples import labels_from_state, labels_to_state
 from fastcodes.nn.layers import Layer, Shape
@@ -60,7 +60,7 @@ class PackedModel(Predictor):
     """
 
     def __init__(
-        self, steps: Sequence[PackedStep], input_shape: Shape, takes_pixels: bool, classes: Array
+        self, steps: Sequence[PackedStep], *, input_shape: Shape, takes_pixels: bool, classes: Array
     ) -> None:
         self.steps = list(steps)
         self.input_shape_ = input_shape
@@ -70,11 +70,11 @@ class PackedModel(Predictor):
 
     @classmethod
     def from_layers(
-        cls, layers: Iterable[Layer], input_shape: Shape, takes_pixels: bool, classes: Array
+        cls, layers: Iterable[Layer], *, input_shape: Shape, takes_pixels: bool, classes: Array
     ) -> Self:
         """Pack trained layers: see `Sequential.compile`."""
         steps = compile_layers(layers, input_shape, takes_pixels)
-        return cls(steps, input_shape, takes_pixels, classes.copy())
+        return cls(steps, input_shape=input_shape, takes_pixels=takes_pixels, classes=classes.copy())
 
     def __repr__(self) -> str:
         """Show the steps."""
@@ -155,7 +155,8 @@ class PackedModel(Predictor):
         with _files.refusing(path, "PackedModel"):
             shape = tuple(as_integer(length, "input_shape", 1) for length in params["input_shape"])
             steps = steps_from_state(params["steps"], arrays)
-            model = cls(steps, shape, bool(params["takes_pixels"]), np.empty(0))
+            takes_pixels = as_bool(params["takes_pixels"], "takes_pixels")
+            model = cls(steps, input_shape=shape, takes_pixels=takes_pixels, classes=np.empty(0))
             # Steps that do not fit each other fail here.
             logits = model._runner(1)(np.zeros((1, *shape), np.uint8))
             model.classes_ = labels_from_state(params, arrays, logits.shape[1])

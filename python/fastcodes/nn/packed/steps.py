@@ -15,13 +15,15 @@ codes    uint8 ``(n, ...)``                  integers ``scale * code + offset`` 
 from __future__ import annotations
 
 import abc
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fastcodes import bits, xnor
+from fastcodes import _native, bits, xnor
 from fastcodes._files import Registered
+from fastcodes._operands import native_finish, native_matrix
 from fastcodes._typing import Array, Booleans, Codes, Floats
 from fastcodes.nn._thread_pool import thread_limit
 from fastcodes.nn.layers import Layer, Quantize, Shape
@@ -239,7 +241,12 @@ class PackedProduct(PackedStep):
         if self.thresholds is not None:
             flips = self.flips if self.flips is not None and self.flips.any() else None
             return xnor.Finish(thresholds=self.thresholds, flips=flips)
-        return xnor.Finish(scale=1 if self.scale is None else self.scale, bias=self.bias)
+        # An array, since a number would be converted to one for each product.
+        scale = np.ones(len(self.rows), np.float32) if self.scale is None else self.scale
+        return xnor.Finish(scale=scale, bias=self.bias)
+
+    def __reduce__(self) -> tuple[type[PackedProduct], tuple[Any, ...]]:
+        return type(self), tuple(getattr(self, field.name) for field in dataclasses.fields(self))
 
     def _empty(self, n: int, shape: Shape) -> Array:
         if self.thresholds is None:
@@ -260,8 +267,9 @@ class PackedDense(PackedProduct):
     n_features: int
 
     def __post_init__(self) -> None:
-        self._matrix = xnor.PackedMatrix(self.rows, self.n_features)
-        self._last = self._finish()
+        matrix = xnor.PackedMatrix(self.rows, self.n_features)
+        self._matrix = native_matrix(matrix, self.n_features, "n_features")
+        self._last = native_finish(self._finish(), len(self.rows))
 
     def buffer(self, n: int) -> Array:
         """Return an array for the output."""
@@ -269,12 +277,13 @@ class PackedDense(PackedProduct):
 
     def run(self, x: Array, out: Array | None) -> Array:
         """Return bits or floats."""
-        settings: dict[str, Any] = {"finish": self._last, "out": out, "threads": thread_limit()}
+        # The kernels themselves: the arguments are prepared, and a product of one sample takes microseconds.
         if self.n_bits is None:
-            return xnor.matmul(x, self._matrix, self.n_features, **settings)
-        return xnor.byte_matmul(
-            x, self._matrix, byte_scale=self.byte_scale, byte_offset=self.byte_offset, **settings
-        )
+            return _native.xnor_matmul(
+                x, "signs", self._matrix, self.n_features, self._last, out, thread_limit()
+            )
+        byte_values = (self.byte_scale, self.byte_offset)
+        return _native.xnor_byte_matmul(x, byte_values, self._matrix, self._last, out, thread_limit())
 
 
 @dataclass(repr=False)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from fastcodes._typing import Array
-from fastcodes._validation import as_integer
+from fastcodes._validation import as_integer, as_real
 
 __all__ = ["Augmentation", "RandomFlip", "RandomShift"]
 
@@ -45,6 +45,7 @@ class RandomShift:
 
     def __post_init__(self) -> None:
         as_integer(self.pixels, "pixels", 1)
+        as_real(self.fill, "fill")
 
     def __call__(self, batch: Array, rng: np.random.Generator) -> Array:
         """Return shifted images of (n, height, width) or (n, height, width, channels)."""

@@ -13,7 +13,7 @@ from fastcodes import _files
 from fastcodes._estimator import NotFittedError, check_fitted
 from fastcodes._progress import progress_bar
 from fastcodes._typing import Array, Floats, Ids, PathLike
-from fastcodes._validation import as_integer, to_float32
+from fastcodes._validation import as_bool, as_integer, describe, to_float32
 from fastcodes.nn._predictor import Predictor, Runner
 from fastcodes.nn._samples import (
     as_labels,
@@ -184,7 +184,15 @@ class Sequential(Network, Predictor):
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an object such as nn.Adam(1e-3); got {optimizer!r}")
         objective, callbacks = as_loss(loss), list(callbacks)
-        if resume:
+        for name, function in (
+            ("schedule", schedule),
+            ("regularizer", regularizer),
+            ("augment", augment),
+            *(("callbacks", callback) for callback in callbacks),
+        ):
+            if function is not None and not callable(function):
+                raise TypeError(f"{name} must be callable; got {describe(function)}")
+        if as_bool(resume, "resume"):
             self._check_resumable(optimizer)
             samples, labels = self._checked(X), as_labels(y)
         else:
@@ -330,7 +338,12 @@ class Sequential(Network, Predictor):
             message names the layer.
         """
         check_fitted(self)
-        return PackedModel.from_layers(self.layers, self.input_shape_, self.input_bits_ == 8, self.classes_)
+        return PackedModel.from_layers(
+            self.layers,
+            input_shape=self.input_shape_,
+            takes_pixels=self.input_bits_ == 8,
+            classes=self.classes_,
+        )
 
     # --- files ---------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass, field
 import numpy as np
 
 from fastcodes._typing import Array
-from fastcodes._validation import as_real
+from fastcodes._validation import as_real, describe
 from fastcodes.nn.layers import Parameter
 from fastcodes.nn.quantizers import sign
 
@@ -172,6 +172,8 @@ class Bop(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         as_real(self.threshold, "threshold", at_least=0)
+        if not isinstance(self.inner, Optimizer):
+            raise TypeError(f"inner must be an optimizer such as nn.Adam(1e-3); got {describe(self.inner)}")
 
     def slots(self, parameter: Parameter) -> tuple[str, ...]:
         """Return the name of the averaged gradient of binary weights, or the names of the inner optimizer."""
