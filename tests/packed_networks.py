@@ -26,7 +26,7 @@ def trained(layers: list[Any], x: Any, n_classes: int, seed: int = 0) -> nn.Sequ
 
 
 def shuffle(layer: nn.BatchNorm, rng: np.random.Generator) -> None:
-    """Set a normalisation to random numbers, among them negative, zero and tiny ones."""
+    """Set a normalization to random numbers, among them negative, zero and tiny ones."""
     gamma, beta = layer.parameters["gamma"].value, layer.parameters["beta"].value
     mean, variance = layer.state["mean"], layer.state["variance"]
     n = len(gamma)
@@ -87,9 +87,9 @@ NETWORKS: dict[str, tuple[list[Any], Any]] = {
     "floats": (net(dense(33), sign(), dense(3)), FLOATS),
     "floats, scaled": (net(dense(9, **XNOR), sign(), dense(3)), FLOATS),
     "scales": (net(dense(40, **XNOR), sign(), dense(24, **LIBRA), sign(), dense(3, **XNOR)), BYTES),
-    "no normalisation": (net(nn.BinaryDense(9), sign(), nn.BinaryDense(3)), BYTES),
+    "no normalization": (net(nn.BinaryDense(9), sign(), nn.BinaryDense(3)), BYTES),
     "dropout": (net(nn.Dropout(0.3), dense(40), nn.Dropout(0.5), sign(), nn.Dropout(0.1), dense(3)), BYTES),
-    "two normalisations": (net(dense(40), nn.HardTanh(), nn.BatchNorm(), sign(), dense(3)), BYTES),
+    "two normalizations": (net(dense(40), nn.HardTanh(), nn.BatchNorm(), sign(), dense(3)), BYTES),
     "codes": (net(dense(40), nn.Quantize(2), dense(24), nn.Quantize(5), dense(9), sign(), dense(3)), BYTES),
     "codes, scaled": (net(dense(40), nn.Quantize(3), nn.BinaryDense(3, **XNOR)), BYTES),
     "ends with signs": (net(dense(3), sign()), BYTES),
@@ -121,11 +121,11 @@ NETWORKS: dict[str, tuple[list[Any], Any]] = {
     "normed flat": (net(nn.BinaryConv2D(3, 3), nn.Flatten(), nn.BatchNorm(), sign(), dense(3)), IMAGES),
     "scales of images": (net(conv(9, **LIBRA), sign(), conv(5, **XNOR), sign(), flat()), IMAGES),
     "pooling after signs": (net(conv(12), sign(), nn.MaxPool2D(3, stride=2), flat()), IMAGES),
-    "pooling before a normalisation": (
+    "pooling before a normalization": (
         net(nn.BinaryConv2D(20, 3), nn.MaxPool2D(2), nn.BatchNorm(), sign(), flat()),
         IMAGES,
     ),
-    "pooling between normalisations": (
+    "pooling between normalizations": (
         net(
             conv(20), nn.MaxPool2D(3, stride=1), nn.BatchNorm(), nn.HardTanh(), nn.MaxPool2D(2),
             nn.BatchNorm(), sign(), conv(9, padding=1), sign(), flat(),

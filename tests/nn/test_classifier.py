@@ -94,7 +94,7 @@ def test_the_constructor_only_stores() -> None:
     assert vars(nn.BinaryMLPClassifier(**markers)) == markers
 
 
-# What scikit-learn expects and this project does otherwise.
+# Checks of scikit-learn that this project fails on purpose.
 OTHERWISE = {
     "check_estimators_unfitted": "has a NotFittedError of its own, since scikit-learn may not be there",
     "check_complex_data": "a wrong dtype is a TypeError",

@@ -180,7 +180,7 @@ class XNOR(WeightQuantizer):
     r"""The sign times the mean absolute weight of each output.
 
     :math:`W \approx \alpha B` with :math:`B = \mathrm{sign}(W)` and :math:`\alpha = \lVert W \rVert_1 / K`
-    for each output, which minimises :math:`\lVert W - \alpha B \rVert_2` (Rastegari et al., *XNOR-Net*, ECCV
+    for each output, which minimizes :math:`\lVert W - \alpha B \rVert_2` (Rastegari et al., *XNOR-Net*, ECCV
     2016, equation 6). The gradient is that of the product, both factors of which depend on W; in equation 11
     of the paper, the gradient of the scale includes only the weight itself.
 

@@ -22,7 +22,7 @@ def test_quantized_activations(n_bits: int) -> None:
     levels = layer.forward(x, training=True)
     top = 2**n_bits - 1
     assert np.array_equal(np.unique(levels), np.arange(-top, top + 1, 2))
-    cells = np.arange(-top, top + 1, 2) / (top + 1)  # their centres
+    cells = np.arange(-top, top + 1, 2) / (top + 1)  # their centers
     inside = np.abs(x) < 1
     assert np.allclose(
         np.abs(levels[inside] / (top + 1) - x[inside]), np.abs(x[inside, None] - cells).min(axis=1)

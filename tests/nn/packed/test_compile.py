@@ -75,7 +75,7 @@ def test_random_networks_of_images(
 
 def test_which_kernels_a_network_becomes() -> None:
     kinds = {
-        "pooling between normalisations": (
+        "pooling between normalizations": (
             "PackedConv2D PoolBits PoolBits PackedConv2D FlattenBits PackedDense Normalize"
         ),
         "dropout": "PackedDense PackedDense Normalize",
@@ -97,7 +97,7 @@ def test_which_kernels_a_network_becomes() -> None:
     )
 
 
-def test_the_least_of_a_window_counts_where_a_normalisation_falls() -> None:
+def test_the_least_of_a_window_counts_where_a_normalization_falls() -> None:
     model = trained(
         [nn.BinaryConv2D(8, 1), nn.MaxPool2D(2), nn.BatchNorm(), nn.Sign(), nn.Flatten(), *dense(2)],
         IMAGES,

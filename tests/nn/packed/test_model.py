@@ -48,12 +48,12 @@ def test_batches_of_any_size() -> None:
 def test_packed_layers_take_a_thirtieth_of_the_memory() -> None:
     layers = [nn.Sign(), *dense(512), nn.Sign(), *dense(512), nn.Sign(), *dense(3)]
     packed = trained(layers, FLOATS, 3).compile()
-    # Rows are whole bytes; a threshold is 4 bytes, a flip is one; a normalisation has 3 floats a feature.
+    # Rows are whole bytes; a threshold is 4 bytes, a flip is one; a normalization has 3 floats a feature.
     assert packed.nbytes == 512 * (3 + 64 + 2 * 5) + 3 * (64 + 3 * 4)
 
 
 def test_calls_and_threads_and_copies_do_not_share_their_buffers() -> None:
-    layers, x = NETWORKS["pooling between normalisations"]
+    layers, x = NETWORKS["pooling between normalizations"]
     packed = trained(layers, x, 3).compile()
     parts = [x[i % 7 : i % 7 + 1 + i % 40] for i in range(200)]
     wanted = [packed.decision_function(part) for part in parts]

@@ -137,7 +137,7 @@ def test_the_history_holds_means_over_samples() -> None:
     for name, figure in figures.items():
         assert model.history_[name] == pytest.approx([figure], rel=1e-5)
         assert model.history_[f"validation_{name}"] == [figure]
-    # A teacher and a regulariser are for training only.
+    # A teacher and a regularizer are for training only.
     model.fit(X, Y, loss=nn.Distillation(lambda x: 9 * x[:, :3]), **settings)
     assert model.history_["validation_loss"] == [model.evaluate(X, Y)["loss"]]
     assert model.history_["validation_loss"] == pytest.approx([figures["loss"]])
@@ -152,7 +152,7 @@ def test_pixels_are_taken_as_they_are() -> None:
     assert (a.input_bits_, b.input_bits_) == (8, None)
 
 
-def test_training_is_repeatable() -> None:
+def test_training_is_reproducible() -> None:
     settings: dict[str, Any] = {"epochs": 3, "batch_size": 16, "augment": nn.RandomShift(1)}
     model = images_network().fit(IMAGES, KINDS, **settings)
     again = images_network().fit(IMAGES, KINDS, **settings)

@@ -67,11 +67,11 @@ def test_a_loop_of_steps_is_the_training_of_fit() -> None:
     whole = small().fit(X, Y, epochs=1, batch_size=210, optimizer=nn.SGD(0.1))
     part, classes = small().build((12,)), np.searchsorted(whole.classes_, Y)
     order = part._rng.permutation(210)
-    loss, logits = part.train_step(X[order], classes[order], nn.CrossEntropy(), nn.SGD(0.1))
+    loss, logits = part.train_step(X[order], classes[order], nn.CrossEntropy(), nn.SGD(0.1), threads=1)
     assert loss == whole.history_["loss"][0]
     assert logits.shape == (210, 3)
     assert all(layer.cache is None for _, layer in walk(part.layers))
-    assert np.array_equal(part.forward(X), whole.decision_function(X))
+    assert np.array_equal(part.forward(X, threads=1), whole.decision_function(X))
 
 
 def test_weights_are_copied_by_name() -> None:

@@ -12,6 +12,7 @@ from fastcodes import _files
 from fastcodes._estimator import NotFittedError
 from fastcodes._typing import Array
 from fastcodes._validation import as_integer, random_generator
+from fastcodes.nn._thread_pool import limit_threads
 from fastcodes.nn.layers import Layer, Parameter, Shape, walk
 from fastcodes.nn.training.losses import Balance, Loss
 from fastcodes.nn.training.optimizers import Optimizer
@@ -172,7 +173,7 @@ class Network:
             array[...] = _files.take(weights, name, np.float32, array.shape, finite=True)
         return self
 
-    def forward(self, x: Array, *, training: bool = False) -> Array:
+    def forward(self, x: Array, *, training: bool = False, threads: int | None = None) -> Array:
         """Return the outputs of the last layer.
 
         Parameters
@@ -181,13 +182,16 @@ class Network:
             A batch of samples of the shape that the network is built for.
         training : bool
             Whether layers behave as in training: dropout, and normalization by the batch.
+        threads : int, optional
+            The most threads to use; None means all CPUs of this process.
 
         Returns
         -------
         array (n, ...)
         """
-        for layer in self.layers:
-            x = layer.forward(x, training=training)
+        with limit_threads(threads):
+            for layer in self.layers:
+                x = layer.forward(x, training=training)
         return x
 
     def train_step(
@@ -200,6 +204,7 @@ class Network:
         regularizer: Balance | None = None,
         rate: float = 1.0,
         progress: float = 0.0,
+        threads: int | None = None,
     ) -> tuple[float, Array]:
         """Take one optimizer step on a batch, for training loops other than `fit`.
 
@@ -221,6 +226,8 @@ class Network:
             A factor of the learning rate.
         progress : float
             The fraction of the training that is done, from 0 to 1, which layers may use.
+        threads : int, optional
+            The most threads to use; None means all CPUs of this process.
 
         Returns
         -------
@@ -241,12 +248,13 @@ class Network:
             self._prepare(optimizer)
         for _, layer in walk(self.layers):
             layer.progress = progress
-        outputs = self.forward(x, training=True)
-        value, gradient = loss(outputs, targets, x)
         # Layers before the first one with parameters need no gradient.
         first = next((i for i, layer in enumerate(self.layers) if _has_parameters(layer)), len(self.layers))
-        for i in range(len(self.layers) - 1, first - 1, -1):
-            gradient = self.layers[i].backward(gradient, needs_input=i > first)
+        with limit_threads(threads):
+            outputs = self.forward(x, training=True)
+            value, gradient = loss(outputs, targets, x)
+            for i in range(len(self.layers) - 1, first - 1, -1):
+                gradient = self.layers[i].backward(gradient, needs_input=i > first)
         if regularizer is not None:
             value += regularizer(self.layers)
         for _, layer in walk(self.layers):
