@@ -488,7 +488,7 @@ fn operands_that_do_not_fit_are_errors() {
     let unit = "bytes per row";
     let error = signs("a", 17).unwrap_err();
     assert_eq!(error, Error::Length { name: "a", unit, given: 2, expected: 3 });
-    assert!(matches!(signs("a", 0), Err(Error::Length { .. })));
+    assert!(matches!(signs("a", 0), Err(Error::Range { low: 1, .. })));
     assert_eq!(signs("a", 9).map(|a| a.n_rows()), Ok(3));
     let tail = Operand::new("b", vec![rows(&[0, 0x80, 0, 0x60], 2)], Values::Signs, 10);
     assert!(matches!(tail, Err(Error::Padding { name: "b", row: 1, n_bits: 10 })));

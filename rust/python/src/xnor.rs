@@ -1,5 +1,7 @@
-//! The xnor family. `fastcodes.xnor` brings thresholds, scales and shapes to the forms accepted here.
+//! The xnor family: prepared operands as classes, and products of arrays. `fastcodes.xnor` converts its arguments to the types
+//! expected here.
 
+use fastcodes_core::Codes;
 use fastcodes_core::xnor::{
     self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
 };
@@ -17,11 +19,8 @@ const ROWS: &str = "a numpy uint8 array (n, n_bytes) of packed bits, as fastcode
 const IMAGES: &str = "a numpy uint8 array (n, height, width, n_bytes) of packed bits, channels last";
 const FILTERS: &str = "a numpy uint8 array (n_filters, height, width, n_bytes) of packed bits, channels last";
 
-/// Rows of bits: two axes of one plane, or three of several.
-struct PlanesArray<'py> {
-    name: &'static str,
-    planes: Vec<CodesArray<'py>>,
-}
+/// Rows of bits: an array with two axes is one plane, one with three axes several.
+struct PlanesArray<'py>(Vec<CodesArray<'py>>);
 
 impl<'py> PlanesArray<'py> {
     fn new(value: &Bound<'py, PyAny>, name: &'static str) -> PyResult<Self> {
@@ -32,12 +31,11 @@ impl<'py> PlanesArray<'py> {
                 .collect::<PyResult<_>>()?,
             _ => vec![CodesArray::described(value, name, ROWS)?],
         };
-        Ok(PlanesArray { name, planes })
+        Ok(PlanesArray(planes))
     }
 
-    fn operand(&self, values: Values, n_features: usize) -> PyResult<Operand<'_>> {
-        let planes = self.planes.iter().map(CodesArray::view).collect::<PyResult<_>>()?;
-        Operand::new(self.name, planes, values, n_features).map_err(to_py_err)
+    fn views(&self) -> PyResult<Vec<Codes<'_>>> {
+        self.0.iter().map(CodesArray::view).collect()
     }
 }
 
@@ -47,12 +45,12 @@ fn values_of(name: &str) -> PyResult<Values> {
         "signs" => Ok(Values::Signs),
         "unsigned" => Ok(Values::Unsigned),
         "signed" => Ok(Values::TwosComplement),
-        _ => Err(PyValueError::new_err(format!("no kind of values is called {name:?}"))),
+        _ => Err(PyValueError::new_err(format!("values must be signs, unsigned or signed; got {name:?}"))),
     }
 }
 
 /// What to make of dot products: thresholds and packed flips, or scale and bias, with one element per column. The arrays
-/// are copied and typed once, for many products.
+/// are checked and copied once, for many products.
 #[pyclass(frozen, module = "fastcodes._native")]
 pub struct XnorFinish(ColumnFinish);
 
@@ -93,7 +91,7 @@ fn column<T: Element + Copy>(value: Option<&Bound<'_, PyAny>>, name: &str) -> Py
     Ok(copy)
 }
 
-/// Makes the array of the results and fills it. `shape` counts columns, also where these become bits.
+/// Makes the array of the results and fills it. `shape` has the number of columns last, even if they become packed bits.
 fn finished<'py, D: Dimension>(
     py: Python<'py>,
     finish: Option<&XnorFinish>,
@@ -141,8 +139,10 @@ impl XnorMatrix {
         threads: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let rows = PlanesArray::new(rows, "b")?;
-        let operand = rows.operand(values_of(values)?, count(n_features, "n_bits", 1)?)?;
-        detached(py, threads, |run| Matrix::new(&operand, run)).map(XnorMatrix)
+        let (planes, values, n_features) =
+            (rows.views()?, values_of(values)?, count(n_features, "n_bits", 1)?);
+        detached(py, threads, |run| Matrix::new(&Operand::new("b", planes, values, n_features)?, run))
+            .map(XnorMatrix)
     }
 
     /// `(n, n_features)`.
@@ -151,7 +151,7 @@ impl XnorMatrix {
         (self.0.n_rows(), self.0.n_features())
     }
 
-    /// What it was made of, uint8 `(n_planes, n, n_bytes)`.
+    /// The array it was made from, uint8 `(n_planes, n, n_bytes)`.
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray3<u8>>> {
         let shape = [self.0.planes().len(), self.0.n_rows(), self.0.n_features().div_ceil(8)];
         let array = array_out::<u8, Ix3>(py, None, &shape)?;
@@ -179,9 +179,12 @@ pub fn xnor_matmul<'py>(
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let a = PlanesArray::new(a, "a")?;
-    let a = a.operand(values_of(values)?, count(n_features, "n_bits", 1)?)?;
-    finished::<Ix2>(py, finish, out, &[a.n_rows(), b.0.n_rows()], |output| {
-        detached(py, threads, |run| xnor::matmul(&a, &b.0, output, run))
+    let (planes, values, n_features) = (a.views()?, values_of(values)?, count(n_features, "n_bits", 1)?);
+    let n_rows = planes.first().map_or(0, Codes::n_rows);
+    finished::<Ix2>(py, finish, out, &[n_rows, b.0.n_rows()], |output| {
+        detached(py, threads, |run| {
+            xnor::matmul(&Operand::new("a", planes, values, n_features)?, &b.0, output, run)
+        })
     })
 }
 
@@ -246,13 +249,13 @@ fn four_axes<'py>(
     Ok((contiguous(array)?.try_readonly().map_err(|_| shared(name))?, shape))
 }
 
-/// Filters of -1 and +1, transposed.
+/// Filters of signs, transposed.
 #[pyclass(frozen, module = "fastcodes._native")]
 pub struct XnorFilters(Filters);
 
 #[pymethods]
 impl XnorFilters {
-    /// From `filters`, uint8 `(n_filters, height, width, ceil(n_channels / 8))`; `n_channels` are those of a group.
+    /// From `filters`, uint8 `(n_filters, height, width, ceil(n_channels / 8))`; `n_channels` is that of one group.
     #[new]
     fn new(
         py: Python<'_>,
@@ -268,20 +271,20 @@ impl XnorFilters {
             .map(XnorFilters)
     }
 
-    /// `(n_filters, height, width, n_channels)`, the channels being those of a group.
+    /// `(n_filters, height, width, n_channels)`, with the channels of one group.
     #[getter]
     fn shape(&self) -> (usize, usize, usize, usize) {
         let [height, width] = self.0.kernel();
         (self.0.n_filters(), height, width, self.0.n_channels())
     }
 
-    /// Groups of filters with their own channels.
+    /// The number of groups.
     #[getter]
     fn groups(&self) -> usize {
         self.0.n_groups()
     }
 
-    /// What it was made of, uint8 `(n_filters, height, width, n_bytes)`.
+    /// The array it was made from, uint8 `(n_filters, height, width, n_bytes)`.
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray4<u8>>> {
         let (n, height, width, n_channels) = self.shape();
         let array = array_out::<u8, Ix4>(py, None, &[n, height, width, n_channels.div_ceil(8)])?;
@@ -311,7 +314,7 @@ fn conv_of((stride, padding, pad_value, dilation): ConvParts) -> PyResult<Conv> 
     Ok(Conv { stride: stride.into(), padding, pad_value, dilation: dilation.into() })
 }
 
-/// See `fastcodes.xnor.conv2d`, and `byte_conv2d`, whose channels are all the bytes of a pixel.
+/// See `fastcodes.xnor.conv2d`, and `byte_conv2d`, where each byte of a pixel is a channel.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "they are the arguments of the public functions")]
 pub fn xnor_conv2d<'py>(
@@ -331,11 +334,10 @@ pub fn xnor_conv2d<'py>(
     let n_channels = count(n_channels, "n_channels", 1)?;
     let conv = conv_of(conv)?;
     let (bytes, shape) = (array.as_slice()?, [n, height, width]);
-    let images = match byte_values {
+    let images = || match byte_values {
         None => Images::new(bytes, shape, n_bytes, n_channels),
         Some(byte_values) => Images::of_bytes(bytes, shape, n_bytes, byte_values_of(byte_values)),
-    }
-    .map_err(to_py_err)?;
+    };
     let [out_height, out_width] = conv.out_shape([height, width], filters.0.kernel()).map_err(to_py_err)?;
     let shape = [n, out_height, out_width, filters.0.n_filters()];
     // Four bytes are the largest element; numpy counts an axis of length 0 as 1.
@@ -347,7 +349,7 @@ pub fn xnor_conv2d<'py>(
         )));
     }
     finished::<Ix4>(py, finish, out, &shape, |output| {
-        detached(py, threads, |run| xnor::conv2d(images, &filters.0, conv, output, run))
+        detached(py, threads, |run| xnor::conv2d(images()?, &filters.0, conv, output, run))
     })
 }
 

@@ -113,7 +113,11 @@ impl<'a> Operand<'a> {
 
 /// Refuses rows without the bytes that `n_bits` bits take.
 pub(super) fn check_row_bytes(name: &'static str, n_bytes: usize, n_bits: usize) -> Result<(), Error> {
-    check_len(name, "bytes per row", n_bytes, n_bits.div_ceil(8).max(1))
+    let unit = "bytes per row";
+    if n_bits == 0 {
+        return Err(Error::Range { name, unit, given: n_bytes, low: 1, high: usize::MAX });
+    }
+    check_len(name, unit, n_bytes, n_bits.div_ceil(8))
 }
 
 /// Refuses rows with ones after the last of `n_bits` bits.
