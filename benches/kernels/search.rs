@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fastcodes_core::{Codes, Level, Mask, Parallel, hamming, jaccard};
+use fastcodes_core::{Codes, Level, Mask, Neighbors, Run, hamming, jaccard};
 
 const N_QUERIES: usize = 100;
 const N_ROWS: usize = 100_000;
@@ -26,9 +26,8 @@ macro_rules! knn {
             let (queries, codes) = (all.slice(0, N_QUERIES), all.slice(N_QUERIES, N_QUERIES + N_ROWS));
             let search = |level: Level| {
                 let mut found = (vec![<$distance>::MAX; N_QUERIES * K], vec![0; N_QUERIES * K]);
-                let parallel = &Parallel::serial();
-                $family::knn(level, queries, codes, K, Mask::All, parallel, &mut found.0, &mut found.1)
-                    .unwrap();
+                let out = Neighbors::new(&mut found.0, &mut found.1, K);
+                $family::knn(queries, codes, Mask::All, out, &Run::serial(level)).unwrap();
                 found
             };
             let expected = search(Level::PORTABLE);

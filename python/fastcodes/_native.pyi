@@ -38,9 +38,9 @@ __all__ = [
     "hadamard_pack",
     "hadamard_project",
     "hamming_asymmetric_knn",
-    "hamming_buckets_knn",
     "hamming_cdist",
     "hamming_knn",
+    "hamming_lists_knn",
     "hamming_pairs",
     "hamming_radius",
     "jaccard_cdist",
@@ -131,7 +131,10 @@ def hadamard_pack(
 def hamming_asymmetric_knn(
     queries: _Floats, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
 ) -> tuple[_Floats, _Ids]: ...
-def hamming_buckets_knn(
+def hamming_knn(
+    queries: _Codes, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
+) -> tuple[npt.NDArray[np.int32], _Ids]: ...
+def hamming_lists_knn(
     queries: _Codes,
     codes: _Codes,
     starts: _Ids,
@@ -140,9 +143,6 @@ def hamming_buckets_knn(
     k: int,
     mask: _Mask | None,
     threads: int | None,
-) -> tuple[npt.NDArray[np.int32], _Ids]: ...
-def hamming_knn(
-    queries: _Codes, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
 ) -> tuple[npt.NDArray[np.int32], _Ids]: ...
 def hamming_radius(
     queries: _Codes, codes: _Codes, radius: int, mask: _Mask | None, threads: int | None

@@ -1,28 +1,26 @@
 """Hamming distance: the number of bits in which two codes differ.
 
-Codes are C-contiguous ``uint8`` arrays ``(n, n_bytes)``, one row a vector, bits in the order of
+Codes are C-contiguous ``uint8`` arrays ``(n, n_bytes)``, one row per vector, bits in the order of
 `numpy.packbits` (see `fastcodes.bits.pack`). Strided rows, read-only arrays and memory maps are searched
-where they lie; other layouts are copied first. Results are the same for every number of threads and every
+without a copy; other layouts are copied first. Results are the same for every number of threads and every
 instruction set.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from fastcodes import _native
-from fastcodes._typing import Codes, Mask
+from fastcodes._typing import Array, Codes, Floats, Ids, Mask
 from fastcodes._validation import float32_array
 
 __all__ = ["asymmetric_knn", "cdist", "knn", "pairs", "radius"]
 
 
 def knn(
-    queries: Codes, codes: Codes, k: int, mask: Mask | None = None, threads: int | None = None
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    queries: Codes, codes: Codes, k: int, *, mask: Mask | None = None, threads: int | None = None
+) -> tuple[npt.NDArray[np.int32], Ids]:
     """Find the `k` nearest codes of each query, exactly.
 
     Parameters
@@ -32,12 +30,12 @@ def knn(
     codes : uint8 array (n, n_bytes)
         The database.
     k : int
-        Neighbours per query, 0 or more. Beyond the rows that there are, the results are padded.
+        Neighbours per query, 0 or more. Results are padded if fewer rows qualify.
     mask : bool array (n,) or integer array of row ids, optional
-        The rows that take part. Ids may come in any order; one that is given twice counts once.
+        The rows to search; all by default. Ids may be in any order, and duplicates count once.
     threads : int, optional
-        Threads to use at most; None means all CPUs of this process, or as many as the environment variable
-        ``FASTCODES_NUM_THREADS`` says; 1 starts none. More than there are CPUs are not started.
+        The largest number of threads, never more than the CPUs of this process. None means the environment
+        variable ``FASTCODES_NUM_THREADS``, or all CPUs if it is not set; 1 starts no threads.
 
     Returns
     -------
@@ -45,8 +43,8 @@ def knn(
         ``distances[i, r]`` is the distance of query ``i`` to its ``r``-th nearest code: a number of bits.
         2147483647 where there are fewer than `k` rows.
     indices : int64 array (nq, k)
-        The rows of these codes; -1 where there are none. Sorted by (distance, index): a tie goes to the lower
-        index.
+        The rows of these codes, -1 where there are fewer than `k`. Sorted by (distance, index): ties go to
+        the lower index.
 
     Raises
     ------
@@ -78,8 +76,8 @@ def knn(
 
 
 def radius(
-    queries: Codes, codes: Codes, radius: int, mask: Mask | None = None, threads: int | None = None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    queries: Codes, codes: Codes, radius: int, *, mask: Mask | None = None, threads: int | None = None
+) -> tuple[Ids, npt.NDArray[np.int32], Ids]:
     """Find all codes at a distance of at most `radius` from each query.
 
     Parameters
@@ -127,31 +125,30 @@ def radius(
 
 
 def asymmetric_knn(
-    real_queries: npt.NDArray[Any],
+    queries: Array,
     codes: Codes,
     k: int,
+    *,
     mask: Mask | None = None,
     threads: int | None = None,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+) -> tuple[Floats, Ids]:
     """Find the `k` codes with the largest inner products with real queries, exactly.
 
-    A code stands for signs: +1 where a bit is one, -1 where it is zero. A query is not rounded to its signs,
-    so that a bit of which it is sure counts more than one that is near zero (asymmetric distances: Gordo,
-    Perronnin, Gong and Lazebnik, *Asymmetric distances for binary embeddings*, IEEE TPAMI 36, 2014). What a
-    hash function's ``decision_function`` gives are such queries.
+    A code stands for signs: +1 where a bit is one, -1 where it is zero. Queries are not rounded to signs, so a
+    bit with a large margin counts more than one near zero (asymmetric distances: Gordo, Perronnin, Gong and
+    Lazebnik, *Asymmetric distances for binary embeddings*, IEEE TPAMI 36, 2014). Such queries are the output of
+    a hash function's ``decision_function``.
 
     Parameters
     ----------
-    real_queries : array (nq, n_bits)
-        Numbers of any real dtype, computed with as float32, of any scale up to 8.5e37; a one-dimensional
-        array is one query.
+    queries : array (nq, n_bits)
+        Numbers of any real dtype, converted to float32, of magnitudes up to 8.5e37; a one-dimensional array is
+        one query.
     codes : uint8 array (n, ceil(n_bits / 8))
-        The database, as `fastcodes.bits.pack` makes it. Bits beyond `n_bits` do not count.
+        The database, as `fastcodes.bits.pack` returns it. Bits beyond `n_bits` do not count.
     k : int
-        Neighbours per query, 0 or more. Beyond the rows that there are, the results are padded.
-    mask : bool array (n,) or integer array of row ids, optional
-        The rows that take part. Ids may come in any order; one that is given twice counts once.
-    threads : int, optional
+        Neighbours per query, 0 or more. Results are padded if fewer rows qualify.
+    mask, threads
         As in `knn`.
 
     Returns
@@ -160,15 +157,15 @@ def asymmetric_knn(
         ``distances[i, r]`` is the *negative* inner product of query ``i`` and the signs of its ``r``-th
         nearest code, so that smaller is nearer here too; inf where there are fewer than `k` rows.
     indices : int64 array (nq, k)
-        The rows of these codes; -1 where there are none. Sorted by (distance, index): a tie goes to the lower
-        index.
+        The rows of these codes, -1 where there are fewer than `k`. Sorted by (distance, index): ties go to
+        the lower index.
 
     Raises
     ------
     TypeError
         If an array has the wrong dtype, or `k` or `threads` is not an integer.
     ValueError
-        If `codes` do not have the bytes of so many bits, a query is not finite, or a value is out of range.
+        If `codes` do not have ``ceil(n_bits / 8)`` bytes, a query is not finite, or a value is out of range.
 
     Examples
     --------
@@ -183,25 +180,23 @@ def asymmetric_knn(
 
     Notes
     -----
-    The numpy equivalent, but for the rounding of sums::
+    The numpy equivalent, up to rounding::
 
         signs = bits.unpack(codes, n_bits, dtype=np.float32, values=(-1, 1))
-        d = -(real_queries @ signs.T)
+        d = -(queries @ signs.T)
         indices = np.argsort(d, axis=1, kind="stable")[:, :k]
         distances = np.take_along_axis(d, indices, axis=1)
 
     Sums are float32. Each four dimensions are added up in their order, and these sums in the order of the
-    bytes, in each the last four dimensions first; results are those of these sums to the bit, for every
-    number of threads and every instruction set. The search is that of `fastcodes.adc` with half a byte as a
-    code of 16.
+    bytes, in each the last four dimensions first; results equal these sums to the bit, for every number of
+    threads and every instruction set. The search is that of `fastcodes.adc`, with each half byte as a code
+    of 16 codewords.
     """
-    return _native.hamming_asymmetric_knn(
-        float32_array(real_queries, "real_queries"), codes, k, mask, threads
-    )
+    return _native.hamming_asymmetric_knn(float32_array(queries, "queries"), codes, k, mask, threads)
 
 
 def cdist(
-    a: Codes, b: Codes, out: npt.NDArray[np.int32] | None = None, threads: int | None = None
+    a: Codes, b: Codes, *, out: npt.NDArray[np.int32] | None = None, threads: int | None = None
 ) -> npt.NDArray[np.int32]:
     """Compute the distances of all rows of `a` to all rows of `b`.
 
@@ -245,9 +240,7 @@ def cdist(
     return _native.hamming_cdist(a, b, out, threads)
 
 
-def pairs(
-    codes: Codes, radius: int, threads: int | None = None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+def pairs(codes: Codes, radius: int, *, threads: int | None = None) -> tuple[Ids, Ids, npt.NDArray[np.int32]]:
     """Find all pairs of codes at a distance of at most `radius`: near-duplicates.
 
     Parameters

@@ -1,29 +1,25 @@
 """Jaccard distance of bit sets, for molecular fingerprints also called the Tanimoto distance.
 
-``1 - popcount(a & b) / popcount(a | b)``, in [0, 1]; two codes without any bit set are equal, their distance
-is 0.
+``1 - popcount(a & b) / popcount(a | b)``, in [0, 1]. The distance of two codes without any bit set is 0.
 
-Codes are C-contiguous ``uint8`` arrays ``(n, n_bytes)``, one row a vector, bits in the order of
+Codes are C-contiguous ``uint8`` arrays ``(n, n_bytes)``, one row per vector, bits in the order of
 `numpy.packbits` (see `fastcodes.bits.pack`). Strided rows, read-only arrays and memory maps are searched
-where they lie; other layouts are copied first. For three queries or more, rows are visited in the order of
-their number of ones, which rules out most of them unseen (BitBound: Swamidass and Baldi, J. Chem. Inf. Model.
+without a copy; other layouts are copied first. For three queries or more, rows are visited in the order of
+their number of ones, so that most of them can be skipped (BitBound: Swamidass and Baldi, J. Chem. Inf. Model.
 47, 2007). Results are the same for every number of threads and every instruction set.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from fastcodes import _native
-from fastcodes._typing import Codes, Mask
+from fastcodes._typing import Codes, Floats, Ids, Mask
 
 __all__ = ["cdist", "knn", "pairs", "radius"]
 
 
 def knn(
-    queries: Codes, codes: Codes, k: int, mask: Mask | None = None, threads: int | None = None
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    queries: Codes, codes: Codes, k: int, *, mask: Mask | None = None, threads: int | None = None
+) -> tuple[Floats, Ids]:
     """Find the `k` nearest codes of each query, exactly.
 
     Parameters
@@ -33,21 +29,21 @@ def knn(
     codes : uint8 array (n, n_bytes)
         The database.
     k : int
-        Neighbours per query, 0 or more. Beyond the rows that there are, the results are padded.
+        Neighbours per query, 0 or more. Results are padded if fewer rows qualify.
     mask : bool array (n,) or integer array of row ids, optional
-        The rows that take part. Ids may come in any order; one that is given twice counts once.
+        The rows to search; all by default. Ids may be in any order, and duplicates count once.
     threads : int, optional
-        Threads to use at most; None means all CPUs of this process, or as many as the environment variable
-        ``FASTCODES_NUM_THREADS`` says; 1 starts none. More than there are CPUs are not started.
+        The largest number of threads, never more than the CPUs of this process. None means the environment
+        variable ``FASTCODES_NUM_THREADS``, or all CPUs if it is not set; 1 starts no threads.
 
     Returns
     -------
     distances : float32 array (nq, k)
         ``distances[i, r]`` is the distance of query ``i`` to its ``r``-th nearest code: a fraction, rounded
-        once to float32. inf where there are fewer than `k` rows.
+        once to float32; inf where there are fewer than `k` rows.
     indices : int64 array (nq, k)
-        The rows of these codes; -1 where there are none. Sorted by (distance, index): a tie goes to the lower
-        index.
+        The rows of these codes, -1 where there are fewer than `k`. Sorted by (distance, index): ties go to
+        the lower index.
 
     Raises
     ------
@@ -80,8 +76,8 @@ def knn(
 
 
 def radius(
-    queries: Codes, codes: Codes, radius: float, mask: Mask | None = None, threads: int | None = None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    queries: Codes, codes: Codes, radius: float, *, mask: Mask | None = None, threads: int | None = None
+) -> tuple[Ids, Floats, Ids]:
     """Find all codes at a distance of at most `radius` from each query.
 
     Parameters
@@ -91,8 +87,7 @@ def radius(
     codes : uint8 array (n, n_bytes)
         The database.
     radius : float
-        0 or more; inclusive. It is rounded to float32 before it is compared, as
-        numpy does with a Python float.
+        0 or more; inclusive. It is rounded to float32 first, as numpy does with a Python float.
     mask, threads
         As in `knn`.
 
@@ -129,9 +124,7 @@ def radius(
     return _native.jaccard_radius(queries, codes, radius, mask, threads)
 
 
-def cdist(
-    a: Codes, b: Codes, out: npt.NDArray[np.float32] | None = None, threads: int | None = None
-) -> npt.NDArray[np.float32]:
+def cdist(a: Codes, b: Codes, *, out: Floats | None = None, threads: int | None = None) -> Floats:
     """Compute the distances of all rows of `a` to all rows of `b`.
 
     Parameters
@@ -174,9 +167,7 @@ def cdist(
     return _native.jaccard_cdist(a, b, out, threads)
 
 
-def pairs(
-    codes: Codes, radius: float, threads: int | None = None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+def pairs(codes: Codes, radius: float, *, threads: int | None = None) -> tuple[Ids, Ids, Floats]:
     """Find all pairs of codes at a distance of at most `radius`: near-duplicates.
 
     Parameters
@@ -184,8 +175,7 @@ def pairs(
     codes : uint8 array (n, n_bytes)
         Packed bits.
     radius : float
-        0 or more; inclusive. It is rounded to float32 before it is compared, as
-        numpy does with a Python float.
+        0 or more; inclusive. It is rounded to float32 first, as numpy does with a Python float.
     threads : int, optional
         As in `knn`.
 

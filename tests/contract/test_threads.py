@@ -111,8 +111,8 @@ def real_calls(queries: Array, codes: Array, threads: int | None) -> tuple[Any, 
     x = np.resize(queries, (5000, d))
     return (
         *hamming.asymmetric_knn(queries, codes, 1, threads=threads),
-        *hamming.asymmetric_knn(queries, codes, 100, np.arange(n) % 5 > 0, threads),
-        *hamming.asymmetric_knn(queries, codes, 10, np.arange(0, n, 40), threads),
+        *hamming.asymmetric_knn(queries, codes, 100, mask=np.arange(n) % 5 > 0, threads=threads),
+        *hamming.asymmetric_knn(queries, codes, 10, mask=np.arange(0, n, 40), threads=threads),
         hadamard.project(x, signs, 100, threads=threads),
         hadamard.pack(x, signs, 300, threads=threads),
     )
@@ -600,7 +600,7 @@ def search():
         few = tables[..., :16]
         for form, t in ((codes, tables), (packed[0], tables), (packed[1], few), (codes, few)):
             for call in (
-                lambda: hamming.asymmetric_knn(x[:9], codes, 10, ids, 2),
+                lambda: hamming.asymmetric_knn(x[:9], codes, 10, mask=ids, threads=2),
                 lambda: hadamard.pack(x, rotations, 200),
                 lambda: hadamard.project(x, rotations, 256, out=outs[5]),
                 lambda: adc.knn(t, form, 10, None, 2),

@@ -69,7 +69,9 @@ def test_signs_as_queries_give_the_hamming_distance() -> None:
 def test_a_mask_selects_rows(mask: Array) -> None:
     queries, codes = real_queries(4, 130), random_codes(9000, 17)
     for k in (1, 30, 9001):
-        assert same_bits(hamming.asymmetric_knn(queries, codes, k, mask), nearest(queries, codes, k, mask))
+        assert same_bits(
+            hamming.asymmetric_knn(queries, codes, k, mask=mask), nearest(queries, codes, k, mask)
+        )
 
 
 def test_a_tie_goes_to_the_lower_row() -> None:
@@ -113,7 +115,7 @@ def test_a_query_may_have_one_dimension_and_there_may_be_none() -> None:
 def test_numbers_so_large_that_sums_overflow_are_refused() -> None:
     queries = real_queries(2, 40)
     queries[1, 3] = 1e38
-    with pytest.raises(ValueError, match=r"^real_queries has 1e38 at element 43, .* at most 8\.5"):
+    with pytest.raises(ValueError, match=r"^queries has 1e38 at element 43, .* at most 8\.5"):
         hamming.asymmetric_knn(queries, random_codes(10, 5), 1)
 
 

@@ -1,4 +1,4 @@
-"""What only hamming has; what it shares with jaccard is in test_search.py."""
+"""Hamming distances; what hamming shares with jaccard is in test_binary.py."""
 
 from __future__ import annotations
 

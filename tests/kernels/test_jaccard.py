@@ -1,4 +1,4 @@
-"""What only jaccard has; what it shares with hamming is in test_search.py."""
+"""Jaccard distances; what jaccard shares with hamming is in test_binary.py."""
 
 from __future__ import annotations
 

@@ -375,7 +375,7 @@ class LSHIndex:
                 near = hamming.knn(codes, rows, n_near, mask=mask, threads=threads)
             else:
                 starts, stops = tables.find(self._probes(values, codes, probing))
-                near = _native.hamming_buckets_knn(
+                near = _native.hamming_lists_knn(
                     codes, rows, starts, stops, tables.ids, n_near, mask, threads
                 )
             found.append(near if rerank is None else rescored(block, near[1], rerank, metric, k))

@@ -31,11 +31,11 @@ impl<'a> RealQueries<'a> {
     /// [`Error::EmptyAxis`] without dimensions, [`Error::InputLength`] if `values` are not as many as the shape says.
     pub fn new(values: &'a [f32], n_queries: usize, n_bits: usize) -> Result<Self, Error> {
         if n_bits == 0 {
-            return Err(Error::EmptyAxis { name: "real_queries", axis: "dimensions" });
+            return Err(Error::EmptyAxis { name: "queries", axis: "dimensions" });
         }
         let expected = n_queries.saturating_mul(n_bits);
         if values.len() != expected {
-            return Err(Error::InputLength { name: "real_queries", given: values.len(), expected });
+            return Err(Error::InputLength { name: "queries", given: values.len(), expected });
         }
         Ok(RealQueries { values, n_queries, n_bits })
     }
@@ -102,7 +102,7 @@ fn check_magnitudes(values: &[f32]) -> Result<(), Error> {
     let Some(chunk) = values.chunks(4096).position(bad) else { return Ok(()) };
     let index = (chunk * 4096..).zip(&values[chunk * 4096..]).find(|(_, value)| is_bad(value));
     let (index, value) = index.map_or((0, f32::NAN), |(index, value)| (index, *value));
-    let name = "real_queries";
+    let name = "queries";
     Err(if value.is_finite() {
         let most = format!("{:e}", f32::MAX / 4.0);
         Error::TooLarge { name, index, value: format!("{value:e}"), most }

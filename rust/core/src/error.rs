@@ -219,8 +219,6 @@ pub enum Error {
         /// The largest that there may be.
         most: String,
     },
-    /// Buckets are not as many for each query, do not lie within the ids, or hold an id that no row has.
-    Buckets,
     /// Signatures may not have that many slots.
     Hashes {
         /// The slots that were asked for.
@@ -368,7 +366,7 @@ impl fmt::Display for Error {
             }
             Error::QueryBits { n_bytes, n_bits } => write!(
                 formatter,
-                "codes have {n_bytes} bytes per row, but real_queries have {n_bits} dimensions, whose signs take {}",
+                "codes have {n_bytes} bytes per row, but queries have {n_bits} dimensions, whose signs take {}",
                 n_bits.div_ceil(8)
             ),
             Error::Codewords { name, n_codewords } => {
@@ -403,10 +401,6 @@ impl fmt::Display for Error {
                 formatter,
                 "{name} has {value} at element {index}, counted through all axes, which is too large for float32 sums; \
                  expected numbers of at most {most}"
-            ),
-            Error::Buckets => write!(
-                formatter,
-                "buckets are not as many for each query, do not lie within the ids, or hold an id that no row has"
             ),
             Error::Hashes { n_hashes, most } => {
                 write!(formatter, "n_hashes must be from 1 to {most}; got {n_hashes}")

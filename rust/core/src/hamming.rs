@@ -1,10 +1,10 @@
 //! Hamming distance: `popcount(a ^ b)`, the number of bits in which two codes differ.
 
-use crate::binary::{self, Database, Metric, all_distances};
+use crate::binary::{self, Metric, all_distances};
 use crate::select::matrix::write_pieces;
-use crate::{Codes, Csr, Error, Level, Mask, Pairs, Parallel};
+use crate::{Codes, Csr, Error, Mask, Neighbors, Pairs, Run};
 
-/// The distance itself is what hits are sorted by and bounded by.
+/// The distance is the key, and the bound of the differing bits.
 struct Hamming;
 
 impl Metric for Hamming {
@@ -25,71 +25,53 @@ impl Metric for Hamming {
     }
 }
 
-/// Finds the `k` nearest rows of `codes` for each query. Row `i` of the results starts at `i * k`; missing neighbours
-/// are `i32::MAX` and -1.
+/// Finds the nearest rows of `codes` for each query; missing neighbours are `i32::MAX` and -1.
 ///
 /// # Errors
-/// If queries and codes differ in bytes, the mask does not fit the codes, an output has not `n_queries * k` elements, or
-/// the call was interrupted.
-#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
+/// [`Error::Mismatch`] if queries and codes differ in bytes, or the mask does not have one boolean per row; [`Error::Row`] for
+/// an id that is not a row; [`Error::Length`] if `out` does not have room for each query; [`Error::Interrupted`].
 pub fn knn(
-    level: Level,
     queries: Codes<'_>,
     codes: Codes<'_>,
-    k: usize,
     mask: Mask<'_>,
-    parallel: &Parallel<'_>,
-    distances: &mut [i32],
-    indices: &mut [i64],
+    out: Neighbors<'_, i32>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
-    let database = Database::new(codes, mask, false)?;
-    binary::knn(level, &Hamming, queries, &database, k, parallel, distances, indices)
+    binary::knn(&Hamming, queries, codes, mask, out, run)
 }
 
 /// Finds all rows of `codes` at a distance of at most `radius` from each query, sorted by (distance, index).
 ///
 /// # Errors
-/// If queries and codes differ in bytes, the mask does not fit the codes, or the call was interrupted.
+/// As [`knn`]; [`Error::OutOfMemory`] if the results do not fit the memory.
 pub fn radius(
-    level: Level,
     queries: Codes<'_>,
     codes: Codes<'_>,
     radius: u32,
     mask: Mask<'_>,
-    parallel: &Parallel<'_>,
+    run: &Run<'_>,
 ) -> Result<Csr<i32>, Error> {
-    let database = Database::new(codes, mask, false)?;
-    binary::radius(level, &Hamming, queries, &database, radius.saturating_add(1), parallel)
+    binary::radius(&Hamming, queries, codes, radius.saturating_add(1), mask, run)
 }
 
 /// Finds all pairs of rows `i < j` at a distance of at most `radius`, sorted by (i, j).
 ///
 /// # Errors
-/// If the call was interrupted.
-pub fn pairs(
-    level: Level,
-    codes: Codes<'_>,
-    radius: u32,
-    parallel: &Parallel<'_>,
-) -> Result<Pairs<i32>, Error> {
-    let database = Database::new(codes, Mask::All, false)?;
-    binary::pairs(level, &Hamming, &database, radius.saturating_add(1), parallel)
+/// [`Error::OutOfMemory`] if the results do not fit the memory; [`Error::Interrupted`].
+pub fn pairs(codes: Codes<'_>, radius: u32, run: &Run<'_>) -> Result<Pairs<i32>, Error> {
+    binary::pairs(&Hamming, codes, radius.saturating_add(1), run)
 }
 
-/// Writes all distances: row `i` of `out` are the distances of row `i` of `a` to all rows of `b`.
+/// Writes all distances: row `i` of `out` has the distances of row `i` of `a` to all rows of `b`.
 ///
 /// # Errors
-/// If `a` and `b` differ in bytes, `out` has not one element for each pair, or the call was interrupted.
-pub fn cdist(
-    level: Level,
-    a: Codes<'_>,
-    b: Codes<'_>,
-    parallel: &Parallel<'_>,
-    out: &mut [i32],
-) -> Result<(), Error> {
-    write_pieces(a, b, out, &parallel.as_run(level), |rows, columns, out| {
+/// [`Error::Mismatch`] if `a` and `b` differ in bytes, [`Error::Length`] if `out` does not have one element for each pair,
+/// [`Error::Interrupted`].
+pub fn cdist(a: Codes<'_>, b: Codes<'_>, out: &mut [i32], run: &Run<'_>) -> Result<(), Error> {
+    let level = run.level();
+    write_pieces(a, b, out, run, |rows, columns, out| {
         let (a, b) = (a.slice(rows.start, rows.end), b.slice(columns.start, columns.end));
-        all_distances(level, a, b, out);
+        all_distances(a, b, out, level);
         Ok(())
     })
 }

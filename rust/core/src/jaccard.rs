@@ -1,21 +1,21 @@
 //! Jaccard distance: `1 - popcount(a & b) / popcount(a | b)`, for fingerprints also called the Tanimoto distance.
 //!
-//! With the ones of both codes counted, it follows from the bits in which they differ:
+//! Given the ones of both codes, it follows from the bits in which they differ:
 //!
 //! ```text
 //! |a | b| = (|a| + |b| + |a ^ b|) / 2         distance = |a ^ b| / |a | b| = 2 |a ^ b| / (|a| + |b| + |a ^ b|)
 //! ```
 //!
 //! so the kernels that count differing bits serve here too. Some thousand rows at a time are sorted by their number of ones. A
-//! tile then has rows with nearly the same number, which gives the kernels a sharp bound on the differing bits; and since codes with `|a|`
-//! and `|b|` ones differ in at least `||a| - |b||` bits, most tiles are skipped unseen once near rows were found
-//! (BitBound: Swamidass and Baldi, J. Chem. Inf. Model. 47, 2007).
+//! tile then has rows with nearly the same number, which gives the kernels a sharp bound on the differing bits; and since codes
+//! with `|a|` and `|b|` ones differ in at least `||a| - |b||` bits, most tiles are skipped once near rows were found (BitBound:
+//! Swamidass and Baldi, J. Chem. Inf. Model. 47, 2007).
 
-use crate::binary::{self, Database, Metric, all_distances};
+use crate::binary::{self, Metric, all_distances};
 use crate::error::try_vec;
 use crate::popcount::tile::Tile;
 use crate::select::matrix::write_pieces;
-use crate::{Codes, Csr, Error, Level, Mask, Pairs, Parallel, bits};
+use crate::{Codes, Csr, Error, Mask, Neighbors, Pairs, Run, bits};
 
 /// A distance is at least 0, so its bits as an integer sort like the distance.
 struct Jaccard;
@@ -59,79 +59,57 @@ fn distance(differing: u32, a_ones: u32, b_ones: u32) -> f32 {
     if differing == 0 { 0.0 } else { (2.0 * f64::from(differing) / twice_union as f64) as f32 }
 }
 
-/// The first key that is beyond `radius`; what is not above zero (-0, say, or NaN) counts as zero.
+/// The lowest key beyond `radius`; -0 and NaN count as zero.
 fn below(radius: f32) -> u32 {
     let radius = if radius > 0.0 { radius } else { 0.0 };
     radius.to_bits() + 1
 }
 
-/// Finds the `k` nearest rows of `codes` for each query. Row `i` of the results starts at `i * k`; missing neighbours
-/// are infinitely far and have the index -1.
+/// Finds the nearest rows of `codes` for each query; missing neighbours are infinitely far and have the index -1.
 ///
 /// # Errors
-/// If queries and codes differ in bytes, the mask does not fit the codes, an output has not `n_queries * k` elements, or
-/// the call was interrupted.
-#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
+/// [`Error::Mismatch`] if queries and codes differ in bytes, or the mask does not have one boolean per row; [`Error::Row`] for
+/// an id that is not a row; [`Error::Length`] if `out` does not have room for each query; [`Error::Interrupted`].
 pub fn knn(
-    level: Level,
     queries: Codes<'_>,
     codes: Codes<'_>,
-    k: usize,
     mask: Mask<'_>,
-    parallel: &Parallel<'_>,
-    distances: &mut [f32],
-    indices: &mut [i64],
+    out: Neighbors<'_, f32>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
-    let database = Database::new(codes, mask, true)?;
-    binary::knn(level, &Jaccard, queries, &database, k, parallel, distances, indices)
+    binary::knn(&Jaccard, queries, codes, mask, out, run)
 }
 
 /// Finds all rows of `codes` at a distance of at most `radius` (0 or more) from each query, sorted by (distance, index).
 ///
 /// # Errors
-/// If queries and codes differ in bytes, the mask does not fit the codes, or the call was interrupted.
+/// As [`knn`]; [`Error::OutOfMemory`] if the results do not fit the memory.
 pub fn radius(
-    level: Level,
     queries: Codes<'_>,
     codes: Codes<'_>,
     radius: f32,
     mask: Mask<'_>,
-    parallel: &Parallel<'_>,
+    run: &Run<'_>,
 ) -> Result<Csr<f32>, Error> {
-    let database = Database::new(codes, mask, true)?;
-    binary::radius(level, &Jaccard, queries, &database, below(radius), parallel)
+    binary::radius(&Jaccard, queries, codes, below(radius), mask, run)
 }
 
 /// Finds all pairs of rows `i < j` at a distance of at most `radius` (0 or more), sorted by (i, j).
 ///
 /// # Errors
-/// If the call was interrupted.
-pub fn pairs(
-    level: Level,
-    codes: Codes<'_>,
-    radius: f32,
-    parallel: &Parallel<'_>,
-) -> Result<Pairs<f32>, Error> {
-    let database = Database::new(codes, Mask::All, true)?;
-    binary::pairs(level, &Jaccard, &database, below(radius), parallel)
+/// [`Error::OutOfMemory`] if the results do not fit the memory; [`Error::Interrupted`].
+pub fn pairs(codes: Codes<'_>, radius: f32, run: &Run<'_>) -> Result<Pairs<f32>, Error> {
+    binary::pairs(&Jaccard, codes, below(radius), run)
 }
 
-/// Writes all distances: row `i` of `out` are the distances of row `i` of `a` to all rows of `b`.
+/// Writes all distances: row `i` of `out` has the distances of row `i` of `a` to all rows of `b`.
 ///
 /// # Errors
-/// If `a` and `b` differ in bytes, `out` has not one element for each pair, or the call was interrupted.
-pub fn cdist(
-    level: Level,
-    a: Codes<'_>,
-    b: Codes<'_>,
-    parallel: &Parallel<'_>,
-    out: &mut [f32],
-) -> Result<(), Error> {
-    if a.n_rows() == 0 || b.n_rows() == 0 {
-        return write_pieces(a, b, out, &parallel.as_run(level), |_, _, _| Ok(()));
-    }
+/// [`Error::Mismatch`] if `a` and `b` differ in bytes, [`Error::Length`] if `out` does not have one element for each pair,
+/// [`Error::Interrupted`].
+pub fn cdist(a: Codes<'_>, b: Codes<'_>, out: &mut [f32], run: &Run<'_>) -> Result<(), Error> {
+    let level = run.level();
     let (mut a_ones, mut b_ones) = (try_vec(0, a.n_rows())?, try_vec(0, b.n_rows())?);
-    let run = &parallel.as_run(level);
     bits::popcount(a, &mut a_ones, run)?;
     bits::popcount(b, &mut b_ones, run)?;
     write_pieces(a, b, out, run, |rows, columns, out| {
@@ -140,7 +118,8 @@ pub fn cdist(
         for start in columns.clone().step_by(capacity) {
             let end = (start + capacity).min(columns.end);
             let mut differing_rows: Vec<_> = differing.chunks_mut(end - start).take(out.len()).collect();
-            all_distances(level, a.slice(rows.start, rows.end), b.slice(start, end), &mut differing_rows);
+            let (a, b) = (a.slice(rows.start, rows.end), b.slice(start, end));
+            all_distances(a, b, &mut differing_rows, level);
             for ((out, differing), &a_ones) in out.iter_mut().zip(differing_rows).zip(&a_ones[rows.clone()]) {
                 let out = &mut out[start - columns.start..end - columns.start];
                 for ((out, differing), &b_ones) in out.iter_mut().zip(differing).zip(&b_ones[start..end]) {

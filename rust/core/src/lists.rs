@@ -1,194 +1,239 @@
-//! Search of a few rows for each query: those in the buckets of hash tables that it looks into.
+//! Nearest neighbours among candidates: the rows that some inverted lists hold.
+//!
+//! An inverted list holds the ids of the rows that share a key, for example a hash value. A query probes a few lists, and the
+//! rows in them, each counted once, are its candidates. A [`Scorer`] computes how far they are from the query.
 
-use std::sync::{Mutex, PoisonError};
-
+use crate::codes::check_same_bytes;
 use crate::popcount::distances_of;
+use crate::select::mask::RowMask;
 use crate::select::top_k::{Neighbor, TopK};
-use crate::{Codes, Error, Level, Mask, Parallel};
+use crate::{At, Codes, Error, Level, Mask, Neighbors, Run};
 
 /// Queries of a task.
-const TOGETHER: usize = 16;
+const QUERIES_PER_TASK: usize = 16;
 
-/// Rows that are compared at a time, so that their ids and distances stay in the first-level cache.
-const COMPARED: usize = 1024;
+/// Candidates that are scored at a time, so that their ids and keys stay in the first-level cache.
+const CANDIDATES_PER_BATCH: usize = 1024;
 
-/// Buckets of hash tables: bucket `b` of query `q` is `ids[starts[q][b]..stops[q][b]]`.
+/// The time that collecting a candidate takes, in words compared.
+const WORDS_PER_CANDIDATE: usize = 4;
+
+/// The lists that each query probes: list `p` of query `q` holds the rows `ids[starts[q][p]..stops[q][p]]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Buckets<'a> {
+pub struct Probes<'a> {
     starts: &'a [i64],
     stops: &'a [i64],
     ids: &'a [u32],
     n_queries: usize,
 }
 
-impl<'a> Buckets<'a> {
-    /// As many starts and stops for each query.
+impl<'a> Probes<'a> {
+    /// The same number of lists for each query.
     ///
     /// # Errors
-    /// [`Error::Buckets`] if there are not, or a bucket does not lie within the ids.
+    /// [`Error::Incompatible`] if `starts` and `stops` do not have the same number of elements, a multiple of the queries;
+    /// [`Error::Value`] if a list is not within `ids`.
     pub fn new(starts: &'a [i64], stops: &'a [i64], ids: &'a [u32], n_queries: usize) -> Result<Self, Error> {
-        let mut ends = starts.iter().zip(stops);
-        let is_within = ends.all(|(start, stop)| {
-            let (start, stop) = (usize::try_from(*start), usize::try_from(*stop));
-            matches!((start, stop), (Ok(start), Ok(stop)) if start <= stop && stop <= ids.len())
-        });
         let is_whole =
             if n_queries == 0 { starts.is_empty() } else { starts.len().is_multiple_of(n_queries) };
-        if starts.len() != stops.len() || !is_whole || !is_within {
-            return Err(Error::Buckets);
+        if starts.len() != stops.len() || !is_whole {
+            let (n_starts, n_stops) = (starts.len(), stops.len());
+            return Err(Error::Incompatible {
+                problem: format!(
+                    "there are {n_starts} starts and {n_stops} stops of lists for {n_queries} queries; expected the same \
+                     number of both for each query"
+                ),
+            });
         }
-        Ok(Buckets { starts, stops, ids, n_queries })
+        for (position, (&start, &stop)) in starts.iter().zip(stops).enumerate() {
+            if !(0 <= start && start <= stop && stop as u64 <= ids.len() as u64) {
+                return Err(Error::Value {
+                    name: "starts and stops",
+                    value: format!("{start}..{stop}"),
+                    at: At::Position(position),
+                    expected: format!("ranges within the {} ids", ids.len()),
+                });
+            }
+        }
+        Ok(Probes { starts, stops, ids, n_queries })
     }
 
-    /// The buckets of a query.
-    fn of(&self, query: usize) -> impl Iterator<Item = &'a [u32]> + use<'a> {
-        let n = self.starts.len() / self.n_queries.max(1);
-        let ids = self.ids;
-        let ends = self.starts[query * n..][..n].iter().zip(&self.stops[query * n..][..n]);
-        // They were looked at before, but may have been changed since.
-        ends.map(|(start, stop)| ids.get(*start as usize..*stop as usize).unwrap_or_default())
+    /// The lists of a query.
+    fn lists(&self, query: usize) -> impl Iterator<Item = &'a [u32]> + use<'a> {
+        let (n_lists, ids) = (self.starts.len() / self.n_queries.max(1), self.ids);
+        let lists = query * n_lists..(query + 1) * n_lists;
+        let ends = self.starts[lists.clone()].iter().zip(&self.stops[lists]);
+        // They were checked, but the arrays may have changed since.
+        ends.map(move |(start, stop)| ids.get(*start as usize..*stop as usize).unwrap_or_default())
+    }
+
+    /// Ids in all lists of all queries.
+    fn n_candidates(&self) -> usize {
+        let ends = self.starts.iter().zip(self.stops);
+        let lens = ends.map(|(start, stop)| usize::try_from(stop.saturating_sub(*start)).unwrap_or(0));
+        lens.fold(0, usize::saturating_add)
     }
 }
 
-/// What a worker needs.
-struct Scratch {
-    /// A bit for each row: it does not take part, or was met before.
-    met: Vec<u64>,
-    ids: Vec<u32>,
-    distances: Vec<u32>,
-    error: Result<(), Error>,
+/// How far candidates are from queries.
+trait Scorer: Sync {
+    /// What the caller gets.
+    type Distance: Copy + Send;
+    /// The distance of a missing neighbour.
+    const PADDING: Self::Distance;
+
+    /// Rows that can be candidates.
+    fn n_rows(&self) -> usize;
+
+    /// The time that scoring a candidate takes, in words compared.
+    fn words_per_row(&self) -> usize;
+
+    /// Tells the CPU that a row will be scored soon.
+    fn prefetch(&self, row: usize);
+
+    /// Writes a key for each row that sorts like its distance to the query.
+    fn score(&self, query: usize, rows: &[usize], keys: &mut [u32]);
+
+    /// The distance that a key stands for.
+    fn distance(&self, key: u32) -> Self::Distance;
 }
 
-/// Finds, among the rows in the buckets of each query, the `k` nearest to it; a row that is in several counts once. Row `i` of
-/// the results starts at `i * k`; missing neighbours are `i32::MAX` and -1.
+/// Scores by Hamming distances.
+struct HammingScorer<'a> {
+    queries: Codes<'a>,
+    codes: Codes<'a>,
+    level: Level,
+}
+
+impl Scorer for HammingScorer<'_> {
+    type Distance = i32;
+    const PADDING: i32 = i32::MAX;
+
+    fn n_rows(&self) -> usize {
+        self.codes.n_rows()
+    }
+
+    fn words_per_row(&self) -> usize {
+        self.codes.n_words()
+    }
+
+    fn prefetch(&self, row: usize) {
+        self.codes.prefetch(row, row + 1);
+    }
+
+    fn score(&self, query: usize, rows: &[usize], keys: &mut [u32]) {
+        distances_of(self.level, self.queries.row(query), self.codes, rows, keys);
+    }
+
+    fn distance(&self, key: u32) -> i32 {
+        key as i32
+    }
+}
+
+/// Finds, among the rows in the lists that each query probes, the nearest by Hamming distance; missing neighbours are
+/// `i32::MAX` and -1.
 ///
 /// # Errors
-/// If queries and codes differ in bytes, there are not buckets for each query, an id names no row, the mask does not fit the
-/// codes, an output has not `n_queries * k` elements, or the call was interrupted.
-#[allow(clippy::too_many_arguments, reason = "they are the arguments of one search")]
-pub fn knn(
-    level: Level,
+/// [`Error::Mismatch`] if queries and codes differ in bytes or number, or the mask does not have one boolean per row;
+/// [`Error::Row`] if an id of a list or of the mask is not a row; [`Error::Length`] if `out` does not have room for each query;
+/// [`Error::Interrupted`].
+pub fn hamming_knn(
     queries: Codes<'_>,
     codes: Codes<'_>,
-    buckets: Buckets<'_>,
-    k: usize,
+    probes: Probes<'_>,
     mask: Mask<'_>,
-    parallel: &Parallel<'_>,
-    distances: &mut [i32],
-    indices: &mut [i64],
+    out: Neighbors<'_, i32>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
-    if queries.n_bytes() != codes.n_bytes() {
-        let (first, second) = (("queries", queries.n_bytes()), ("codes", codes.n_bytes()));
-        return Err(Error::BytesDiffer { first, second });
+    check_same_bytes(("queries", queries), ("codes", codes))?;
+    if queries.n_rows() != probes.n_queries {
+        let (first, second) = (("queries", queries.n_rows()), ("probes", probes.n_queries));
+        return Err(Error::Mismatch {
+            unit: "rows",
+            first,
+            second,
+            hint: "each query probes lists of its own",
+        });
     }
-    if queries.n_rows() != buckets.n_queries {
-        return Err(Error::Buckets);
-    }
-    let expected = queries.n_rows().saturating_mul(k);
-    for given in [distances.len(), indices.len()] {
-        if given != expected {
-            return Err(Error::OutputLength { given, expected });
-        }
-    }
-    distances.fill(i32::MAX);
-    indices.fill(-1);
-    let excluded = excluded(mask, codes.n_rows())?;
+    knn(&HammingScorer { queries, codes, level: run.level() }, probes, mask, out, run)
+}
+
+fn knn<S: Scorer>(
+    scorer: &S,
+    probes: Probes<'_>,
+    mask: Mask<'_>,
+    mut out: Neighbors<'_, S::Distance>,
+    run: &Run<'_>,
+) -> Result<(), Error> {
+    out.clear(probes.n_queries, S::PADDING)?;
+    let excluded = RowMask::new(mask, scorer.n_rows())?.excluded()?;
+    let k = out.k();
     if k == 0 {
         return Ok(());
     }
-    let parts = distances.chunks_mut(TOGETHER * k).zip(indices.chunks_mut(TOGETHER * k));
-    let parts: Vec<_> = parts.map(Mutex::new).collect();
-    let words = buckets.starts.iter().zip(buckets.stops).fold(0_usize, |sum, (start, stop)| {
-        let n_rows = usize::try_from(stop.saturating_sub(*start)).unwrap_or(0);
-        sum.saturating_add(n_rows.saturating_mul(4 + codes.n_words()))
-    });
-    let new_scratch =
-        || Scratch { met: excluded.clone(), ids: Vec::new(), distances: vec![0; COMPARED], error: Ok(()) };
-    let workers = parallel.for_words(words).run(parts.len(), new_scratch, |scratch, task| {
-        let mut part = parts[task].lock().unwrap_or_else(PoisonError::into_inner);
-        let (distances, indices) = &mut *part;
-        let rows = distances.chunks_mut(k).zip(indices.chunks_mut(k));
-        for (query, (distances, indices)) in (task * TOGETHER..).zip(rows) {
-            match nearest(level, queries.row(query), codes, buckets.of(query), k, scratch) {
-                Ok(best) => {
-                    for (neighbor, (distance, index)) in best.iter().zip(distances.iter_mut().zip(indices)) {
-                        (*distance, *index) = (neighbor.key as i32, neighbor.id as i64);
-                    }
-                }
-                Err(error) => scratch.error = Err(error),
-            }
+    let words_per_candidate = WORDS_PER_CANDIDATE + scorer.words_per_row();
+    let run = run.for_words(probes.n_candidates().saturating_mul(words_per_candidate));
+    let new_candidates = || Candidates { met: excluded.clone(), rows: Vec::new() };
+    run.for_each_part(out.blocks(QUERIES_PER_TASK), new_candidates, |candidates, task, mut out| {
+        let first = task * QUERIES_PER_TASK;
+        for query in first..probes.n_queries.min(first + QUERIES_PER_TASK) {
+            candidates.collect(scorer, probes.lists(query))?;
+            let best = nearest(scorer, query, &candidates.rows, k);
+            out.write(query - first, &best, |key| scorer.distance(key));
         }
+        Ok(())
     })?;
-    workers.into_iter().try_for_each(|scratch| scratch.error)
+    Ok(())
 }
 
-fn nearest<'a>(
-    level: Level,
-    query: &[u8],
-    codes: Codes<'_>,
-    buckets: impl Iterator<Item = &'a [u32]>,
-    k: usize,
-    scratch: &mut Scratch,
-) -> Result<Vec<Neighbor>, Error> {
-    let Scratch { met, ids, distances, .. } = scratch;
-    ids.clear();
-    let mut all_are_rows = true;
-    for bucket in buckets {
-        ids.try_reserve(bucket.len())?;
-        for &id in bucket {
-            let row = id as usize;
-            if row >= codes.n_rows() {
-                all_are_rows = false;
-                continue;
-            }
-            let (word, bit) = (&mut met[row / 64], 1 << (row % 64));
-            if *word & bit == 0 {
-                *word |= bit;
-                codes.prefetch(row, row + 1);
-                ids.push(id);
-            }
-        }
-    }
-    let mut top_k = TopK::new(k);
-    for ids in ids.chunks(COMPARED) {
-        let distances = &mut distances[..ids.len()];
-        distances_of(level, query, codes, ids, distances);
-        for (id, distance) in ids.iter().zip(&*distances) {
-            if *distance < top_k.below(u64::from(*id)) {
-                top_k.push(Neighbor { key: *distance, id: u64::from(*id) });
-            }
-        }
-    }
-    for id in &*ids {
-        met[*id as usize / 64] &= !(1 << (id % 64));
-    }
-    if all_are_rows { Ok(TopK::merge([top_k])) } else { Err(Error::Buckets) }
+/// The candidates of one query after the other.
+struct Candidates {
+    /// One bit per row: it is not selected, or was met before.
+    met: Vec<u64>,
+    rows: Vec<usize>,
 }
 
-/// A bit for each row that does not take part.
-fn excluded(mask: Mask<'_>, n_rows: usize) -> Result<Vec<u64>, Error> {
-    let n_words = n_rows.div_ceil(64);
-    match mask {
-        Mask::All => crate::error::try_vec(0, n_words),
-        Mask::Booleans(booleans) => {
-            if booleans.len() != n_rows {
-                return Err(Error::MaskLength { given: booleans.len(), expected: n_rows });
-            }
-            let mut excluded = crate::error::try_vec(0, n_words)?;
-            for (row, is_selected) in booleans.iter().enumerate() {
-                excluded[row / 64] |= u64::from(*is_selected == 0) << (row % 64);
-            }
-            Ok(excluded)
+impl Candidates {
+    /// Replaces the candidates by the rows in some lists.
+    fn collect<'a, S: Scorer>(
+        &mut self,
+        scorer: &S,
+        lists: impl Iterator<Item = &'a [u32]>,
+    ) -> Result<(), Error> {
+        for row in self.rows.drain(..) {
+            self.met[row / 64] &= !(1 << (row % 64));
         }
-        Mask::Ids(ids) => {
-            let mut excluded = crate::error::try_vec(u64::MAX, n_words)?;
-            for &id in ids {
-                match usize::try_from(id) {
-                    Ok(row) if row < n_rows => excluded[row / 64] &= !(1 << (row % 64)),
-                    _ => return Err(Error::MaskId { id, n_rows }),
+        for list in lists {
+            self.rows.try_reserve(list.len())?;
+            for &id in list {
+                let row = id as usize;
+                if row >= scorer.n_rows() {
+                    return Err(Error::Row { name: "ids", row: i64::from(id), n_rows: scorer.n_rows() });
+                }
+                let (word, bit) = (&mut self.met[row / 64], 1 << (row % 64));
+                if *word & bit == 0 {
+                    *word |= bit;
+                    scorer.prefetch(row);
+                    self.rows.push(row);
                 }
             }
-            Ok(excluded)
+        }
+        Ok(())
+    }
+}
+
+/// The `k` nearest of some rows.
+fn nearest<S: Scorer>(scorer: &S, query: usize, rows: &[usize], k: usize) -> Vec<Neighbor> {
+    let mut top_k = TopK::new(k);
+    let mut keys = [0; CANDIDATES_PER_BATCH];
+    for rows in rows.chunks(CANDIDATES_PER_BATCH) {
+        let keys = &mut keys[..rows.len()];
+        scorer.score(query, rows, keys);
+        for (&row, &key) in rows.iter().zip(&*keys) {
+            if key < top_k.below(row as u64) {
+                top_k.push(Neighbor { key, id: row as u64 });
+            }
         }
     }
+    TopK::merge([top_k])
 }

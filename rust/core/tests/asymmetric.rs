@@ -2,7 +2,6 @@
 #![allow(missing_docs)]
 
 use fastcodes_core::asymmetric::{self, RealQueries};
-use fastcodes_core::lists::{self, Buckets};
 use fastcodes_core::{Codes, Error, Level, Mask, Parallel};
 
 /// Repeatable numbers from 0 up to 1.
@@ -175,95 +174,4 @@ fn broken_preconditions_are_errors() {
     }
     // The largest that there may be: sums that overflow sort last or first.
     check(&[8.5e37; 30], 30, &bytes, 0, &[10], &[Mask::All]);
-}
-
-#[test]
-fn buckets_hold_the_rows_that_are_compared() {
-    let (n_rows, n_queries, n_buckets) = (500, 37, 6);
-    for n_bytes in [1, 7, 8, 9, 32, 40] {
-        let (bytes, queries) = (random_codes(n_rows * n_bytes, 7), random_codes(n_queries * n_bytes, 8));
-        let codes = Codes::new(&bytes, n_rows, n_bytes).unwrap();
-        let query_rows = Codes::new(&queries, n_queries, n_bytes).unwrap();
-        let mut number = numbers(9);
-        let ids: Vec<u32> = (0..3000).map(|_| (number() * n_rows as f32) as u32).collect();
-        let starts: Vec<i64> = (0..n_queries * n_buckets).map(|_| (number() * 2900.0) as i64).collect();
-        let stops: Vec<i64> = starts.iter().map(|start| start + (number() * 90.0) as i64).collect();
-        let booleans: Vec<u8> = (0..n_rows).map(|row| u8::from(row % 3 > 0)).collect();
-        let chosen: Vec<i64> = (0..n_rows as i64).rev().filter(|id| id % 7 == 2).collect();
-        for mask in [Mask::All, Mask::Booleans(&booleans), Mask::Ids(&chosen)] {
-            let is_selected = selected(&mask, n_rows);
-            for k in [0, 1, 10, 600] {
-                let mut expected = Vec::new();
-                for query in 0..n_queries {
-                    let mine = query * n_buckets..(query + 1) * n_buckets;
-                    let mut rows: Vec<usize> = starts[mine.clone()]
-                        .iter()
-                        .zip(&stops[mine])
-                        .flat_map(|(start, stop)| &ids[*start as usize..*stop as usize])
-                        .map(|id| *id as usize)
-                        .filter(|row| is_selected[*row])
-                        .collect();
-                    rows.sort_unstable();
-                    rows.dedup();
-                    let differing = |row: usize| -> u32 {
-                        let bytes = codes.row(row).iter().zip(query_rows.row(query));
-                        bytes.map(|(a, b)| (a ^ b).count_ones()).sum()
-                    };
-                    let mut found: Vec<_> =
-                        rows.iter().map(|row| (differing(*row) as i32, *row as i64)).collect();
-                    found.sort_unstable();
-                    found.resize(found.len().max(k), (i32::MAX, -1));
-                    expected.extend_from_slice(&found[..k]);
-                }
-                let (expected, rows): (Vec<i32>, Vec<i64>) = expected.into_iter().unzip();
-                for level in Level::available() {
-                    for threads in [1, 2] {
-                        let buckets = Buckets::new(&starts, &stops, &ids, n_queries).unwrap();
-                        let (mut distances, mut indices) = (vec![7; n_queries * k], vec![7; n_queries * k]);
-                        let parallel = &Parallel::new(threads, &|| false);
-                        lists::knn(
-                            level,
-                            query_rows,
-                            codes,
-                            buckets,
-                            k,
-                            mask,
-                            parallel,
-                            &mut distances,
-                            &mut indices,
-                        )
-                        .unwrap();
-                        assert_eq!(
-                            (&distances, &indices),
-                            (&expected, &rows),
-                            "{n_bytes} bytes, k = {k}, {level:?}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn buckets_that_hold_no_rows_are_errors() {
-    let bytes = random_codes(40, 6);
-    let codes = Codes::new(&bytes, 10, 4).unwrap();
-    let ids = [0, 9, 3, 10];
-    let knn = |starts: &[i64], stops: &[i64]| {
-        let buckets = Buckets::new(starts, stops, &ids, 2)?;
-        let (mut distances, mut indices) = ([0; 4], [0; 4]);
-        let serial = &Parallel::serial();
-        let queries = codes.slice(0, 2);
-        lists::knn(Level::best(), queries, codes, buckets, 2, Mask::All, serial, &mut distances, &mut indices)
-    };
-    assert_eq!(knn(&[0, 1], &[2, 3]), Ok(()));
-    assert_eq!(knn(&[], &[]), Ok(()));
-    for (starts, stops) in
-        [(&[0, 1][..], &[2, 4][..]), (&[0, 1], &[2, 5]), (&[-1, 1], &[2, 3]), (&[2, 1], &[1, 3])]
-    {
-        assert_eq!(knn(starts, stops), Err(Error::Buckets), "{starts:?} {stops:?}");
-    }
-    assert_eq!(knn(&[0, 1, 2], &[1, 2, 3]), Err(Error::Buckets));
-    assert_eq!(knn(&[0, 1], &[1]), Err(Error::Buckets));
 }

@@ -8,12 +8,12 @@ use fastcodes_core::adc::{self, Blocks, Codebooks, Metric, Tables, Vectors};
 use fastcodes_core::asymmetric::RealQueries;
 use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
 use fastcodes_core::hadamard::{self, Signs};
-use fastcodes_core::lists::Buckets;
+use fastcodes_core::lists::Probes;
 use fastcodes_core::minhash::{self, Hasher, Scheme, Sets, Slots};
 use fastcodes_core::xnor::{
     self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
 };
-use fastcodes_core::{Codes, Level, Mask, Parallel, Run, asymmetric, hamming, jaccard, lists};
+use fastcodes_core::{Codes, Level, Mask, Neighbors, Parallel, Run, asymmetric, hamming, jaccard, lists};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -75,11 +75,11 @@ fn search_case() -> impl Strategy<Value = SearchCase> {
     )
 }
 
-/// Everything that a family can tell about a case.
+/// All answers of a family for a case.
 macro_rules! answers {
     ($family:ident, $distance:ty, $case:expr, $level:expr, $threads:expr, $radius:expr) => {{
         let (case, level, radius): (&SearchCase, Level, _) = ($case, $level, $radius);
-        let parallel = &Parallel::new($threads, &|| false);
+        let run = &Run::new(level, $threads, &|| false);
         let SearchCase { n_bytes, n_queries, n_rows, eighths, seed, .. } = *case;
         let stride = n_bytes + case.gap;
         let (queries, rows) =
@@ -91,13 +91,14 @@ macro_rules! answers {
             (0..).zip(&booleans).filter(|(_, selected)| **selected != 0).map(|(id, _)| id).collect();
         let mask = [Mask::All, Mask::Booleans(&booleans), Mask::Ids(&ids)][usize::from(case.mask)];
         let mut knn = (vec![<$distance>::MAX; n_queries * case.k], vec![7i64; n_queries * case.k]);
-        $family::knn(level, queries, codes, case.k, mask, parallel, &mut knn.0, &mut knn.1).unwrap();
+        let out = Neighbors::new(&mut knn.0, &mut knn.1, case.k);
+        $family::knn(queries, codes, mask, out, run).unwrap();
         let mut cdist = vec![<$distance>::MAX; n_queries * n_rows];
-        $family::cdist(level, queries, codes, parallel, &mut cdist).unwrap();
-        let found = $family::radius(level, queries, codes, radius, mask, parallel).unwrap();
+        $family::cdist(queries, codes, &mut cdist, run).unwrap();
+        let found = $family::radius(queries, codes, radius, mask, run).unwrap();
         // All pairs of thousands of rows would take longer than the rest.
         let few = codes.slice(0, n_rows.min(200));
-        (knn, cdist, found, $family::pairs(level, few, radius, parallel).unwrap())
+        (knn, cdist, found, $family::pairs(few, radius, run).unwrap())
     }};
 }
 
@@ -135,7 +136,7 @@ fn jaccard_levels_agree() {
 }
 
 #[test]
-fn searches_by_real_queries_and_by_buckets_of_all_levels_agree() {
+fn searches_by_real_queries_and_by_lists_of_all_levels_agree() {
     // A search for few neighbours bounds sums where there are more than 8192 rows.
     let n_rows = prop_oneof![0usize..700, 8000usize..11_000];
     let shape = (1usize..300, n_rows, 0usize..5, 0usize..6);
@@ -172,13 +173,15 @@ fn searches_by_real_queries_and_by_buckets_of_all_levels_agree() {
             pick(seed ^ 4, 7 * n_queries, members.len() / 2).iter().map(|id| *id as i64).collect();
         let lens = pick(seed ^ 5, 7 * n_queries, members.len() / 2);
         let stops: Vec<i64> = starts.iter().zip(lens).map(|(start, len)| start + len as i64).collect();
-        let buckets = Buckets::new(&starts, &stops, &members, n_queries).unwrap();
+        let probes = Probes::new(&starts, &stops, &members, n_queries).unwrap();
         let answers = |level, threads| {
             let parallel = &Parallel::new(threads, &|| false);
             let mut knn = (vec![7.0_f32; n_queries * k], vec![7i64; n_queries * k]);
             asymmetric::knn(level, real, codes, k, mask, parallel, &mut knn.0, &mut knn.1).unwrap();
             let mut few = (vec![7; n_queries * k], vec![7i64; n_queries * k]);
-            lists::knn(level, queries, codes, buckets, k, mask, parallel, &mut few.0, &mut few.1).unwrap();
+            let out = Neighbors::new(&mut few.0, &mut few.1, k);
+            lists::hamming_knn(queries, codes, probes, mask, out, &Run::new(level, threads, &|| false))
+                .unwrap();
             (knn.0.iter().map(|sum| sum.to_bits()).collect::<Vec<_>>(), knn.1, few)
         };
         let expected = answers(Level::PORTABLE, 1);

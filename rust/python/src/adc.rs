@@ -12,8 +12,8 @@ use crate::arrays::{
     CodesArray, FloatsArray, MaskArray, array_out, count, described, empty, real, results_shape, shared,
     to_py_err, typed, writable,
 };
+use crate::results::{CsrArrays, NeighborArrays};
 use crate::runtime::run;
-use crate::search::{Neighbors, Ragged};
 
 const TABLES: &str = "a numpy float32 array (nq, M, K), as fastcodes.adc.tables makes it";
 const CODES: &str =
@@ -148,7 +148,7 @@ pub fn adc_knn<'py>(
     k: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Neighbors<'py, f32>> {
+) -> PyResult<NeighborArrays<'py, f32>> {
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
     let codes = CodesSource::new(codes, packed)?;
     let (mask, k) = (MaskArray::new(mask)?, count(k, "k", 0)?);
@@ -177,7 +177,7 @@ pub fn adc_radius<'py>(
     radius: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Ragged<'py, f32>> {
+) -> PyResult<CsrArrays<'py, f32>> {
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
     let codes = CodesSource::new(codes, packed)?;
     let mask = MaskArray::new(mask)?;

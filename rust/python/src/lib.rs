@@ -3,14 +3,16 @@
 
 mod adc;
 mod arrays;
+mod binary;
 mod bits;
 mod hadamard;
 mod hamming;
 mod info;
 mod jaccard;
+mod lists;
 mod minhash;
+mod results;
 mod runtime;
-mod search;
 mod xnor;
 
 use pyo3::prelude::*;
@@ -24,14 +26,13 @@ mod _native {
     #[pymodule_export]
     use super::hadamard::{hadamard_pack, hadamard_project};
     #[pymodule_export]
-    use super::hamming::{
-        hamming_asymmetric_knn, hamming_buckets_knn, hamming_cdist, hamming_knn, hamming_pairs,
-        hamming_radius,
-    };
+    use super::hamming::{hamming_asymmetric_knn, hamming_cdist, hamming_knn, hamming_pairs, hamming_radius};
     #[pymodule_export]
     use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
     #[pymodule_export]
     use super::jaccard::{jaccard_cdist, jaccard_knn, jaccard_pairs, jaccard_radius};
+    #[pymodule_export]
+    use super::lists::hamming_lists_knn;
     #[pymodule_export]
     use super::minhash::{
         MinHashBands, minhash_cdist, minhash_jaccard, minhash_pack, minhash_paired, minhash_shingles,

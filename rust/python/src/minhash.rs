@@ -17,8 +17,8 @@ use pyo3::types::{PyBytes, PyInt, PyList, PyString};
 use crate::arrays::{
     CodesArray, array_out, described, empty, shape_text, shared, to_py_err, typed, writable,
 };
+use crate::results::{CsrArrays, PairArrays};
 use crate::runtime::run;
-use crate::search::{PairList, Ragged};
 
 const ROWS: &str =
     "a numpy uint32 array (n, n_hashes) of signatures, or a uint8 array (n, n_bytes) of packed ones";
@@ -481,7 +481,7 @@ impl MinHashBands {
         signatures: &Bound<'py, PyAny>,
         n_equal: usize,
         threads: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Ragged<'py, i32>> {
+    ) -> PyResult<CsrArrays<'py, i32>> {
         let signatures = self.rows(signatures)?;
         let signatures = signatures.as_slice()?;
         let found = run(py, threads, |_, parallel| self.read().query(signatures, n_equal, parallel))?;
@@ -494,7 +494,7 @@ impl MinHashBands {
         py: Python<'py>,
         n_equal: usize,
         threads: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<PairList<'py, i32>> {
+    ) -> PyResult<PairArrays<'py, i32>> {
         let found = run(py, threads, |_, parallel| self.read().pairs(n_equal, parallel))?;
         Ok((found.i.into_pyarray(py), found.j.into_pyarray(py), found.distances.into_pyarray(py)))
     }

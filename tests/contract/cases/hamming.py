@@ -28,7 +28,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "radius": {"queries": A, "codes": B, "radius": 3, "mask": None, "threads": None},
     "cdist": {"a": A, "b": B, "out": None, "threads": None},
     "pairs": {"codes": B, "radius": 3, "threads": None},
-    "asymmetric_knn": {"real_queries": REAL, "codes": B, "k": 3, "mask": None, "threads": None},
+    "asymmetric_knn": {"queries": REAL, "codes": B, "k": 3, "mask": None, "threads": None},
 }
 
 REAL_QUERIES = [
@@ -54,10 +54,10 @@ WRONG: dict[str, list[Wrong]] = {
     "mask": MASKS,
     "out": [*outputs(np.int32, (5, 20), np.uint32), *wider_outputs(np.int32, (5, 20))],
     "threads": THREADS,
-    "real_queries": REAL_QUERIES,
 }
 
 
 def wrong_values(verb: str, name: str) -> list[Wrong]:
     """List the wrong values of an argument."""
-    return CODES if (verb, name) == ("pairs", "codes") else WRONG[name]
+    special = {("pairs", "codes"): CODES, ("asymmetric_knn", "queries"): REAL_QUERIES}
+    return special.get((verb, name), WRONG[name])

@@ -1,158 +1,116 @@
-//! [`Database`]: the rows that take part in a search, cut into tasks, and tasks into tiles.
+//! [`Database`]: the selected rows of a search, cut into tasks, and tasks into batches that fit a tile.
+//!
+//! Rows are counted by *rank*, their position among the selected rows, so that every task but the last has the same number of
+//! rows, whatever the mask is.
 
 use std::ops::Range;
 
+use crate::popcount::distances_of;
 use crate::popcount::tile::{MAX_WORDS, Tile};
-use crate::popcount::{Hits, scan_rows};
+use crate::select::mask::RowMask;
 use crate::{Codes, Error, Level, Mask, bits};
 
-/// Bytes of rows that are compared as they lie in one task: enough to stream, few enough to stay in the cache.
+/// Bytes of the rows of a task that are scanned untransposed: enough to stream, few enough to stay in the first-level cache.
 const STREAMED_BYTES: usize = 32 * 1024;
 
-/// Bytes of rows that are sorted by their number of ones together. They are read once, to be counted, and are then still
-/// in the second-level cache when they are gathered; and they make tiles enough for the rows of one to be much alike.
+/// Bytes of the rows of a task that are sorted by their number of ones. They are read once, to be counted, and are then still
+/// in the second-level cache when they are gathered; and they fill enough tiles for the rows of one to be much alike.
 const SORTED_BYTES: usize = 1024 * 1024;
 
-/// The rows of a search.
-pub(crate) struct Database<'a> {
+/// The selected rows of a search.
+pub(super) struct Database<'a> {
     codes: Codes<'a>,
-    order: Order<'a>,
-    n_selected: usize,
-    /// Whether ones are counted, and the rows of a task sorted by them unless they are compared as they lie.
+    selected: RowMask,
+    /// Whether ones are counted, and the rows of a task sorted by them unless they are streamed.
     by_ones: bool,
 }
 
-enum Order<'a> {
-    /// All rows.
-    All,
-    /// The rows whose byte is not zero.
-    Booleans(&'a [u8]),
-    /// The rows with these ids, ascending.
-    Ids(Vec<u64>),
-}
-
-/// Some rows of the database, at most a tile full and at least one.
-pub(crate) struct Selection<'a> {
-    /// Their ids.
-    pub ids: Ids<'a>,
-    /// Their numbers of ones, if the database counts them.
+/// Some selected rows, at least one; as many as fit a tile, or all rows of a task if they are streamed.
+pub(super) struct Batch<'a> {
+    pub ids: RowIds<'a>,
+    /// The number of ones of each row, if the database counts them.
     pub ones: &'a [u32],
-    /// Where about they stand in the database.
-    pub position: usize,
+    /// The rank of the first row, or about that if rows are sorted by ones.
+    pub rank: usize,
 }
 
-pub(crate) enum Ids<'a> {
-    /// This id and those that follow.
-    From(u64, usize),
-    List(&'a [u64]),
+/// The ids of rows.
+pub(super) enum RowIds<'a> {
+    /// Consecutive rows.
+    Range(Range<usize>),
+    /// Any rows.
+    List(&'a [usize]),
 }
 
-impl Ids<'_> {
-    pub fn len(&self) -> usize {
-        match self {
-            Ids::From(_, len) => *len,
-            Ids::List(ids) => ids.len(),
+impl<'a> RowIds<'a> {
+    /// Rows in ascending order.
+    fn ascending(ids: &'a [usize]) -> Self {
+        match ids {
+            [first, .., last] if last - first + 1 == ids.len() => RowIds::Range(*first..last + 1),
+            _ => RowIds::List(ids),
         }
     }
 
-    pub fn get(&self, index: usize) -> u64 {
+    pub fn slice(&self, positions: Range<usize>) -> RowIds<'a> {
         match self {
-            Ids::From(first, _) => first + index as u64,
-            Ids::List(ids) => ids[index],
+            RowIds::Range(ids) => RowIds::Range(ids.start + positions.start..ids.start + positions.end),
+            RowIds::List(ids) => RowIds::List(&ids[positions]),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            RowIds::Range(ids) => ids.len(),
+            RowIds::List(ids) => ids.len(),
+        }
+    }
+
+    pub fn get(&self, position: usize) -> usize {
+        match self {
+            RowIds::Range(ids) => ids.start + position,
+            RowIds::List(ids) => ids[position],
         }
     }
 
     /// The lowest and the highest id.
-    pub fn range(&self) -> (u64, u64) {
+    pub fn limits(&self) -> (usize, usize) {
         match self {
-            Ids::From(first, len) => (*first, first + *len as u64 - 1),
-            Ids::List(ids) => ids.iter().fold((u64::MAX, 0), |(low, high), id| (low.min(*id), high.max(*id))),
+            RowIds::Range(ids) => (ids.start, ids.end - 1),
+            RowIds::List(ids) => {
+                ids.iter().fold((usize::MAX, 0), |(low, high), id| (low.min(*id), high.max(*id)))
+            }
         }
     }
 
-    /// The rows themselves, if they follow each other.
-    fn as_rows<'a>(&self, codes: Codes<'a>) -> Option<Codes<'a>> {
+    /// Transposes the rows into a tile.
+    pub fn fill(&self, codes: Codes<'_>, tile: &mut Tile, level: Level) {
         match self {
-            Ids::From(first, len) => Some(codes.slice(*first as usize, *first as usize + len)),
-            Ids::List(_) => None,
+            RowIds::Range(ids) => tile.fill_all(level, codes.slice(ids.start, ids.end)),
+            RowIds::List(ids) => tile.fill(level, codes, ids.iter().copied()),
         }
     }
 
-    /// Appends those of the given rows whose distance to `query` is below the bound, comparing them as they lie.
-    pub fn scan(
-        &self,
-        level: Level,
-        query: &[u8],
-        codes: Codes<'_>,
-        rows: Range<usize>,
-        bound: u32,
-        hits: &mut Hits,
-    ) {
-        match self.as_rows(codes) {
-            Some(all) => {
-                scan_rows(level, query, all.slice(rows.start, rows.end), bound, rows.start as u32, hits);
+    /// The number of ones of each row.
+    fn count_ones(&self, codes: Codes<'_>, level: Level) -> Vec<u32> {
+        match self {
+            RowIds::Range(ids) => {
+                let mut ones = vec![0; ids.len()];
+                bits::popcount_rows(level, codes.slice(ids.start, ids.end), &mut ones);
+                ones.into_iter().map(|ones| ones as u32).collect()
             }
-            None => {
-                for row in rows {
-                    let id = self.get(row) as usize;
-                    scan_rows(level, query, codes.slice(id, id + 1), bound, row as u32, hits);
-                }
+            RowIds::List(ids) => {
+                let mut ones = vec![0; ids.len()];
+                distances_of(level, &vec![0; codes.n_bytes()], codes, ids, &mut ones);
+                ones
             }
         }
-    }
-
-    /// Brings the rows into a tile.
-    pub fn fill(&self, level: Level, codes: Codes<'_>, tile: &mut Tile) {
-        match self.as_rows(codes) {
-            Some(rows) => tile.fill_all(level, rows),
-            None => tile.fill(level, codes, (0..self.len()).map(|row| self.get(row) as usize)),
-        }
-    }
-
-    /// The number of ones of each of the rows.
-    fn count_ones(&self, level: Level, codes: Codes<'_>) -> Vec<i32> {
-        let mut ones = vec![0; self.len()];
-        match self.as_rows(codes) {
-            Some(rows) => bits::popcount_rows(level, rows, &mut ones),
-            None => {
-                for (row, ones) in ones.chunks_mut(1).enumerate() {
-                    let id = self.get(row) as usize;
-                    bits::popcount_rows(level, codes.slice(id, id + 1), ones);
-                }
-            }
-        }
-        ones
     }
 }
 
 impl<'a> Database<'a> {
     /// The rows that a mask selects; sorted by their number of ones within a task, if `by_ones`.
-    pub fn new(codes: Codes<'a>, mask: Mask<'a>, by_ones: bool) -> Result<Self, Error> {
-        let n_rows = codes.n_rows();
-        let (order, n_selected) = match mask {
-            Mask::All => (Order::All, n_rows),
-            Mask::Booleans(booleans) => {
-                if booleans.len() != n_rows {
-                    return Err(Error::MaskLength { given: booleans.len(), expected: n_rows });
-                }
-                (Order::Booleans(booleans), booleans.iter().filter(|selected| **selected != 0).count())
-            }
-            Mask::Ids(given) => {
-                let mut ids = Vec::new();
-                ids.try_reserve_exact(given.len())?;
-                for &id in given {
-                    match u64::try_from(id) {
-                        Ok(row) if row < n_rows as u64 => ids.push(row),
-                        _ => return Err(Error::MaskId { id, n_rows }),
-                    }
-                }
-                ids.sort_unstable();
-                ids.dedup();
-                let n_selected = ids.len();
-                (Order::Ids(ids), n_selected)
-            }
-        };
-        Ok(Database { codes, order, n_selected, by_ones })
+    pub fn new(codes: Codes<'a>, mask: Mask<'_>, by_ones: bool) -> Result<Self, Error> {
+        Ok(Database { codes, selected: RowMask::new(mask, codes.n_rows())?, by_ones })
     }
 
     pub fn codes(&self) -> Codes<'a> {
@@ -160,106 +118,78 @@ impl<'a> Database<'a> {
     }
 
     pub fn n_selected(&self) -> usize {
-        self.n_selected
+        self.selected.n_selected()
     }
 
     pub fn is_by_ones(&self) -> bool {
         self.by_ones
     }
 
-    /// Whether rows that follow each other in the search do so in memory.
-    pub fn is_contiguous(&self) -> bool {
-        matches!(self.order, Order::All)
-    }
-
-    /// Whether rows have to be compared as they lie, one query at a time, since no tile can hold them.
+    /// Whether no tile can hold the rows.
     pub fn too_long_for_tiles(&self) -> bool {
         self.codes.n_words() > MAX_WORDS
     }
 
-    /// Places in the order: rows that a task range is taken from.
-    fn n_places(&self) -> usize {
-        match &self.order {
-            Order::All | Order::Booleans(_) => self.codes.n_rows(),
-            Order::Ids(ids) => ids.len(),
-        }
-    }
-
-    /// Places of one task.
-    pub fn task_len(&self, level: Level, streamed: bool) -> usize {
+    /// Rows of a task.
+    pub fn task_len(&self, streamed: bool, level: Level) -> usize {
         let n_bytes = self.codes.n_bytes();
         let capacity = Tile::capacity(level, self.codes.n_words());
-        let len = match (streamed, self.by_ones) {
+        match (streamed, self.by_ones) {
             (true, _) => (STREAMED_BYTES / n_bytes).max(1),
             (false, true) => (SORTED_BYTES / n_bytes).next_multiple_of(capacity),
             (false, false) => capacity,
+        }
+    }
+
+    pub fn n_tasks(&self, streamed: bool, level: Level) -> usize {
+        self.n_selected().div_ceil(self.task_len(streamed, level))
+    }
+
+    /// Tells the CPU that the rows of these ranks, as far as they exist, will be read soon.
+    pub fn prefetch(&self, ranks: Range<usize>) {
+        if self.selected.is_all() {
+            self.codes.prefetch(ranks.start, ranks.end);
+        } else {
+            self.selected.rows(ranks).for_each(|id| self.codes.prefetch(id, id + 1));
+        }
+    }
+
+    /// Calls `receive` with the rows of a task in batches; if rows are sorted by ones, from the fewest to the most.
+    pub fn for_each_batch(
+        &self,
+        task: usize,
+        streamed: bool,
+        level: Level,
+        mut receive: impl FnMut(Batch<'_>),
+    ) {
+        let task_len = self.task_len(streamed, level);
+        let ranks = task * task_len..self.n_selected().min((task + 1) * task_len);
+        let listed: Vec<usize>;
+        let ids = if self.selected.is_all() {
+            RowIds::Range(ranks.clone())
+        } else {
+            listed = self.selected.rows(ranks.clone()).collect();
+            RowIds::ascending(&listed)
         };
-        match self.order {
-            // About as many rows are to be selected, even if the mask selects few; those may also stand together.
-            Order::Booleans(_) => {
-                len.saturating_mul((self.codes.n_rows() / self.n_selected.max(1)).clamp(1, 16))
-            }
-            _ => len,
-        }
-    }
-
-    pub fn n_tasks(&self, level: Level, streamed: bool) -> usize {
-        if self.n_selected == 0 { 0 } else { self.n_places().div_ceil(self.task_len(level, streamed)) }
-    }
-
-    /// Tells the CPU that the rows at these places, as far as they exist, will be read soon.
-    pub fn prefetch(&self, places: Range<usize>) {
-        match &self.order {
-            Order::All | Order::Booleans(_) => self.codes.prefetch(places.start, places.end),
-            Order::Ids(ids) => {
-                let places = places.start.min(ids.len())..places.end.min(ids.len());
-                ids[places].iter().for_each(|id| self.codes.prefetch(*id as usize, *id as usize + 1));
-            }
-        }
-    }
-
-    /// Calls `receive` with the rows of a task, at most a tile full at a time; if rows are sorted by ones, from those with
-    /// the fewest to those with the most.
-    pub fn select(&self, level: Level, task: usize, streamed: bool, mut receive: impl FnMut(Selection<'_>)) {
-        let start = task * self.task_len(level, streamed);
-        let end = (start + self.task_len(level, streamed)).min(self.n_places());
-        if start >= end {
+        let ones = if self.by_ones { ids.count_ones(self.codes, level) } else { Vec::new() };
+        if streamed {
+            receive(Batch { ids, ones: &ones, rank: ranks.start });
             return;
         }
-        let selected: Vec<u64>;
-        let mut ids = match &self.order {
-            Order::All => Ids::From(start as u64, end - start),
-            Order::Booleans(booleans) => {
-                let rows = (start..end).filter(|row| booleans[*row] != 0);
-                selected = rows.map(|row| row as u64).collect();
-                Ids::List(&selected)
-            }
-            Order::Ids(ids) => Ids::List(&ids[start..end]),
-        };
-        let (sorted_ids, ones): (Vec<u64>, Vec<u32>);
-        if self.by_ones {
-            let counted: Vec<u32> =
-                ids.count_ones(level, self.codes).iter().map(|ones| *ones as u32).collect();
-            if streamed {
-                ones = counted;
-            } else {
-                let order = sorted_by(&counted);
-                ones = order.iter().map(|row| counted[*row]).collect();
-                sorted_ids = order.iter().map(|row| ids.get(*row)).collect();
-                ids = Ids::List(&sorted_ids);
-            }
+        let (sorted_ids, sorted_ones): (Vec<usize>, Vec<u32>);
+        let (ids, ones) = if self.by_ones {
+            let order = sorted_by(&ones);
+            sorted_ids = order.iter().map(|position| ids.get(*position)).collect();
+            sorted_ones = order.iter().map(|position| ones[*position]).collect();
+            (RowIds::List(&sorted_ids), &sorted_ones)
         } else {
-            ones = Vec::new();
-        }
-        let capacity = if streamed { ids.len() } else { Tile::capacity(level, self.codes.n_words()) };
-        for start_row in (0..ids.len()).step_by(capacity.max(1)) {
-            let rows = start_row..ids.len().min(start_row + capacity);
-            let ids = match &ids {
-                Ids::From(first, _) => Ids::From(first + rows.start as u64, rows.len()),
-                Ids::List(ids) => Ids::List(&ids[rows.clone()]),
-            };
-            let ones = ones.get(rows).unwrap_or_default();
-            receive(Selection { ids, ones, position: start + start_row });
+            (ids, &ones)
+        };
+        let capacity = Tile::capacity(level, self.codes.n_words());
+        for start in (0..ids.len()).step_by(capacity) {
+            let positions = start..ids.len().min(start + capacity);
+            let ones = ones.get(positions.clone()).unwrap_or_default();
+            receive(Batch { ids: ids.slice(positions), ones, rank: ranks.start + start });
         }
     }
 }

@@ -4,8 +4,8 @@ use crate::popcount::tile::{GROUP, MAX_WORDS, QueryGroups, Tile};
 use crate::popcount::{distances, row_distances};
 use crate::{Codes, Level};
 
-/// Writes the distances of all rows of `a` to all rows of `b`; one slice of `out` for each row of `a`.
-pub(crate) fn all_distances(level: Level, a: Codes<'_>, b: Codes<'_>, out: &mut [&mut [i32]]) {
+/// Writes the Hamming distances of all rows of `a` to all rows of `b`; one slice of `out` for each row of `a`.
+pub(crate) fn all_distances(a: Codes<'_>, b: Codes<'_>, out: &mut [&mut [i32]], level: Level) {
     if a.n_rows() < GROUP || a.n_words() > MAX_WORDS {
         for (row, out) in out.iter_mut().enumerate() {
             row_distances(level, a.row(row), b, out);

@@ -1,29 +1,33 @@
-//! Exact search, written once for all metrics on differing bits: `knn`, `radius` and `pairs`.
+//! Exact search over packed bits, written once for all metrics that follow from the number of differing bits: [`knn`],
+//! [`radius`] and [`pairs`].
 //!
-//! | file | what it is for |
+//! | file | what it holds |
 //! |---|---|
-//! | [`database`] | which rows take part, in which order, and how they are cut into tiles |
-//! | [`visit`] | brings every tile before every query, on all threads, and hands hits to a [`visit::Sink`] |
+//! | `queries` | the queries of a search, in blocks |
+//! | `database` | the selected rows, cut into tasks and tiles |
+//! | `visit` | compares every block of queries with every task, on all threads |
 //! | `distances` | all distances of some rows, nothing selected |
 
 mod database;
 mod distances;
+mod queries;
 mod visit;
 
 use crate::codes::check_same_bytes;
-use crate::select::sink::{Below, largest_block};
+use crate::select::sink::{Below, Found, largest_block};
 use crate::select::top_k::TopK;
-use crate::{Codes, Csr, Error, Level, Neighbors, Pairs, Parallel};
+use crate::{Codes, Csr, Error, Mask, Neighbors, Pairs, Run};
 
-pub(crate) use database::Database;
+use database::Database;
 pub(crate) use distances::all_distances;
-use visit::{Queries, visit};
+use queries::Queries;
+use visit::Visit;
 
 /// A distance that follows from the number of differing bits and of ones on both sides.
 pub(crate) trait Metric: Sync {
-    /// What the user gets.
+    /// What the caller gets.
     type Distance: Copy + Send;
-    /// The distance of a neighbour that is not there.
+    /// The distance of a missing neighbour.
     const PADDING: Self::Distance;
     /// Whether the number of ones matters: rows are then sorted by it, so that whole tiles can be skipped.
     const BY_ONES: bool;
@@ -39,90 +43,83 @@ pub(crate) trait Metric: Sync {
     fn bound(&self, below: u32, query_ones: u32, row_ones: (u32, u32)) -> u32;
 }
 
-#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
+/// Finds the nearest selected rows of each query.
 pub(crate) fn knn<M: Metric>(
-    level: Level,
     metric: &M,
     queries: Codes<'_>,
-    database: &Database<'_>,
-    k: usize,
-    parallel: &Parallel<'_>,
-    distances: &mut [M::Distance],
-    indices: &mut [i64],
+    codes: Codes<'_>,
+    mask: Mask<'_>,
+    mut out: Neighbors<'_, M::Distance>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
-    check_same_bytes(("queries", queries), ("codes", database.codes()))?;
-    let mut out = Neighbors::new(distances, indices, k);
+    let database = Database::new(codes, mask, M::BY_ONES)?;
+    check_same_bytes(("queries", queries), ("codes", codes))?;
     out.clear(queries.n_rows(), M::PADDING)?;
-    if k == 0 {
+    if out.k() == 0 {
         return Ok(());
     }
-    let kept = k.min(database.n_selected()).max(1);
-    let largest_block = largest_block(kept, parallel.threads());
+    let k = out.k().min(database.n_selected()).max(1);
+    let queries = Queries::new(queries, M::BY_ONES, run.level())?;
     let out = out.shared();
-    let queries = Queries::new::<M>(level, queries)?;
-    visit(
-        level,
-        metric,
-        &queries,
-        database,
-        parallel,
-        largest_block,
-        |n_queries| (0..n_queries).map(|_| TopK::new(kept)).collect::<Vec<_>>(),
-        |ids, parts: Vec<Vec<TopK>>| {
+    Visit::new(metric, &queries, &database, run.level()).for_each_block(
+        largest_block(k, run.threads()),
+        |n_queries| (0..n_queries).map(|_| TopK::new(k)).collect::<Vec<_>>(),
+        |ids, parts| {
             out.merge(ids.iter().copied(), parts, |key| metric.distance(key));
             Ok(())
         },
+        run,
     )?;
     Ok(())
 }
 
+/// Finds the selected rows with keys below `below` for each query.
 pub(crate) fn radius<M: Metric>(
-    level: Level,
     metric: &M,
     queries: Codes<'_>,
-    database: &Database<'_>,
+    codes: Codes<'_>,
     below: u32,
-    parallel: &Parallel<'_>,
+    mask: Mask<'_>,
+    run: &Run<'_>,
 ) -> Result<Csr<M::Distance>, Error> {
-    check_same_bytes(("queries", queries), ("codes", database.codes()))?;
-    let queries = Queries::new::<M>(level, queries)?;
-    let blocks = visit(
-        level,
-        metric,
-        &queries,
-        database,
-        parallel,
-        usize::MAX,
-        |_| Below::new(below),
-        |ids, parts| {
-            let found = Below::merge(parts, |found| (found.query, found.key, found.id))?;
-            Ok((ids.to_vec(), found))
-        },
-    )?;
+    let database = Database::new(codes, mask, M::BY_ONES)?;
+    check_same_bytes(("queries", queries), ("codes", codes))?;
+    let queries = Queries::new(queries, M::BY_ONES, run.level())?;
+    let order = |_: &[usize], found: &Found| (found.query as usize, found.key, found.id);
+    let blocks = Visit::new(metric, &queries, &database, run.level()).collect_below(below, order, run)?;
     Csr::from_blocks(queries.len(), &blocks, M::PADDING, |key| metric.distance(key))
 }
 
+/// Finds the pairs of rows with keys below `below`.
 pub(crate) fn pairs<M: Metric>(
-    level: Level,
     metric: &M,
-    database: &Database<'_>,
+    codes: Codes<'_>,
     below: u32,
-    parallel: &Parallel<'_>,
+    run: &Run<'_>,
 ) -> Result<Pairs<M::Distance>, Error> {
-    let queries = Queries::from_database::<M>(level, database.codes())?;
-    let blocks = visit(
-        level,
-        metric,
-        &queries,
-        database,
-        parallel,
-        usize::MAX,
-        |_| Below::new(below),
-        |ids, parts| {
-            let found = Below::merge(parts, |found| (ids[found.query as usize], found.id))?;
-            Ok((ids.to_vec(), found))
-        },
-    )?;
-    // Rows come as queries in ascending blocks, so the blocks of pairs are in order too.
+    let database = Database::new(codes, Mask::All, M::BY_ONES)?;
+    let queries = Queries::from_database(codes, M::BY_ONES, run.level())?;
+    let order = |ids: &[usize], found: &Found| (ids[found.query as usize], found.id);
+    // Rows are queries in ascending blocks, so the pairs of all blocks are in order too.
+    let blocks = Visit::new(metric, &queries, &database, run.level()).collect_below(below, order, run)?;
     Pairs::from_blocks(&blocks, |key| metric.distance(key))
+}
+
+/// The ids of the queries of a block, and what was found for them.
+type BlockResults = (Vec<usize>, Vec<Found>);
+
+impl<M: Metric> Visit<'_, M> {
+    /// The rows with keys below `below` for each block of queries, sorted within a block.
+    fn collect_below<K: Ord>(
+        &self,
+        below: u32,
+        order: impl Fn(&[usize], &Found) -> K + Sync,
+        run: &Run<'_>,
+    ) -> Result<Vec<BlockResults>, Error> {
+        let finish = |ids: &[usize], parts| {
+            let found = Below::merge(parts, |found| order(ids, found))?;
+            Ok((ids.to_vec(), found))
+        };
+        self.for_each_block(usize::MAX, |_| Below::new(below), finish, run)
+    }
 }

@@ -349,7 +349,7 @@ pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u
 /// Writes the distance of the query to the rows with the given ids. Rows far from each other come from memory: that is the
 /// limit.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq,popcnt")]
-pub(super) fn distances_of(query: &[u8], codes: Codes<'_>, ids: &[u32], out: &mut [u32]) {
+pub(super) fn distances_of(query: &[u8], codes: Codes<'_>, ids: &[usize], out: &mut [u32]) {
     portable::distances_of(query, codes, ids, out);
 }
 

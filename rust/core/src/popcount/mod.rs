@@ -100,6 +100,7 @@ pub(crate) fn row_distances(level: Level, query: &[u8], codes: Codes<'_>, out: &
 }
 
 /// Writes the distance of `query` to the rows with the given ids; both have the same number of bytes.
-pub(crate) fn distances_of(level: Level, query: &[u8], codes: Codes<'_>, ids: &[u32], out: &mut [u32]) {
+pub(crate) fn distances_of(level: Level, query: &[u8], codes: Codes<'_>, ids: &[usize], out: &mut [u32]) {
+    assert!(query.len() == codes.n_bytes() && out.len() == ids.len(), "kernel called with wrong lengths");
     at_level!(level, distances_of(query, codes, ids, out));
 }

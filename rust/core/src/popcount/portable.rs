@@ -149,9 +149,9 @@ pub(super) fn row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
 
 /// Writes the distance of the query to the rows with the given ids.
 #[inline(always)]
-pub(super) fn distances_of(query: &[u8], codes: Codes<'_>, ids: &[u32], out: &mut [u32]) {
+pub(super) fn distances_of(query: &[u8], codes: Codes<'_>, ids: &[usize], out: &mut [u32]) {
     for (id, out) in ids.iter().zip(out) {
-        *out = row_distance(query, codes.row(*id as usize));
+        *out = row_distance(query, codes.row(*id));
     }
 }
 

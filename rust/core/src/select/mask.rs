@@ -1,4 +1,4 @@
-//! [`Mask`]: which rows a search considers, and [`RowMask`]: the same with one bit per row.
+//! [`Mask`]: which rows a search considers, and [`RowMask`]: the same, prepared for scans in ascending order.
 
 use std::ops::Range;
 
@@ -23,8 +23,17 @@ pub enum Mask<'a> {
 pub(crate) enum RowMask {
     /// All of this many rows.
     All(usize),
-    /// Some rows.
+    /// Some rows, one bit per row of the database.
     Some(Bits),
+    /// Fewer rows than such bits would take words.
+    Few(FewRows),
+}
+
+/// A short list of rows, in ascending order.
+pub(crate) struct FewRows {
+    rows: Vec<usize>,
+    /// Rows of the database.
+    n_rows: usize,
 }
 
 /// One bit per row, the lowest row in the lowest bit of word 0.
@@ -57,12 +66,20 @@ impl RowMask {
                 words
             }
             Mask::Ids(ids) => {
+                let rows = ids.iter().map(|&id| match usize::try_from(id) {
+                    Ok(row) if row < n_rows => Ok(row),
+                    _ => Err(Error::Row { name: "mask", row: id, n_rows }),
+                });
+                if ids.len() < n_words {
+                    let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+                    rows.sort_unstable();
+                    rows.dedup();
+                    return Ok(RowMask::Few(FewRows { rows, n_rows }));
+                }
                 let mut words = try_vec(0, n_words)?;
-                for &id in ids {
-                    match usize::try_from(id) {
-                        Ok(row) if row < n_rows => words[row / ROWS_PER_WORD] |= 1 << (row % ROWS_PER_WORD),
-                        _ => return Err(Error::Row { name: "mask", row: id, n_rows }),
-                    }
+                for row in rows {
+                    let row = row?;
+                    words[row / ROWS_PER_WORD] |= 1 << (row % ROWS_PER_WORD);
                 }
                 words
             }
@@ -79,6 +96,7 @@ impl RowMask {
         match self {
             RowMask::All(n_rows) => *n_rows,
             RowMask::Some(bits) => bits.ranks.last().copied().unwrap_or(0),
+            RowMask::Few(few) => few.rows.len(),
         }
     }
 
@@ -92,6 +110,7 @@ impl RowMask {
     pub fn words<const N: usize>(&self, first_word: usize) -> [u64; N] {
         std::array::from_fn(|index| match self {
             RowMask::Some(bits) => bits.words.get(first_word + index).copied().unwrap_or(0),
+            RowMask::Few(few) => few.word(first_word + index),
             RowMask::All(n_rows) => match n_rows.saturating_sub((first_word + index) * ROWS_PER_WORD) {
                 rest @ 0..ROWS_PER_WORD => (1 << rest) - 1,
                 _ => u64::MAX,
@@ -104,7 +123,7 @@ impl RowMask {
         let ranks = ranks.start.min(self.n_selected())..ranks.end.min(self.n_selected());
         // The last word with a rank of at most the first one, and that word without the rows below it.
         let (mut index, mut word) = match self {
-            RowMask::All(_) => (ranks.start, 0),
+            RowMask::All(_) | RowMask::Few(_) => (0, 0),
             RowMask::Some(bits) if ranks.is_empty() => (bits.words.len(), 0),
             RowMask::Some(bits) => {
                 let index = bits.ranks.partition_point(|rank| *rank <= ranks.start) - 1;
@@ -115,6 +134,7 @@ impl RowMask {
         };
         ranks.map(move |rank| match self {
             RowMask::All(_) => rank,
+            RowMask::Few(few) => few.rows[rank],
             RowMask::Some(bits) => {
                 while word == 0 {
                     index += 1;
@@ -125,6 +145,34 @@ impl RowMask {
                 row
             }
         })
+    }
+
+    /// One bit for each row that is not selected, as words; bits beyond the last row mean nothing.
+    pub fn excluded(&self) -> Result<Vec<u64>, Error> {
+        match self {
+            RowMask::All(n_rows) => try_vec(0, n_rows.div_ceil(ROWS_PER_WORD)),
+            RowMask::Some(bits) => {
+                let mut excluded = try_vec(0, bits.words.len())?;
+                excluded.iter_mut().zip(&bits.words).for_each(|(excluded, word)| *excluded = !word);
+                Ok(excluded)
+            }
+            RowMask::Few(few) => {
+                let mut excluded = try_vec(u64::MAX, few.n_rows.div_ceil(ROWS_PER_WORD))?;
+                for row in &few.rows {
+                    excluded[row / ROWS_PER_WORD] &= !(1 << (row % ROWS_PER_WORD));
+                }
+                Ok(excluded)
+            }
+        }
+    }
+}
+
+impl FewRows {
+    /// The rows of one word of bits.
+    fn word(&self, index: usize) -> u64 {
+        let first = self.rows.partition_point(|row| row / ROWS_PER_WORD < index);
+        let rows = self.rows[first..].iter().take_while(|row| **row / ROWS_PER_WORD == index);
+        rows.fold(0, |word, row| word | 1 << (row % ROWS_PER_WORD))
     }
 }
 
@@ -153,6 +201,8 @@ mod tests {
                     for (row, &boolean) in booleans.iter().enumerate() {
                         let word = words.as_flattened()[row / 64];
                         assert_eq!(word >> (row % 64) & 1 == 1, boolean != 0);
+                        let excluded = mask.excluded().unwrap()[row / 64];
+                        assert_eq!(excluded >> (row % 64) & 1 == 1, boolean == 0);
                     }
                 }
             }

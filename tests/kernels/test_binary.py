@@ -1,4 +1,4 @@
-"""What hamming and jaccard have in common: knn, radius, cdist and pairs against their definition."""
+"""Searches over packed bits by either metric: knn, radius, cdist and pairs against their definition."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def check_all(family: Family, queries: Array, codes: Array, context: Any, ks: tu
         for k in ks:
             wanted = tuple(found[:, :k] for found in most)
             for threads in THREADS:
-                found = family.module.knn(queries, codes, k, mask, threads)
+                found = family.module.knn(queries, codes, k, mask=mask, threads=threads)
                 assert same(found, wanted, (family.dtype, np.int64)), ("knn", context, name, k, threads)
         for limit in limits:
             wanted = oracles.radius(d, limit, mask)
             for threads in THREADS:
-                found = family.module.radius(queries, codes, limit, mask, threads)
+                found = family.module.radius(queries, codes, limit, mask=mask, threads=threads)
                 dtypes = (np.int64, family.dtype, np.int64)
                 assert same(found, wanted, dtypes), ("radius", context, name, limit, threads)
     for threads in THREADS:
@@ -69,7 +69,7 @@ def check_pairs(family: Family, codes: Array, context: Any) -> None:
     for limit in radii(family, d):
         wanted = oracles.pairs(d, limit)
         for threads in THREADS:
-            found = family.module.pairs(codes, limit, threads)
+            found = family.module.pairs(codes, limit, threads=threads)
             dtypes = (np.int64, np.int64, family.dtype)
             assert same(found, wanted, dtypes), ("pairs", context, limit, threads)
 
@@ -122,9 +122,9 @@ def test_more_rows_and_queries_than_a_task_has(family: Family, n_queries: int, n
     for mask in (None, np.arange(n) % 3 > 0, np.arange(n)[::-2]):
         for threads in THREADS:
             for k in (1, 10, 1000):
-                found = family.module.knn(queries, codes, k, mask, threads)
+                found = family.module.knn(queries, codes, k, mask=mask, threads=threads)
                 assert same(found, oracles.knn(d, k, mask, family.padding)), (k, threads)
-            found = family.module.radius(queries, codes, limit, mask, threads)
+            found = family.module.radius(queries, codes, limit, mask=mask, threads=threads)
             assert same(found, oracles.radius(d, limit, mask)), threads
     for threads in THREADS:
         assert same(family.module.cdist(queries, codes, threads=threads), d)
@@ -136,7 +136,7 @@ def test_pairs_of_many_rows_equal_the_definition(family: Family) -> None:
     d = family.distances(codes, codes)
     limit = family.radius_of(np.partition(d.ravel(), 5000)[5000])
     for threads in THREADS:
-        assert same(family.module.pairs(codes, limit, threads), oracles.pairs(d, limit)), threads
+        assert same(family.module.pairs(codes, limit, threads=threads), oracles.pairs(d, limit)), threads
 
 
 @st.composite
@@ -158,11 +158,17 @@ def test_random_searches_equal_the_definition(family: Family, search: Any, share
     queries, codes, k, mask, threads = search
     d = family.distances(queries, codes)
     limit = family.radius_of(np.quantile(d, share, method="lower")) if d.size else family.radius_of(0)
-    assert same(family.module.knn(queries, codes, k, mask, threads), oracles.knn(d, k, mask, family.padding))
-    assert same(family.module.radius(queries, codes, limit, mask, threads), oracles.radius(d, limit, mask))
+    assert same(
+        family.module.knn(queries, codes, k, mask=mask, threads=threads),
+        oracles.knn(d, k, mask, family.padding),
+    )
+    assert same(
+        family.module.radius(queries, codes, limit, mask=mask, threads=threads),
+        oracles.radius(d, limit, mask),
+    )
     assert same(family.module.cdist(queries, codes, threads=threads), d)
     within = oracles.pairs(family.distances(codes, codes), limit)
-    assert same(family.module.pairs(codes, limit, threads), within)
+    assert same(family.module.pairs(codes, limit, threads=threads), within)
 
 
 # --- properties that need no oracle -------------------------------------------------------------------------
@@ -216,10 +222,10 @@ def test_a_mask_of_booleans_is_one_of_ids(family: Family) -> None:
         limit = family.radius_of(np.median(family.distances(queries, codes)))
         for verb, number in (("knn", 30), ("radius", limit)):
             function = getattr(family.module, verb)
-            assert same(function(queries, codes, number, mask), function(queries, codes, number, ids)), verb
+            by_booleans = function(queries, codes, number, mask=mask)
+            assert same(by_booleans, function(queries, codes, number, mask=ids)), verb
             distances, indices = function(queries, codes[mask], number)[-2:]
-            found = function(queries, codes, number, mask)[-2:]
-            assert same(found, (distances, np.append(np.flatnonzero(mask), -1)[indices])), verb
+            assert same(by_booleans[-2:], (distances, np.append(np.flatnonzero(mask), -1)[indices])), verb
 
 
 @both_families

@@ -1,0 +1,105 @@
+//! [`Queries`]: the queries of a search, in the order in which they are visited, and [`Block`]: some of them, ready for the
+//! kernels.
+
+use std::ops::Range;
+
+use crate::bits::popcount_rows;
+use crate::error::try_vec;
+use crate::popcount::tile::{GROUP, QueryGroups};
+use crate::{Codes, Error, Level};
+
+/// Queries of a block: enough that transposing a tile costs little compared with scanning it.
+pub(super) const QUERIES_PER_BLOCK: usize = 128;
+
+/// The queries of a call.
+pub(super) struct Queries<'a> {
+    codes: Codes<'a>,
+    /// Row ids in order.
+    order: Vec<usize>,
+    /// Number of ones of each row, if the metric needs it.
+    ones: Vec<i32>,
+    /// Whether the queries are the rows of the database: each is then compared only with those of higher ids.
+    are_database: bool,
+}
+
+impl<'a> Queries<'a> {
+    /// Queries in the order of the caller, or sorted by their number of ones, so that those of a group are alike.
+    pub fn new(codes: Codes<'a>, by_ones: bool, level: Level) -> Result<Self, Error> {
+        Queries::sorted_within(codes, codes.n_rows(), by_ones, level, false)
+    }
+
+    /// The rows of the database as queries; if the number of ones matters, those of a block are sorted by it.
+    pub fn from_database(codes: Codes<'a>, by_ones: bool, level: Level) -> Result<Self, Error> {
+        Queries::sorted_within(codes, QUERIES_PER_BLOCK, by_ones, level, true)
+    }
+
+    fn sorted_within(
+        codes: Codes<'a>,
+        len: usize,
+        by_ones: bool,
+        level: Level,
+        are_database: bool,
+    ) -> Result<Self, Error> {
+        let mut order = Vec::new();
+        order.try_reserve_exact(codes.n_rows())?;
+        order.extend(0..codes.n_rows());
+        let mut ones = try_vec(0, if by_ones { codes.n_rows() } else { 0 })?;
+        if by_ones {
+            popcount_rows(level, codes, &mut ones);
+            for order in order.chunks_mut(len.max(1)) {
+                order.sort_unstable_by_key(|query| (ones[*query], *query));
+            }
+        }
+        Ok(Queries { codes, order, ones, are_database })
+    }
+
+    pub fn codes(&self) -> Codes<'a> {
+        self.codes
+    }
+
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    pub fn are_database(&self) -> bool {
+        self.are_database
+    }
+
+    /// Some queries; in groups only if they are compared with tiles.
+    pub fn block(&self, queries: Range<usize>, in_groups: bool, level: Level) -> Block<'_> {
+        let ids = &self.order[queries];
+        let grouped = if in_groups { ids } else { &[] };
+        let rows = grouped.iter().map(|id| self.codes.row(*id));
+        Block {
+            ids,
+            ones: ids.iter().map(|id| self.ones.get(*id).map_or(0, |ones| *ones as u32)).collect(),
+            groups: QueryGroups::new(level, self.codes.n_words(), rows),
+            only_higher: self.are_database,
+        }
+    }
+}
+
+/// Some queries that are compared with the same rows.
+pub(super) struct Block<'a> {
+    pub ids: &'a [usize],
+    pub ones: Vec<u32>,
+    pub groups: QueryGroups,
+    /// Whether the queries are compared only with rows of higher ids.
+    pub only_higher: bool,
+}
+
+impl Block<'_> {
+    pub fn n_groups(&self) -> usize {
+        self.ids.len().div_ceil(GROUP)
+    }
+
+    /// The queries of some groups, by their position in the block.
+    pub fn queries(&self, groups: Range<usize>) -> Range<usize> {
+        groups.start * GROUP..self.ids.len().min(groups.end * GROUP)
+    }
+
+    /// Whether the row with an id is compared with a query of the block.
+    pub fn includes(&self, query: usize, id: usize) -> bool {
+        !self.only_higher || id > self.ids[query]
+    }
+}

@@ -1,0 +1,74 @@
+//! The four functions that every metric on packed bits has, written once.
+
+use fastcodes_core::{Codes, Csr, Error, Mask, Neighbors, Pairs, Run};
+use numpy::{Element, PyArray2};
+use pyo3::prelude::*;
+
+use crate::arrays::{CodesArray, MaskArray, count};
+use crate::results::{self, CsrArrays, NeighborArrays, PairArrays};
+use crate::runtime::detached;
+
+type KnnOfCore<D> = fn(Codes<'_>, Codes<'_>, Mask<'_>, Neighbors<'_, D>, &Run<'_>) -> Result<(), Error>;
+type RadiusOfCore<D, R> = fn(Codes<'_>, Codes<'_>, R, Mask<'_>, &Run<'_>) -> Result<Csr<D>, Error>;
+
+/// The nearest rows, by a function of the core.
+pub fn knn<'py, D: Element + Copy + Send>(
+    search: KnnOfCore<D>,
+    (queries, codes): (&Bound<'py, PyAny>, &Bound<'py, PyAny>),
+    k: &Bound<'py, PyAny>,
+    mask: Option<&Bound<'py, PyAny>>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<NeighborArrays<'py, D>> {
+    let py = queries.py();
+    let (queries, codes) = (CodesArray::new(queries, "queries")?, CodesArray::new(codes, "codes")?);
+    let (mask, k) = (MaskArray::new(mask)?, count(k, "k", 0)?);
+    let (query_rows, codes, mask) = (queries.view()?, codes.view()?, mask.view()?);
+    results::neighbors(py, queries.n_rows(), k, |out| {
+        detached(py, threads, |run| search(query_rows, codes, mask, out, run))
+    })
+}
+
+/// The rows within a radius, by a function of the core.
+pub fn radius<'py, D: Element + Send, R: Send>(
+    search: RadiusOfCore<D, R>,
+    (queries, codes): (&Bound<'py, PyAny>, &Bound<'py, PyAny>),
+    radius: R,
+    mask: Option<&Bound<'py, PyAny>>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<CsrArrays<'py, D>> {
+    let py = queries.py();
+    let (queries, codes) = (CodesArray::new(queries, "queries")?, CodesArray::new(codes, "codes")?);
+    let mask = MaskArray::new(mask)?;
+    let (queries, codes, mask) = (queries.view()?, codes.view()?, mask.view()?);
+    let found = detached(py, threads, |run| search(queries, codes, radius, mask, run))?;
+    Ok(results::csr(py, found))
+}
+
+/// All distances, by a function of the core.
+pub fn cdist<'py, D: Element + Send>(
+    fill: fn(Codes<'_>, Codes<'_>, &mut [D], &Run<'_>) -> Result<(), Error>,
+    (a, b): (&Bound<'py, PyAny>, &Bound<'py, PyAny>),
+    out: Option<&Bound<'py, PyAny>>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyArray2<D>>> {
+    let py = a.py();
+    let (a, b) = (CodesArray::new(a, "a")?, CodesArray::new(b, "b")?);
+    let (a_rows, b_rows) = (a.view()?, b.view()?);
+    results::matrix(py, out, [a.n_rows(), b.n_rows()], |out| {
+        detached(py, threads, |run| fill(a_rows, b_rows, out, run))
+    })
+}
+
+/// The pairs of rows within a radius, by a function of the core.
+pub fn pairs<'py, D: Element + Send, R: Send>(
+    search: fn(Codes<'_>, R, &Run<'_>) -> Result<Pairs<D>, Error>,
+    codes: &Bound<'py, PyAny>,
+    radius: R,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<PairArrays<'py, D>> {
+    let py = codes.py();
+    let codes = CodesArray::new(codes, "codes")?;
+    let codes = codes.view()?;
+    let found = detached(py, threads, |run| search(codes, radius, run))?;
+    Ok(results::pairs(py, found))
+}

@@ -1,0 +1,55 @@
+//! Results as NumPy arrays: made here, filled by the core.
+
+use fastcodes_core::{Csr, Neighbors, Pairs};
+use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadwriteArray2};
+use pyo3::prelude::*;
+
+use crate::arrays::{array_out, empty, results_shape, writable};
+
+/// Distances and indices, one row per query.
+pub type NeighborArrays<'py, D> = (Bound<'py, PyArray2<D>>, Bound<'py, PyArray2<i64>>);
+
+/// Offsets, distances and indices.
+pub type CsrArrays<'py, D> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<D>>, Bound<'py, PyArray1<i64>>);
+
+/// i, j and distances.
+pub type PairArrays<'py, D> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<D>>);
+
+/// The arrays that `search` fills with the `k` nearest rows of each query.
+pub fn neighbors<'py, D: Element + Copy>(
+    py: Python<'py>,
+    n_queries: usize,
+    k: usize,
+    search: impl FnOnce(Neighbors<'_, D>) -> PyResult<()>,
+) -> PyResult<NeighborArrays<'py, D>> {
+    let shape = results_shape(n_queries, k)?;
+    let (distances, indices): NeighborArrays<'py, D> = (empty(py, &shape)?, empty(py, &shape)?);
+    {
+        let mut distances: PyReadwriteArray2<'_, D> = distances.try_readwrite()?;
+        let mut indices: PyReadwriteArray2<'_, i64> = indices.try_readwrite()?;
+        search(Neighbors::new(distances.as_slice_mut()?, indices.as_slice_mut()?, k))?;
+    }
+    Ok((distances, indices))
+}
+
+/// The arrays of a radius search.
+pub fn csr<D: Element>(py: Python<'_>, found: Csr<D>) -> CsrArrays<'_, D> {
+    (found.offsets.into_pyarray(py), found.distances.into_pyarray(py), found.indices.into_pyarray(py))
+}
+
+/// The arrays of a search for pairs.
+pub fn pairs<D: Element>(py: Python<'_>, found: Pairs<D>) -> PairArrays<'_, D> {
+    (found.i.into_pyarray(py), found.j.into_pyarray(py), found.distances.into_pyarray(py))
+}
+
+/// The matrix that `fill` writes: the `out=` argument, or a new array.
+pub fn matrix<'py, T: Element>(
+    py: Python<'py>,
+    out: Option<&Bound<'py, PyAny>>,
+    shape: [usize; 2],
+    fill: impl FnOnce(&mut [T]) -> PyResult<()>,
+) -> PyResult<Bound<'py, PyArray2<T>>> {
+    let out = array_out(py, out, &shape)?;
+    fill(writable(&out)?.as_slice_mut()?)?;
+    Ok(out)
+}
