@@ -1,12 +1,12 @@
-//! What this CPU could do at best: the instructions of the kernels on registers alone, timed in the same run.
+//! The upper limit of this CPU: the instructions of the kernels on registers alone, timed in the same process.
 
 use std::time::{Duration, Instant};
 
 use crate::Level;
 use crate::level::Kind;
 
-/// Bytes of codes per second that one thread could compare at most, if they never had to be loaded: xor, popcount and add
-/// at the given level, best of several rounds that take about `duration` together.
+/// Bytes of codes per second that one thread could compare at most if they never had to be loaded: xor, popcount and add at
+/// the given level, the best of several rounds that take about `duration` together.
 ///
 /// Kernels that need fewer instructions for the same answer can exceed it.
 pub fn xor_popcount_add(level: Level, duration: Duration) -> f64 {
@@ -33,7 +33,7 @@ const ROUNDS: u64 = 50_000;
 /// Independent sums, enough to hide the latency of their additions.
 const SUMS: usize = 8;
 
-/// Counts at 64-bit words, which is all that plain Rust has.
+/// Counts the bits of 64-bit words, the widest that plain Rust has.
 #[inline(always)]
 fn portable() -> u64 {
     let mut sums = [0u64; SUMS];
@@ -48,7 +48,7 @@ fn portable() -> u64 {
     ROUNDS * SUMS as u64 * 8
 }
 
-/// The same with the scalar `popcnt`, one word a cycle on Intel: shuffles reach more, as the Hamming kernels show.
+/// [`portable`] with the scalar `popcnt`, one word per cycle on Intel. Shuffles exceed it, as the kernels of `popcount` show.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,popcnt")]
 fn avx2() -> u64 {

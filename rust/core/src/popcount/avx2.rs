@@ -1,16 +1,16 @@
 //! AVX2 has no vector popcount, but a byte shuffle looks 32 nibbles up in a table of 16 bytes. For each half of a byte of a
-//! query there is a table of the bits that differ from it, so one shuffle and one addition take in four bits of 32 rows; to xor
-//! and then count takes eight instructions for eight bits. Tiles hold the same byte of 64 rows side by side:
+//! query there is a table of the bits that differ from it, so one shuffle and one addition count four bits of 32 rows; xor
+//! followed by a count takes eight instructions for eight bits. Tiles hold the same byte of 64 rows side by side:
 //!
 //! ```text
-//! step 0   a0 b0 c0 ..    byte 0 of rows 0..64, 32 in each of two registers
-//!          a1 b1 c1 ..    byte 1
-//!          ..
-//! step 1   ..             byte 0 of rows 64..128
+//! step 0   a0 b0 c0 ...   byte 0 of rows 0..64, 32 in each of two registers
+//!          a1 b1 c1 ...   byte 1
+//!          ...
+//! step 1   ...            byte 0 of rows 64..128
 //! ```
 //!
-//! Counts are bytes as long as they fit: all the way where bounds do, and else for 31 bytes, after which they are added to
-//! counts of 16 bits. The limit are the ports of the vector unit, with 38 instructions for a byte of 64 rows and four queries.
+//! Counts are bytes while they fit: for whole rows if the bounds fit a byte, else for 31 bytes, after which they are added to
+//! counts of 16 bits. The bottleneck is the vector ports, with 38 instructions per byte of 64 rows and four queries.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
@@ -24,7 +24,7 @@ use crate::Codes;
 /// Rows whose bytes lie side by side.
 const ROWS: usize = 64;
 
-/// The same of one register.
+/// Rows whose bytes share a register.
 const HALF: usize = ROWS / 2;
 
 /// Bytes of a word.
@@ -80,12 +80,12 @@ pub(super) fn arrange_queries(_n_words: usize, queries: &mut [[u64; GROUP]]) {
     }
 }
 
-/// Transposes rows that lie one after the other. Of short ones the compiler knows where they are.
+/// Transposes consecutive rows. The addresses of short ones are known at compile time.
 #[target_feature(enable = "avx2")]
 pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
     for (index, step) in words.chunks_exact_mut(WORD * codes.n_words()).enumerate() {
         let (start, end) = (index * ROWS, codes.n_rows().min((index + 1) * ROWS));
-        // So many rows at a time are more than the CPU's own prefetchers follow.
+        // The CPU's own prefetchers do not follow this many rows at a time.
         codes.prefetch(end, end + ROWS);
         let rows = codes.slice(start, end);
         let contiguous = rows.n_rows() == ROWS && rows.stride() == rows.n_bytes();
@@ -127,7 +127,7 @@ pub(super) fn transpose<'a>(
     }
 }
 
-/// Writes byte 0 of each row, byte 1, ..; all rows have the same length.
+/// Writes byte 0 of each row, byte 1, ...; all rows have the same length.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn transpose_step<'a>(row: impl Fn(usize) -> &'a [u8], step: &mut [Lanes]) {
@@ -150,7 +150,7 @@ fn transpose_step<'a>(row: impl Fn(usize) -> &'a [u8], step: &mut [Lanes]) {
     }
 }
 
-/// The same for one piece of half of the rows, as many bytes of it as there is place for.
+/// Writes one piece of half of the rows, as many bytes of it as there is room for.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn transpose_piece<'a>(piece: impl Fn(usize) -> &'a [u8; PIECE], half: usize, lanes: &mut [Lanes]) {
@@ -335,7 +335,7 @@ fn near_short(lanes: &[Lanes], query: &[[u64; GROUP]], bounds: [u32; GROUP]) -> 
     (!is_far).then(|| counts.map(|halves| halves.map(|counts| widen(counts))))
 }
 
-/// The same for any bounds, and up to [`LONG_WORDS`] words.
+/// [`near_short`] for any bounds, and up to [`LONG_WORDS`] words.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn near_long(lanes: &[Lanes], query: &[[u64; GROUP]], bounds: [u32; GROUP]) -> Option<[[Long; 2]; GROUP]> {
@@ -372,7 +372,7 @@ pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32
     }
 }
 
-/// The same for the rows of one step, as many as there is place for.
+/// [`distances`] for the rows of one step, as many as there is room for.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn step_distances(lanes: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
@@ -392,7 +392,7 @@ fn step_distances(lanes: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GRO
     }
 }
 
-/// The same for up to [`LONG_WORDS`] words.
+/// [`step_distances`] for up to [`LONG_WORDS`] words.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn short_distances(lanes: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
@@ -411,7 +411,7 @@ fn write_all<const HALVES: usize>(counts: &[[Long; HALVES]], out: [&mut [i32]; G
     }
 }
 
-/// Writes counts for as many rows as there is place for.
+/// Writes counts for as many rows as there is room for.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn write(counts: &[Long], out: &mut [i32]) {
@@ -436,21 +436,20 @@ fn store_distances(eight: &mut [i32; 8], distances: __m256i) {
     unsafe { _mm256_storeu_si256(eight.as_mut_ptr().cast(), distances) };
 }
 
-/// Appends every row whose distance to the query is below the bound, with rows taken as they lie: memory is the limit,
-/// and the scalar `popcnt` keeps up with it.
+/// Appends every untransposed row whose distance to the query is below the bound. Memory is the bottleneck, and the scalar
+/// `popcnt` keeps up with it.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u32, hits: &mut Hits) {
     portable::scan_rows(query, codes, bound, first_row, hits);
 }
 
-/// Writes the distance of the query to the rows with the given ids. Rows far from each other come from memory: that is the
-/// limit.
+/// Writes the distance of the query to the rows with the given ids. Memory is the bottleneck.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) fn distances_of(query: &[u8], codes: Codes<'_>, ids: &[usize], out: &mut [u32]) {
     portable::distances_of(query, codes, ids, out);
 }
 
-/// Writes the distance of the query to each of the rows, taken as they lie.
+/// Writes the distance of the query to each untransposed row.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) fn row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
     portable::row_distances(query, codes, out);

@@ -1,5 +1,5 @@
-//! AVX-512 with `vpopcntq`. The limit is the ports that do vector logic: two on Intel, only one of which counts bits.
-//! Counting every word takes three instructions a word (xor, popcount, add). [`arrange`] brings that down to 2.5:
+//! AVX-512 with `vpopcntq`. The bottleneck is the ports for vector logic: two on Intel, only one of which counts bits.
+//! Counting every word takes three instructions per word (xor, popcount, add). [`arrange`] reduces that to 2.5:
 //!
 //! Three differences `x0 = a0 ^ b0`, `x1`, `x2` have as many ones as `x0 ^ x1 ^ x2` has, plus twice as many as their
 //! majority has (a carry-save adder). Xor being linear, `x0 ^ x1 ^ x2` comes from *one* xor if `a0 ^ a1 ^ a2` was stored
@@ -33,7 +33,7 @@ pub(super) fn step_rows() -> usize {
     STEP * LANES
 }
 
-/// Kernels take whole groups: for few queries most of that is wasted.
+/// Kernels scan whole groups, most of which is wasted on few queries.
 #[target_feature(enable = "avx512f")]
 pub(super) fn few_queries() -> usize {
     GROUP / 2
@@ -71,7 +71,7 @@ pub(super) fn transpose<'a>(
     arrange(n_words, words);
 }
 
-/// Transposes rows that lie one after the other. Eight short ones fill few registers, which takes few shuffles.
+/// Transposes consecutive rows. Eight short ones fill few registers, which takes few shuffles.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
     let contiguous = codes.stride() == codes.n_bytes();
@@ -152,7 +152,7 @@ fn transpose_block(rows: [&[u8]; LANES], block: &mut [Lanes]) {
     }
 }
 
-/// Of four registers of four 128-bit quarters, the first quarters, the second ones, ..
+/// Of four registers of four 128-bit quarters, the first quarters, the second ones, ...
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn transpose_quarters([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
@@ -332,7 +332,7 @@ fn store(out: &mut [i32], distances_i32x16: __m512i) {
     unsafe { _mm512_mask_storeu_epi32(out.as_mut_ptr(), room, distances_i32x16) };
 }
 
-/// Appends every row whose distance to the query is below the bound, with rows taken as they lie.
+/// Appends every untransposed row whose distance to the query is below the bound.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq")]
 pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u32, hits: &mut Hits) {
     let bound_u64x8 = _mm512_set1_epi64(i64::from(bound));
@@ -346,14 +346,13 @@ pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u
     });
 }
 
-/// Writes the distance of the query to the rows with the given ids. Rows far from each other come from memory: that is the
-/// limit.
+/// Writes the distance of the query to the rows with the given ids. Memory is the bottleneck.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq,popcnt")]
 pub(super) fn distances_of(query: &[u8], codes: Codes<'_>, ids: &[usize], out: &mut [u32]) {
     portable::distances_of(query, codes, ids, out);
 }
 
-/// Writes the distance of the query to each of the rows, taken as they lie.
+/// Writes the distance of the query to each untransposed row.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq")]
 pub(super) fn row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
     for_each_eight_rows(query, codes, |first_row, n_rows, distances| {
@@ -362,7 +361,7 @@ pub(super) fn row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
     });
 }
 
-/// Calls `receive(first row, number of rows, distances)` for up to eight rows at a time. Here memory is the limit.
+/// Calls `receive(first row, number of rows, distances)` for up to eight rows at a time. Memory is the bottleneck.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq")]
 fn for_each_eight_rows(query: &[u8], codes: Codes<'_>, mut receive: impl FnMut(usize, usize, __m512i)) {
@@ -395,7 +394,7 @@ fn short_rows<const WORDS: usize>(
         }
     });
     let query_u64x8 = load(&repeated);
-    // Lane of the sums below that holds row 0, 1, ..: pairs of words are added within and then across registers.
+    // Lane of the sums below that holds row 0, 1, ...: pairs of words are added within and then across registers.
     let lane_of_row = match WORDS {
         2 => _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7),
         4 => _mm512_setr_epi64(0, 2, 1, 3, 4, 6, 5, 7),
@@ -424,7 +423,7 @@ fn short_rows<const WORDS: usize>(
     n_rows
 }
 
-/// Lanes `a0 + a1, b0 + b1, a2 + a3, b2 + b3, ..`.
+/// Lanes `a0 + a1, b0 + b1, a2 + a3, b2 + b3, ...`.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn add_pairs(a: __m512i, b: __m512i) -> __m512i {
@@ -438,12 +437,12 @@ fn load_bytes(bytes: &[u8; 64]) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
-/// Asks for what comes 4 KB later: the CPU's own prefetchers stop at the end of each page.
+/// Prefetches the bytes 4 KB ahead: the CPU's own prefetchers stop at the end of each page.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn prefetch(bytes: &[u8; 64]) {
     let ahead = bytes.as_ptr().wrapping_add(4096);
-    // SAFETY: a prefetch is a hint, and of an address that is not there it does nothing.
+    // SAFETY: a prefetch is a hint, and does nothing for an unmapped address.
     #[allow(unused_unsafe, reason = "newer compilers know that a prefetch is safe")]
     unsafe {
         _mm_prefetch::<_MM_HINT_T0>(ahead.cast())

@@ -16,19 +16,19 @@ use crate::level::at_level;
 use crate::{Codes, Level};
 use tile::{GROUP, Lanes};
 
-/// A row of a tile that is nearer to a query than its bound.
+/// A row that is nearer to a query than its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hit {
     /// Which query of the group.
     pub slot: u32,
-    /// Which row of the tile; may lie beyond the last one.
+    /// Which row of the tile; may be beyond the last one.
     pub row: u32,
     pub distance: u32,
 }
 
 pub(crate) type Hits = Vec<Hit>;
 
-/// Rows that the kernels of `level` take in one step; a tile has a multiple of them.
+/// Rows of a step of the kernels; a tile has a multiple of them.
 pub(crate) fn step_rows(level: Level) -> usize {
     at_level!(level, step_rows())
 }
@@ -38,12 +38,12 @@ pub(crate) fn few_queries(level: Level) -> usize {
     at_level!(level, few_queries())
 }
 
-/// Rearranges the words of each group in place as the kernels of `level` want them.
+/// Rearranges the words of each group in place for the kernels of `level`.
 pub(crate) fn arrange_queries(level: Level, n_words: usize, words: &mut [[u64; GROUP]]) {
     at_level!(level, arrange_queries(n_words, words));
 }
 
-/// Transposes rows of `n_words` words into the steps of a tile, as the kernels of `level` want them.
+/// Transposes rows of `n_words` words into the steps of a tile, for the kernels of `level`.
 pub(crate) fn transpose<'a>(
     level: Level,
     rows: impl ExactSizeIterator<Item = &'a [u8]>,
@@ -53,7 +53,7 @@ pub(crate) fn transpose<'a>(
     at_level!(level, transpose(rows, n_words, words));
 }
 
-/// The same for all rows of `codes`.
+/// [`transpose`] for all rows of `codes`.
 pub(crate) fn transpose_all(level: Level, codes: Codes<'_>, words: &mut [Lanes]) {
     at_level!(level, transpose_all(codes, words));
 }

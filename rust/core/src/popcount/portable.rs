@@ -1,4 +1,4 @@
-//! The specification in plain Rust. LLVM vectorises the loops over lanes with what the target has.
+//! The specification in plain Rust. The compiler vectorises the loops over lanes.
 
 use super::tile::{GROUP, LANES, Lanes, for_each_block};
 use super::{Hit, Hits};
@@ -10,7 +10,7 @@ pub(super) fn step_rows() -> usize {
     2 * LANES
 }
 
-/// Kernels take whole groups: for few queries most of that is wasted.
+/// Kernels scan whole groups, most of which is wasted on few queries.
 pub(super) fn few_queries() -> usize {
     GROUP / 2
 }
@@ -32,7 +32,7 @@ pub(super) fn transpose<'a>(
     });
 }
 
-/// Transposes rows that lie one after the other.
+/// Transposes consecutive rows.
 #[inline(always)]
 pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
     transpose((0..codes.n_rows()).map(|row| codes.row(row)), codes.n_words(), words);
@@ -89,7 +89,7 @@ pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32
     }
 }
 
-/// Appends every row whose distance to the query is below the bound, with rows taken as they lie.
+/// Appends every untransposed row whose distance to the query is below the bound.
 #[inline(always)]
 pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u32, hits: &mut Hits) {
     let contiguous = codes.stride() == codes.n_bytes();
@@ -107,8 +107,8 @@ pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u
     }
 }
 
-/// [`scan_rows`] for rows of `WORDS` words, as many as there are whole blocks of them; returns their number. One branch
-/// for a block, and no loop over words.
+/// [`scan_rows`] for the whole blocks of rows of `WORDS` words; returns the number of their rows. One branch per block, and no
+/// loop over words.
 #[inline(always)]
 fn scan_short_rows<const WORDS: usize>(
     query: &[u8],
@@ -139,7 +139,7 @@ fn scan_short_rows<const WORDS: usize>(
     n_rows
 }
 
-/// Writes the distance of the query to each of the rows, taken as they lie.
+/// Writes the distance of the query to each untransposed row.
 #[inline(always)]
 pub(super) fn row_distances(query: &[u8], codes: Codes<'_>, out: &mut [i32]) {
     for (row, out) in (0..codes.n_rows()).zip(out) {
@@ -155,7 +155,7 @@ pub(super) fn distances_of(query: &[u8], codes: Codes<'_>, ids: &[usize], out: &
     }
 }
 
-// Always inlined, like its callers: a level without a better way compiles it with the instructions of that level.
+// Always inlined, like its callers, so that a level which uses it compiles it with its own instructions.
 #[inline(always)]
 fn row_distance(query: &[u8], row: &[u8]) -> u32 {
     let (words, tail) = row.as_chunks();

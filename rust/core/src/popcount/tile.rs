@@ -1,18 +1,18 @@
-//! [`Tile`]: some rows of codes, transposed so that a register holds the same word of eight of them. (Or, where there is no
-//! instruction that counts the bits of words, the same byte of more of them: see the file of AVX2.)
+//! [`Tile`]: some rows of codes, transposed so that a register holds the same word of eight of them. (Where no instruction
+//! counts the bits of words, it holds the same byte of more rows: see `avx2`.)
 //!
 //! ```text
 //! codes, as arrays have them (W words a row)      tile: blocks of eight rows
 //!
-//! row 0   a0 a1 .. aW                             block 0   a0 b0 c0 d0 e0 f0 g0 h0     word 0 of rows 0..8
-//! row 1   b0 b1 .. bW                                       a1 b1 c1 d1 e1 f1 g1 h1     word 1
-//! row 2   c0 c1 .. cW                                       ..
-//! ..                                                        aW bW cW dW eW fW gW hW     word W-1
+//! row 0   a0 a1 ... aW                            block 0   a0 b0 c0 d0 e0 f0 g0 h0     word 0 of rows 0..8
+//! row 1   b0 b1 ... bW                                      a1 b1 c1 d1 e1 f1 g1 h1     word 1
+//! row 2   c0 c1 ... cW                                      ..
+//! ...                                                       aW bW cW dW eW fW gW hW     word W-1
 //!                                                 block 1   i0 j0 ..                    word 0 of rows 8..16
 //! ```
 //!
-//! A lane belongs to one row, so its distance is summed up in place: no sum across a register, ever. The price is one
-//! store per word and row, or less, paid once for all queries of a call.
+//! A lane belongs to one row, so its distance is summed up in place, never across a register. The price is at most one store
+//! per word and row, paid once for all queries of a block.
 
 use std::ops::Range;
 
@@ -22,14 +22,14 @@ use crate::{Codes, Level};
 /// Rows in a block: 64-bit lanes of a 512-bit register.
 pub(crate) const LANES: usize = 8;
 
-/// Queries that kernels take at a time, side by side as rows are in a block: `query[word][query]`, until they are arranged
+/// Queries that kernels compare at a time, interleaved as rows are in a block: `query[word][query]`, until they are arranged
 /// for a level.
 pub(crate) const GROUP: usize = 4;
 
 /// Bytes of a tile: it stays in the first-level cache (48 KB, on older CPUs 32 KB) while all queries pass over it.
 const TILE_BYTES: usize = 32 * 1024;
 
-/// Rows longer than this are compared one by one: even one step of them is larger than the cache is.
+/// Rows longer than this are compared one by one: even one step of them is larger than the cache.
 pub(crate) const MAX_WORDS: usize = 4096;
 
 /// One word of each row of a block.
@@ -43,12 +43,12 @@ impl AsMut<[u64]> for Lanes {
     }
 }
 
-/// Transposed rows, none at first. Lanes beyond the last row hold anything: whoever reads them drops what they give.
+/// Transposed rows, none at first. Lanes beyond the last row hold anything; callers ignore their distances.
 #[derive(Default)]
 pub(crate) struct Tile {
     words: Vec<Lanes>,
     n_words: usize,
-    /// Rows that the kernels take in one step.
+    /// Rows of a step of the kernels.
     step_rows: usize,
 }
 
@@ -58,7 +58,7 @@ impl Tile {
         (TILE_BYTES / 8 / n_words).max(1).next_multiple_of(super::step_rows(level))
     }
 
-    /// Replaces the rows by those of `codes` with the given indices, laid out as the kernels of `level` want them.
+    /// Replaces the rows by those of `codes` with the given indices, laid out for the kernels of `level`.
     ///
     /// # Panics
     /// If there are more rows than the capacity, or an index is not a row.
@@ -86,8 +86,8 @@ impl Tile {
     }
 }
 
-/// Calls `transpose` with eight rows after the other and the block of words that they belong in. The last rows of all are
-/// filled up by the first of them.
+/// Calls `transpose` with eight rows at a time and the words of their block. A last block that is not full is filled up with
+/// its first row.
 #[inline(always)]
 pub(super) fn for_each_block<'a>(
     mut rows: impl ExactSizeIterator<Item = &'a [u8]>,
@@ -105,8 +105,7 @@ pub(super) fn for_each_block<'a>(
     }
 }
 
-/// Queries in groups, laid out as the kernels of one level want them. A last group that is not full is filled up with
-/// zeros.
+/// Queries in groups, laid out for the kernels of one level. A last group that is not full is filled up with zeros.
 pub(crate) struct QueryGroups {
     words: Vec<[u64; GROUP]>,
     n_words: usize,
