@@ -9,9 +9,6 @@ use fastcodes_core::{Codes, Level, Run};
 #[path = "../../rust/core/tests/common/mod.rs"]
 mod common;
 
-#[path = "../../rust/core/tests/common/mod.rs"]
-mod common;
-
 fn random_bytes(len: usize) -> Vec<u8> {
     common::Random::new(0).bytes(len)
 }

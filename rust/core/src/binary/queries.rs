@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::bits::popcount_rows;
 use crate::error::try_vec;
-use crate::popcount::tile::{GROUP, QueryGroups};
+use crate::popcount::tile::{QUERIES_PER_GROUP, QueryGroups};
 use crate::{Codes, Error, Level};
 
 /// Queries of a block: enough that transposing a tile costs little compared with scanning it.
@@ -90,12 +90,12 @@ pub(super) struct Block<'a> {
 
 impl Block<'_> {
     pub fn n_groups(&self) -> usize {
-        self.ids.len().div_ceil(GROUP)
+        self.ids.len().div_ceil(QUERIES_PER_GROUP)
     }
 
     /// The queries of some groups, by their position in the block.
     pub fn queries(&self, groups: Range<usize>) -> Range<usize> {
-        groups.start * GROUP..self.ids.len().min(groups.end * GROUP)
+        groups.start * QUERIES_PER_GROUP..self.ids.len().min(groups.end * QUERIES_PER_GROUP)
     }
 
     /// Whether the row with an id is compared with a query of the block.

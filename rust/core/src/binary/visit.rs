@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::Metric;
 use super::database::{Batch, Database, RowIds};
 use super::queries::{Block, QUERIES_PER_BLOCK, Queries};
-use crate::popcount::tile::{GROUP, Tile};
+use crate::popcount::tile::{QUERIES_PER_GROUP, Tile};
 use crate::popcount::{Hit, Hits, distances_of, scan, scan_rows};
 use crate::select::sink::{Found, Sink};
 use crate::{Codes, Error, Level, Run};
@@ -94,8 +94,8 @@ impl<'a, M: Metric> Visit<'a, M> {
             self.queries.len().div_ceil(BLOCKS_PER_THREAD * threads).min(QUERIES_PER_BLOCK)
         };
         let block_len = match wanted.min(largest_block) {
-            few @ 0..GROUP => few.max(1),
-            many => many.next_multiple_of(GROUP),
+            few @ 0..QUERIES_PER_GROUP => few.max(1),
+            many => many.next_multiple_of(QUERIES_PER_GROUP),
         };
         let n_blocks = self.queries.len().div_ceil(block_len);
         let block = |index: usize| {
@@ -147,7 +147,7 @@ impl<'a, M: Metric> Visit<'a, M> {
             let (mut buffers, mut group) = (Buffers::default(), 0);
             self.database.for_each_batch(0, self.streamed, self.level, |batch| {
                 let most = batch.ones.last().copied().unwrap_or(0);
-                while group < block.n_groups() && block.ones[group * GROUP] <= most {
+                while group < block.n_groups() && block.ones[group * QUERIES_PER_GROUP] <= most {
                     self.visit_batch(block, group..group + 1, &batch, 0, &mut buffers, &mut sink);
                     group += 1;
                 }
@@ -225,11 +225,11 @@ impl<'a, M: Metric> Visit<'a, M> {
             upcoming += share;
             let queries = block.queries(group..group + 1);
             for positions in meeting.ranges(sink, queries.clone()) {
-                let mut bounds = [0; GROUP];
+                let mut bounds = [0; QUERIES_PER_GROUP];
                 for (bound, query) in bounds.iter_mut().zip(queries.clone()) {
                     *bound = meeting.bound(sink, query);
                 }
-                if bounds == [0; GROUP] {
+                if bounds == [0; QUERIES_PER_GROUP] {
                     continue;
                 }
                 hits.clear();

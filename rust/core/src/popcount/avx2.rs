@@ -17,24 +17,24 @@
 use std::arch::x86_64::*;
 
 use super::portable;
-use super::tile::{GROUP, Lanes};
+use super::tile::{Lanes, QUERIES_PER_GROUP};
 use super::{Hit, Hits};
 use crate::Codes;
 
 /// Rows whose bytes lie side by side.
-const ROWS: usize = 64;
+const ROWS_PER_STEP: usize = 64;
 
 /// Rows whose bytes share a register.
-const HALF: usize = ROWS / 2;
+const ROWS_PER_REGISTER: usize = ROWS_PER_STEP / 2;
 
 /// Bytes of a word.
-const WORD: usize = 8;
+const BYTES_PER_WORD: usize = 8;
 
 /// Bytes of codes whose counts fit a byte.
 const SHORT_BYTES: usize = u8::MAX as usize / 8;
 
 /// Bytes of a row that are transposed together: half a register.
-const PIECE: usize = 16;
+const BYTES_PER_PIECE: usize = 16;
 
 /// Words whose counts fit 16 bits, and stay below the largest such number.
 const LONG_WORDS: usize = u16::MAX as usize / 64;
@@ -59,7 +59,7 @@ static TABLES: [Tables; 256] = {
 /// Rows of a step of a tile.
 #[target_feature(enable = "avx2")]
 pub(super) fn step_rows() -> usize {
-    ROWS
+    ROWS_PER_STEP
 }
 
 /// Look-ups are faster than counting words even for one query.
@@ -70,7 +70,7 @@ pub(super) fn few_queries() -> usize {
 
 /// Puts the same byte of all queries of a group side by side.
 #[target_feature(enable = "avx2")]
-pub(super) fn arrange_queries(_n_words: usize, queries: &mut [[u64; GROUP]]) {
+pub(super) fn arrange_queries(_n_words: usize, queries: &mut [[u64; QUERIES_PER_GROUP]]) {
     let pairs =
         _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
     for words in queries {
@@ -83,12 +83,12 @@ pub(super) fn arrange_queries(_n_words: usize, queries: &mut [[u64; GROUP]]) {
 /// Transposes consecutive rows. The addresses of short ones are known at compile time.
 #[target_feature(enable = "avx2")]
 pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
-    for (index, step) in words.chunks_exact_mut(WORD * codes.n_words()).enumerate() {
-        let (start, end) = (index * ROWS, codes.n_rows().min((index + 1) * ROWS));
+    for (index, step) in words.chunks_exact_mut(BYTES_PER_WORD * codes.n_words()).enumerate() {
+        let (start, end) = (index * ROWS_PER_STEP, codes.n_rows().min((index + 1) * ROWS_PER_STEP));
         // The CPU's own prefetchers do not follow this many rows at a time.
-        codes.prefetch(end, end + ROWS);
+        codes.prefetch(end, end + ROWS_PER_STEP);
         let rows = codes.slice(start, end);
-        let contiguous = rows.n_rows() == ROWS && rows.stride() == rows.n_bytes();
+        let contiguous = rows.n_rows() == ROWS_PER_STEP && rows.stride() == rows.n_bytes();
         match rows.n_bytes() {
             8 if contiguous => transpose_short::<8>(rows.as_bytes(), step),
             16 if contiguous => transpose_short::<16>(rows.as_bytes(), step),
@@ -105,7 +105,7 @@ pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
 #[target_feature(enable = "avx2")]
 fn transpose_short<const BYTES: usize>(rows: &[u8], step: &mut [Lanes]) {
     let (rows, _) = rows.as_chunks::<BYTES>();
-    if let Some(rows) = rows.first_chunk::<ROWS>() {
+    if let Some(rows) = rows.first_chunk::<ROWS_PER_STEP>() {
         transpose_step(|row| &rows[row], step);
     }
 }
@@ -117,9 +117,9 @@ pub(super) fn transpose<'a>(
     n_words: usize,
     words: &mut [Lanes],
 ) {
-    for step in words.chunks_exact_mut(WORD * n_words) {
+    for step in words.chunks_exact_mut(BYTES_PER_WORD * n_words) {
         let Some(first) = rows.next() else { break };
-        let mut step_rows = [first; ROWS];
+        let mut step_rows = [first; ROWS_PER_STEP];
         for (place, row) in step_rows[1..].iter_mut().zip(&mut rows) {
             *place = row;
         }
@@ -131,19 +131,23 @@ pub(super) fn transpose<'a>(
 #[inline]
 #[target_feature(enable = "avx2")]
 fn transpose_step<'a>(row: impl Fn(usize) -> &'a [u8], step: &mut [Lanes]) {
-    let (pieces, last) = step.split_at_mut(row(0).len() / PIECE * PIECE);
+    let (pieces, last) = step.split_at_mut(row(0).len() / BYTES_PER_PIECE * BYTES_PER_PIECE);
     for half in 0..2 {
-        for (index, lanes) in pieces.chunks_exact_mut(PIECE).enumerate() {
-            transpose_piece(|place| &row(HALF * half + place).as_chunks::<PIECE>().0[index], half, lanes);
+        for (index, lanes) in pieces.chunks_exact_mut(BYTES_PER_PIECE).enumerate() {
+            transpose_piece(
+                |place| &row(ROWS_PER_REGISTER * half + place).as_chunks::<BYTES_PER_PIECE>().0[index],
+                half,
+                lanes,
+            );
         }
     }
     if last.is_empty() {
         return;
     }
     for half in 0..2 {
-        let mut tails = [[0; PIECE]; HALF];
+        let mut tails = [[0; BYTES_PER_PIECE]; ROWS_PER_REGISTER];
         for (place, tail) in tails.iter_mut().enumerate() {
-            let (_, bytes) = row(HALF * half + place).as_chunks::<PIECE>();
+            let (_, bytes) = row(ROWS_PER_REGISTER * half + place).as_chunks::<BYTES_PER_PIECE>();
             tail[..bytes.len()].copy_from_slice(bytes);
         }
         transpose_piece(|place| &tails[place], half, last);
@@ -153,18 +157,18 @@ fn transpose_step<'a>(row: impl Fn(usize) -> &'a [u8], step: &mut [Lanes]) {
 /// Writes one piece of half of the rows, as many bytes of it as there is room for.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transpose_piece<'a>(piece: impl Fn(usize) -> &'a [u8; PIECE], half: usize, lanes: &mut [Lanes]) {
+fn transpose_piece<'a>(piece: impl Fn(usize) -> &'a [u8; BYTES_PER_PIECE], half: usize, lanes: &mut [Lanes]) {
     // Rows 16 apart in the halves of a register.
-    let mut bytes = [_mm256_setzero_si256(); PIECE];
-    for place in 0..PIECE {
-        bytes[place] = _mm256_set_m128i(load_half(piece(place + PIECE)), load_half(piece(place)));
+    let mut bytes = [_mm256_setzero_si256(); BYTES_PER_PIECE];
+    for place in 0..BYTES_PER_PIECE {
+        bytes[place] = _mm256_set_m128i(load_half(piece(place + BYTES_PER_PIECE)), load_half(piece(place)));
     }
     // Each round moves the highest bit of a byte's place, which is (row, byte), to the lowest: after four it is (byte, row).
     for _ in 0..4 {
         let last = bytes;
-        for pair in 0..PIECE / 2 {
-            bytes[2 * pair] = _mm256_unpacklo_epi8(last[pair], last[pair + PIECE / 2]);
-            bytes[2 * pair + 1] = _mm256_unpackhi_epi8(last[pair], last[pair + PIECE / 2]);
+        for pair in 0..BYTES_PER_PIECE / 2 {
+            bytes[2 * pair] = _mm256_unpacklo_epi8(last[pair], last[pair + BYTES_PER_PIECE / 2]);
+            bytes[2 * pair + 1] = _mm256_unpackhi_epi8(last[pair], last[pair + BYTES_PER_PIECE / 2]);
         }
     }
     for (lanes, bytes) in lanes.iter_mut().zip(bytes) {
@@ -188,9 +192,9 @@ fn load(bytes: &[u64; 4]) -> __m256i {
 
 /// The bytes of a group, as they were arranged.
 #[inline]
-fn query_bytes(query: &[[u64; GROUP]]) -> &[[u8; GROUP]] {
+fn query_bytes(query: &[[u64; QUERIES_PER_GROUP]]) -> &[[u8; QUERIES_PER_GROUP]] {
     // SAFETY: the same memory; any byte is valid, and needs no alignment.
-    unsafe { std::slice::from_raw_parts(query.as_ptr().cast(), query.len() * WORD) }
+    unsafe { std::slice::from_raw_parts(query.as_ptr().cast(), query.len() * BYTES_PER_WORD) }
 }
 
 #[inline]
@@ -218,7 +222,7 @@ type Long = [__m256i; 2];
 #[target_feature(enable = "avx2")]
 fn add_counts<const QUERIES: usize, const HALVES: usize, const SATURATING: bool>(
     lanes: &[Lanes],
-    query: &[[u8; GROUP]],
+    query: &[[u8; QUERIES_PER_GROUP]],
     counts: &mut [[Short; HALVES]; QUERIES],
 ) {
     let nibbles = _mm256_set1_epi8(0x0f);
@@ -244,11 +248,11 @@ fn add_counts<const QUERIES: usize, const HALVES: usize, const SATURATING: bool>
 /// Distances of the rows of a step to the queries of a group; what is above 255 becomes that.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn short_counts(lanes: &[Lanes], query: &[[u8; GROUP]]) -> [[Short; 2]; GROUP] {
-    let mut counts = [[_mm256_setzero_si256(); 2]; GROUP];
+fn short_counts(lanes: &[Lanes], query: &[[u8; QUERIES_PER_GROUP]]) -> [[Short; 2]; QUERIES_PER_GROUP] {
+    let mut counts = [[_mm256_setzero_si256(); 2]; QUERIES_PER_GROUP];
     let first = lanes.len().min(SHORT_BYTES);
-    add_counts::<GROUP, 2, false>(&lanes[..first], query, &mut counts);
-    add_counts::<GROUP, 2, true>(&lanes[first..], &query[first..], &mut counts);
+    add_counts::<QUERIES_PER_GROUP, 2, false>(&lanes[..first], query, &mut counts);
+    add_counts::<QUERIES_PER_GROUP, 2, true>(&lanes[first..], &query[first..], &mut counts);
     counts
 }
 
@@ -257,7 +261,7 @@ fn short_counts(lanes: &[Lanes], query: &[[u8; GROUP]]) -> [[Short; 2]; GROUP] {
 #[target_feature(enable = "avx2")]
 fn long_counts<const QUERIES: usize, const HALVES: usize>(
     lanes: &[Lanes],
-    query: &[[u64; GROUP]],
+    query: &[[u64; QUERIES_PER_GROUP]],
 ) -> [[Long; HALVES]; QUERIES] {
     let mut sums = [[[_mm256_setzero_si256(); 2]; HALVES]; QUERIES];
     for (lanes, query) in lanes.chunks(SHORT_BYTES).zip(query_bytes(query).chunks(SHORT_BYTES)) {
@@ -297,15 +301,15 @@ fn in_order([even, odd]: Long) -> [__m256i; 4] {
 #[target_feature(enable = "avx2")]
 pub(super) fn scan(
     words: &[Lanes],
-    query: &[[u64; GROUP]],
-    bounds: [u32; GROUP],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    bounds: [u32; QUERIES_PER_GROUP],
     first_row: u32,
     hits: &mut Hits,
 ) {
-    let mut distances = [[0; ROWS]; GROUP];
+    let mut distances = [[0; ROWS_PER_STEP]; QUERIES_PER_GROUP];
     // What became 255 is below no bound of a byte.
     let is_short = bounds.iter().all(|bound| *bound <= u32::from(u8::MAX));
-    for (step, lanes) in words.chunks_exact(WORD * query.len()).enumerate() {
+    for (step, lanes) in words.chunks_exact(BYTES_PER_WORD * query.len()).enumerate() {
         let out = distances.each_mut().map(|row| &mut row[..]);
         if query.len() > LONG_WORDS {
             step_distances(lanes, query, out);
@@ -315,17 +319,21 @@ pub(super) fn scan(
             let Some(counts) = near else { continue };
             write_all(&counts, out);
         }
-        collect(&distances, bounds, first_row + (step * ROWS) as u32, hits);
+        collect(&distances, bounds, first_row + (step * ROWS_PER_STEP) as u32, hits);
     }
 }
 
 /// Distances, if any of them is below its bound; bounds fit a byte.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn near_short(lanes: &[Lanes], query: &[[u64; GROUP]], bounds: [u32; GROUP]) -> Option<[[Long; 2]; GROUP]> {
+fn near_short(
+    lanes: &[Lanes],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    bounds: [u32; QUERIES_PER_GROUP],
+) -> Option<[[Long; 2]; QUERIES_PER_GROUP]> {
     let counts = short_counts(lanes, query_bytes(query));
     let mut near = _mm256_setzero_si256();
-    for slot in 0..GROUP {
+    for slot in 0..QUERIES_PER_GROUP {
         let bound = _mm256_set1_epi8(bounds[slot] as i8);
         for counts in counts[slot] {
             near = _mm256_or_si256(near, _mm256_subs_epu8(bound, counts));
@@ -338,10 +346,14 @@ fn near_short(lanes: &[Lanes], query: &[[u64; GROUP]], bounds: [u32; GROUP]) -> 
 /// [`near_short`] for any bounds, and up to [`LONG_WORDS`] words.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn near_long(lanes: &[Lanes], query: &[[u64; GROUP]], bounds: [u32; GROUP]) -> Option<[[Long; 2]; GROUP]> {
-    let counts = long_counts::<GROUP, 2>(lanes, query);
+fn near_long(
+    lanes: &[Lanes],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    bounds: [u32; QUERIES_PER_GROUP],
+) -> Option<[[Long; 2]; QUERIES_PER_GROUP]> {
+    let counts = long_counts::<QUERIES_PER_GROUP, 2>(lanes, query);
     let mut near = _mm256_setzero_si256();
-    for slot in 0..GROUP {
+    for slot in 0..QUERIES_PER_GROUP {
         let bound = _mm256_set1_epi16(bounds[slot].min(u32::from(u16::MAX)) as i16);
         for counts in counts[slot].as_flattened() {
             near = _mm256_or_si256(near, _mm256_subs_epu16(bound, *counts));
@@ -353,7 +365,12 @@ fn near_long(lanes: &[Lanes], query: &[[u64; GROUP]], bounds: [u32; GROUP]) -> O
 
 #[cold]
 #[inline(never)]
-fn collect(distances: &[[i32; ROWS]; GROUP], bounds: [u32; GROUP], first_row: u32, hits: &mut Hits) {
+fn collect(
+    distances: &[[i32; ROWS_PER_STEP]; QUERIES_PER_GROUP],
+    bounds: [u32; QUERIES_PER_GROUP],
+    first_row: u32,
+    hits: &mut Hits,
+) {
     for (slot, (distances, bound)) in distances.iter().zip(bounds).enumerate() {
         for (row, &distance) in distances.iter().enumerate() {
             if (distance as u32) < bound {
@@ -365,9 +382,13 @@ fn collect(distances: &[[i32; ROWS]; GROUP], bounds: [u32; GROUP], first_row: u3
 
 /// Writes the distance of each query of a group to each row.
 #[target_feature(enable = "avx2")]
-pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
-    let mut out = out.map(|row| row.chunks_mut(ROWS));
-    for lanes in words.chunks_exact(WORD * query.len()) {
+pub(super) fn distances(
+    words: &[Lanes],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    out: [&mut [i32]; QUERIES_PER_GROUP],
+) {
+    let mut out = out.map(|row| row.chunks_mut(ROWS_PER_STEP));
+    for lanes in words.chunks_exact(BYTES_PER_WORD * query.len()) {
         step_distances(lanes, query, out.each_mut().map(|row| row.next().unwrap_or_default()));
     }
 }
@@ -375,13 +396,13 @@ pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32
 /// [`distances`] for the rows of one step, as many as there is room for.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn step_distances(lanes: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
+fn step_distances(lanes: &[Lanes], query: &[[u64; QUERIES_PER_GROUP]], out: [&mut [i32]; QUERIES_PER_GROUP]) {
     if query.len() <= LONG_WORDS {
         return short_distances(lanes, query, out);
     }
-    let mut sums = [[0; ROWS]; GROUP];
-    for (lanes, query) in lanes.chunks(WORD * LONG_WORDS).zip(query.chunks(LONG_WORDS)) {
-        let mut part = [[0; ROWS]; GROUP];
+    let mut sums = [[0; ROWS_PER_STEP]; QUERIES_PER_GROUP];
+    for (lanes, query) in lanes.chunks(BYTES_PER_WORD * LONG_WORDS).zip(query.chunks(LONG_WORDS)) {
+        let mut part = [[0; ROWS_PER_STEP]; QUERIES_PER_GROUP];
         short_distances(lanes, query, part.each_mut().map(|row| &mut row[..]));
         for (sum, part) in sums.as_flattened_mut().iter_mut().zip(part.as_flattened()) {
             *sum += part;
@@ -395,17 +416,21 @@ fn step_distances(lanes: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GRO
 /// [`step_distances`] for up to [`LONG_WORDS`] words.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn short_distances(lanes: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
-    match (out[1].is_empty(), out[0].len() > HALF) {
+fn short_distances(
+    lanes: &[Lanes],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    out: [&mut [i32]; QUERIES_PER_GROUP],
+) {
+    match (out[1].is_empty(), out[0].len() > ROWS_PER_REGISTER) {
         (true, _) => write_all(&long_counts::<1, 2>(lanes, query), out),
-        (false, true) => write_all(&long_counts::<GROUP, 2>(lanes, query), out),
-        (false, false) => write_all(&long_counts::<GROUP, 1>(lanes, query), out),
+        (false, true) => write_all(&long_counts::<QUERIES_PER_GROUP, 2>(lanes, query), out),
+        (false, false) => write_all(&long_counts::<QUERIES_PER_GROUP, 1>(lanes, query), out),
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn write_all<const HALVES: usize>(counts: &[[Long; HALVES]], out: [&mut [i32]; GROUP]) {
+fn write_all<const HALVES: usize>(counts: &[[Long; HALVES]], out: [&mut [i32]; QUERIES_PER_GROUP]) {
     for (counts, out) in counts.iter().zip(out) {
         write(counts, out);
     }
@@ -415,7 +440,7 @@ fn write_all<const HALVES: usize>(counts: &[[Long; HALVES]], out: [&mut [i32]; G
 #[inline]
 #[target_feature(enable = "avx2")]
 fn write(counts: &[Long], out: &mut [i32]) {
-    for (counts, out) in counts.iter().zip(out.chunks_mut(HALF)) {
+    for (counts, out) in counts.iter().zip(out.chunks_mut(ROWS_PER_REGISTER)) {
         let (eights, last) = out.as_chunks_mut::<8>();
         let mut distances = in_order(*counts).into_iter();
         for (eight, distances) in eights.iter_mut().zip(&mut distances) {

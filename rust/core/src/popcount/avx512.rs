@@ -14,13 +14,13 @@
 use std::arch::x86_64::*;
 
 use super::portable;
-use super::tile::{GROUP, LANES, Lanes, for_each_block};
+use super::tile::{Lanes, QUERIES_PER_GROUP, ROWS_PER_BLOCK, for_each_block};
 use super::{Hit, Hits};
 use crate::Codes;
 use crate::codes::for_each_word;
 
 /// Blocks that kernels take in one step.
-const STEP: usize = 2;
+const BLOCKS_PER_STEP: usize = 2;
 /// The majority of `x0`, `x1`, `x2` as a truth table over (`x0`, `x1`, `x0 ^ x1 ^ x2`).
 const CARRY: i32 = 0b1101_0100;
 /// Quarters 0 and 2 of both operands, and quarters 1 and 3.
@@ -30,13 +30,13 @@ const ODD: i32 = 0b11_01_11_01;
 /// Rows of a step of a tile.
 #[target_feature(enable = "avx512f")]
 pub(super) fn step_rows() -> usize {
-    STEP * LANES
+    BLOCKS_PER_STEP * ROWS_PER_BLOCK
 }
 
 /// Kernels scan whole groups, most of which is wasted on few queries.
 #[target_feature(enable = "avx512f")]
 pub(super) fn few_queries() -> usize {
-    GROUP / 2
+    QUERIES_PER_GROUP / 2
 }
 
 /// Replaces every second word from the third on by the xor of all words up to it.
@@ -56,7 +56,7 @@ fn arrange<T: AsMut<[u64]>>(n_words: usize, words: &mut [T]) {
 
 /// Rearranges groups of queries.
 #[target_feature(enable = "avx512f")]
-pub(super) fn arrange_queries(n_words: usize, words: &mut [[u64; GROUP]]) {
+pub(super) fn arrange_queries(n_words: usize, words: &mut [[u64; QUERIES_PER_GROUP]]) {
     arrange(n_words, words);
 }
 
@@ -81,7 +81,7 @@ pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
         32 if contiguous => transpose_short::<4>(codes.as_bytes(), words),
         _ => 0,
     };
-    let (short, others) = words.split_at_mut(done / LANES * codes.n_words());
+    let (short, others) = words.split_at_mut(done / ROWS_PER_BLOCK * codes.n_words());
     arrange(codes.n_words(), short);
     transpose((done..codes.n_rows()).map(|row| codes.row(row)), codes.n_words(), others);
 }
@@ -94,8 +94,8 @@ fn transpose_short<const WORDS: usize>(rows: &[u8], words: &mut [Lanes]) -> usiz
         (_mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15));
     let (low, high) =
         (_mm512_setr_epi64(0, 4, 8, 12, 1, 5, 9, 13), _mm512_setr_epi64(2, 6, 10, 14, 3, 7, 11, 15));
-    let blocks = words.chunks_exact_mut(WORDS).zip(rows.chunks_exact(LANES * 8 * WORDS));
-    let n_rows = blocks.len() * LANES;
+    let blocks = words.chunks_exact_mut(WORDS).zip(rows.chunks_exact(ROWS_PER_BLOCK * 8 * WORDS));
+    let n_rows = blocks.len() * ROWS_PER_BLOCK;
     for (block, rows) in blocks {
         let (registers, _) = rows.as_chunks::<64>();
         let row = |index: usize| load_bytes(&registers[index]);
@@ -125,11 +125,11 @@ fn transpose_short<const WORDS: usize>(rows: &[u8], words: &mut [Lanes]) -> usiz
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn transpose_block(rows: [&[u8]; LANES], block: &mut [Lanes]) {
+fn transpose_block(rows: [&[u8]; ROWS_PER_BLOCK], block: &mut [Lanes]) {
     let len = rows[0].len();
-    for (words, start) in block.chunks_mut(LANES).zip((0..len).step_by(64)) {
-        let mut row_u64x8 = [_mm512_setzero_si512(); LANES];
-        for lane in 0..LANES {
+    for (words, start) in block.chunks_mut(ROWS_PER_BLOCK).zip((0..len).step_by(64)) {
+        let mut row_u64x8 = [_mm512_setzero_si512(); ROWS_PER_BLOCK];
+        for lane in 0..ROWS_PER_BLOCK {
             row_u64x8[lane] = load_tail(&rows[lane][start..len.min(start + 64)]);
         }
         // Words of pairs of rows, then of four, then of eight.
@@ -183,16 +183,16 @@ fn differing(word_u64x8: __m512i, query_word: u64) -> __m512i {
 /// registers do not survive a call.
 macro_rules! step_distances {
     ($words:expr, $query:expr) => {{
-        let (words, query): (&[Lanes], &[[u64; GROUP]]) = ($words, $query);
+        let (words, query): (&[Lanes], &[[u64; QUERIES_PER_GROUP]]) = ($words, $query);
         let twos_i8x64 = _mm512_set1_epi8(2);
-        let blocks: [&[Lanes]; STEP] = words.split_at(query.len()).into();
+        let blocks: [&[Lanes]; BLOCKS_PER_STEP] = words.split_at(query.len()).into();
         let (query_pairs, query_last) = query[1..].as_chunks::<2>();
 
-        let mut distances = [[_mm512_setzero_si512(); STEP]; GROUP];
-        let mut sums = [[_mm512_setzero_si512(); STEP]; GROUP];
-        for block in 0..STEP {
+        let mut distances = [[_mm512_setzero_si512(); BLOCKS_PER_STEP]; QUERIES_PER_GROUP];
+        let mut sums = [[_mm512_setzero_si512(); BLOCKS_PER_STEP]; QUERIES_PER_GROUP];
+        for block in 0..BLOCKS_PER_STEP {
             let first = load(&blocks[block][0]);
-            for slot in 0..GROUP {
+            for slot in 0..QUERIES_PER_GROUP {
                 sums[slot][block] = differing(first, query[0][slot]);
                 // With an even number of words, the last one is in no pair.
                 if let [query_last] = query_last {
@@ -202,10 +202,10 @@ macro_rules! step_distances {
             }
         }
         for (index, [query_odd, query_sum]) in query_pairs.iter().enumerate() {
-            for block in 0..STEP {
+            for block in 0..BLOCKS_PER_STEP {
                 let odd = load(&blocks[block][2 * index + 1]);
                 let sum = load(&blocks[block][2 * index + 2]);
-                for slot in 0..GROUP {
+                for slot in 0..QUERIES_PER_GROUP {
                     let odd = differing(odd, query_odd[slot]);
                     let sum = differing(sum, query_sum[slot]);
                     let carry = _mm512_ternarylogic_epi64::<CARRY>(sums[slot][block], odd, sum);
@@ -216,8 +216,8 @@ macro_rules! step_distances {
                 }
             }
         }
-        for block in 0..STEP {
-            for slot in 0..GROUP {
+        for block in 0..BLOCKS_PER_STEP {
+            for slot in 0..QUERIES_PER_GROUP {
                 let distance = &mut distances[slot][block];
                 *distance = _mm512_add_epi64(*distance, _mm512_popcnt_epi64(sums[slot][block]));
             }
@@ -230,38 +230,38 @@ macro_rules! step_distances {
 #[target_feature(enable = "avx512f,avx512vnni,avx512vpopcntdq")]
 fn scan_words<const WORDS: usize>(
     words: &[Lanes],
-    query: &[[u64; GROUP]],
-    bounds: [u32; GROUP],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    bounds: [u32; QUERIES_PER_GROUP],
     first_row: u32,
     hits: &mut Hits,
 ) {
     // A width known to the compiler unrolls the loop over words; 0 stands for any width.
     let n_words = if WORDS == 0 { query.len() } else { WORDS };
     let query = &query[..n_words];
-    let mut bounds_u64x8 = [_mm512_setzero_si512(); GROUP];
-    for slot in 0..GROUP {
+    let mut bounds_u64x8 = [_mm512_setzero_si512(); QUERIES_PER_GROUP];
+    for slot in 0..QUERIES_PER_GROUP {
         bounds_u64x8[slot] = _mm512_set1_epi64(i64::from(bounds[slot]));
     }
-    for (step, words) in words.chunks_exact(STEP * n_words).enumerate() {
+    for (step, words) in words.chunks_exact(BLOCKS_PER_STEP * n_words).enumerate() {
         let distances = step_distances!(words, query);
         let mut far = __mmask8::MAX;
-        for slot in 0..GROUP {
+        for slot in 0..QUERIES_PER_GROUP {
             let [first, second] = distances[slot];
             let nearer = _mm512_min_epu32(first, second);
             far = _mm512_mask_cmpge_epu64_mask(far, nearer, bounds_u64x8[slot]);
         }
         if far != __mmask8::MAX {
-            for slot in 0..GROUP {
-                for block in 0..STEP {
+            for slot in 0..QUERIES_PER_GROUP {
+                for block in 0..BLOCKS_PER_STEP {
                     let near = _mm512_cmplt_epu64_mask(distances[slot][block], bounds_u64x8[slot]);
                     if near != 0 {
-                        let mut lanes = Lanes([0; LANES]);
+                        let mut lanes = Lanes([0; ROWS_PER_BLOCK]);
                         store_lanes(&mut lanes, distances[slot][block]);
                         collect(
                             near,
                             &lanes,
                             slot as u32,
-                            first_row + ((step * STEP + block) * LANES) as u32,
+                            first_row + ((step * BLOCKS_PER_STEP + block) * ROWS_PER_BLOCK) as u32,
                             hits,
                         );
                     }
@@ -278,7 +278,11 @@ fn collect(mut near: __mmask8, distances: &Lanes, slot: u32, first_row: u32, hit
     while near != 0 {
         let lane = near.trailing_zeros();
         near &= near - 1;
-        hits.push(Hit { slot, row: first_row + lane, distance: distances.0[lane as usize % LANES] as u32 });
+        hits.push(Hit {
+            slot,
+            row: first_row + lane,
+            distance: distances.0[lane as usize % ROWS_PER_BLOCK] as u32,
+        });
     }
 }
 
@@ -293,8 +297,8 @@ fn store_lanes(lanes: &mut Lanes, register: __m512i) {
 #[target_feature(enable = "avx512f,avx512vnni,avx512vpopcntdq")]
 pub(super) fn scan(
     words: &[Lanes],
-    query: &[[u64; GROUP]],
-    bounds: [u32; GROUP],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    bounds: [u32; QUERIES_PER_GROUP],
     first_row: u32,
     hits: &mut Hits,
 ) {
@@ -310,9 +314,13 @@ pub(super) fn scan(
 
 /// Writes the distance of each query of a group to each row.
 #[target_feature(enable = "avx512f,avx512vl,avx512vnni,avx512vpopcntdq")]
-pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
-    let mut out = out.map(|row| row.chunks_mut(STEP * LANES));
-    for words in words.chunks_exact(STEP * query.len()) {
+pub(super) fn distances(
+    words: &[Lanes],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    out: [&mut [i32]; QUERIES_PER_GROUP],
+) {
+    let mut out = out.map(|row| row.chunks_mut(BLOCKS_PER_STEP * ROWS_PER_BLOCK));
+    for words in words.chunks_exact(BLOCKS_PER_STEP * query.len()) {
         for (blocks, out) in step_distances!(words, query).iter().zip(&mut out) {
             let Some(out) = out.next() else { continue };
             // Even 32-bit halves of both registers, in order.
@@ -337,9 +345,10 @@ fn store(out: &mut [i32], distances_i32x16: __m512i) {
 pub(super) fn scan_rows(query: &[u8], codes: Codes<'_>, bound: u32, first_row: u32, hits: &mut Hits) {
     let bound_u64x8 = _mm512_set1_epi64(i64::from(bound));
     for_each_eight_rows(query, codes, |row, n_rows, distances| {
-        let near = _mm512_cmplt_epu64_mask(distances, bound_u64x8) & (__mmask8::MAX >> (LANES - n_rows));
+        let near =
+            _mm512_cmplt_epu64_mask(distances, bound_u64x8) & (__mmask8::MAX >> (ROWS_PER_BLOCK - n_rows));
         if near != 0 {
-            let mut lanes = Lanes([0; LANES]);
+            let mut lanes = Lanes([0; ROWS_PER_BLOCK]);
             store_lanes(&mut lanes, distances);
             collect(near, &lanes, 0, first_row + row as u32, hits);
         }
@@ -373,8 +382,8 @@ fn for_each_eight_rows(query: &[u8], codes: Codes<'_>, mut receive: impl FnMut(u
         64 if contiguous => short_rows::<8>(query, codes.as_bytes(), &mut receive),
         _ => 0,
     };
-    for start in (done..codes.n_rows()).step_by(LANES) {
-        let end = codes.n_rows().min(start + LANES);
+    for start in (done..codes.n_rows()).step_by(ROWS_PER_BLOCK) {
+        let end = codes.n_rows().min(start + ROWS_PER_BLOCK);
         receive(start, end - start, long_rows(query, codes.slice(start, end)));
     }
 }
@@ -387,7 +396,7 @@ fn short_rows<const WORDS: usize>(
     rows: &[u8],
     receive: &mut impl FnMut(usize, usize, __m512i),
 ) -> usize {
-    let mut repeated = Lanes([0; LANES]);
+    let mut repeated = Lanes([0; ROWS_PER_BLOCK]);
     for_each_word(query, |index, word| {
         for lane in repeated.0.iter_mut().skip(index).step_by(WORDS) {
             *lane = word;
@@ -400,8 +409,8 @@ fn short_rows<const WORDS: usize>(
         4 => _mm512_setr_epi64(0, 2, 1, 3, 4, 6, 5, 7),
         _ => _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7),
     };
-    let blocks = rows.chunks_exact(LANES * 8 * WORDS);
-    let n_rows = blocks.len() * LANES;
+    let blocks = rows.chunks_exact(ROWS_PER_BLOCK * 8 * WORDS);
+    let n_rows = blocks.len() * ROWS_PER_BLOCK;
     for (block, rows) in blocks.enumerate() {
         let (registers, _) = rows.as_chunks::<64>();
         let counts = |index: usize| {
@@ -418,7 +427,7 @@ fn short_rows<const WORDS: usize>(
                 add_quarters(low, high)
             }
         };
-        receive(block * LANES, LANES, _mm512_permutexvar_epi64(lane_of_row, sums_u64x8));
+        receive(block * ROWS_PER_BLOCK, ROWS_PER_BLOCK, _mm512_permutexvar_epi64(lane_of_row, sums_u64x8));
     }
     n_rows
 }
@@ -464,7 +473,7 @@ fn load_tail(bytes: &[u8]) -> __m512i {
 fn long_rows(query: &[u8], codes: Codes<'_>) -> __m512i {
     let (query_chunks, query_tail) = query.as_chunks::<64>();
     let query_tail_u8x64 = load_tail(query_tail);
-    let mut counts = [_mm512_setzero_si512(); LANES];
+    let mut counts = [_mm512_setzero_si512(); ROWS_PER_BLOCK];
     for (row, counts_u64x8) in (0..codes.n_rows()).zip(&mut counts) {
         let (chunks, tail) = codes.row(row).as_chunks::<64>();
         for (chunk, query_chunk) in chunks.iter().zip(query_chunks) {

@@ -14,7 +14,7 @@ mod avx512;
 
 use crate::level::at_level;
 use crate::{Codes, Level};
-use tile::{GROUP, Lanes};
+use tile::{Lanes, QUERIES_PER_GROUP};
 
 /// A row that is nearer to a query than its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) fn few_queries(level: Level) -> usize {
 }
 
 /// Rearranges the words of each group in place for the kernels of `level`.
-pub(crate) fn arrange_queries(level: Level, n_words: usize, words: &mut [[u64; GROUP]]) {
+pub(crate) fn arrange_queries(level: Level, n_words: usize, words: &mut [[u64; QUERIES_PER_GROUP]]) {
     at_level!(level, arrange_queries(n_words, words));
 }
 
@@ -63,8 +63,8 @@ pub(crate) fn transpose_all(level: Level, codes: Codes<'_>, words: &mut [Lanes])
 pub(crate) fn scan(
     level: Level,
     words: &[Lanes],
-    query: &[[u64; GROUP]],
-    bounds: [u32; GROUP],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    bounds: [u32; QUERIES_PER_GROUP],
     first_row: u32,
     hits: &mut Hits,
 ) {
@@ -72,7 +72,12 @@ pub(crate) fn scan(
 }
 
 /// Writes the distance of each query of a group to each row; `words` are whole steps of a tile.
-pub(crate) fn distances(level: Level, words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
+pub(crate) fn distances(
+    level: Level,
+    words: &[Lanes],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    out: [&mut [i32]; QUERIES_PER_GROUP],
+) {
     at_level!(level, distances(words, query, out));
 }
 

@@ -1,22 +1,22 @@
 //! The specification in plain Rust. The compiler vectorises the loops over lanes.
 
-use super::tile::{GROUP, LANES, Lanes, for_each_block};
+use super::tile::{Lanes, QUERIES_PER_GROUP, ROWS_PER_BLOCK, for_each_block};
 use super::{Hit, Hits};
 use crate::Codes;
 use crate::codes::for_each_word;
 
 /// Rows of a step of a tile: two blocks.
 pub(super) fn step_rows() -> usize {
-    2 * LANES
+    2 * ROWS_PER_BLOCK
 }
 
 /// Kernels scan whole groups, most of which is wasted on few queries.
 pub(super) fn few_queries() -> usize {
-    GROUP / 2
+    QUERIES_PER_GROUP / 2
 }
 
 /// The words of a query, in the order of the query.
-pub(super) fn arrange_queries(_n_words: usize, _words: &mut [[u64; GROUP]]) {}
+pub(super) fn arrange_queries(_n_words: usize, _words: &mut [[u64; QUERIES_PER_GROUP]]) {}
 
 /// Transposes rows into blocks of `n_words` words.
 #[inline(always)]
@@ -39,8 +39,11 @@ pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
 }
 
 /// Distances of one block of a tile to each query of a group.
-fn block_distances(block: &[Lanes], query: &[[u64; GROUP]]) -> [[u32; LANES]; GROUP] {
-    let mut distances = [[0; LANES]; GROUP];
+fn block_distances(
+    block: &[Lanes],
+    query: &[[u64; QUERIES_PER_GROUP]],
+) -> [[u32; ROWS_PER_BLOCK]; QUERIES_PER_GROUP] {
+    let mut distances = [[0; ROWS_PER_BLOCK]; QUERIES_PER_GROUP];
     for (lanes, query_words) in block.iter().zip(query) {
         for (distances, query_word) in distances.iter_mut().zip(query_words) {
             for (distance, word) in distances.iter_mut().zip(lanes.0) {
@@ -54,8 +57,8 @@ fn block_distances(block: &[Lanes], query: &[[u64; GROUP]]) -> [[u32; LANES]; GR
 /// Appends every (query, row) whose distance is below the bound of the query.
 pub(super) fn scan(
     words: &[Lanes],
-    query: &[[u64; GROUP]],
-    bounds: [u32; GROUP],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    bounds: [u32; QUERIES_PER_GROUP],
     first_row: u32,
     hits: &mut Hits,
 ) {
@@ -68,7 +71,7 @@ pub(super) fn scan(
                 if distance < bounds[slot] {
                     hits.push(Hit {
                         slot: slot as u32,
-                        row: first_row + (block * LANES + lane) as u32,
+                        row: first_row + (block * ROWS_PER_BLOCK + lane) as u32,
                         distance,
                     });
                 }
@@ -78,8 +81,12 @@ pub(super) fn scan(
 }
 
 /// Writes the distance of each query of a group to each row.
-pub(super) fn distances(words: &[Lanes], query: &[[u64; GROUP]], out: [&mut [i32]; GROUP]) {
-    let mut out = out.map(|row| row.chunks_mut(LANES));
+pub(super) fn distances(
+    words: &[Lanes],
+    query: &[[u64; QUERIES_PER_GROUP]],
+    out: [&mut [i32]; QUERIES_PER_GROUP],
+) {
+    let mut out = out.map(|row| row.chunks_mut(ROWS_PER_BLOCK));
     for words in words.chunks_exact(query.len()) {
         for (distances, out) in block_distances(words, query).iter().zip(&mut out) {
             for (out, distance) in out.next().into_iter().flatten().zip(distances) {
@@ -121,17 +128,17 @@ fn scan_short_rows<const WORDS: usize>(
         bytes.as_chunks().0.get(index).map_or(0, |word| u64::from_ne_bytes(*word))
     };
     let query: [u64; WORDS] = std::array::from_fn(|index| word(query, index));
-    let blocks = rows.chunks_exact(LANES * WORDS * 8);
-    let n_rows = blocks.len() * LANES;
+    let blocks = rows.chunks_exact(ROWS_PER_BLOCK * WORDS * 8);
+    let n_rows = blocks.len() * ROWS_PER_BLOCK;
     for (block, rows) in blocks.enumerate() {
         let (words, _) = rows.as_chunks::<8>();
-        let distances: [u64; LANES] = std::array::from_fn(|lane| {
+        let distances: [u64; ROWS_PER_BLOCK] = std::array::from_fn(|lane| {
             let row = words[lane * WORDS..][..WORDS].iter().zip(query);
             row.map(|(word, query)| u64::from((u64::from_ne_bytes(*word) ^ query).count_ones())).sum()
         });
         if distances.iter().fold(false, |any, distance| any | (*distance < u64::from(bound))) {
             for (lane, distance) in distances.iter().enumerate().filter(|(_, d)| **d < u64::from(bound)) {
-                let row = first_row + (block * LANES + lane) as u32;
+                let row = first_row + (block * ROWS_PER_BLOCK + lane) as u32;
                 hits.push(Hit { slot: 0, row, distance: *distance as u32 });
             }
         }

@@ -20,11 +20,11 @@ use crate::codes::for_each_word;
 use crate::{Codes, Level};
 
 /// Rows in a block: 64-bit lanes of a 512-bit register.
-pub(crate) const LANES: usize = 8;
+pub(crate) const ROWS_PER_BLOCK: usize = 8;
 
 /// Queries that kernels compare at a time, interleaved as rows are in a block: `query[word][query]`, until they are arranged
 /// for a level.
-pub(crate) const GROUP: usize = 4;
+pub(crate) const QUERIES_PER_GROUP: usize = 4;
 
 /// Bytes of a tile: it stays in the first-level cache (48 KB, on older CPUs 32 KB) while all queries pass over it.
 const TILE_BYTES: usize = 32 * 1024;
@@ -35,7 +35,7 @@ pub(crate) const MAX_WORDS: usize = 4096;
 /// One word of each row of a block.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-pub(crate) struct Lanes(pub [u64; LANES]);
+pub(crate) struct Lanes(pub [u64; ROWS_PER_BLOCK]);
 
 impl AsMut<[u64]> for Lanes {
     fn as_mut(&mut self) -> &mut [u64] {
@@ -76,12 +76,15 @@ impl Tile {
     fn resize(&mut self, level: Level, n_words: usize, n_rows: usize) {
         assert!(n_rows <= Tile::capacity(level, n_words), "{n_rows} rows in one tile");
         (self.n_words, self.step_rows) = (n_words, super::step_rows(level));
-        self.words.resize(n_rows.next_multiple_of(self.step_rows) / LANES * n_words, Lanes([0; LANES]));
+        self.words.resize(
+            n_rows.next_multiple_of(self.step_rows) / ROWS_PER_BLOCK * n_words,
+            Lanes([0; ROWS_PER_BLOCK]),
+        );
     }
 
     /// The words of the steps that hold the given rows, one step after the other.
     pub fn words(&self, rows: Range<usize>) -> &[Lanes] {
-        let step_words = self.step_rows / LANES * self.n_words;
+        let step_words = self.step_rows / ROWS_PER_BLOCK * self.n_words;
         &self.words[rows.start / self.step_rows * step_words..rows.end.div_ceil(self.step_rows) * step_words]
     }
 }
@@ -93,11 +96,11 @@ pub(super) fn for_each_block<'a>(
     mut rows: impl ExactSizeIterator<Item = &'a [u8]>,
     n_words: usize,
     words: &mut [Lanes],
-    mut transpose: impl FnMut([&[u8]; LANES], &mut [Lanes]),
+    mut transpose: impl FnMut([&[u8]; ROWS_PER_BLOCK], &mut [Lanes]),
 ) {
     for block in words.chunks_exact_mut(n_words) {
         let Some(first) = rows.next() else { break };
-        let mut eight = [first; LANES];
+        let mut eight = [first; ROWS_PER_BLOCK];
         for (lane, row) in eight[1..].iter_mut().zip(&mut rows) {
             *lane = row;
         }
@@ -107,28 +110,28 @@ pub(super) fn for_each_block<'a>(
 
 /// Queries in groups, laid out for the kernels of one level. A last group that is not full is filled up with zeros.
 pub(crate) struct QueryGroups {
-    words: Vec<[u64; GROUP]>,
+    words: Vec<[u64; QUERIES_PER_GROUP]>,
     n_words: usize,
 }
 
 impl QueryGroups {
     pub fn new<'a>(level: Level, n_words: usize, queries: impl ExactSizeIterator<Item = &'a [u8]>) -> Self {
-        let mut words = vec![[0; GROUP]; queries.len().div_ceil(GROUP) * n_words];
+        let mut words = vec![[0; QUERIES_PER_GROUP]; queries.len().div_ceil(QUERIES_PER_GROUP) * n_words];
         for (position, query) in queries.enumerate() {
-            let group = &mut words[position / GROUP * n_words..][..n_words];
-            for_each_word(query, |index, word| group[index][position % GROUP] = word);
+            let group = &mut words[position / QUERIES_PER_GROUP * n_words..][..n_words];
+            for_each_word(query, |index, word| group[index][position % QUERIES_PER_GROUP] = word);
         }
         super::arrange_queries(level, n_words, &mut words);
         QueryGroups { words, n_words }
     }
 
     /// One group, as `[word][query]`.
-    pub fn get(&self, group: usize) -> &[[u64; GROUP]] {
+    pub fn get(&self, group: usize) -> &[[u64; QUERIES_PER_GROUP]] {
         &self.words[group * self.n_words..(group + 1) * self.n_words]
     }
 
     /// The groups, each as `[word][query]`.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[[u64; GROUP]]> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[[u64; QUERIES_PER_GROUP]]> {
         self.words.chunks_exact(self.n_words)
     }
 }

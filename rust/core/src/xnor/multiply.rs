@@ -18,7 +18,7 @@ use super::operand::{Matrix, Operand, Values, check_range};
 use super::output::{Finish, Output, RowOut, RowsOut};
 use super::pieces::{Cut, LeftRows, Piece, ROWS_PER_TASK};
 use super::{subtract, to_dots};
-use crate::popcount::tile::{GROUP, QueryGroups};
+use crate::popcount::tile::{QUERIES_PER_GROUP, QueryGroups};
 use crate::{Codes, Error, Level, Run, bits, popcount};
 
 /// The largest number of words of columns that a task compares.
@@ -125,10 +125,10 @@ pub(super) fn multiply<'o, L: LeftBits>(
 impl<L: LeftBits> BitProduct<'_, L> {
     /// Rows whose planes fill groups of the kernels exactly.
     fn block_rows(&self) -> usize {
-        match self.left_weights.len() % GROUP {
+        match self.left_weights.len() % QUERIES_PER_GROUP {
             0 => 1,
-            2 => GROUP / 2,
-            _ => GROUP,
+            2 => QUERIES_PER_GROUP / 2,
+            _ => QUERIES_PER_GROUP,
         }
     }
 
@@ -207,8 +207,8 @@ impl<L: LeftBits> BitProduct<'_, L> {
         let in_tile = columns.start - tile * tile_rows..columns.end - tile * tile_rows;
         let words = self.matrix.planes[plane].tiles[tile].words(in_tile);
         let mut rows_of_distances = distances.chunks_mut(COLUMNS_PER_BLOCK).take(rows.len());
-        for group in rows.start / GROUP..rows.end.div_ceil(GROUP) {
-            let mut rows = rows_of_distances.by_ref().take(GROUP);
+        for group in rows.start / QUERIES_PER_GROUP..rows.end.div_ceil(QUERIES_PER_GROUP) {
+            let mut rows = rows_of_distances.by_ref().take(QUERIES_PER_GROUP);
             // The results of missing rows of the last group are not written.
             let out =
                 std::array::from_fn(|_| rows.next().map_or(&mut [][..], |row| &mut row[..columns.len()]));

@@ -38,8 +38,9 @@ impl SignTiles {
     fn bits(rows: Codes<'_>, n_channels: usize, n_features: usize, run: &Run<'_>) -> Result<Self, Error> {
         let (level, n_bytes) = (run.level(), n_features.div_ceil(8));
         let (step_rows, n_words) = (popcount::step_rows(level), n_bytes.div_ceil(8));
-        let step_words = step_rows / tile::LANES * n_words;
-        let mut steps = try_vec(Lanes([0; tile::LANES]), rows.n_rows().div_ceil(step_rows) * step_words)?;
+        let step_words = step_rows / tile::ROWS_PER_BLOCK * n_words;
+        let mut steps =
+            try_vec(Lanes([0; tile::ROWS_PER_BLOCK]), rows.n_rows().div_ceil(step_rows) * step_words)?;
         let run = run.for_words(rows.n_rows() * n_words);
         run.for_each_chunk(&mut steps, step_words, |step, words| {
             let rows = rows.slice(step * step_rows, rows.n_rows().min((step + 1) * step_rows));
