@@ -125,6 +125,11 @@ impl<'a> Database<'a> {
         self.by_ones
     }
 
+    /// Whether consecutive ranks are consecutive rows.
+    pub fn is_contiguous(&self) -> bool {
+        self.selected.is_all()
+    }
+
     /// Whether no tile can hold the rows.
     pub fn too_long_for_tiles(&self) -> bool {
         self.codes.n_words() > MAX_WORDS

@@ -13,7 +13,7 @@ use crate::popcount::{Hit, Hits, distances_of, scan, scan_rows};
 use crate::select::sink::{Found, Sink};
 use crate::{Codes, Error, Level, Run};
 
-/// Up to this many queries, scanning untransposed rows is faster than transposing them first.
+/// Up to this many queries, scanning untransposed rows that follow each other in memory is faster than transposing them first.
 const STREAMED_QUERIES: usize = 2;
 
 /// Tasks per thread from which the database is split rather than the queries.
@@ -70,7 +70,8 @@ impl Buffers {
 
 impl<'a, M: Metric> Visit<'a, M> {
     pub fn new(metric: &'a M, queries: &'a Queries<'a>, database: &'a Database<'a>, level: Level) -> Self {
-        let streamed = database.too_long_for_tiles() || queries.len() <= STREAMED_QUERIES;
+        let streamed =
+            database.too_long_for_tiles() || (database.is_contiguous() && queries.len() <= STREAMED_QUERIES);
         Visit { metric, queries, database, streamed, level }
     }
 
