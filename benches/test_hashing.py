@@ -25,7 +25,7 @@ def vectors() -> Array:
 def encoders() -> dict[str, Callable[[], Array]]:
     """Return all contestants; numpy and "fastcodes gaussian" use the same hyperplanes."""
     x = vectors()
-    models = {kind: RandomHyperplanes(N_BITS_ENCODED, kind).fit(x) for kind in AHEAD_OF_NUMPY}
+    models = {kind: RandomHyperplanes(N_BITS_ENCODED, projection=kind).fit(x) for kind in AHEAD_OF_NUMPY}
     components = models["gaussian"].components_
     assert components is not None
     w = np.ascontiguousarray(components.T)

@@ -24,7 +24,7 @@ def indexed() -> tuple[LSHIndex, Array]:
     """Return an index of random vectors, and queries near its first ones."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((N, D), np.float32)
-    index = LSHIndex(RandomHyperplanes(N_BITS, "hadamard").fit(x), N_TABLES)
+    index = LSHIndex(RandomHyperplanes(N_BITS, projection="hadamard").fit(x), N_TABLES)
     index.add(x)
     return index, x[:1000] + rng.standard_normal((1000, D), np.float32) / 2
 
@@ -79,9 +79,8 @@ def documents(n: int) -> tuple[list[str], set[tuple[int, int]]]:
 
 def pairs_by_fastcodes(texts: list[str]) -> set[tuple[int, int]]:
     index = MinHashIndex(threshold=THRESHOLD)
-    index.model.set_params(threads=1)
-    index.add(texts)
-    i, j, _ = index.pairs()
+    index.add(texts, threads=1)
+    i, j, _ = index.pairs(threads=1)
     return set(zip(i.tolist(), j.tolist(), strict=True))
 
 

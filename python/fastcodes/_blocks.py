@@ -5,17 +5,19 @@ No other rows are read than those that are used, so that an array may be a memor
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes._typing import Array, Floats, Ids
-from fastcodes._validation import as_integer, as_training_samples, finite_float32
+from fastcodes._validation import as_integer, as_training_samples, finite_float32, to_float32
 
 __all__ = [
     "ELEMENTS_PER_BLOCK",
     "blocks",
+    "naming_nonfinite",
     "row_slices",
     "rows_per_block",
     "sample",
@@ -40,10 +42,42 @@ def row_slices(x: Array, width: int = 1) -> Iterator[slice]:
         yield slice(start, min(start + step, n))
 
 
-def blocks(x: Array, name: str = "X", width: int = 1) -> Iterator[tuple[slice, Floats]]:
-    """Yield the rows of each block of `x`, and their values as finite, C-contiguous float32."""
+def blocks(
+    x: Array, name: str = "X", width: int = 1, *, check: bool = True
+) -> Iterator[tuple[slice, Floats]]:
+    """Yield the rows of each block of `x`, and their values as C-contiguous float32.
+
+    Parameters
+    ----------
+    x : array (n, d)
+        Real numbers.
+    name : str
+        The name of the argument, for error messages.
+    width : int
+        How many numbers are computed from each row, if more than ``d``.
+    check : bool
+        Whether values that are not finite are refused. If not, the kernel that reads the blocks has to refuse
+        them, within `naming_nonfinite`.
+    """
     for rows in row_slices(x, width):
-        yield rows, finite_float32(x[rows], range(rows.start, rows.stop), name)
+        if check:
+            yield rows, finite_float32(x[rows], range(rows.start, rows.stop), name)
+        else:
+            yield rows, to_float32(x[rows])
+
+
+@contextlib.contextmanager
+def naming_nonfinite(x: Array, name: str = "X") -> Iterator[None]:
+    """Turn the error of a kernel that met a value that is not finite into one that names its row and column.
+
+    Kernels check what they read, so that arrays need not be scanned in advance. Other errors pass unchanged.
+    """
+    try:
+        yield
+    except ValueError:
+        for _ in blocks(x, name):
+            pass
+        raise
 
 
 def sampled_rows(n: int, max_samples: int | None, rng: np.random.Generator) -> Ids | slice:

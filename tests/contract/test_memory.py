@@ -36,7 +36,8 @@ queries, database = codes(100, {n_bytes}, 1), codes({n}, {n_bytes}, 2)
 if "{family}" == "hashing":
     real = np.random.default_rng(1).standard_normal((100, 8 * {n_bytes}), np.float32)
     x = np.random.default_rng(2).standard_normal(({n}, {n_bytes}), np.float32)
-    models = {{kind: RandomHyperplanes(256, kind).fit(x) for kind in ("gaussian", "sparse", "hadamard")}}
+    kinds = ("gaussian", "sparse", "hadamard")
+    models = {{kind: RandomHyperplanes(256, projection=kind).fit(x) for kind in kinds}}
     [model.encode(x[:5000]) for model in models.values()]
     signs = hadamard.signs({n_bytes}, 256, random_state=0)
 elif "{family}" == "adc":

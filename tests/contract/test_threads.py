@@ -222,8 +222,7 @@ def minhash_calls(n_sets: int, n_tokens: int, k: int, threads: int | None) -> tu
     codes = minhash.pack(rows, 3, threads=threads)
     places = np.arange(len(rows))
     index = MinHashIndex(n_bands=40, n_rows=3)
-    index.model.set_params(threads=threads)
-    index.add(texts)
+    index.add(texts, threads=threads)
     return (
         rows,
         few,
@@ -234,9 +233,9 @@ def minhash_calls(n_sets: int, n_tokens: int, k: int, threads: int | None) -> tu
         minhash.cdist(codes[:50], codes, 3, threads=threads),
         minhash.paired(rows, rows, places, places[::-1], threads=threads),
         minhash.jaccard((tokens, offsets), (tokens, offsets), places, places[::-1], threads=threads),
-        *index.pairs(),
-        *index.query(texts),
-        index.groups(),
+        *index.pairs(threads=threads),
+        *index.query(texts, threads=threads),
+        index.groups(threads=threads),
     )
 
 

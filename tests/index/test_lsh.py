@@ -125,7 +125,7 @@ def test_the_s_curve(projection: str, angle: float) -> None:
         u /= np.linalg.norm(u, axis=1, keepdims=True)
         v -= (u * v).sum(axis=1, keepdims=True) * u
         near = np.cos(angle) * u + np.sin(angle) * v / np.linalg.norm(v, axis=1, keepdims=True)
-        hasher = RandomHyperplanes(n_tables * k, projection, random_state=seed).fit(u)
+        hasher = RandomHyperplanes(n_tables * k, projection=projection, random_state=seed).fit(u)
         _, rows = index_of(n_tables, u, hasher).search(near, n_pairs)
         hits += int((rows == np.arange(n_pairs)[:, None]).any(axis=1).sum())
     p = 1 - (1 - (1 - angle / np.pi) ** k) ** n_tables
@@ -289,7 +289,11 @@ def test_the_index_keeps_a_hasher_of_its_own() -> None:
 @pytest.mark.parametrize("mmap", [True, False])
 @pytest.mark.parametrize(
     "hasher",
-    [HASHER, RandomHyperplanes(40, "hadamard", random_state=None).fit(X), PCAHashing(n_bits=12).fit(X)],
+    [
+        HASHER,
+        RandomHyperplanes(40, projection="hadamard", random_state=None).fit(X),
+        PCAHashing(n_bits=12).fit(X),
+    ],
     ids=["gaussian", "hadamard", "pca"],
 )
 def test_a_saved_index_comes_back(hasher: Any, mmap: bool, tmp_path: Path) -> None:

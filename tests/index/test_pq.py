@@ -32,13 +32,13 @@ def codebooks(n_subspaces: int, n_codewords: int) -> Array:
 
 QUANTIZERS = {
     "pq 4x256": ProductQuantizer.from_codebooks(codebooks(4, 256)),
-    "pq 4x256, ip": ProductQuantizer.from_codebooks(codebooks(4, 256), "ip"),
+    "pq 4x256, ip": ProductQuantizer.from_codebooks(codebooks(4, 256), metric="ip"),
     "pq 3x100": ProductQuantizer.from_codebooks(codebooks(3, 100)),
     "pq 6x16": ProductQuantizer.from_codebooks(codebooks(6, 16)),
-    "pq 12x5, ip": ProductQuantizer.from_codebooks(codebooks(12, 5), "ip"),
+    "pq 12x5, ip": ProductQuantizer.from_codebooks(codebooks(12, 5), metric="ip"),
     "pq 1x1": ProductQuantizer.from_codebooks(codebooks(1, 1)),
     "opq 3x16": OptimizedProductQuantizer.from_codebooks(codebooks(3, 16), TURN),
-    "opq 4x17, ip": OptimizedProductQuantizer.from_codebooks(codebooks(4, 17), TURN, "ip"),
+    "opq 4x17, ip": OptimizedProductQuantizer.from_codebooks(codebooks(4, 17), TURN, metric="ip"),
 }
 PQ, IP = QUANTIZERS["pq 6x16"], QUANTIZERS["pq 4x256, ip"]
 every_quantizer = pytest.mark.parametrize("quantizer", QUANTIZERS.values(), ids=QUANTIZERS.keys())

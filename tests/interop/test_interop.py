@@ -231,9 +231,9 @@ def test_an_index_is_handed_over(
 ) -> None:
     books = codebooks(n_subspaces, n_codewords)
     quantizer = (
-        OptimizedProductQuantizer.from_codebooks(books, TURN, metric)
+        OptimizedProductQuantizer.from_codebooks(books, TURN, metric=metric)
         if is_rotated
-        else ProductQuantizer.from_codebooks(books, metric)
+        else ProductQuantizer.from_codebooks(books, metric=metric)
     )
     ours = PQIndex(quantizer)
     ours.add(X)
@@ -417,9 +417,9 @@ def test_a_rotation_that_nanopq_trained_is_taken_over(nanopq: ModuleType) -> Non
 def test_a_quantizer_is_handed_over_to_nanopq(nanopq: ModuleType, is_rotated: bool, metric: str) -> None:
     books = codebooks(6, 100)
     ours = (
-        OptimizedProductQuantizer.from_codebooks(books, TURN, metric)
+        OptimizedProductQuantizer.from_codebooks(books, TURN, metric=metric)
         if is_rotated
-        else ProductQuantizer.from_codebooks(books, metric)
+        else ProductQuantizer.from_codebooks(books, metric=metric)
     )
     theirs = interop_nanopq.to_nanopq(ours)
     assert type(theirs) is (nanopq.OPQ if is_rotated else nanopq.PQ)

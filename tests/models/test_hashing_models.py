@@ -45,9 +45,11 @@ MODELS: dict[str, Any] = {
     "SupervisedDiscreteHashing, fast": SupervisedDiscreteHashing(
         12, n_anchors=100, solver="fast", init="random", random_state=0
     ),
-    "DeepHashing": DeepHashing(12, (24,), epochs=8, batch_size=100, learning_rate=0.01, random_state=0),
+    "DeepHashing": DeepHashing(
+        12, hidden=(24,), epochs=8, batch_size=100, learning_rate=0.01, random_state=0
+    ),
     "DeepHashing, triplet": DeepHashing(
-        12, (), loss="triplet", epochs=2, batch_size=30, learning_rate=0.01, random_state=0
+        12, hidden=(), loss="triplet", epochs=2, batch_size=30, learning_rate=0.01, random_state=0
     ),
 }
 SUPERVISED = [name for name, model in MODELS.items() if model._needs_target]
@@ -305,7 +307,7 @@ def test_spectral_hashing_is_that_of_its_formula(n_bits: int) -> None:
 def test_spectral_bits_of_an_even_box_are_even_and_tell_nothing_of_each_other() -> None:
     x = np.random.default_rng(0).uniform(size=(20000, 3)) * [8, 5, 3]
     spectral = SpectralHashing(6).fit(x)
-    found = bits.unpack(spectral.encode(x), 6, np.float64, (-1, 1))
+    found = bits.unpack(spectral.encode(x), 6, dtype=np.float64, values=(-1, 1))
     assert np.abs(found.mean(axis=0)).max() < 0.05
     # The waves; their signs do tell of each other where one is three times as long as the other.
     assert np.abs(np.corrcoef(spectral.decision_function(x).T) - np.eye(6)).max() < 0.05
@@ -445,20 +447,20 @@ def test_models_do_not_depend_on_scale_and_offset(name: str, scale: float, offse
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("SupervisedDiscreteHashing", {"solver": "svd"}, "solver must be one of 'dcc', 'fast'; got 'svd'"),
+        ("SupervisedDiscreteHashing", {"solver": "svd"}, 'solver must be "dcc" or "fast"; got \'svd\''),
         ("SupervisedDiscreteHashing", {"init": "zeros"}, 'init must be "labels" or "random"; got \'zeros\''),
-        ("SupervisedDiscreteHashing", {"sigma": 0}, "sigma must be None or a positive number; got 0"),
+        ("SupervisedDiscreteHashing", {"sigma": 0}, "sigma must be a real number above 0; got 0"),
         (
             "SupervisedDiscreteHashing",
             {"classifier_penalty": 0},
-            "classifier_penalty must be a positive number; got 0",
+            "classifier_penalty must be a real number above 0; got 0",
         ),
         (
             "SupervisedDiscreteHashing",
             {"embedding_penalty": np.nan},
-            "embedding_penalty must be a positive number; got nan",
+            "embedding_penalty must be a real number above 0; got nan",
         ),
-        ("CCAITQ", {"regularization": -1}, "regularization must be a positive number; got -1"),
+        ("CCAITQ", {"regularization": -1}, "regularization must be a real number above 0; got -1"),
         ("ITQ", {"max_iter": 0}, "max_iter must be an integer from 1 up; got 0"),
         ("CCAITQ", {"max_samples": 0}, "max_samples must be an integer from 1 up; got 0"),
     ],
@@ -525,7 +527,7 @@ def test_the_tanh_of_training_becomes_the_sign(progress: float) -> None:
 
 @pytest.mark.parametrize("loss", ["pairwise", "triplet"])
 def test_gradients_of_the_whole_network_are_those_of_differences(loss: str) -> None:
-    deep = DeepHashing(4, (5,), loss=loss, random_state=0)
+    deep = DeepHashing(4, hidden=(5,), loss=loss, random_state=0)
     rng = np.random.default_rng(2)
     network = Sequential(*deep._layers(4), random_state=0).build((6,))
     x, labels = rng.normal(size=(12, 6)), np.eye(3)[rng.integers(3, size=12)]
@@ -559,7 +561,7 @@ def test_deep_hashing_learns_what_no_linear_function_tells() -> None:
     x = rng.normal(size=(1200, 6))
     y = (x[:, 0] > 0) ^ (x[:, 1] > 0)
     for loss, epochs in (("pairwise", 45), ("triplet", 20)):
-        deep = DeepHashing(8, (48,), loss=loss, epochs=epochs, learning_rate=0.02, random_state=0)
+        deep = DeepHashing(8, hidden=(48,), loss=loss, epochs=epochs, learning_rate=0.02, random_state=0)
         assert label_map(deep.fit(x[:900], y[:900]).encode(x[900:]), y[900:]) > 0.8
         assert deep.objective_history_.shape == (epochs,)
         assert deep.objective_history_[-1] < deep.objective_history_[0]
@@ -578,8 +580,12 @@ def test_deep_hashing_does_not_depend_on_scale_and_offset() -> None:
     ("params", "error", "message"),
     [
         ({"loss": "hinge"}, ValueError, 'loss must be "pairwise" or "triplet"; got \'hinge\''),
-        ({"loss": "triplet", "margin": 0}, ValueError, "margin must be a positive number up to 1; got 0"),
-        ({"sharpness": 0.5}, ValueError, "sharpness must be a number from 1 up; got 0.5"),
+        (
+            {"loss": "triplet", "margin": 0},
+            ValueError,
+            "margin must be a real number above 0 and at most 1; got 0",
+        ),
+        ({"sharpness": 0.5}, ValueError, "sharpness must be a real number at least 1; got 0.5"),
         ({"hidden": (8, 0)}, ValueError, "hidden must be an integer from 1 up; got 0"),
         ({"hidden": 8}, TypeError, r"hidden must be a sequence of integers, such as \(512,\); got 8"),
         ({"epochs": 0}, ValueError, "epochs must be an integer from 1 up; got 0"),

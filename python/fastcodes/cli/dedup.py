@@ -84,16 +84,15 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.n_hashes,
             unit=arguments.unit,
             shingle_size=arguments.shingle_size,
-            threads=arguments.threads,
         ).fit()
         index = MinHashIndex(model, arguments.threshold)
     except (TypeError, ValueError) as error:
         raise UserError(str(error).replace("shingle_size", "--shingle-size")) from None
 
     kept: list[TokenSets] | None = [] if arguments.exact else None
-    numbers, n_lines, n_bad = _index_lines(name, field, index, kept)
+    numbers, n_lines, n_bad = _index_lines(name, field, index, kept, arguments.threads)
     sets = None if kept is None else _joined(kept)
-    first_rows = index.groups(verify=sets)
+    first_rows = index.groups(verify=sets, threads=arguments.threads)
     is_first = first_rows == np.arange(len(first_rows))
     try:
         with replacing(output) if output is not None else nullcontext(sys.stdout.buffer) as file:
@@ -102,7 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
                 dropped[numbers[~is_first]] = True
                 _write_kept(name, dropped, file)
             else:
-                for group in _groups(first_rows, numbers, index, sets):
+                for group in _groups(first_rows, numbers, index, sets, arguments.threads):
                     file.write(json.dumps(group).encode() + b"\n")
             file.flush()
     except BrokenPipeError:
@@ -123,7 +122,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _index_lines(
-    name: str, field: str | None, index: MinHashIndex, kept: list[TokenSets] | None
+    name: str,
+    field: str | None,
+    index: MinHashIndex,
+    kept: list[TokenSets] | None,
+    threads: int | None,
 ) -> tuple[npt.NDArray[np.int64], int, int]:
     """Index the lines that contain words, and append their token sets to `kept`.
 
@@ -151,13 +154,13 @@ def _index_lines(
                     of_texts.append(number)
             n_lines += len(batch.lines)
             if kept is None:
-                signatures = index.model.encode(texts)
+                signatures = index.model.encode(texts, threads=threads)
             else:
                 tokens, offsets = index.model.shingles(texts)
-                signatures = index.model.encode((tokens, offsets))
+                signatures = index.model.encode((tokens, offsets), threads=threads)
                 kept.append((tokens, np.diff(offsets)))
             has_words = ~(signatures == EMPTY_SLOT).all(axis=1)
-            index.add_signatures(signatures[has_words])
+            index.add_signatures(signatures[has_words], threads=threads)
             numbers.append(np.array(of_texts, np.int64)[has_words])
     return np.concatenate(numbers), n_lines, n_bad
 
@@ -216,6 +219,7 @@ def _groups(
     numbers: npt.NDArray[np.int64],
     index: MinHashIndex,
     sets: TokenSets | None,
+    threads: int | None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the groups of two lines or more, in the order of their first lines."""
     copies = np.flatnonzero(first_rows != np.arange(len(first_rows)))
@@ -224,7 +228,7 @@ def _groups(
     if sets is None:
         similarities = 1 - index._distances(index._bands.differing(firsts, copies))
     else:
-        similarities = minhash.jaccard(sets, sets, firsts, copies, threads=index.model.threads)
+        similarities = minhash.jaccard(sets, sets, firsts, copies, threads=threads)
     ends = np.append(np.flatnonzero(np.diff(firsts)) + 1, len(copies)) if len(copies) else ()
     start = 0
     for end in ends:

@@ -195,18 +195,17 @@ def _find_texts(console: Console) -> None:
 
     begun = time.perf_counter()
     index = MinHashIndex(threshold=0.7)
-    index.model.set_params(threads=1)
-    index.add(texts)
+    index.add(texts, threads=1)
     seconds = time.perf_counter() - begun
     sets = index.model.shingles(texts)
     table = plain_table(("words replaced", "similarity", "estimate", "originals found", "others found"))
     originals = np.arange(N_EDITED)
     for number, edited in zip(n_replaced, copies, strict=True):
         similarity = minhash.jaccard(index.model.shingles(edited), sets, originals, originals)
-        codes = index.model.encode(edited)
+        codes = index.model.encode(edited, threads=1)
         slots = minhash.paired(codes, index.signatures, originals, originals)
         estimates, _ = minhash.estimate(slots, index.model.n_hashes)
-        offsets, _, found = index.query(edited)
+        offsets, _, found = index.query(edited, threads=1)
         is_original = found == np.repeat(originals, np.diff(offsets))
         table.add_row(
             f"{number} of {N_WORDS}",

@@ -1,25 +1,26 @@
-"""Models that replace vectors by a few bits, so that near vectors differ in few of them; signatures of sets.
+"""Hash functions: models that encode vectors as a few bits, and sets as MinHash signatures.
 
 ============================  ========================================================================
 `RandomHyperplanes`            signs of random projections (SimHash); needs no data
-`RandomProjection`             the real values, as vectors of fewer dimensions
+`RandomProjection`             the projections themselves, as vectors of fewer dimensions
 ----------------------------  ------------------------------------------------------------------------
 `PCAHashing`                   signs of the principal components
-`ITQ`                          the same after the rotation that loses least
-`SpectralHashing`              waves along the principal components: any number of bits
+`ITQ`                          the same after the rotation with the least quantization error
+`SpectralHashing`              sinusoids along the principal components: any number of bits
 `LocalityPreservingHashing`    signs of the directions along which neighbours differ least
 ----------------------------  ------------------------------------------------------------------------
-`CCAITQ`                       directions that tell labels, rotated as by `ITQ`
-`SupervisedDiscreteHashing`    bits that labels can be read from, as a function of distances to anchors
-`DeepHashing`                  a small network whose outputs become bits while it is trained
+`CCAITQ`                       directions that predict the labels, rotated as by `ITQ`
+`SupervisedDiscreteHashing`    bits that predict the labels, as a function of distances to anchors
+`DeepHashing`                  a small network whose outputs are driven to bits during training
 ----------------------------  ------------------------------------------------------------------------
-`MinHash`                      signatures of sets and texts, whose equal slots tell how similar they are
-`align`                        the rotation that makes a new model's codes comparable with old ones
+`MinHash`                      signatures of sets and texts, whose equal slots estimate their similarity
+`align`                        the rotation that makes the codes of a new model comparable with old ones
 ============================  ========================================================================
 
-The first need no data, the second learn from samples alone, the third from labels too. Codes are those of
-`fastcodes.bits.pack` and are searched by `fastcodes.hamming`. The models follow the manners of scikit-learn
-and work in its pipelines and searches, but do not need it. Files that they save are safetensors.
+Similar vectors differ in few bits. The first group needs no data, the second learns from samples, the third
+also from labels. Codes are those of `fastcodes.bits.pack` and are searched by `fastcodes.hamming`. The models
+follow the scikit-learn API and work in its pipelines and searches, but do not require it. They are saved as
+safetensors.
 """
 
 from fastcodes._estimator import NotFittedError

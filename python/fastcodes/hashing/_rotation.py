@@ -18,13 +18,21 @@ __all__ = ["RotatedHasher"]
 
 
 # Rows that are rotated at a time: their values and signs stay in the cache.
-_ROWS = 1024
-# Of a float32: what the sign is, and what 1 is.
+_ROWS_PER_BLOCK = 1024
+# The bits of a float32 that hold the sign, and the bits of 1.
 _SIGN, _ONE = np.uint32(1 << 31), np.float32(1).view(np.uint32)
 
 
 class RotatedHasher(LinearHasher):
-    """A linear model that ends with the rotation of iterative quantisation."""
+    """A linear model that ends with the rotation of iterative quantization.
+
+    Attributes
+    ----------
+    rotation_ : float32 array (m, n_bits)
+        The rotation of the m directions, with orthonormal rows.
+    objective_history_ : float64 array (iterations + 1,)
+        The objective divided by the number of samples, for the initial rotation and after each iteration.
+    """
 
     rotation_: Floats
     objective_history_: Doubles
@@ -38,7 +46,7 @@ class RotatedHasher(LinearHasher):
         n_bits: int,
         rng: np.random.Generator,
     ) -> None:
-        """Learn the rotation of ``(x - mean) @ directions``, and all that follows."""
+        """Learn the rotation of ``(x - mean) @ directions``, and the components that include it."""
         max_iter = as_integer(self.max_iter, "max_iter", 1)
         values = centered_product(x, mean, directions)
         with progress(self.verbose, max_iter, "rotation") as step:
@@ -65,18 +73,18 @@ class RotatedHasher(LinearHasher):
 def rotate_to_bits(
     values: Floats, n_bits: int, max_iter: int, rng: np.random.Generator, step: Callable[[float], None]
 ) -> tuple[Doubles, Doubles]:
-    r"""Find the rotation after which values are nearest to their signs: iterative quantisation.
+    r"""Find the rotation that minimizes the distance of values to their signs: iterative quantization.
 
     Parameters
     ----------
     values : float32 array (n, m)
-        With m <= n_bits; the directions that are missing count as zeros.
+        With m <= n_bits; missing directions count as zeros.
     n_bits : int
         Columns of the rotation.
     max_iter : int
-        How often to take the signs, and the rotation that is best for them.
+        Maximum number of iterations: signs, then the best rotation for them.
     rng : numpy Generator
-        Where the first rotation comes from.
+        Draws the initial rotation.
     step : callable
         Called with the objective after each iteration.
 
@@ -85,7 +93,8 @@ def rotate_to_bits(
     rotation : float64 array (m, n_bits)
         With orthonormal rows.
     history : float64 array (iterations + 1,)
-        :math:`\lVert B - V R \rVert_F^2 / n` of the first rotation, and after each iteration. Never rises.
+        :math:`\lVert B - V R \rVert_F^2 / n` for the initial rotation and after each iteration. Never
+        increases.
     """
     rotation = random_rotation(values.shape[1], n_bits, rng)
     squares = float(np.einsum("nd,nd->", values, values, dtype=np.float64))
@@ -97,7 +106,7 @@ def rotate_to_bits(
         new = nearest_rotation(cross)
         cross, objective = _cross(values, new, constant)
         if not objective < history[-1]:
-            break  # at the limit of rounding
+            break  # no progress beyond rounding
         rotation = new
         history.append(objective)
         step(objective)
@@ -107,12 +116,12 @@ def rotate_to_bits(
 def _cross(values: Floats, rotation: Doubles, constant: float) -> tuple[Doubles, float]:
     """Return ``values.T @ signs`` with the signs of the rotated values, and the objective."""
     n, matrix = len(values), rotation.astype(np.float32)
-    signs, cross = np.empty((min(n, _ROWS), matrix.shape[1]), np.float32), np.zeros(rotation.shape)
-    for start in range(0, n, _ROWS):
-        part = values[start : start + _ROWS]
+    signs, cross = np.empty((min(n, _ROWS_PER_BLOCK), matrix.shape[1]), np.float32), np.zeros(rotation.shape)
+    for start in range(0, n, _ROWS_PER_BLOCK):
+        part = values[start : start + _ROWS_PER_BLOCK]
         some = signs[: len(part)]
         np.matmul(part, matrix, out=some)
-        # As by np.copysign(1, some), which is much slower.
+        # Equal to np.copysign(1, some), but much faster.
         np.bitwise_and(some.view(np.uint32), _SIGN, out=some.view(np.uint32))
         np.bitwise_or(some.view(np.uint32), _ONE, out=some.view(np.uint32))
         cross += part.T @ some

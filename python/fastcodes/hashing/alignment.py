@@ -1,4 +1,4 @@
-"""Codes of a new model that can be compared with those of an old one."""
+"""Alignment of the codes of a new model with the codes of an old one."""
 
 from __future__ import annotations
 
@@ -14,38 +14,37 @@ from fastcodes._validation import as_samples
 __all__ = ["align"]
 
 
-def align(old_codes: Codes, new_values: ArrayLike, n_bits: int | None = None) -> Floats:
-    r"""Return the rotation after which the values of a new model have the signs of old codes.
+def align(old_codes: Codes, new_values: ArrayLike, *, n_bits: int | None = None) -> Floats:
+    r"""Return the rotation that best maps the values of a new model to the signs of old codes.
 
-    A model that is trained again on other data or from another random state gives codes that cannot be
-    compared with those in a database. Its values for some of the items there, after the rotation that
-    minimises :math:`\lVert B - V R \rVert_F` among those with :math:`R^T R = I`, are as near to the old codes
-    B as they can be: :math:`R = U W^T` with :math:`V^T B = U S W^T` (the orthogonal Procrustes problem,
-    Schonemann, Psychometrika 31, 1966). Queries are then encoded as
-    ``fastcodes.bits.pack(new.decision_function(X) @ rotation)``, and the database need not be built again.
+    The codes of a model that is retrained, on other data or with another random state, cannot be compared
+    with the codes in a database. The rotation minimizes :math:`\lVert B - V R \rVert_F` subject to
+    :math:`R^T R = I` for the old codes B and the new values V of some items: :math:`R = U W^T` with
+    :math:`V^T B = U S W^T` (the orthogonal Procrustes problem, Schönemann, Psychometrika 31, 1966). Queries
+    are then encoded as ``fastcodes.bits.pack(new.decision_function(X) @ rotation)``, without encoding the
+    database again.
 
     Parameters
     ----------
     old_codes : uint8 array (n, ceil(k / 8))
         Codes of some items, as they are in the database.
     new_values : array_like (n, m)
-        What ``decision_function`` of the new model gives for the same items: many times as many as bits, and
-        of all kinds that will be asked for. What kinds that are missing differ in is not aligned.
+        The ``decision_function`` of the new model for the same items: many times as many items as bits, and a
+        representative sample of the queries. Directions in which the items do not differ are not aligned.
     n_bits : int, optional
-        The number k of old bits, if it is not m.
+        The number k of old bits, if it differs from m.
 
     Returns
     -------
     float32 array (m, k)
-        Its columns are orthonormal; if m < k, its rows are.
+        A matrix with orthonormal columns; with orthonormal rows if m < k.
 
     Raises
     ------
     TypeError
         If `old_codes` are not uint8, or `new_values` are not real numbers.
     ValueError
-        If the shapes do not fit each other, there are no items, or a value is not finite (the message says
-        which).
+        If the shapes do not match, there are no items, or a value is not finite (the message says which).
 
     Notes
     -----
@@ -71,7 +70,7 @@ def align(old_codes: Codes, new_values: ArrayLike, n_bits: int | None = None) ->
     if old.ndim != 2 or len(old) != len(values):
         raise ValueError(
             f"old_codes has shape {old_codes.shape} and new_values {values.shape}; "
-            "expected a row in each for the same items"
+            "expected one row per item in each"
         )
     if not len(old):
         raise ValueError("old_codes has no rows; expected codes of some items")

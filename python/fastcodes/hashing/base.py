@@ -1,17 +1,17 @@
-"""What every hash function can do once it gives real values whose signs are bits."""
+"""Base classes of hash functions: models that compute real values whose signs are the bits of a code."""
 
 from __future__ import annotations
 
 import abc
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files, bits, hamming, metrics
-from fastcodes._blocks import blocks, rows_per_block
+from fastcodes._blocks import blocks, naming_nonfinite, rows_per_block
 from fastcodes._estimator import Estimator
 from fastcodes._linalg import squared_distances
 from fastcodes._progress import progress_bar
@@ -22,52 +22,56 @@ if TYPE_CHECKING:
 
 __all__ = ["Hasher", "LinearHasher", "check_rank", "check_samples_differ"]
 
-
-_N_NEAREST = 10  # what a score without labels asks for
+# Relevant samples per query in a score without labels.
+_N_NEAREST = 10
 
 
 class Hasher(Estimator):
     """A model with ``fit``, ``decision_function`` and ``encode``.
 
     A subclass takes `n_bits` and `verbose` in its constructor, learns in `fit`, which sets `n_features_in_`,
-    and gives real values a block of samples at a time.
+    and computes real values from a block of samples at a time.
     """
 
+    # Whether `_values` and `_encode` raise a ValueError for samples that are not finite.
+    _checks_samples: ClassVar[bool] = False
     n_bits: Any
     verbose: bool
 
     @abc.abstractmethod
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
         """Learn from samples (n, d)."""
 
     @property
     @abc.abstractmethod
     def _n_bits(self) -> int:
-        """How many bits a code of the fitted model has, whatever the parameter says now."""
+        """Bits of a code of the fitted model."""
 
     @property
     def _width(self) -> int:
-        """How many floats are made of a sample at most: blocks have as few rows as that needs."""
+        """The largest number of floats that are computed from a sample: it limits the rows of a block."""
         return self._n_bits
 
     @abc.abstractmethod
-    def _values(self, x: Floats) -> Floats:
-        """Return the real values (n, n_bits) of a block of finite samples (n, d), C-contiguous."""
+    def _values(self, x: Floats, threads: int | None) -> Floats:
+        """Return the real values (n, n_bits) of a block of samples (n, d), C-contiguous."""
 
-    def _encode(self, x: Floats, out: Codes) -> None:
-        """Write the codes of a block; for those who know a shorter way than by `_values`."""
-        bits.pack(self._values(x), out=out)
+    def _encode(self, x: Floats, out: Codes, threads: int | None) -> None:
+        """Write the codes of a block of samples."""
+        bits.pack(self._values(x, threads), out=out, threads=threads)
 
-    def decision_function(self, X: ArrayLike) -> Floats:
+    def decision_function(self, X: ArrayLike, *, threads: int | None = None) -> Floats:
         """Return the real values whose signs are the bits.
 
-        Their sizes say how sure each bit is: which to flip first in a multi-probe search, and what an
-        asymmetric search weighs bits by.
+        Their magnitudes are the margins of the bits: a multi-probe search flips the bits with the smallest
+        margins first, and an asymmetric search weights bits by them.
 
         Parameters
         ----------
         X : array_like (n, d)
             Samples: float16, float32, float64 or integers, converted to float32 a block at a time.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -77,19 +81,20 @@ class Hasher(Estimator):
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError
-            If `X` are not real numbers.
+            If `X` is not an array of real numbers.
         ValueError
             If `X` has another shape, or a value that is not finite (the message says where).
         """
         samples = self._samples(X)
         values = np.empty((len(samples), self._n_bits), np.float32)
-        for rows, block in self._blocks(samples):
-            values[rows] = self._values(block)
+        with naming_nonfinite(samples):
+            for rows, block in self._blocks(samples):
+                values[rows] = self._values(block, threads)
         return values
 
-    def encode(self, X: ArrayLike) -> Codes:
+    def encode(self, X: ArrayLike, *, threads: int | None = None) -> Codes:
         """Return the code of each sample.
 
         Parameters
@@ -97,51 +102,56 @@ class Hasher(Estimator):
         X : array_like (n, d)
             Samples: float16, float32, float64 or integers, converted to float32 a block at a time. A memory
             map is read a block at a time, too.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
         uint8 array (n, ceil(n_bits / 8))
-            ``fastcodes.bits.pack(decision_function(X))``, without this array in between.
+            ``fastcodes.bits.pack(decision_function(X))``, without the intermediate array.
 
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError
-            If `X` are not real numbers.
+            If `X` is not an array of real numbers.
         ValueError
             If `X` has another shape, or a value that is not finite (the message says where).
         """
         samples = self._samples(X)
         codes = np.empty((len(samples), (self._n_bits + 7) // 8), np.uint8)
-        for rows, block in self._blocks(samples):
-            self._encode(block, codes[rows])
+        with naming_nonfinite(samples):
+            for rows, block in self._blocks(samples):
+                self._encode(block, codes[rows], threads)
         return codes
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:
-        """Return how well the codes tell what belongs together: larger is better, for model selection.
+    def score(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> float:
+        """Return the mean average precision of a search by codes: larger is better, for model selection.
 
         Each sample is a query, and all others are ranked by the Hamming distance to its code.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, at least two. The time grows with ``n * n``: take some thousands.
+            Samples, at least two. The time grows with ``n * n``: a few thousand are enough.
         y : array_like (n,) or (n, c), optional
             Their labels.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
         float
             The mean average precision, from 0 to 1. With labels, samples that share one are relevant;
-            without, each sample's 10 nearest ones by L2 distance, or all if there are fewer.
+            without, the 10 nearest samples by L2 distance, or all if there are fewer.
 
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError, ValueError
-            As `encode`; or if there are fewer than two samples, or `y` does not fit them.
+            As `encode`; or if there are fewer than two samples, or `y` has another length.
         """
         samples = self._samples(X)
         n = len(samples)
@@ -149,9 +159,9 @@ class Hasher(Estimator):
             raise ValueError(f"X has n_samples={n}; the score needs at least 2")
         if y is not None and len(np.asarray(y)) != n:
             raise ValueError(f"X has {n} samples and y {len(np.asarray(y))} labels; expected one for each")
-        codes, total = self.encode(samples), 0.0
+        codes, total = self.encode(samples, threads=threads), 0.0
         for rows, block in blocks(samples, width=n):
-            order = hamming.knn(codes[rows], codes, n)[1]
+            order = hamming.knn(codes[rows], codes, n, threads=threads)[1]
             own = np.arange(rows.start, rows.stop)[:, None]
             others = order[order != own].reshape(len(own), n - 1)
             if y is None:
@@ -161,18 +171,19 @@ class Hasher(Estimator):
             total += float(metrics.average_precision(relevance).sum())
         return total / n
 
-    def transform(self, X: ArrayLike) -> Codes:
+    def transform(self, X: ArrayLike, *, threads: int | None = None) -> Codes:
         """Return ``encode(X)``."""
-        return self.encode(X)
+        return self.encode(X, threads=threads)
 
-    def fit_transform(self, X: ArrayLike, y: Any = None) -> Codes:
+    def fit_transform(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Codes:
         """Return ``fit(X, y).encode(X)``."""
-        return self.fit(X, y).encode(X)
+        return self.fit(X, y, threads=threads).encode(X, threads=threads)
 
     def _blocks(self, samples: Array) -> Iterator[tuple[slice, Floats]]:
-        """Yield `samples` a block at a time, with a progress bar if that is wanted and there are many."""
-        with self._progress(-(-len(samples) // rows_per_block(samples, self._width))) as show:
-            for rows, block in blocks(samples, width=self._width):
+        """Yield `samples` a block at a time, with a progress bar if `verbose` and there are many."""
+        n_blocks = -(-len(samples) // rows_per_block(samples, self._width))
+        with self._progress(n_blocks) as show:
+            for rows, block in blocks(samples, width=self._width, check=not self._checks_samples):
                 yield rows, block
                 show(f"{rows.stop} samples")
 
@@ -181,12 +192,12 @@ class Hasher(Estimator):
 
 
 class LinearHasher(Hasher):
-    """A model whose values are projections of what is left of a sample without the mean.
+    """A model whose values are projections of the centered samples.
 
     Attributes
     ----------
     mean_ : float32 array (d,)
-        What is subtracted first.
+        The mean, which is subtracted first.
     components_ : float32 array (n_bits, d)
         Row ``j`` is the direction of bit ``j``: values are ``(x - mean_) @ components_.T``.
     """
@@ -204,10 +215,10 @@ class LinearHasher(Hasher):
         self.components_ = np.ascontiguousarray(components, np.float32)
         self.n_features_in_ = self.components_.shape[1]
 
-    def _values(self, x: Floats) -> Floats:
-        # Not x @ components - mean @ components: far from the origin little would be left of the difference.
-        centred: Floats = x - self.mean_
-        return centred @ self.components_.T
+    def _values(self, x: Floats, threads: int | None) -> Floats:
+        # Not x @ components - mean @ components: far from the origin, cancellation would leave few digits.
+        centered: Floats = x - self.mean_
+        return centered @ self.components_.T
 
     def _to_arrays(self) -> dict[str, Array]:
         return {"mean": self.mean_, "components": self.components_}
@@ -225,8 +236,8 @@ def check_samples_differ(covariance: Doubles) -> None:
         raise ValueError("the samples of X do not differ; give samples that do")
 
 
-def check_rank(n_bits: int, rank: int, samples: Array, model: str) -> None:
-    """Raise an error that explains why if there are fewer directions in which samples differ than bits."""
+def check_rank(n_bits: int, rank: int, samples: Array, owner: str) -> None:
+    """Raise an error that explains why if the samples differ in fewer directions than there are bits."""
     if n_bits <= rank:
         return
     n, d = samples.shape
@@ -248,11 +259,11 @@ def check_rank(n_bits: int, rank: int, samples: Array, model: str) -> None:
             else " (columns are linear combinations of others)"
         )
     advice = f"lower n_bits to {rank} or less" if rank else "give samples that differ"
-    raise ValueError(f"{model} makes at most one bit of a direction, and n_bits={n_bits}: {reason}; {advice}")
+    raise ValueError(f"{owner} makes at most one bit of a direction, and n_bits={n_bits}: {reason}; {advice}")
 
 
 def _nearest(x: Floats, samples: Array, own: Ids) -> Ids:
-    """Return the rows of the samples nearest to each of `x`, which are those in `own`."""
+    """Return the rows of the samples nearest to each of `x`, without its own row."""
     squares = np.empty((len(x), len(samples)), np.float32)
     for rows, block in blocks(samples):
         squares[:, rows] = squared_distances(x, block)

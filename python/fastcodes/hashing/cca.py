@@ -1,4 +1,4 @@
-"""Iterative quantisation of the directions that tell labels."""
+"""Iterative quantization of the directions that predict the labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastcodes import _files
 from fastcodes._blocks import blocks
 from fastcodes._linalg import mean_and_covariance, oriented
 from fastcodes._typing import Array, Doubles, Floats
-from fastcodes._validation import as_integer, random_generator
+from fastcodes._validation import as_integer, as_real, random_generator
 from fastcodes.hashing._rotation import RotatedHasher
 from fastcodes.hashing._targets import labeled_samples
 from fastcodes.hashing.base import check_samples_differ
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
 __all__ = ["CCAITQ"]
 
 
-# Of the largest correlation: what rounding makes of none.
+# As a fraction of the largest correlation: what rounding leaves of a zero correlation.
 _NO_CORRELATION = 1e-6
 
 
 class CCAITQ(RotatedHasher):
-    r"""Make bits of the directions that correlate most with labels, after the rotation that loses least.
+    r"""Encode the signs along the directions that correlate most with labels, rotated as in `ITQ`.
 
-    Canonical correlation analysis finds directions :math:`w_j` of the samples whose correlations
-    :math:`\rho_j` with some combination of the labels are largest; :math:`V = [\rho_1 X w_1, \rho_2 X w_2,
+    Canonical correlation analysis finds the directions :math:`w_j` of the samples with the largest
+    correlations :math:`\rho_j` with a combination of the labels; :math:`V = [\rho_1 X w_1, \rho_2 X w_2,
     \dots]` is then rotated as in `ITQ` (Gong, Lazebnik, Gordo and Perronnin, *Iterative quantization: a
     procrustean approach to learning binary codes for large-scale image retrieval*, PAMI 35, 2013, section
-    3.2). Of c classes there are c - 1 such directions at most; with more bits than that the rotation has
-    so many orthonormal rows, and each bit is a direction in the space that they span.
+    3.2). There are at most c - 1 such directions for c classes; with more bits, the rotation has orthonormal
+    rows, and each bit is a direction in the space that the c - 1 directions span.
 
     Parameters
     ----------
     n_bits : int
         Bits k of a code; any number, also above the number of dimensions.
     regularization : float
-        Added to the diagonals of both covariances, as a share of their mean, so that directions with little
-        variance are no answer.
+        Added to the diagonals of both covariances, as a fraction of their mean, to suppress directions with
+        little variance.
     max_iter : int
-        How often to take signs and rotation at most.
+        Maximum number of iterations.
     max_samples : int or None
-        Learn from so many random rows at most; None takes all of them.
+        Maximum number of random rows to learn from; None uses all rows.
     random_state : None, int or numpy random generator
-        Where random numbers come from; an integer makes `fit` repeatable.
+        Source of randomness; an integer makes `fit` repeatable.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
@@ -60,11 +60,12 @@ class CCAITQ(RotatedHasher):
     components_ : float32 array (k, d)
         Row ``j`` is the direction of bit ``j``: values are ``(x - mean_) @ components_.T``.
     correlations_ : float64 array (m,)
-        The canonical correlations of the directions that were rotated, falling; m <= min(k, d, labels).
+        The canonical correlations of the directions, decreasing; m <= min(k, d, labels).
     rotation_ : float32 array (m, k)
         The rotation R, with orthonormal rows.
     objective_history_ : float64 array (iterations + 1,)
-        :math:`\lVert B - V R \rVert_F^2 / n` of the first rotation, and after each iteration. Never rises.
+        :math:`\lVert B - V R \rVert_F^2 / n` for the initial rotation and after each iteration. Never
+        increases.
     n_features_in_ : int
         The number of dimensions d.
 
@@ -106,16 +107,18 @@ class CCAITQ(RotatedHasher):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
         """Learn directions and rotation.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers; a memory map is read only where it is
-            needed.
+            Samples, one per row: float16, float32, float64 or integers. Of a memory map, only the rows that
+            are used are read.
         y : array_like (n,) or (n, c)
             Classes, numbers or strings; or zeros and ones that say which of `c` labels each sample has.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -124,17 +127,16 @@ class CCAITQ(RotatedHasher):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
-            If `X` has another shape, a value that is not finite (the message says where), or samples that do
-            not differ; if `y` does not fit `X`, or has one label only; or a parameter is out of range.
+            If `X` has another shape, a value that is not finite (the message says where), or equal
+            samples; if `y` does not fit `X` or has only one label; or a parameter is out of range.
         """
         n_bits = as_integer(self.n_bits, "n_bits", 1)
-        if not 0 < self.regularization < np.inf:
-            raise ValueError(f"regularization must be a positive number; got {self.regularization!r}")
+        regularization = as_real(self.regularization, "regularization", above=0)
         rng = random_generator(self.random_state)
         x, labels = labeled_samples(X, y, self.max_samples, rng, type(self).__name__)
-        mean, directions, self.correlations_ = _canonical(x, labels, n_bits, self.regularization)
+        mean, directions, self.correlations_ = _canonical(x, labels, n_bits, regularization)
         self._rotate(x, mean, directions * self.correlations_, n_bits, rng)
         return self
 

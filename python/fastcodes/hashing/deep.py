@@ -1,10 +1,9 @@
-"""Deep hashing: a small network whose outputs become bits while it is trained."""
+"""Deep hashing: a small network whose outputs are driven to bits during training."""
 
 from __future__ import annotations
 
 import abc
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from fastcodes._blocks import take_rows
 from fastcodes._linalg import mean_and_covariance
 from fastcodes._progress import progress_bar
 from fastcodes._typing import Array, Doubles, Floats
-from fastcodes._validation import as_integer, as_training_samples, random_generator
+from fastcodes._validation import as_integer, as_option, as_real, as_training_samples, random_generator
 from fastcodes.hashing._targets import as_targets
 from fastcodes.hashing.base import Hasher, check_samples_differ
 from fastcodes.nn import Adam, BatchNorm, Cosine, Dense, Dropout, HardTanh, Layer, Loss, Network
@@ -30,49 +29,48 @@ __all__ = ["DeepHashing", "PairwiseLoss", "TanhContinuation", "TripletLoss"]
 
 
 class DeepHashing(Hasher):
-    r"""Train a small network such that the signs of its outputs tell labels apart.
+    r"""Train a small network so that samples with a common label get similar bits.
 
-    Features are brought to mean 0 and variance 1; each hidden layer is a `Dense`, a `BatchNorm` and a
-    `HardTanh` of `fastcodes.nn`, and the last a `Dense` with an output for each bit and a `BatchNorm`. The
-    sign has no gradient, so training puts :math:`\tanh(\beta z)` in its place and raises :math:`\beta` from
-    step to step: the smooth codes become the bits (Cao, Long, Wang and Yu, *HashNet: deep learning to hash by
-    continuation*, ICCV 2017, section 3.2). Adam steps along what these codes lose, with a learning rate that
-    falls along a cosine.
+    Features are standardized to mean 0 and variance 1; each hidden layer is a `Dense`, a `BatchNorm` and a
+    `HardTanh` of `fastcodes.nn`, and the last one a `Dense` with an output for each bit and a `BatchNorm`.
+    The sign has no gradient, so training replaces it by :math:`\tanh(\beta z)` and increases :math:`\beta` in
+    each step, which drives the smooth codes to bits (Cao, Long, Wang and Yu, *HashNet: deep learning to hash
+    by continuation*, ICCV 2017, section 3.2). The optimizer is Adam with a cosine schedule.
 
     Parameters
     ----------
     n_bits : int
         Bits k of a code; any number.
     hidden : sequence of int
-        Units of each hidden layer; none makes the codes linear.
+        Units of each hidden layer; an empty sequence makes the codes linear.
     loss : {"pairwise", "triplet"}
-        What codes :math:`h \in [-1, 1]^k` lose, over all pairs or triplets of a batch: see `PairwiseLoss` and
-        `TripletLoss`.
+        The loss of codes :math:`h \in [-1, 1]^k` over all pairs or triplets of a batch: see `PairwiseLoss`
+        and `TripletLoss`.
     margin : float
-        Of the triplet loss: by which share of the bits those of other labels have to be farther away.
+        The margin of the triplet loss, as a fraction of the bits.
     sharpness : float
-        :math:`\beta` at the end of the training; it is 1 at first. 1 or more.
+        :math:`\beta` at the end of training; it is 1 at the start. 1 or more.
     epochs : int
-        How often to go through all samples.
+        Number of passes over all samples.
     batch_size : int
-        Samples to a step, at most; 2 or more.
+        Maximum number of samples of a step; 2 or more.
     learning_rate : float
-        Adam's, at first.
+        Initial learning rate of Adam.
     dropout : float
-        Which part of each hidden layer to drop in training.
+        Fraction of each hidden layer that is dropped in training.
     random_state : None, int or numpy random generator
-        Where random numbers come from; an integer makes `fit` repeatable.
+        Source of randomness; an integer makes `fit` repeatable.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
     Attributes
     ----------
     model_ : Network
-        The network. It gives the values whose signs are the bits.
+        The network, whose outputs are the values whose signs are the bits.
     mean_, scale_ : float32 arrays (d,)
-        What features are brought to mean 0 and variance 1 by: ``(x - mean_) / scale_``.
+        Mean and scale of the features: the network sees ``(x - mean_) / scale_``.
     objective_history_ : float64 array (epochs,)
-        The mean loss of each epoch. It need not fall: :math:`\beta` rises.
+        The mean loss of each epoch. It can increase, since :math:`\beta` does.
     n_features_in_ : int
         The number of dimensions d.
 
@@ -82,7 +80,7 @@ class DeepHashing(Hasher):
     >>> from fastcodes.hashing import DeepHashing
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(1000, 4))
-    >>> y = X[:, 0] ** 2 + X[:, 1] ** 2 > 1.4  # no linear function tells it
+    >>> y = X[:, 0] ** 2 + X[:, 1] ** 2 > 1.4  # not linearly separable
     >>> deep = DeepHashing(n_bits=8, hidden=(64,), learning_rate=0.02, random_state=0)
     >>> deep.fit(X[:800], y[:800]).encode(X).shape
     (1000, 1)
@@ -100,8 +98,8 @@ class DeepHashing(Hasher):
     def __init__(
         self,
         n_bits: int = 64,
-        hidden: Sequence[int] = (512,),
         *,
+        hidden: Sequence[int] = (512,),
         loss: str = "pairwise",
         margin: float = 0.25,
         sharpness: float = 10.0,
@@ -124,17 +122,19 @@ class DeepHashing(Hasher):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
         """Train the network.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers. Converted to float32 a batch at a time;
-            a memory map is fine.
+            Samples, one per row: float16, float32, float64 or integers. Converted to float32 a batch at a
+            time, so that `X` may be a memory map.
         y : array_like (n,) or (n, c)
             Classes, numbers or strings; or zeros and ones that say which of `c` labels each sample has.
-            Samples that share a label are to have near codes.
+            Samples that share a label get similar codes.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -143,12 +143,12 @@ class DeepHashing(Hasher):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
-            If `X` has another shape, a value that is not finite (the message says where), or samples that do
-            not differ; if `y` does not fit `X`, or has one label only; or a parameter is out of range.
+            If `X` has another shape, a value that is not finite (the message says where), or equal
+            samples; if `y` does not fit `X` or has only one label; or a parameter is out of range.
         FloatingPointError
-            If the loss is no longer finite.
+            If the loss becomes infinite or NaN.
         """
         n_bits = as_integer(self.n_bits, "n_bits", 1)
         epochs, batch_size = (
@@ -184,8 +184,7 @@ class DeepHashing(Hasher):
         return self
 
     def _loss(self) -> Loss:
-        if self.loss not in ("pairwise", "triplet"):
-            raise ValueError(f'loss must be "pairwise" or "triplet"; got {self.loss!r}')
+        as_option(self.loss, "loss", ("pairwise", "triplet"))
         return PairwiseLoss() if self.loss == "pairwise" else TripletLoss(self.margin)
 
     def _layers(self, n_bits: int) -> list[Layer]:
@@ -204,9 +203,9 @@ class DeepHashing(Hasher):
         self.n_features_in_ = network.input_shape_[0]
 
     def _scaled(self, x: Floats) -> Floats:
-        centred: Floats = x - self.mean_
-        centred /= self.scale_
-        return centred
+        centered: Floats = x - self.mean_
+        centered /= self.scale_
+        return centered
 
     @property
     def _n_bits(self) -> int:
@@ -216,7 +215,7 @@ class DeepHashing(Hasher):
     def _width(self) -> int:
         return max(int(layer.output_shape[0]) for layer in self.model_.layers)
 
-    def _values(self, x: Floats) -> Floats:
+    def _values(self, x: Floats, threads: int | None) -> Floats:
         return self.model_.forward(self._scaled(x))
 
     def _to_arrays(self) -> dict[str, Array]:
@@ -243,9 +242,9 @@ class DeepHashing(Hasher):
 
 
 class TanhContinuation(Layer):
-    r"""In training :math:`\tanh(\beta z)`, with :math:`\beta` rising from 1 to `sharpness`; later nothing.
+    r"""In training :math:`\tanh(\beta z)`, with :math:`\beta` from 1 to `sharpness`; otherwise the identity.
 
-    :math:`\beta = s^t` with s the sharpness and t the part of the training that is done.
+    :math:`\beta = s^t` with the sharpness s and the progress t of the training from 0 to 1.
 
     Parameters
     ----------
@@ -266,12 +265,10 @@ class TanhContinuation(Layer):
 
     def __init__(self, sharpness: float = 10.0) -> None:
         super().__init__()
-        if not 1 <= sharpness < math.inf:
-            raise ValueError(f"sharpness must be a number from 1 up; got {sharpness!r}")
-        self.sharpness = float(sharpness)
+        self.sharpness = as_real(sharpness, "sharpness", at_least=1)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        """Return the smooth codes, or after training the values themselves."""
+        """Return the smooth codes in training, otherwise the values themselves."""
         if not training:
             return x
         beta = self.sharpness**self.progress
@@ -287,7 +284,7 @@ class TanhContinuation(Layer):
 
 
 class _CodeLoss(Loss):
-    """What smooth codes lose, by which samples of a batch share a label."""
+    """A loss of smooth codes that depends on which samples of a batch share a label."""
 
     def __call__(self, logits: Array, labels: Array, inputs: Array) -> tuple[float, Array]:
         """Return the loss and its gradient.
@@ -297,9 +294,9 @@ class _CodeLoss(Loss):
         logits : float array (n, k)
             Codes from -1 to 1.
         labels : float array (n, c)
-            Which labels the samples have, as zeros and ones.
+            Indicators of the labels of each sample, zeros and ones.
         inputs : float array (n, d)
-            Has no meaning here.
+            Ignored; present for API consistency.
 
         Returns
         -------
@@ -313,17 +310,17 @@ class _CodeLoss(Loss):
 
     @abc.abstractmethod
     def _by_products(self, products: Array, similar: Array, n_bits: int) -> tuple[float, Array]:
-        """Return the loss, and its derivative by the inner product of each pair (n, n)."""
+        """Return the loss, and its derivative with respect to the inner product of each pair (n, n)."""
 
 
 @dataclass(frozen=True)
 class PairwiseLoss(_CodeLoss):
-    r"""The likelihood of what pairs are, given their inner products.
+    r"""The negative log-likelihood of pairs sharing a label or not, given their inner products.
 
     The mean over pairs of a batch of :math:`w_{ij} (\log(1 + e^{\theta_{ij}}) - s_{ij} \theta_{ij})` with
     :math:`s_{ij}` 1 for samples that share a label and 0 for others, :math:`\theta_{ij} = \alpha \langle
-    h_i, h_j \rangle`, :math:`\alpha = 10 / k`, and weights that make both kinds of pairs count the same (Cao
-    et al., HashNet, equations 3 and 4).
+    h_i, h_j \rangle`, :math:`\alpha = 10 / k`, and weights that sum to the same total for both
+    kinds of pairs (Cao et al., HashNet, equations 3 and 4).
     """
 
     def _by_products(self, products: Array, similar: Array, n_bits: int) -> tuple[float, Array]:
@@ -342,11 +339,11 @@ class PairwiseLoss(_CodeLoss):
 
 @dataclass(frozen=True)
 class TripletLoss(_CodeLoss):
-    r"""How far samples that share no label come within a margin of those that do.
+    r"""The triplet loss: samples without a common label should be farther away by a margin.
 
     The mean over triplets of a batch of :math:`\max(0, m + d(a, p) - d(a, n))`, where a and p share a label,
-    a and n share none, and :math:`d(h, g) = (k - \langle h, g \rangle) / 2k` is the share of bits in which
-    codes differ; over those triplets only that lose anything (Schroff, Kalenichenko and Philbin, *FaceNet*,
+    a and n share none, and :math:`d(h, g) = (k - \langle h, g \rangle) / 2k` is the fraction of differing
+    bits; only triplets with a positive loss count (Schroff, Kalenichenko and Philbin, *FaceNet*,
     CVPR 2015, equation 2; Hermans, Beyer and Leibe, 2017, section 2, "batch all").
 
     Parameters
@@ -358,8 +355,7 @@ class TripletLoss(_CodeLoss):
     margin: float = 0.25
 
     def __post_init__(self) -> None:
-        if not 0 < self.margin <= 1:
-            raise ValueError(f"margin must be a positive number up to 1; got {self.margin!r}")
+        as_real(self.margin, "margin", above=0, at_most=1)
 
     def _by_products(self, products: Array, similar: Array, n_bits: int) -> tuple[float, Array]:
         n, scale = len(products), -1 / (2 * n_bits)

@@ -1,17 +1,15 @@
-"""Signs of random projections."""
+"""SimHash: the signs of random projections."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from fastcodes import bits, hadamard
-from fastcodes._blocks import rows_per_block
 from fastcodes._typing import Array, Codes, Floats
 from fastcodes._validation import as_integer, as_samples
-from fastcodes.hashing._random_projection import NotFiniteError, Projection, explain, is_plain
+from fastcodes.hashing._random_projection import Projection
 from fastcodes.hashing.base import Hasher
 
 if TYPE_CHECKING:
@@ -21,25 +19,25 @@ __all__ = ["RandomHyperplanes"]
 
 
 class RandomHyperplanes(Hasher):
-    r"""Make a bit of the side of each of some random hyperplanes a vector is on (SimHash).
+    r"""Encode the sides of random hyperplanes that a vector lies on: SimHash.
 
-    :math:`b_j(x) = [\langle w_j, x \rangle > 0]` with random directions :math:`w_j`, which no data are needed
-    for. Two vectors at an angle :math:`\theta` differ in a bit with probability :math:`\theta / \pi`
+    :math:`b_j(x) = [\langle w_j, x \rangle > 0]` with random directions :math:`w_j`, which need no training
+    data. Two vectors at an angle :math:`\theta` differ in a bit with probability :math:`\theta / \pi`
     (Charikar, *Similarity estimation techniques from rounding algorithms*, STOC 2002, section 3), so that
-    ``pi * distance / n_bits`` of `fastcodes.hamming` estimates the angle. Lengths do not matter.
+    ``pi * distance / n_bits`` with a Hamming distance estimates the angle. Lengths do not matter.
 
     Parameters
     ----------
     n_bits : int
-        Bits of a code; may be more than there are dimensions.
+        Bits of a code; may exceed the number of dimensions.
     projection : {"gaussian", "sparse", "hadamard"}
-        Where directions come from. "gaussian": independent normal numbers, for which the probability is
+        The distribution of the directions. "gaussian": independent normal numbers; the probability above is
         exact. "sparse": :math:`\pm\sqrt 3` with probability 1/6 each, else 0 (Achlioptas, *Database-friendly
-        random projections*, JCSS 66, 2003), for which it holds unless nearly all coordinates are zero.
-        "hadamard": fast transforms with random signs (`fastcodes.hadamard`), with fewer operations, of which
-        only the signs are kept; near enough for all vectors.
+        random projections*, JCSS 66, 2003); the probability holds unless nearly all coordinates are zero.
+        "hadamard": fast transforms with random signs (`fastcodes.hadamard`): fewer operations, only signs are
+        stored, and the probability holds closely for all vectors.
     random_state : None, int or numpy random generator
-        Where random numbers come from. With the same integer, models made anywhere have the same directions.
+        Source of randomness. The same integer gives the same directions on every machine.
     verbose : bool
         Whether to show a progress bar when many samples are encoded; needs the extra ``cli``.
 
@@ -55,12 +53,12 @@ class RandomHyperplanes(Hasher):
     See Also
     --------
     RandomProjection : The real values, as vectors of fewer dimensions.
-    fastcodes.index.LSHIndex : Tables of such bits, for search that looks at few vectors.
+    fastcodes.index.LSHIndex : Hash tables of these bits, for sublinear search.
 
     Notes
     -----
-    Equal to ``np.packbits(X @ components_.T > 0, axis=1)``, with a block of floats in between at most. Where
-    the vectors are all on one side of the origin, angles between them are small: subtract their mean first.
+    Equal to ``np.packbits(X @ components_.T > 0, axis=1)``, computed a block at a time. If all vectors lie on
+    one side of the origin, the angles between them are small: subtract their mean first.
 
     Examples
     --------
@@ -70,13 +68,14 @@ class RandomHyperplanes(Hasher):
     >>> X = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 3.0]])
     >>> codes = RandomHyperplanes(n_bits=4096).fit(X).encode(X)
     >>> angles = np.pi * hamming.cdist(codes, codes) / 4096
-    >>> np.rad2deg(angles).round(-1)  # estimates, with a standard error of 0.8 degrees at most each
+    >>> np.rad2deg(angles).round(-1)  # estimates with a standard error of at most 0.8 degrees
     array([[ 0., 40., 90.],
            [40.,  0., 50.],
            [90., 50.,  0.]])
     """
 
     _learned = "_projection"
+    _checks_samples = True
     components_: Floats | None
     signs_: Codes | None
     _projection: Projection
@@ -84,8 +83,8 @@ class RandomHyperplanes(Hasher):
     def __init__(
         self,
         n_bits: int = 64,
-        projection: str = "gaussian",
         *,
+        projection: str = "gaussian",
         random_state: Any = 0,
         verbose: bool = False,
     ) -> None:
@@ -94,15 +93,17 @@ class RandomHyperplanes(Hasher):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
         """Draw the directions.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Any samples: only the number of dimensions is looked at.
+            Any samples: only the number of dimensions is used.
         y : object
-            Has no meaning; scikit-learn's pipelines give it.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -111,7 +112,7 @@ class RandomHyperplanes(Hasher):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
             If `X` has another shape, or a parameter is out of range.
         """
@@ -130,41 +131,14 @@ class RandomHyperplanes(Hasher):
     def _n_bits(self) -> int:
         return self._projection.n
 
-    def _blocks(self, samples: Array) -> Iterator[tuple[slice, Floats]]:
-        if not is_plain(samples):
-            yield from super()._blocks(samples)
-            return
-        # Where no copy is needed, what is not finite is found in the projections, without a pass of its own.
-        n, step = len(samples), rows_per_block(samples, self._width)
-        with self._progress(-(-n // step)) as show:
-            for start in range(0, n, step):
-                rows = slice(start, min(start + step, n))
-                yield rows, samples[rows]
-                show(f"{rows.stop} samples")
+    def _values(self, x: Floats, threads: int | None) -> Floats:
+        return self._projection.values(x, threads)
 
-    def _values(self, x: Floats) -> Floats:
-        return self._projection.values(x)
-
-    def _encode(self, x: Floats, out: Codes) -> None:
+    def _encode(self, x: Floats, out: Codes, threads: int | None) -> None:
         if self.signs_ is None:
-            bits.pack(self._values(x), out=out)
-            return
-        try:
-            hadamard.pack(x, self.signs_, self._n_bits, out=out)
-        except ValueError:
-            raise NotFiniteError from None
-
-    def encode(self, X: ArrayLike) -> Codes:  # noqa: D102
-        try:
-            return super().encode(X)
-        except NotFiniteError:
-            raise explain(self._samples(X)) from None
-
-    def decision_function(self, X: ArrayLike) -> Floats:  # noqa: D102
-        try:
-            return super().decision_function(X)
-        except NotFiniteError:
-            raise explain(self._samples(X)) from None
+            super()._encode(x, out, threads)
+        else:
+            self._projection.pack_signs(x, self.signs_, out, threads)
 
     def _to_arrays(self) -> dict[str, Array]:
         return self._projection.to_arrays()

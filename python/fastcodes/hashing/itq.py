@@ -1,4 +1,4 @@
-"""Iterative quantisation: principal components, rotated so that their signs lose least."""
+"""Iterative quantization: principal components with a rotation that minimizes the quantization error."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ __all__ = ["ITQ"]
 
 
 class ITQ(RotatedHasher):
-    r"""Make bits of the principal components after the rotation that loses least.
+    r"""Encode the signs of the principal components after the rotation with the least quantization error.
 
-    Minimises :math:`\lVert B - V R \rVert_F^2` over bits :math:`B \in \{-1, 1\}^{n \times k}` and rotations
-    :math:`R^T R = I`, the rows of :math:`V` being the first k principal components of the samples, by turns:
-    :math:`B = \mathrm{sign}(V R)`, then :math:`R = U W^T` with :math:`V^T B = U S W^T` (Gong and Lazebnik,
-    *Iterative quantization: a procrustean approach to learning binary codes*, CVPR 2011, section 2.2).
-    Neither raises the objective. The rotation spreads the variance evenly over the bits.
+    Minimizes :math:`\lVert B - V R \rVert_F^2` over bits :math:`B \in \{-1, 1\}^{n \times k}` and rotations
+    :math:`R^T R = I`, where the rows of :math:`V` are the first k principal components of the samples,
+    alternating between :math:`B = \mathrm{sign}(V R)` and :math:`R = U W^T` with :math:`V^T B = U S W^T`
+    (Gong and Lazebnik, *Iterative quantization: a procrustean approach to learning binary codes*, CVPR 2011,
+    section 2.2). Neither step increases the objective. The rotation spreads the variance evenly over the
+    bits.
 
     Parameters
     ----------
     n_bits : int
-        Bits k of a code: not more than there are directions in which the samples differ.
+        Bits k of a code, at most the number of directions in which the samples differ.
     max_iter : int
-        How often to take signs and rotation at most.
+        Maximum number of iterations.
     max_samples : int or None
-        Learn from so many random rows at most; None takes all of them.
+        Maximum number of random rows to learn from; None uses all rows.
     random_state : None, int or numpy random generator
-        Where random numbers come from; an integer makes `fit` repeatable.
+        Source of randomness; an integer makes `fit` repeatable.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
@@ -49,14 +50,14 @@ class ITQ(RotatedHasher):
     rotation_ : float32 array (k, k)
         R: ``components_`` is ``rotation_.T @ W.T`` with the principal directions as the columns of W.
     objective_history_ : float64 array (iterations + 1,)
-        The objective divided by the number of samples: of the first rotation, and after each iteration. Never
-        rises.
+        The objective divided by the number of samples, for the initial rotation and after each iteration.
+        Never increases.
     n_features_in_ : int
         The number of dimensions d.
 
     See Also
     --------
-    CCAITQ : The same of directions that tell labels.
+    CCAITQ : The same for directions that predict the labels.
 
     Examples
     --------
@@ -87,16 +88,18 @@ class ITQ(RotatedHasher):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
         """Learn directions and rotation.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers; a memory map is read only where it is
-            needed.
+            Samples, one per row: float16, float32, float64 or integers. Of a memory map, only the rows that
+            are used are read.
         y : object
-            Has no meaning; scikit-learn's pipelines give it.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -105,11 +108,11 @@ class ITQ(RotatedHasher):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
-            If `X` has another shape, a value that is not finite (the message says where), or fewer directions
-            in which the samples differ than there are bits (the message says which columns are constant), or
-            a parameter is out of range.
+            If `X` has another shape, a value that is not finite (the message says where), or differs
+            in fewer directions than there are bits (the message says which columns are constant), or a
+            parameter is out of range.
         """
         n_bits = as_integer(self.n_bits, "n_bits", 1)
         rng = random_generator(self.random_state)

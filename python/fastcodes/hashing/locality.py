@@ -1,4 +1,4 @@
-"""Locality-preserving hashing: directions along which neighbours stay near."""
+"""Locality-preserving hashing: the directions along which neighbours differ least."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ __all__ = ["LocalityPreservingHashing"]
 
 
 class LocalityPreservingHashing(LinearHasher):
-    r"""Make a bit of each of the directions along which neighbours differ least.
+    r"""Encode the signs along the directions in which neighbours differ least.
 
-    Locality-preserving projections minimise :math:`\sum_{ij} A_{ij} (w^T x_i - w^T x_j)^2` among directions
+    Locality-preserving projections minimize :math:`\sum_{ij} A_{ij} (w^T x_i - w^T x_j)^2` among directions
     along which the samples have variance 1: :math:`X^T L X w = \lambda X^T D X w` with the Laplacian
     :math:`L = D - A` of a graph of neighbours (He and Niyogi, *Locality preserving projections*, NIPS 2003,
-    equation 1). The graph is one of anchors, so that there is no matrix of samples by samples: :math:`A = Z
-    \Lambda^{-1} Z^T` with :math:`\Lambda = \mathrm{diag}(Z^T 1)`, where row i of Z holds how near sample i is
-    to its nearest anchors, the centres of k-means (Liu, Wang, Kumar and Chang, *Hashing with graphs*, ICML
+    equation 1). An anchor graph avoids a matrix of all pairs of samples: :math:`A = Z \Lambda^{-1} Z^T`
+    with :math:`\Lambda = \mathrm{diag}(Z^T 1)`, where row i of Z holds the similarities of sample i to its
+    nearest anchors, the centers of k-means (Liu, Wang, Kumar and Chang, *Hashing with graphs*, ICML
     2011, equations 2 and 3); the rows of A add up to 1, so that D = I. Bits are the signs of the first
     directions.
 
     Parameters
     ----------
     n_bits : int
-        Bits k of a code: not more than there are directions in which the samples differ, and fewer than
+        Bits k of a code, at most the number of directions in which the samples differ, and fewer than
         anchors.
     n_anchors : int
         Number of anchors.
     n_nearest : int
-        How many of them are neighbours of a sample.
+        Number of anchors that are neighbours of a sample.
     max_samples : int or None
-        Learn from so many random rows at most; None takes all of them.
+        Maximum number of random rows to learn from; None uses all rows.
     random_state : None, int or numpy random generator
-        Where random numbers come from; an integer makes `fit` repeatable.
+        Source of randomness; an integer makes `fit` repeatable.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
@@ -58,8 +58,8 @@ class LocalityPreservingHashing(LinearHasher):
         Row ``j`` is the direction of bit ``j``: values are ``(x - mean_) @ components_.T`` and have variance
         1.
     eigenvalues_ : float64 array (k,)
-        :math:`\lambda` of each direction, rising: 0 if neighbours do not differ at all, 1 if they differ as
-        samples do that know nothing of each other.
+        :math:`\lambda` of each direction, increasing: 0 if neighbours are equal, 1 if they differ as much as
+        independent samples.
     n_features_in_ : int
         The number of dimensions d.
 
@@ -94,16 +94,18 @@ class LocalityPreservingHashing(LinearHasher):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
         """Learn anchors and directions.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers; a memory map is read only where it is
-            needed. At least as many as anchors.
+            Samples, one per row: float16, float32, float64 or integers. Of a memory map, only the rows that
+            are used are read. At least as many as anchors.
         y : object
-            Has no meaning; scikit-learn's pipelines give it.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -112,11 +114,11 @@ class LocalityPreservingHashing(LinearHasher):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
-            If `X` has another shape, a value that is not finite (the message says where), or fewer directions
-            in which the samples differ than there are bits (the message says which columns are constant), or
-            a parameter is out of range.
+            If `X` has another shape, a value that is not finite (the message says where), or differs
+            in fewer directions than there are bits (the message says which columns are constant), or a
+            parameter is out of range.
         """
         n_bits = as_integer(self.n_bits, "n_bits", 1)
         n_anchors = as_integer(self.n_anchors, "n_anchors", 2)
@@ -127,22 +129,22 @@ class LocalityPreservingHashing(LinearHasher):
         x = training_samples(X, self.max_samples, rng)
         components = principal_components(x)
         check_rank(n_bits, components.rank, x, type(self).__name__)
-        centred = x - components.mean.astype(np.float32)
-        anchors = KMeans(n_anchors, max_iter=10, random_state=rng, verbose=self.verbose).fit(centred).centers_
+        centered = x - components.mean.astype(np.float32)
+        kmeans = KMeans(n_anchors, max_iter=10, random_state=rng, verbose=self.verbose)
+        anchors = kmeans.fit(centered, threads=threads).centers_
 
         sums, degrees = np.zeros((n_anchors, x.shape[1])), np.zeros(n_anchors)
-        for _, block in blocks(centred, width=n_anchors):
-            near = _nearness(block, anchors, n_nearest)
-            sums += near.T @ block
-            degrees += near.sum(axis=0)
-        # In units of the principal components' deviations, X'DX is the identity, and X'AX the product of
-        # `half` and its transpose.
+        for _, block in blocks(centered, width=n_anchors):
+            similarities = _similarities(block, anchors, n_nearest)
+            sums += similarities.T @ block
+            degrees += similarities.sum(axis=0)
+        # In whitened coordinates, X'DX is the identity and X'AX is half @ half.T.
         whiten = components.vectors[:, : components.rank] / np.sqrt(components.variances[: components.rank])
         half = whiten.T @ (sums / np.sqrt(np.maximum(degrees, 1e-12) * len(x))[:, None]).T
-        alike, turns = np.linalg.eigh(half @ half.T)
-        directions = whiten @ turns[:, ::-1][:, :n_bits]
+        eigenvalues, vectors = np.linalg.eigh(half @ half.T)
+        directions = whiten @ vectors[:, ::-1][:, :n_bits]
         self._learn(components.mean, oriented(directions).T)
-        self.eigenvalues_ = 1 - alike[::-1][:n_bits]
+        self.eigenvalues_ = 1 - eigenvalues[::-1][:n_bits]
         return self
 
     def _to_arrays(self) -> dict[str, Array]:
@@ -153,14 +155,14 @@ class LocalityPreservingHashing(LinearHasher):
         self.eigenvalues_ = _files.take(arrays, "eigenvalues", np.float64, (self._n_bits,), finite=True)
 
 
-def _nearness(x: Floats, anchors: Floats, n_nearest: int) -> Floats:
-    """Return Z (n, n_anchors): for the nearest anchors a Gaussian of the distance, in all 1; else 0."""
+def _similarities(x: Floats, anchors: Floats, n_nearest: int) -> Floats:
+    """Return Z (n, n_anchors): Gaussians of the distances to the nearest anchors, with rows that sum to 1."""
     squares = squared_distances(x, anchors)
     nearest = np.argpartition(squares, n_nearest - 1, axis=1)[:, :n_nearest]
     of_nearest = np.take_along_axis(squares, nearest, axis=1)
-    # As wide as the mean distance, and less what is common to all, so that no exponential is zero for all.
+    # The width is the mean distance. The smallest distance is subtracted, so that not all weights underflow.
     width = max(float(of_nearest.mean()), np.finfo(np.float32).tiny)
     weights = np.exp((of_nearest.min(axis=1, keepdims=True) - of_nearest) / width)
-    near = np.zeros_like(squares)
-    np.put_along_axis(near, nearest, weights / weights.sum(axis=1, keepdims=True), axis=1)
-    return near
+    similarities = np.zeros_like(squares)
+    np.put_along_axis(similarities, nearest, weights / weights.sum(axis=1, keepdims=True), axis=1)
+    return similarities

@@ -1,4 +1,4 @@
-"""MinHash as a model: signatures of sets and texts with settings that are kept."""
+"""MinHash as a model: signatures of sets and texts with stored settings."""
 
 from __future__ import annotations
 
@@ -20,43 +20,41 @@ __all__ = ["MinHash"]
 
 
 class MinHash(Estimator):
-    """Signatures of sets and texts, by which their Jaccard similarity is estimated.
+    """Signatures of sets and texts that estimate their Jaccard similarity.
 
-    ``|a & b| / |a | b|`` is the probability that a random hash function has its least value over both sets at
-    the same element (Broder, 1997). A signature keeps the least values of ``n_hashes`` such functions; two
-    signatures agree in a share of slots that estimates the similarity without bias and with the variance
-    ``J (1 - J) / n_hashes``.
+    ``|a & b| / |a | b|`` is the probability that a random hash function has its minimum over both sets at the
+    same element (Broder, 1997). A signature keeps the minima of ``n_hashes`` such functions; the fraction of
+    equal slots of two signatures is an unbiased estimate of the similarity J with the variance ``J (1 - J) /
+    n_hashes``.
 
     Parameters
     ----------
     n_hashes : int
         Slots of a signature, 1 to 8192: the standard error is at most ``0.5 / sqrt(n_hashes)``.
     b_bits : int or None
-        Bits of a slot that are kept, 1 to 16: `encode` gives uint8 codes then, of which `fastcodes.hamming`
-        searches those with 1 bit (Li and König, 2010). None keeps 32, for `fastcodes.index.MinHashIndex`.
+        Bits that are kept of each slot, 1 to 16: `encode` then returns uint8 codes; with 1 bit,
+        `fastcodes.hamming` searches them (Li and König, 2010). None keeps all 32, for
+        `fastcodes.index.MinHashIndex`.
     random_state : None, int or numpy random generator
-        What the hash functions are drawn from. Only codes of the same functions can be compared.
+        Source of the hash functions. Only codes of the same functions can be compared.
     unit : {"word", "char"}
-        What the shingles of texts are runs of.
+        The unit of the shingles of a text.
     shingle_size : int
-        How many words or characters a shingle has. Pieces of 3 words or 5 to 9 characters are usual.
+        Words or characters of a shingle; 3 words or 5 to 9 characters are usual.
     lowercase : bool
-        Whether the case of letters in texts makes no difference.
+        Whether the case of letters in texts is ignored.
     one_permutation : bool
-        Whether each token is hashed once only: faster for large sets, with larger errors for sets of fewer
+        Whether each token is hashed only once: faster for large sets, with larger errors for sets with fewer
         tokens than a few times `n_hashes`; see `fastcodes.minhash.signatures`.
-    threads : int or None
-        Threads to use at most; None means all CPUs.
 
     Attributes
     ----------
     seed_ : int
-        The seed of the hash functions. Nothing is learned from data: `fit` draws it, or the first `encode`
-        does.
+        The seed of the hash functions. Nothing is learned from data: `fit` or the first `encode` draws it.
 
     See Also
     --------
-    fastcodes.minhash : The functions below, and what a signature is to the bit.
+    fastcodes.minhash : The underlying functions, and the exact definition of a signature.
     fastcodes.index.MinHashIndex : Near-duplicates among many sets.
 
     Examples
@@ -79,14 +77,13 @@ class MinHash(Estimator):
     def __init__(
         self,
         n_hashes: int = 128,
+        *,
         b_bits: int | None = None,
         random_state: Any = 0,
-        *,
         unit: minhash.Unit = "word",
         shingle_size: int = 3,
         lowercase: bool = True,
         one_permutation: bool = False,
-        threads: int | None = None,
     ) -> None:
         self.n_hashes = n_hashes
         self.b_bits = b_bits
@@ -95,15 +92,16 @@ class MinHash(Estimator):
         self.shingle_size = shingle_size
         self.lowercase = lowercase
         self.one_permutation = one_permutation
-        self.threads = threads
 
-    def fit(self, X: object = None, y: object = None) -> Self:
+    def fit(self, X: object = None, y: object = None, *, threads: int | None = None) -> Self:
         """Draw the hash functions.
 
         Parameters
         ----------
         X, y : object
-            Not looked at.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -112,13 +110,13 @@ class MinHash(Estimator):
         Raises
         ------
         TypeError, ValueError
-            If a parameter is wrong.
+            If a parameter is invalid.
         """
         self._check()
         self.seed_ = int(random_generator(self.random_state).integers(2**64, dtype=np.uint64))
         return self
 
-    def encode(self, sets: Sequence[Any] | tuple[Array, Array]) -> Array:
+    def encode(self, sets: Sequence[Any] | tuple[Array, Array], *, threads: int | None = None) -> Array:
         """Compute the signatures of sets or texts.
 
         Parameters
@@ -127,46 +125,50 @@ class MinHash(Estimator):
             Texts, which become sets of shingles; or sets as `fastcodes.minhash.tokens` takes them:
             collections of str, bytes or integers, or arrays of integers; or the tokens of all sets and
             their offsets, ``(n_tokens,)`` and ``(n + 1,)``.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
         uint32 array (n, n_hashes)
-            Row ``i`` is the signature of set ``i``; that of an empty one is ``2**32 - 1`` throughout. Or,
-            with `b_bits`, a uint8 array ``(n, b_bits * ceil(n_hashes / 8))``: see `fastcodes.minhash.pack`.
+            Row ``i`` is the signature of set ``i``; all slots of an empty set are ``2**32 - 1``. With
+            `b_bits`, a uint8 array ``(n, b_bits * ceil(n_hashes / 8))``: see `fastcodes.minhash.pack`.
 
         Raises
         ------
         TypeError
-            If a set or a token is something else.
+            If a set or a token has the wrong type.
         ValueError
-            If a parameter or an offset is wrong, or a text has a lone surrogate.
+            If a parameter or an offset is invalid, or a text has a lone surrogate.
         """
         if not hasattr(self, "seed_"):
             self.fit()
-        found = self._signatures(sets)
-        return found if self.b_bits is None else minhash.pack(found, self.b_bits, threads=self.threads)
+        found = self._signatures(sets, threads)
+        return found if self.b_bits is None else minhash.pack(found, self.b_bits, threads=threads)
 
-    def transform(self, X: Sequence[Any]) -> Array:
-        """Do the same as `encode`, for pipelines."""
-        return self.encode(X)
+    def transform(self, X: Sequence[Any], *, threads: int | None = None) -> Array:
+        """Return ``encode(X)``."""
+        return self.encode(X, threads=threads)
 
-    def fit_transform(self, X: Sequence[Any], y: object = None) -> Array:
-        """Draw the hash functions, and encode."""
-        return self.fit(X).encode(X)
+    def fit_transform(self, X: Sequence[Any], y: object = None, *, threads: int | None = None) -> Array:
+        """Return ``fit(X).encode(X)``."""
+        return self.fit(X).encode(X, threads=threads)
 
-    def estimate(self, a: Array, b: Array) -> tuple[Doubles, Doubles]:
+    def estimate(self, a: Array, b: Array, *, threads: int | None = None) -> tuple[Doubles, Doubles]:
         """Estimate the Jaccard similarity of all pairs.
 
         Parameters
         ----------
         a, b : arrays
-            As `encode` gives them; a one-dimensional array is one row.
+            Codes from `encode`; a one-dimensional array is one row.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
         similarity : float64 array (na, nb)
-            ``similarity[i, j]`` is that of set ``i`` of `a` and set ``j`` of `b`. With `b_bits` it can be
-            below 0, since it is unbiased.
+            ``similarity[i, j]`` is that of set ``i`` of `a` and set ``j`` of `b`. With `b_bits` the unbiased
+            estimate can be negative.
         error : float64 array (na, nb)
             The standard error of each.
 
@@ -177,20 +179,20 @@ class MinHash(Estimator):
 
         See Also
         --------
-        fastcodes.minhash.paired : Some pairs instead of all.
+        fastcodes.minhash.paired : Given pairs instead of all.
 
         Notes
         -----
         Equal to ``minhash.estimate(minhash.cdist(a, b, b_bits), n_hashes, b_bits)``.
         """
-        differing = minhash.cdist(a, b, self.b_bits, threads=self.threads)
+        differing = minhash.cdist(a, b, self.b_bits, threads=threads)
         width = self.n_hashes if self.b_bits is None else -(-self.n_hashes // 8) * self.b_bits
         if np.shape(a)[-1] != width:
             raise ValueError(f"a has {np.shape(a)[-1]} columns, but codes of this model have {width}")
         return minhash.estimate(differing, self.n_hashes, self.b_bits)
 
     def shingles(self, texts: Sequence[str]) -> tuple[NDArray[np.uint64], Ids]:
-        """Return the tokens of texts and their offsets, as `encode` takes them too.
+        """Return the tokens of texts and their offsets, which `encode` accepts.
 
         Parameters
         ----------
@@ -210,15 +212,15 @@ class MinHash(Estimator):
         minhash._shingle_parts(self.shingle_size, self.unit, self.lowercase)
 
     def _tokens(self, sets: Any, name: str = "sets") -> tuple[NDArray[np.uint64], Ids]:
-        """Return sets or texts, which are called `name` in errors, as tokens and offsets."""
+        """Return sets or texts, the argument `name`, as tokens and offsets."""
         if _are_arrays(sets):
             return minhash._as_tokens(*sets)
         given = minhash._as_list(sets, name)
         return self.shingles(given) if _are_texts(given) else minhash.tokens(given)
 
-    def _signatures(self, sets: Any) -> NDArray[np.uint32]:
+    def _signatures(self, sets: Any, threads: int | None) -> NDArray[np.uint32]:
         self._check()
-        k, seed, one_permutation, threads = self.n_hashes, self.seed_, self.one_permutation, self.threads
+        k, seed, one_permutation = self.n_hashes, self.seed_, self.one_permutation
         given = sets if _are_arrays(sets) else minhash._as_list(sets, "sets")
         if _are_texts(given):
             return minhash.text_signatures(
@@ -243,10 +245,10 @@ class MinHash(Estimator):
 
 
 def _are_arrays(sets: object) -> bool:
-    """Whether sets are tokens and offsets."""
+    """Whether sets are given as tokens and offsets."""
     return isinstance(sets, tuple) and len(sets) == 2 and all(isinstance(part, np.ndarray) for part in sets)
 
 
 def _are_texts(sets: Sequence[Any]) -> bool:
-    """Whether sets are texts: all of them, or the errors say which is not."""
+    """Whether the first set is a text; the kernels check the others."""
     return bool(sets) and isinstance(sets[0], str)

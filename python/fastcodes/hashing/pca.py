@@ -1,4 +1,4 @@
-"""Signs of the principal components."""
+"""Hashing by the signs of the principal components."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from fastcodes import _files
 from fastcodes._linalg import principal_components
 from fastcodes._typing import Array, Floats
-from fastcodes._validation import as_integer, as_training_samples
+from fastcodes._validation import as_integer, as_option, as_training_samples
 from fastcodes.hashing.base import LinearHasher, check_rank
 
 if TYPE_CHECKING:
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 __all__ = ["PCAHashing"]
 
-# Of so many rows at most, evenly spaced, values are held in memory for their medians.
-_MEDIAN_ROWS = 1 << 16
+# Medians are those of at most this many evenly spaced rows, whose values are held in memory.
+_MAX_MEDIAN_ROWS = 1 << 16
 
 
 class PCAHashing(LinearHasher):
-    r"""Make a bit of each of the first principal components: its sign.
+    r"""Encode the signs of the first principal components.
 
     :math:`b(x) = [W^T (x - \mu) > t]` with the eigenvectors of the largest eigenvalues of the covariance as
     the columns of :math:`W` (Wang, Kumar and Chang, *Semi-supervised hashing for scalable image retrieval*,
-    CVPR 2010, section 3.1, without labels). The components differ in variance but count the same as bits, so
-    that more bits may find less: `ITQ` is the remedy.
+    CVPR 2010, section 3.1, without labels). The components differ in variance but have equal weight as bits,
+    so that more bits can lower the recall: `ITQ` balances them.
 
     Parameters
     ----------
     n_bits : int
-        Bits of a code: not more than there are directions in which the samples differ.
+        Bits of a code, at most the number of directions in which the samples differ.
     threshold : {"mean", "median"}
-        What a component has to exceed for its bit to be 1. With the median (of 65536 evenly spaced samples at
-        most), each bit is 1 for half of the samples, which matters where components are skewed.
+        The threshold that a component exceeds if its bit is 1. With the median (of at most 65536 evenly
+        spaced samples), each bit is 1 for half of the samples, which matters for skewed components.
     verbose : bool
         Whether to show a progress bar when many samples are encoded; needs the extra ``cli``.
 
@@ -46,7 +46,7 @@ class PCAHashing(LinearHasher):
     mean_ : float32 array (d,)
         The mean of the samples.
     components_ : float32 array (n_bits, d)
-        The directions by falling variance, orthonormal; each with the sign that makes its largest element
+        The orthonormal directions by decreasing variance, each with the sign that makes its largest element
         positive.
     thresholds_ : float32 array (n_bits,)
         Values are ``(x - mean_) @ components_.T - thresholds_``; zeros unless with the median.
@@ -56,7 +56,7 @@ class PCAHashing(LinearHasher):
     Notes
     -----
     Equal to ``np.packbits((X - X.mean(0)) @ np.linalg.eigh(np.cov(X.T))[1][:, :-n_bits - 1:-1] > 0, axis=1)``
-    but for the signs of the directions.
+    except for the signs of the directions.
 
     Examples
     --------
@@ -77,16 +77,18 @@ class PCAHashing(LinearHasher):
         self.threshold = threshold
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
         """Learn the directions.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers. All of them are read, a block at a
-            time, so that a memory map is fine.
+            Samples, one per row: float16, float32, float64 or integers. All rows are read, a block at a time,
+            so that `X` may be a memory map.
         y : object
-            Has no meaning; scikit-learn's pipelines give it.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -95,27 +97,26 @@ class PCAHashing(LinearHasher):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
-            If `X` has another shape, a value that is not finite (the message says where), or fewer directions
-            in which the samples differ than there are bits (the message says which columns are constant), or
-            a parameter is out of range.
+            If `X` has another shape, a value that is not finite (the message says where), or differs
+            in fewer directions than there are bits (the message says which columns are constant), or a
+            parameter is out of range.
         """
         n_bits = as_integer(self.n_bits, "n_bits", 1)
-        if self.threshold not in ("mean", "median"):
-            raise ValueError(f'threshold must be "mean" or "median"; got {self.threshold!r}')
+        as_option(self.threshold, "threshold", ("mean", "median"))
         samples = as_training_samples(X)
         components = principal_components(samples)
         check_rank(n_bits, components.rank, samples, type(self).__name__)
         self._learn(components.mean, components.vectors[:, :n_bits].T)
         self.thresholds_ = np.zeros(n_bits, np.float32)
         if self.threshold == "median":
-            step = -(-len(samples) // _MEDIAN_ROWS)
-            self.thresholds_ = np.median(self.decision_function(samples[::step]), axis=0)
+            step = -(-len(samples) // _MAX_MEDIAN_ROWS)
+            self.thresholds_ = np.median(self.decision_function(samples[::step], threads=threads), axis=0)
         return self
 
-    def _values(self, x: Floats) -> Floats:
-        values = super()._values(x)
+    def _values(self, x: Floats, threads: int | None) -> Floats:
+        values = super()._values(x, threads)
         values -= self.thresholds_
         return values
 

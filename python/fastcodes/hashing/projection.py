@@ -1,4 +1,4 @@
-"""Random projections to fewer dimensions, and how many are needed."""
+"""Random projections to fewer dimensions, and the number of dimensions that they need."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastcodes._blocks import rows_per_block
+from fastcodes._blocks import blocks, naming_nonfinite, rows_per_block
 from fastcodes._estimator import Estimator
 from fastcodes._progress import progress_bar
 from fastcodes._typing import Array, Codes, Floats
-from fastcodes._validation import as_integer, as_real, as_samples, finite_float32
-from fastcodes.hashing._random_projection import NotFiniteError, Projection, explain, is_plain
+from fastcodes._validation import as_integer, as_real, as_samples
+from fastcodes.hashing._random_projection import Projection
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 __all__ = ["RandomProjection", "johnson_lindenstrauss_min_dim"]
 
 
-def johnson_lindenstrauss_min_dim(n_samples: int, eps: float = 0.1) -> int:
-    r"""Return how many dimensions keep all distances of some samples within a factor.
+def johnson_lindenstrauss_min_dim(n_samples: int, *, eps: float = 0.1) -> int:
+    r"""Return the number of dimensions that preserves all pairwise distances up to a factor.
 
     A random projection of `n_samples` vectors to :math:`k \ge 4 \ln n / (\epsilon^2 / 2 - \epsilon^3 / 3)`
-    dimensions keeps all their squared distances within a factor of :math:`1 \pm \epsilon`, with a positive
-    probability, however many dimensions there were (Dasgupta and Gupta, *An elementary proof of a theorem of
-    Johnson and Lindenstrauss*, Random Structures & Algorithms 22, 2003, theorem 2.1). The bound is for the
-    worst of all pairs; most are far better.
+    dimensions preserves all their squared distances up to a factor of :math:`1 \pm \epsilon` with positive
+    probability, whatever the original number of dimensions (Dasgupta and Gupta, *An elementary proof of a
+    theorem of Johnson and Lindenstrauss*, Random Structures & Algorithms 22, 2003, theorem 2.1). The bound is
+    for the worst pair; most pairs are preserved much better.
 
     Parameters
     ----------
     n_samples : int
-        How many vectors, at least 1.
+        Number of vectors, at least 1.
     eps : float
-        Largest relative error of a squared distance, between 0 and 1.
+        Maximum relative error of a squared distance, between 0 and 1.
 
     Returns
     -------
@@ -62,30 +62,30 @@ def johnson_lindenstrauss_min_dim(n_samples: int, eps: float = 0.1) -> int:
 
 
 class RandomProjection(Estimator):
-    r"""Project vectors on random directions, so that distances stay about as they are.
+    r"""Project vectors on random directions, which approximately preserves distances.
 
-    :math:`y = R x / \sqrt k` with ``k`` random rows. The squared length of ``y`` is that of ``x`` in the
-    mean, with a relative standard deviation of :math:`\sqrt{2 / k}` at most: as small as one wants, whatever
-    the number of dimensions was (Johnson and Lindenstrauss, 1984).
+    :math:`y = R x / \sqrt k` with ``k`` random rows. The expected squared length of ``y`` is that of ``x``,
+    with a relative standard deviation of at most :math:`\sqrt{2 / k}`, whatever the number of dimensions of
+    ``x`` (Johnson and Lindenstrauss, 1984).
 
     Parameters
     ----------
     n_components : int or "auto"
-        Dimensions k that the vectors are to have. "auto" is `johnson_lindenstrauss_min_dim` for the samples
-        that `fit` sees, and `eps`.
+        Dimensions k of the projected vectors. "auto" is `johnson_lindenstrauss_min_dim` for the number of
+        samples in `fit`, and `eps`.
     projection : {"gaussian", "sparse", "hadamard"}
-        Where directions come from, as in `RandomHyperplanes`.
+        The distribution of the directions, as in `RandomHyperplanes`.
     eps : float
-        With "auto", the largest relative error of a squared distance between samples.
+        With "auto", the maximum relative error of a squared distance between samples.
     random_state : None, int or numpy random generator
-        Where random numbers come from. With the same integer, models made anywhere have the same directions.
+        Source of randomness. The same integer gives the same directions on every machine.
     verbose : bool
         Whether to show a progress bar when many samples are projected; needs the extra ``cli``.
 
     Attributes
     ----------
     n_components_ : int
-        Dimensions k that the vectors get.
+        Dimensions k of the projected vectors.
     components_ : float32 array (k, d), or None
         The rows of R, not divided by the root of k; None with "hadamard".
     signs_ : uint8 array (3 * n_rotations, size / 8), or None
@@ -119,8 +119,8 @@ class RandomProjection(Estimator):
     def __init__(
         self,
         n_components: int | str = "auto",
-        projection: str = "gaussian",
         *,
+        projection: str = "gaussian",
         eps: float = 0.1,
         random_state: Any = 0,
         verbose: bool = False,
@@ -131,15 +131,17 @@ class RandomProjection(Estimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Self:
         """Draw the directions.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Any samples: only the shape is looked at.
+            Any samples: only the shape is used.
         y : object
-            Has no meaning; scikit-learn's pipelines give it.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -148,19 +150,19 @@ class RandomProjection(Estimator):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
-            If `X` has another shape, a parameter is out of range, or "auto" asks for more dimensions than
-            there are.
+            If `X` has another shape, a parameter is out of range, or "auto" needs more dimensions than
+            `X` has.
         """
         samples = as_samples(X)
         n, d = samples.shape
         if isinstance(self.n_components, str) and self.n_components == "auto":
-            n_components = johnson_lindenstrauss_min_dim(max(n, 1), self.eps)
+            n_components = johnson_lindenstrauss_min_dim(max(n, 1), eps=self.eps)
             if n_components > d:
                 raise ValueError(
-                    f"eps={self.eps} for {n} samples takes {n_components} dimensions, but X has {d} only; "
-                    "expected a larger eps, or a number as n_components"
+                    f"eps={self.eps} for {n} samples needs {n_components} dimensions, but X has only {d}; "
+                    "give a larger eps, or an integer as n_components"
                 )
         else:
             n_components = as_integer(self.n_components, "n_components", 1)
@@ -174,13 +176,15 @@ class RandomProjection(Estimator):
         self.n_components_ = projection.n
         self.n_features_in_ = projection.d
 
-    def transform(self, X: ArrayLike) -> Floats:
+    def transform(self, X: ArrayLike, *, threads: int | None = None) -> Floats:
         """Project samples.
 
         Parameters
         ----------
         X : array_like (n, d)
             Samples: float16, float32, float64 or integers, converted to float32 a block at a time.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -189,33 +193,28 @@ class RandomProjection(Estimator):
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError
-            If `X` are not real numbers.
+            If `X` is not an array of real numbers.
         ValueError
             If `X` has another shape, or a value that is not finite (the message says where).
         """
         samples = self._samples(X)
-        n, step = len(samples), rows_per_block(samples, self.n_components_)
-        projected = np.empty((n, self.n_components_), np.float32)
+        projected = np.empty((len(samples), self.n_components_), np.float32)
         scale = np.float32(1 / math.sqrt(self.n_components_))
-        n_blocks = -(-n // step)
-        try:
-            with progress_bar(self.verbose and n_blocks > 1, n_blocks, "project", "blocks") as show:
-                for start in range(0, n, step):
-                    rows = slice(start, min(start + step, n))
-                    block = samples[rows]
-                    if not is_plain(block):
-                        block = finite_float32(block, range(rows.start, rows.stop))
-                    np.multiply(self._projection.values(block), scale, out=projected[rows])
-                    show(f"{rows.stop} samples")
-        except NotFiniteError:
-            raise explain(samples) from None
+        n_blocks = -(-len(samples) // rows_per_block(samples, self.n_components_))
+        with (
+            naming_nonfinite(samples),
+            progress_bar(self.verbose and n_blocks > 1, n_blocks, "project", "blocks") as show,
+        ):
+            for rows, block in blocks(samples, width=self.n_components_, check=False):
+                np.multiply(self._projection.values(block, threads), scale, out=projected[rows])
+                show(f"{rows.stop} samples")
         return projected
 
-    def fit_transform(self, X: ArrayLike, y: object = None) -> Floats:
+    def fit_transform(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Floats:
         """Return ``fit(X).transform(X)``."""
-        return self.fit(X).transform(X)
+        return self.fit(X, threads=threads).transform(X, threads=threads)
 
     def _to_arrays(self) -> dict[str, Array]:
         return self._projection.to_arrays()

@@ -1,4 +1,4 @@
-"""Spectral hashing: waves along the principal components."""
+"""Spectral hashing: the signs of sinusoids along the principal components."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ __all__ = ["SpectralHashing"]
 
 
 class SpectralHashing(Hasher):
-    r"""Cut the principal components by waves, the longest first.
+    r"""Encode the signs of sinusoids along the principal components, the lowest frequencies first.
 
-    Of samples that are spread evenly over a box with sides :math:`[a_i, b_i]` along their principal
-    components, the codes that keep neighbours near, have even bits and bits that do not tell of each other
-    are the signs of :math:`\Phi_j(x) = \sin(\frac\pi2 + \frac{j \pi}{b_i - a_i} (x_i - a_i))`, the
+    For samples that are uniformly distributed over a box with sides :math:`[a_i, b_i]` along their principal
+    components, the balanced and uncorrelated bits that best preserve neighbourhoods are the signs of
+    :math:`\Phi_j(x) = \sin(\frac\pi2 + \frac{j \pi}{b_i - a_i} (x_i - a_i))`, the
     eigenfunctions of the Laplacian with the smallest eigenvalues, which grow with :math:`(j / (b_i -
     a_i))^2` (Weiss, Torralba and Fergus, *Spectral hashing*, NIPS 2008, section 3). A long side gets several
-    bits, of shorter and shorter waves; so there may be more bits than dimensions.
+    bits with increasing frequencies, so there can be more bits than dimensions.
 
     Parameters
     ----------
     n_bits : int
-        Bits k of a code; any number. The first min(k, directions in which samples differ) components take
-        part.
+        Bits k of a code; any number. At most the first k components are used.
     verbose : bool
         Whether to show a progress bar when many samples are encoded; needs the extra ``cli``.
 
@@ -44,11 +43,11 @@ class SpectralHashing(Hasher):
     mean_ : float32 array (d,)
         The mean of the samples.
     directions_ : float32 array (m, d)
-        The principal components that take part, by falling variance, orthonormal.
+        The m principal components that are used, orthonormal, by decreasing variance.
     lower_, upper_ : float32 arrays (m,)
-        The ends a and b of the training samples in each direction.
+        The range a to b of the training samples in each direction.
     modes_ : int64 array (k, 2)
-        For each bit the direction i and the number j of half waves along it, by rising eigenvalue.
+        The direction i of each bit and its number j of half periods, by increasing eigenvalue.
     n_features_in_ : int
         The number of dimensions d.
 
@@ -58,7 +57,7 @@ class SpectralHashing(Hasher):
     >>> from fastcodes.hashing import SpectralHashing
     >>> X = np.random.default_rng(0).uniform(size=(1000, 2)) * [10, 4]
     >>> spectral = SpectralHashing(n_bits=4).fit(X)
-    >>> spectral.modes_.tolist()  # the long side is cut in two, four and six before the short one
+    >>> spectral.modes_.tolist()  # three frequencies along the long side, one along the short
     [[0, 1], [0, 2], [1, 1], [0, 3]]
     >>> spectral.encode(X).shape
     (1000, 1)
@@ -75,16 +74,18 @@ class SpectralHashing(Hasher):
         self.n_bits = n_bits
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
         """Learn directions, ranges and modes.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers. All of them are read, a block at a
-            time, so that a memory map is fine.
+            Samples, one per row: float16, float32, float64 or integers. All rows are read, a block at a time,
+            so that `X` may be a memory map.
         y : object
-            Has no meaning; scikit-learn's pipelines give it.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -93,10 +94,10 @@ class SpectralHashing(Hasher):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
-            If `X` has another shape, a value that is not finite (the message says where), or samples that do
-            not differ, or a parameter is out of range.
+            If `X` has another shape, a value that is not finite (the message says where), or equal
+            samples, or a parameter is out of range.
         """
         n_bits = as_integer(self.n_bits, "n_bits", 1)
         samples = as_training_samples(X)
@@ -121,9 +122,9 @@ class SpectralHashing(Hasher):
     def _n_bits(self) -> int:
         return len(self.modes_)
 
-    def _values(self, x: Floats) -> Floats:
+    def _values(self, x: Floats, threads: int | None) -> Floats:
         i, j = self.modes_.T
-        # Of the angle in half waves, so that float32 keeps what is beyond whole ones.
+        # Scaled to half periods before the multiplication by j, which keeps the phase accurate in float32.
         along = ((x - self.mean_) @ self.directions_.T - self.lower_) / (self.upper_ - self.lower_)
         values: Floats = along[:, i]
         values *= (j * np.pi).astype(np.float32)
@@ -155,8 +156,8 @@ class SpectralHashing(Hasher):
 
 
 def _modes(widths: Doubles, n_bits: int) -> Ids:
-    """Return direction and number of half waves of the `n_bits` smallest eigenvalues (n_bits, 2)."""
-    # No direction has more than the longest could have if all bits were its own.
+    """Return direction and number of half periods of the `n_bits` smallest eigenvalues (n_bits, 2)."""
+    # The number of modes of each direction that can be among the first n_bits.
     most = np.ceil((n_bits + 1) * widths / widths.max()).astype(np.int64)
     i = np.repeat(np.arange(len(widths)), most)
     j = np.concatenate([np.arange(1, 1 + count) for count in most])

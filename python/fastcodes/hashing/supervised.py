@@ -1,4 +1,4 @@
-"""Supervised discrete hashing: bits that a linear classifier can read labels from."""
+"""Supervised discrete hashing: bits from which a linear classifier predicts the labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastcodes._blocks import blocks
 from fastcodes._linalg import random_rotation, squared_distances
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Doubles, Floats
-from fastcodes._validation import as_integer, random_generator
+from fastcodes._validation import as_integer, as_option, as_real, random_generator
 from fastcodes.hashing._targets import labeled_samples
 from fastcodes.hashing.base import Hasher
 
@@ -24,52 +24,52 @@ if TYPE_CHECKING:
 __all__ = ["SupervisedDiscreteHashing"]
 
 
-_RIDGE = 1e-2  # of the regression of bits on anchors
-_WIDTH = 0.6  # of the mean distance to anchors, where none is given
-_SWEEPS = 10  # over the bits, in each iteration at most
+_RIDGE = 1e-2  # penalty of the regression of bits on anchors
+_RELATIVE_WIDTH = 0.6  # default width of the Gaussians, relative to the mean distance to anchors
+_MAX_SWEEPS = 10  # over the bits, in each iteration
 
 
 class SupervisedDiscreteHashing(Hasher):
-    r"""Find bits that labels can be read from, and a function of the samples that gives these bits.
+    r"""Learn bits from which the labels can be predicted, and a function that maps samples to these bits.
 
-    Minimises :math:`\lVert Y - B W \rVert^2 + \lambda \lVert W \rVert^2 + \nu (\lVert B - \phi(X) P
+    Minimizes :math:`\lVert Y - B W \rVert^2 + \lambda \lVert W \rVert^2 + \nu (\lVert B - \phi(X) P
     \rVert^2 + \delta \lVert P \rVert^2)` over bits :math:`B \in \{-1, 1\}^{n \times k}`, a classifier W of
     these and the regression P, with the labels Y as zeros and ones (Shen, Shen, Liu and Tao Shen, *Supervised
     discrete hashing*, CVPR 2015, equation 5). :math:`\phi(x) = (\exp(-\lVert x - a_1 \rVert^2 / 2 \sigma^2),
-    \dots, 1)` with samples as anchors :math:`a_j`. Takes turns: ridge regressions for W and P, and for the
-    bits cyclic coordinate descent, :math:`b_k = \mathrm{sign}(q_k - B' W' w_k)` with :math:`Q = Y W^T + \nu
-    \phi(X) P` and all other bits B' (equation 10), until no bit changes. No step raises the objective. New
-    samples have the bits :math:`\phi(x) P > 0`.
+    \dots, 1)` with samples as anchors :math:`a_j`. It alternates between ridge regressions for W and P and
+    cyclic coordinate descent for the bits, :math:`b_k = \mathrm{sign}(q_k - B' W' w_k)` with :math:`Q = Y W^T
+    + \nu \phi(X) P` and all other bits B' (equation 10), until no bit changes. No step increases the
+    objective. The bits of new samples are :math:`\phi(x) P > 0`.
 
-    With ``solver="fast"`` it is the bits that are regressed on the labels, :math:`\lVert B - Y W \rVert^2 +
-    \lambda \lVert W \rVert^2 + \nu \dots`, so that all are found at once: :math:`B = \mathrm{sign}(Y W + \nu
-    \phi(X) P)` (Gui, Liu, Sun, Tao and Tan, *Fast supervised discrete hashing*, PAMI 40, 2018).
+    With ``solver="fast"`` the bits are regressed on the labels instead, :math:`\lVert B - Y W \rVert^2 +
+    \lambda \lVert W \rVert^2 + \nu \dots`, which has a closed form for all bits: :math:`B = \mathrm{sign}(Y W
+    + \nu \phi(X) P)` (Gui, Liu, Sun, Tao and Tan, *Fast supervised discrete hashing*, PAMI 40, 2018).
 
     Parameters
     ----------
     n_bits : int
         Bits k of a code; any number.
     n_anchors : int
-        Number of anchors, at most; there are no more than samples.
+        Maximum number of anchors; limited by the number of samples.
     sigma : float or None
-        Width of the Gaussians; None takes 0.6 times the mean distance of samples to anchors.
+        Width of the Gaussians; None means 0.6 times the mean distance of samples to anchors.
     solver : {"dcc", "fast"}
         Discrete cyclic coordinate descent, or the closed form.
     init : {"labels", "random"}
-        The first bits: signs of the labels after a random rotation, so that the codes of classes are far from
-        each other from the start, or random ones for each sample as in the papers. Bits depend much on it
-        where there are few.
+        The initial bits: signs of the labels after a random rotation, which separates the codes of the
+        classes from the start, or random bits for each sample as in the papers. Short codes depend strongly
+        on it.
     classifier_penalty : float
         :math:`\lambda`, positive.
     embedding_penalty : float
         :math:`\nu`, positive.
     max_iter : int
-        Iterations.
+        Number of iterations.
     max_samples : int or None
-        Learn from so many random rows at most; None takes all of them. All of :math:`\phi(X)` is held in
-        memory as float32.
+        Maximum number of random rows to learn from; None uses all rows. :math:`\phi(X)` is held in memory as
+        float32.
     random_state : None, int or numpy random generator
-        Where random numbers come from; an integer makes `fit` repeatable.
+        Source of randomness; an integer makes `fit` repeatable.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
@@ -80,12 +80,12 @@ class SupervisedDiscreteHashing(Hasher):
     sigma_ : float
         The width of the Gaussians.
     weights_ : float32 array (m, k)
-        P without its last row: what the Gaussians are multiplied by.
+        P without its last row: the weights of the Gaussians.
     intercept_ : float32 array (k,)
         The last row of P.
     objective_history_ : float64 array (max_iter + 1,)
-        The objective divided by the number of samples: of the first bits, and after each iteration. Never
-        rises.
+        The objective divided by the number of samples, for the initial bits and after each iteration. Never
+        increases.
     n_features_in_ : int
         The number of dimensions d.
 
@@ -139,16 +139,18 @@ class SupervisedDiscreteHashing(Hasher):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
         """Learn anchors and regression.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers; a memory map is read only where it is
-            needed.
+            Samples, one per row: float16, float32, float64 or integers. Of a memory map, only the rows that
+            are used are read.
         y : array_like (n,) or (n, c)
             Classes, numbers or strings; or zeros and ones that say which of `c` labels each sample has.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -157,41 +159,36 @@ class SupervisedDiscreteHashing(Hasher):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
-            If `X` has another shape, a value that is not finite (the message says where), or samples that do
-            not differ; if `y` does not fit `X`, or has one label only; or a parameter is out of range.
+            If `X` has another shape, a value that is not finite (the message says where), or equal
+            samples; if `y` does not fit `X` or has only one label; or a parameter is out of range.
         """
         n_bits = as_integer(self.n_bits, "n_bits", 1)
         n_anchors, max_iter = (
             as_integer(self.n_anchors, "n_anchors", 1),
             as_integer(self.max_iter, "max_iter", 1),
         )
-        if self.solver not in SOLVERS:
-            raise ValueError(f"solver must be one of {', '.join(map(repr, SOLVERS))}; got {self.solver!r}")
-        if self.init not in ("labels", "random"):
-            raise ValueError(f'init must be "labels" or "random"; got {self.init!r}')
-        for name in ("classifier_penalty", "embedding_penalty"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be a positive number; got {getattr(self, name)!r}")
-        if self.sigma is not None and not 0 < self.sigma < np.inf:
-            raise ValueError(f"sigma must be None or a positive number; got {self.sigma!r}")
+        solver, init = as_option(self.solver, "solver", SOLVERS), as_option(self.init, "init", _INITS)
+        classifier_penalty = as_real(self.classifier_penalty, "classifier_penalty", above=0)
+        embedding_penalty = as_real(self.embedding_penalty, "embedding_penalty", above=0)
+        sigma = None if self.sigma is None else as_real(self.sigma, "sigma", above=0)
         rng = random_generator(self.random_state)
         x, labels = labeled_samples(X, y, self.max_samples, rng, type(self).__name__)
         anchors = x[np.sort(rng.choice(len(x), min(n_anchors, len(x)), replace=False))]
-        sigma = _width(x, anchors) if self.sigma is None else float(self.sigma)
+        sigma = _width(x, anchors) if sigma is None else sigma
         kernel = np.empty((len(x), len(anchors) + 1), np.float32)
         for rows, block in blocks(x, width=len(anchors)):
             kernel[rows, :-1] = _gaussians(block, anchors, sigma)
         kernel[:, -1] = 1
-        signs = _first_bits(labels, n_bits, self.init, rng)
+        signs = _initial_bits(labels, n_bits, init, rng)
         with progress(self.verbose, max_iter, "supervised hashing") as step:
             weights, history = _train(
                 kernel,
                 labels,
                 signs,
-                SOLVERS[self.solver](self.classifier_penalty),
-                self.embedding_penalty,
+                SOLVERS[solver](classifier_penalty),
+                embedding_penalty,
                 max_iter,
                 step,
             )
@@ -220,7 +217,7 @@ class SupervisedDiscreteHashing(Hasher):
     def _width(self) -> int:
         return max(int(length) for length in self.weights_.shape)
 
-    def _values(self, x: Floats) -> Floats:
+    def _values(self, x: Floats, threads: int | None) -> Floats:
         values: Floats = _gaussians(x, self.anchors_, self.sigma_) @ self.weights_
         values += self.intercept_
         return values
@@ -246,14 +243,14 @@ class SupervisedDiscreteHashing(Hasher):
 
 
 def _width(x: Floats, anchors: Floats) -> float:
-    """Return a width of Gaussians that suits the samples."""
+    """Return a width of the Gaussians proportional to the mean distance to the anchors."""
     total = 0.0
     for _, block in blocks(x, width=len(anchors)):
         total += float(np.sqrt(squared_distances(block, anchors)).sum(dtype=np.float64))
     mean = total / len(x) / len(anchors)
     if not mean > 0:
         raise ValueError("the samples of X do not differ; give samples that do")
-    return _WIDTH * mean
+    return _RELATIVE_WIDTH * mean
 
 
 def _gaussians(x: Floats, anchors: Floats, sigma: float) -> Floats:
@@ -262,15 +259,15 @@ def _gaussians(x: Floats, anchors: Floats, sigma: float) -> Floats:
     return np.exp(squares, out=squares)
 
 
-def _first_bits(labels: Floats, n_bits: int, init: str, rng: np.random.Generator) -> Floats:
-    """Return bits to begin with, as -1 and +1 (n, n_bits)."""
+def _initial_bits(labels: Floats, n_bits: int, init: str, rng: np.random.Generator) -> Floats:
+    """Return the initial bits, as -1 and +1 (n, n_bits)."""
     if init == "random":
         values = rng.standard_normal((len(labels), n_bits), np.float32)
     else:
         n_labels = labels.shape[1]
         size = max(n_labels, n_bits)
-        turn = random_rotation(size, size, rng)[:n_labels, :n_bits].astype(np.float32)
-        values = (labels - labels.mean(axis=0)) @ turn
+        rotation = random_rotation(size, size, rng)[:n_labels, :n_bits].astype(np.float32)
+        values = (labels - labels.mean(axis=0)) @ rotation
     return np.copysign(np.float32(1), values)
 
 
@@ -283,9 +280,9 @@ def _train(
     max_iter: int,
     step: Callable[[float], None],
 ) -> tuple[Doubles, Doubles]:
-    """Return P (m + 1, k), and the objective of the first bits and after each iteration."""
+    """Return P (m + 1, k), and the objective for the initial bits and after each iteration."""
     n, m = kernel.shape
-    gram = np.zeros((m, m))  # of products in float64: _RIDGE is small beside what float32 would round
+    gram = np.zeros((m, m))  # products in float64: _RIDGE is small compared with float32 rounding errors
     for _, block in blocks(kernel):
         wide = block.astype(np.float64)
         gram += wide.T @ wide
@@ -293,12 +290,12 @@ def _train(
     lower = np.linalg.cholesky(gram)
 
     def learn(signs: Floats) -> tuple[Doubles, Floats, float]:
-        """Regress all on the bits: return P, what it gives of the samples, and the objective."""
+        """Fit both regressions to the bits: return P, the fitted values, and the objective."""
         solver.classify(labels, signs)
         weights: Doubles = np.linalg.solve(lower.T, np.linalg.solve(lower, kernel.T @ signs))
         fit = kernel @ weights.astype(np.float32)
-        apart = float(np.square(signs - fit).sum(dtype=np.float64)) + _RIDGE * float((weights**2).sum())
-        return weights, fit, (solver.loss(labels, signs) + penalty * apart) / n
+        residual = float(np.square(signs - fit).sum(dtype=np.float64)) + _RIDGE * float((weights**2).sum())
+        return weights, fit, (solver.loss(labels, signs) + penalty * residual) / n
 
     weights, fit, objective = learn(signs)
     history = [objective]
@@ -311,22 +308,22 @@ def _train(
 
 
 class _Solver(abc.ABC):
-    """How bits and labels are regressed on each other."""
+    """The regression between bits and labels."""
 
     def __init__(self, penalty: float) -> None:
         self.penalty = penalty
 
     @abc.abstractmethod
     def classify(self, labels: Floats, signs: Floats) -> None:
-        """Learn the regression W that is best for the bits."""
+        """Fit the regression W to the bits."""
 
     @abc.abstractmethod
     def loss(self, labels: Floats, signs: Floats) -> float:
-        """Return its part of the objective."""
+        """Return the part of the objective that depends on W."""
 
     @abc.abstractmethod
     def bits(self, labels: Floats, signs: Floats, fit: Floats, penalty: float) -> Floats:
-        """Return bits, as -1 and +1, that are better for W and for their distance to `fit`."""
+        """Return bits, as -1 and +1, with a smaller objective, given W and the fitted values."""
 
     def _regress(self, of: Floats, on: Floats) -> None:
         gram = (on.T @ on).astype(np.float64)
@@ -334,12 +331,12 @@ class _Solver(abc.ABC):
         self._w = np.linalg.solve(gram, on.T @ of).astype(np.float32)
 
     def _loss(self, of: Floats, on: Floats) -> float:
-        apart = float(np.square(of - on @ self._w).sum(dtype=np.float64))
-        return apart + self.penalty * float(np.square(self._w).sum(dtype=np.float64))
+        residual = float(np.square(of - on @ self._w).sum(dtype=np.float64))
+        return residual + self.penalty * float(np.square(self._w).sum(dtype=np.float64))
 
 
 class _CoordinateDescent(_Solver):
-    """Labels are regressed on bits; these are improved one after the other."""
+    """Labels are regressed on bits, which are updated one at a time."""
 
     def classify(self, labels: Floats, signs: Floats) -> None:
         self._regress(labels, signs)
@@ -349,10 +346,10 @@ class _CoordinateDescent(_Solver):
 
     def bits(self, labels: Floats, signs: Floats, fit: Floats, penalty: float) -> Floats:
         wanted = labels @ self._w.T + np.float32(penalty) * fit
-        # A column at a time is read and written.
+        # Transposed, since one bit of all samples is updated at a time.
         columns, wanted = signs.T.copy(), np.ascontiguousarray(wanted.T)
         products = signs @ self._w
-        for _ in range(_SWEEPS):
+        for _ in range(_MAX_SWEEPS):
             n_changed = 0
             for column, wish, w in zip(columns, wanted, self._w, strict=True):
                 new = np.copysign(np.float32(1), wish - products @ w + column * (w @ w))
@@ -366,7 +363,7 @@ class _CoordinateDescent(_Solver):
 
 
 class _ClosedForm(_Solver):
-    """Bits are regressed on labels, so that each bit is best by itself."""
+    """Bits are regressed on labels, so that each bit has a closed form."""
 
     def classify(self, labels: Floats, signs: Floats) -> None:
         self._regress(signs, labels)
@@ -378,4 +375,5 @@ class _ClosedForm(_Solver):
         return np.copysign(np.float32(1), labels @ self._w + np.float32(penalty) * fit)
 
 
+_INITS = ("labels", "random")
 SOLVERS: dict[str, type[_Solver]] = {"dcc": _CoordinateDescent, "fast": _ClosedForm}

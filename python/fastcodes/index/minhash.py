@@ -153,7 +153,11 @@ class MinHashIndex:
         )
 
     def add(
-        self, sets: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]], ids: ArrayLike | None = None
+        self,
+        sets: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]],
+        ids: ArrayLike | None = None,
+        *,
+        threads: int | None = None,
     ) -> None:
         """Encode sets or texts and add their signatures.
 
@@ -164,22 +168,26 @@ class MinHashIndex:
         ids : array_like of int (n,), optional
             What the sets are called in results, each another number; by default the numbers that follow the
             largest so far, from 0 on.
+        threads : int, optional
+            Threads to use at most; None means all CPUs of this process.
 
         Raises
         ------
         TypeError, ValueError
             If sets are something else, or an id is there already. Nothing was added then.
         """
-        self.add_signatures(self.model.encode(sets), ids)
+        self.add_signatures(self.model.encode(sets, threads=threads), ids, threads=threads)
 
-    def add_signatures(self, signatures: NDArray[np.uint32], ids: ArrayLike | None = None) -> None:
+    def add_signatures(
+        self, signatures: NDArray[np.uint32], ids: ArrayLike | None = None, *, threads: int | None = None
+    ) -> None:
         """Add signatures that were computed before.
 
         Parameters
         ----------
         signatures : uint32 array (n, n_hashes)
             As ``model.encode`` gives them.
-        ids : array_like of int (n,), optional
+        ids, threads
             As in `add`.
 
         Raises
@@ -201,7 +209,7 @@ class MinHashIndex:
             grown = np.empty(max(n_before + len(rows), 2 * n_before), np.int64)
             grown[:n_before] = self._ids[:n_before]
             self._ids = grown
-        self._bands.add(rows, self.model.threads)
+        self._bands.add(rows, threads)
         self._ids[n_before : n_before + len(rows)] = new
         if known is not None:
             known.update(new.tolist())
@@ -213,6 +221,7 @@ class MinHashIndex:
         threshold: float | None = None,
         *,
         verify: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]] | None = None,
+        threads: int | None = None,
     ) -> tuple[Ids, Distances, Ids]:
         """Find the candidates of each set that are similar to it.
 
@@ -227,6 +236,8 @@ class MinHashIndex:
             The sets of the index, in the order in which they were added: candidates are compared with them
             exactly. Without it their similarity is estimated, with a standard error of ``sqrt(J (1 - J) /
             n_hashes)``.
+        threads : int, optional
+            Threads to use at most; None means all CPUs of this process.
 
         Returns
         -------
@@ -244,13 +255,15 @@ class MinHashIndex:
         """
         limit = self._limit(threshold)
         if verify is None:
-            offsets, differing, rows = self._bands.query(self.model.encode(sets), limit, self.model.threads)
+            offsets, differing, rows = self._bands.query(
+                self.model.encode(sets, threads=threads), limit, threads
+            )
             return offsets, self._distances(differing), self._ids[rows]
         tokens = self.model._tokens(sets)
-        signatures = self.model.encode(tokens)
-        offsets, _, rows = self._bands.query(signatures, 0, self.model.threads)
+        signatures = self.model.encode(tokens, threads=threads)
+        offsets, _, rows = self._bands.query(signatures, 0, threads)
         queries = np.repeat(np.arange(len(signatures)), np.diff(offsets))
-        found = minhash.jaccard(tokens, self._verified(verify), queries, rows, threads=self.model.threads)
+        found = minhash.jaccard(tokens, self._verified(verify), queries, rows, threads=threads)
         keep = found >= np.float32(self._threshold(threshold))
         queries, rows, found = queries[keep], rows[keep], found[keep]
         order = np.lexsort((rows, -found, queries))
@@ -262,6 +275,7 @@ class MinHashIndex:
         threshold: float | None = None,
         *,
         verify: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]] | None = None,
+        threads: int | None = None,
     ) -> tuple[Ids, Ids, Distances]:
         """Find all pairs of candidates that are similar: near-duplicates.
 
@@ -285,11 +299,11 @@ class MinHashIndex:
             If there are more pairs than fit: `groups` needs no pairs.
         """
         if verify is None:
-            i, j, differing = self._bands.pairs(self._limit(threshold), self.model.threads)
+            i, j, differing = self._bands.pairs(self._limit(threshold), threads)
             return self._ids[i], self._ids[j], self._distances(differing)
-        i, j, _ = self._bands.pairs(0, self.model.threads)
+        i, j, _ = self._bands.pairs(0, threads)
         tokens = self._verified(verify)
-        found = minhash.jaccard(tokens, tokens, i, j, threads=self.model.threads)
+        found = minhash.jaccard(tokens, tokens, i, j, threads=threads)
         keep = found >= np.float32(self._threshold(threshold))
         return self._ids[i[keep]], self._ids[j[keep]], 1 - found[keep]
 
@@ -298,6 +312,7 @@ class MinHashIndex:
         threshold: float | None = None,
         *,
         verify: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]] | None = None,
+        threads: int | None = None,
     ) -> Ids:
         """Find the groups that the pairs tie together.
 
@@ -323,10 +338,10 @@ class MinHashIndex:
         text, however many, take time for each and not for each pair.
         """
         if verify is None:
-            rows = self._bands.groups(self._limit(threshold), self.model.threads)
+            rows = self._bands.groups(self._limit(threshold), threads)
         else:
             least = self._threshold(threshold)
-            rows = self._bands.groups_of_sets(*self._verified(verify), least, self.model.threads)
+            rows = self._bands.groups_of_sets(*self._verified(verify), least, threads)
         return self._ids[rows]
 
     def save(self, path: str | os.PathLike[str]) -> None:

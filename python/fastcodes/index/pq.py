@@ -274,8 +274,8 @@ class PQIndex:
         found = []
         for start in range(0, max(1, len(floats)), step):
             block = floats[start : start + step]
-            turned = self.quantizer._turned(block)
-            tables = adc.tables(turned, self.quantizer.codebooks_, self.metric, threads)
+            rotated = self.quantizer._rotated(block)
+            tables = adc.tables(rotated, self.quantizer.codebooks_, self.metric, threads)
             distances, indices = adc.knn(tables, self._packed, n_candidates, mask=mask, threads=threads)
             if rerank is not None:
                 distances, indices = rescored(block, indices, rerank, self.metric, k)
@@ -442,9 +442,11 @@ class PQIndex:
             if "rotation" in arrays:
                 d = codebooks.shape[0] * codebooks.shape[2]
                 rotation = _files.take(arrays, "rotation", np.float32, (d, d))
-                quantizer = OptimizedProductQuantizer.from_codebooks(codebooks, rotation, params["metric"])
+                quantizer = OptimizedProductQuantizer.from_codebooks(
+                    codebooks, rotation, metric=params["metric"]
+                )
             else:
-                quantizer = ProductQuantizer.from_codebooks(codebooks, params["metric"])
+                quantizer = ProductQuantizer.from_codebooks(codebooks, metric=params["metric"])
             index = cls(quantizer)
             packed = adc.PackedCodes._from_file(params, arrays)
             for name in ("n_subspaces", "n_codewords"):

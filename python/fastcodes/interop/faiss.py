@@ -83,7 +83,7 @@ def from_faiss(index: Any, metric: str | None = None) -> Any:
     """
     faiss = _faiss()
     if isinstance(index, faiss.ProductQuantizer):
-        return ProductQuantizer.from_codebooks(codebooks_of(index), "l2" if metric is None else metric)
+        return ProductQuantizer.from_codebooks(codebooks_of(index), metric="l2" if metric is None else metric)
     inner, transform = _parts(index, faiss)
     if metric is not None:
         raise ValueError("metric is for a faiss.ProductQuantizer; an index has its own, leave metric out")
@@ -99,7 +99,7 @@ def from_faiss(index: Any, metric: str | None = None) -> Any:
     codebooks = codebooks_of(inner.pq)
     quantizer: ProductQuantizer
     if rotation is None:
-        quantizer = ProductQuantizer.from_codebooks(codebooks, metric)
+        quantizer = ProductQuantizer.from_codebooks(codebooks, metric=metric)
     else:
         if transform.have_bias:
             if metric == "ip":
@@ -110,7 +110,7 @@ def from_faiss(index: Any, metric: str | None = None) -> Any:
             # |A x + b - c| = |A x - (c - b)|
             bias = faiss.vector_to_array(transform.b).reshape(len(codebooks), 1, -1)
             codebooks -= bias
-        quantizer = OptimizedProductQuantizer.from_codebooks(codebooks, rotation, metric)
+        quantizer = OptimizedProductQuantizer.from_codebooks(codebooks, rotation, metric=metric)
     ours = PQIndex(quantizer)
     ours.add_codes(codes_of(inner))
     return ours

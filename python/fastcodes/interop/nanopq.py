@@ -77,8 +77,8 @@ def from_nanopq(quantizer: Any) -> ProductQuantizer:
     codebooks = np.array(inner.codewords, np.float32)
     if is_rotated:
         rotation = np.array(quantizer.R.T, np.float32, order="C")
-        return OptimizedProductQuantizer.from_codebooks(codebooks, rotation, metric)
-    return ProductQuantizer.from_codebooks(codebooks, metric)
+        return OptimizedProductQuantizer.from_codebooks(codebooks, rotation, metric=metric)
+    return ProductQuantizer.from_codebooks(codebooks, metric=metric)
 
 
 def to_nanopq(quantizer: ProductQuantizer) -> Any:

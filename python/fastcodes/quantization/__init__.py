@@ -1,15 +1,15 @@
-"""Models that replace vectors by a few small integers, and say which vectors those stand for.
+"""Quantizers: models that encode vectors as a few small integers, and decode them.
 
 ============================  ========================================================================
-`KMeans`                       centres that samples are near to
+`KMeans`                       cluster centers
 `VectorQuantizer`              one codeword for the whole vector
 `ProductQuantizer`             one codeword for each part of the vector: what `fastcodes.adc` searches
-`OptimizedProductQuantizer`    the same after a rotation that makes the error small
+`OptimizedProductQuantizer`    the same after a rotation that minimizes the error
 `ScalarQuantizer`              one level for each dimension: 1 to 8 bits
 ============================  ========================================================================
 
-They follow the manners of scikit-learn and work in its pipelines and searches, but do not need it. Files that
-they save are safetensors.
+The models follow the scikit-learn API and work in its pipelines and searches, but do not require it. They are
+saved as safetensors.
 """
 
 from fastcodes._estimator import NotFittedError

@@ -5,62 +5,76 @@ The samples are an array ``x`` (n, M * d_sub), the codewords an array (M, K, d_s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from fastcodes import _native
-from fastcodes._typing import Doubles, Floats, UnsignedCodes
+from fastcodes import _files, _native
+from fastcodes._blocks import blocks, naming_nonfinite
+from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
 
-__all__ = ["BYTE", "Partition", "assign", "seed", "train"]
+__all__ = [
+    "BYTE",
+    "MAX_CODEWORDS",
+    "SEEDS",
+    "Partition",
+    "as_codebook",
+    "assign",
+    "code_dtype",
+    "iterate",
+    "nearest_codes",
+    "seed",
+    "train",
+]
 
 
-BYTE = 256  # up to so many codewords, a code is a byte and the kernels do the work
-_SEED_ROWS = 16  # samples per codeword that the seeds are taken from: more did not lower the error
-_CANDIDATES = 4  # looked at for each codeword
-_ROUND = 16  # codewords at most that candidates are drawn for at a time
-_PRODUCTS = 1 << 22  # scalar products held at a time
+MAX_CODEWORDS = 1 << 16
+BYTE = 256  # up to this many codewords, a code is a byte and the compiled kernels are used
+_SEED_ROWS = 16  # samples per codeword that seeds are chosen from: more did not lower the error
+_CANDIDATES = 4  # tried for each codeword
+_CODEWORDS_PER_ROUND = 16  # that candidates are drawn for at once, at most
+_PRODUCTS_PER_BLOCK = 1 << 22  # inner products held at a time
 
 
 def random_rows(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator) -> Floats:
-    """Choose distinct random samples as first codewords, in each subspace by itself."""
+    """Choose distinct random samples as initial codewords, independently in each subspace."""
     parts = x.reshape(len(x), n_subspaces, -1)
     rows = [rng.choice(len(x), n_codewords, replace=False) for _ in range(n_subspaces)]
     return np.stack([parts[rows_of, m] for m, rows_of in enumerate(rows)])
 
 
 def seed(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator) -> Floats:
-    """Choose samples as first codewords, in each subspace by itself: greedy k-means++.
+    """Choose samples as initial codewords, independently in each subspace: greedy k-means++.
 
-    A sample is drawn with a probability proportional to its squared distance to the nearest codeword that is
-    there, and of a few so drawn the one is taken that lowers the sum of these distances most (Arthur and
+    Candidates are drawn with a probability proportional to their squared distance to the nearest codeword so
+    far; the candidate that lowers the sum of these distances most becomes a codeword (Arthur and
     Vassilvitskii, SODA 2007, sections 2.2 and 7). Candidates for up to 16 codewords are drawn at once, since
-    one large matrix product takes less time than many small ones, and drawn again from among themselves for
-    each codeword, with what is left of their distances. Where there are fewer distinct samples than
-    codewords, some codewords are equal.
+    one large matrix product takes less time than many small ones; for each codeword a few of them are drawn
+    again, with the distances that remain. With fewer distinct samples than codewords, some codewords are
+    equal.
     """
     n, d = x.shape
     size = min(n, max(2048, _SEED_ROWS * n_codewords))
     rows = np.sort(rng.choice(n, size, replace=False, shuffle=False)) if size < n else np.arange(n)
     parts = x[rows].reshape(size, n_subspaces, d // n_subspaces).transpose(1, 0, 2)
 
-    # Centred and scaled: float32 is exact enough then, and no subspace outweighs another in the running sum.
-    centred = parts - parts.mean(axis=1, keepdims=True, dtype=np.float64)
-    scale = np.sqrt(np.square(centred).mean(axis=(1, 2), keepdims=True))
-    centred = (centred / np.where(scale > 0, scale, 1)).astype(np.float32)
-    squares = np.einsum("mnd,mnd->mn", centred, centred)[..., None]
+    # Centered and scaled, so that float32 is accurate enough and no subspace dominates the running sum.
+    centered = parts - parts.mean(axis=1, keepdims=True, dtype=np.float64)
+    scale = np.sqrt(np.square(centered).mean(axis=(1, 2), keepdims=True))
+    centered = (centered / np.where(scale > 0, scale, 1)).astype(np.float32)
+    squares = np.einsum("mnd,mnd->mn", centered, centered)[..., None]
     ones = np.ones_like(squares)
-    # The products of the two are |a|^2 - 2 a b + |b|^2.
-    left = np.concatenate([-2 * centred, squares, ones], axis=2)
-    right = np.ascontiguousarray(np.concatenate([centred, ones, squares], axis=2).transpose(0, 2, 1))
+    # The inner products of the two are |a|^2 - 2 a b + |b|^2.
+    left = np.concatenate([-2 * centered, squares, ones], axis=2)
+    right = np.ascontiguousarray(np.concatenate([centered, ones, squares], axis=2).transpose(0, 2, 1))
 
     subspaces = np.arange(n_subspaces)
     rows_of = subspaces[:, None]
     chosen = np.empty((n_subspaces, n_codewords), np.int64)
-    nearest = np.ones((n_subspaces, size), np.float32)  # before the first: any sample, all alike
+    nearest = np.ones((n_subspaces, size), np.float32)  # at first all samples are equally likely
     k = 0
     while k < n_codewords:
-        end = min(k + max(1, min(k, _ROUND)), n_codewords)
+        end = min(k + max(1, min(k, _CODEWORDS_PER_ROUND)), n_codewords)
         running = np.cumsum(nearest.ravel(), dtype=np.float64)
         ends = running[size - 1 :: size, None]
         starts = np.concatenate([[[0.0]], ends[:-1]])
@@ -89,26 +103,74 @@ def seed(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator
 SEEDS = {"random": random_rows, "k-means++": seed}
 
 
-def assign(x: Floats, codebooks: Floats, codes: UnsignedCodes, errors: Floats | None = None) -> None:
+def code_dtype(n_codewords: int) -> type[np.uint8 | np.uint16]:
+    """Return the dtype of codes with `n_codewords` values."""
+    return np.uint8 if n_codewords <= BYTE else np.uint16
+
+
+def nearest_codes(
+    samples: Array,
+    codebooks: Floats,
+    *,
+    threads: int | None,
+    prepare: Callable[[Floats], Floats] | None = None,
+) -> UnsignedCodes:
+    """Return the nearest codeword of each part of each sample, ties to the lower.
+
+    Parameters
+    ----------
+    samples : array (n, M * d_sub)
+        Real numbers of any dtype. An array that needs no conversion is passed to the kernel as a whole.
+    codebooks : float32 array (M, K, d_sub)
+        The codewords.
+    threads : int, optional
+        Threads of the kernel.
+    prepare : callable, optional
+        Maps a block of samples to the coordinates of the codebooks.
+
+    Returns
+    -------
+    uint8 array (n, M), or uint16 with more than 256 codewords
+    """
+    n_codewords = codebooks.shape[1]
+    codes = np.empty((len(samples), len(codebooks)), code_dtype(n_codewords))
+    checked_by_kernel = n_codewords <= BYTE
+    with naming_nonfinite(samples):
+        if checked_by_kernel and prepare is None and samples.dtype == np.float32 and samples.flags.carray:
+            assign(samples, codebooks, codes, threads=threads)
+            return codes
+        for rows, block in blocks(samples, check=not checked_by_kernel):
+            assign(block if prepare is None else prepare(block), codebooks, codes[rows], threads=threads)
+    return codes
+
+
+def assign(
+    x: Floats,
+    codebooks: Floats,
+    codes: UnsignedCodes,
+    errors: Floats | None = None,
+    *,
+    threads: int | None,
+) -> None:
     """Write the nearest codeword of each part, ties to the lower, and its squared distance."""
     if codebooks.shape[1] <= BYTE:
-        _native.adc_encode(x, codebooks, codes, errors, None)
+        _native.adc_encode(x, codebooks, codes, errors, threads)
         return
-    (centres,) = codebooks  # a byte does not hold the code: M = 1
-    half_squares = 0.5 * np.einsum("kd,kd->k", centres, centres)
-    step = max(1, _PRODUCTS // len(centres))
+    (centers,) = codebooks  # codes of two bytes: M = 1
+    half_squares = 0.5 * np.einsum("kd,kd->k", centers, centers)
+    step = max(1, _PRODUCTS_PER_BLOCK // len(centers))
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
-        scores = x[rows] @ centres.T
+        scores = x[rows] @ centers.T
         scores -= half_squares
         codes[rows, 0] = scores.argmax(axis=1)
         if errors is not None:
-            away = x[rows] - centres[codes[rows, 0]]
-            errors[rows, 0] = np.einsum("nd,nd->n", away, away)
+            differences = x[rows] - centers[codes[rows, 0]]
+            errors[rows, 0] = np.einsum("nd,nd->n", differences, differences)
 
 
 class Partition:
-    """Which codeword each part of each sample belongs to, and how far it is.
+    """The codeword that each part of each sample is assigned to, and its squared distance.
 
     Attributes
     ----------
@@ -117,29 +179,32 @@ class Partition:
         Squared distances.
     """
 
-    def __init__(self, n: int, n_subspaces: int, n_codewords: int, d_sub: int) -> None:
-        self.codes: UnsignedCodes = np.zeros((n, n_subspaces), np.uint8 if n_codewords <= BYTE else np.uint16)
+    def __init__(
+        self, n: int, n_subspaces: int, n_codewords: int, d_sub: int, *, threads: int | None = None
+    ) -> None:
+        self.threads = threads
+        self.codes: UnsignedCodes = np.zeros((n, n_subspaces), code_dtype(n_codewords))
         self.errors: Floats = np.zeros((n, n_subspaces), np.float32)
         self.counts = np.zeros((n_subspaces, n_codewords), np.int64)
         self.sums = np.zeros((n_subspaces, n_codewords, d_sub))
 
     def assign(self, x: Floats, codebooks: Floats) -> Doubles:
-        """Give each part to its nearest codeword; return the sum of squared distances of each subspace."""
-        assign(x, codebooks, self.codes, self.errors)
+        """Assign each part to its nearest codeword; return the sum of squared distances of each subspace."""
+        assign(x, codebooks, self.codes, self.errors, threads=self.threads)
         inertia: Doubles = self.errors.sum(axis=0, dtype=np.float64)
         if not np.isfinite(inertia).all():
             raise ValueError("X has values so large that their squared distances overflow float32; scale it")
         return inertia
 
     def add(self, x: Floats) -> None:
-        """Write the sums and counts of the parts of each codeword."""
+        """Compute the sums and counts of the parts of each codeword."""
         n_codewords = self.counts.shape[1]
         if n_codewords <= BYTE:
-            _native.adc_sums(x, self.codes, self.sums, self.counts, None)
+            _native.adc_sums(x, self.codes, self.sums, self.counts, self.threads)
             return
         self.counts[0] = np.bincount(self.codes[:, 0], minlength=n_codewords)
         self.sums[:] = 0
-        step = max(1, _PRODUCTS // x.shape[1])
+        step = max(1, _PRODUCTS_PER_BLOCK // x.shape[1])
         for start in range(0, len(x), step):
             labels = self.codes[start : start + step, 0]
             order = np.argsort(labels, kind="stable")
@@ -147,9 +212,9 @@ class Partition:
             self.sums[0, present] += np.add.reduceat(x[start : start + step][order], firsts, dtype=np.float64)
 
     def means(self, x: Floats, codebooks: Floats) -> Floats:
-        """Return the means of the parts of each codeword, the empty ones put to use.
+        """Return the means of the parts of each codeword; codewords without parts split those of others.
 
-        No sum of squared distances is larger with them than with `codebooks`.
+        No sum of squared distances is larger with the means than with `codebooks`.
         """
         self.add(x)
         used = self.counts[..., None] > 0
@@ -161,10 +226,10 @@ class Partition:
         return means
 
     def _fill_empty(self, x: Floats, m: int, old: Floats, means: Floats) -> None:
-        """Give each empty codeword one half of another's parts, those with the largest error first.
+        """Give each empty codeword half of the parts of another one, starting with the largest error.
 
-        The halves lie on the two sides of the plane through their mean, across the direction of the farthest
-        part. The means of two halves have a smaller error than the mean of all.
+        The parts are split by the plane through their mean that is orthogonal to the direction of the
+        farthest part. The means of the halves have a smaller error than the mean of all.
         """
         counts, d_sub = self.counts[m], means.shape[1]
         errors = np.bincount(self.codes[:, m], weights=self.errors[:, m], minlength=len(counts))
@@ -176,11 +241,11 @@ class Partition:
             if errors[k] <= 0:
                 return
             parts = x[np.flatnonzero(self.codes[:, m] == k), columns]
-            away = parts - means[k]
-            farthest = np.einsum("nd,nd->n", away, away).argmax()
-            side = away @ away[farthest] > 0
+            offsets = parts - means[k]
+            farthest = np.einsum("nd,nd->n", offsets, offsets).argmax()
+            side = offsets @ offsets[farthest] > 0
             if not side.any() or side.all():
-                continue  # equal but for rounding
+                continue  # equal up to rounding
             means[k] = parts[~side].mean(axis=0, dtype=np.float64)
             means[target] = parts[side].mean(axis=0, dtype=np.float64)
             if (target := next(empty, -1)) < 0:
@@ -198,8 +263,9 @@ def train(
     tol: float,
     rng: np.random.Generator,
     step: Callable[[float], None],
+    threads: int | None,
 ) -> tuple[Floats, Doubles]:
-    """Seed and iterate `n_init` times; keep the best of each subspace.
+    """Seed and iterate `n_init` times; keep the best run of each subspace.
 
     Returns
     -------
@@ -207,7 +273,7 @@ def train(
     history : float64 array (iterations + 1, M)
         Sums of squared distances: of the seeds, and after each iteration. The last are those of `codebooks`.
     """
-    partition = Partition(len(x), n_subspaces, n_codewords, x.shape[1] // n_subspaces)
+    partition = Partition(len(x), n_subspaces, n_codewords, x.shape[1] // n_subspaces, threads=threads)
     runs = []
     for _ in range(n_init):
         codebooks = SEEDS[init](x, n_subspaces, n_codewords, rng)
@@ -233,7 +299,7 @@ def iterate(
     for _ in range(max_iter):
         proposed = partition.means(x, codebooks)
         inertia = partition.assign(x, proposed)
-        # In exact arithmetic none is worse; what rounding made worse is not taken.
+        # In exact arithmetic no subspace gets worse; where rounding makes it worse, the old means are kept.
         better = inertia < best
         codebooks = np.where(better[:, None, None], proposed, codebooks)
         inertia = np.where(better, inertia, best)
@@ -243,3 +309,14 @@ def iterate(
             break
         best = inertia
     return codebooks, np.array(history)
+
+
+def as_codebook(arrays: Mapping[str, Array], name: str) -> Floats:
+    """Return finite codewords (K, d) from the arrays of a file."""
+    codebook = _files.take(arrays, name, np.float32, ("K", "d"), finite=True)
+    if not 1 <= len(codebook) <= MAX_CODEWORDS or not codebook.shape[1]:
+        raise ValueError(
+            f"array {name!r} has shape {codebook.shape}; "
+            f"expected 1 to {MAX_CODEWORDS} rows and 1 or more columns"
+        )
+    return codebook

@@ -1,4 +1,4 @@
-"""What every quantiser can do once it encodes and decodes."""
+"""The base class of quantizers: models that encode vectors and decode the codes to approximations of them."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ __all__ = ["Quantizer"]
 
 
 class Quantizer(Estimator):
-    """A model with ``fit``, ``encode`` and ``decode``, and what follows from them."""
+    """A model with ``fit``, ``encode`` and ``decode``, and the methods that follow from them."""
 
     @abc.abstractmethod
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Self:
         """Learn from samples (n, d)."""
 
     @abc.abstractmethod
-    def encode(self, X: ArrayLike) -> Array:
+    def encode(self, X: ArrayLike, *, threads: int | None = None) -> Array:
         """Return the code of each sample."""
 
     @abc.abstractmethod
-    def decode(self, codes: Array) -> Floats:
+    def decode(self, codes: Array, *, threads: int | None = None) -> Floats:
         """Return the vector that each code stands for."""
 
-    def quantization_error(self, X: ArrayLike) -> float:
-        """Return the mean squared L2 distance of the samples to what their codes stand for.
+    def quantization_error(self, X: ArrayLike, *, threads: int | None = None) -> float:
+        """Return the mean squared L2 distance of the samples to the vectors that their codes stand for.
 
         Parameters
         ----------
         X : array_like (n, d)
             Samples, at least one.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -49,7 +51,7 @@ class Quantizer(Estimator):
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError, ValueError
             As `encode`; or if there are no samples.
         """
@@ -58,22 +60,22 @@ class Quantizer(Estimator):
             raise ValueError("X has no rows; the mean error needs at least one")
         total = 0.0
         for _, block in blocks(samples):
-            away = block - self.decode(self.encode(block))
-            total += float(np.einsum("nd,nd->n", away, away).sum(dtype=np.float64))
+            differences = block - self.decode(self.encode(block, threads=threads), threads=threads)
+            total += float(np.einsum("nd,nd->n", differences, differences).sum(dtype=np.float64))
         return total / len(samples)
 
-    def score(self, X: ArrayLike, y: object = None) -> float:
+    def score(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> float:
         """Return minus the `quantization_error` of `X`: larger is better, as model selection expects."""
-        return -self.quantization_error(X)
+        return -self.quantization_error(X, threads=threads)
 
-    def transform(self, X: ArrayLike) -> Array:
+    def transform(self, X: ArrayLike, *, threads: int | None = None) -> Array:
         """Return ``encode(X)``."""
-        return self.encode(X)
+        return self.encode(X, threads=threads)
 
-    def inverse_transform(self, X: Array) -> Floats:
+    def inverse_transform(self, X: Array, *, threads: int | None = None) -> Floats:
         """Return ``decode(X)``."""
-        return self.decode(X)
+        return self.decode(X, threads=threads)
 
-    def fit_transform(self, X: ArrayLike, y: object = None) -> Array:
+    def fit_transform(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Array:
         """Return ``fit(X).encode(X)``."""
-        return self.fit(X).encode(X)
+        return self.fit(X, threads=threads).encode(X, threads=threads)

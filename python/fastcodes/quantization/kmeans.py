@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from fastcodes import _files
 from fastcodes._blocks import blocks, sample, take_rows
 from fastcodes._estimator import Estimator
 from fastcodes._progress import progress
-from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
-from fastcodes._validation import as_integer, as_training_samples, random_generator
+from fastcodes._typing import Array, Doubles, Floats
+from fastcodes._validation import as_integer, as_real, as_training_samples, random_generator
 from fastcodes.quantization import _lloyd
 
 if TYPE_CHECKING:
@@ -21,49 +21,48 @@ if TYPE_CHECKING:
 
 __all__ = ["KMeans"]
 
-MAX_CLUSTERS = 1 << 16
-
 
 class KMeans(Estimator):
-    r"""Find centres such that the samples are near to one of them: k-means.
+    r"""Find cluster centers that minimize the squared distances to the samples: k-means.
 
-    Minimises the inertia :math:`\sum_i \min_k \lVert x_i - c_k \rVert^2` over the centres :math:`c_k`: seeds
-    by greedy k-means++ (Arthur and Vassilvitskii, SODA 2007), then alternates assigning each sample to its
-    nearest centre and moving each centre to the mean of its samples (Lloyd, IEEE Trans. Inf. Theory 28,
-    1982). A centre that no sample is assigned to takes over one half of the cluster with the largest error,
-    so the inertia never rises.
+    Minimizes the inertia :math:`\sum_i \min_k \lVert x_i - c_k \rVert^2` over the centers :math:`c_k`: it
+    chooses seeds by greedy k-means++ (Arthur and Vassilvitskii, SODA 2007), then alternates between assigning
+    each sample to its nearest center and moving each center to the mean of its samples (Lloyd, IEEE Trans.
+    Inf. Theory 28, 1982). A center without samples takes over half of the cluster with the largest error. The
+    inertia never increases.
 
-    With `batch_size`, each step sees that many random samples only and moves a centre towards the mean of
-    those assigned to it by the rate (their number) / (all that were ever assigned to it): mini-batch k-means
-    (Sculley, WWW 2010, algorithm 1).
+    With `batch_size`, each step uses that many random samples and moves a center towards the mean of the
+    samples assigned to it, at the rate (their number) / (all that were ever assigned to it): mini-batch
+    k-means (Sculley, WWW 2010, algorithm 1).
 
     Parameters
     ----------
     n_clusters : int
-        Number of centres K, from 1 to 65536. Up to 256, compiled kernels do the work.
+        Number of centers K, from 1 to 65536. Up to 256, compiled kernels are used.
     n_init : int
-        How often to start from new seeds; the run with the lowest inertia is kept.
+        Number of runs from different seeds; the run with the lowest inertia is kept.
     max_iter : int
-        Iterations at most. With `batch_size`, one is as many batches as make up the number of samples.
+        Maximum number of iterations. With `batch_size`, an iteration is as many batches as it takes to draw
+        as many samples as there are.
     batch_size : int, optional
-        Samples of a batch; None takes all samples in each iteration, and holds them in memory as float32.
+        Samples of a batch; None uses all samples in each iteration, and holds them in memory as float32.
     tol : float
-        Stop when an iteration lowers the inertia by this fraction of it or less; 0 stops when it no longer
-        falls. Has no effect with `batch_size`.
+        Stop when an iteration lowers the inertia by this fraction or less; 0 stops when it no longer
+        decreases. Ignored with `batch_size`.
     random_state : None, int or numpy random generator
-        Where random numbers come from; an integer makes `fit` repeatable.
+        Source of randomness; an integer makes `fit` repeatable.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
     Attributes
     ----------
     centers_ : float32 array (K, d)
-        ``centers_[k]`` is centre ``k``.
+        ``centers_[k]`` is center ``k``.
     inertia_ : float
-        The sum of squared distances of all samples to their nearest centre.
+        The sum of squared distances of all samples to their nearest center.
     inertia_history_ : float64 array (n_iter_ + 1,)
-        The inertia of the seeds, and after each iteration; never rises, and ends with `inertia_`. With
-        `batch_size`, ``(n_iter_,)``: for each iteration an estimate from the samples that it saw.
+        The inertia of the seeds, and after each iteration; never increases, and ends with `inertia_`. With
+        `batch_size`, ``(n_iter_,)``: an estimate for each iteration from the samples that it used.
     n_iter_ : int
         Iterations of the run that was kept.
     n_features_in_ : int
@@ -71,7 +70,7 @@ class KMeans(Estimator):
 
     See Also
     --------
-    VectorQuantizer : The same as a code: encode, decode.
+    VectorQuantizer : The same with `encode` and `decode`.
 
     Examples
     --------
@@ -110,16 +109,18 @@ class KMeans(Estimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Find the centres of `X`.
+    def fit(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Self:
+        """Find the centers of `X`.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers. At least as many as centres; where
-            fewer of them are distinct, centres may be equal.
+            Samples, one per row: float16, float32, float64 or integers. At least as many as centers; if
+            fewer of them are distinct, some centers are equal.
         y : object
-            Has no meaning; scikit-learn's pipelines give it.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -128,15 +129,14 @@ class KMeans(Estimator):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
             If `X` has another shape, a value that is not finite (the message says where) or too few rows, or
             a parameter is out of range.
         """
-        n_clusters = as_integer(self.n_clusters, "n_clusters", 1, MAX_CLUSTERS)
+        n_clusters = as_integer(self.n_clusters, "n_clusters", 1, _lloyd.MAX_CODEWORDS)
         n_init, max_iter = as_integer(self.n_init, "n_init", 1), as_integer(self.max_iter, "max_iter", 1)
-        if not self.tol >= 0:
-            raise ValueError(f"tol must be 0 or more; got {self.tol!r}")
+        tol = as_real(self.tol, "tol", at_least=0)
         rng = random_generator(self.random_state)
         samples = as_training_samples(X, n_clusters, "n_clusters")
         if self.batch_size is None:
@@ -149,9 +149,10 @@ class KMeans(Estimator):
                     init="k-means++",
                     n_init=n_init,
                     max_iter=max_iter,
-                    tol=self.tol,
+                    tol=tol,
                     rng=rng,
                     step=step,
+                    threads=threads,
                 )
             self._learn(codebooks[0], history[:, 0], float(history[-1, 0]), len(history) - 1)
         else:
@@ -159,48 +160,53 @@ class KMeans(Estimator):
             with progress(self.verbose, n_init * max_iter, "mini-batch k-means") as step:
                 runs = []
                 for _ in range(n_init):
-                    centres, estimates = _mini_batches(samples, n_clusters, batch_size, max_iter, rng, step)
-                    runs.append((_inertia(samples, centres), centres, estimates))
-            inertia, centres, estimates = min(runs, key=lambda run: run[0])
-            self._learn(centres, np.array(estimates), inertia, len(estimates))
+                    centers, estimates = _mini_batches(
+                        samples, n_clusters, batch_size, max_iter, rng, step, threads
+                    )
+                    runs.append((_inertia(samples, centers, threads), centers, estimates))
+            inertia, centers, estimates = min(runs, key=lambda run: run[0])
+            self._learn(centers, np.array(estimates), inertia, len(estimates))
         return self
 
-    def _learn(self, centres: Floats, history: Doubles, inertia: float, n_iter: int) -> None:
-        self.centers_ = centres
+    def _learn(self, centers: Floats, history: Doubles, inertia: float, n_iter: int) -> None:
+        self.centers_ = centers
         self.inertia_history_ = history
         self.inertia_ = inertia
         self.n_iter_ = n_iter
-        self.n_features_in_ = centres.shape[1]
+        self.n_features_in_ = centers.shape[1]
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int32]:
-        """Return the number of the nearest centre of each sample.
+    def predict(self, X: ArrayLike, *, threads: int | None = None) -> NDArray[np.int32]:
+        """Return the index of the nearest center of each sample.
 
         Parameters
         ----------
         X : array_like (n, d)
             Samples.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
         int32 array (n,)
-            ``labels[i]`` is the centre nearest to ``X[i]``; a tie goes to the lower.
+            ``labels[i]`` is the center nearest to ``X[i]``; a tie goes to the lower.
 
         Raises
         ------
         NotFittedError
-            If `fit` was not called.
+            If the model is not fitted.
         TypeError, ValueError
-            If `X` has another dtype or shape than real numbers (n, d), or a value that is not finite.
+            If `X` is not an array of finite real numbers (n, d).
         """
-        return nearest(self._samples(X), self.centers_)[:, 0].astype(np.int32)
+        codes = _lloyd.nearest_codes(self._samples(X), self.centers_[None], threads=threads)
+        return codes[:, 0].astype(np.int32)
 
-    def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[np.int32]:
+    def fit_predict(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> NDArray[np.int32]:
         """Return ``fit(X).predict(X)``."""
-        return self.fit(X).predict(X)
+        return self.fit(X, threads=threads).predict(X, threads=threads)
 
-    def score(self, X: ArrayLike, y: object = None) -> float:
+    def score(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> float:
         """Return minus the inertia of `X`: larger is better."""
-        return -_inertia(self._samples(X), self.centers_)
+        return -_inertia(self._samples(X), self.centers_, threads)
 
     def _to_arrays(self) -> dict[str, Array]:
         return {
@@ -211,35 +217,17 @@ class KMeans(Estimator):
         }
 
     def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
-        centres = checked_codebook(_files.take(arrays, "centers", np.float32, ("K", "d")), "centers")
+        centers = _lloyd.as_codebook(arrays, "centers")
         history = _files.take(arrays, "inertia_history", np.float64, ("iterations",))
         inertia = float(_files.take(arrays, "inertia", np.float64, ()))
-        self._learn(centres, history, inertia, int(_files.take(arrays, "n_iter", np.int64, ())))
+        self._learn(centers, history, inertia, int(_files.take(arrays, "n_iter", np.int64, ())))
 
 
-def checked_codebook(codebook: Floats, name: str) -> Floats:
-    """Return finite codewords (K, d) from elsewhere, or refuse them."""
-    if not 1 <= len(codebook) <= MAX_CLUSTERS or not codebook.shape[1]:
-        raise ValueError(
-            f"{name} has shape {codebook.shape}; expected 1 to {MAX_CLUSTERS} rows, 1 or more columns"
-        )
-    if not np.isfinite(codebook).all():
-        raise ValueError(f"{name} has values that are not finite")
-    return codebook
-
-
-def nearest(samples: Array, centres: Floats) -> UnsignedCodes:
-    """Return the nearest centre of each sample, as codes (n, 1)."""
-    codes = np.empty((len(samples), 1), np.uint8 if len(centres) <= _lloyd.BYTE else np.uint16)
-    for rows, block in blocks(samples):
-        _lloyd.assign(block, centres[None], codes[rows])
-    return codes
-
-
-def _inertia(samples: Array, centres: Floats) -> float:
+def _inertia(samples: Array, centers: Floats, threads: int | None) -> float:
     total = 0.0
     for _, block in blocks(samples):
-        total += float(_lloyd.Partition(len(block), 1, *centres.shape).assign(block, centres[None])[0])
+        partition = _lloyd.Partition(len(block), 1, *centers.shape, threads=threads)
+        total += float(partition.assign(block, centers[None])[0])
     return total
 
 
@@ -249,27 +237,29 @@ def _mini_batches(
     batch_size: int,
     max_iter: int,
     rng: np.random.Generator,
-    step: Any,
+    step: Callable[[float], None],
+    threads: int | None,
 ) -> tuple[Floats, list[float]]:
+    """Return centers, and the estimated inertia of each iteration."""
     n = len(samples)
     seeds = sample(samples, max(n_clusters, batch_size, 1 << 14), rng)
-    centres = _lloyd.seed(seeds, 1, n_clusters, rng)[0].astype(np.float64)
-    partition = _lloyd.Partition(batch_size, 1, *centres.shape)
+    centers = _lloyd.seed(seeds, 1, n_clusters, rng)[0].astype(np.float64)
+    partition = _lloyd.Partition(batch_size, 1, *centers.shape, threads=threads)
     assigned = np.zeros(n_clusters, np.int64)
     estimates = []
     for _ in range(max_iter):
         before, error, n_batches = assigned.copy(), 0.0, -(-n // batch_size)
         for _ in range(n_batches):
             batch = take_rows(samples, np.sort(rng.integers(n, size=batch_size)))
-            error += float(partition.assign(batch, centres.astype(np.float32)[None])[0])
+            error += float(partition.assign(batch, centers.astype(np.float32)[None])[0])
             partition.add(batch)
             counts, sums = partition.counts[0], partition.sums[0]
             assigned += counts
-            centres += (sums - counts[:, None] * centres) / np.maximum(assigned, 1)[:, None]
-        # A centre that an iteration did not need goes where the last batch is farthest from all centres.
+            centers += (sums - counts[:, None] * centers) / np.maximum(assigned, 1)[:, None]
+        # A center without samples in this iteration moves to the worst sample of the last batch.
         idle = np.flatnonzero(assigned == before)[:batch_size]
-        centres[idle] = batch[np.argsort(-partition.errors[:, 0], kind="stable")[: len(idle)]]
+        centers[idle] = batch[np.argsort(-partition.errors[:, 0], kind="stable")[: len(idle)]]
         assigned[idle] = 0
         estimates.append(error / (n_batches * batch_size) * n)
         step(estimates[-1] / n)
-    return centres.astype(np.float32), estimates
+    return centers.astype(np.float32), estimates

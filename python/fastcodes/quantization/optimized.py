@@ -1,4 +1,4 @@
-"""Optimized product quantisation: a rotation before the product quantiser."""
+"""Optimized product quantization: a learned rotation before the product quantizer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from fastcodes._blocks import sample, training_samples
 from fastcodes._linalg import PrincipalComponents, centered_product, nearest_rotation, principal_components
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats, UnsignedCodes
-from fastcodes._validation import as_integer, random_generator
+from fastcodes._validation import as_integer, as_option, random_generator, to_float32
 from fastcodes.quantization import _lloyd
 from fastcodes.quantization.product import (
+    METRICS,
     ProductQuantizer,
-    check_init,
-    check_metric,
-    check_subspaces,
-    checked_codebooks,
+    as_codebooks,
+    as_subspaces,
 )
 
 if TYPE_CHECKING:
@@ -29,56 +28,57 @@ if TYPE_CHECKING:
 __all__ = ["OptimizedProductQuantizer"]
 
 
-# The last principal components of real data are many and hold next to nothing: rotations do without them.
+# Real data have many last principal components with almost no variance: rotations are learned without them.
 _IGNORED_VARIANCE = 0.002
-_COARSE = (16, 8, 4, 2, 1)  # parts of the codewords that rotations are learned with on some samples first
-_FEWEST = 4
-_COARSE_ROWS = 8192  # or more: _ROWS per codeword
-_ROWS = 64
+# Rotations are first learned on a sample, with the number of codewords divided by each of these.
+_COARSE_DIVISORS = (16, 8, 4, 2, 1)
+_MIN_COARSE_CODEWORDS = 4
+_MIN_COARSE_ROWS = 8192
+_ROWS_PER_CODEWORD = 64
 _FIRST_STEPS = 3  # of k-means, before the first rotation
 _LAST_STEPS = 5  # of k-means, after the last rotation
 
 
 class OptimizedProductQuantizer(ProductQuantizer):
-    r"""Rotate vectors so that a product quantiser loses least, then quantise.
+    r"""Rotate vectors to minimize the error of a product quantizer, then quantize.
 
-    Minimises :math:`\frac1n \sum_i \lVert R x_i - q(R x_i) \rVert^2` over the codebooks of a
+    Minimizes :math:`\frac1n \sum_i \lVert R x_i - q(R x_i) \rVert^2` over the codebooks of a
     `ProductQuantizer` q and a rotation :math:`R` with :math:`R^T R = I` (Ge, He, Ke and Sun, *Optimized
-    product quantization for approximate nearest neighbor search*, CVPR 2013) by turns: one step of k-means,
-    then the rotation that brings the samples nearest to what their codes stand for, :math:`R = V U^T` with
-    :math:`X^T Y = U S V^T`, the rows of :math:`Y` being these. Neither raises the objective.
+    product quantization for approximate nearest neighbor search*, CVPR 2013), alternating between one step of
+    k-means and the rotation that minimizes the distance of the samples to their reconstructions, the rows of
+    :math:`Y`: :math:`R = V U^T` with :math:`X^T Y = U S V^T`. Neither step increases the objective.
 
-    The start decides how good the end is. Two of that paper are looked at, and the one with the smaller error
-    after a few steps of k-means is taken: the parametric solution, principal components allocated such that
-    the products of their variances are alike in all subspaces, which is optimal for Gaussian data; and the
-    dimensions in the order that they have, which is better where neighbours belong together as in images and
-    SIFT. From there rotations are learned on some samples with a sixteenth of the codewords, and twice as
-    many each time, before the objective is minimised over all samples: with few codewords a rotation is free
-    to move, with many it stays near to where it was. On pixels of MNIST that lowers the error by an eighth;
-    where it does not help, it is undone.
+    The result depends on the initial rotation. Two candidates of that paper are tried, and the one with the
+    smaller error after a few steps of k-means is used: the parametric solution, which allocates principal
+    components so that the products of their variances are equal in all subspaces, optimal for Gaussian data;
+    and the identity, which is better where adjacent dimensions are related, as in images and SIFT. Rotations
+    are then learned on a sample of the rows with a sixteenth of the codewords, doubled in each stage, before
+    the objective is minimized over all rows: with few codewords a rotation can change a lot, with many it
+    stays close to the previous one. On pixels of MNIST these stages lower the error by an eighth; where they
+    do not help, they are undone.
 
     Parameters
     ----------
     n_subspaces, n_codewords, n_init, max_samples, metric, random_state, verbose
         As in `ProductQuantizer`.
     init : {"k-means++", "random"}
-        Likewise, but samples that are far from each other are the default: a rotation is learned from few
-        codewords at first, which should miss no cluster.
+        As in `ProductQuantizer`, but samples that are far from each other are the default: the first stages
+        have few codewords, which should not miss a cluster.
     max_iter : int
-        At most half as many rotations are made with each number of codewords, and at most a fourth as many
-        over all samples. A few steps of k-means come before the first rotation and after the last.
+        Limits the number of rotations: half as many in each stage, and a quarter as many over all rows. A few
+        steps of k-means precede the first rotation and follow the last one.
 
     Attributes
     ----------
     rotation_ : float32 array (d, d)
         An orthogonal matrix; row ``i`` is the direction that becomes dimension ``i``: ``x @ rotation_.T`` is
-        what is quantised. As faiss stores it.
+        quantized. The layout of faiss.
     codebooks_ : float32 array (M, K, d/M)
         Codewords of the rotated vectors.
     objective_history_ : float64 array (iterations + 1,)
-        The mean squared error of the training samples, from where all of them take part: before the first
-        rotation, after each, and after each of the last steps of k-means. Never rises, but for the rounding
-        of float32. Empty if the codebooks were given.
+        The mean squared error of the training samples over all rows: before the first rotation, after each
+        one, and after each of the last steps of k-means. Never increases, except for float32 rounding. Empty
+        if the codebooks were given.
     n_features_in_ : int
         The number of dimensions d.
 
@@ -125,18 +125,18 @@ class OptimizedProductQuantizer(ProductQuantizer):
 
     @classmethod
     def from_codebooks(  # type: ignore[override]  # a rotation is needed here
-        cls, codebooks: ArrayLike, rotation: ArrayLike, metric: str = "l2"
+        cls, codebooks: ArrayLike, rotation: ArrayLike, *, metric: str = "l2"
     ) -> Self:
-        """Make a fitted quantiser of codebooks and a rotation from elsewhere.
+        """Return a fitted quantizer with given codebooks and rotation.
 
         Parameters
         ----------
         codebooks : array_like (M, K, d/M)
             Finite numbers, converted to float32 and copied. K is from 1 to 256.
         rotation : array_like (d, d)
-            An orthogonal matrix: ``x @ rotation.T`` is what the codebooks quantise.
+            An orthogonal matrix: the codebooks quantize ``x @ rotation.T``.
         metric : {"l2", "ip"}
-            What `tables` holds.
+            The entries of `tables`.
 
         Returns
         -------
@@ -145,7 +145,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
         Raises
         ------
         TypeError, ValueError
-            If `codebooks` or `rotation` are not such numbers, or for another `metric`.
+            If `codebooks`, `rotation` or `metric` is invalid.
 
         Examples
         --------
@@ -156,22 +156,24 @@ class OptimizedProductQuantizer(ProductQuantizer):
         >>> opq.encode([[8.0, 0.9]])
         array([[1, 1]], dtype=uint8)
         """
-        codebooks = checked_codebooks(codebooks).copy()
-        model = cls(*codebooks.shape[:2], metric=check_metric(metric))
-        model.rotation_ = _checked_rotation(rotation, codebooks).copy()
+        codebooks = as_codebooks(codebooks).copy()
+        model = cls(*codebooks.shape[:2], metric=as_option(metric, "metric", METRICS))
+        model.rotation_ = _as_rotation(rotation, codebooks).copy()
         model._learn(codebooks, np.empty(0))
         return model
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Self:
         """Learn the rotation and the codebooks.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers; a memory map is read only where it is
-            needed. At least as many as codewords.
+            Samples, one per row: float16, float32, float64 or integers. Of a memory map, only the rows that
+            are used are read. At least as many as codewords.
         y : object
-            Has no meaning; scikit-learn's pipelines give it.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -180,25 +182,26 @@ class OptimizedProductQuantizer(ProductQuantizer):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
             If `X` has another shape, a value that is not finite (the message says where), too few rows or a
-            number of dimensions that `n_subspaces` does not divide, or a parameter is out of range.
+            number of dimensions that is not a multiple of `n_subspaces`, or a parameter is out of range.
         """
         n_codewords = as_integer(self.n_codewords, "n_codewords", 1, _lloyd.BYTE)
         n_init, max_iter = as_integer(self.n_init, "n_init", 1), as_integer(self.max_iter, "max_iter", 1)
-        check_metric(self.metric)
-        init = check_init(self.init)
+        as_option(self.metric, "metric", METRICS)
+        init = as_option(self.init, "init", _lloyd.SEEDS)
         rng = random_generator(self.random_state)
         x = training_samples(X, self.max_samples, rng, at_least=n_codewords, parameter="n_codewords")
-        n_subspaces = check_subspaces(self.n_subspaces, x.shape[1])
+        n_subspaces = as_subspaces(self.n_subspaces, x.shape[1])
 
         data = _reduced(x)
         starts = [np.eye(x.shape[1]), _allocated(data.components, n_subspaces)]
-        n_steps = sum(_rotations(max_iter, len(_coarse(len(x), n_codewords)))) + _LAST_STEPS
+        n_coarse = len(_coarse_stages(len(x), n_codewords))
+        n_steps = sum(_n_rotations(max_iter, n_coarse)) + _LAST_STEPS
         with progress(self.verbose, n_init * n_steps, "rotation and quantizer") as step:
             runs = [
-                _train(x, data, starts, n_subspaces, n_codewords, init, max_iter, rng, step)
+                _Training(x, data, n_subspaces, init, rng, step, threads).run(starts, n_codewords, max_iter)
                 for _ in range(n_init)
             ]
         history, rotation, codebooks = min(runs, key=lambda run: float(run[0][-1]))
@@ -206,13 +209,15 @@ class OptimizedProductQuantizer(ProductQuantizer):
         self._learn(codebooks, history)
         return self
 
-    def decode(self, codes: Codes) -> Floats:
-        """Return the vectors that codes stand for, rotated back.
+    def decode(self, codes: Codes, *, threads: int | None = None) -> Floats:
+        """Return the vectors that the codes stand for, rotated back.
 
         Parameters
         ----------
         codes : uint8 array (n, M)
-            As `encode` makes them.
+            Codes from `encode`.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -222,13 +227,17 @@ class OptimizedProductQuantizer(ProductQuantizer):
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError, ValueError
             If `codes` has another dtype or shape, or a code that is not below the number of codewords.
         """
-        return super().decode(codes) @ self.rotation_
+        return super().decode(codes, threads=threads) @ self.rotation_
 
-    def _turned(self, x: Floats) -> Floats:
+    def encode(self, X: ArrayLike, *, threads: int | None = None) -> Codes:  # noqa: D102
+        samples = self._samples(X)
+        return _lloyd.nearest_codes(samples, self.codebooks_, threads=threads, prepare=self._rotated)
+
+    def _rotated(self, x: Floats) -> Floats:
         return x @ self.rotation_.T
 
     def _to_arrays(self) -> dict[str, Array]:
@@ -237,7 +246,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
     def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         super()._from_arrays(arrays)
         rotation = _files.take(arrays, "rotation", np.float32, ("d", "d"))
-        self.rotation_ = _checked_rotation(rotation, self.codebooks_)
+        self.rotation_ = _as_rotation(rotation, self.codebooks_)
 
 
 class _Reduced(NamedTuple):
@@ -248,7 +257,7 @@ class _Reduced(NamedTuple):
 
     @property
     def ignored(self) -> float:
-        """The mean squared length of what `x` leaves out."""
+        """The mean squared length of the components that `x` leaves out."""
         return float(self.components.variances[self.x.shape[1] :].sum())
 
 
@@ -260,9 +269,9 @@ def _reduced(x: Floats) -> _Reduced:
 
 
 def _allocated(components: PrincipalComponents, n_subspaces: int) -> Doubles:
-    """Return the components as columns: each goes where there is room and the smallest product so far."""
+    """Return the components as columns, each allocated to the subspace with the smallest product so far."""
     variances = components.variances
-    # In units of a variance that hardly matters, so that every product grows.
+    # In units of a negligible variance, so that every product grows.
     unit = max(1e-6 * variances[0], np.finfo(np.float64).tiny)
     room = len(variances) // n_subspaces
     products = np.zeros(n_subspaces)
@@ -274,141 +283,133 @@ def _allocated(components: PrincipalComponents, n_subspaces: int) -> Doubles:
     return components.vectors[:, np.concatenate(columns)]
 
 
-def _coarse(n: int, n_codewords: int) -> list[tuple[int, int]]:
-    """Return with how many codewords and samples rotations are learned, before all `n` take part."""
-    numbers = [k for k in (n_codewords // part for part in _COARSE) if k >= _FEWEST]
-    stages = [(k, max(_COARSE_ROWS, _ROWS * k)) for k in numbers]
+def _coarse_stages(n: int, n_codewords: int) -> list[tuple[int, int]]:
+    """Return the numbers of codewords and rows of the stages that precede the one over all `n` rows."""
+    numbers = [k for k in (n_codewords // part for part in _COARSE_DIVISORS) if k >= _MIN_COARSE_CODEWORDS]
+    stages = [(k, max(_MIN_COARSE_ROWS, _ROWS_PER_CODEWORD * k)) for k in numbers]
     return [(k, rows) for k, rows in stages if k < n_codewords or rows < n]
 
 
-def _rotations(max_iter: int, n_coarse: int) -> list[int]:
-    """Return how many rotations are made in each coarse stage, and in the last."""
+def _n_rotations(max_iter: int, n_coarse: int) -> list[int]:
+    """Return the number of rotations of each coarse stage, and of the last stage."""
     return [-(-max_iter // 2)] * n_coarse + [-(-max_iter // 4) if n_coarse else max_iter]
 
 
-def _train(
-    x: Floats,
-    data: _Reduced,
-    starts: list[Doubles],
-    n_subspaces: int,
-    n_codewords: int,
-    init: str,
-    max_iter: int,
-    rng: np.random.Generator,
-    step: Callable[[float], None],
-) -> tuple[Doubles, Floats, Floats]:
-    """Return objective history, rotation and codebooks."""
-    n, d = x.shape
-    r, vectors = data.x.shape[1], data.components.vectors
-    turns = [vectors[:, :r].T @ start for start in starts]
-    errors = [_first_error(data.x, turn, n_subspaces, n_codewords, init, rng) for turn in turns]
-    best = int(np.argmin(errors))
-    start, turn = starts[best], turns[best]
-    coarse = _coarse(n, n_codewords)
-    *n_coarse, n_last = _rotations(max_iter, len(coarse))
-    codebooks = None
-    for (k, rows), n_rotations in zip(coarse, n_coarse, strict=True):
-        some = sample(data.x, rows, rng)
-        codebooks = _few_steps(some, turn, n_subspaces, k, init, rng)[0]
-        codebooks, turn, _ = _rotate(some, turn, codebooks, n_rotations, data.ignored, step)
-    if coarse and _first_error(data.x, turn, n_subspaces, n_codewords, init, rng) > errors[best]:
-        codebooks, turn = None, turns[best]
-    if codebooks is None or codebooks.shape[1] < n_codewords:
-        codebooks = _few_steps(data.x, turn, n_subspaces, n_codewords, init, rng)[0]
-    codebooks, turn, history = _rotate(data.x, turn, codebooks, n_last, data.ignored, step)
+class _Training(NamedTuple):
+    """The alternating minimization over rotation and codebooks.
 
-    # The components that were ignored: where the start has them, but for what is taken now.
-    rest = vectors[:, r:].T @ start
-    rest -= rest @ turn.T @ turn
-    rotation = (vectors @ nearest_rotation(np.concatenate([turn, rest]))).T
-    partition = _lloyd.Partition(n, *codebooks.shape)
-    codebooks, inertia = _lloyd.iterate(
-        centered_product(x, data.components.mean, rotation.T),
-        codebooks,
-        partition,
-        max_iter=_LAST_STEPS,
-        tol=0.0,
-        step=step,
-    )
-    # The first is the last objective again, but for rounding.
-    history = np.concatenate([history, inertia[1:].sum(axis=1) / n])
-    shift = (rotation @ data.components.mean).reshape(n_subspaces, 1, d // n_subspaces)
-    return history, rotation.astype(np.float32), (codebooks + shift).astype(np.float32)
+    A rotation is represented by the matrix (r, d) that maps the reduced samples to the rotated dimensions.
+    """
 
+    x: Floats  # (n, d)
+    data: _Reduced
+    n_subspaces: int
+    init: str
+    rng: np.random.Generator
+    step: Callable[[float], None]
+    threads: int | None
 
-def _first_error(
-    x: Floats, turn: Doubles, n_subspaces: int, n_codewords: int, init: str, rng: np.random.Generator
-) -> float:
-    """Return the mean error of some ``x @ turn`` after a few steps of k-means."""
-    some = sample(x, _ROWS * n_codewords, rng)
-    return float(_few_steps(some, turn, n_subspaces, n_codewords, init, rng)[1][-1].sum()) / len(some)
+    def run(self, starts: list[Doubles], n_codewords: int, max_iter: int) -> tuple[Doubles, Floats, Floats]:
+        """Return objective history, rotation and codebooks."""
+        n, d = self.x.shape
+        components, reduced = self.data.components, self.data.x
+        r, vectors = reduced.shape[1], components.vectors
+        rotations = [vectors[:, :r].T @ start for start in starts]
+        errors = [self._initial_error(rotation, n_codewords) for rotation in rotations]
+        best = int(np.argmin(errors))
+        rotation = rotations[best]
+        coarse = _coarse_stages(n, n_codewords)
+        *n_coarse, n_last = _n_rotations(max_iter, len(coarse))
+        codebooks = None
+        for (k, n_rows), n_rotations in zip(coarse, n_coarse, strict=True):
+            some = sample(reduced, n_rows, self.rng)
+            codebooks = self._few_steps(some, rotation, k)[0]
+            codebooks, rotation, _ = self._alternate(some, rotation, codebooks, n_rotations)
+        if coarse and self._initial_error(rotation, n_codewords) > errors[best]:
+            codebooks, rotation = None, rotations[best]
+        if codebooks is None or codebooks.shape[1] < n_codewords:
+            codebooks = self._few_steps(reduced, rotation, n_codewords)[0]
+        codebooks, rotation, history = self._alternate(reduced, rotation, codebooks, n_last)
 
+        # The ignored components keep the dimensions of the initial rotation, orthogonal to the learned ones.
+        rest = vectors[:, r:].T @ starts[best]
+        rest -= rest @ rotation.T @ rotation
+        full = (vectors @ nearest_rotation(np.concatenate([rotation, rest]))).T
+        codebooks, inertia = _lloyd.iterate(
+            centered_product(self.x, components.mean, full.T),
+            codebooks,
+            _lloyd.Partition(n, *codebooks.shape, threads=self.threads),
+            max_iter=_LAST_STEPS,
+            tol=0.0,
+            step=self.step,
+        )
+        # The first value repeats the last objective, up to rounding.
+        history = np.concatenate([history, inertia[1:].sum(axis=1) / n])
+        shift = (full @ components.mean).reshape(self.n_subspaces, 1, d // self.n_subspaces)
+        return history, full.astype(np.float32), (codebooks + shift).astype(np.float32)
 
-def _few_steps(
-    x: Floats, turn: Doubles, n_subspaces: int, n_codewords: int, init: str, rng: np.random.Generator
-) -> tuple[Floats, Doubles]:
-    """Return codebooks of ``x @ turn`` after a few steps of k-means, and their errors."""
-    return _lloyd.train(
-        x @ turn.astype(np.float32),
-        n_subspaces,
-        n_codewords,
-        init=init,
-        n_init=1,
-        max_iter=_FIRST_STEPS,
-        tol=0.0,
-        rng=rng,
-        step=lambda error: None,
-    )
+    def _initial_error(self, rotation: Doubles, n_codewords: int) -> float:
+        """Return the mean error of some rotated samples after a few steps of k-means."""
+        some = sample(self.data.x, _ROWS_PER_CODEWORD * n_codewords, self.rng)
+        return float(self._few_steps(some, rotation, n_codewords)[1][-1].sum()) / len(some)
 
+    def _few_steps(self, x: Floats, rotation: Doubles, n_codewords: int) -> tuple[Floats, Doubles]:
+        """Return codebooks of ``x @ rotation`` after a few steps of k-means, and their errors."""
+        return _lloyd.train(
+            x @ rotation.astype(np.float32),
+            self.n_subspaces,
+            n_codewords,
+            init=self.init,
+            n_init=1,
+            max_iter=_FIRST_STEPS,
+            tol=0.0,
+            rng=self.rng,
+            step=lambda error: None,
+            threads=self.threads,
+        )
 
-def _rotate(
-    x: Floats,
-    turn: Doubles,
-    codebooks: Floats,
-    n_rotations: int,
-    ignored: float,
-    step: Callable[[float], None],
-) -> tuple[Floats, Doubles, Doubles]:
-    """Alternate k-means and rotation of ``x @ turn``; return codebooks, turn (r, d) and the objectives."""
-    n = len(x)
-    turned = x @ turn.astype(np.float32)
-    partition = _lloyd.Partition(n, *codebooks.shape)
-    history = [float(partition.assign(turned, codebooks).sum()) / n + ignored]
-    for _ in range(n_rotations):
-        means = partition.means(turned, codebooks)
-        cross = _cross(x, partition.codes, means)
-        # Directions that the codes say nothing of stay where they are.
-        new = nearest_rotation(cross + 1e-6 * np.linalg.norm(cross) * turn)
-        np.matmul(x, new.astype(np.float32), out=turned)
-        objective = float(partition.assign(turned, means).sum()) / n + ignored
-        if not objective < history[-1]:
-            break  # at the limit of rounding
-        codebooks, turn = means, new
-        history.append(objective)
-        step(objective)
-    return codebooks, turn, np.array(history)
+    def _alternate(
+        self, x: Floats, rotation: Doubles, codebooks: Floats, n_rotations: int
+    ) -> tuple[Floats, Doubles, Doubles]:
+        """Alternate k-means and rotation; return codebooks, rotation and objectives."""
+        n, ignored = len(x), self.data.ignored
+        rotated = x @ rotation.astype(np.float32)
+        partition = _lloyd.Partition(n, *codebooks.shape, threads=self.threads)
+        history = [float(partition.assign(rotated, codebooks).sum()) / n + ignored]
+        for _ in range(n_rotations):
+            means = partition.means(rotated, codebooks)
+            cross = self._cross(x, partition.codes, means)
+            # The second term keeps directions that are orthogonal to all codewords.
+            new = nearest_rotation(cross + 1e-6 * np.linalg.norm(cross) * rotation)
+            np.matmul(x, new.astype(np.float32), out=rotated)
+            objective = float(partition.assign(rotated, means).sum()) / n + ignored
+            if not objective < history[-1]:
+                break  # no progress beyond rounding
+            codebooks, rotation = means, new
+            history.append(objective)
+            self.step(objective)
+        return codebooks, rotation, np.array(history)
 
-
-def _cross(x: Floats, codes: UnsignedCodes, codebooks: Floats) -> Doubles:
-    """Return ``x.T @ y``, y being what the codes stand for, by sums of the samples with the same code."""
-    n_subspaces, n_codewords, d_sub = codebooks.shape
-    cross = np.empty((x.shape[1], n_subspaces * d_sub))
-    sums, counts = np.empty((1, n_codewords, x.shape[1])), np.empty((1, n_codewords), np.int64)
-    for m, codebook in enumerate(codebooks):
-        _native.adc_sums(x, np.ascontiguousarray(codes[:, m : m + 1]), sums, counts, None)
-        cross[:, m * d_sub : (m + 1) * d_sub] = sums[0].T @ codebook
-    return cross
+    def _cross(self, x: Floats, codes: UnsignedCodes, codebooks: Floats) -> Doubles:
+        """Return ``x.T @ y`` for the decoded codes ``y``, from the sums of the samples with equal codes."""
+        n_subspaces, n_codewords, d_sub = codebooks.shape
+        cross = np.empty((x.shape[1], n_subspaces * d_sub))
+        sums, counts = np.empty((1, n_codewords, x.shape[1])), np.empty((1, n_codewords), np.int64)
+        for m, codebook in enumerate(codebooks):
+            _native.adc_sums(x, np.ascontiguousarray(codes[:, m : m + 1]), sums, counts, self.threads)
+            cross[:, m * d_sub : (m + 1) * d_sub] = sums[0].T @ codebook
+        return cross
 
 
-def _checked_rotation(rotation: ArrayLike, codebooks: Floats) -> Floats:
-    """Return an orthogonal matrix from elsewhere that fits the codebooks, or refuse it."""
+def _as_rotation(rotation: ArrayLike, codebooks: Floats) -> Floats:
+    """Return an orthogonal float32 matrix that fits the codebooks."""
     rotation = np.asarray(rotation)
     d = codebooks.shape[0] * codebooks.shape[2]
     if rotation.dtype.kind not in "iuf":
         raise TypeError(f"rotation must be real numbers; got an array of dtype {rotation.dtype}")
     if rotation.shape != (d, d):
-        raise ValueError(f"rotation must have shape ({d}, {d}), as the codebooks say; got {rotation.shape}")
-    rotation = np.require(rotation, np.float32, ["C", "A"])
+        raise ValueError(f"rotation must have shape ({d}, {d}) to fit the codebooks; got {rotation.shape}")
+    rotation = to_float32(rotation)
     with np.errstate(all="ignore"):
         error = np.abs(rotation @ rotation.T - np.eye(d)).max()
     if not error < 1e-3:

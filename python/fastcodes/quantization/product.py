@@ -1,4 +1,4 @@
-"""Product quantisation: one codeword for each part of a vector."""
+"""Product quantization: one codeword for each part of a vector."""
 
 from __future__ import annotations
 
@@ -10,66 +10,67 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files, adc
-from fastcodes._blocks import blocks, training_samples
+from fastcodes._blocks import training_samples
 from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
-from fastcodes._validation import as_codes, as_integer, random_generator
+from fastcodes._validation import as_codes, as_integer, as_option, random_generator, to_float32
 from fastcodes.quantization import _lloyd
 from fastcodes.quantization.base import Quantizer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["ProductQuantizer"]
+__all__ = ["METRICS", "ProductQuantizer", "as_codebooks", "as_subspaces"]
+
+METRICS = ("l2", "ip")
 
 
 class ProductQuantizer(Quantizer):
-    r"""Replace a vector by M small integers: the nearest codeword of each of its M parts.
+    r"""Encode a vector as M small integers: the index of the nearest codeword for each of its M parts.
 
-    A vector is cut into M parts of d/M dimensions, :math:`x = (x_1, \dots, x_M)`, and each part is quantised
-    by a codebook of its own: :math:`q(x) = (q_1(x_1), \dots, q_M(x_M))` (Jegou, Douze and Schmid, PAMI 33,
-    2011, equation 8). So M bytes tell :math:`256^M` vectors apart, and the squared distance of a query to one
-    of them is a sum of M numbers out of `tables` (equation 13, asymmetric distance computation), which is
-    what `fastcodes.adc` searches by.
+    A vector is split into M parts of d/M dimensions, :math:`x = (x_1, \dots, x_M)`, and each part is
+    quantized with its own codebook: :math:`q(x) = (q_1(x_1), \dots, q_M(x_M))` (Jégou, Douze and Schmid, PAMI
+    33, 2011, equation 8). So M bytes distinguish :math:`256^M` vectors, and the squared distance of a query
+    to one of them is a sum of M entries of `tables` (equation 13, asymmetric distance computation), which
+    `fastcodes.adc` searches.
 
     Parameters
     ----------
     n_subspaces : int
-        Number of parts M; has to divide the number of dimensions.
+        Number of parts M, a divisor of the number of dimensions.
     n_codewords : int
-        Codewords K of each codebook, from 1 to 256. A code is a byte in any case; with 16, searches are
-        fastest.
+        Codewords K of each codebook, from 1 to 256. A code is always a byte; searches are fastest with 16.
     init : {"random", "k-means++"}
-        What k-means starts from: random samples, as in faiss, or samples that are far from each other. The
-        latter misses fewer clusters, and spends codewords on what is rare.
+        Initialization of k-means: random samples, as in faiss, or samples that are far from each other. The
+        latter misses fewer clusters, and spends codewords on rare samples.
     n_init : int
-        How often to start from new seeds; the best run is kept, in each subspace by itself.
+        Number of runs from different seeds; the best run of each subspace is kept.
     max_iter : int
-        Iterations of k-means at most.
+        Maximum number of iterations of k-means.
     max_samples : int or None
-        Train on so many random rows at most, 256 for each codeword by default; None takes all of them.
+        Maximum number of random rows to train on, by default 256 per codeword of a byte; None uses all rows.
     metric : {"l2", "ip"}
-        What `tables` holds: squared L2 distances, or negative inner products.
+        The entries of `tables`: squared L2 distances, or negative inner products.
     random_state : None, int or numpy random generator
-        Where random numbers come from; an integer makes `fit` repeatable.
+        Source of randomness; an integer makes `fit` repeatable.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
     Attributes
     ----------
     codebooks_ : float32 array (M, K, d/M)
-        ``codebooks_[m, k]`` is what code ``k`` stands for in dimensions ``m * d/M`` to ``(m + 1) * d/M - 1``;
+        ``codebooks_[m, k]`` is the codeword of code ``k`` in dimensions ``m * d/M`` to ``(m + 1) * d/M - 1``;
         the layout of faiss and nanopq.
     objective_history_ : float64 array (iterations + 1,)
-        The mean squared error of the training samples: of the seeds, and after each iteration. Never rises.
-        Empty if the codebooks were given.
+        The mean squared error of the training samples for the seeds, and after each iteration. Never
+        increases. Empty if the codebooks were given.
     n_features_in_ : int
         The number of dimensions d.
 
     See Also
     --------
-    OptimizedProductQuantizer : Rotates first, so that the parts are worth the same: a smaller error.
+    OptimizedProductQuantizer : Rotates first, so that all parts hold the same variance: a smaller error.
 
     Examples
     --------
@@ -114,15 +115,15 @@ class ProductQuantizer(Quantizer):
         self.verbose = verbose
 
     @classmethod
-    def from_codebooks(cls, codebooks: ArrayLike, metric: str = "l2") -> Self:
-        """Make a fitted quantiser of codebooks from elsewhere.
+    def from_codebooks(cls, codebooks: ArrayLike, *, metric: str = "l2") -> Self:
+        """Return a fitted quantizer with given codebooks.
 
         Parameters
         ----------
         codebooks : array_like (M, K, d/M)
             Finite numbers, converted to float32 and copied. K is from 1 to 256.
         metric : {"l2", "ip"}
-            What `tables` holds.
+            The entries of `tables`.
 
         Returns
         -------
@@ -131,7 +132,7 @@ class ProductQuantizer(Quantizer):
         Raises
         ------
         TypeError, ValueError
-            If `codebooks` are not such numbers, or for another `metric`.
+            If `codebooks` or `metric` is invalid.
 
         Examples
         --------
@@ -141,21 +142,23 @@ class ProductQuantizer(Quantizer):
         >>> pq.encode([[0.8, 3.0]])
         array([[1, 0]], dtype=uint8)
         """
-        codebooks = checked_codebooks(codebooks).copy()
-        model = cls(*codebooks.shape[:2], metric=check_metric(metric))
+        codebooks = as_codebooks(codebooks).copy()
+        model = cls(*codebooks.shape[:2], metric=as_option(metric, "metric", METRICS))
         model._learn(codebooks, np.empty(0))
         return model
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Self:
         """Learn the codebooks by k-means, in all subspaces at once.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers; a memory map is read only where it is
-            needed. At least as many as codewords.
+            Samples, one per row: float16, float32, float64 or integers. Of a memory map, only the rows that
+            are used are read. At least as many as codewords.
         y : object
-            Has no meaning; scikit-learn's pipelines give it.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -164,18 +167,18 @@ class ProductQuantizer(Quantizer):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
             If `X` has another shape, a value that is not finite (the message says where), too few rows or a
-            number of dimensions that `n_subspaces` does not divide, or a parameter is out of range.
+            number of dimensions that is not a multiple of `n_subspaces`, or a parameter is out of range.
         """
         n_codewords = as_integer(self.n_codewords, "n_codewords", 1, _lloyd.BYTE)
         n_init, max_iter = as_integer(self.n_init, "n_init", 1), as_integer(self.max_iter, "max_iter", 1)
-        check_metric(self.metric)
-        init = check_init(self.init)
+        as_option(self.metric, "metric", METRICS)
+        init = as_option(self.init, "init", _lloyd.SEEDS)
         rng = random_generator(self.random_state)
         x = training_samples(X, self.max_samples, rng, at_least=n_codewords, parameter="n_codewords")
-        n_subspaces = check_subspaces(self.n_subspaces, x.shape[1])
+        n_subspaces = as_subspaces(self.n_subspaces, x.shape[1])
         with progress(self.verbose, n_init * max_iter, "product quantizer") as step:
             codebooks, history = _lloyd.train(
                 x,
@@ -187,6 +190,7 @@ class ProductQuantizer(Quantizer):
                 tol=0.0,
                 rng=rng,
                 step=step,
+                threads=threads,
             )
         self._learn(codebooks, history.sum(axis=1) / len(x))
         return self
@@ -196,41 +200,41 @@ class ProductQuantizer(Quantizer):
         self.objective_history_ = history
         self.n_features_in_ = codebooks.shape[0] * codebooks.shape[2]
 
-    def encode(self, X: ArrayLike) -> Codes:
-        """Return the numbers of the nearest codewords of each sample.
+    def encode(self, X: ArrayLike, *, threads: int | None = None) -> Codes:
+        """Return the indices of the nearest codewords of each sample.
 
         Parameters
         ----------
         X : array_like (n, d)
             Samples: float16, float32, float64 or integers, converted to float32 a block at a time.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
         uint8 array (n, M)
-            ``codes[i, m]`` is the codeword nearest to part ``m`` of ``X[i]``; a tie goes to the lower.
+            ``codes[i, m]`` is the codeword nearest to part ``m`` of ``X[i]``; a tie goes to the lower index.
 
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError
-            If `X` are not real numbers.
+            If `X` is not an array of real numbers.
         ValueError
             If `X` has another shape, or a value that is not finite (the message says where).
         """
-        samples = self._samples(X)
-        codes = np.empty((len(samples), len(self.codebooks_)), np.uint8)
-        for rows, block in blocks(samples):
-            _lloyd.assign(self._turned(block), self.codebooks_, codes[rows])
-        return codes
+        return _lloyd.nearest_codes(self._samples(X), self.codebooks_, threads=threads)
 
-    def decode(self, codes: Codes) -> Floats:
-        """Return the vectors that codes stand for.
+    def decode(self, codes: Codes, *, threads: int | None = None) -> Floats:
+        """Return the vectors that the codes stand for.
 
         Parameters
         ----------
         codes : uint8 array (n, M)
-            As `encode` makes them.
+            Codes from `encode`.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -240,7 +244,7 @@ class ProductQuantizer(Quantizer):
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError, ValueError
             If `codes` has another dtype or shape, or a code that is not below the number of codewords.
         """
@@ -251,13 +255,15 @@ class ProductQuantizer(Quantizer):
             vectors[:, m] = codebook[codes[:, m]]
         return vectors.reshape(len(codes), self.n_features_in_)
 
-    def tables(self, queries: ArrayLike) -> Floats:
-        """Return the distances of the parts of each query to all codewords.
+    def tables(self, queries: ArrayLike, *, threads: int | None = None) -> Floats:
+        """Return the look-up tables of the queries: the distances of their parts to all codewords.
 
         Parameters
         ----------
         queries : array_like (nq, d)
             Real numbers; a one-dimensional array is one query.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -269,20 +275,17 @@ class ProductQuantizer(Quantizer):
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError
-            If `queries` are not real numbers.
+            If `queries` is not an array of real numbers.
         ValueError
             If `queries` has another shape, or a value that is not finite (the message says where).
         """
-        queries = np.asarray(queries)
-        samples = self._samples(queries[None] if queries.ndim == 1 else queries, "queries")
-        tables = np.empty((len(samples), *self.codebooks_.shape[:2]), np.float32)
-        for rows, block in blocks(samples, "queries"):
-            tables[rows] = adc.tables(self._turned(block), self.codebooks_, check_metric(self.metric))
-        return tables
+        metric = as_option(self.metric, "metric", METRICS)
+        rotated = self._rotated(self._queries(queries))
+        return adc.tables(rotated, self.codebooks_, metric=metric, threads=threads)
 
-    def _turned(self, x: Floats) -> Floats:
+    def _rotated(self, x: Floats) -> Floats:
         """Return `x` in the coordinates of the codebooks."""
         return x
 
@@ -290,13 +293,13 @@ class ProductQuantizer(Quantizer):
         return {"codebooks": self.codebooks_, "objective_history": self.objective_history_}
 
     def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
-        check_metric(self.metric)
-        codebooks = checked_codebooks(_files.take(arrays, "codebooks", np.float32, ("M", "K", "d/M")))
+        as_option(self.metric, "metric", METRICS)
+        codebooks = as_codebooks(_files.take(arrays, "codebooks", np.float32, ("M", "K", "d/M")))
         self._learn(codebooks, _files.take(arrays, "objective_history", np.float64, ("iterations",)))
 
 
-def checked_codebooks(codebooks: ArrayLike) -> Floats:
-    """Return codebooks from elsewhere as finite float32 (M, K, d/M), or refuse them."""
+def as_codebooks(codebooks: ArrayLike) -> Floats:
+    """Return codebooks as finite float32 (M, K, d/M)."""
     codebooks = np.asarray(codebooks)
     if codebooks.dtype.kind not in "iuf":
         raise TypeError(f"codebooks must be real numbers; got an array of dtype {codebooks.dtype}")
@@ -304,29 +307,14 @@ def checked_codebooks(codebooks: ArrayLike) -> Floats:
         raise ValueError(
             f"codebooks must have shape (M, K, d/M) with K from 1 to {_lloyd.BYTE}; got {codebooks.shape}"
         )
-    with np.errstate(over="ignore"):
-        codebooks = np.require(codebooks, np.float32, ["C", "A"])
+    codebooks = to_float32(codebooks)
     if not np.isfinite(codebooks).all():
         raise ValueError("codebooks has values that are not finite in float32; expected finite numbers")
     return codebooks
 
 
-def check_metric(metric: str) -> str:
-    """Return a metric that there is."""
-    if metric not in ("l2", "ip"):
-        raise ValueError(f'metric must be "l2" or "ip"; got {metric!r}')
-    return metric
-
-
-def check_init(init: str) -> str:
-    """Return a way to begin that there is."""
-    if init not in _lloyd.SEEDS:
-        raise ValueError(f"init must be one of {', '.join(map(repr, _lloyd.SEEDS))}; got {init!r}")
-    return init
-
-
-def check_subspaces(n_subspaces: Any, d: int) -> int:
-    """Return a number of parts that divides `d`."""
+def as_subspaces(n_subspaces: Any, d: int) -> int:
+    """Return the number of subspaces if it divides `d`."""
     number = as_integer(n_subspaces, "n_subspaces", 1)
     if d % number:
         divisors = [m for m in range(1, d + 1) if not d % m]

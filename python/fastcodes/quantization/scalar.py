@@ -1,4 +1,4 @@
-"""Scalar quantisation: a few bits for each dimension."""
+"""Scalar quantization: a few bits for each dimension."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastcodes._blocks import blocks, training_samples
 from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
-from fastcodes._validation import as_codes, as_integer, random_generator
+from fastcodes._validation import as_codes, as_integer, as_option, random_generator
 from fastcodes.quantization.base import Quantizer
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ __all__ = ["ScalarQuantizer"]
 
 
 class ScalarQuantizer(Quantizer):
-    r"""Replace each dimension of a vector by a number of 1 to 8 bits.
+    r"""Encode each dimension of a vector with 1 to 8 bits.
 
-    With ``kind="uniform"`` the range of each dimension is cut into :math:`2^b` cells of equal width, and a
-    code stands for the middle of its cell: no value in the range is off by more than half a cell.
+    With ``kind="uniform"`` the range of each dimension is divided into :math:`2^b` cells of equal width, and
+    a code stands for the midpoint of its cell: the error of a value in the range is at most half a cell.
 
-    With ``kind="lloyd-max"`` the :math:`2^b` levels of each dimension are those that minimise its mean
-    squared error: each level is the mean of the values that are nearest to it (Lloyd, IEEE Trans. Inf.
-    Theory 28, 1982; Max, IRE Trans. Inf. Theory 6, 1960). For a Gaussian of variance 1 that error is .3634,
-    .1175, .03454 and .009497 with 1 to 4 bits (Max, table I).
+    With ``kind="lloyd-max"`` the :math:`2^b` levels of each dimension minimize its mean squared error: each
+    level is the mean of the values that are nearest to it (Lloyd, IEEE Trans. Inf. Theory 28, 1982; Max, IRE
+    Trans. Inf. Theory 6, 1960). For a Gaussian of variance 1 that error is .3634, .1175, .03454 and .009497
+    with 1 to 4 bits (Max, table I).
 
     Parameters
     ----------
@@ -40,21 +40,21 @@ class ScalarQuantizer(Quantizer):
     kind : {"uniform", "lloyd-max"}
         How the levels are chosen.
     ranges : pair (lower, upper), optional
-        With "uniform": the range of all dimensions, or two arrays (d,) with that of each. Values beyond it
-        are taken for its ends. By default the smallest and largest training sample.
+        With "uniform": the range of all dimensions, or two arrays (d,) with the range of each. Values outside
+        are clipped. The default is the smallest and largest training sample.
     max_iter : int
-        Iterations of "lloyd-max" at most.
+        Maximum number of iterations of "lloyd-max".
     max_samples : int or None
-        Train on so many random rows at most; None takes all of them.
+        Maximum number of random rows to train on; None uses all rows.
     random_state : None, int or numpy random generator
-        Where random numbers come from; an integer makes `fit` repeatable.
+        Source of randomness; an integer makes `fit` repeatable.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
     Attributes
     ----------
     levels_ : float32 array (d, 2**b)
-        ``levels_[j, c]`` is what code ``c`` stands for in dimension ``j``; rising with ``c``.
+        ``levels_[j, c]`` is the value of code ``c`` in dimension ``j``; increasing with ``c``.
     lower_, step_ : float32 arrays (d,)
         With "uniform", ``levels_[j, c]`` is ``lower_[j] + (c + 0.5) * step_[j]``; None with "lloyd-max".
     n_features_in_ : int
@@ -85,8 +85,8 @@ class ScalarQuantizer(Quantizer):
     def __init__(
         self,
         n_bits: int = 8,
-        kind: str = "uniform",
         *,
+        kind: str = "uniform",
         ranges: tuple[ArrayLike, ArrayLike] | None = None,
         max_iter: int = 100,
         max_samples: int | None = 65536,
@@ -101,16 +101,18 @@ class ScalarQuantizer(Quantizer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Self:
         """Learn the levels.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers; a memory map is read only where it is
-            needed. At least one.
+            Samples, one per row: float16, float32, float64 or integers. Of a memory map, only the rows that
+            are used are read. At least one.
         y : object
-            Has no meaning; scikit-learn's pipelines give it.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -119,25 +121,24 @@ class ScalarQuantizer(Quantizer):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
             If `X` has another shape, no rows or a value that is not finite (the message says where), or a
             parameter is out of range.
         """
         n_levels = 1 << as_integer(self.n_bits, "n_bits", 1, 8)
         max_iter = as_integer(self.max_iter, "max_iter", 1)
-        if self.kind not in ("uniform", "lloyd-max"):
-            raise ValueError(f'kind must be "uniform" or "lloyd-max"; got {self.kind!r}')
+        as_option(self.kind, "kind", ("uniform", "lloyd-max"))
         if self.ranges is not None and self.kind != "uniform":
-            raise ValueError(f'ranges has a meaning with kind="uniform" only; got kind={self.kind!r}')
+            raise ValueError(f'ranges needs kind="uniform"; got kind={self.kind!r}')
         x = training_samples(X, self.max_samples, random_generator(self.random_state))
         d = x.shape[1]
         if self.kind == "uniform":
             if self.ranges is None:
                 lower, upper = x.min(axis=0), x.max(axis=0)
             else:
-                lower, upper = _checked_ranges(self.ranges, d)
-            # In float64, since the width may be more than float32 holds.
+                lower, upper = _as_ranges(self.ranges, d)
+            # In float64, since the width can overflow float32.
             step = ((upper.astype(np.float64) - lower) / n_levels).astype(np.float32)
             levels = lower[:, None] + (np.arange(n_levels, dtype=np.float32) + 0.5) * step[:, None]
             self._learn(levels, lower, step)
@@ -160,39 +161,41 @@ class ScalarQuantizer(Quantizer):
     def _bits(self) -> int:
         return int(self.levels_.shape[1]).bit_length() - 1
 
-    def encode(self, X: ArrayLike) -> Codes:
-        """Return the numbers of the nearest levels, side by side.
+    def encode(self, X: ArrayLike, *, threads: int | None = None) -> Codes:
+        """Return the packed indices of the nearest levels.
 
         Parameters
         ----------
         X : array_like (n, d)
             Samples: float16, float32, float64 or integers, converted to float32 a block at a time.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
         uint8 array (n, ceil(d * n_bits / 8))
-            ``fastcodes.bits.pack_uint(numbers, n_bits)``, where ``numbers[i, j]`` is the level nearest to
-            ``X[i, j]``, as a rule the lower of two that are as near.
+            ``fastcodes.bits.pack_uint(numbers, n_bits)``, where ``numbers[i, j]`` is the index of the level
+            nearest to ``X[i, j]``, usually the lower one of a tie.
 
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError
-            If `X` are not real numbers.
+            If `X` is not an array of real numbers.
         ValueError
             If `X` has another shape, or a value that is not finite (the message says where).
         """
         samples = self._samples(X)
         codes = np.empty((len(samples), (samples.shape[1] * self._bits + 7) // 8), np.uint8)
         for rows, block in blocks(samples):
-            bits.pack_uint(self._numbers(block), self._bits, out=codes[rows])
+            bits.pack_uint(self._numbers(block), self._bits, out=codes[rows], threads=threads)
         return codes
 
     def _numbers(self, x: Floats) -> Codes:
         numbers = np.empty(x.shape, np.uint8)
         if self.lower_ is not None and self.step_ is not None:
-            # A dimension without width has the code 0.
+            # A constant dimension has the code 0.
             per_step = np.divide(1, self.step_, out=np.zeros_like(self.step_), where=self.step_ > 0)
             cells = np.ceil((x - self.lower_) * per_step) - 1
             numbers[:] = np.clip(cells, 0, self.levels_.shape[1] - 1)
@@ -202,13 +205,15 @@ class ScalarQuantizer(Quantizer):
             numbers[:, j] = np.searchsorted(limits, x[:, j])
         return numbers
 
-    def decode(self, codes: Codes) -> Floats:
-        """Return the vectors that codes stand for.
+    def decode(self, codes: Codes, *, threads: int | None = None) -> Floats:
+        """Return the vectors that the codes stand for.
 
         Parameters
         ----------
         codes : uint8 array (n, ceil(d * n_bits / 8))
-            As `encode` makes them.
+            Codes from `encode`.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -218,14 +223,14 @@ class ScalarQuantizer(Quantizer):
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError, ValueError
             If `codes` has another dtype or shape.
         """
         check_fitted(self)
         d = self.n_features_in_
         packed = as_codes(codes, (d * self._bits + 7) // 8, 256)
-        numbers = bits.unpack_uint(packed, self._bits, d)
+        numbers = bits.unpack_uint(packed, self._bits, d, threads=threads)
         vectors: Floats = self.levels_[np.arange(d), numbers]
         return vectors
 
@@ -242,18 +247,18 @@ class ScalarQuantizer(Quantizer):
                 f"levels has shape {levels.shape}; expected (d, 2**n_bits) with n_bits from 1 to 8"
             )
         if not np.isfinite(levels).all() or (np.diff(levels, axis=1) < 0).any():
-            raise ValueError("levels has values that are not finite, or do not rise")
+            raise ValueError("levels has values that are not finite, or not in increasing order")
         lower = step = None
         if "step" in arrays:
             lower = _files.take(arrays, "lower", np.float32, (len(levels),))
             step = _files.take(arrays, "step", np.float32, (len(levels),))
             if not (np.isfinite(lower).all() and np.isfinite(step).all() and (step >= 0).all()):
-                raise ValueError("lower or step has values that are not finite, or step negative ones")
+                raise ValueError("lower or step has values that are not finite, or step has negative values")
         self._learn(levels, lower, step)
 
 
-def _checked_ranges(ranges: tuple[ArrayLike, ArrayLike], d: int) -> tuple[Floats, Floats]:
-    """Return the ends of each dimension."""
+def _as_ranges(ranges: tuple[ArrayLike, ArrayLike], d: int) -> tuple[Floats, Floats]:
+    """Return the lower and upper end of each dimension."""
     expected = f"a pair (lower, upper) of finite numbers, or of arrays ({d},), with lower < upper"
     try:
         lower, upper = (np.broadcast_to(np.asarray(end, np.float32), (d,)).copy() for end in ranges)
@@ -265,9 +270,9 @@ def _checked_ranges(ranges: tuple[ArrayLike, ArrayLike], d: int) -> tuple[Floats
 
 
 def _lloyd_max(values: Floats, n_levels: int, max_iter: int) -> tuple[Doubles, float]:
-    """Return the levels with the smallest mean squared error of some values, and this error."""
+    """Return the levels that minimize the mean squared error of the values, and this error."""
     mean = values.mean(dtype=np.float64)
-    x = np.sort(values) - mean  # float64, centred: the sums below lose nothing that matters
+    x = np.sort(values) - mean  # centered and float64, so that the sums below are accurate
     n = len(x)
     sums, squares = np.append(0, np.cumsum(x)), np.append(0, np.cumsum(x * x))
     levels = _first_levels(x, n_levels)
@@ -292,10 +297,10 @@ def _lloyd_max(values: Floats, n_levels: int, max_iter: int) -> tuple[Doubles, f
 
 
 def _first_levels(x: Doubles, n_levels: int) -> Doubles:
-    """Return levels as dense as the cube root of the density of `x`, sorted.
+    """Return sorted levels whose density is proportional to the cube root of the density of `x`.
 
-    That is optimal for many levels (Panter and Dite, Proc. IRE 39, 1951). The density is that between
-    quantiles: 1 / width, so that its cube root integrates to width to the power of two thirds.
+    That is optimal for many levels (Panter and Dite, Proc. IRE 39, 1951). The density of `x` is estimated as
+    1 / width between quantiles, so that its cube root integrates to width to the power of two thirds.
     """
     quantiles = x[np.linspace(0, len(x) - 1, min(len(x), 16 * n_levels + 1)).astype(np.int64)]
     mass = np.append(0, np.cumsum(np.diff(quantiles) ** (2 / 3)))

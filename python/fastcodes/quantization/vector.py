@@ -1,4 +1,4 @@
-"""Vector quantisation: one codeword for the whole vector."""
+"""Vector quantization: one codeword for the whole vector."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
 from fastcodes._validation import as_codes, as_integer, random_generator
 from fastcodes.quantization import _lloyd
 from fastcodes.quantization.base import Quantizer
-from fastcodes.quantization.kmeans import MAX_CLUSTERS, checked_codebook, nearest
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,9 +24,9 @@ __all__ = ["VectorQuantizer"]
 
 
 class VectorQuantizer(Quantizer):
-    r"""Replace a vector by the number of its nearest codeword.
+    r"""Encode a vector as the index of its nearest codeword.
 
-    The codewords are the centres of `KMeans` (Lloyd, IEEE Trans. Inf. Theory 28, 1982): they minimise the
+    The codewords are the centers of `KMeans` (Lloyd, IEEE Trans. Inf. Theory 28, 1982), which minimize the
     mean of :math:`\lVert x - c_{q(x)} \rVert^2` with :math:`q(x) = \arg\min_k \lVert x - c_k \rVert`.
 
     Parameters
@@ -37,14 +36,15 @@ class VectorQuantizer(Quantizer):
     n_init, max_iter, random_state, verbose
         As in `KMeans`.
     max_samples : int or None
-        Train on so many random rows at most; None takes all of them.
+        Maximum number of random rows to train on; None uses all rows.
 
     Attributes
     ----------
     codebook_ : float32 array (K, d)
-        ``codebook_[k]`` is what code ``k`` stands for.
+        ``codebook_[k]`` is the vector that code ``k`` stands for.
     objective_history_ : float64 array (iterations + 1,)
-        The mean squared error of the training samples: of the seeds, and after each iteration. Never rises.
+        The mean squared error of the training samples for the seeds, and after each iteration. Never
+        increases.
     n_features_in_ : int
         The number of dimensions d.
 
@@ -81,16 +81,18 @@ class VectorQuantizer(Quantizer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Self:
         """Learn the codewords.
 
         Parameters
         ----------
         X : array_like (n, d)
-            Samples, one a row: float16, float32, float64 or integers; a memory map is read only where it is
-            needed. At least as many as codewords.
+            Samples, one per row: float16, float32, float64 or integers. Of a memory map, only the rows that
+            are used are read. At least as many as codewords.
         y : object
-            Has no meaning; scikit-learn's pipelines give it.
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -99,12 +101,12 @@ class VectorQuantizer(Quantizer):
         Raises
         ------
         TypeError
-            If `X` are not real numbers, or a parameter has the wrong type.
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
             If `X` has another shape, a value that is not finite (the message says where) or too few rows, or
             a parameter is out of range.
         """
-        n_codewords = as_integer(self.n_codewords, "n_codewords", 1, MAX_CLUSTERS)
+        n_codewords = as_integer(self.n_codewords, "n_codewords", 1, _lloyd.MAX_CODEWORDS)
         n_init, max_iter = as_integer(self.n_init, "n_init", 1), as_integer(self.max_iter, "max_iter", 1)
         rng = random_generator(self.random_state)
         x = training_samples(X, self.max_samples, rng, at_least=n_codewords, parameter="n_codewords")
@@ -119,6 +121,7 @@ class VectorQuantizer(Quantizer):
                 tol=0.0,
                 rng=rng,
                 step=step,
+                threads=threads,
             )
         self._learn(codebooks[0], history[:, 0] / len(x))
         return self
@@ -128,37 +131,41 @@ class VectorQuantizer(Quantizer):
         self.objective_history_ = history
         self.n_features_in_ = codebook.shape[1]
 
-    def encode(self, X: ArrayLike) -> UnsignedCodes:
-        """Return the number of the nearest codeword of each sample.
+    def encode(self, X: ArrayLike, *, threads: int | None = None) -> UnsignedCodes:
+        """Return the index of the nearest codeword of each sample.
 
         Parameters
         ----------
         X : array_like (n, d)
             Samples: float16, float32, float64 or integers, converted to float32 a block at a time.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
         uint8 array (n, 1), or uint16 with more than 256 codewords
-            ``codes[i, 0]`` is the codeword nearest to ``X[i]``; a tie goes to the lower.
+            ``codes[i, 0]`` is the codeword nearest to ``X[i]``; a tie goes to the lower index.
 
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError
-            If `X` are not real numbers.
+            If `X` is not an array of real numbers.
         ValueError
             If `X` has another shape, or a value that is not finite (the message says where).
         """
-        return nearest(self._samples(X), self.codebook_)
+        return _lloyd.nearest_codes(self._samples(X), self.codebook_[None], threads=threads)
 
-    def decode(self, codes: UnsignedCodes) -> Floats:
-        """Return the codewords of codes.
+    def decode(self, codes: UnsignedCodes, *, threads: int | None = None) -> Floats:
+        """Return the codeword of each code.
 
         Parameters
         ----------
         codes : uint8 or uint16 array (n, 1)
-            As `encode` makes them.
+            Codes from `encode`.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -168,19 +175,21 @@ class VectorQuantizer(Quantizer):
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the model is not fitted.
         TypeError, ValueError
             If `codes` has another dtype or shape, or a code that is not below the number of codewords.
         """
         check_fitted(self)
         n_codewords = len(self.codebook_)
-        dtype = np.uint8 if n_codewords <= _lloyd.BYTE else np.uint16
-        vectors: Floats = self.codebook_[as_codes(codes, 1, n_codewords, dtype)[:, 0]]
+        numbers = as_codes(codes, 1, n_codewords, _lloyd.code_dtype(n_codewords))[:, 0]
+        vectors: Floats = self.codebook_[numbers]
         return vectors
 
     def _to_arrays(self) -> dict[str, Array]:
         return {"codebook": self.codebook_, "objective_history": self.objective_history_}
 
     def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
-        codebook = checked_codebook(_files.take(arrays, "codebook", np.float32, ("K", "d")), "codebook")
-        self._learn(codebook, _files.take(arrays, "objective_history", np.float64, ("iterations",)))
+        self._learn(
+            _lloyd.as_codebook(arrays, "codebook"),
+            _files.take(arrays, "objective_history", np.float64, ("iterations",)),
+        )
