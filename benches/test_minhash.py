@@ -66,9 +66,9 @@ def contenders(kind: str) -> dict[str, tuple[Callable[[], Any], Callable[[Any], 
         sets, few = list(tokens), [[int(token) for token in row] for row in tokens[:N_SETS_OF_DATASKETCH]]
         unsigned = ends.astype(np.uint64)
         return {
-            "fastcodes": (partial(minhash.signatures, flat, ends, K, threads=1), itself, N_SETS),
+            "fastcodes": (partial(minhash.signatures, flat, ends, n_hashes=K, threads=1), itself, N_SETS),
             "fastcodes, one permutation": (
-                partial(minhash.signatures, flat, ends, K, one_permutation=True, threads=1),
+                partial(minhash.signatures, flat, ends, n_hashes=K, one_permutation=True, threads=1),
                 itself,
                 N_SETS,
             ),
@@ -87,9 +87,9 @@ def contenders(kind: str) -> dict[str, tuple[Callable[[], Any], Callable[[Any], 
     strings = [[f"{token:x}"[:12] for token in row] for row in tokens.tolist()]
     encoded = [[string.encode() for string in row] for row in strings[:N_SETS_OF_DATASKETCH]]
     return {
-        "fastcodes": (partial(minhash.signatures, strings, None, K, threads=1), itself, N_SETS),
+        "fastcodes": (partial(minhash.signatures, strings, n_hashes=K, threads=1), itself, N_SETS),
         "fastcodes, one permutation": (
-            partial(minhash.signatures, strings, None, K, one_permutation=True, threads=1),
+            partial(minhash.signatures, strings, n_hashes=K, one_permutation=True, threads=1),
             itself,
             N_SETS,
         ),

@@ -210,6 +210,13 @@ def shingles(text, size=3, unit="word", lowercase=True):
     return [joint.join(units[max(0, end - size) : end]) for end in ends]
 
 
+def band_keys(signatures, n_bands, n_rows):
+    keys = np.zeros((len(signatures), n_bands), np.uint64)
+    for slot in range(n_bands * n_rows):
+        keys[:, slot // n_rows] = _mix(keys[:, slot // n_rows] ^ signatures[:, slot])
+    return keys
+
+
 def minhash_pack(signatures, n_bits):
     planes = signatures[:, None, :] >> np.arange(n_bits, dtype=np.uint32)[:, None] & 1
     return np.packbits(planes.astype(bool), axis=-1).reshape(len(signatures), -1)

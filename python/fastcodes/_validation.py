@@ -14,19 +14,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastcodes._typing import Array, Floats, UnsignedCodes
+from fastcodes._typing import Array, Floats, Signatures, UnsignedCodes
 
 __all__ = [
     "as_bool",
     "as_codes",
     "as_integer",
+    "as_list",
     "as_numbers",
     "as_option",
     "as_output",
     "as_queries",
     "as_real",
     "as_samples",
+    "as_signatures",
     "as_training_samples",
+    "as_vector",
     "describe",
     "finite_float32",
     "float32_array",
@@ -141,6 +144,25 @@ def random_generator(random_state: Any) -> np.random.Generator:
             "random_state must be None, an integer from 0 up or a numpy random generator; "
             f"got {random_state!r}"
         ) from None
+
+
+def as_list(values: Any, name: str, elements: str) -> list[Any]:
+    """Return a collection as a list; a str or bytes is not a collection here.
+
+    Parameters
+    ----------
+    values : sequence or other iterable
+        The argument.
+    name : str
+        Its name, for the error message.
+    elements : str
+        What it should hold, for the error message.
+    """
+    if isinstance(values, list):
+        return values
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a list or other sequence of {elements}; got {describe(values)}")
+    return list(values)
 
 
 # --- arrays of real numbers ---------------------------------------------------------------------------------
@@ -290,6 +312,30 @@ def as_queries(queries: ArrayLike, n_features: int, owner: str, name: str = "que
     return finite_float32(samples, range(len(samples)), name)
 
 
+def as_vector(values: ArrayLike, name: str, expected: str = "integers", dtype: DTypeLike = np.int64) -> Array:
+    """Return a one-dimensional array-like of integers as a C-contiguous, aligned array of `dtype`.
+
+    Parameters
+    ----------
+    values : array_like of int (n,)
+        The argument. Without elements, any dtype is accepted.
+    name : str
+        Its name, for the error message.
+    expected : str
+        What it should be, for the error message.
+    dtype : dtype
+        An integer dtype that holds the values; others are taken modulo its range.
+    """
+    array = np.asarray(values)
+    if not array.size:
+        array = array.astype(dtype)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be {expected}; got an array of dtype {array.dtype}")
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have one dimension; got shape {array.shape}")
+    return np.require(array, dtype, ["C", "A"])
+
+
 # --- codes and results --------------------------------------------------------------------------------------
 
 
@@ -309,6 +355,17 @@ def as_codes(
             f"expected values from 0 to {n_codewords - 1}"
         )
     return codes
+
+
+def as_signatures(signatures: Any) -> Signatures:
+    """Return MinHash signatures, a uint32 array (n, n_hashes), as a C-contiguous, aligned array."""
+    if not isinstance(signatures, np.ndarray) or signatures.dtype != np.uint32:
+        raise TypeError(
+            f"signatures must be a numpy uint32 array (n, n_hashes) of signatures; got {describe(signatures)}"
+        )
+    if signatures.ndim != 2 or not signatures.shape[1]:
+        raise ValueError(f"signatures must have shape (n, n_hashes); got {signatures.shape}")
+    return np.require(signatures, np.uint32, ["C", "A"])
 
 
 def as_output(

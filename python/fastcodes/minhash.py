@@ -1,18 +1,18 @@
-r"""MinHash: signatures of sets, whose equal slots tell how similar the sets are.
+r"""MinHash: signatures of sets, whose equal slots estimate how similar the sets are.
 
 The Jaccard similarity of two sets, ``|a & b| / |a | b|``, is the probability that a random function has its
-least value over both at the same element (Broder, 1997). A signature has one slot for each of ``k`` such
-functions, so the share of slots in which two signatures agree is an unbiased estimate of the similarity, with
-the variance ``J (1 - J) / k``. It is kept in ``4 k`` bytes whatever the size of the set, or in ``k b / 8``
-bytes of which `fastcodes.hamming` can search those with one bit a slot.
+minimum over both at the same element (Broder, 1997). A signature has one slot for each of ``k`` such
+functions, so the fraction of slots in which two signatures agree is an unbiased estimate of the similarity,
+with the variance ``J (1 - J) / k``. A signature takes ``4 k`` bytes whatever the size of the set, or
+``k b / 8`` bytes with ``b`` bits per slot; with one bit, `fastcodes.hamming` searches it.
 
 Sets are lists, sets or other collections of tokens: str, bytes, integers, or arrays of integers; or,
-without any Python object for each of them, one array of tokens with the offsets of the sets. A token that
-comes twice counts once. The token of a str or bytes is its XXH3 hash of 64 bits (of the UTF-8 form, seed
-0), as other libraries compute it; an integer is its own, modulo 2**64.
+without a Python object for each token, one array of tokens with the offsets of the sets. A token that occurs
+twice counts once. The token of a str or bytes is its 64-bit XXH3 hash (of the UTF-8 form, seed 0), as other
+libraries compute it; the token of an integer is the integer modulo 2**64.
 
-The functions follow from a seed, and are the same on every machine (all arithmetic is modulo 2**64, or 2**32
-for 32 bits)::
+The functions are derived from a seed, and are the same on every machine (all arithmetic is modulo 2**64, or
+2**32 for 32 bits)::
 
     def mix(z):                                            # splitmix64
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
@@ -22,31 +22,41 @@ for 32 bits)::
     w = mix(seed + np.arange(1, k + 2) * 0x9E3779B97F4A7C15)
     z = mix(tokens ^ w[0])
     high, low = z >> 32, z % 2**32
-    slot i is made of the least of   a[j] * high          for i % 32 < 16,   j = 16 * (i // 32) + i % 16
-                                     a[j] * high + low    for the others,    a[j] = (w[j + 1] >> 32) | 1
+    minimum i is that of   a[j] * high          for i % 32 < 16,   j = 16 * (i // 32) + i % 16
+                           a[j] * high + low    for the others,    a[j] = (w[j + 1] >> 32) | 1
 
-and of that least value plus ``i * 0x9E3779B9`` the slot is the ``fmix32`` of MurmurHash3. `mix` makes random
-numbers of tokens that are not, such as 0, 1, 2, ...; odd multipliers permute them; and the low halves, of
-which the products know nothing, give each second sixteen slots at the price of an addition. The slots of
-the empty set are all ``2**32 - 1``.
+Slot ``i`` is the ``fmix32`` of MurmurHash3 of minimum ``i`` plus ``i * 0x9E3779B9``. `mix` turns tokens such
+as 0, 1, 2, ... into random numbers; odd multipliers permute them; and the low halves, on which the products
+do not depend, give every second block of sixteen slots for the price of an addition. All slots of the empty
+set are ``2**32 - 1``.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _native
-from fastcodes._typing import Codes, Signatures, Tokens
-from fastcodes._validation import as_output, describe
+from fastcodes._typing import Codes, Doubles, Floats, Ids, Integers, Signatures, Tokens
+from fastcodes._validation import (
+    as_bool,
+    as_integer,
+    as_list,
+    as_option,
+    as_output,
+    as_real,
+    as_signatures,
+    as_vector,
+    describe,
+)
 
 __all__ = [
+    "band_keys",
     "band_shape",
     "candidate_probability",
     "cdist",
@@ -60,39 +70,38 @@ __all__ = [
     "tokens",
 ]
 
-Offsets = npt.NDArray[np.int64]
 Unit = Literal["word", "char"]
-Sets = Sequence[Any] | tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.integer[Any]]]
+Sets = Sequence[Any] | tuple[Integers, Integers]
 
-# Tokens that are taken from Python objects before signatures are made of them: they stay in the
-# second-level cache.
-_BLOCK = 1 << 16
-# Texts that are handed over at a time.
-_TEXTS = 1 << 14
-# Points at which an S-curve is integrated.
+MAX_HASHES = 8192
+# Tokens of Python objects that become signatures at a time: they stay in the second-level cache.
+_TOKENS_PER_BLOCK = 1 << 16
+# Texts that are hashed at a time.
+_TEXTS_PER_BLOCK = 1 << 14
+# Points of the numerical integration of an S-curve.
 _POINTS = 256
 
 
-def tokens(sets: Sequence[Any]) -> tuple[Tokens, Offsets]:
-    """Turn sets of Python objects into one array of tokens, with offsets.
+def tokens(sets: Sets) -> tuple[Tokens, Ids]:
+    """Convert sets of Python objects into one array of tokens, with offsets.
 
     Parameters
     ----------
-    sets : sequence of collections
-        Each a list, set, tuple or other iterable of str, bytes or integers from ``-2**63`` to ``2**64 -
-        1``, or a one-dimensional array of integers.
+    sets : sequence of collections, or pair of integer arrays
+        Each set a list, set, tuple or other iterable of str, bytes or integers from ``-2**63`` to
+        ``2**64 - 1``, or a one-dimensional array of integers; or a tuple of tokens and offsets.
 
     Returns
     -------
-    tokens : uint64 array
-        The tokens of all sets, as often as they come.
+    tokens : uint64 array (n_tokens,)
+        The tokens of all sets, with repetitions.
     offsets : int64 array (n + 1,)
-        Those of set ``i`` are ``tokens[offsets[i]:offsets[i + 1]]``.
+        The tokens of set ``i`` are ``tokens[offsets[i]:offsets[i + 1]]``.
 
     Raises
     ------
     TypeError
-        If a set or a token is something else. A str is no set: see `shingles`.
+        If a set or a token has another type. A str is not a set: see `shingles`.
     ValueError
         If an integer is out of range, or a str has a lone surrogate and so no UTF-8 form.
 
@@ -109,41 +118,41 @@ def tokens(sets: Sequence[Any]) -> tuple[Tokens, Offsets]:
     -----
     Equal to ``xxhash.xxh3_64_intdigest(token)`` of the package xxhash for each str or bytes.
     """
-    return _native.minhash_tokens(_as_list(sets, "sets"), 0, 2**63 - 1)
+    return _as_tokens(sets, "sets")
 
 
 def shingles(
-    texts: Sequence[str], size: int = 3, unit: Unit = "word", *, lowercase: bool = True
-) -> tuple[Tokens, Offsets]:
-    """Turn texts into sets of shingles: all runs of so many words or characters.
+    texts: Sequence[str], *, size: int = 3, unit: Unit = "word", lowercase: bool = True
+) -> tuple[Tokens, Ids]:
+    """Convert texts into sets of shingles: all runs of `size` words or characters.
 
     Parameters
     ----------
     texts : sequence of str
         Any Unicode text.
     size : int
-        Words or characters in a shingle, 1 to 1024. A text of fewer is one shingle, and one without any has
+        Words or characters of a shingle, 1 to 1024. A text with fewer is one shingle; a text without any has
         none.
     unit : {"word", "char"}
-        Words are runs of letters, digits and underscores, joined by single spaces; all else parts them.
-        Characters are Unicode scalar values, where a run of white space counts as one space, and none at
-        the ends.
+        Words are runs of letters, digits and underscores, joined by single spaces; all other characters
+        separate them. Characters are Unicode scalar values; a run of white space counts as one space, and is
+        dropped at the ends.
     lowercase : bool
-        Whether each character is replaced by its lower case first.
+        Whether to convert texts to lower case first.
 
     Returns
     -------
     tokens : uint64 array
-        The tokens of all shingles, as often as they come: the XXH3 hash of their UTF-8 form.
+        The tokens of all shingles, with repetitions: the XXH3 hashes of their UTF-8 form.
     offsets : int64 array (n + 1,)
-        Those of text ``i`` are ``tokens[offsets[i]:offsets[i + 1]]``.
+        The tokens of text ``i`` are ``tokens[offsets[i]:offsets[i + 1]]``.
 
     Raises
     ------
     TypeError
         If a text is not a str.
     ValueError
-        If `size` or `unit` is something else, or a text has a lone surrogate.
+        If `size` or `unit` is out of range, or a text has a lone surrogate.
 
     Examples
     --------
@@ -159,11 +168,11 @@ def shingles(
     The equivalent in Python for words of ASCII: ``words = re.findall("[a-z0-9_]+", text.lower())``, then
     ``[" ".join(words[i:i + size]) for i in range(len(words) - size + 1)]``.
     """
-    texts = _as_list(texts, "texts")
+    texts = as_list(texts, "texts", "str")
     parts = _shingle_parts(size, unit, lowercase)
     found = [
-        _native.minhash_shingles(texts[start : start + _TEXTS], start, parts)
-        for start in range(0, max(len(texts), 1), _TEXTS)
+        _native.minhash_shingles(texts[start : start + _TEXTS_PER_BLOCK], start, parts)
+        for start in range(0, max(len(texts), 1), _TEXTS_PER_BLOCK)
     ]
     if len(found) == 1:
         return found[0]
@@ -173,11 +182,11 @@ def shingles(
 
 
 def signatures(
-    sets: Sequence[Any] | npt.NDArray[np.integer[Any]],
-    offsets: npt.NDArray[np.integer[Any]] | None = None,
+    sets: Sequence[Any] | Integers,
+    offsets: Integers | None = None,
+    *,
     n_hashes: int = 128,
     seed: int = 0,
-    *,
     one_permutation: bool = False,
     out: Signatures | None = None,
     threads: int | None = None,
@@ -187,42 +196,41 @@ def signatures(
     Parameters
     ----------
     sets : sequence of collections, or integer array
-        As `tokens` takes them; or, with `offsets`, the tokens of all sets one after the other, best of
-        uint64.
+        Sets as in `tokens`; or, with `offsets`, the tokens of all sets, preferably uint64.
     offsets : integer array (n + 1,), optional
         The tokens of set ``i`` are ``sets[offsets[i]:offsets[i + 1]]``.
     n_hashes : int
-        Slots of a signature, 1 to 8192. Fewer are the first of more.
+        Slots of a signature, 1 to 8192. Fewer slots are the first of more.
     seed : int
-        0 to ``2**64 - 1``. Only signatures of the same seed can be compared.
+        0 to ``2**64 - 1``. Only signatures with the same seed can be compared.
     one_permutation : bool
-        Whether each token is hashed once and meets one slot only, which takes time for tokens plus slots
-        and not for their product (Li, Owen and Zhang, 2012). Slots that no token came to borrow from others
-        by optimal densification (Shrivastava, 2017). The estimates are unbiased still. Their variance is
-        that of `estimate`, or below, for sets of some times `n_hashes` tokens, and larger for smaller ones.
-        Fewer slots are not the first of more then.
+        Whether each token is hashed once and updates one slot only, which takes time proportional to tokens
+        plus slots instead of their product (Li, Owen and Zhang, 2012). Empty slots borrow from others by
+        optimal densification (Shrivastava, 2017). The estimates are still unbiased. Their variance is at most
+        that of `estimate` for sets of a few times `n_hashes` tokens, and larger for smaller sets. Fewer slots
+        are then not the first of more.
     out : uint32 array (n, n_hashes), optional
-        C-contiguous; receives the result.
+        C-contiguous array for the result.
     threads : int, optional
-        Threads to use at most; None means all CPUs of this process, or as many as the environment variable
-        ``FASTCODES_NUM_THREADS`` says; 1 starts none.
+        Largest number of threads. None means all CPUs of this process, or the value of the environment
+        variable ``FASTCODES_NUM_THREADS``; 1 starts no thread.
 
     Returns
     -------
     uint32 array (n, n_hashes)
-        Row ``i`` is the signature of set ``i``; that of an empty set is ``2**32 - 1`` throughout.
+        Row ``i`` is the signature of set ``i``; all slots of an empty set are ``2**32 - 1``.
 
     Raises
     ------
     TypeError
-        If `sets` or `offsets` are something else, or a number has the wrong type.
+        If an argument has the wrong type.
     ValueError
         If offsets do not ascend within the tokens, a number is out of range, or `out` has another shape.
 
     See Also
     --------
     text_signatures : The same for texts.
-    fastcodes.hashing.MinHash : The same as a model that keeps the settings.
+    fastcodes.hashing.MinHash : A model with these settings as parameters.
 
     Examples
     --------
@@ -237,40 +245,40 @@ def signatures(
 
     Notes
     -----
-    The numpy equivalent is in the description of the module.
+    The description of the module has the numpy equivalent.
     """
     hasher = _hasher(n_hashes, seed, one_permutation)
     if offsets is not None:
-        return _native.minhash_signatures(*_as_tokens(sets, offsets), hasher, out, threads)
+        return _native.minhash_signatures(*_as_arrays(sets, offsets, "sets"), hasher, out, threads)
     if isinstance(sets, np.ndarray) and sets.ndim == 1 and sets.dtype != object:
         raise TypeError(
             f"sets must be a sequence of collections; got {describe(sets)}. "
             "Give offsets with an array of tokens: [0, len(sets)] if it is one set"
         )
-    given = _as_list(sets, "sets")
-    out = _checked_out(out, (len(given), hasher[0]))
+    given = as_list(sets, "sets", "collections of tokens")
+    result: Signatures = as_output(out, (len(given), hasher[0]), np.uint32)
     start = 0
     while start < len(given):
-        found, ends = _native.minhash_tokens(given, start, _BLOCK)
+        found, ends = _native.minhash_tokens(given, start, _TOKENS_PER_BLOCK)
         stop = start + len(ends) - 1
-        _native.minhash_signatures(found, ends, hasher, out[start:stop], threads)
+        _native.minhash_signatures(found, ends, hasher, result[start:stop], threads)
         start = stop
-    return out
+    return result
 
 
 def text_signatures(
     texts: Sequence[str],
+    *,
     n_hashes: int = 128,
     seed: int = 0,
     size: int = 3,
     unit: Unit = "word",
-    *,
     lowercase: bool = True,
     one_permutation: bool = False,
     out: Signatures | None = None,
     threads: int | None = None,
 ) -> Signatures:
-    """Compute the signatures of the sets of shingles of texts, without keeping the shingles.
+    """Compute the signatures of the sets of shingles of texts, without storing the shingles.
 
     Parameters
     ----------
@@ -284,7 +292,7 @@ def text_signatures(
     Returns
     -------
     uint32 array (n, n_hashes)
-        Row ``i`` is the signature of text ``i``; that of a text without words is ``2**32 - 1`` throughout.
+        Row ``i`` is the signature of text ``i``; all slots of a text without words are ``2**32 - 1``.
 
     Raises
     ------
@@ -302,16 +310,16 @@ def text_signatures(
 
     Notes
     -----
-    Equal to ``signatures(*shingles(texts, size, unit), n_hashes, seed)``.
+    Equal to ``signatures(*shingles(texts, size=size, unit=unit), n_hashes=n_hashes, seed=seed)``.
     """
     hasher = _hasher(n_hashes, seed, one_permutation)
     parts = _shingle_parts(size, unit, lowercase)
-    given = _as_list(texts, "texts")
-    out = _checked_out(out, (len(given), hasher[0]))
-    for start in range(0, len(given), _TEXTS):
-        block = given[start : start + _TEXTS]
-        _native.minhash_text_signatures(block, start, parts, hasher, out[start : start + len(block)], threads)
-    return out
+    given = as_list(texts, "texts", "str")
+    result: Signatures = as_output(out, (len(given), hasher[0]), np.uint32)
+    for start in range(0, len(given), _TEXTS_PER_BLOCK):
+        rows = slice(start, start + _TEXTS_PER_BLOCK)
+        _native.minhash_text_signatures(given[rows], start, parts, hasher, result[rows], threads)
+    return result
 
 
 def pack(
@@ -322,20 +330,19 @@ def pack(
     Parameters
     ----------
     signatures : uint32 array (n, n_hashes)
-        As `signatures` makes them.
+        The result of `signatures`.
     n_bits : int
         Bits of a slot, 1 to 16. With one bit the rows are codes for `fastcodes.hamming`.
     out : uint8 array (n, n_bits * ceil(n_hashes / 8)), optional
-        C-contiguous; receives the result.
+        C-contiguous array for the result.
     threads : int, optional
         As in `signatures`.
 
     Returns
     -------
     uint8 array (n, n_bits * ceil(n_hashes / 8))
-        A row is one plane after the other, the one of the lowest bits first; a plane has a bit for each
-        slot in the order of `numpy.packbits`. So slots are compared 64 at a time however many bits they
-        have.
+        A row is a sequence of planes, that of the lowest bits first; a plane has one bit per slot in the
+        order of `numpy.packbits`. So slots of any number of bits are compared 64 at a time.
 
     Raises
     ------
@@ -358,17 +365,76 @@ def pack(
         planes = signatures[:, None, :] >> np.arange(n_bits, dtype=np.uint32)[:, None] & 1
         codes = np.packbits(planes.astype(bool), axis=-1).reshape(len(signatures), -1)
     """
-    return _native.minhash_pack(_as_signatures(signatures, "signatures"), _n_bits(n_bits), out, threads)
+    return _native.minhash_pack(as_signatures(signatures), _n_bits(n_bits), out, threads)
+
+
+def band_keys(
+    signatures: Signatures,
+    n_bands: int,
+    n_rows: int,
+    *,
+    out: Tokens | None = None,
+    threads: int | None = None,
+) -> Tokens:
+    """Hash the bands of signatures: rows with the same key in a column are candidates for near-duplicates.
+
+    A band is a run of `n_rows` slots. Group rows by the keys of a column, on one machine or many, to find
+    those that agree in all slots of a band. `candidate_probability` is the probability of that;
+    `fastcodes.index.MinHashIndex` does the same in memory.
+
+    Parameters
+    ----------
+    signatures : uint32 array (n, n_hashes)
+        The result of `signatures`.
+    n_bands, n_rows : int
+        Bands, and slots of a band, as from `band_shape`; the slots beyond ``n_bands * n_rows`` are ignored.
+    out : uint64 array (n, n_bands), optional
+        C-contiguous array for the result.
+    threads : int, optional
+        As in `signatures`.
+
+    Returns
+    -------
+    uint64 array (n, n_bands)
+        ``result[i, b]`` is a hash of the slots ``b * n_rows`` to ``(b + 1) * n_rows - 1`` of signature ``i``,
+        the same on every machine. Compare keys within a column; those of different slots are equal by
+        chance, once in ``2**64`` pairs.
+
+    Raises
+    ------
+    TypeError
+        If `signatures` is not a uint32 array, or a number has the wrong type.
+    ValueError
+        If the bands do not fit the signatures, or `out` has another shape.
+
+    Examples
+    --------
+    >>> from fastcodes import minhash
+    >>> found = minhash.signatures([["a", "b", "c"], ["c", "a", "b"], ["x", "y"]])
+    >>> keys = minhash.band_keys(found, *minhash.band_shape(128, 0.8))
+    >>> (keys[1:] == keys[0]).any(axis=1)
+    array([ True, False])
+
+    Notes
+    -----
+    The numpy equivalent, with `mix` as in the description of the module::
+
+        keys = np.zeros((len(signatures), n_bands), np.uint64)
+        for slots in signatures[:, : n_bands * n_rows].reshape(-1, n_bands, n_rows).transpose(2, 0, 1):
+            keys = mix(keys ^ slots)
+    """
+    bands, rows = as_integer(n_bands, "n_bands", 1, MAX_HASHES), as_integer(n_rows, "n_rows", 1, MAX_HASHES)
+    return _native.minhash_band_keys(as_signatures(signatures), bands, rows, out, threads)
 
 
 def cdist(
     a: Signatures | Codes,
     b: Signatures | Codes,
-    n_bits: int | None = None,
     *,
-    out: npt.NDArray[np.int32] | None = None,
+    n_bits: int | None = None,
+    out: NDArray[np.int32] | None = None,
     threads: int | None = None,
-) -> npt.NDArray[np.int32]:
+) -> NDArray[np.int32]:
     """Count the slots in which rows of `a` and rows of `b` differ.
 
     Parameters
@@ -378,24 +444,24 @@ def cdist(
     b : array (nb, n_hashes) or (nb, n_bytes)
         The same.
     n_bits : int, optional
-        The bits that slots were packed to; None for signatures.
+        The bits of packed slots; None for signatures.
     out : int32 array (na, nb), optional
-        C-contiguous; receives the result.
+        C-contiguous array for the result.
     threads : int, optional
         As in `signatures`.
 
     Returns
     -------
     int32 array (na, nb)
-        ``result[i, j]`` slots differ between ``a[i]`` and ``b[j]``: `estimate` tells what that means. It is
-        the Hamming distance over slots, and not over bits: two bits that differ in one slot count once.
+        ``result[i, j]`` slots differ between ``a[i]`` and ``b[j]``: see `estimate`. This is the Hamming
+        distance of slots, not of bits: a slot with two different bits counts once.
 
     Raises
     ------
     TypeError
         If an array has the wrong dtype.
     ValueError
-        If `a` and `b` differ in length, rows do not end with a plane, `n_bits` is missing or out of range, or
+        If `a` and `b` differ in length, rows are not whole planes, `n_bits` is missing or out of range, or
         `out` has another shape.
 
     Examples
@@ -422,13 +488,13 @@ def cdist(
 def paired(
     a: Signatures | Codes,
     b: Signatures | Codes,
-    i: npt.ArrayLike,
-    j: npt.ArrayLike,
-    n_bits: int | None = None,
+    i: ArrayLike,
+    j: ArrayLike,
     *,
+    n_bits: int | None = None,
     threads: int | None = None,
-) -> npt.NDArray[np.int32]:
-    """Count the slots in which some pairs of rows differ.
+) -> NDArray[np.int32]:
+    """Count the slots in which the rows of some pairs differ.
 
     Parameters
     ----------
@@ -447,7 +513,8 @@ def paired(
     Raises
     ------
     TypeError, ValueError
-        As in `cdist`; and if `i` and `j` are not integers, differ in length or name a row that is not there.
+        As in `cdist`; and if `i` and `j` are not integers, differ in length, or have a row that does not
+        exist.
 
     Examples
     --------
@@ -462,31 +529,29 @@ def paired(
     The numpy equivalent for signatures: ``(a[i] != b[j]).sum(axis=-1)``, without the copies.
     """
     a, b, bits = _rows(a, b, n_bits)
-    return _native.minhash_paired(a, b, _as_rows(i, "i"), _as_rows(j, "j"), bits, threads)
+    return _native.minhash_paired(a, b, _as_row_numbers(i, "i"), _as_row_numbers(j, "j"), bits, threads)
 
 
-def estimate(
-    differing: npt.ArrayLike, n_hashes: int, n_bits: int | None = None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def estimate(differing: ArrayLike, n_hashes: int, *, n_bits: int | None = None) -> tuple[Doubles, Doubles]:
     """Estimate Jaccard similarities from the number of slots that differ.
 
     Parameters
     ----------
     differing : array_like of int (...)
-        As `cdist` and `paired` count them, or `fastcodes.hamming` for one bit a slot.
+        The result of `cdist` or `paired`, or of `fastcodes.hamming` with one bit per slot.
     n_hashes : int
         Slots of a signature, ``k``.
     n_bits : int, optional
-        The bits that slots were packed to; None for signatures.
+        The bits of packed slots; None for signatures.
 
     Returns
     -------
     similarity : float64 array (...)
-        ``1 - differing / k`` for signatures. Slots of ``b`` bits agree by chance once in ``2**b`` times,
-        and the estimate allows for it: ``1 - differing / k / (1 - 2**-b)``. Both are unbiased, hence the
+        ``1 - differing / k`` for signatures. Slots of ``b`` bits agree by chance with the probability
+        ``2**-b``, which the estimate corrects: ``1 - differing / k / (1 - 2**-b)``. Both are unbiased, so the
         latter can be below 0.
     error : float64 array (...)
-        Their standard errors, with the share ``p`` of slots that agree in place of its expectation:
+        Their standard errors, with the fraction ``p`` of slots that agree in place of its expectation:
         ``sqrt(p * (1 - p) / k) / (1 - 2**-b)``.
 
     Raises
@@ -509,7 +574,7 @@ def estimate(
     counts = np.asarray(differing)
     if counts.dtype.kind not in "iu" and counts.size:
         raise TypeError(f"differing must be integers; got an array of dtype {counts.dtype}")
-    k = _between(n_hashes, "n_hashes", 1, 8192)
+    k = as_integer(n_hashes, "n_hashes", 1, MAX_HASHES)
     if counts.size and not (counts.min() >= 0 and counts.max() <= k):
         wrong = counts[(counts < 0) | (counts > k)].flat[0]
         raise ValueError(f"differing has {wrong}; expected numbers of slots from 0 to {k}")
@@ -518,31 +583,29 @@ def estimate(
     return 1 - share / scale, np.sqrt(share * (1 - share) / k) / scale
 
 
-def jaccard(
-    a: Sets, b: Sets, i: npt.ArrayLike, j: npt.ArrayLike, *, threads: int | None = None
-) -> npt.NDArray[np.float32]:
-    """Compute the Jaccard similarity of some pairs of sets, exactly: to verify candidates.
+def jaccard(a: Sets, b: Sets, i: ArrayLike, j: ArrayLike, *, threads: int | None = None) -> Floats:
+    """Compute the exact Jaccard similarity of some pairs of sets, for example of candidates.
 
     Parameters
     ----------
     a, b : sequence of collections, or pair of arrays
-        Sets as `tokens` takes them, or tokens and offsets as it returns them.
+        Sets as in `tokens`.
     i, j : array_like of int (n_pairs,)
-        Sets of `a` and of `b`.
+        The numbers of sets of `a` and of `b`.
     threads : int, optional
         As in `signatures`.
 
     Returns
     -------
     float32 array (n_pairs,)
-        ``|a[i[p]] & b[j[p]]| / |a[i[p]] | b[j[p]]|``, rounded once; two empty sets are equal, 1.
+        ``|a[i[p]] & b[j[p]]| / |a[i[p]] | b[j[p]]|``, correctly rounded; 1 for two empty sets.
 
     Raises
     ------
     TypeError
-        If sets or tokens are something else, or `i` and `j` are not integers.
+        If sets or tokens have another type, or `i` and `j` are not integers.
     ValueError
-        If `i` and `j` differ in length or name a set that is not there.
+        If `i` and `j` differ in length or have a set that does not exist.
 
     Examples
     --------
@@ -555,13 +618,13 @@ def jaccard(
     -----
     The equivalent in Python: ``len(x & y) / len(x | y)`` for ``x, y = set(a[i[p]]), set(b[j[p]])``.
     """
-    first = _as_sets(a, "a")
-    second = first if b is a else _as_sets(b, "b")
-    return _native.minhash_jaccard(first, second, _as_rows(i, "i"), _as_rows(j, "j"), threads)
+    first = _as_tokens(a, "a")
+    second = first if b is a else _as_tokens(b, "b")
+    return _native.minhash_jaccard(first, second, _as_row_numbers(i, "i"), _as_row_numbers(j, "j"), threads)
 
 
-def candidate_probability(similarity: npt.ArrayLike, n_bands: int, n_rows: int) -> npt.NDArray[np.float64]:
-    """Return how likely two signatures agree in all slots of a band: the S-curve of banding.
+def candidate_probability(similarity: ArrayLike, n_bands: int, n_rows: int) -> Doubles:
+    """Return the probability that two signatures agree in all slots of a band: the S-curve of banding.
 
     Parameters
     ----------
@@ -591,11 +654,13 @@ def candidate_probability(similarity: npt.ArrayLike, n_bands: int, n_rows: int) 
         raise TypeError(f"similarity must be real numbers from 0 to 1; got an array of dtype {s.dtype}")
     if not np.all((s >= 0) & (s <= 1)):
         raise ValueError(f"similarity has {s[~((s >= 0) & (s <= 1))].flat[0]}; expected numbers from 0 to 1")
-    b, r = _between(n_bands, "n_bands", 1, 8192), _between(n_rows, "n_rows", 1, 8192)
+    b, r = as_integer(n_bands, "n_bands", 1, MAX_HASHES), as_integer(n_rows, "n_rows", 1, MAX_HASHES)
     return np.asarray(1 - (1 - s.astype(np.float64) ** r) ** b)
 
 
-def band_shape(n_hashes: int, threshold: float, weights: tuple[float, float] = (0.1, 0.9)) -> tuple[int, int]:
+def band_shape(
+    n_hashes: int, threshold: float, *, weights: tuple[float, float] = (0.1, 0.9)
+) -> tuple[int, int]:
     """Choose bands whose S-curve rises at a threshold.
 
     Parameters
@@ -603,16 +668,17 @@ def band_shape(n_hashes: int, threshold: float, weights: tuple[float, float] = (
     n_hashes : int
         Slots of a signature, ``k``.
     threshold : float
-        The Jaccard similarity from which on pairs are wanted, between 0 and 1.
+        The Jaccard similarity above which pairs should become candidates, between 0 and 1.
     weights : pair of float
-        What pairs below the threshold that become candidates weigh, and pairs above it that do not.
-        Candidates are cheap to verify and what is missed is lost, hence the default.
+        The weights of false positives, pairs below the threshold that become candidates, and of false
+        negatives, pairs above it that do not. By default false negatives weigh more, since candidates are
+        cheap to verify.
 
     Returns
     -------
     n_bands, n_rows : int
-        Those with ``n_bands * n_rows <= k`` for which the weighted sum of the areas under the curve below
-        the threshold and above the curve beyond it is least.
+        The shape with ``n_bands * n_rows <= k`` that minimizes the weighted sum of the areas below the curve
+        up to the threshold and above the curve beyond it.
 
     Raises
     ------
@@ -627,31 +693,27 @@ def band_shape(n_hashes: int, threshold: float, weights: tuple[float, float] = (
     >>> minhash.band_shape(128, 0.8, weights=(0.5, 0.5))
     (9, 13)
     """
-    k = _between(n_hashes, "n_hashes", 1, 8192)
-    limit = _real(threshold, "threshold")
-    if not 0 < limit < 1:
-        raise ValueError(f"threshold must be between 0 and 1; got {threshold}")
+    k = as_integer(n_hashes, "n_hashes", 1, MAX_HASHES)
+    limit = as_real(threshold, "threshold", above=0, below=1)
     try:
-        false_positives, false_negatives = (_real(weight, "weights") for weight in weights)
+        false_positives, false_negatives = (as_real(weight, "weights", at_least=0) for weight in weights)
     except (TypeError, ValueError):
-        raise ValueError(f"weights must be two numbers; got {describe(weights)}") from None
-    if not (0 <= false_positives < math.inf and 0 <= false_negatives < math.inf):
-        raise ValueError(f"weights must be 0 or more; got {weights}")
+        raise ValueError(f"weights must be two numbers of 0 or more; got {describe(weights)}") from None
     return _least_cost(k, limit, false_positives, false_negatives)
 
 
 @functools.lru_cache(maxsize=64)
 def _least_cost(k: int, limit: float, false_positives: float, false_negatives: float) -> tuple[int, int]:
-    """Try all shapes: the areas are sums over the middles of small steps."""
+    """Try all shapes, with areas by the midpoint rule."""
     middles = (np.arange(_POINTS) + 0.5) / _POINTS
     below, above = limit * middles, limit + (1 - limit) * middles
     best = (math.inf, 1, 1)
     for n_rows in range(1, k + 1):
         n_bands = np.arange(1, k // n_rows + 1)[:, None]
-        # Powers by logarithms: many slots have many shapes.
-        invented = limit * (1 - np.exp(n_bands * np.log1p(-(below**n_rows))).mean(axis=1))
+        # Powers by logarithms, since many slots have many shapes.
+        false = limit * (1 - np.exp(n_bands * np.log1p(-(below**n_rows))).mean(axis=1))
         missed = (1 - limit) * np.exp(n_bands * np.log1p(-(above**n_rows))).mean(axis=1)
-        costs = false_positives * invented + false_negatives * missed
+        costs = false_positives * false + false_negatives * missed
         least = int(costs.argmin())
         best = min(best, (float(costs[least]), least + 1, n_rows))
     return best[1], best[2]
@@ -660,104 +722,40 @@ def _least_cost(k: int, limit: float, false_positives: float, false_negatives: f
 # --- arguments ----------------------------------------------------------------------------------------------
 
 
-def _between(value: Any, name: str, least: int, most: int) -> int:
-    limits = f"{name} must be an integer from {least} to {most}"
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{limits}; got {describe(value)}") from None
-    if not least <= number <= most:
-        raise ValueError(f"{limits}; got {number}")
-    return number
-
-
-def _real(value: Any, name: str) -> float:
-    if isinstance(value, (bool, str, bytes)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a real number; got {describe(value)}")
-    return float(value)
-
-
 def _n_bits(n_bits: Any) -> int:
-    return _between(n_bits, "n_bits", 1, 16)
+    return as_integer(n_bits, "n_bits", 1, 16)
 
 
 def _hasher(n_hashes: Any, seed: Any, one_permutation: Any) -> tuple[int, int, bool]:
-    if not isinstance(one_permutation, (bool, np.bool_)):
-        raise TypeError(f"one_permutation must be True or False; got {describe(one_permutation)}")
     return (
-        _between(n_hashes, "n_hashes", 1, 8192),
-        _between(seed, "seed", 0, 2**64 - 1),
-        bool(one_permutation),
+        as_integer(n_hashes, "n_hashes", 1, MAX_HASHES),
+        as_integer(seed, "seed", 0, 2**64 - 1),
+        as_bool(one_permutation, "one_permutation"),
     )
 
 
 def _shingle_parts(size: Any, unit: Any, lowercase: Any) -> tuple[str, int, bool]:
-    if not isinstance(unit, str) or unit not in ("word", "char"):
-        raise ValueError(f'unit must be "word" or "char"; got {describe(unit)}')
-    if not isinstance(lowercase, (bool, np.bool_)):
-        raise TypeError(f"lowercase must be True or False; got {describe(lowercase)}")
-    return unit, _between(size, "size", 1, 1024), bool(lowercase)
+    kind = as_option(unit, "unit", ("word", "char"))
+    return kind, as_integer(size, "size", 1, 1024), as_bool(lowercase, "lowercase")
 
 
-def _as_list(values: Any, name: str) -> list[Any]:
-    """Return the elements of a sequence, or of another collection that is no text."""
-    if isinstance(values, list):
-        return values
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        what = "str" if name == "texts" else "collections of tokens"
-        raise TypeError(f"{name} must be a list or other sequence of {what}; got {describe(values)}")
-    return list(values)
-
-
-def _as_tokens(tokens: Any, offsets: Any) -> tuple[Tokens, Offsets]:
-    arrays = []
-    for array, name, dtype in ((tokens, "sets", np.uint64), (offsets, "offsets", np.int64)):
-        array = np.asarray(array)
-        if not array.size:
-            array = array.astype(dtype)
-        if array.dtype.kind not in "iu":
-            what = "integers, the tokens of all" if name == "sets" else "integers"
-            raise TypeError(f"{name} must be {what}; got an array of dtype {array.dtype}")
-        if array.ndim != 1:
-            raise ValueError(f"{name} must have one dimension; got shape {array.shape}")
-        arrays.append(np.require(array, dtype, ["C", "A"]))
-    return arrays[0], arrays[1]
-
-
-def _as_sets(sets: Any, name: str) -> tuple[Tokens, Offsets]:
+def _as_tokens(sets: Any, name: str) -> tuple[Tokens, Ids]:
+    """Return sets, or tokens and offsets, as tokens and offsets."""
     if isinstance(sets, tuple) and len(sets) == 2 and all(isinstance(part, np.ndarray) for part in sets):
-        return _as_tokens(*sets)
-    return tokens(_as_list(sets, name))
+        return _as_arrays(*sets, name)
+    return _native.minhash_tokens(as_list(sets, name, "collections of tokens"), 0, 2**63 - 1)
 
 
-def _as_rows(rows: Any, name: str) -> npt.NDArray[np.int64]:
-    array = np.asarray(rows)
-    if not array.size:
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, the numbers of rows; got an array of dtype {array.dtype}")
-    if array.ndim != 1:
-        raise ValueError(f"{name} must have one dimension; got shape {array.shape}")
-    return np.require(array, np.int64, ["C", "A"])
+def _as_arrays(tokens: Any, offsets: Any, name: str) -> tuple[Tokens, Ids]:
+    return as_vector(tokens, name, "integers, the tokens of all", np.uint64), as_vector(offsets, "offsets")
 
 
-def _as_signatures(signatures: Any, name: str) -> Signatures:
-    if not isinstance(signatures, np.ndarray) or signatures.dtype != np.uint32:
-        raise TypeError(
-            f"{name} must be a numpy uint32 array (n, n_hashes) of signatures; got {describe(signatures)}"
-        )
-    if signatures.ndim != 2 or not signatures.shape[1]:
-        raise ValueError(f"{name} must have shape (n, n_hashes); got {signatures.shape}")
-    return np.require(signatures, np.uint32, ["C", "A"])
-
-
-def _checked_out(out: Any, shape: tuple[int, int]) -> Signatures:
-    """Return `out`, or a new array: it is filled a block at a time."""
-    return as_output(out, shape, np.uint32)
+def _as_row_numbers(rows: Any, name: str) -> Ids:
+    return as_vector(rows, name, "integers, the numbers of rows")
 
 
 def _rows(a: Any, b: Any, n_bits: Any) -> tuple[Codes, Codes, int | None]:
-    """Return the bytes of rows, and the bits of their slots."""
+    """Return rows as bytes, and the bits of their slots."""
     if all(isinstance(x, np.ndarray) and x.dtype == np.uint32 for x in (a, b)):
         if n_bits is not None:
             raise ValueError("n_bits is for packed slots; leave it out for signatures of uint32")
@@ -771,12 +769,12 @@ def _rows(a: Any, b: Any, n_bits: Any) -> tuple[Codes, Codes, int | None]:
     if a.dtype != b.dtype:
         raise TypeError(f"a is of {a.dtype} but b is of {b.dtype}; expected the same dtype")
     if n_bits is None:
-        raise ValueError("n_bits is missing: expected the number of bits that slots were packed to")
+        raise ValueError("n_bits is missing: expected the number of bits of packed slots")
     return a, b, _n_bits(n_bits)
 
 
 def _bytes_of(signatures: Signatures, name: str) -> Codes:
-    """View rows as bytes, which may lie apart but not have gaps."""
+    """View rows as bytes; only the elements of a row have to be contiguous."""
     if signatures.ndim not in (1, 2) or not signatures.shape[-1]:
         raise ValueError(f"{name} must have shape (n, n_hashes); got {signatures.shape}")
     if signatures.strides[-1] != signatures.itemsize:

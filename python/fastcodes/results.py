@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastcodes import _native
 from fastcodes._typing import Ids
 from fastcodes._validation import as_integer, describe
 
@@ -170,24 +171,13 @@ def components(i: ArrayLike, j: ArrayLike, n: int) -> Ids:
     Notes
     -----
     Equal to ``scipy.sparse.csgraph.connected_components`` of the edges, with the lowest row as the label of
-    a component. In each of at most about ``log2(n)`` rounds, every root with an edge to a lower root is
-    attached to the lowest one.
+    a component.
     """
     n = as_integer(n, "n", 0)
     a, b = _rows(i, "i", n), _rows(j, "j", n)
     if len(a) != len(b):
         raise ValueError(f"i has {len(a)} rows but j has {len(b)}; expected the two rows of each edge")
-    labels = np.arange(n, dtype=np.int64)
-    while True:
-        # All labels are roots here: rows that are their own label.
-        a, b = labels[a], labels[b]
-        is_open = a != b
-        if not is_open.any():
-            return labels
-        a, b = a[is_open], b[is_open]
-        np.minimum.at(labels, np.maximum(a, b), np.minimum(a, b))
-        while not np.array_equal(above := labels[labels], labels):
-            labels = above
+    return _native.components(a, b, n)
 
 
 def _rows(rows: ArrayLike, name: str, n: int) -> Ids:
@@ -202,4 +192,4 @@ def _rows(rows: ArrayLike, name: str, n: int) -> Ids:
     if given.size and not (given.min() >= 0 and given.max() < n):
         wrong = given[(given < 0) | (given >= n)][0]
         raise ValueError(f"{name} has the row {wrong}; expected rows from 0 to n - 1 = {n - 1}")
-    return given.astype(np.int64)
+    return np.require(given, np.int64, ["C", "A"])

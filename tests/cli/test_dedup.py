@@ -162,7 +162,7 @@ def test_dedup_options_change_what_is_alike(folder: Path, capfd: pytest.CaptureF
         (["missing.txt"], ["missing.txt", "no such file"]),
         (["."], ["directory"]),
         (["-", "--keep-first"], ["stdin"]),
-        (["texts.txt", "--threshold", "1.5"], ["threshold must be between 0 and 1"]),
+        (["texts.txt", "--threshold", "1.5"], ["threshold must be a real number above 0 and below 1"]),
         (["texts.txt", "--threshold", "high"], ["threshold", "high"]),
         (["texts.txt", "--n-hashes", "9000"], ["n_hashes must be an integer from 1 to 8192"]),
         (["texts.txt", "--shingle-size", "0"], ["shingle-size", "from 1 up"]),

@@ -217,8 +217,8 @@ def minhash_calls(n_sets: int, n_tokens: int, k: int, threads: int | None) -> tu
     tokens = np.arange(n_sets * n_tokens, dtype=np.uint64) // 3
     offsets = np.arange(0, len(tokens) + 1, max(n_tokens, 1))
     texts = [" ".join(map(str, tokens[i : i + 50])) for i in range(0, min(len(tokens), 20_000), 50)]
-    rows = minhash.signatures(tokens, offsets, k, threads=threads)
-    few = minhash.signatures(tokens, offsets, k, one_permutation=True, threads=threads)
+    rows = minhash.signatures(tokens, offsets, n_hashes=k, threads=threads)
+    few = minhash.signatures(tokens, offsets, n_hashes=k, one_permutation=True, threads=threads)
     codes = minhash.pack(rows, 3, threads=threads)
     places = np.arange(len(rows))
     index = MinHashIndex(n_bands=40, n_rows=3)
@@ -227,10 +227,11 @@ def minhash_calls(n_sets: int, n_tokens: int, k: int, threads: int | None) -> tu
         rows,
         few,
         codes,
-        minhash.text_signatures(texts, k, threads=threads),
-        minhash.text_signatures(texts, k, unit="char", threads=threads),
+        minhash.text_signatures(texts, n_hashes=k, threads=threads),
+        minhash.text_signatures(texts, n_hashes=k, unit="char", threads=threads),
+        minhash.band_keys(rows, 4, k // 4, threads=threads),
         minhash.cdist(rows[:50], rows, threads=threads),
-        minhash.cdist(codes[:50], codes, 3, threads=threads),
+        minhash.cdist(codes[:50], codes, n_bits=3, threads=threads),
         minhash.paired(rows, rows, places, places[::-1], threads=threads),
         minhash.jaccard((tokens, offsets), (tokens, offsets), places, places[::-1], threads=threads),
         *index.pairs(threads=threads),
@@ -519,11 +520,11 @@ interrupt("xnor.planes", lambda: xnor.planes(integers, 8, threads=1))
 tokens = codes.view(np.uint64).reshape(-1)
 for name, n in (("one set", 1), ("many sets", 1000)):
     ends = np.linspace(0, len(tokens), n + 1).astype(int)
-    interrupt(f"minhash.signatures, {name}", lambda: minhash.signatures(tokens, ends, 8192, threads=1))
+    interrupt(f"minhash.signatures, {name}", lambda: minhash.signatures(tokens, ends, n_hashes=8192, threads=1))
 sets = [range(5_000_000)] * 100
 interrupt("minhash.signatures, of lists", lambda: minhash.signatures(sets, threads=1))
 texts = [" ".join(map(str, range(1000)))] * 20_000
-interrupt("minhash.text_signatures", lambda: minhash.text_signatures(texts, 1024, threads=1))
+interrupt("minhash.text_signatures", lambda: minhash.text_signatures(texts, n_hashes=1024, threads=1))
 many = np.zeros(4_000_000, int)
 few = [tokens[:1_000_000]]
 interrupt("minhash.jaccard", lambda: minhash.jaccard(few, few, many, many))
@@ -649,12 +650,12 @@ def search():
             ends.sort()
             tokens = codes.view(np.uint64).reshape(-1)
             for call in (
-                lambda: minhash.signatures(tokens, ends, 40, threads=threads),
-                lambda: minhash.signatures(tokens, ids, 40, threads=threads),
-                lambda: minhash.signatures(tokens, ends, 40, one_permutation=True, threads=threads),
+                lambda: minhash.signatures(tokens, ends, n_hashes=40, threads=threads),
+                lambda: minhash.signatures(tokens, ids, n_hashes=40, threads=threads),
+                lambda: minhash.signatures(tokens, ends, n_hashes=40, one_permutation=True, threads=threads),
                 lambda: minhash.cdist(queries.view(np.uint32), codes.view(np.uint32), threads=threads),
-                lambda: minhash.cdist(queries, codes, 4, threads=threads),
-                lambda: minhash.paired(queries, codes, ids, ids, 4, threads=threads),
+                lambda: minhash.cdist(queries, codes, n_bits=4, threads=threads),
+                lambda: minhash.paired(queries, codes, ids, ids, n_bits=4, threads=threads),
                 lambda: minhash.pack(codes.view(np.uint32), 3, threads=threads),
                 lambda: minhash.jaccard((tokens, ends), (tokens, ends), ids, ids, threads=threads),
             ):

@@ -137,7 +137,7 @@ def test_pack_takes_a_threshold_for_each_dimension(dtype, kind):
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_a_more_precise_threshold_parts_neighbouring_floats(dtype):
-    """Thresholds beside every float on both sides, also where rounding to the dtype would overflow."""
+    """Thresholds just below and above every float, also where rounding to the dtype would overflow."""
     x = values(400, dtype)
     x = np.sort(x[np.isfinite(x)])
     between = np.nextafter(x.astype(np.float64), np.inf), np.nextafter(x.astype(np.float64), -np.inf)

@@ -29,7 +29,7 @@ Z = 4.5  # standard errors: once in 150000 by chance, and the seeds are fixed
 
 
 def ragged(lengths: list[int], tokens: Array = TOKENS) -> tuple[Array, Array]:
-    """Make sets of so many tokens each."""
+    """Return sets of these numbers of tokens."""
     offsets = np.append(0, np.cumsum(lengths))
     return np.resize(tokens, offsets[-1]), offsets
 
@@ -43,7 +43,7 @@ def test_signatures_are_those_of_the_oracle(k: int, one_permutation: bool) -> No
     lengths = [0, 1, 2, 5, 0, 255, 256, 257, 700, 1, 0]
     tokens, offsets = ragged(lengths)
     for seed in (0, 1, 2**64 - 1):
-        found = minhash.signatures(tokens, offsets, k, seed, one_permutation=one_permutation)
+        found = minhash.signatures(tokens, offsets, n_hashes=k, seed=seed, one_permutation=one_permutation)
         assert found.dtype == np.uint32
         with np.errstate(over="ignore"):
             expected = [
@@ -55,9 +55,9 @@ def test_signatures_are_those_of_the_oracle(k: int, one_permutation: bool) -> No
 
 def test_fewer_slots_are_the_first_of_more() -> None:
     tokens, offsets = ragged([50, 3, 400])
-    most = minhash.signatures(tokens, offsets, 200)
+    most = minhash.signatures(tokens, offsets, n_hashes=200)
     for k in (1, 16, 40, 128):
-        assert np.array_equal(minhash.signatures(tokens, offsets, k), most[:, :k])
+        assert np.array_equal(minhash.signatures(tokens, offsets, n_hashes=k), most[:, :k])
 
 
 @both_schemes
@@ -89,7 +89,7 @@ def test_large_and_odd_sets() -> None:
     offsets = np.append(0, np.cumsum(lengths))
     tokens[lengths[0] + 1 :] = 7  # one token a million times
     for one_permutation in ONES:
-        found = minhash.signatures(tokens, offsets, 6, one_permutation=one_permutation)
+        found = minhash.signatures(tokens, offsets, n_hashes=6, one_permutation=one_permutation)
         with np.errstate(over="ignore"):
             assert np.array_equal(found[0], oracles.minhash(tokens[: lengths[0]], 6, 0, one_permutation))
             assert np.array_equal(found[3], oracles.minhash([7], 6, 0, one_permutation))
@@ -99,12 +99,12 @@ def test_large_and_odd_sets() -> None:
     assert np.all(minhash.cdist(*[minhash.signatures([[huge]])] * 2) == 0)
 
 
-def test_nothing_is_something() -> None:
+def test_empty_inputs() -> None:
     assert minhash.signatures([]).shape == (0, 128)
     assert minhash.text_signatures([]).shape == (0, 128)
     assert minhash.signatures(np.zeros(0, np.uint64), [0]).shape == (0, 128)
     assert np.all(minhash.signatures([[], ()], n_hashes=5) == 2**32 - 1)
-    assert np.all(minhash.text_signatures(["", " .,! "], 5) == 2**32 - 1)
+    assert np.all(minhash.text_signatures(["", " .,! "], n_hashes=5) == 2**32 - 1)
     assert [part.tolist() for part in minhash.tokens([])] == [[], [0]]
     assert [part.tolist() for part in minhash.shingles([])] == [[], [0]]
     assert minhash.pack(np.zeros((0, 9), np.uint32), 3).shape == (0, 6)
@@ -140,19 +140,20 @@ ALPHABET = st.sampled_from("aAbB12_ .,\t\n-éÉßñ日本😀\u00a0")
 @given(st.text(ALPHABET, max_size=60), st.integers(1, 6), st.sampled_from(["word", "char"]), st.booleans())
 def test_shingles_are_those_of_the_oracle(text: str, size: int, unit: Any, lowercase: bool) -> None:
     texts = [text, "", text * 40]
-    tokens, offsets = minhash.shingles(texts, size, unit, lowercase=lowercase)
+    tokens, offsets = minhash.shingles(texts, size=size, unit=unit, lowercase=lowercase)
     wanted = minhash.tokens([oracles.shingles(text, size, unit, lowercase) for text in texts])
     assert same((tokens, offsets), wanted)
     options = {"size": size, "unit": unit, "lowercase": lowercase}
-    assert same(minhash.text_signatures(texts, 20, **options), minhash.signatures(*wanted, 20))
+    found = minhash.text_signatures(texts, n_hashes=20, **options)
+    assert same(found, minhash.signatures(*wanted, n_hashes=20))
 
 
-def test_many_texts_are_handed_over_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_texts_are_hashed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"text number {i} of some, {i % 7}" for i in range(100)]
     sets = [text.split() for text in texts]
     wanted = minhash.shingles(texts), minhash.text_signatures(texts), minhash.signatures(sets)
-    monkeypatch.setattr(minhash, "_TEXTS", 7)
-    monkeypatch.setattr(minhash, "_BLOCK", 11)
+    monkeypatch.setattr(minhash, "_TEXTS_PER_BLOCK", 7)
+    monkeypatch.setattr(minhash, "_TOKENS_PER_BLOCK", 11)
     assert same(minhash.shingles(texts), wanted[0])
     assert same(minhash.text_signatures(texts), wanted[1])
     assert same(minhash.signatures(sets), wanted[2])
@@ -178,7 +179,7 @@ def test_many_texts_are_handed_over_in_parts(monkeypatch: pytest.MonkeyPatch) ->
         (7, TypeError, "sets must be a list or other sequence of collections"),
     ],
 )
-def test_what_is_no_set_is_an_error(sets: Any, error: type[Exception], words: str) -> None:
+def test_sets_of_other_types_are_errors(sets: Any, error: type[Exception], words: str) -> None:
     for function in (minhash.tokens, minhash.signatures):
         with pytest.raises(error, match=f"^{words}"):
             function(sets)
@@ -195,11 +196,43 @@ def test_errors_within_an_iteration_reach_the_caller() -> None:
         minhash.shingles(["fine", "\udc80"])
 
 
+# --- bands ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("k", "n_bands", "n_rows"), [(1, 1, 1), (128, 14, 9), (128, 128, 1), (13, 4, 3), (9, 1, 9)]
+)
+def test_band_keys_are_those_of_the_oracle(k: int, n_bands: int, n_rows: int) -> None:
+    for n in (0, 1, 2, 5000):
+        rows = RNG.integers(0, 2**32, (n, k), dtype=np.uint32)
+        rows[::2] %= np.uint32(2)  # few different ones
+        expected = oracles.band_keys(rows, n_bands, n_rows)
+        for threads in (1, 2):
+            assert same(minhash.band_keys(rows, n_bands, n_rows, threads=threads), expected)
+        out = np.empty((n, n_bands), np.uint64)
+        assert minhash.band_keys(rows, n_bands, n_rows, out=out) is out
+        assert same(out, expected)
+    for wrong in ((k + 1, 1), (1, k + 1)):
+        with pytest.raises(ValueError, match=f"bands of {wrong[1]} rows do not fit signatures of {k} hashes"):
+            minhash.band_keys(rows, *wrong)
+
+
+def test_rows_with_a_key_in_common_are_the_candidates_of_the_index() -> None:
+    sets = family_of_sets(300, seed=4)
+    index = MinHashIndex(MinHash(random_state=3), n_bands=20, n_rows=5)
+    index.add(sets)
+    keys = MinHash(b_bits=1, random_state=3).band_keys(sets, 20, 5)
+    assert same(keys, minhash.band_keys(MinHash(random_state=3).encode(sets), 20, 5))
+    i, j, _ = index.pairs(threshold=0)
+    share = np.triu((keys[:, None] == keys).any(axis=2), 1)
+    assert np.array_equal(np.stack([i, j]), np.nonzero(share))
+
+
 # --- theory -------------------------------------------------------------------------------------------------
 
 
 def pairs_of_sets(union: int, common: int, n_pairs: int, kind: str) -> tuple[Array, Array]:
-    """Make sets 2 p and 2 p + 1 with that many tokens together, of which so many are common."""
+    """Return pairs of sets, 2 p and 2 p + 1, with `union` tokens together and `common` in both."""
     if kind == "random":
         tokens = np.random.default_rng([union, common]).integers(0, 2**64, (n_pairs, union), dtype=np.uint64)
     elif kind == "consecutive":
@@ -238,15 +271,16 @@ def test_estimates_have_no_bias_and_the_variance_of_independent_functions(
 ) -> None:
     k, similarity = 128, common / union
     variance = similarity * (1 - similarity) / k
-    found = minhash.signatures(*pairs_of_sets(union, common, n_pairs, kind), k, seed=union)
+    found = minhash.signatures(*pairs_of_sets(union, common, n_pairs, kind), n_hashes=k, seed=union)
     check_mean(shares(found), similarity, kind)
     ratio, error = variance_ratio(shares(found), variance)
     assert abs(ratio - 1) < Z * error, (ratio, error)
 
 
 def test_pairs_of_slots_are_independent() -> None:
-    # Over many sets, each slot's agreement beside each other's; those that share a multiplier too.
-    found = minhash.signatures(*pairs_of_sets(8, 4, 40_000, "consecutive"), 96)
+    # Over many sets, the agreement of each slot is compared with that of each other, also of those that share
+    # a multiplier.
+    found = minhash.signatures(*pairs_of_sets(8, 4, 40_000, "consecutive"), n_hashes=96)
     agree = (found[0::2] == found[1::2]) - 0.5
     correlations = 4 * agree.T @ agree / len(agree) - np.eye(96)
     assert abs(correlations).max() < 5.3 / math.sqrt(len(agree))  # the largest of 4560
@@ -258,7 +292,7 @@ def test_pairs_of_slots_are_independent() -> None:
 def test_one_permutation_has_no_bias(union: int, common: int, n_pairs: int, kind: str) -> None:
     k, similarity = 128, common / union
     sets = pairs_of_sets(union, common, n_pairs, kind)
-    found = shares(minhash.signatures(*sets, k, seed=3, one_permutation=True))
+    found = shares(minhash.signatures(*sets, n_hashes=k, seed=3, one_permutation=True))
     check_mean(found, similarity, kind)
     ratio, error = variance_ratio(found, similarity * (1 - similarity) / k)
     # Tokens are shared out without repetition; few of them fill few slots.
@@ -273,9 +307,11 @@ def test_few_bits_have_no_bias_and_the_variance_of_the_formula(
 ) -> None:
     k, similarity, n_pairs = 128, common / union, 2000
     sets = pairs_of_sets(union, common, n_pairs, "consecutive")
-    codes = minhash.pack(minhash.signatures(*sets, k, one_permutation=one_permutation), n_bits)
+    signatures = minhash.signatures(*sets, n_hashes=k, one_permutation=one_permutation)
+    codes = minhash.pack(signatures, n_bits)
     rows = np.arange(0, 2 * n_pairs, 2)
-    found, errors = minhash.estimate(minhash.paired(codes, codes, rows, rows + 1, n_bits), k, n_bits)
+    differing = minhash.paired(codes, codes, rows, rows + 1, n_bits=n_bits)
+    found, errors = minhash.estimate(differing, k, n_bits=n_bits)
     check_mean(found, similarity, n_bits)
     by_chance = 0.5**n_bits
     share = by_chance + (1 - by_chance) * similarity
@@ -315,22 +351,22 @@ def test_packed_slots_are_those_of_the_oracle(k: int, n_bits: int) -> None:
     rows = rows % 3 * np.uint32(0x1001)
     codes, kept = minhash.pack(rows, n_bits), rows & np.uint32(2**n_bits - 1)
     expected = (kept[:9, None] != kept).sum(axis=-1)
-    assert same(minhash.cdist(codes[:9], codes, n_bits), expected.astype(np.int32))
+    assert same(minhash.cdist(codes[:9], codes, n_bits=n_bits), expected.astype(np.int32))
     assert same(minhash.cdist(rows[:9], rows), (rows[:9, None] != rows).sum(axis=-1).astype(np.int32))
     i, j = np.divmod(RNG.integers(0, 9 * 30, 500), 30)
-    assert np.array_equal(minhash.paired(codes[:9], codes, i, j, n_bits), expected[i, j])
+    assert np.array_equal(minhash.paired(codes[:9], codes, i, j, n_bits=n_bits), expected[i, j])
     assert np.array_equal(minhash.paired(rows[:9], rows, i, j), (rows[i] != rows[j]).sum(axis=-1))
 
 
 def test_slots_of_one_bit_are_codes_of_the_hamming_family() -> None:
     codes = MinHash(100, b_bits=1).encode(["a b c d e", "a b c d f", "z y x w v u t"])
-    assert np.array_equal(hamming.cdist(codes, codes), minhash.cdist(codes, codes, 1))
+    assert np.array_equal(hamming.cdist(codes, codes), minhash.cdist(codes, codes, n_bits=1))
 
 
 def test_the_slots_of_large_sets_use_all_their_bits() -> None:
     # The minima of a million tokens have twenty zeros above.
     tokens = np.arange(4_000_000, dtype=np.uint64)
-    found = minhash.signatures(tokens, [0, 2_000_000, 4_000_000], 2048)
+    found = minhash.signatures(tokens, [0, 2_000_000, 4_000_000], n_hashes=2048)
     for shift in (0, 8, 24, 31):
         ones = (found >> np.uint32(shift) & 1).mean()
         assert abs(ones - 0.5) < Z * 0.5 / math.sqrt(found.size), shift
@@ -357,9 +393,9 @@ def test_bands_are_chosen_by_the_weighted_areas() -> None:
             return float(np.mean(np.where(s < t, w[0] * curve, w[1] * (1 - curve))))
 
         costs = {(b, r): cost(b, r) for r in range(1, k + 1) for b in range(1, k // r + 1)}
-        assert costs[minhash.band_shape(k, threshold, weights)] < min(costs.values()) * 1.001
+        assert costs[minhash.band_shape(k, threshold, weights=weights)] < min(costs.values()) * 1.001
     # datasketch chooses the same where misses and inventions weigh alike.
-    assert minhash.band_shape(128, 0.8, (0.5, 0.5)) == (9, 13)
+    assert minhash.band_shape(128, 0.8, weights=(0.5, 0.5)) == (9, 13)
 
 
 # --- the model ----------------------------------------------------------------------------------------------
@@ -605,12 +641,12 @@ def test_sets_without_tokens_are_equal_to_each_other() -> None:
     [
         ({"model": 5}, TypeError, "model must be a MinHash; got 5"),
         ({"model": MinHash(b_bits=4)}, ValueError, "model has b_bits=4"),
-        ({"threshold": 0}, ValueError, "threshold must be between 0 and 1"),
-        ({"threshold": 1.0}, ValueError, "threshold must be between 0 and 1"),
-        ({"threshold": float("nan")}, ValueError, "threshold must be between 0 and 1"),
-        ({"threshold": "high"}, TypeError, "threshold must be a real number; got 'high'"),
+        ({"threshold": 0}, ValueError, "threshold must be a real number above 0 and below 1"),
+        ({"threshold": 1.0}, ValueError, "threshold must be a real number above 0 and below 1"),
+        ({"threshold": float("nan")}, ValueError, "threshold must be a real number above 0 and below 1"),
+        ({"threshold": "high"}, TypeError, "threshold must be a real number .*; got 'high'"),
         ({"weights": (1,)}, ValueError, "weights must be two numbers"),
-        ({"weights": (-1, 1)}, ValueError, "weights must be 0 or more"),
+        ({"weights": (-1, 1)}, ValueError, "weights must be two numbers of 0 or more"),
         ({"n_bands": 3}, ValueError, "n_bands and n_rows go together"),
         ({"n_bands": 0, "n_rows": 3}, ValueError, "n_bands must be an integer from 1 to 128"),
         ({"n_bands": 20, "n_rows": 10}, ValueError, "20 bands of 10 rows do not fit signatures of 128"),
@@ -719,9 +755,9 @@ offsets = np.append(0, np.cumsum(np.arange(240)))
 parts = []
 for k in (1, 31, 64, 128, 200):
     for one in (False, True):
-        rows = minhash.signatures(tokens[:offsets[-1]], offsets, k, one_permutation=one)
+        rows = minhash.signatures(tokens[:offsets[-1]], offsets, n_hashes=k, one_permutation=one)
         codes = minhash.pack(rows, 5)
-        parts += [rows, codes, minhash.cdist(rows[:20], rows), minhash.cdist(codes[:20], codes, 5)]
+        parts += [rows, codes, minhash.cdist(rows[:20], rows), minhash.cdist(codes[:20], codes, n_bits=5)]
 print(hash(b"".join(part.tobytes() for part in parts)))
 """
 
@@ -781,7 +817,7 @@ print((status("VmHWM") - before - result.nbytes) / 2**20)
         ("rows = np.zeros((2000, 128), np.uint32)", "minhash.cdist(rows, rows)"),
     ],
 )
-def test_signatures_take_little_memory_beside_themselves(setup: str, call: str) -> None:
+def test_signatures_take_little_additional_memory(setup: str, call: str) -> None:
     if not os.access("/proc/self/clear_refs", os.W_OK):
         pytest.skip("the peak cannot be reset here")
     assert float(run_python(MEMORY.format(setup=setup, call=call))) < 8
@@ -795,4 +831,4 @@ def test_rows_of_signatures_may_lie_apart() -> None:
     wide[:, 5:38] = rows
     assert np.array_equal(minhash.cdist(wide[:, 5:38], rows), wanted)
     assert np.array_equal(minhash.cdist(rows[3], rows), wanted[3:4])
-    assert minhash.cdist(random_codes(3, 6), random_codes(4, 6), 3).shape == (3, 4)
+    assert minhash.cdist(random_codes(3, 6), random_codes(4, 6), n_bits=3).shape == (3, 4)

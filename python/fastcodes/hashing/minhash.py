@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fastcodes import _files, minhash
 from fastcodes._estimator import Estimator
-from fastcodes._typing import Array, Doubles, Ids
-from fastcodes._validation import as_integer, random_generator
+from fastcodes._typing import Array, Doubles, Ids, Tokens
+from fastcodes._validation import as_bool, as_integer, as_list, as_option, random_generator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -183,13 +183,48 @@ class MinHash(Estimator):
 
         Notes
         -----
-        Equal to ``minhash.estimate(minhash.cdist(a, b, b_bits), n_hashes, b_bits)``.
+        Equal to ``minhash.estimate(minhash.cdist(a, b, n_bits=b_bits), n_hashes, n_bits=b_bits)``.
         """
-        differing = minhash.cdist(a, b, self.b_bits, threads=threads)
+        differing = minhash.cdist(a, b, n_bits=self.b_bits, threads=threads)
         width = self.n_hashes if self.b_bits is None else -(-self.n_hashes // 8) * self.b_bits
         if np.shape(a)[-1] != width:
             raise ValueError(f"a has {np.shape(a)[-1]} columns, but codes of this model have {width}")
-        return minhash.estimate(differing, self.n_hashes, self.b_bits)
+        return minhash.estimate(differing, self.n_hashes, n_bits=self.b_bits)
+
+    def band_keys(
+        self, X: Sequence[Any] | tuple[Array, Array], n_bands: int, n_rows: int, *, threads: int | None = None
+    ) -> Tokens:
+        """Hash the bands of the signatures of sets or texts: equal keys in a column make candidates.
+
+        Parameters
+        ----------
+        X : sequence of str, sequence of collections, or pair of arrays
+            Texts or sets as in `encode`.
+        n_bands, n_rows : int
+            Bands, and slots of a band, as from `fastcodes.minhash.band_shape`.
+        threads : int, optional
+            Largest number of threads; None means all CPUs of this process.
+
+        Returns
+        -------
+        uint64 array (n, n_bands)
+            The key of each band, from all bits of its slots: see `fastcodes.minhash.band_keys`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `encode`; and if the bands do not fit the signatures.
+
+        Examples
+        --------
+        >>> from fastcodes.hashing import MinHash
+        >>> keys = MinHash(random_state=0).band_keys([["a", "b"], ["b", "a"], ["c"]], n_bands=14, n_rows=9)
+        >>> (keys[1:] == keys[0]).any(axis=1)
+        array([ True, False])
+        """
+        if not hasattr(self, "seed_"):
+            self.fit()
+        return minhash.band_keys(self._signatures(X, threads), n_bands, n_rows, threads=threads)
 
     def shingles(self, texts: Sequence[str]) -> tuple[NDArray[np.uint64], Ids]:
         """Return the tokens of texts and their offsets, which `encode` accepts.
@@ -203,38 +238,42 @@ class MinHash(Estimator):
         tokens : uint64 array
         offsets : int64 array (n + 1,)
         """
-        return minhash.shingles(texts, self.shingle_size, self.unit, lowercase=self.lowercase)
+        return minhash.shingles(texts, size=self.shingle_size, unit=self.unit, lowercase=self.lowercase)
 
     def _check(self) -> None:
         as_integer(self.n_hashes, "n_hashes", 1, 8192)
         if self.b_bits is not None:
             as_integer(self.b_bits, "b_bits", 1, 16)
-        minhash._shingle_parts(self.shingle_size, self.unit, self.lowercase)
+        as_integer(self.shingle_size, "shingle_size", 1, 1024)
+        as_option(self.unit, "unit", ("word", "char"))
+        as_bool(self.lowercase, "lowercase")
 
     def _tokens(self, sets: Any, name: str = "sets") -> tuple[NDArray[np.uint64], Ids]:
         """Return sets or texts, the argument `name`, as tokens and offsets."""
         if _are_arrays(sets):
-            return minhash._as_tokens(*sets)
-        given = minhash._as_list(sets, name)
+            return minhash.tokens(sets)
+        given = as_list(sets, name, "texts or collections of tokens")
         return self.shingles(given) if _are_texts(given) else minhash.tokens(given)
 
     def _signatures(self, sets: Any, threads: int | None) -> NDArray[np.uint32]:
         self._check()
         k, seed, one_permutation = self.n_hashes, self.seed_, self.one_permutation
-        given = sets if _are_arrays(sets) else minhash._as_list(sets, "sets")
+        given = sets if _are_arrays(sets) else as_list(sets, "sets", "texts or collections of tokens")
         if _are_texts(given):
             return minhash.text_signatures(
                 given,
-                k,
-                seed,
-                self.shingle_size,
-                self.unit,
+                n_hashes=k,
+                seed=seed,
+                size=self.shingle_size,
+                unit=self.unit,
                 lowercase=self.lowercase,
                 one_permutation=one_permutation,
                 threads=threads,
             )
         tokens, offsets = given if _are_arrays(given) else (given, None)
-        return minhash.signatures(tokens, offsets, k, seed, one_permutation=one_permutation, threads=threads)
+        return minhash.signatures(
+            tokens, offsets, n_hashes=k, seed=seed, one_permutation=one_permutation, threads=threads
+        )
 
     def _to_arrays(self) -> dict[str, Array]:
         return {"seed": np.array([self.seed_], np.uint64)}

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _files, _native, minhash
 from fastcodes._typing import Ids
-from fastcodes._validation import describe
+from fastcodes._validation import as_integer, as_real, as_signatures, describe
 from fastcodes.hashing import MinHash
 
 __all__ = ["MinHashIndex"]
@@ -113,14 +113,14 @@ class MinHashIndex:
         if not hasattr(self.model, "seed_"):
             self.model.fit()
         n_hashes = self.model.n_hashes
-        self.threshold = minhash._real(threshold, "threshold")
-        chosen = minhash.band_shape(n_hashes, self.threshold, weights)
+        self.threshold = as_real(threshold, "threshold", above=0, below=1)
+        chosen = minhash.band_shape(n_hashes, self.threshold, weights=weights)
         if (n_bands is None) != (n_rows is None):
             raise ValueError("n_bands and n_rows go together: give both, or none")
         if n_bands is not None and n_rows is not None:
             chosen = (
-                minhash._between(n_bands, "n_bands", 1, n_hashes),
-                minhash._between(n_rows, "n_rows", 1, n_hashes),
+                as_integer(n_bands, "n_bands", 1, n_hashes),
+                as_integer(n_rows, "n_rows", 1, n_hashes),
             )
         self.n_bands, self.n_rows = chosen
         self._bands = _native.MinHashBands(n_hashes, *chosen)
@@ -203,7 +203,7 @@ class MinHashIndex:
         >>> index.query([["b", "a"]])
         (array([0, 2]), array([0., 0.], dtype=float32), array([10, 20]))
         """
-        rows, n_before = minhash._as_signatures(signatures, "signatures"), len(self)
+        rows, n_before = as_signatures(signatures), len(self)
         new, known = self._new_ids(ids, len(rows))
         if n_before + len(rows) > len(self._ids):
             grown = np.empty(max(n_before + len(rows), 2 * n_before), np.int64)
@@ -441,10 +441,7 @@ class MinHashIndex:
     def _threshold(self, threshold: float | None) -> float:
         if threshold is None:
             return self.threshold
-        limit = minhash._real(threshold, "threshold")
-        if not 0 <= limit <= 1:
-            raise ValueError(f"threshold must be from 0 to 1; got {threshold}")
-        return limit
+        return as_real(threshold, "threshold", at_least=0, at_most=1)
 
     def _limit(self, threshold: float | None) -> int:
         """Return in how many slots signatures of this similarity agree at least."""

@@ -219,88 +219,6 @@ pub enum Error {
         /// The largest that there may be.
         most: String,
     },
-    /// Signatures may not have that many slots.
-    Hashes {
-        /// The slots that were asked for.
-        n_hashes: usize,
-        /// As many as there may be.
-        most: usize,
-    },
-    /// There is no offset, not even that of the end.
-    NoOffsets,
-    /// An offset is below the one before, or beyond the tokens.
-    Offset {
-        /// Which one.
-        index: usize,
-        /// Its value.
-        offset: i64,
-        /// The one before.
-        least: usize,
-        /// The number of tokens.
-        most: usize,
-    },
-    /// Shingles may not have that many words or characters.
-    ShingleSize {
-        /// The size that was asked for.
-        size: usize,
-        /// The largest there may be.
-        most: usize,
-    },
-    /// Packed slots may not have that many bits.
-    SlotBits {
-        /// The bits that were asked for.
-        n_bits: usize,
-        /// As many as there may be.
-        most: usize,
-    },
-    /// Rows end within a slot or a plane.
-    SlotBytes {
-        /// What the rows are called.
-        name: &'static str,
-        /// Bytes per row.
-        n_bytes: usize,
-        /// What they must be a multiple of.
-        unit: usize,
-    },
-    /// Pairs have not as many first rows as second ones.
-    PairsDiffer {
-        /// First rows.
-        i: usize,
-        /// Second rows.
-        j: usize,
-    },
-    /// A pair names a row that is not there.
-    PairRow {
-        /// Which of the two.
-        name: &'static str,
-        /// The row.
-        row: i64,
-        /// Rows that there are.
-        n_rows: usize,
-    },
-    /// Bands do not fit the signatures.
-    BandShape {
-        /// Bands.
-        n_bands: usize,
-        /// Slots of a band.
-        n_rows: usize,
-        /// Slots of a signature.
-        n_hashes: usize,
-    },
-    /// There is not one set for each row.
-    SetsDiffer {
-        /// Sets.
-        given: usize,
-        /// Rows.
-        expected: usize,
-    },
-    /// More signatures than an index can name.
-    TooManyRows {
-        /// Signatures with those to be added.
-        n_rows: usize,
-        /// As many as there may be.
-        most: usize,
-    },
     /// The results, or what is needed to find them, do not fit the memory.
     OutOfMemory,
     /// The caller asked the work to stop (Ctrl-C).
@@ -402,44 +320,6 @@ impl fmt::Display for Error {
                 "{name} has {value} at element {index}, counted through all axes, which is too large for float32 sums; \
                  expected numbers of at most {most}"
             ),
-            Error::Hashes { n_hashes, most } => {
-                write!(formatter, "n_hashes must be from 1 to {most}; got {n_hashes}")
-            }
-            Error::NoOffsets => {
-                write!(formatter, "offsets is empty; expected one more offset than sets, [0] for no sets")
-            }
-            Error::Offset { index, offset, least, most } => write!(
-                formatter,
-                "offsets has {offset} in place {index}; expected ascending numbers from {least} to {most}, the number of tokens"
-            ),
-            Error::ShingleSize { size, most } => {
-                write!(formatter, "the size of shingles must be from 1 to {most}; got {size}")
-            }
-            Error::SlotBits { n_bits, most } => {
-                write!(formatter, "n_bits must be from 1 to {most}; got {n_bits}")
-            }
-            Error::SlotBytes { name, n_bytes, unit } => write!(
-                formatter,
-                "{name} have {n_bytes} bytes per row; expected a multiple of {unit}, as fastcodes.minhash.pack makes them"
-            ),
-            Error::PairsDiffer { i, j } => {
-                write!(formatter, "i has {i} rows but j has {j}; expected two for each pair")
-            }
-            Error::PairRow { name, row, n_rows } => write!(
-                formatter,
-                "{name} has the row {row} but there are {n_rows}; expected rows from 0 to one less than that"
-            ),
-            Error::BandShape { n_bands, n_rows, n_hashes } => write!(
-                formatter,
-                "{n_bands} bands of {n_rows} rows do not fit signatures of {n_hashes} hashes; expected at least one band of \
-                 one row, and n_bands * n_rows of at most {n_hashes}"
-            ),
-            Error::SetsDiffer { given, expected } => {
-                write!(formatter, "there are {given} sets for {expected} signatures; expected one for each")
-            }
-            Error::TooManyRows { n_rows, most } => {
-                write!(formatter, "an index holds at most {most} signatures; got {n_rows}")
-            }
             Error::OutOfMemory => write!(
                 formatter,
                 "the results do not fit the memory; search a smaller radius, or fewer rows at a time"

@@ -22,7 +22,7 @@
 //! | [`hamming`] | search and matrices of `popcount(a ^ b)` |
 //! | [`jaccard`] | search and matrices of `1 - popcount(a & b) / popcount(a \| b)` |
 //! | [`lists`] | search of the candidates in inverted lists |
-//! | [`minhash`] | signatures of sets, whose equal slots tell how similar the sets are |
+//! | [`minhash`] | signatures of sets, whose equal slots estimate how similar the sets are |
 //! | [`xnor`] | products of matrices of a few bits, convolution of packed images |
 //! | [`roofline`] | what this CPU could do at best, for comparison |
 //!
@@ -55,4 +55,4 @@ pub use error::{At, Error};
 pub use level::Level;
 pub use parallel::Parallel;
 pub use run::{Run, available_cpus};
-pub use select::{Csr, Mask, Neighbors, Pairs};
+pub use select::{Csr, Mask, Neighbors, Pairs, components};

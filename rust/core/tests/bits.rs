@@ -1,23 +1,14 @@
 //! Every level against one line for one bit, at shapes around a byte, a register and a block of 64.
 
+mod common;
+
+use common::Random;
 use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
 use fastcodes_core::{At, Codes, Error, Level, Run};
 use proptest::prelude::*;
 
 const ORDERS: [BitOrder; 2] = [BitOrder::Big, BitOrder::Little];
 const DIMS: [usize; 15] = [1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 130, 200, 680];
-
-/// Bytes that look random, the same ones every time.
-fn noise(len: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    (0..len).map(|_| next()).collect()
-}
 
 fn bit(order: BitOrder, row: &[u8], i: usize) -> bool {
     match order {
@@ -69,7 +60,7 @@ fn check_pack(
 
 #[test]
 fn each_bit_says_whether_its_element_is_above_its_threshold() {
-    let bytes = noise(5 * (680 * 8 + 3) + 1);
+    let bytes = Random::new(0).bytes(5 * (680 * 8 + 3) + 1);
     let shapes = DIMS.into_iter().flat_map(|dims| [(1, dims, 0), (2, dims, 3), (5, dims, 0)]);
     for (level, (n_rows, dims, gap)) in
         shapes.flat_map(|shape| Level::available().into_iter().map(move |level| (level, shape)))
@@ -102,7 +93,7 @@ fn each_bit_says_whether_its_element_is_above_its_threshold() {
 
 #[test]
 fn columns_give_the_codes_of_the_transposed_array() {
-    let (bytes, gap) = (noise(8 * 130 * 700), 3);
+    let (bytes, gap) = (Random::new(0).bytes(8 * 130 * 700), 3);
     let f16s: Vec<u16> = (0..130).map(|i| u16::from_ne_bytes(at(&bytes, i))).collect();
     let f32s: Vec<f32> = (0..130).map(|i| f32::from_ne_bytes(at(&bytes, i))).collect();
     let f64s: Vec<f64> = (0..130).map(|i| f64::from_ne_bytes(at(&bytes, i))).collect();
@@ -142,7 +133,8 @@ fn unpack_writes_the_value_of_each_bit() {
         for (level, dims) in Level::available().into_iter().flat_map(|level| DIMS.map(|dims| (level, dims))) {
             for (n_rows, gap) in [(1, 0), (2, 1), (5, 0)] {
                 let n_bytes = dims.div_ceil(8);
-                let (bytes, values) = (noise(n_rows * (n_bytes + gap)), noise(16));
+                let (bytes, values) =
+                    (Random::new(0).bytes(n_rows * (n_bytes + gap)), Random::new(0).bytes(16));
                 let values = [&values[..size], &values[8..][..size]];
                 let codes = Rows::new(&bytes, n_rows, n_bytes, n_bytes + gap).unwrap();
                 let mut out = vec![0; n_rows * dims * size];
@@ -162,7 +154,7 @@ fn popcount_counts_the_ones_of_each_row() {
     for level in Level::available() {
         for n_bytes in [1, 2, 4, 7, 8, 9, 15, 16, 17, 24, 63, 64, 65, 128, 200] {
             for (n_rows, gap) in [(0, 0), (1, 0), (7, 0), (8, 0), (17, 0), (17, 3)] {
-                let bytes = noise(n_rows * (n_bytes + gap));
+                let bytes = Random::new(0).bytes(n_rows * (n_bytes + gap));
                 let codes = Codes::strided(&bytes, n_rows, n_bytes, n_bytes + gap).unwrap();
                 let ones = |row| codes.row(row).iter().map(|byte| byte.count_ones() as i32).sum();
                 let expected: Vec<i32> = (0..n_rows).map(ones).collect();
@@ -177,7 +169,7 @@ fn popcount_counts_the_ones_of_each_row() {
 #[test]
 fn long_work_is_the_same_on_one_thread_and_on_two() {
     let (serial, two) = (&Run::serial(Level::PORTABLE), &Run::new(Level::best(), 2, &|| false));
-    let bytes = noise(5 << 20);
+    let bytes = Random::new(0).bytes(5 << 20);
     for (n_rows, dims) in [(1, 5 << 18), (5, 1 << 18), (1 << 15, 33), (5 << 18, 1), (3 << 17, 3)] {
         let each: Vec<f32> = (0..dims).map(|i| f32::from_ne_bytes(at(&bytes, i))).collect();
         let x = Rows::new(&bytes, n_rows, dims * 4, dims * 4).unwrap();

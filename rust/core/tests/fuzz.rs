@@ -295,12 +295,12 @@ fn minhash_levels_agree() {
         let few: Vec<u8> = content(9 * 4 * n_hashes, 1, seed ^ 1).into_iter().map(|byte| byte & 1).collect();
         let words = Codes::new(&few, 9, 4 * n_hashes).unwrap();
         let answers = |level, threads| {
-            let parallel = &Parallel::new(threads, &|| false);
+            let run = &Run::new(level, threads, &|| false);
             let mut signatures = vec![7; lengths.len() * n_hashes];
-            minhash::signatures(level, &sets, &hasher, parallel, &mut signatures).unwrap();
+            minhash::signatures(&sets, &hasher, &mut signatures, run).unwrap();
             let [mut of_bits, mut of_words] = [(); 2].map(|()| vec![-1; 81]);
-            minhash::cdist(level, Slots::Bits(*n_bits), codes, codes, parallel, &mut of_bits).unwrap();
-            minhash::cdist(level, Slots::Words, words, words, parallel, &mut of_words).unwrap();
+            minhash::cdist(codes, codes, Slots::Bits(*n_bits), &mut of_bits, run).unwrap();
+            minhash::cdist(words, words, Slots::Words, &mut of_words, run).unwrap();
             (signatures, of_bits, of_words)
         };
         let expected = answers(Level::PORTABLE, 1);

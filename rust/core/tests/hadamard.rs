@@ -1,19 +1,11 @@
 //! The hadamard family against its definition: every level, awkward shapes, every thread count.
 #![allow(missing_docs)]
 
+mod common;
+
+use common::Random;
 use fastcodes_core::hadamard::{self, MAX_SIZE, MIN_SIZE, Signs, padded};
 use fastcodes_core::{At, Codes, Error, Level, Run};
-
-/// Repeatable numbers from 0 up to 1.
-fn numbers(seed: u64) -> impl FnMut() -> f32 {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 24) as f32
-    }
-}
 
 struct Case {
     x: Vec<f32>,
@@ -24,10 +16,10 @@ struct Case {
 
 impl Case {
     fn random(n_rows: usize, n_dims: usize, n_rotations: usize) -> Case {
-        let (mut number, mut byte) = (numbers(n_dims as u64), numbers(n_rotations as u64 + 7));
+        let mut random = Random::new(n_dims as u64);
         Case {
-            x: (0..n_rows * n_dims).map(|_| number() * 4.0 - 1.0).collect(),
-            signs: (0..n_rotations * 3 * padded(n_dims) / 8).map(|_| (byte() * 256.0) as u8).collect(),
+            x: random.floats(n_rows * n_dims, -1.0..3.0),
+            signs: random.bytes(n_rotations * 3 * padded(n_dims) / 8),
             n_dims,
             n_rotations,
         }

@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 
 use fastcodes_core::minhash::{self, Bands, Hasher, Scheme, Sets, Shingles, Slots, Unit};
-use fastcodes_core::{Codes, Error, Level, Parallel};
+use fastcodes_core::{At, Codes, Error, Level, Run};
 
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -57,7 +57,7 @@ fn naive(scheme: Scheme, tokens: &[u64], n_hashes: usize, seed: u64) -> Vec<u32>
 
 fn signatures(level: Level, sets: &Sets<'_>, hasher: &Hasher, threads: usize) -> Vec<u32> {
     let mut out = vec![7; sets.len() * hasher.n_hashes()];
-    minhash::signatures(level, sets, hasher, &Parallel::new(threads, &|| false), &mut out).unwrap();
+    minhash::signatures(sets, hasher, &mut out, &Run::new(level, threads, &|| false)).unwrap();
     out
 }
 
@@ -117,8 +117,8 @@ fn texts_have_the_signatures_of_their_shingles() {
         let expected = signatures(Level::PORTABLE, &Sets::new(&tokens, &offsets).unwrap(), &hasher, 1);
         for level in Level::available() {
             let mut out = vec![7; texts.len() * 50];
-            let parallel = Parallel::new(2, &|| false);
-            minhash::text_signatures(level, &texts, &shingles, &hasher, &parallel, &mut out).unwrap();
+            let run = Run::new(level, 2, &|| false);
+            minhash::text_signatures(&texts, &shingles, &hasher, &mut out, &run).unwrap();
             assert!(out == expected, "{level:?} {unit:?}");
         }
     }
@@ -141,8 +141,9 @@ fn differing_slots_are_counted_at_every_level_and_width() {
             let (a, b) = (Codes::new(a, 4, a.len() / 4).unwrap(), Codes::new(b, 7, b.len() / 7).unwrap());
             for level in Level::available() {
                 let (mut all, mut paired) = (vec![-1; 28], vec![-1; 28]);
-                minhash::cdist(level, kind, a, b, &Parallel::serial(), &mut all).unwrap();
-                minhash::paired(level, kind, a, b, &i, &j, &Parallel::serial(), &mut paired).unwrap();
+                let run = Run::serial(level);
+                minhash::cdist(a, b, kind, &mut all, &run).unwrap();
+                minhash::paired(a, b, &i, &j, kind, &mut paired, &run).unwrap();
                 assert_eq!((&all, &paired), (&expected, &expected), "{level:?} {kind:?} {n_hashes}");
             }
         };
@@ -152,7 +153,7 @@ fn differing_slots_are_counted_at_every_level_and_width() {
             let pack = |slots: &[u32]| {
                 let n_rows = slots.len() / n_hashes;
                 let mut out = vec![0; n_rows * minhash::packed_bytes(n_hashes, n_bits).unwrap()];
-                minhash::pack(slots, n_hashes, n_bits, &Parallel::serial(), &mut out).unwrap();
+                minhash::pack(slots, n_hashes, n_bits, &mut out, &Run::serial(Level::best())).unwrap();
                 out
             };
             check(Slots::Bits(n_bits), &pack(a), &pack(b), differing(n_bits));
@@ -166,36 +167,68 @@ fn exact_similarity_counts_each_token_once() {
     let sets = Sets::new(&tokens, &[0, 4, 7, 7, 8, 8]).unwrap();
     let (i, j) = ([0, 0, 0, 2, 3, 1], [1, 0, 2, 4, 3, 0]);
     let mut out = [9.0; 6];
-    minhash::jaccard(&sets, &sets, &i, &j, &Parallel::serial(), &mut out).unwrap();
+    minhash::jaccard(&sets, &sets, &i, &j, &mut out, &Run::serial(Level::best())).unwrap();
     assert_eq!(out, [0.5, 1.0, 0.0, 1.0, 1.0, 0.5]);
 }
 
 #[test]
-fn what_does_not_fit_is_an_error() {
-    assert!(matches!(Hasher::new(Scheme::Independent, 0, 0), Err(Error::Hashes { .. })));
-    assert!(matches!(Hasher::new(Scheme::Independent, 8193, 0), Err(Error::Hashes { .. })));
-    assert!(matches!(Sets::new(&[1, 2], &[]), Err(Error::NoOffsets)));
-    for offsets in [[0, 3], [-1, 2], [2, 1]] {
-        assert!(matches!(Sets::new(&[1, 2], &offsets), Err(Error::Offset { .. })), "{offsets:?}");
+fn band_keys_are_hashes_of_the_slots_of_each_band() {
+    let run = |threads| Run::new(Level::best(), threads, &|| false);
+    for (n_hashes, n_bands, n_rows) in [(1, 1, 1), (12, 3, 4), (13, 4, 3), (128, 14, 9), (64, 64, 1)] {
+        let signatures: Vec<u32> = (0..3000 * n_hashes).map(|i| (mix(i as u64) % 3) as u32).collect();
+        let mut expected = Vec::new();
+        for row in signatures.chunks(n_hashes) {
+            for slots in row.chunks(n_rows).take(n_bands) {
+                expected.push(slots.iter().fold(0, |key, slot| mix(key ^ u64::from(*slot))));
+            }
+        }
+        for threads in [1, 3] {
+            let mut out = vec![7; 3000 * n_bands];
+            minhash::band_keys(&signatures, n_hashes, n_bands, n_rows, &mut out, &run(threads)).unwrap();
+            assert!(out == expected, "{n_hashes} {n_bands} {n_rows} {threads}");
+        }
+    }
+    // As published: the keys must not change between versions and platforms.
+    let mut key = [0];
+    minhash::band_keys(&[1, 2], 2, 1, 2, &mut key, &run(1)).unwrap();
+    assert_eq!(key, [mix(mix(1) ^ 2)]);
+    minhash::band_keys(&[], 2, 1, 2, &mut [], &run(1)).unwrap();
+    assert!(minhash::band_keys(&[1, 2, 3], 2, 1, 2, &mut [0], &run(1)).is_err());
+    assert!(minhash::band_keys(&[1, 2], 2, 1, 2, &mut [0; 2], &run(1)).is_err());
+    assert!(minhash::band_keys(&[1, 2], 2, 2, 2, &mut [0; 2], &run(1)).is_err());
+}
+
+#[test]
+fn arguments_that_do_not_fit_are_errors() {
+    for n_hashes in [0, 8193] {
+        let hasher = Hasher::new(Scheme::Independent, n_hashes, 0);
+        assert!(matches!(hasher, Err(Error::Range { name: "n_hashes", high: 8192, .. })));
+    }
+    assert!(matches!(Sets::new(&[1, 2], &[]), Err(Error::Incompatible { .. })));
+    for (offsets, position) in [([0, 3], 1), ([-1, 2], 0), ([2, 1], 1)] {
+        let sets = Sets::new(&[1, 2], &offsets);
+        assert!(
+            matches!(sets, Err(Error::Value { at: At::Position(at), .. }) if at == position),
+            "{offsets:?}"
+        );
     }
     for size in [0, 1025] {
-        assert!(matches!(Shingles::new(Unit::Words, size, true), Err(Error::ShingleSize { .. })));
+        assert!(matches!(Shingles::new(Unit::Words, size, true), Err(Error::Range { name: "size", .. })));
     }
     for (n_bands, n_rows) in [(0, 1), (1, 0), (3, 3), (usize::MAX, 2)] {
-        assert!(matches!(Bands::new(8, n_bands, n_rows), Err(Error::BandShape { .. })));
+        assert!(matches!(Bands::new(8, n_bands, n_rows), Err(Error::Incompatible { .. })));
     }
     assert!(minhash::packed_bytes(8, 0).is_err() && minhash::packed_bytes(8, 17).is_err());
     let codes = Codes::new(&[0; 12], 2, 6).unwrap();
-    let parallel = &Parallel::serial();
-    assert!(minhash::cdist(Level::PORTABLE, Slots::Words, codes, codes, parallel, &mut [0; 4]).is_err());
-    assert!(minhash::cdist(Level::PORTABLE, Slots::Bits(4), codes, codes, parallel, &mut [0; 4]).is_err());
-    let paired = |i: &[i64], j: &[i64], out: &mut [i32]| {
-        minhash::paired(Level::PORTABLE, Slots::Bits(2), codes, codes, i, j, parallel, out)
-    };
+    let run = &Run::serial(Level::PORTABLE);
+    assert!(minhash::cdist(codes, codes, Slots::Words, &mut [0; 4], run).is_err());
+    assert!(minhash::cdist(codes, codes, Slots::Bits(4), &mut [0; 4], run).is_err());
+    let paired =
+        |i: &[i64], j: &[i64], out: &mut [i32]| minhash::paired(codes, codes, i, j, Slots::Bits(2), out, run);
     assert!(paired(&[0], &[1], &mut [0]).is_ok());
     assert!(paired(&[2], &[1], &mut [0]).is_err() && paired(&[0], &[-1], &mut [0]).is_err());
     assert!(paired(&[0], &[1, 1], &mut [0]).is_err() && paired(&[0], &[1], &mut []).is_err());
-    assert!(Bands::new(8, 2, 4).unwrap().add(&[0; 9], parallel).is_err());
+    assert!(Bands::new(8, 2, 4).unwrap().add(&[0; 9], run).is_err());
 }
 
 #[test]
@@ -205,8 +238,8 @@ fn a_call_ends_when_it_is_asked_to() {
     let hasher = Hasher::new(Scheme::Independent, 128, 0).unwrap();
     let mut out = vec![0; 64 * 128];
     let sets = Sets::new(&tokens, &offsets).unwrap();
-    let parallel = Parallel::new(1, &|| true);
+    let run = Run::new(Level::best(), 1, &|| true);
     std::thread::sleep(std::time::Duration::from_millis(60));
-    let result = minhash::signatures(Level::best(), &sets, &hasher, &parallel, &mut out);
+    let result = minhash::signatures(&sets, &hasher, &mut out, &run);
     assert_eq!(result, Err(Error::Interrupted));
 }

@@ -430,18 +430,6 @@ pub fn writable<'py, T: Element, D: Dimension>(
     out.try_readwrite().map_err(|_| shared("out"))
 }
 
-/// `out`, or a new array, after `fill` has written it.
-pub fn filled<'py, T: Element, D: Dimension>(
-    py: Python<'py>,
-    out: Option<&Bound<'py, PyAny>>,
-    shape: &[usize],
-    fill: impl FnOnce(&mut [T]) -> PyResult<()>,
-) -> PyResult<Bound<'py, PyArray<T, D>>> {
-    let array = array_out::<T, D>(py, out, shape)?;
-    fill(writable(&array)?.as_slice_mut()?)?;
-    Ok(array)
-}
-
 /// The shape `(n_rows, k)` of results, or an error that names `k` if no memory could hold them.
 pub fn results_shape(n_rows: usize, k: usize) -> PyResult<[usize; 2]> {
     // Eight bytes are the largest element.

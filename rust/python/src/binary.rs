@@ -54,7 +54,7 @@ pub fn cdist<'py, D: Element + Send>(
     let py = a.py();
     let (a, b) = (CodesArray::new(a, "a")?, CodesArray::new(b, "b")?);
     let (a_rows, b_rows) = (a.view()?, b.view()?);
-    results::matrix(py, out, [a.n_rows(), b.n_rows()], |out| {
+    results::filled(py, out, &[a.n_rows(), b.n_rows()], |out| {
         detached(py, threads, |run| fill(a_rows, b_rows, out, run))
     })
 }

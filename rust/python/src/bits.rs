@@ -7,9 +7,8 @@ use numpy::{
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::arrays::{
-    CodesArray, bytes_to_fill, count, described, elements, elements_mut, filled, rows, typed,
-};
+use crate::arrays::{CodesArray, bytes_to_fill, count, described, elements, elements_mut, rows, typed};
+use crate::results::filled;
 use crate::runtime::detached;
 
 /// Fills `out` with the bits of `x > thresholds`, or of `x != 0` for bytes and no thresholds; with those of

@@ -5,7 +5,8 @@ use numpy::{Ix2, PyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::arrays::{CodesArray, FloatsArray, count, filled, results_shape, to_py_err};
+use crate::arrays::{CodesArray, FloatsArray, count, results_shape, to_py_err};
+use crate::results::filled;
 use crate::runtime::detached;
 
 const X: &str = "a numpy array (n, d) of numbers";

@@ -1,4 +1,4 @@
-//! What `fastcodes info` prints, and what tests loop over.
+//! The build and the CPU: what `fastcodes info` prints.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-/// Name of the level that calls use.
+/// The name of the level that calls use.
 #[pyfunction]
 pub fn level() -> PyResult<&'static str> {
     Ok(runtime::level()?.name())
 }
 
-/// Names of the levels this CPU has, lowest first.
+/// The names of the levels of this CPU, lowest first.
 #[pyfunction]
 pub fn levels() -> Vec<&'static str> {
     Level::available().into_iter().map(Level::name).collect()
@@ -31,13 +31,13 @@ pub fn why_not_higher() -> Option<String> {
     Level::why_not_higher()
 }
 
-/// Number of threads that `threads=None` means.
+/// The number of threads of `threads=None`.
 #[pyfunction]
 pub fn threads() -> PyResult<usize> {
     runtime::default_threads()
 }
 
-/// Bytes per second that one thread could compare at most, measured for about `seconds`.
+/// An upper bound of the bytes per second that one thread can compare, measured for about `seconds`.
 #[pyfunction]
 pub fn roofline(py: Python<'_>, seconds: f64) -> PyResult<f64> {
     let level = runtime::level()?;
@@ -45,7 +45,7 @@ pub fn roofline(py: Python<'_>, seconds: f64) -> PyResult<f64> {
     Ok(py.detach(|| core_roofline::xor_popcount_add(level, duration)))
 }
 
-/// The commit that the extension was built from, if the build knew it.
+/// The commit that the extension was built from, if the build was told.
 #[pyfunction]
 pub fn commit() -> Option<&'static str> {
     option_env!("FASTCODES_COMMIT")

@@ -1,16 +1,19 @@
-//! `fastcodes._native`: argument -> slice -> detach -> core -> array, and nothing else. One file a family; the
-//! public names, the docstrings and the examples live in the Python package.
+//! `fastcodes._native`: argument -> slice -> detach -> core -> array. One file per family, and for all of them `arrays` and `objects`
+//! (arguments), `results`, and `runtime` (how a call runs). Unsafe code is in `arrays` and `objects` only. The public names, the
+//! docstrings and the examples are in the Python package.
 
 mod adc;
 mod arrays;
 mod binary;
 mod bits;
+mod components;
 mod hadamard;
 mod hamming;
 mod info;
 mod jaccard;
 mod lists;
 mod minhash;
+mod objects;
 mod results;
 mod runtime;
 mod xnor;
@@ -24,6 +27,8 @@ mod _native {
     #[pymodule_export]
     use super::bits::{bits_pack, bits_pack_uint, bits_popcount, bits_unpack, bits_unpack_uint};
     #[pymodule_export]
+    use super::components::components;
+    #[pymodule_export]
     use super::hadamard::{hadamard_pack, hadamard_project};
     #[pymodule_export]
     use super::hamming::{hamming_asymmetric_knn, hamming_cdist, hamming_knn, hamming_pairs, hamming_radius};
@@ -35,8 +40,8 @@ mod _native {
     use super::lists::hamming_lists_knn;
     #[pymodule_export]
     use super::minhash::{
-        MinHashBands, minhash_cdist, minhash_jaccard, minhash_pack, minhash_paired, minhash_shingles,
-        minhash_signatures, minhash_text_signatures, minhash_tokens,
+        MinHashBands, minhash_band_keys, minhash_cdist, minhash_jaccard, minhash_pack, minhash_paired,
+        minhash_shingles, minhash_signatures, minhash_text_signatures, minhash_tokens,
     };
     #[pymodule_export]
     use super::xnor::{

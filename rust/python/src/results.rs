@@ -1,7 +1,8 @@
 //! Results as NumPy arrays: made here, filled by the core.
 
 use fastcodes_core::{Csr, Neighbors, Pairs};
-use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadwriteArray2};
+use numpy::ndarray::Dimension;
+use numpy::{Element, IntoPyArray, PyArray, PyArray1, PyArray2, PyArrayMethods, PyReadwriteArray2};
 use pyo3::prelude::*;
 
 use crate::arrays::{array_out, empty, results_shape, writable};
@@ -42,14 +43,14 @@ pub fn pairs<D: Element>(py: Python<'_>, found: Pairs<D>) -> PairArrays<'_, D> {
     (found.i.into_pyarray(py), found.j.into_pyarray(py), found.distances.into_pyarray(py))
 }
 
-/// The matrix that `fill` writes: the `out=` argument, or a new array.
-pub fn matrix<'py, T: Element>(
+/// The array that `fill` writes: the `out=` argument, or a new array.
+pub fn filled<'py, T: Element, D: Dimension>(
     py: Python<'py>,
     out: Option<&Bound<'py, PyAny>>,
-    shape: [usize; 2],
+    shape: &[usize],
     fill: impl FnOnce(&mut [T]) -> PyResult<()>,
-) -> PyResult<Bound<'py, PyArray2<T>>> {
-    let out = array_out(py, out, &shape)?;
+) -> PyResult<Bound<'py, PyArray<T, D>>> {
+    let out = array_out(py, out, shape)?;
     fill(writable(&out)?.as_slice_mut()?)?;
     Ok(out)
 }

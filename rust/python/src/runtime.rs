@@ -1,4 +1,4 @@
-//! What every call needs beside its arrays: the level, the threads, and Ctrl-C.
+//! How a call runs: the level, the threads, and Ctrl-C.
 
 use std::cell::RefCell;
 use std::env;
@@ -23,8 +23,8 @@ pub fn level() -> PyResult<Level> {
         .map_err(|error| PyValueError::new_err(format!("FASTCODES_LEVEL: {error}")))
 }
 
-/// The number of threads for `threads=None`: the CPUs of this process, or as many of them as `FASTCODES_NUM_THREADS`
-/// says (read once, at the first call).
+/// The number of threads for `threads=None`: the CPUs of this process, or the value of `FASTCODES_NUM_THREADS` if that is lower
+/// (read once, at the first call).
 pub fn default_threads() -> PyResult<usize> {
     static THREADS: OnceLock<Result<usize, String>> = OnceLock::new();
     THREADS

@@ -11,7 +11,7 @@ from fastcodes import minhash
 SETS = [["a", "b"], ["b", "c"], []]
 TEXTS = ["a b c d", "b c d e"]
 TOKENS, OFFSETS = np.arange(9, dtype=np.uint64), np.array([0, 4, 4, 9])
-SIGNATURES = minhash.signatures(TOKENS, OFFSETS, 20)
+SIGNATURES = minhash.signatures(TOKENS, OFFSETS, n_hashes=20)
 PACKED_SLOTS = minhash.pack(SIGNATURES, 2)
 ROW_NUMBERS = np.array([0, 2, 1])
 
@@ -39,6 +39,7 @@ RIGHT: dict[str, dict[str, Any]] = {
         "threads": None,
     },
     "pack": {"signatures": SIGNATURES, "n_bits": 2, "out": None, "threads": None},
+    "band_keys": {"signatures": SIGNATURES, "n_bands": 5, "n_rows": 4, "out": None, "threads": None},
     "cdist": {"a": PACKED_SLOTS, "b": PACKED_SLOTS, "n_bits": 2, "out": None, "threads": None},
     "paired": {
         "a": PACKED_SLOTS,
@@ -77,9 +78,9 @@ ENDS = [
     Wrong("str", "abc", TypeError, "<U3", "integers"),
     Wrong("ndim 2", np.zeros((2, 2), int), ValueError, "(2, 2)", "one dimension"),
     Wrong("empty", [], ValueError, "empty", "one more offset than sets"),
-    Wrong("falling", [0, 5, 4], ValueError, "4 in place 2", "ascending numbers from 5 to 9"),
-    Wrong("negative", [-1, 4], ValueError, "-1 in place 0", "ascending"),
-    Wrong("beyond", [0, 10], ValueError, "10 in place 1", "from 0 to 9"),
+    Wrong("falling", [0, 5, 4], ValueError, "4 at position 2", "ascending numbers from 5 to 9"),
+    Wrong("negative", [-1, 4], ValueError, "-1 at position 0", "ascending"),
+    Wrong("beyond", [0, 10], ValueError, "10 at position 1", "from 0 to 9"),
     Wrong("lowest", [0, -(2**63)], ValueError, str(-(2**63)), "ascending"),
 ]
 SLOTS = [
@@ -153,9 +154,9 @@ WRONG: dict[str, list[Wrong]] = {
     "threshold": [
         Wrong("str", "0.5", TypeError, "'0.5'", "real number"),
         Wrong("None", None, TypeError, "None", "real number"),
-        Wrong("zero", 0, ValueError, "0", "between 0 and 1"),
-        Wrong("one", 1.0, ValueError, "1.0", "between 0 and 1"),
-        Wrong("NaN", np.nan, ValueError, "nan", "between 0 and 1"),
+        Wrong("zero", 0, ValueError, "0", "above 0 and below 1"),
+        Wrong("one", 1.0, ValueError, "1.0", "above 0 and below 1"),
+        Wrong("NaN", np.nan, ValueError, "nan", "above 0 and below 1"),
     ],
     "weights": [
         Wrong("one", 0.5, ValueError, "0.5", "two numbers"),
@@ -170,6 +171,7 @@ OUTS = {
     "signatures": (np.uint32, (3, 20), np.int32),
     "text_signatures": (np.uint32, (2, 20), np.int32),
     "pack": (np.uint8, (3, 6), np.int8),
+    "band_keys": (np.uint64, (3, 5), np.int64),
     "cdist": (np.int32, (3, 3), np.uint32),
 }
 

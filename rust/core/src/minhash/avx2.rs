@@ -1,13 +1,13 @@
-//! AVX2: eight slots to a register, four registers of multipliers and eight of minima at a time.
+//! AVX2: eight slots per register, four registers of multipliers and eight of minima at a time.
 //!
-//! A token costs two multiplications, two additions and four minima for 32 slots, and two broadcasts for 64. Bottleneck: the
-//! vector units, of which an AMD core has four; a multiplication takes two turns of them, so that 128 slots take 10 cycles.
+//! A token takes two multiplications, two additions and four minima for 32 slots, and two broadcasts for 64. Bottleneck: the vector
+//! units, of which an AMD core has four; a multiplication occupies one for two cycles, so that 128 slots take 10 cycles.
 
 use std::arch::x86_64::*;
 
 use super::{LANES, Minima, portable};
 
-/// The compiler makes multiplications of 64 bits of three of 32.
+/// The compiler builds each 64-bit multiplication from three of 32 bits.
 #[target_feature(enable = "avx2,bmi2")]
 pub(super) fn mix_tokens(key: u64, tokens: &[u64], out: &mut [[u32; 2]]) {
     portable::mix_tokens(key, tokens, out);
@@ -18,17 +18,17 @@ pub(super) fn take_minima(block: &[[u32; 2]], multipliers: &[[u32; LANES]], mini
     let ((pairs, rest), (minima_of_pairs, minima_of_rest)) =
         (multipliers.as_chunks::<2>(), minima.as_chunks_mut::<2>());
     for (multipliers, minima) in pairs.iter().zip(minima_of_pairs) {
-        together(block, multipliers, minima);
+        update(block, multipliers, minima);
     }
     for (multipliers, minima) in rest.iter().zip(minima_of_rest) {
-        together(block, &[*multipliers], std::array::from_mut(minima));
+        update(block, &[*multipliers], std::array::from_mut(minima));
     }
 }
 
-/// `N` times 32 slots.
+/// Updates `N` times 32 slots.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn together<const N: usize>(block: &[[u32; 2]], multipliers: &[[u32; LANES]; N], minima: &mut [Minima; N]) {
+fn update<const N: usize>(block: &[[u32; 2]], multipliers: &[[u32; LANES]; N], minima: &mut [Minima; N]) {
     let mut factors = [[_mm256_setzero_si256(); 2]; N];
     let (mut least, mut least_sums) = (factors, factors);
     for i in 0..N {
@@ -58,13 +58,17 @@ pub(super) fn finish(minima: &[u32], signature: &mut [u32]) {
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn differing_words(a: &[u8], b: &[u8]) -> u32 {
-    portable::differing_words(a, b)
+pub(super) fn differing_words<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>, out: &mut [i32]) {
+    portable::differing_words(pairs, out);
 }
 
 #[target_feature(enable = "avx2,popcnt")]
-pub(super) fn differing_planes(a: &[u8], b: &[u8], n_planes: usize) -> u32 {
-    portable::differing_planes(a, b, n_planes)
+pub(super) fn differing_planes<'a>(
+    pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    n_planes: usize,
+    out: &mut [i32],
+) {
+    portable::differing_planes(pairs, n_planes, out);
 }
 
 #[inline]

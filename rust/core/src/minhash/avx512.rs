@@ -1,16 +1,16 @@
-//! AVX-512: sixteen slots to a register; the multipliers and minima of 128 slots fit the registers.
+//! AVX-512: sixteen slots per register; the multipliers and minima of 128 slots fit in the registers.
 //!
-//! A token costs one multiplication, one addition and two minima for 32 slots, and two broadcasts for 128. Bottleneck: the ports
-//! that do them, of which a core has two to four; a multiplication takes two turns on Intel.
+//! A token takes one multiplication, one addition and two minima for 32 slots, and two broadcasts for 128. Bottleneck: the vector
+//! ports, of which a core has two to four; a multiplication occupies one for two cycles on Intel.
 
 use std::arch::x86_64::*;
 
 use super::{LANES, Minima, portable};
 
-/// Registers of multipliers that are taken together.
-const TOGETHER: usize = 4;
+/// Registers of multipliers that are used at a time.
+const REGISTERS_PER_GROUP: usize = 4;
 
-/// Eight tokens to a register: AVX-512 multiplies 64 bits.
+/// Eight tokens per register: AVX-512 multiplies 64 bits.
 #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
 pub(super) fn mix_tokens(key: u64, tokens: &[u64], out: &mut [[u32; 2]]) {
     portable::mix_tokens(key, tokens, out);
@@ -19,19 +19,19 @@ pub(super) fn mix_tokens(key: u64, tokens: &[u64], out: &mut [[u32; 2]]) {
 #[target_feature(enable = "avx512f")]
 pub(super) fn take_minima(block: &[[u32; 2]], multipliers: &[[u32; LANES]], minima: &mut [Minima]) {
     let ((groups, rest), (minima_of_groups, minima_of_rest)) =
-        (multipliers.as_chunks::<TOGETHER>(), minima.as_chunks_mut::<TOGETHER>());
+        (multipliers.as_chunks::<REGISTERS_PER_GROUP>(), minima.as_chunks_mut::<REGISTERS_PER_GROUP>());
     for (multipliers, minima) in groups.iter().zip(minima_of_groups) {
-        together(block, multipliers, minima);
+        update(block, multipliers, minima);
     }
     for (multipliers, minima) in rest.iter().zip(minima_of_rest) {
-        together(block, &[*multipliers], std::array::from_mut(minima));
+        update(block, &[*multipliers], std::array::from_mut(minima));
     }
 }
 
-/// `N` times 32 slots.
+/// Updates `N` times 32 slots.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn together<const N: usize>(block: &[[u32; 2]], multipliers: &[[u32; LANES]; N], minima: &mut [Minima; N]) {
+fn update<const N: usize>(block: &[[u32; 2]], multipliers: &[[u32; LANES]; N], minima: &mut [Minima; N]) {
     let mut factors = [_mm512_setzero_si512(); N];
     let (mut least, mut least_sums) = (factors, factors);
     for i in 0..N {
@@ -59,13 +59,17 @@ pub(super) fn finish(minima: &[u32], signature: &mut [u32]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) fn differing_words(a: &[u8], b: &[u8]) -> u32 {
-    portable::differing_words(a, b)
+pub(super) fn differing_words<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>, out: &mut [i32]) {
+    portable::differing_words(pairs, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vpopcntdq,popcnt")]
-pub(super) fn differing_planes(a: &[u8], b: &[u8], n_planes: usize) -> u32 {
-    portable::differing_planes(a, b, n_planes)
+pub(super) fn differing_planes<'a>(
+    pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    n_planes: usize,
+    out: &mut [i32],
+) {
+    portable::differing_planes(pairs, n_planes, out);
 }
 
 #[inline]

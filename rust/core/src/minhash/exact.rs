@@ -1,98 +1,97 @@
-//! The Jaccard similarity itself, of sets that are at hand.
+//! The exact Jaccard similarity of sets.
 //!
 //! Each set that a pair names is sorted once, whatever the number of its pairs; a pair then takes one pass over both.
-
-use std::sync::{Mutex, PoisonError};
 
 use super::Sets;
 use super::slots::pairs_of;
 use crate::error::try_vec;
-use crate::{Error, Parallel};
+use crate::{Error, Run};
 
-/// Pairs that a task takes: few, since sets may be large.
-const TASK_PAIRS: usize = 8;
+/// Pairs that a task compares: few, since sets may be large.
+const PAIRS_PER_TASK: usize = 8;
 
 /// Tokens that a task sorts, unless one set has more.
-const TASK_TOKENS: usize = 1 << 16;
+const TOKENS_PER_TASK: usize = 1 << 16;
 
 /// Writes `|a & b| / |a | b|` for set `i[p]` of `a` and set `j[p]` of `b`, for each pair `p`; two empty sets are equal.
 ///
 /// # Errors
-/// If an index names no set, the lengths of `i`, `j` and `out` differ, there is no memory, or the call was interrupted.
+/// [`Error::Row`] if an index is not a set, [`Error::Mismatch`] or [`Error::Length`] if the lengths of `i`, `j` and `out` differ,
+/// [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn jaccard(
     a: &Sets<'_>,
     b: &Sets<'_>,
     i: &[i64],
     j: &[i64],
-    parallel: &Parallel<'_>,
     out: &mut [f32],
+    run: &Run<'_>,
 ) -> Result<(), Error> {
     let pairs = pairs_of(i, j, a.len(), b.len(), out.len())?;
-    let left = Sorted::new(a, pairs.iter().map(|(i, _)| *i), parallel)?;
-    let right = Sorted::new(b, pairs.iter().map(|(_, j)| *j), parallel)?;
-    parallel.for_each_chunk(out, TASK_PAIRS, |task, out| {
-        for (&(i, j), out) in pairs[task * TASK_PAIRS..].iter().zip(out) {
+    let left = SortedSets::new(a, pairs.iter().map(|(i, _)| *i), run)?;
+    let right = SortedSets::new(b, pairs.iter().map(|(_, j)| *j), run)?;
+    run.for_each_chunk(out, PAIRS_PER_TASK, |task, out| {
+        for (&(i, j), out) in pairs[task * PAIRS_PER_TASK..].iter().zip(out) {
             *out = similarity(left.set(i), right.set(j));
         }
+        Ok(())
     })
 }
 
 /// Some sets, each with its tokens once and in ascending order.
-pub(super) struct Sorted {
+pub(super) struct SortedSets {
     tokens: Vec<u64>,
-    /// Where the tokens of each set start, and how many there are; none of those that were not asked for.
-    places: Vec<(usize, usize)>,
+    /// The first token of each set, and the number of its tokens; 0 for sets that were not requested.
+    spans: Vec<(usize, usize)>,
 }
 
-impl Sorted {
+impl SortedSets {
     /// Sorts the sets with the given indices.
     pub(super) fn new(
         sets: &Sets<'_>,
         indices: impl Iterator<Item = usize>,
-        parallel: &Parallel<'_>,
+        run: &Run<'_>,
     ) -> Result<Self, Error> {
-        let mut is_asked_for = try_vec(false, sets.len())?;
-        indices.for_each(|index| is_asked_for[index] = true);
-        let asked_for = || (0..sets.len()).filter(|index| is_asked_for[*index]);
-        let mut tokens = try_vec(0, asked_for().map(|index| sets.set(index).len()).sum())?;
-        let mut places = try_vec((0, 0), sets.len())?;
+        let mut is_requested = try_vec(false, sets.len())?;
+        indices.for_each(|index| is_requested[index] = true);
+        let requested = || (0..sets.len()).filter(|index| is_requested[*index]);
+        let mut tokens = try_vec(0, requested().map(|index| sets.set(index).len()).sum())?;
+        let mut spans = try_vec((0, 0), sets.len())?;
         let (mut tasks, mut task, mut in_task) = (Vec::new(), Vec::new(), 0);
         let (mut left, mut start) = (&mut tokens[..], 0);
-        for index in asked_for() {
+        for index in requested() {
             let (own, rest) = left.split_at_mut(sets.set(index).len());
             in_task += own.len();
-            places[index].0 = start;
+            spans[index].0 = start;
             start += own.len();
             task.push((index, own));
-            if in_task >= TASK_TOKENS {
-                tasks.push(Mutex::new(std::mem::take(&mut task)));
+            if in_task >= TOKENS_PER_TASK {
+                tasks.push(std::mem::take(&mut task));
                 in_task = 0;
             }
             left = rest;
         }
-        tasks.push(Mutex::new(task));
-        let lengths = parallel.run(tasks.len(), Vec::new, |lengths, task| {
-            // One worker a task: the lock is how the compiler sees that.
-            for (index, own) in &mut *tasks[task].lock().unwrap_or_else(PoisonError::into_inner) {
-                own.copy_from_slice(sets.set(*index));
+        tasks.push(task);
+        let lengths = run.for_each_part(tasks, Vec::new, |lengths, _, task| {
+            for (index, own) in task {
+                own.copy_from_slice(sets.set(index));
                 own.sort_unstable();
-                lengths.push((*index, dedup(own)));
+                lengths.push((index, dedup(own)));
             }
+            Ok(())
         })?;
-        drop(tasks);
         for (index, length) in lengths.into_iter().flatten() {
-            places[index].1 = length;
+            spans[index].1 = length;
         }
-        Ok(Sorted { tokens, places })
+        Ok(SortedSets { tokens, spans })
     }
 
     pub(super) fn set(&self, index: usize) -> &[u64] {
-        let (start, length) = self.places[index];
+        let (start, length) = self.spans[index];
         &self.tokens[start..][..length]
     }
 }
 
-/// Moves the different ones of sorted tokens to the front, and returns their number.
+/// Moves the distinct tokens to the front, and returns their number.
 fn dedup(sorted: &mut [u64]) -> usize {
     let mut length = 0;
     for index in 0..sorted.len() {
@@ -111,7 +110,7 @@ pub(super) fn similarity(a: &[u64], b: &[u64]) -> f32 {
     if union == 0 { 1.0 } else { (common as f64 / union as f64) as f32 }
 }
 
-/// How many tokens two sorted sets share.
+/// The number of tokens that two sorted sets share.
 fn common(a: &[u64], b: &[u64]) -> usize {
     let (mut i, mut j, mut common) = (0, 0, 0);
     while i < a.len() && j < b.len() {

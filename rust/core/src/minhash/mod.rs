@@ -1,11 +1,11 @@
 //! MinHash: signatures of sets whose slots are equal with the probability of the sets' Jaccard similarity.
 //!
-//! A set is a slice of tokens, 64-bit numbers of any origin; a token that comes twice counts once. Broder (1997): if
-//! `h_i` are random functions, the `k` minima `min over x of h_i(x)` of two sets are equal in a share of slots that is an unbiased
-//! estimate of `|a & b| / |a | b|`, with the variance `J (1 - J) / k`.
+//! A set is a slice of tokens, arbitrary 64-bit numbers; a token that occurs twice counts once. If `h_i` are random functions, the `k`
+//! minima `min over x of h_i(x)` of two sets agree in a fraction of slots that is an unbiased estimate of `|a & b| / |a | b|`, with the
+//! variance `J (1 - J) / k` (Broder, 1997).
 //!
-//! # The family
-//! All numbers follow from one seed, by the generator splitmix64 whose output function `mix` is (Steele, Lea and Flood, 2014):
+//! # The hash functions
+//! All numbers are derived from one seed by the generator splitmix64, whose output function is `mix` (Steele, Lea and Flood, 2014):
 //!
 //! ```text
 //! w_i = mix(seed + (i + 1) * 0x9E3779B97F4A7C15)     i = 0, 1, ..., k
@@ -16,16 +16,15 @@
 //! slot i = fmix32(min h_i + i * 0x9E3779B9)          all ones for an empty set
 //! ```
 //!
-//! `mix` removes whatever structure tokens have, so that 0, 1, 2, ... are as good as random ones, once for each token. What
-//! remains for each slot is a product with an odd number: it permutes the 2^32 values, hence any token of a set is equally likely to be
-//! the least; and two slots with unrelated multipliers order the tokens independently for all that estimates show (see the
-//! tests). The sum with the low half, which the products know nothing of, gives a second slot that is independent of the
-//! first, and of all others by pairs, for the price of an addition: the variance of an estimate follows from pairs of slots. An addition of a
-//! constant to each slot, as textbooks have it, would change nothing. `fmix32`, the last step of MurmurHash3, is a permutation too,
-//! which keeps equal slots equal: it makes all bits of a slot alike, since the minima of large sets have zeros above and products of
-//! one token share their low bits, and codes of a few bits keep the low ones.
+//! `mix` is computed once per token and removes any structure of the tokens, so that 0, 1, 2, ... are as good as random numbers. Each
+//! slot then takes a product with an odd number, which permutes the 2^32 values: each token of a set is equally likely to be the
+//! least, and slots with unrelated multipliers order the tokens independently as far as estimates show (see the tests). The sum with
+//! the low half, on which the products do not depend, gives a second slot for the price of an addition. It is pairwise independent of
+//! all others, and the variance of an estimate depends on pairs of slots only. An additive constant per slot, as in textbooks, would change
+//! nothing. `fmix32`, the last step of MurmurHash3, is a permutation that keeps equal slots equal and makes all their bits uniform:
+//! the minima of large sets have leading zeros, products of one token share their low bits, and codes of a few bits keep the low ones.
 //!
-//! With [`Scheme::OnePermutation`] each token goes to one slot alone (see `one_permutation.rs`).
+//! With [`Scheme::OnePermutation`] each token updates a single slot (see `one_permutation.rs`).
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -35,45 +34,47 @@ mod bands;
 mod exact;
 mod one_permutation;
 mod portable;
+mod sets;
 mod shingles;
 mod slots;
 
-pub use bands::Bands;
+pub use bands::{Bands, band_keys, check_bands};
 pub use exact::jaccard;
+pub use sets::Sets;
 pub use shingles::{Shingles, Unit, token};
 pub use slots::{Slots, cdist, pack, packed_bytes, paired};
 
-use std::sync::{Mutex, PoisonError};
-
-use crate::error::try_vec;
+use crate::error::{check_len, try_vec};
 use crate::level::at_level;
-use crate::{Error, Level, Parallel};
+use crate::{Error, Level, Run};
 
-/// Multipliers that lie together: one register, or several.
+/// Multipliers of a group: one register, or several.
 const LANES: usize = 16;
 
-/// Slots of the products of [`LANES`] multipliers, and of those products with the low halves added.
+/// Minima of the products with [`LANES`] multipliers, and of those products plus the low halves.
 type Minima = [[u32; LANES]; 2];
 
-/// Tokens whose first step is done before the minima are taken: 2 KB, which stay in the first-level cache.
-const BLOCK: usize = 256;
+/// Tokens that are mixed before the minima are updated: 2 KB, which stay in the first-level cache.
+const TOKENS_PER_BLOCK: usize = 256;
 
 /// Products of tokens and slots in a task: some hundred microseconds.
-const TASK_PRODUCTS: usize = 1 << 22;
+const PRODUCTS_PER_TASK: usize = 1 << 22;
 
-/// Tokens in a task at most, and their products: a larger set is shared by the threads.
-const TASK_TOKENS: usize = 1 << 20;
-const LARGE_PRODUCTS: usize = 1 << 26;
+/// The largest number of tokens of a task: a larger set is split over the threads.
+const MAX_TOKENS_PER_TASK: usize = 1 << 20;
+
+/// The largest number of products of tokens and slots of a task.
+const MAX_PRODUCTS_PER_TASK: usize = 1 << 26;
 
 /// The minima of no tokens.
 const NO_TOKENS: Minima = [[u32::MAX; LANES]; 2];
 
-/// How a token meets the slots.
+/// How tokens update the slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// Each slot has a hash function, and each token takes part in all of them.
+    /// Each slot has a hash function, and each token updates all slots.
     Independent,
-    /// One hash function, whose values are shared out among the slots; empty slots borrow from others.
+    /// One hash function assigns each token to a slot; empty slots borrow from others.
     OnePermutation,
 }
 
@@ -87,16 +88,17 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// As many slots as a signature may have.
+    /// The largest number of slots of a signature.
     pub const MAX_HASHES: usize = 8192;
 
-    /// The functions of `seed` for signatures of `n_hashes` slots. Those of fewer slots are the first of those of more.
+    /// The functions of `seed` for signatures of `n_hashes` slots. Fewer slots are the first of more.
     ///
     /// # Errors
-    /// [`Error::Hashes`] if there are none, or more than [`Hasher::MAX_HASHES`].
+    /// [`Error::Range`] if `n_hashes` is not from 1 to [`Hasher::MAX_HASHES`].
     pub fn new(scheme: Scheme, n_hashes: usize, seed: u64) -> Result<Self, Error> {
         if !(1..=Hasher::MAX_HASHES).contains(&n_hashes) {
-            return Err(Error::Hashes { n_hashes, most: Hasher::MAX_HASHES });
+            let (name, high) = ("n_hashes", Hasher::MAX_HASHES);
+            return Err(Error::Range { name, unit: "", given: n_hashes, low: 1, high });
         }
         let word = |i: usize| mix(seed.wrapping_add((i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
         let mut multipliers = vec![[0; LANES]; n_hashes.div_ceil(2 * LANES)];
@@ -116,7 +118,7 @@ impl Hasher {
         try_vec(NO_TOKENS, self.multipliers.len())
     }
 
-    /// Takes tokens into the minima.
+    /// Updates the minima with tokens.
     fn add(&self, level: Level, tokens: &[u64], minima: &mut [Minima]) {
         match self.scheme {
             Scheme::OnePermutation => {
@@ -124,8 +126,8 @@ impl Hasher {
                 one_permutation::add(level, self.key, tokens, minima);
             }
             Scheme::Independent => {
-                let mut block = [[0; 2]; BLOCK];
-                for tokens in tokens.chunks(BLOCK) {
+                let mut block = [[0; 2]; TOKENS_PER_BLOCK];
+                for tokens in tokens.chunks(TOKENS_PER_BLOCK) {
                     let block = &mut block[..tokens.len()];
                     mix_tokens(level, self.key, tokens, block);
                     at_level!(level, take_minima(block, &self.multipliers, minima));
@@ -134,16 +136,16 @@ impl Hasher {
         }
     }
 
-    /// Tokens in a task at most.
-    fn task_tokens(&self) -> usize {
-        TASK_TOKENS.min(LARGE_PRODUCTS / self.n_hashes)
+    /// The largest number of tokens of a task.
+    fn max_tokens_per_task(&self) -> usize {
+        MAX_TOKENS_PER_TASK.min(MAX_PRODUCTS_PER_TASK / self.n_hashes)
     }
 
-    /// What products and slots a set of so many tokens takes, about.
+    /// About how many products or slots a set of `n_tokens` tokens takes.
     fn work(&self, n_tokens: usize) -> usize {
         match self.scheme {
             Scheme::Independent => n_tokens.max(8).saturating_mul(self.n_hashes),
-            // Few tokens leave many slots that look for others.
+            // Few tokens leave many empty slots.
             Scheme::OnePermutation => {
                 n_tokens.saturating_mul(8).saturating_add(self.n_hashes * self.n_hashes / n_tokens.max(2))
             }
@@ -165,6 +167,19 @@ fn mix_tokens(level: Level, key: u64, tokens: &[u64], out: &mut [[u32; 2]]) {
     at_level!(level, mix_tokens(key, tokens, out));
 }
 
+/// Writes the number of slots in which the rows of each pair differ.
+fn differing<'a>(
+    level: Level,
+    slots: Slots,
+    pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    out: &mut [i32],
+) {
+    match slots {
+        Slots::Words => at_level!(level, differing_words(pairs, out)),
+        Slots::Bits(n_bits) => at_level!(level, differing_planes(pairs, n_bits, out)),
+    }
+}
+
 /// The output function of splitmix64 (Stafford's variant 13 of the last step of MurmurHash3).
 #[inline(always)]
 fn mix(mut z: u64) -> u64 {
@@ -181,95 +196,38 @@ fn fmix32(mut h: u32) -> u32 {
     h ^ (h >> 16)
 }
 
-/// Sets of tokens that lie one after the other: set `i` is `tokens[offsets[i]..offsets[i + 1]]`.
-#[derive(Clone, Debug)]
-pub struct Sets<'a> {
-    tokens: &'a [u64],
-    /// A copy, since an array can change during a call.
-    offsets: Vec<usize>,
-}
-
-impl<'a> Sets<'a> {
-    /// Checks that the offsets ascend within the tokens.
-    ///
-    /// # Errors
-    /// [`Error::NoOffsets`] or [`Error::Offset`] where they do not.
-    pub fn new(tokens: &'a [u64], offsets: &[i64]) -> Result<Self, Error> {
-        if offsets.is_empty() {
-            return Err(Error::NoOffsets);
-        }
-        let mut checked = Vec::new();
-        checked.try_reserve_exact(offsets.len())?;
-        let mut last = 0;
-        for (index, &offset) in offsets.iter().enumerate() {
-            match usize::try_from(offset) {
-                Ok(place) if place >= last && place <= tokens.len() => {
-                    checked.push(place);
-                    last = place;
-                }
-                _ => return Err(Error::Offset { index, offset, least: last, most: tokens.len() }),
-            }
-        }
-        Ok(Sets { tokens, offsets: checked })
-    }
-
-    /// Number of sets.
-    pub fn len(&self) -> usize {
-        self.offsets.len() - 1
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The tokens of set `index`.
-    ///
-    /// # Panics
-    /// If there is no such set.
-    pub fn set(&self, index: usize) -> &'a [u64] {
-        &self.tokens[self.offsets[index]..self.offsets[index + 1]]
-    }
-}
-
 /// Writes the signature of each set: row `i` of `out` has `hasher.n_hashes()` slots.
 ///
 /// # Errors
-/// If `out` has another length, there is no memory, or the call was interrupted.
-pub fn signatures(
-    level: Level,
-    sets: &Sets<'_>,
-    hasher: &Hasher,
-    parallel: &Parallel<'_>,
-    out: &mut [u32],
-) -> Result<(), Error> {
-    let most = hasher.task_tokens();
+/// [`Error::Length`] for the wrong length of `out`, [`Error::OutOfMemory`], [`Error::Interrupted`].
+pub fn signatures(sets: &Sets<'_>, hasher: &Hasher, out: &mut [u32], run: &Run<'_>) -> Result<(), Error> {
+    let (level, most) = (run.level(), hasher.max_tokens_per_task());
     let work = |index: usize| match sets.set(index).len() {
-        large if large > most => 0, // done by all threads below
+        large if large > most => 0, // all threads share it below
         n_tokens => hasher.work(n_tokens),
     };
-    rows_of(sets.len(), hasher, parallel, out, work, |index, minima, row| {
+    write_rows(sets.len(), hasher, out, run, work, |index, minima, row| {
         let tokens = sets.set(index);
-        if tokens.len() <= most {
-            signature(level, hasher, tokens, minima, row);
+        if tokens.is_empty() {
+            row.fill(u32::MAX);
+        } else if tokens.len() <= most {
+            minima.fill(NO_TOKENS);
+            hasher.add(level, tokens, minima);
+            hasher.finish(level, minima, row);
         }
+        Ok(())
     })?;
     for (index, row) in out.chunks_exact_mut(hasher.n_hashes).enumerate() {
         let tokens = sets.set(index);
         if tokens.len() > most {
             let mut minima = hasher.minima()?;
-            let pieces: Vec<&[u64]> = tokens.chunks(most).collect();
-            let states = parallel.run(
-                pieces.len(),
-                || minima.clone(),
-                |minima, piece| hasher.add(level, pieces[piece], minima),
-            )?;
-            for state in &states {
-                for (least, minimum) in minima
-                    .as_flattened_mut()
-                    .as_flattened_mut()
-                    .iter_mut()
-                    .zip(state.as_flattened().as_flattened())
+            let add = |minima: &mut Vec<Minima>, _, tokens: &[u64]| {
+                hasher.add(level, tokens, minima);
+                Ok(())
+            };
+            for of_worker in run.for_each_part(tokens.chunks(most), || minima.clone(), add)? {
+                let of_worker = of_worker.as_flattened().as_flattened();
+                for (least, minimum) in minima.as_flattened_mut().as_flattened_mut().iter_mut().zip(of_worker)
                 {
                     *least = (*least).min(*minimum);
                 }
@@ -283,81 +241,62 @@ pub fn signatures(
 /// Writes the signature of each text, as the set of its shingles.
 ///
 /// # Errors
-/// As [`signatures`].
+/// The same as [`signatures`].
 pub fn text_signatures<T: AsRef<str> + Sync>(
-    level: Level,
     texts: &[T],
     shingles: &Shingles,
     hasher: &Hasher,
-    parallel: &Parallel<'_>,
     out: &mut [u32],
+    run: &Run<'_>,
 ) -> Result<(), Error> {
-    // A byte of text costs about what a few products do, and at most one token.
+    let level = run.level();
+    // A byte of text takes about as long as a few products, and gives at most one token.
     let work = |index: usize| texts[index].as_ref().len().saturating_mul(hasher.n_hashes / 4 + 16);
-    let failed = Mutex::new(None);
-    rows_of(texts.len(), hasher, parallel, out, work, |index, minima, row| {
+    write_rows(texts.len(), hasher, out, run, work, |index, minima, row| {
         minima.fill(NO_TOKENS);
         let mut is_empty = true;
-        let done = shingles.for_blocks(texts[index].as_ref(), |tokens| {
+        shingles.for_each_block(texts[index].as_ref(), |tokens| {
             is_empty = false;
             hasher.add(level, tokens, minima);
-        });
-        match done {
-            Ok(()) if is_empty => row.fill(u32::MAX),
-            Ok(()) => hasher.finish(level, minima, row),
-            Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+            Ok(())
+        })?;
+        if is_empty {
+            row.fill(u32::MAX);
+        } else {
+            hasher.finish(level, minima, row);
         }
-    })?;
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+        Ok(())
+    })
 }
 
-/// The signature of one set.
-fn signature(level: Level, hasher: &Hasher, tokens: &[u64], minima: &mut [Minima], row: &mut [u32]) {
-    if tokens.is_empty() {
-        row.fill(u32::MAX);
-    } else {
-        minima.fill(NO_TOKENS);
-        hasher.add(level, tokens, minima);
-        hasher.finish(level, minima, row);
-    }
-}
-
-/// Calls `write(index, minima to work in, row)` for each row of `out`, so many rows in a task that `work` comes to about
-/// [`TASK_PRODUCTS`].
-fn rows_of(
+/// Calls `write(index, scratch minima, row)` for each row of `out`. A task has rows whose `work` adds up to about
+/// [`PRODUCTS_PER_TASK`].
+fn write_rows(
     n_rows: usize,
     hasher: &Hasher,
-    parallel: &Parallel<'_>,
     out: &mut [u32],
+    run: &Run<'_>,
     work: impl Fn(usize) -> usize,
-    write: impl Fn(usize, &mut [Minima], &mut [u32]) + Sync,
+    write: impl Fn(usize, &mut [Minima], &mut [u32]) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
-    let expected = n_rows.saturating_mul(hasher.n_hashes);
-    if out.len() != expected {
-        return Err(Error::OutputLength { given: out.len(), expected });
-    }
+    check_len("out", "elements", out.len(), n_rows.saturating_mul(hasher.n_hashes))?;
     let (mut tasks, mut left, mut first) = (Vec::new(), out, 0);
     while first < n_rows {
         let (mut end, mut total) = (first, 0_usize);
-        while end < n_rows && (end == first || total < TASK_PRODUCTS) {
+        while end < n_rows && (end == first || total < PRODUCTS_PER_TASK) {
             total = total.saturating_add(work(end)).saturating_add(hasher.n_hashes);
             end += 1;
         }
         let (own, rest) = left.split_at_mut((end - first) * hasher.n_hashes);
-        tasks.push(Mutex::new((first, own)));
+        tasks.push((first, own));
         (left, first) = (rest, end);
     }
     let minima = hasher.minima()?;
-    parallel.run(
-        tasks.len(),
-        || minima.clone(),
-        |minima, task| {
-            // One worker a task: the lock is how the compiler sees that.
-            let (first, rows) = &mut *tasks[task].lock().unwrap_or_else(PoisonError::into_inner);
-            for (index, row) in (*first..).zip(rows.chunks_exact_mut(hasher.n_hashes)) {
-                write(index, minima, row);
-            }
-        },
-    )?;
+    let new_minima = || minima.clone();
+    run.for_each_part(tasks, new_minima, |minima, _, (first, rows)| {
+        (first..)
+            .zip(rows.chunks_exact_mut(hasher.n_hashes))
+            .try_for_each(|(index, row)| write(index, minima, row))
+    })?;
     Ok(())
 }

@@ -1,40 +1,41 @@
-//! One-permutation hashing: a token is hashed once, goes to the slot that the high half of its bits names, and leaves the low half
-//! there if it is the least so far (Li, Owen and Zhang, 2012).
+//! One-permutation hashing: a token is hashed once. The high half of its bits selects a slot, which keeps the least of the low halves
+//! (Li, Owen and Zhang, 2012).
 //!
 //! ```text
 //! z = mix(x ^ key)       slot = (z >> 32) * k >> 32       value = z mod 2^32
 //! ```
 //!
-//! A slot that no token came to borrows from another: it asks slots of a sequence of its own, the same for all sets, until one has
-//! a value of its own. That is optimal densification (Shrivastava, ICML 2017): two sets whose slot is empty ask the same slots, so
-//! that they agree with the probability of their similarity still, and different slots ask independently, which makes
-//! the variance small.
+//! An empty slot borrows from another: it probes slots in a sequence of its own, the same for all sets, until one has a value. This is
+//! optimal densification (Shrivastava, ICML 2017): two sets with the same empty slot probe the same slots, so they still agree with
+//! the probability of their similarity, and different slots probe independently, which keeps the variance small.
 
-use super::{BLOCK, mix, mix_tokens};
+use super::{TOKENS_PER_BLOCK, mix, mix_tokens};
 use crate::Level;
 
-/// The slot that a random number names.
+/// The slot that a random number selects.
 #[inline(always)]
 fn slot_of(random: u32, n_slots: usize) -> usize {
     ((u64::from(random) * n_slots as u64) >> 32) as usize
 }
 
-/// Slots up to which several copies of the minima are worth while, and the copies beside the minima themselves.
-const FEW_SLOTS: usize = 256;
+/// The largest number of slots for which several copies of the minima are faster.
+const MAX_COPIED_SLOTS: usize = 256;
+
+/// Copies of the minima in addition to the minima themselves.
 const COPIES: usize = 3;
 
-/// Takes tokens into the minima. The time is that of a read and a write for each token: tokens are mixed before, so that it is
-/// known early where these go, and copies of the minima are written in turn, since a read of what was just written has to wait.
+/// Updates the minima with tokens. The time is that of a read and a write for each token: tokens are mixed in advance, so that the
+/// addresses are known early, and copies of the minima are written in turn, since a read has to wait for a preceding write.
 pub(super) fn add(level: Level, key: u64, tokens: &[u64], minima: &mut [u32]) {
     let n_slots = minima.len();
     let take = |minima: &mut [u32], [high, low]: [u32; 2]| {
         let least = &mut minima[slot_of(high, n_slots)];
         *least = (*least).min(low);
     };
-    let mut copies = [[u32::MAX; FEW_SLOTS]; COPIES];
-    let are_copied = n_slots <= FEW_SLOTS && tokens.len() > n_slots;
-    let mut block = [[0; 2]; BLOCK];
-    for tokens in tokens.chunks(BLOCK) {
+    let mut copies = [[u32::MAX; MAX_COPIED_SLOTS]; COPIES];
+    let are_copied = n_slots <= MAX_COPIED_SLOTS && tokens.len() > n_slots;
+    let mut block = [[0; 2]; TOKENS_PER_BLOCK];
+    for tokens in tokens.chunks(TOKENS_PER_BLOCK) {
         let block = &mut block[..tokens.len()];
         mix_tokens(level, key, tokens, block);
         if !are_copied {
@@ -59,8 +60,7 @@ pub(super) fn add(level: Level, key: u64, tokens: &[u64], minima: &mut [u32]) {
     }
 }
 
-/// Fills the slots that no token came to. Tokens must have come to one slot at least; the value `u32::MAX`, one in four billion,
-/// counts as none.
+/// Fills the empty slots. At least one slot must have a value; the value `u32::MAX`, one in four billion, counts as none.
 pub(super) fn densify(key: u64, minima: &mut [u32]) {
     if !minima.contains(&u32::MAX) {
         return;
@@ -72,7 +72,7 @@ pub(super) fn densify(key: u64, minima: &mut [u32]) {
         if own[slot] {
             continue;
         }
-        // Asking would find the only one in the end, and not before.
+        // Probing would take long to find the only slot with a value.
         let mut lender = first;
         if !is_alone {
             for attempt in 1_u64.. {

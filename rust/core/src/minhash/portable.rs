@@ -1,4 +1,4 @@
-//! Plain Rust: what all levels compute.
+//! Plain Rust: the definition for all levels.
 
 use super::{LANES, Minima, fmix32, mix};
 
@@ -11,7 +11,7 @@ pub(super) fn mix_tokens(key: u64, tokens: &[u64], out: &mut [[u32; 2]]) {
     }
 }
 
-/// Takes the products of each of `block` with all multipliers, and their sums with the low halves, into the minima.
+/// Updates the minima with the products of each of `block` and all multipliers, and with their sums with the low halves.
 #[inline(always)]
 pub(super) fn take_minima(block: &[[u32; 2]], multipliers: &[[u32; LANES]], minima: &mut [Minima]) {
     for (multipliers, minima) in multipliers.iter().zip(minima) {
@@ -27,7 +27,7 @@ pub(super) fn take_minima(block: &[[u32; 2]], multipliers: &[[u32; LANES]], mini
     }
 }
 
-/// Makes all bits of the slots alike.
+/// Turns minima into slots, whose bits are all uniform.
 #[inline(always)]
 pub(super) fn finish(minima: &[u32], signature: &mut [u32]) {
     for ((i, minimum), slot) in (0_u32..).zip(minima).zip(signature) {
@@ -35,16 +35,31 @@ pub(super) fn finish(minima: &[u32], signature: &mut [u32]) {
     }
 }
 
-/// Slots of 32 bits in which two rows differ.
+/// Counts the slots of 32 bits in which the two rows of each pair differ.
 #[inline(always)]
-pub(super) fn differing_words(a: &[u8], b: &[u8]) -> u32 {
-    let pairs = a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0);
-    pairs.map(|(a, b)| u32::from(u32::from_ne_bytes(*a) != u32::from_ne_bytes(*b))).sum()
+pub(super) fn differing_words<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>, out: &mut [i32]) {
+    for ((a, b), out) in pairs.zip(out) {
+        let words = a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0);
+        let differ =
+            |(a, b): (&[u8; 4], &[u8; 4])| u32::from(u32::from_ne_bytes(*a) != u32::from_ne_bytes(*b));
+        *out = words.map(differ).sum::<u32>() as i32;
+    }
 }
 
-/// Slots of a few bits in which two rows differ: those with a one where any plane differs.
+/// Counts the slots of `n_planes` bits in which the two rows of each pair differ: those that differ in any plane.
 #[inline(always)]
-pub(super) fn differing_planes(a: &[u8], b: &[u8], n_planes: usize) -> u32 {
+pub(super) fn differing_planes<'a>(
+    pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    n_planes: usize,
+    out: &mut [i32],
+) {
+    for ((a, b), out) in pairs.zip(out) {
+        *out = differing_in_planes(a, b, n_planes) as i32;
+    }
+}
+
+#[inline(always)]
+fn differing_in_planes(a: &[u8], b: &[u8], n_planes: usize) -> u32 {
     let n_bytes = a.len() / n_planes;
     let (mut differing, mut start) = (0, 0);
     while start + 8 <= n_bytes {

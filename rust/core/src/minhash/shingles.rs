@@ -1,7 +1,7 @@
-//! Texts to tokens: shingles, that is runs of words or characters, hashed by XXH3.
+//! Tokens of texts: shingles, runs of words or characters, hashed by XXH3.
 //!
-//! A text is brought to a normal form first, in which every shingle is a piece of consecutive bytes; the token of a shingle is the
-//! XXH3 hash of 64 bits, seed 0, of those bytes:
+//! A text is normalized first, so that every shingle is a run of consecutive bytes; the token of a shingle is the 64-bit XXH3 hash,
+//! seed 0, of those bytes:
 //!
 //! ```text
 //! text                      The quick,  brown fox
@@ -9,21 +9,21 @@
 //! characters, lower case    the quick, brown fox           4-shingles   the |he q|e qu| qui|quic|...
 //! ```
 //!
-//! A text of fewer words or characters than a shingle has is one shingle, and one without any has none.
+//! A text with fewer words or characters than a shingle is one shingle; a text without any has none.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Error;
 
-/// Tokens that are handed on at a time.
-const BLOCK: usize = 512;
+/// Tokens that are passed on at a time.
+const TOKENS_PER_BLOCK: usize = 512;
 
 /// What shingles are runs of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Runs of letters, digits and underscores, joined by single spaces; all else parts them.
+    /// Runs of letters, digits and underscores, joined by single spaces; all other characters separate them.
     Words,
-    /// Unicode scalar values; a run of white space counts as one space, and none at the ends.
+    /// Unicode scalar values; a run of white space counts as one space, and is dropped at the ends.
     Characters,
 }
 
@@ -41,103 +41,110 @@ pub fn token(bytes: &[u8]) -> u64 {
 }
 
 impl Shingles {
-    /// As many words or characters as a shingle may have.
+    /// The largest number of words or characters of a shingle.
     pub const MAX_SIZE: usize = 1024;
 
     /// Shingles of `size` units. With `lowercase`, each character is replaced by its lower case first.
     ///
     /// # Errors
-    /// [`Error::ShingleSize`] if `size` is 0, or more than [`Shingles::MAX_SIZE`].
+    /// [`Error::Range`] if `size` is not from 1 to [`Shingles::MAX_SIZE`].
     pub fn new(unit: Unit, size: usize, lowercase: bool) -> Result<Self, Error> {
         match size {
             1..=Shingles::MAX_SIZE => Ok(Shingles { unit, size, lowercase }),
-            _ => Err(Error::ShingleSize { size, most: Shingles::MAX_SIZE }),
+            _ => Err(Error::Range { name: "size", unit: "", given: size, low: 1, high: Shingles::MAX_SIZE }),
         }
     }
 
-    /// Appends the tokens of a text; a shingle that comes twice has its token twice.
+    /// Appends the tokens of a text; a shingle that occurs twice has its token twice.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub fn append(&self, text: &str, tokens: &mut Vec<u64>) -> Result<(), Error> {
-        let mut room = Ok(());
-        self.for_blocks(text, |block| {
-            if room.is_ok() {
-                room = tokens.try_reserve(block.len());
-            }
-            if room.is_ok() {
-                tokens.extend_from_slice(block);
-            }
-        })?;
-        Ok(room?)
+        self.for_each_block(text, |block| {
+            tokens.try_reserve(block.len())?;
+            tokens.extend_from_slice(block);
+            Ok(())
+        })
     }
 
-    /// Calls `take` with some tokens at a time.
-    pub(super) fn for_blocks(&self, text: &str, take: impl FnMut(&[u64])) -> Result<(), Error> {
+    /// Calls `take` with the tokens of a text, a block at a time.
+    pub(super) fn for_each_block(
+        &self,
+        text: &str,
+        take: impl FnMut(&[u64]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut pieces = Pieces::new(self.size, text.len(), take)?;
         match self.unit {
-            Unit::Words if text.is_ascii() => ascii_words(text.as_bytes(), self.lowercase, &mut pieces),
+            Unit::Words if text.is_ascii() => ascii_words(text.as_bytes(), self.lowercase, &mut pieces)?,
             Unit::Words => words(text, self.lowercase, &mut pieces)?,
             Unit::Characters => characters(text, self.lowercase, &mut pieces)?,
         }
-        pieces.finish();
-        Ok(())
+        pieces.finish()
     }
 }
 
-/// The normal form as far as it goes, and the shingles that end in it.
+/// The normalized text so far, and the block of its newest tokens.
 struct Pieces<F> {
     bytes: Vec<u8>,
     size: usize,
-    /// Where the last `size` units begin: unit `i` in place `i % size`.
+    /// The starts of the last `size` units: that of unit `i` at position `i % size`.
     starts: Vec<usize>,
     n_units: usize,
-    block: [u64; BLOCK],
+    block: [u64; TOKENS_PER_BLOCK],
     in_block: usize,
     take: F,
 }
 
-impl<F: FnMut(&[u64])> Pieces<F> {
+impl<F: FnMut(&[u64]) -> Result<(), Error>> Pieces<F> {
     fn new(size: usize, capacity: usize, take: F) -> Result<Self, Error> {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(capacity)?;
-        Ok(Pieces { bytes, size, starts: vec![0; size], n_units: 0, block: [0; BLOCK], in_block: 0, take })
+        Ok(Pieces {
+            bytes,
+            size,
+            starts: vec![0; size],
+            n_units: 0,
+            block: [0; TOKENS_PER_BLOCK],
+            in_block: 0,
+            take,
+        })
     }
 
-    /// A unit ends at the end of the bytes; it began at `start`.
+    /// Ends the unit that started at `start`.
     #[inline]
-    fn end_unit(&mut self, start: usize) {
-        let place = self.n_units % self.size;
-        self.starts[place] = start;
+    fn end_unit(&mut self, start: usize) -> Result<(), Error> {
+        let newest = self.n_units % self.size;
+        self.starts[newest] = start;
         self.n_units += 1;
-        if self.n_units >= self.size {
-            // The unit after the newest is the oldest.
-            let oldest = if place + 1 == self.size { 0 } else { place + 1 };
-            self.push(self.starts[oldest]);
+        if self.n_units < self.size {
+            return Ok(());
         }
+        // The unit after the newest is the oldest.
+        let oldest = if newest + 1 == self.size { 0 } else { newest + 1 };
+        self.push(self.starts[oldest])
     }
 
+    /// Adds the token of the bytes from `start` on.
     #[inline]
-    fn push(&mut self, start: usize) {
+    fn push(&mut self, start: usize) -> Result<(), Error> {
         self.block[self.in_block] = token(&self.bytes[start..]);
         self.in_block += 1;
-        if self.in_block == BLOCK {
-            (self.take)(&self.block);
-            self.in_block = 0;
+        if self.in_block < TOKENS_PER_BLOCK {
+            return Ok(());
         }
+        self.in_block = 0;
+        (self.take)(&self.block)
     }
 
-    fn finish(mut self) {
+    fn finish(mut self) -> Result<(), Error> {
         if (1..self.size).contains(&self.n_units) {
-            self.push(0);
+            self.push(0)?;
         }
-        if self.in_block > 0 {
-            (self.take)(&self.block[..self.in_block]);
-        }
+        if self.in_block > 0 { (self.take)(&self.block[..self.in_block]) } else { Ok(()) }
     }
 }
 
-/// For each byte of ASCII: 0 if it is no part of a word, else its lower case.
+/// For each byte of ASCII: its lower case, or 0 if it is not part of a word.
 const WORD_BYTES: [u8; 128] = {
     let (mut table, mut byte) = ([0; 128], 0);
     while byte < 128 {
@@ -150,7 +157,11 @@ const WORD_BYTES: [u8; 128] = {
     table
 };
 
-fn ascii_words<F: FnMut(&[u64])>(text: &[u8], lowercase: bool, pieces: &mut Pieces<F>) {
+fn ascii_words<F: FnMut(&[u64]) -> Result<(), Error>>(
+    text: &[u8],
+    lowercase: bool,
+    pieces: &mut Pieces<F>,
+) -> Result<(), Error> {
     let word_byte = |byte: u8| WORD_BYTES[usize::from(byte & 127)];
     let mut at = 0;
     while at < text.len() {
@@ -167,12 +178,13 @@ fn ascii_words<F: FnMut(&[u64])>(text: &[u8], lowercase: bool, pieces: &mut Piec
             true => pieces.bytes.extend(word.iter().map(|byte| word_byte(*byte))),
             false => pieces.bytes.extend_from_slice(word),
         }
-        pieces.end_unit(start);
+        pieces.end_unit(start)?;
         at += length;
     }
+    Ok(())
 }
 
-/// Calls `push` for the characters that stand for one.
+/// Calls `push` for a character, or for those of its lower case.
 #[inline]
 fn in_case(
     character: char,
@@ -186,7 +198,7 @@ fn in_case(
     }
 }
 
-/// Appends the bytes of a character: there may be more than in the text, since a lower case can be longer.
+/// Appends the bytes of a character. The memory may have to grow, since a lower case can be longer.
 #[inline]
 fn append(bytes: &mut Vec<u8>, character: char) -> Result<(), Error> {
     bytes.try_reserve(4)?;
@@ -194,7 +206,11 @@ fn append(bytes: &mut Vec<u8>, character: char) -> Result<(), Error> {
     Ok(())
 }
 
-fn words<F: FnMut(&[u64])>(text: &str, lowercase: bool, pieces: &mut Pieces<F>) -> Result<(), Error> {
+fn words<F: FnMut(&[u64]) -> Result<(), Error>>(
+    text: &str,
+    lowercase: bool,
+    pieces: &mut Pieces<F>,
+) -> Result<(), Error> {
     let mut start = None;
     for character in text.chars() {
         in_case(character, lowercase, |character| {
@@ -207,18 +223,19 @@ fn words<F: FnMut(&[u64])>(text: &str, lowercase: bool, pieces: &mut Pieces<F>) 
                 }
                 append(&mut pieces.bytes, character)?;
             } else if let Some(start) = start.take() {
-                pieces.end_unit(start);
+                pieces.end_unit(start)?;
             }
             Ok(())
         })?;
     }
-    if let Some(start) = start {
-        pieces.end_unit(start);
-    }
-    Ok(())
+    start.map_or(Ok(()), |start| pieces.end_unit(start))
 }
 
-fn characters<F: FnMut(&[u64])>(text: &str, lowercase: bool, pieces: &mut Pieces<F>) -> Result<(), Error> {
+fn characters<F: FnMut(&[u64]) -> Result<(), Error>>(
+    text: &str,
+    lowercase: bool,
+    pieces: &mut Pieces<F>,
+) -> Result<(), Error> {
     let mut after_space = false;
     for character in text.chars() {
         if character.is_whitespace() {
@@ -228,8 +245,7 @@ fn characters<F: FnMut(&[u64])>(text: &str, lowercase: bool, pieces: &mut Pieces
         let unit = |pieces: &mut Pieces<F>, character: char| {
             let start = pieces.bytes.len();
             append(&mut pieces.bytes, character)?;
-            pieces.end_unit(start);
-            Ok(())
+            pieces.end_unit(start)
         };
         if std::mem::take(&mut after_space) {
             unit(pieces, ' ')?;
@@ -267,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn shingles_are_pieces_of_the_normal_form() {
+    fn shingles_are_runs_of_the_normalized_text() {
         let long = "Lorem  ipsum, dolor_sit amet: 12 ".repeat(100);
         let texts =
             ["", " ", "a", "A b", "!?", " The quick,\tbrown\u{a0}fox\n", "Ünï-cödé ΣΑΣ 日本語 İx 😀!", &long];

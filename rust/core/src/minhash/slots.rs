@@ -1,7 +1,7 @@
 //! Slots of signatures: packed to their lowest bits, and how many differ.
 //!
-//! `b`-bit MinHash (Li and König, 2010) keeps the lowest `b` bits of each slot. They lie in planes, so that slots are compared 64 at
-//! a time whatever `b` is, and with one bit the rows are what the Hamming family searches:
+//! `b`-bit MinHash (Li and König, 2010) keeps the lowest `b` bits of each slot. The bits are stored in planes, so that slots are
+//! compared 64 at a time for any `b`, and rows with one bit per slot are codes of the Hamming family:
 //!
 //! ```text
 //! k = 12 slots, b = 2      | plane 0: lowest bits  | plane 1: second bits  |
@@ -9,70 +9,62 @@
 //! differing                popcount((a0 ^ b0) | (a1 ^ b1))
 //! ```
 
-use super::LANES;
-use crate::level::at_level;
+use super::{LANES, differing};
+use crate::codes::check_same_bytes;
+use crate::error::{check_len, try_vec};
 use crate::select::matrix::write_pieces;
-use crate::{Codes, Error, Level, Parallel};
+use crate::{Codes, Error, Run};
 
-use super::portable;
-#[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
-
-/// Rows of `b` that are compared while they are in the first-level cache: about so many bytes.
-const TILE_BYTES: usize = 1 << 14;
+/// Rows of `b` that are compared with all rows of a block of `a` while they are in the first-level cache have about this many bytes.
+const BYTES_PER_TILE: usize = 1 << 14;
 
 /// Signatures that a task packs.
-const TASK_ROWS: usize = 1024;
+const ROWS_PER_TASK: usize = 1024;
 
 /// Pairs that a task compares.
-const TASK_PAIRS: usize = 1 << 14;
+const PAIRS_PER_TASK: usize = 1 << 14;
 
-/// What the slots of a row are.
+/// How the slots of a row are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slots {
     /// 32 bits each.
     Words,
-    /// So many bits each, in planes.
+    /// This many bits each, in planes.
     Bits(usize),
 }
 
 impl Slots {
-    /// As many bits as packed slots may have.
+    /// The largest number of bits of a packed slot.
     pub const MAX_BITS: usize = 16;
 
-    /// Checks that rows have whole slots.
+    /// Checks that rows consist of whole slots.
     fn check(self, name: &'static str, rows: Codes<'_>) -> Result<(), Error> {
         let unit = match self {
             Slots::Words => 4,
             Slots::Bits(n_bits) => check_bits(n_bits)?,
         };
-        match rows.n_bytes().is_multiple_of(unit) {
-            true => Ok(()),
-            false => Err(Error::SlotBytes { name, n_bytes: rows.n_bytes(), unit }),
+        if rows.n_bytes().is_multiple_of(unit) {
+            return Ok(());
         }
-    }
-
-    #[inline]
-    fn differing(self, level: Level, a: &[u8], b: &[u8]) -> i32 {
-        let differing = match self {
-            Slots::Words => at_level!(level, differing_words(a, b)),
-            Slots::Bits(n_bits) => at_level!(level, differing_planes(a, b, n_bits)),
-        };
-        differing as i32
+        let (n_bytes, parts) = (rows.n_bytes(), if self == Slots::Words { "bytes" } else { "planes" });
+        let problem = format!(
+            "{name} has {n_bytes} bytes per row; expected a multiple of {unit}, the {parts} of a slot"
+        );
+        Err(Error::Incompatible { problem })
     }
 }
 
 fn check_bits(n_bits: usize) -> Result<usize, Error> {
     match n_bits {
         1..=Slots::MAX_BITS => Ok(n_bits),
-        _ => Err(Error::SlotBits { n_bits, most: Slots::MAX_BITS }),
+        _ => Err(Error::Range { name: "n_bits", unit: "", given: n_bits, low: 1, high: Slots::MAX_BITS }),
     }
 }
 
 /// The bytes of a row of packed slots.
 ///
 /// # Errors
-/// [`Error::SlotBits`] if there are no bits, or more than [`Slots::MAX_BITS`].
+/// [`Error::Range`] if `n_bits` is not from 1 to [`Slots::MAX_BITS`].
 pub fn packed_bytes(n_hashes: usize, n_bits: usize) -> Result<usize, Error> {
     Ok(check_bits(n_bits)? * n_hashes.div_ceil(8))
 }
@@ -80,24 +72,22 @@ pub fn packed_bytes(n_hashes: usize, n_bits: usize) -> Result<usize, Error> {
 /// Writes the lowest `n_bits` of each slot: `packed_bytes(n_hashes, n_bits)` for each row of `signatures`.
 ///
 /// # Errors
-/// If the lengths do not fit each other, or the call was interrupted.
+/// [`Error::Range`] for a wrong `n_bits`, [`Error::Length`] for the wrong length of `out`, [`Error::Interrupted`].
 pub fn pack(
     signatures: &[u32],
     n_hashes: usize,
     n_bits: usize,
-    parallel: &Parallel<'_>,
     out: &mut [u8],
+    run: &Run<'_>,
 ) -> Result<(), Error> {
     let n_bytes = packed_bytes(n_hashes, n_bits)?;
     let n_rows = signatures.len() / n_hashes.max(1);
-    if out.len() != n_rows * n_bytes {
-        return Err(Error::OutputLength { given: out.len(), expected: n_rows * n_bytes });
-    }
+    check_len("out", "bytes", out.len(), n_rows * n_bytes)?;
     if out.is_empty() {
         return Ok(());
     }
-    parallel.for_each_chunk(out, TASK_ROWS * n_bytes, |task, out| {
-        let rows = signatures[task * TASK_ROWS * n_hashes..].chunks_exact(n_hashes);
+    run.for_each_chunk(out, ROWS_PER_TASK * n_bytes, |task, out| {
+        let rows = signatures[task * ROWS_PER_TASK * n_hashes..].chunks_exact(n_hashes);
         for (row, out) in rows.zip(out.chunks_exact_mut(n_bytes)) {
             for (plane, out) in out.chunks_exact_mut(n_bytes / n_bits).enumerate() {
                 for (slots, byte) in row.chunks(8).zip(out) {
@@ -106,68 +96,58 @@ pub fn pack(
                 }
             }
         }
+        Ok(())
     })
 }
 
-/// Writes in how many slots the rows differ: row `i` of `out` is about row `i` of `a` and all rows of `b`.
+/// Writes the number of slots in which rows differ: row `i` of `out` compares row `i` of `a` with all rows of `b`.
 ///
 /// # Errors
-/// If the rows differ in bytes or have no whole slots, `out` has not one element for each pair, or the call was interrupted.
-pub fn cdist(
-    level: Level,
-    slots: Slots,
-    a: Codes<'_>,
-    b: Codes<'_>,
-    parallel: &Parallel<'_>,
-    out: &mut [i32],
-) -> Result<(), Error> {
+/// [`Error::Range`] for a wrong number of bits, [`Error::Incompatible`] if rows do not consist of whole slots, [`Error::Mismatch`] if
+/// the rows of `a` and `b` differ in bytes, [`Error::Length`] if `out` does not have one element per pair, [`Error::Interrupted`].
+pub fn cdist(a: Codes<'_>, b: Codes<'_>, slots: Slots, out: &mut [i32], run: &Run<'_>) -> Result<(), Error> {
     slots.check("a", a)?;
     slots.check("b", b)?;
-    write_pieces(a, b, out, &parallel.as_run(level), |rows, columns, out| {
-        let tile = (TILE_BYTES / b.n_bytes()).max(1);
-        for start in columns.clone().step_by(tile) {
-            let tile = start..(start + tile).min(columns.end);
+    let level = run.level();
+    write_pieces(a, b, out, run, |rows, columns, out| {
+        let rows_per_tile = (BYTES_PER_TILE / b.n_bytes()).max(1);
+        for start in columns.clone().step_by(rows_per_tile) {
+            let tile = start..(start + rows_per_tile).min(columns.end);
             for (row, out) in rows.clone().zip(out.iter_mut()) {
                 let out = &mut out[tile.start - columns.start..tile.end - columns.start];
-                for (column, out) in tile.clone().zip(out) {
-                    *out = slots.differing(level, a.row(row), b.row(column));
-                }
+                differing(level, slots, tile.clone().map(|column| (a.row(row), b.row(column))), out);
             }
         }
         Ok(())
     })
 }
 
-/// Writes in how many slots row `i[p]` of `a` and row `j[p]` of `b` differ, for each pair `p`.
+/// Writes the number of slots in which row `i[p]` of `a` and row `j[p]` of `b` differ, for each pair `p`.
 ///
 /// # Errors
-/// If the rows differ in bytes or have no whole slots, an index names no row, the lengths of `i`, `j` and `out` differ, or
-/// the call was interrupted.
-#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
+/// The same as [`cdist`]; [`Error::Row`] if an index is not a row, [`Error::Mismatch`] if the lengths of `i` and `j` differ,
+/// [`Error::OutOfMemory`].
 pub fn paired(
-    level: Level,
-    slots: Slots,
     a: Codes<'_>,
     b: Codes<'_>,
     i: &[i64],
     j: &[i64],
-    parallel: &Parallel<'_>,
+    slots: Slots,
     out: &mut [i32],
+    run: &Run<'_>,
 ) -> Result<(), Error> {
     slots.check("a", a)?;
     slots.check("b", b)?;
-    if a.n_bytes() != b.n_bytes() {
-        return Err(Error::BytesDiffer { first: ("a", a.n_bytes()), second: ("b", b.n_bytes()) });
-    }
-    let rows = pairs_of(i, j, a.n_rows(), b.n_rows(), out.len())?;
-    parallel.for_each_chunk(out, TASK_PAIRS, |task, out| {
-        for ((i, j), out) in rows[task * TASK_PAIRS..].iter().zip(out) {
-            *out = slots.differing(level, a.row(*i), b.row(*j));
-        }
+    check_same_bytes(("a", a), ("b", b))?;
+    let (level, pairs) = (run.level(), pairs_of(i, j, a.n_rows(), b.n_rows(), out.len())?);
+    run.for_each_chunk(out, PAIRS_PER_TASK, |task, out| {
+        let pairs = &pairs[task * PAIRS_PER_TASK..][..out.len()];
+        differing(level, slots, pairs.iter().map(|&(i, j)| (a.row(i), b.row(j))), out);
+        Ok(())
     })
 }
 
-/// Pairs of rows that there are.
+/// The pairs that two arrays of rows name, checked.
 pub(super) fn pairs_of(
     i: &[i64],
     j: &[i64],
@@ -176,24 +156,22 @@ pub(super) fn pairs_of(
     n_out: usize,
 ) -> Result<Vec<(usize, usize)>, Error> {
     if i.len() != j.len() {
-        return Err(Error::PairsDiffer { i: i.len(), j: j.len() });
+        let hint = "expected two for each pair";
+        return Err(Error::Mismatch { unit: "rows", first: ("i", i.len()), second: ("j", j.len()), hint });
     }
-    if n_out != i.len() {
-        return Err(Error::OutputLength { given: n_out, expected: i.len() });
-    }
-    let row = |name: &'static str, index: i64, n_rows: usize| match usize::try_from(index) {
-        Ok(row) if row < n_rows => Ok(row),
-        _ => Err(Error::PairRow { name, row: index, n_rows }),
+    check_len("out", "elements", n_out, i.len())?;
+    let row = |name: &'static str, row: i64, n_rows: usize| match usize::try_from(row) {
+        Ok(index) if index < n_rows => Ok(index),
+        _ => Err(Error::Row { name, row, n_rows }),
     };
-    let mut pairs = Vec::new();
-    pairs.try_reserve_exact(i.len())?;
-    for (&i, &j) in i.iter().zip(j) {
-        pairs.push((row("i", i, n_a)?, row("j", j, n_b)?));
+    let mut pairs = try_vec((0, 0), i.len())?;
+    for (pair, (&i, &j)) in pairs.iter_mut().zip(i.iter().zip(j)) {
+        *pair = (row("i", i, n_a)?, row("j", j, n_b)?);
     }
     Ok(pairs)
 }
 
-/// Slots of 32 bits in which two signatures agree.
+/// The number of slots of 32 bits in which two signatures agree.
 #[inline]
 pub(super) fn agreeing(a: &[u32], b: &[u32]) -> usize {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
