@@ -30,6 +30,7 @@ __all__ = [
     "as_signatures",
     "as_training_samples",
     "as_vector",
+    "check_threads",
     "describe",
     "finite_float32",
     "float32_array",
@@ -43,7 +44,7 @@ def describe(value: object) -> str:
     """Describe a value for an error message, in a few words however large it is."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} and shape {value.shape}"
-    return f"{reprlib.repr(value)} of type {type(value).__name__}"
+    return "None" if value is None else f"{reprlib.repr(value)} of type {type(value).__name__}"
 
 
 # --- scalars ------------------------------------------------------------------------------------------------
@@ -72,6 +73,12 @@ def as_integer(value: Any, name: str, low: int | None = None, high: int | None =
 
 def _limits(low: int | None, high: int | None) -> str:
     return "" if low is None else f" from {low} up" if high is None else f" from {low} to {high}"
+
+
+def check_threads(threads: Any) -> None:
+    """Raise an error unless `threads` is None or from 1 up, for methods whose kernels may not run."""
+    if threads is not None:
+        as_integer(threads, "threads", 1)
 
 
 def as_real(
@@ -340,18 +347,23 @@ def as_vector(values: ArrayLike, name: str, expected: str = "integers", dtype: D
 
 
 def as_codes(
-    codes: ArrayLike, n_columns: int, n_codewords: int, dtype: type[np.unsignedinteger[Any]] = np.uint8
+    codes: ArrayLike,
+    n_columns: int,
+    n_codewords: int,
+    dtype: type[np.unsignedinteger[Any]] = np.uint8,
+    *,
+    name: str = "codes",
 ) -> UnsignedCodes:
     """Return codes as an array (n, `n_columns`) of `dtype` with values below `n_codewords`."""
     codes = np.asarray(codes)
     if codes.dtype != dtype:
-        raise TypeError(f"codes must be an array of {np.dtype(dtype)}; got an array of dtype {codes.dtype}")
+        raise TypeError(f"{name} must be an array of {np.dtype(dtype)}; got an array of dtype {codes.dtype}")
     if codes.ndim != 2 or codes.shape[1] != n_columns:
-        raise ValueError(f"codes must have shape (n, {n_columns}); got {codes.shape}")
+        raise ValueError(f"{name} must have shape (n, {n_columns}); got {codes.shape}")
     if n_codewords <= np.iinfo(dtype).max and codes.size and codes.max() >= n_codewords:
         row, column = np.argwhere(codes >= n_codewords)[0]
         raise ValueError(
-            f"codes has {codes[row, column]} in row {row}, column {column}; "
+            f"{name} has {codes[row, column]} in row {row}, column {column}; "
             f"expected values from 0 to {n_codewords - 1}"
         )
     return codes

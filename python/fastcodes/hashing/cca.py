@@ -12,7 +12,7 @@ from fastcodes import _files
 from fastcodes._blocks import blocks
 from fastcodes._linalg import mean_and_covariance, oriented
 from fastcodes._typing import Array, Doubles, Floats
-from fastcodes._validation import as_integer, as_real, random_generator
+from fastcodes._validation import as_integer, as_real, check_threads, random_generator
 from fastcodes.hashing._rotation import RotatedHasher
 from fastcodes.hashing._targets import labeled_samples
 from fastcodes.hashing.base import check_samples_differ
@@ -132,6 +132,7 @@ class CCAITQ(RotatedHasher):
             If `X` has another shape, a value that is not finite (the message says where), or equal
             samples; if `y` does not fit `X` or has only one label; or a parameter is out of range.
         """
+        check_threads(threads)
         n_bits = as_integer(self.n_bits, "n_bits", 1)
         regularization = as_real(self.regularization, "regularization", above=0)
         rng = random_generator(self.random_state)

@@ -151,16 +151,15 @@ class DeepHashing(Hasher):
             If the loss becomes infinite or NaN.
         """
         n_bits = as_integer(self.n_bits, "n_bits", 1)
-        epochs, batch_size = (
-            as_integer(self.epochs, "epochs", 1),
-            as_integer(self.batch_size, "batch_size", 2),
-        )
+        epochs = as_integer(self.epochs, "epochs", 1)
+        batch_size = as_integer(self.batch_size, "batch_size", 2)
+        dropout = as_real(self.dropout, "dropout", at_least=0, below=1)
         optimizer, schedule = Adam(self.learning_rate), Cosine()
         loss = self._loss()
         rng = random_generator(self.random_state)
         samples = as_training_samples(X)
         labels = as_targets(y, len(samples), type(self).__name__)
-        network = Network(*self._layers(n_bits), random_state=rng).build(samples.shape[1:])
+        network = Network(*self._layers(n_bits, dropout), random_state=rng).build(samples.shape[1:])
         mean, covariance = mean_and_covariance(samples)
         check_samples_differ(covariance)
         deviations = np.sqrt(np.diag(covariance))
@@ -176,7 +175,13 @@ class DeepHashing(Hasher):
                     x = self._scaled(take_rows(samples, rows))
                     progress = (epoch + i / n_batches) / epochs
                     value, _ = network.train_step(
-                        x, labels[rows], loss, optimizer, rate=schedule(progress), progress=progress
+                        x,
+                        labels[rows],
+                        loss,
+                        optimizer,
+                        rate=schedule(progress),
+                        progress=progress,
+                        threads=threads,
                     )
                     history[epoch] += value * len(rows) / len(samples)
                     show(f"epoch {epoch + 1}, loss {value:.4f}")
@@ -187,14 +192,14 @@ class DeepHashing(Hasher):
         as_option(self.loss, "loss", ("pairwise", "triplet"))
         return PairwiseLoss() if self.loss == "pairwise" else TripletLoss(self.margin)
 
-    def _layers(self, n_bits: int) -> list[Layer]:
+    def _layers(self, n_bits: int, dropout: float) -> list[Layer]:
         if not isinstance(self.hidden, (tuple, list)):
             raise TypeError(f"hidden must be a sequence of integers, such as (512,); got {self.hidden!r}")
         layers: list[Layer] = []
         for n in self.hidden:
             layers += [Dense(as_integer(n, "hidden", 1)), BatchNorm(), HardTanh()]
-            if self.dropout:
-                layers.append(Dropout(self.dropout))
+            if dropout:
+                layers.append(Dropout(dropout))
         return [*layers, Dense(n_bits), BatchNorm(), TanhContinuation(self.sharpness)]
 
     def _learn(self, network: Network, history: Doubles) -> None:
@@ -216,7 +221,7 @@ class DeepHashing(Hasher):
         return max(int(layer.output_shape[0]) for layer in self.model_.layers)
 
     def _values(self, x: Floats, threads: int | None) -> Floats:
-        return self.model_.forward(self._scaled(x))
+        return self.model_.forward(self._scaled(x), threads=threads)
 
     def _to_arrays(self) -> dict[str, Array]:
         layers = json.dumps([layer.config() for layer in self.model_.layers])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from fastcodes._typing import Array, Codes, Floats
-from fastcodes._validation import as_integer, as_samples
+from fastcodes._validation import as_integer, as_samples, check_threads
 from fastcodes.hashing._random_projection import Projection
 from fastcodes.hashing.base import Hasher
 
@@ -116,6 +116,7 @@ class RandomHyperplanes(Hasher):
         ValueError
             If `X` has another shape, or a parameter is out of range.
         """
+        check_threads(threads)
         n_bits = as_integer(self.n_bits, "n_bits", 1)
         d = as_samples(X).shape[1]
         self._learn(Projection.draw(self.projection, d, n_bits, self.random_state))

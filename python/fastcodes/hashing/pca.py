@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from fastcodes import _files
 from fastcodes._linalg import principal_components
 from fastcodes._typing import Array, Floats
-from fastcodes._validation import as_integer, as_option, as_training_samples
+from fastcodes._validation import as_integer, as_option, as_training_samples, check_threads
 from fastcodes.hashing.base import LinearHasher, check_rank
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class PCAHashing(LinearHasher):
             in fewer directions than there are bits (the message says which columns are constant), or a
             parameter is out of range.
         """
+        check_threads(threads)
         n_bits = as_integer(self.n_bits, "n_bits", 1)
         as_option(self.threshold, "threshold", ("mean", "median"))
         samples = as_training_samples(X)

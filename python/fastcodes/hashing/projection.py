@@ -13,7 +13,7 @@ from fastcodes._blocks import blocks, naming_nonfinite, rows_per_block
 from fastcodes._estimator import Estimator
 from fastcodes._progress import progress_bar
 from fastcodes._typing import Array, Codes, Floats
-from fastcodes._validation import as_integer, as_real, as_samples
+from fastcodes._validation import as_integer, as_real, as_samples, check_threads
 from fastcodes.hashing._random_projection import Projection
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ class RandomProjection(Estimator):
             If `X` has another shape, a parameter is out of range, or "auto" needs more dimensions than
             `X` has.
         """
-        samples = as_samples(X)
-        n, d = samples.shape
+        check_threads(threads)
+        n, d = as_samples(X).shape
         if isinstance(self.n_components, str) and self.n_components == "auto":
             n_components = johnson_lindenstrauss_min_dim(max(n, 1), eps=self.eps)
             if n_components > d:
@@ -199,6 +199,7 @@ class RandomProjection(Estimator):
         ValueError
             If `X` has another shape, or a value that is not finite (the message says where).
         """
+        check_threads(threads)
         samples = self._samples(X)
         projected = np.empty((len(samples), self.n_components_), np.float32)
         scale = np.float32(1 / math.sqrt(self.n_components_))

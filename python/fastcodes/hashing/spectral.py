@@ -12,7 +12,7 @@ from fastcodes import _files
 from fastcodes._blocks import blocks
 from fastcodes._linalg import principal_components
 from fastcodes._typing import Array, Doubles, Floats, Ids
-from fastcodes._validation import as_integer, as_training_samples
+from fastcodes._validation import as_integer, as_training_samples, check_threads
 from fastcodes.hashing.base import Hasher, check_samples_differ
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ class SpectralHashing(Hasher):
             If `X` has another shape, a value that is not finite (the message says where), or equal
             samples, or a parameter is out of range.
         """
+        check_threads(threads)
         n_bits = as_integer(self.n_bits, "n_bits", 1)
         samples = as_training_samples(X)
         components = principal_components(samples)

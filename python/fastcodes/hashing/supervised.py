@@ -14,7 +14,7 @@ from fastcodes._blocks import blocks
 from fastcodes._linalg import random_rotation, squared_distances
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Doubles, Floats
-from fastcodes._validation import as_integer, as_option, as_real, random_generator
+from fastcodes._validation import as_integer, as_option, as_real, check_threads, random_generator
 from fastcodes.hashing._targets import labeled_samples
 from fastcodes.hashing.base import Hasher
 
@@ -164,6 +164,7 @@ class SupervisedDiscreteHashing(Hasher):
             If `X` has another shape, a value that is not finite (the message says where), or equal
             samples; if `y` does not fit `X` or has only one label; or a parameter is out of range.
         """
+        check_threads(threads)
         n_bits = as_integer(self.n_bits, "n_bits", 1)
         n_anchors, max_iter = (
             as_integer(self.n_anchors, "n_anchors", 1),

@@ -12,6 +12,7 @@ import numpy as np
 from fastcodes import _files, _native
 from fastcodes._blocks import blocks, naming_nonfinite
 from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
+from fastcodes._validation import check_threads
 
 __all__ = [
     "BYTE",
@@ -132,6 +133,7 @@ def nearest_codes(
     -------
     uint8 array (n, M), or uint16 with more than 256 codewords
     """
+    check_threads(threads)
     n_codewords = codebooks.shape[1]
     codes = np.empty((len(samples), len(codebooks)), code_dtype(n_codewords))
     checked_by_kernel = n_codewords <= BYTE

@@ -14,7 +14,7 @@ from fastcodes._blocks import training_samples
 from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
-from fastcodes._validation import as_codes, as_integer, as_option, random_generator, to_float32
+from fastcodes._validation import as_codes, as_integer, as_option, check_threads, random_generator, to_float32
 from fastcodes.quantization import _lloyd
 from fastcodes.quantization.base import Quantizer
 
@@ -248,6 +248,7 @@ class ProductQuantizer(Quantizer):
         TypeError, ValueError
             If `codes` has another dtype or shape, or a code that is not below the number of codewords.
         """
+        check_threads(threads)
         check_fitted(self)
         codes = as_codes(codes, *self.codebooks_.shape[:2])
         vectors = np.empty((len(codes), *self.codebooks_.shape[::2]), np.float32)

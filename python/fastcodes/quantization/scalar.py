@@ -13,7 +13,7 @@ from fastcodes._blocks import blocks, training_samples
 from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
-from fastcodes._validation import as_codes, as_integer, as_option, random_generator
+from fastcodes._validation import as_codes, as_integer, as_option, check_threads, random_generator
 from fastcodes.quantization.base import Quantizer
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ class ScalarQuantizer(Quantizer):
             If `X` has another shape, no rows or a value that is not finite (the message says where), or a
             parameter is out of range.
         """
+        check_threads(threads)
         n_levels = 1 << as_integer(self.n_bits, "n_bits", 1, 8)
         max_iter = as_integer(self.max_iter, "max_iter", 1)
         as_option(self.kind, "kind", ("uniform", "lloyd-max"))

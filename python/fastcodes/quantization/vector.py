@@ -13,7 +13,7 @@ from fastcodes._blocks import training_samples
 from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
-from fastcodes._validation import as_codes, as_integer, random_generator
+from fastcodes._validation import as_codes, as_integer, check_threads, random_generator
 from fastcodes.quantization import _lloyd
 from fastcodes.quantization.base import Quantizer
 
@@ -179,6 +179,7 @@ class VectorQuantizer(Quantizer):
         TypeError, ValueError
             If `codes` has another dtype or shape, or a code that is not below the number of codewords.
         """
+        check_threads(threads)
         check_fitted(self)
         n_codewords = len(self.codebook_)
         numbers = as_codes(codes, 1, n_codewords, _lloyd.code_dtype(n_codewords))[:, 0]
