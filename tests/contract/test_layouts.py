@@ -90,7 +90,10 @@ for _name, _module, _radius in (("hamming", hamming, 40), ("jaccard", jaccard, 0
         f"{_name}.knn, one query": (lambda x, m=_module: m.knn(x[:1], CODES, 7), QUERIES),
         f"{_name}.knn, codes": (lambda x, m=_module: m.knn(QUERIES, x, 7), CODES),
         f"{_name}.knn, codes, one query": (lambda x, m=_module: m.knn(QUERIES[:1], x, 7), CODES),
-        f"{_name}.knn, codes, mask": (lambda x, m=_module: m.knn(QUERIES, x, 7, np.arange(0, 40, 3)), CODES),
+        f"{_name}.knn, codes, mask": (
+            lambda x, m=_module: m.knn(QUERIES, x, 7, mask=np.arange(0, 40, 3)),
+            CODES,
+        ),
         f"{_name}.radius, queries": (lambda x, m=_module, r=_radius: m.radius(x, CODES, r), QUERIES),
         f"{_name}.radius, codes": (lambda x, m=_module, r=_radius: m.radius(QUERIES, x, r), CODES),
         f"{_name}.cdist, a": (lambda x, m=_module: m.cdist(x, CODES), QUERIES),
@@ -299,7 +302,7 @@ def test_arrays_without_rows(family: Family) -> None:
         assert (distances == family.padding).all()
         assert module.knn(none, none, 0)[0].shape == (0, 0)
         for mask in (np.empty(0, bool), np.empty(0, np.int64)):
-            assert (module.knn(QUERIES, none, 2, mask)[1] == -1).all()
+            assert (module.knn(QUERIES, none, 2, mask=mask)[1] == -1).all()
         assert [found.tolist() for found in module.radius(none, CODES, one)] == [[0], [], []]
         assert [found.tolist() for found in module.radius(QUERIES, none, one)] == [[0] * 7, [], []]
         assert module.cdist(none, CODES).shape == (0, 40)
@@ -314,20 +317,20 @@ MASK_LAYOUTS: dict[str, Layout] = LAYOUTS | {"big-endian": lambda x, _: x.astype
 @both_families
 @pytest.mark.parametrize("mask", [np.arange(40) % 3 > 0, np.arange(39, 2, -2)], ids=["bool", "ids"])
 def test_masks_of_every_layout(family: Family, mask: Array, tmp_path: Path) -> None:
-    expected = family.module.knn(QUERIES, CODES, 9, mask)
+    expected = family.module.knn(QUERIES, CODES, 9, mask=mask)
     for name, layout in MASK_LAYOUTS.items():
         if name not in ("subclass with other methods", "matrix of three dimensions"):
             laid_out = layout(mask, tmp_path)
             assert np.array_equal(np.asarray(laid_out), mask)
-            assert same(family.module.knn(QUERIES, CODES, 9, laid_out), expected), name
+            assert same(family.module.knn(QUERIES, CODES, 9, mask=laid_out), expected), name
 
 
 @both_families
 def test_any_byte_but_zero_is_true_in_a_mask(family: Family) -> None:
     mask = np.resize(np.array([0, 1, 2, 128, 255], np.uint8), 40)
     assert same(
-        family.module.knn(QUERIES, CODES, 40, mask.view(bool)),
-        family.module.knn(QUERIES, CODES, 40, mask != 0),
+        family.module.knn(QUERIES, CODES, 40, mask=mask.view(bool)),
+        family.module.knn(QUERIES, CODES, 40, mask=mask != 0),
     )
 
 
@@ -355,7 +358,7 @@ def test_out_is_filled_and_returned(family: Family, tmp_path: Path) -> None:
     plain = np.empty((6, 40), family.dtype)
     for out in (plain, large[1, 2:8], mapped, plain.view(Subclass)):
         out.fill(7)
-        assert family.module.cdist(QUERIES, CODES, out) is out
+        assert family.module.cdist(QUERIES, CODES, out=out) is out
         assert np.array_equal(out, expected)
         assert family.module.cdist(QUERIES, CODES, out=out, threads=1) is out
     assert (large[[0, 2]] == 7).all()
@@ -450,7 +453,7 @@ def test_an_output_that_shares_memory_with_an_input_is_refused(family: Family) -
     other = random_codes(40, 10)
     for a, b in ((inside, other), (other, inside), (across, other), (other, across), (inside, across)):
         with pytest.raises(ValueError, match="out shares memory"):
-            family.module.cdist(a, b, out)
+            family.module.cdist(a, b, out=out)
     assert np.array_equal(memory, before)
 
 
@@ -460,7 +463,7 @@ def test_an_input_and_an_output_may_share_a_buffer_side_by_side(family: Family) 
     codes, out = buffer[:400].reshape(40, 10), buffer[400:].view(family.dtype).reshape(40, 40)
     codes[:] = random_codes(40, 10)
     expected = family.module.cdist(codes.copy(), codes.copy())
-    assert np.array_equal(family.module.cdist(codes, codes, out), expected)
+    assert np.array_equal(family.module.cdist(codes, codes, out=out), expected)
 
 
 @pytest.mark.parametrize("step", [1, 2])

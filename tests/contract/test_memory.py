@@ -75,7 +75,7 @@ def test_a_search_takes_little_memory(family: str, n: int, n_bytes: int, k: int,
 
 
 def test_a_search_by_real_queries_takes_little_memory() -> None:
-    for more in ("10", "1000", "10, np.arange(0, 1_000_000, 3)"):
+    for more in ("10", "1000", "10, mask=np.arange(0, 1_000_000, 3)"):
         used = measure("hashing", 1_000_000, 32, f"hamming.asymmetric_knn(real, database, {more})")
         assert used < 64, used
 

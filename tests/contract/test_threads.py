@@ -40,11 +40,11 @@ def some_calls(family: Family, queries: Array, codes: Array, threads: int | None
     few = codes[: min(n, 3000)]
     return (
         *family.module.knn(queries, codes, 1, threads=threads),
-        *family.module.knn(queries, codes, 100, np.arange(n) % 5 > 0, threads),
-        *family.module.knn(queries, codes, 10, np.arange(0, n, 3), threads),
+        *family.module.knn(queries, codes, 100, mask=np.arange(n) % 5 > 0, threads=threads),
+        *family.module.knn(queries, codes, 10, mask=np.arange(0, n, 3), threads=threads),
         *family.module.radius(queries, codes, limit, threads=threads),
         family.module.cdist(queries, few, threads=threads),
-        *family.module.pairs(few[:1500], limit, threads),
+        *family.module.pairs(few[:1500], limit, threads=threads),
     )
 
 
@@ -708,7 +708,7 @@ def started():
     return count
 
 codes = np.zeros((100_000, 32), np.uint8)
-call = threading.Thread(target=hamming.knn, args=(codes[:10_000], codes, 1, None, {threads}))
+call = threading.Thread(target=hamming.knn, args=(codes[:10_000], codes, 1), kwargs={{"threads": {threads}}})
 call.start()
 most = 0
 while call.is_alive():
