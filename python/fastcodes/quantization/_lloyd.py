@@ -138,7 +138,8 @@ def nearest_codes(
     codes = np.empty((len(samples), len(codebooks)), code_dtype(n_codewords))
     checked_by_kernel = n_codewords <= BYTE
     with naming_nonfinite(samples):
-        if checked_by_kernel and prepare is None and samples.dtype == np.float32 and samples.flags.carray:
+        is_ready = samples.dtype == np.float32 and samples.flags.c_contiguous and samples.flags.aligned
+        if is_ready and checked_by_kernel and prepare is None:
             assign(samples, codebooks, codes, threads=threads)
             return codes
         for rows, block in blocks(samples, check=not checked_by_kernel):

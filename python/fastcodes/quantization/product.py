@@ -49,7 +49,8 @@ class ProductQuantizer(Quantizer):
     max_iter : int
         Maximum number of iterations of k-means.
     max_samples : int or None
-        Maximum number of random rows to train on, by default 256 per codeword of a byte; None uses all rows.
+        Maximum number of random rows to train on; None uses all rows. The default is 256 rows for each of 256
+        codewords.
     metric : {"l2", "ip"}
         The entries of `tables`: squared L2 distances, or negative inner products.
     random_state : None, int or numpy random generator

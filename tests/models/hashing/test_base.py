@@ -141,6 +141,16 @@ def test_wrong_parameters_of_one_model(name: str, params: dict[str, Any], messag
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_results_do_not_depend_on_the_number_of_threads(name: str) -> None:
+    one, three = (model_of(name).fit(X, Y, threads=threads) for threads in (1, 3))
+    for array, other in zip(one._to_arrays().values(), three._to_arrays().values(), strict=True):
+        assert np.array_equal(array, other)
+    for method in ("encode", "decision_function"):
+        assert np.array_equal(getattr(one, method)(X, threads=1), getattr(one, method)(X, threads=3))
+    assert one.score(X, Y, threads=1) == one.score(X, Y, threads=3)
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_codes_are_the_signs_of_the_values(name: str) -> None:
     model = fitted(name)
     values, codes = model.decision_function(X), model.encode(X)

@@ -24,6 +24,20 @@ from models.quantization.cases import MODELS, QUANTIZERS, RNG, X, answer, model_
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_results_do_not_depend_on_the_number_of_threads(name: str) -> None:
+    one, three = (model_of(name).fit(X, threads=threads) for threads in (1, 3))
+    for array, other in zip(one._to_arrays().values(), three._to_arrays().values(), strict=True):
+        assert np.array_equal(array, other)
+    assert one.score(X, threads=1) == one.score(X, threads=3)
+    if isinstance(one, KMeans):
+        assert np.array_equal(one.predict(X, threads=1), one.predict(X, threads=3))
+        return
+    codes = one.encode(X, threads=1)
+    assert np.array_equal(one.encode(X, threads=3), codes)
+    assert np.array_equal(one.decode(codes, threads=1), one.decode(codes, threads=3))
+
+
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float64, np.int32])
 def test_samples_of_any_dtype_are_those_of_float32(name: str, dtype: Any) -> None:
     x = np.clip(np.round(60 * X + 120), 0, 255).astype(dtype)
