@@ -24,7 +24,7 @@ def indexed() -> tuple[LSHIndex, Array]:
     """Return an index of random vectors, and queries near its first ones."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((N, D), np.float32)
-    index = LSHIndex(RandomHyperplanes(N_BITS, projection="hadamard").fit(x), N_TABLES)
+    index = LSHIndex(RandomHyperplanes(N_BITS, projection="hadamard").fit(x), n_tables=N_TABLES)
     index.add(x)
     return index, x[:1000] + rng.standard_normal((1000, D), np.float32) / 2
 
@@ -41,8 +41,8 @@ def test_lsh_index(contest: Any, name: str) -> None:
     codes = index.codes
 
     calls: dict[str, Callable[[], Any]] = {
-        "fastcodes": lambda: index.search(queries, K, N_PROBES, threads=1),
-        "hamming.knn": lambda: hamming.knn(index.hasher.encode(queries), codes, K, threads=1),
+        "fastcodes": lambda: index.search(queries, K, n_probes=N_PROBES, threads=1),
+        "hamming.knn": lambda: hamming.knn(index.codec.encode(queries), codes, K, threads=1),
     }
     contest(
         name,

@@ -186,7 +186,8 @@ class Estimator(abc.ABC):
         TypeError, ValueError
             If they are not a valid state of this class.
         """
-        model = cls(**params)
+        # JSON has no tuples: sequences among the parameters are tuples by convention.
+        model = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in params.items()})
         model._from_arrays(arrays)
         return model
 

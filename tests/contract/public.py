@@ -11,7 +11,7 @@ import fastcodes
 
 # Protocols between classes of the package: models and files; layers, optimizers and the network.
 _INTERNAL = {
-    "from_state", "to_state",
+    "from_state", "to_state", "as_codes", "as_queries", "class_named", "operand", "storage",
     "backward", "build", "config", "factor", "forward", "matrix", "output_bits", "packed_filters", "prepare",
     "scale_and_shift", "slots", "update",
 }  # fmt: skip

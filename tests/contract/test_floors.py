@@ -16,7 +16,7 @@ PYTHON_FLOORS = (
     {"_native"},
     {"_validation", "_typing", "_linalg", "_blocks", "_files", "_progress", "_estimator"},
     {"bits", "hamming", "jaccard", "adc", "minhash", "hadamard", "xnor", "_operands", "metrics", "results"},
-    {"quantization", "hashing", "nn"},
+    {"_codec", "_storage", "quantization", "hashing", "nn"},
     {"index"},
     {"interop", "cli"},
 )

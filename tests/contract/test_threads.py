@@ -531,10 +531,10 @@ interrupt("minhash.jaccard", lambda: minhash.jaccard(few, few, many, many))
 rows = tokens[: 100_000 * 64].view(np.uint32).reshape(-1, 128).copy()
 rows[:, :9] = 0
 index = MinHashIndex()
-index.add_signatures(rows)
-interrupt("MinHashIndex.pairs", lambda: index.pairs(1))
-interrupt("MinHashIndex.groups", lambda: index.groups(1))
-interrupt("MinHashIndex.query", lambda: index._bands.query(rows, 128, 1))
+index.add_codes(rows)
+interrupt("MinHashIndex.pairs", lambda: index.pairs(threshold=1))
+interrupt("MinHashIndex.groups", lambda: index.groups(threshold=1))
+interrupt("MinHashIndex.query", lambda: index._storage.bands.query(rows, 128, 1))
 print(json.dumps(seconds))
 """
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import adc
-from fastcodes.index import PQIndex
+from fastcodes import adc, bits
+from fastcodes.hashing import Bits
+from fastcodes.index import FlatIndex
 from fastcodes.interop import faiss as interop
 from fastcodes.interop import nanopq as interop_nanopq
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
-from helpers import Array
+from helpers import Array, random_codes, same
 
 D = 24
 RNG = np.random.default_rng(11)
@@ -71,14 +72,14 @@ def transform_of(faiss: ModuleType, matrix: Array, bias: Array | None = None) ->
     return transform
 
 
-def assert_same_search(ours: PQIndex, theirs: Any, k: int = 20) -> None:
+def assert_same_search(ours: FlatIndex, theirs: Any, k: int = 20) -> None:
     """Distances agree up to rounding, and their neighbours are as near by our distances."""
     sign = 1 if ours.metric == "l2" else -1
     distances, _ = ours.search(QUERIES, k)
     expected, neighbours = theirs.search(QUERIES, k)
     tolerance = {"rtol": 2e-5, "atol": 2e-6 * np.abs(expected).max()}
     np.testing.assert_allclose(distances, sign * expected, **tolerance)
-    every = adc.scan(ours.quantizer.tables(QUERIES), ours.codes)
+    every = adc.scan(ours.codec.tables(QUERIES), ours.codes)
     np.testing.assert_allclose(np.take_along_axis(every, neighbours, axis=1), sign * expected, **tolerance)
 
 
@@ -112,10 +113,10 @@ def test_an_index_of_faiss_is_taken_over(
 ) -> None:
     theirs = index_pq(faiss, n_subspaces, n_bits, metric)
     ours = interop.from_faiss(theirs)
-    assert isinstance(ours, PQIndex)
-    assert (len(ours), ours.metric, ours.n_features) == (1500, metric, D)
-    assert ours.quantizer.codebooks_.shape == (n_subspaces, 2**n_bits, D // n_subspaces)
-    assert_same_codes(ours.quantizer.encode(X), ours.codes, X, ours.quantizer)
+    assert isinstance(ours, FlatIndex)
+    assert (len(ours), ours.metric, ours.codec.n_features_in_) == (1500, metric, D)
+    assert ours.codec.codebooks_.shape == (n_subspaces, 2**n_bits, D // n_subspaces)
+    assert_same_codes(ours.codec.encode(X), ours.codes, X, ours.codec)
     packed = theirs.sa_encode(X)
     assert np.array_equal(interop.unpack_codes(packed, n_subspaces, n_bits), ours.codes)
     assert np.array_equal(interop.pack_codes(ours.codes, n_bits), packed)
@@ -144,10 +145,10 @@ def test_an_index_behind_a_rotation_is_taken_over(faiss: ModuleType, name: str, 
     theirs = faiss.IndexPreTransform(transform, inner)
     theirs.add(X)
     ours = interop.from_faiss(theirs)
-    assert isinstance(ours.quantizer, OptimizedProductQuantizer)
-    np.testing.assert_allclose(X @ ours.quantizer.rotation_.T, turned, atol=1e-4)
+    assert isinstance(ours.codec, OptimizedProductQuantizer)
+    np.testing.assert_allclose(X @ ours.codec.rotation_.T, turned, atol=1e-4)
     assert np.array_equal(ours.codes, interop.codes_of(theirs))
-    assert_same_codes(ours.quantizer.encode(X), ours.codes, X, ours.quantizer)
+    assert_same_codes(ours.codec.encode(X), ours.codes, X, ours.codec)
     np.testing.assert_allclose(ours.reconstruct(np.arange(1500)), theirs.reconstruct_n(0, 1500), atol=1e-4)
     assert_same_search(ours, theirs)
 
@@ -160,7 +161,7 @@ def test_an_index_that_faiss_trained_itself_is_taken_over(faiss: ModuleType) -> 
     theirs.add(X)
     ours = interop.from_faiss(theirs)
     assert_same_search(ours, theirs)
-    assert_same_codes(ours.quantizer.encode(X), ours.codes, X, ours.quantizer)
+    assert_same_codes(ours.codec.encode(X), ours.codes, X, ours.codec)
     same = interop.from_faiss(faiss.deserialize_index(faiss.serialize_index(theirs)))
     assert np.array_equal(same.codes, ours.codes)
 
@@ -179,7 +180,7 @@ def test_a_bias_goes_into_the_codebooks(faiss: ModuleType) -> None:
             continue
         ours = interop.from_faiss(theirs)
         assert_same_search(ours, theirs)
-        assert_same_codes(ours.quantizer.encode(X), ours.codes, X, ours.quantizer)
+        assert_same_codes(ours.codec.encode(X), ours.codes, X, ours.codec)
         np.testing.assert_allclose(ours.reconstruct([3, 9])[1], theirs.reconstruct(9), atol=1e-4)
     theirs = faiss.index_factory(D, f"PCA{D},PQ4x4")
     theirs.train(X)
@@ -210,7 +211,7 @@ def test_the_codes_of_a_fast_scan_are_unpacked(faiss: ModuleType, n_subspaces: i
 def test_a_product_quantizer_is_taken_over(faiss: ModuleType, metric: str) -> None:
     theirs = faiss.ProductQuantizer(D, 6, 8)
     theirs_pq(faiss, theirs, codebooks(6, 256))
-    ours = interop.from_faiss(theirs, metric)
+    ours = interop.from_faiss(theirs, metric=metric)
     assert isinstance(ours, ProductQuantizer)
     assert ours.metric == metric
     assert np.array_equal(ours.codebooks_, codebooks(6, 256))
@@ -235,7 +236,7 @@ def test_an_index_is_handed_over(
         if is_rotated
         else ProductQuantizer.from_codebooks(books, metric=metric)
     )
-    ours = PQIndex(quantizer)
+    ours = FlatIndex(quantizer)
     ours.add(X)
     theirs = interop.to_faiss(ours)
     assert type(theirs).__name__ == ("IndexPreTransform" if is_rotated else "IndexPQ")
@@ -252,12 +253,49 @@ def test_an_index_is_handed_over(
     assert_same_codes(np.where(codes < n_codewords, codes, np.uint8(0)), ours.codes, X, quantizer)
     kept = faiss.deserialize_index(faiss.serialize_index(theirs))
     back = interop.from_faiss(kept)
-    assert type(back.quantizer) is type(quantizer)
+    assert type(back.codec) is type(quantizer)
     assert np.array_equal(back.codes, ours.codes)
-    assert np.array_equal(back.quantizer.codebooks_[:, :n_codewords], books)
+    assert np.array_equal(back.codec.codebooks_[:, :n_codewords], books)
     if is_rotated:
-        assert np.array_equal(back.quantizer.rotation_, TURN)
+        assert np.array_equal(back.codec.rotation_, TURN)
         assert np.array_equal(interop.rotation_of(kept.chain.at(0)), TURN)
+
+
+@pytest.mark.parametrize("n_bits", [8, 64, 100])
+def test_binary_codes_go_to_faiss_and_back(faiss: ModuleType, n_bits: int) -> None:
+    codes = bits.pack(np.random.default_rng(n_bits).random((300, n_bits)) < 0.5)
+    ours = FlatIndex(Bits(n_bits))
+    ours.add(codes)
+    theirs = interop.to_faiss(ours)
+    assert (type(theirs).__name__, theirs.d, theirs.ntotal) == ("IndexBinaryFlat", 8 * codes.shape[1], 300)
+    assert np.array_equal(theirs.search(codes[:9], 5)[0], ours.search(codes[:9], 5)[0])
+    back = interop.from_faiss(faiss.deserialize_index_binary(faiss.serialize_index_binary(theirs)))
+    assert np.array_equal(back.codes, codes)
+    assert same(back.search(codes[:9], 5), ours.search(codes[:9], 5))
+    with pytest.raises(ValueError, match='index has the metric "jaccard"'):
+        interop.to_faiss(FlatIndex(Bits(n_bits), metric="jaccard"))
+
+
+@pytest.mark.parametrize("kind", ["pq", "opq", "bits"])
+def test_ids_go_to_faiss_and_back(faiss: ModuleType, kind: str) -> None:
+    codec, samples = {
+        "pq": (ProductQuantizer.from_codebooks(codebooks(4, 16)), X),
+        "opq": (OptimizedProductQuantizer.from_codebooks(codebooks(4, 16), TURN), X),
+        "bits": (Bits(64), random_codes(1500, 8)),
+    }[kind]
+    ids = np.random.default_rng(6).permutation(10_000)[:1500]
+    ours = FlatIndex(codec)
+    ours.add(samples, ids=ids)
+    theirs = interop.to_faiss(ours)
+    assert (type(theirs).__name__.endswith("IDMap"), theirs.ntotal) == (True, 1500)
+    assert np.array_equal(theirs.search(samples[:50], 1)[0].ravel() >= 0, np.ones(50, bool))
+    found = theirs.search(samples[:50], 30)[1]
+    assert np.isin(found, ids).all()
+    back = interop.from_faiss(theirs)
+    assert np.array_equal(back.ids, ids)
+    assert same(back.search(samples[:50], 5), ours.search(samples[:50], 5))
+    ours.remove(ids[:3])
+    assert interop.to_faiss(ours).ntotal == 1497
 
 
 @pytest.mark.parametrize("n_bits", range(1, 9))
@@ -291,7 +329,7 @@ def test_what_cannot_be_taken_over_is_refused(faiss: ModuleType) -> None:
         (faiss.index_factory(D, "RR24,RR24,PQ4x4"), TypeError, f"RandomRotationMatrix', 'Rand.*{what}"),
         (faiss.IndexPQ(D, 4, 4), ValueError, "index is not trained"),
         (faiss.IndexPreTransform(faiss.OPQMatrix(D, 4), inner), ValueError, "not trained"),
-        (faiss.ProductQuantizer(D, 4, 9), ValueError, "9 bits a code; expected 1 to 8"),
+        (faiss.ProductQuantizer(D, 4, 9), ValueError, "9 bits per code; expected 1 to 8"),
         (faiss.index_factory(D, "PCA12,PQ4x4"), ValueError, "not trained"),
     ]
     wide = faiss.IndexPQ(D, 4, 9)
@@ -303,7 +341,7 @@ def test_what_cannot_be_taken_over_is_refused(faiss: ModuleType) -> None:
     narrow = faiss.IndexPreTransform(transform_of(faiss, TURN[:12]), narrow)
     scaled = faiss.IndexPreTransform(transform_of(faiss, 2 * TURN), ip)
     refused += [
-        (wide, ValueError, "9 bits a code; expected 1 to 8"),
+        (wide, ValueError, "9 bits per code; expected 1 to 8"),
         (lossy, ValueError, "metric 2 of faiss; expected METRIC_L2 or METRIC_INNER_PRODUCT"),
         (narrow, ValueError, "LinearTransform maps 24 to 12 dimensions; expected a rotation.*behind it"),
         (scaled, ValueError, "rotation must be orthogonal.*differs from that by 3"),
@@ -318,7 +356,7 @@ def test_what_cannot_be_taken_over_is_refused(faiss: ModuleType) -> None:
         interop.from_faiss(inner.pq, metric="cosine")
     for wrong in (None, inner, X):
         with pytest.raises(
-            TypeError, match=r"index must be a PQIndex, a ProductQuantizer or an Optim.*; got"
+            TypeError, match=r"index must be a FlatIndex over a ProductQuantizer, an Optim.*; got"
         ):
             interop.to_faiss(wrong)
     with pytest.raises(ValueError, match="not fitted"):
@@ -396,7 +434,7 @@ def test_a_quantizer_of_nanopq_is_taken_over(nanopq: ModuleType, is_rotated: boo
     sign = -1 if metric == "ip" else 1
     atol = 1e-5 * np.abs(expected).max()
     np.testing.assert_allclose(adc.scan(ours.tables(QUERIES), codes), sign * expected, rtol=1e-5, atol=atol)
-    index = PQIndex(ours)
+    index = FlatIndex(ours)
     index.add_codes(codes)
     nearest = np.sort(sign * expected, axis=1)[:, :9]
     np.testing.assert_allclose(index.search(QUERIES, 9)[0], nearest, rtol=1e-5, atol=atol)
@@ -449,7 +487,7 @@ def test_what_cannot_be_taken_over_from_nanopq_is_refused(nanopq: ModuleType) ->
     wide = nanopq.PQ(4, 300, verbose=False).fit(X, iter=1)
     with pytest.raises(ValueError, match="quantizer has 300 codewords; expected up to 256"):
         interop_nanopq.from_nanopq(wide)
-    for wrong in (None, PQIndex(ProductQuantizer.from_codebooks(codebooks(4, 4))), wide):
+    for wrong in (None, FlatIndex(ProductQuantizer.from_codebooks(codebooks(4, 4))), wide):
         with pytest.raises(TypeError, match=r"quantizer must be a ProductQuantizer or an Optimized.*; got"):
             interop_nanopq.to_nanopq(wrong)
     with pytest.raises(ValueError, match="not fitted"):
@@ -462,7 +500,7 @@ def test_what_cannot_be_taken_over_from_nanopq_is_refused(nanopq: ModuleType) ->
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("faiss", "nanopq"):
         monkeypatch.setitem(sys.modules, name, None)
-    index = PQIndex(ProductQuantizer.from_codebooks(codebooks(4, 4)))
+    index = FlatIndex(ProductQuantizer.from_codebooks(codebooks(4, 4)))
     for function in (
         interop.from_faiss,
         interop.to_faiss,

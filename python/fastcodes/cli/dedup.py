@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
             unit=arguments.unit,
             shingle_size=arguments.shingle_size,
         ).fit()
-        index = MinHashIndex(model, arguments.threshold)
+        index = MinHashIndex(model, threshold=arguments.threshold)
     except (TypeError, ValueError) as error:
         raise UserError(str(error).replace("shingle_size", "--shingle-size")) from None
 
@@ -154,13 +154,13 @@ def _index_lines(
                     of_texts.append(number)
             n_lines += len(batch.lines)
             if kept is None:
-                signatures = index.model.encode(texts, threads=threads)
+                signatures = index.codec.encode(texts, threads=threads)
             else:
-                tokens, offsets = index.model.shingles(texts)
-                signatures = index.model.encode((tokens, offsets), threads=threads)
+                tokens, offsets = index.codec.shingles(texts)
+                signatures = index.codec.encode((tokens, offsets), threads=threads)
                 kept.append((tokens, np.diff(offsets)))
             has_words = ~(signatures == EMPTY_SLOT).all(axis=1)
-            index.add_signatures(signatures[has_words], threads=threads)
+            index.add_codes(signatures[has_words], threads=threads)
             numbers.append(np.array(of_texts, np.int64)[has_words])
     return np.concatenate(numbers), n_lines, n_bad
 
@@ -226,7 +226,7 @@ def _groups(
     copies = copies[np.argsort(first_rows[copies], kind="stable")]
     firsts = first_rows[copies]
     if sets is None:
-        similarities = 1 - index._distances(index._bands.differing(firsts, copies))
+        similarities = 1 - index.distances(firsts, copies)
     else:
         similarities = minhash.jaccard(sets, sets, firsts, copies, threads=threads)
     ends = np.append(np.flatnonzero(np.diff(firsts)) + 1, len(copies)) if len(copies) else ()

@@ -197,14 +197,14 @@ def _find_texts(console: Console) -> None:
     index = MinHashIndex(threshold=0.7)
     index.add(texts, threads=1)
     seconds = time.perf_counter() - begun
-    sets = index.model.shingles(texts)
+    sets = index.codec.shingles(texts)
     table = plain_table(("words replaced", "similarity", "estimate", "originals found", "others found"))
     originals = np.arange(N_EDITED)
     for number, edited in zip(n_replaced, copies, strict=True):
-        similarity = minhash.jaccard(index.model.shingles(edited), sets, originals, originals)
-        codes = index.model.encode(edited, threads=1)
-        slots = minhash.paired(codes, index.signatures, originals, originals)
-        estimates, _ = minhash.estimate(slots, index.model.n_hashes)
+        similarity = minhash.jaccard(index.codec.shingles(edited), sets, originals, originals)
+        codes = index.codec.encode(edited, threads=1)
+        slots = minhash.paired(codes, index.codes, originals, originals)
+        estimates, _ = minhash.estimate(slots, index.codec.n_hashes)
         offsets, _, found = index.query(edited, threads=1)
         is_original = found == np.repeat(originals, np.diff(offsets))
         table.add_row(
@@ -216,7 +216,7 @@ def _find_texts(console: Console) -> None:
         )
     console.print(
         f"\n[bold]3. Near-duplicate texts.[/bold] {N_TEXTS:,} texts of {N_WORDS} random words are indexed by "
-        f"MinHash signatures of {index.model.n_hashes} slots, which took {seconds_text(seconds)} on one "
+        f"MinHash signatures of {index.codec.n_hashes} slots, which took {seconds_text(seconds)} on one "
         "thread. Copies with some words replaced are searched at a Jaccard similarity of "
         f"{index.threshold} or more, on the sets of all three consecutive words."
     )

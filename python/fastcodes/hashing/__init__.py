@@ -13,6 +13,7 @@
 `SupervisedDiscreteHashing`    bits that predict the labels, as a function of distances to anchors
 `DeepHashing`                  a small network whose outputs are driven to bits during training
 ----------------------------  ------------------------------------------------------------------------
+`Bits`                         packed bits that are codes already, for indexes
 `MinHash`                      signatures of sets and texts, whose equal slots estimate their similarity
 `align`                        the rotation that makes the codes of a new model comparable with old ones
 ============================  ========================================================================
@@ -31,6 +32,7 @@ from fastcodes.hashing.hyperplanes import RandomHyperplanes
 from fastcodes.hashing.itq import ITQ
 from fastcodes.hashing.locality import LocalityPreservingHashing
 from fastcodes.hashing.minhash import MinHash
+from fastcodes.hashing.packed_bits import Bits
 from fastcodes.hashing.pca import PCAHashing
 from fastcodes.hashing.projection import RandomProjection, johnson_lindenstrauss_min_dim
 from fastcodes.hashing.spectral import SpectralHashing
@@ -39,6 +41,7 @@ from fastcodes.hashing.supervised import SupervisedDiscreteHashing
 __all__ = [
     "CCAITQ",
     "ITQ",
+    "Bits",
     "DeepHashing",
     "LocalityPreservingHashing",
     "MinHash",

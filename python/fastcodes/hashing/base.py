@@ -12,10 +12,14 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files, bits, hamming, metrics
 from fastcodes._blocks import blocks, naming_nonfinite, rows_per_block
-from fastcodes._estimator import Estimator
+from fastcodes._codec import Codec
+from fastcodes._estimator import check_fitted
 from fastcodes._linalg import squared_distances
 from fastcodes._progress import progress_bar
+from fastcodes._storage import BitStorage, Storage
 from fastcodes._typing import Array, Codes, Doubles, Floats, Ids
+from fastcodes._validation import check_threads
+from fastcodes.hashing.packed_bits import as_packed_bits
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,7 +30,7 @@ __all__ = ["Hasher", "LinearHasher", "check_rank", "check_samples_differ"]
 _N_NEAREST = 10
 
 
-class Hasher(Estimator):
+class Hasher(Codec):
     """A model with ``fit``, ``decision_function`` and ``encode``.
 
     A subclass takes `n_bits` and `verbose` in its constructor, learns in `fit`, which sets `n_features_in_`,
@@ -37,6 +41,8 @@ class Hasher(Estimator):
     _checks_samples: ClassVar[bool] = False
     n_bits: Any
     verbose: bool
+    metrics = ("hamming", "asymmetric")
+    oversample = 16
 
     @abc.abstractmethod
     def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
@@ -87,6 +93,7 @@ class Hasher(Estimator):
         ValueError
             If `X` has another shape, or a value that is not finite (the message says where).
         """
+        check_threads(threads)  # the kernels' ValueErrors are about samples
         samples = self._samples(X)
         values = np.empty((len(samples), self._n_bits), np.float32)
         with naming_nonfinite(samples):
@@ -119,12 +126,33 @@ class Hasher(Estimator):
         ValueError
             If `X` has another shape, or a value that is not finite (the message says where).
         """
+        check_threads(threads)
         samples = self._samples(X)
         codes = np.empty((len(samples), (self._n_bits + 7) // 8), np.uint8)
         with naming_nonfinite(samples):
             for rows, block in self._blocks(samples):
                 self._encode(block, codes[rows], threads)
         return codes
+
+    @property
+    def code_bits(self) -> int:
+        """The bits of a code of the fitted model, whatever the parameter says now."""
+        check_fitted(self)
+        return self._n_bits
+
+    def as_codes(self, codes: ArrayLike) -> Codes:
+        """Return codes from elsewhere, or raise an error if `encode` cannot have made them."""
+        return as_packed_bits(codes, self.code_bits)
+
+    def operand(self, queries: Array, metric: str, *, threads: int | None = None) -> Array:
+        """Return the codes of queries, or for the metric "asymmetric" their real values."""
+        if metric == "asymmetric":
+            return self.decision_function(queries, threads=threads)
+        return self.encode(queries, threads=threads)
+
+    def storage(self, metric: str) -> Storage:
+        """Return an empty storage for codes of this model."""
+        return BitStorage((self.code_bits + 7) // 8, metric)
 
     def score(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> float:
         """Return the mean average precision of a search by codes: larger is better, for model selection.

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _files, minhash
-from fastcodes._estimator import Estimator
-from fastcodes._typing import Array, Doubles, Ids, Tokens
-from fastcodes._validation import as_bool, as_integer, as_list, as_option, random_generator
+from fastcodes._codec import Codec
+from fastcodes._storage import BitStorage, Storage
+from fastcodes._typing import Array, Doubles, Ids, Tokens, UnsignedCodes
+from fastcodes._validation import as_bool, as_codes, as_integer, as_list, as_option, random_generator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MinHash"]
 
 
-class MinHash(Estimator):
+class MinHash(Codec):
     """Signatures of sets and texts that estimate their Jaccard similarity.
 
     ``|a & b| / |a | b|`` is the probability that a random hash function has its minimum over both sets at the
@@ -72,6 +73,7 @@ class MinHash(Estimator):
     """
 
     _learned = "seed_"
+    encodes_vectors = False
     seed_: int
 
     def __init__(
@@ -154,6 +156,37 @@ class MinHash(Estimator):
         """Return ``fit(X).encode(X)``."""
         return self.fit(X).encode(X, threads=threads)
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The distances by which codes can be searched, the default first."""
+        return ("jaccard",) if self.b_bits is None else ("hamming",)
+
+    def as_codes(self, codes: ArrayLike) -> UnsignedCodes:
+        """Return codes from elsewhere, or raise an error if `encode` cannot have made them."""
+        dtype = np.uint32 if self.b_bits is None else np.uint8
+        return as_codes(codes, self._n_columns, np.iinfo(dtype).max + 1, dtype)
+
+    def as_queries(self, queries: Any, *, threads: int | None = None) -> Array:
+        """Return the codes of queries, which are sets or texts."""
+        return self.encode(queries, threads=threads)
+
+    def operand(self, queries: Array, metric: str, *, threads: int | None = None) -> Array:
+        """Return rows of ``as_queries(queries)`` as they are."""
+        return queries
+
+    def storage(self, metric: str) -> Storage:
+        """Return an empty storage for codes of one bit per slot, which are searched by Hamming distance."""
+        if self.b_bits != 1:
+            raise ValueError(
+                f"codec has b_bits={self.b_bits}, but only codes of one bit per slot can be searched "
+                "exhaustively; give a MinHash with b_bits=1, or use a MinHashIndex"
+            )
+        return BitStorage(self._n_columns, metric)
+
+    @property
+    def _n_columns(self) -> int:
+        return self.n_hashes if self.b_bits is None else -(-self.n_hashes // 8) * self.b_bits
+
     def estimate(self, a: Array, b: Array, *, threads: int | None = None) -> tuple[Doubles, Doubles]:
         """Estimate the Jaccard similarity of all pairs.
 
@@ -186,9 +219,10 @@ class MinHash(Estimator):
         Equal to ``minhash.estimate(minhash.cdist(a, b, n_bits=b_bits), n_hashes, n_bits=b_bits)``.
         """
         differing = minhash.cdist(a, b, n_bits=self.b_bits, threads=threads)
-        width = self.n_hashes if self.b_bits is None else -(-self.n_hashes // 8) * self.b_bits
-        if np.shape(a)[-1] != width:
-            raise ValueError(f"a has {np.shape(a)[-1]} columns, but codes of this model have {width}")
+        if np.shape(a)[-1] != self._n_columns:
+            raise ValueError(
+                f"a has {np.shape(a)[-1]} columns, but codes of this model have {self._n_columns}"
+            )
         return minhash.estimate(differing, self.n_hashes, n_bits=self.b_bits)
 
     def band_keys(
@@ -248,7 +282,7 @@ class MinHash(Estimator):
         as_option(self.unit, "unit", ("word", "char"))
         as_bool(self.lowercase, "lowercase")
 
-    def _tokens(self, sets: Any, name: str = "sets") -> tuple[NDArray[np.uint64], Ids]:
+    def tokens(self, sets: Any, *, name: str = "sets") -> tuple[NDArray[np.uint64], Ids]:
         """Return sets or texts, the argument `name`, as tokens and offsets."""
         if _are_arrays(sets):
             return minhash.tokens(sets)

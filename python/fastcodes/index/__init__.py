@@ -1,14 +1,17 @@
-"""Collections of codes that you add vectors to, search, filter, save and load.
+"""Indexes: codes with ids that you add to, search, filter, save and load.
 
 ==============  =====================================================================================
-`PQIndex`        product-quantised vectors: 8 to 32 bytes each, exact asymmetric distances, re-ranking
-`LSHIndex`       hash tables over binary codes: looks at few vectors, by several probes a table
-`MinHashIndex`   sets and texts by their signatures: near-duplicates, without comparing all
+`FlatIndex`     codes of any model: exhaustive and exact search, with re-ranking
+`LSHIndex`      binary codes in hash tables: looks at few of them, by several probes per table
+`MinHashIndex`  sets and texts by their signatures: near-duplicates, without comparing all
 ==============  =====================================================================================
+
+All of them have the methods of `Index`.
 """
 
+from fastcodes.index.base import Index
+from fastcodes.index.flat import FlatIndex
 from fastcodes.index.lsh import LSHIndex
 from fastcodes.index.minhash import MinHashIndex
-from fastcodes.index.pq import PQIndex
 
-__all__ = ["LSHIndex", "MinHashIndex", "PQIndex"]
+__all__ = ["FlatIndex", "Index", "LSHIndex", "MinHashIndex"]

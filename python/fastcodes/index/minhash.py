@@ -4,58 +4,62 @@ from __future__ import annotations
 
 import copy
 import math
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastcodes import _files, _native, minhash
-from fastcodes._typing import Ids
-from fastcodes._validation import as_integer, as_real, as_signatures, describe
-from fastcodes.hashing import MinHash
+from fastcodes import minhash
+from fastcodes._storage import Storage
+from fastcodes._typing import Array, Floats, Ids, Mask, Tokens
+from fastcodes._validation import as_integer, as_real, describe
+from fastcodes.hashing.minhash import MinHash
+from fastcodes.index._bands import BandStorage
+from fastcodes.index.base import Index, Ragged
+from fastcodes.results import merge_topk
 
 __all__ = ["MinHashIndex"]
 
-Distances = NDArray[np.float32]
+Sets = Sequence[Any] | tuple[Array, Array]
 
 
-class MinHashIndex:
+class MinHashIndex(Index):
     """Sets kept as MinHash signatures, of which similar ones are found without comparing all.
 
-    The slots of a signature are cut into bands. Sets are candidates if their signatures agree in all slots
+    The slots of a signature are cut into bands. Sets are *candidates* if their signatures agree in all slots
     of a band, which has the probability ``1 - (1 - J**n_rows)**n_bands``: an S-curve that is chosen to rise
-    near the threshold. Of the candidates those are kept whose similarity is at least the threshold: as
-    their whole signatures estimate it, or exactly, where you give the sets (``verify=``).
+    near the threshold. Distances are Jaccard distances ``1 - J``: estimated from the whole signatures, with a
+    standard error of ``sqrt(J (1 - J) / n_hashes)``, or exact if you give the sets (``rerank=``,
+    ``verify=``).
 
     Parameters
     ----------
-    model : MinHash, optional
-        What makes the signatures; the index keeps a copy. Without it the defaults of `MinHash`: 128 slots,
-        texts by shingles of three words.
+    codec : MinHash, optional
+        The model that makes the signatures; the index keeps a copy. By default `MinHash` with its defaults:
+        128 slots, texts by shingles of three words.
     threshold : float
         The Jaccard similarity from which on sets are wanted, between 0 and 1.
     weights : pair of float
-        What invented candidates and missed ones weigh in the choice of the bands: see
+        The costs of false candidates and of missed ones in the choice of the bands: see
         `fastcodes.minhash.band_shape`.
     n_bands, n_rows : int, optional
         The bands and their slots, both or none, instead of that choice.
 
     Attributes
     ----------
-    model : MinHash
+    codec : MinHash
         The copy.
     threshold : float
         As given.
     n_bands, n_rows : int
         The bands and their slots.
     ids : int64 array (n,)
-        A copy of the ids, in the order in which they were added.
-    signatures : uint32 array (n, n_hashes)
+        A copy of the ids, in the order in which the sets were added.
+    codes : uint32 array (n, n_hashes)
         A copy of the signatures.
     nbytes : int
-        Bytes that signatures, tables and ids take.
+        Bytes that signatures and tables take, and the ids unless they are the default ones.
 
     Raises
     ------
@@ -68,8 +72,9 @@ class MinHashIndex:
 
     Notes
     -----
-    Any number of threads may search at once; `add` needs the index for itself. Two sets without tokens are
-    equal, and those alone have the similarity 1 to them.
+    Two sets without tokens are equal, and are the only ones with the similarity 1 to them. Signatures cannot
+    be decoded, so there is no `reconstruct`. `load` always reads the signatures, since the tables of the
+    bands are built from them; ``mmap=True`` only skips the verification of checksums.
 
     Examples
     --------
@@ -84,145 +89,124 @@ class MinHashIndex:
     >>> index.pairs()
     (array([0]), array([2]), array([0.], dtype=float32))
     >>> index.add(["quick brown fox jumps over the lazy dog near the river bank"], ids=[70])
-    >>> offsets, distances, ids = index.query([texts[0]], verify=[*texts, texts[0][4:]])
+    >>> sets = {0: texts[0], 1: texts[1], 2: texts[2], 70: texts[0][4:]}
+    >>> offsets, distances, ids = index.query([texts[0]], verify=sets)
     >>> ids, distances.round(3)
     (array([ 0,  2, 70]), array([0.   , 0.   , 0.091], dtype=float32))
-    >>> index.groups(verify=[*texts, texts[0][4:]])
+    >>> index.groups(verify=sets)
     array([0, 1, 0, 0])
     """
 
+    codec: MinHash
+    _storage: BandStorage
+
     def __init__(
         self,
-        model: MinHash | None = None,
-        threshold: float = 0.8,
+        codec: MinHash | None = None,
         *,
+        threshold: float = 0.8,
         weights: tuple[float, float] = (0.1, 0.9),
         n_bands: int | None = None,
         n_rows: int | None = None,
     ) -> None:
-        if model is None:
-            model = MinHash()
-        if not isinstance(model, MinHash):
-            raise TypeError(f"model must be a MinHash; got {describe(model)}")
-        if model.b_bits is not None:
+        if codec is None:
+            codec = MinHash()
+        if not isinstance(codec, MinHash):
+            raise TypeError(f"codec must be a MinHash; got {describe(codec)}")
+        if codec.b_bits is not None:
             raise ValueError(
-                f"model has b_bits={model.b_bits}, but bands are of whole slots; "
+                f"codec has b_bits={codec.b_bits}, but bands consist of whole slots; "
                 "give a MinHash with b_bits=None"
             )
-        self.model = copy.deepcopy(model)
-        if not hasattr(self.model, "seed_"):
-            self.model.fit()
-        n_hashes = self.model.n_hashes
-        self.threshold = as_real(threshold, "threshold", above=0, below=1)
-        chosen = minhash.band_shape(n_hashes, self.threshold, weights=weights)
         if (n_bands is None) != (n_rows is None):
             raise ValueError("n_bands and n_rows go together: give both, or none")
+        n_hashes = codec.n_hashes
+        self.threshold = as_real(threshold, "threshold", above=0, below=1)
+        self.n_bands, self.n_rows = minhash.band_shape(n_hashes, self.threshold, weights=weights)
         if n_bands is not None and n_rows is not None:
-            chosen = (
-                as_integer(n_bands, "n_bands", 1, n_hashes),
-                as_integer(n_rows, "n_rows", 1, n_hashes),
-            )
-        self.n_bands, self.n_rows = chosen
-        self._bands = _native.MinHashBands(n_hashes, *chosen)
-        self._ids = np.empty(0, np.int64)
-        # Only once ids were given: ids by default are new by themselves.
-        self._known: set[int] | None = None
+            self.n_bands = as_integer(n_bands, "n_bands", 1, n_hashes)
+            self.n_rows = as_integer(n_rows, "n_rows", 1, n_hashes)
+        if not codec.__sklearn_is_fitted__():
+            codec = copy.deepcopy(codec).fit()  # learns nothing from data
+        super().__init__(codec)
 
-    @property
-    def ids(self) -> Ids:
-        """A copy of the ids, int64 ``(n,)``, in the order in which they were added."""
-        return self._ids[: len(self)].copy()
+    def _new_storage(self) -> Storage:
+        return BandStorage(self.codec.n_hashes, self.n_bands, self.n_rows)
 
-    @property
-    def signatures(self) -> NDArray[np.uint32]:
-        """A copy of the signatures, uint32 ``(n, n_hashes)``."""
-        return self._bands.signatures()
+    def _settings(self) -> dict[str, Any]:
+        return {"threshold": self.threshold, "n_bands": self.n_bands, "n_rows": self.n_rows}
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that signatures, tables and ids take."""
-        return self._bands.nbytes + 8 * len(self)
-
-    def __len__(self) -> int:
-        return len(self._bands)
-
-    def __repr__(self) -> str:
-        return (
-            f"MinHashIndex({self.model!r}, threshold={self.threshold}, n_bands={self.n_bands}, "
-            f"n_rows={self.n_rows}), {len(self)} sets"
-        )
-
-    def add(
+    def search(  # type: ignore[override]  # vectors are sets here
         self,
-        sets: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]],
-        ids: ArrayLike | None = None,
+        queries: Sets,
+        k: int,
         *,
+        mask: Mask | None = None,
+        rerank: Sets | Mapping[int, Any] | None = None,
+        oversample: float | None = None,
         threads: int | None = None,
-    ) -> None:
-        """Encode sets or texts and add their signatures.
+    ) -> tuple[Floats, Ids]:
+        """Find the `k` nearest of each set's candidates, whatever their similarity.
 
         Parameters
         ----------
-        sets : sequence of str, sequence of collections, or pair of arrays
-            As `MinHash.encode` takes them.
-        ids : array_like of int (n,), optional
-            What the sets are called in results, each another number; by default the numbers that follow the
-            largest so far, from 0 on.
+        queries : sequence of str, sequence of collections, or pair of arrays
+            Sets or texts, as `MinHash.encode` takes them.
+        k : int
+            Neighbors per query, 0 or more. If there are fewer candidates, the results are padded.
+        mask : bool array (n,) or integer array of ids, optional
+            The rows to search, as in `FlatIndex.search`.
+        rerank : sequence of str, sequence of collections, pair of arrays, or dict, optional
+            The sets of the index: ``rerank[i]`` is the set with the id ``i``. The ``oversample * k`` nearest
+            candidates by signatures are compared exactly.
+        oversample : float, optional
+            1 or more, by default 4.
         threads : int, optional
-            Threads to use at most; None means all CPUs of this process.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If sets are something else, or an id is there already. Nothing was added then.
-        """
-        self.add_signatures(self.model.encode(sets, threads=threads), ids, threads=threads)
-
-    def add_signatures(
-        self, signatures: NDArray[np.uint32], ids: ArrayLike | None = None, *, threads: int | None = None
-    ) -> None:
-        """Add signatures that were computed before.
-
-        Parameters
-        ----------
-        signatures : uint32 array (n, n_hashes)
-            As ``model.encode`` gives them.
-        ids, threads
             As in `add`.
 
+        Returns
+        -------
+        distances : float32 array (nq, k)
+            Jaccard distances; inf where there are fewer than `k` candidates.
+        indices : int64 array (nq, k)
+            The ids of these sets; -1 where there are none. Sorted by (distance, id).
+
         Raises
         ------
         TypeError, ValueError
-            If signatures or ids are something else, or an id is there already. Nothing was added then.
+            If an argument is wrong.
 
         Examples
         --------
         >>> from fastcodes.index import MinHashIndex
-        >>> index = MinHashIndex()
-        >>> index.add_signatures(index.model.encode([["a", "b"], ["a", "b"], ["c"]]), ids=[10, 20, 30])
-        >>> index.query([["b", "a"]])
-        (array([0, 2]), array([0., 0.], dtype=float32), array([10, 20]))
+        >>> index = MinHashIndex(threshold=0.5)
+        >>> index.add([["a", "b", "c"], ["d"], ["a", "b", "c"]])
+        >>> index.search([["c", "b", "a"]], k=3)
+        (array([[ 0.,  0., inf]], dtype=float32), array([[ 0,  2, -1]]))
         """
-        rows, n_before = as_signatures(signatures), len(self)
-        new, known = self._new_ids(ids, len(rows))
-        if n_before + len(rows) > len(self._ids):
-            grown = np.empty(max(n_before + len(rows), 2 * n_before), np.int64)
-            grown[:n_before] = self._ids[:n_before]
-            self._ids = grown
-        self._bands.add(rows, threads)
-        self._ids[n_before : n_before + len(rows)] = new
-        if known is not None:
-            known.update(new.tolist())
-            self._known = known
+        more = self.codec.oversample if oversample is None else as_real(oversample, "oversample", at_least=1)
+        if rerank is None:
+            found: tuple[Floats, Ids] = super().search(queries, k, mask=mask, threads=threads)  # type: ignore[assignment]
+            return found
+        k = as_integer(k, "k", 0)
+        tokens = self.codec.tokens(queries)
+        sets = self._sets_by_row(rerank, "rerank")
+        n_near = min(math.ceil(more * k), len(self))
+        _, ids = super().search(tokens, n_near, mask=mask, threads=threads)
+        query, rank = np.nonzero(ids >= 0)
+        near = ids[query, rank]
+        exact = np.full(ids.shape, np.inf, np.float32)
+        exact[query, rank] = 1 - minhash.jaccard(tokens, sets, query, self._ids.rows(near), threads=threads)
+        return merge_topk([exact], [ids], k)
 
     def query(
         self,
-        sets: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]],
-        threshold: float | None = None,
+        sets: Sets,
         *,
-        verify: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]] | None = None,
+        threshold: float | None = None,
+        verify: Sets | Mapping[int, Any] | None = None,
         threads: int | None = None,
-    ) -> tuple[Ids, Distances, Ids]:
+    ) -> Ragged:
         """Find the candidates of each set that are similar to it.
 
         Parameters
@@ -230,14 +214,13 @@ class MinHashIndex:
         sets : sequence of str, sequence of collections, or pair of arrays
             As `MinHash.encode` takes them.
         threshold : float, optional
-            The similarity from which on candidates are kept, 0 to 1, that of the index by default; 0 keeps
-            all candidates. The bands stay as they are.
-        verify : sequence of str, sequence of collections, or pair of arrays, optional
-            The sets of the index, in the order in which they were added: candidates are compared with them
-            exactly. Without it their similarity is estimated, with a standard error of ``sqrt(J (1 - J) /
-            n_hashes)``.
+            The similarity from which on candidates are kept, 0 to 1, by default that of the index; 0 keeps
+            all candidates. The bands stay the same.
+        verify : sequence of str, sequence of collections, pair of arrays, or dict, optional
+            The sets of the index, ``verify[i]`` that with the id ``i``: candidates are compared with them
+            exactly. Without it their similarity is estimated.
         threads : int, optional
-            Threads to use at most; None means all CPUs of this process.
+            As in `add`.
 
         Returns
         -------
@@ -246,42 +229,46 @@ class MinHashIndex:
         distances : float32 array
             Their Jaccard distances, ``1 - J``.
         ids : int64 array
-            Their ids, within a query sorted by (distance, order of addition).
+            Their ids, within a query sorted by (distance, id).
 
         Raises
         ------
         TypeError, ValueError
             If an argument is wrong.
+
+        Notes
+        -----
+        Without `verify` it is a `radius_search` with the radius ``1 - threshold``.
         """
-        limit = self._limit(threshold)
+        least = self._threshold(threshold)
         if verify is None:
-            offsets, differing, rows = self._bands.query(
-                self.model.encode(sets, threads=threads), limit, threads
+            n_equal = self._storage.n_equal(least)
+            return self._radius_search(
+                lambda block: self._storage.similar(block, n_equal, threads=threads), sets, threads
             )
-            return offsets, self._distances(differing), self._ids[rows]
-        tokens = self.model._tokens(sets)
-        signatures = self.model.encode(tokens, threads=threads)
-        offsets, _, rows = self._bands.query(signatures, 0, threads)
-        queries = np.repeat(np.arange(len(signatures)), np.diff(offsets))
-        found = minhash.jaccard(tokens, self._verified(verify), queries, rows, threads=threads)
-        keep = found >= np.float32(self._threshold(threshold))
-        queries, rows, found = queries[keep], rows[keep], found[keep]
-        order = np.lexsort((rows, -found, queries))
-        offsets = np.append(0, np.bincount(queries, minlength=len(signatures)).cumsum())
-        return offsets.astype(np.int64), 1 - found[order], self._ids[rows[order]]
+        tokens = self.codec.tokens(sets)
+        offsets, _, ids = self.query(tokens, threshold=0, threads=threads)
+        queries = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        by_row = self._sets_by_row(verify, "verify")
+        found = minhash.jaccard(tokens, by_row, queries, self._ids.rows(ids), threads=threads)
+        keep = found >= np.float32(least)
+        queries, ids, found = queries[keep], ids[keep], found[keep]
+        order = np.lexsort((ids, -found, queries))
+        counts = np.bincount(queries, minlength=len(offsets) - 1)
+        return np.append(0, np.cumsum(counts)), 1 - found[order], ids[order]
 
     def pairs(
         self,
-        threshold: float | None = None,
         *,
-        verify: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]] | None = None,
+        threshold: float | None = None,
+        verify: Sets | Mapping[int, Any] | None = None,
         threads: int | None = None,
-    ) -> tuple[Ids, Ids, Distances]:
+    ) -> tuple[Ids, Ids, Floats]:
         """Find all pairs of candidates that are similar: near-duplicates.
 
         Parameters
         ----------
-        threshold, verify
+        threshold, verify, threads
             As in `query`.
 
         Returns
@@ -296,29 +283,30 @@ class MinHashIndex:
         TypeError, ValueError
             If an argument is wrong.
         MemoryError
-            If there are more pairs than fit: `groups` needs no pairs.
+            If the pairs do not fit in memory: `groups` needs no pairs.
         """
+        least = self._threshold(threshold)
         if verify is None:
-            i, j, differing = self._bands.pairs(self._limit(threshold), threads)
-            return self._ids[i], self._ids[j], self._distances(differing)
-        i, j, _ = self._bands.pairs(0, threads)
-        tokens = self._verified(verify)
-        found = minhash.jaccard(tokens, tokens, i, j, threads=threads)
-        keep = found >= np.float32(self._threshold(threshold))
-        return self._ids[i[keep]], self._ids[j[keep]], 1 - found[keep]
+            i, j, differing = self._storage.bands.pairs(self._storage.n_equal(least), threads)
+            return self._ids.of(i), self._ids.of(j), self._storage.distances(differing)
+        i, j, _ = self._storage.bands.pairs(0, threads)
+        sets = self._sets_by_row(verify, "verify")
+        found = minhash.jaccard(sets, sets, i, j, threads=threads)
+        keep = found >= np.float32(least)
+        return self._ids.of(i[keep]), self._ids.of(j[keep]), 1 - found[keep]
 
     def groups(
         self,
-        threshold: float | None = None,
         *,
-        verify: Sequence[Any] | tuple[NDArray[Any], NDArray[Any]] | None = None,
+        threshold: float | None = None,
+        verify: Sets | Mapping[int, Any] | None = None,
         threads: int | None = None,
     ) -> Ids:
-        """Find the groups that the pairs tie together.
+        """Find the groups that similar pairs form.
 
         Parameters
         ----------
-        threshold, verify
+        threshold, verify, threads
             As in `query`.
 
         Returns
@@ -334,128 +322,61 @@ class MinHashIndex:
 
         Notes
         -----
-        The connected components of the graph that `pairs` tells, without listing the pairs: copies of one
-        text, however many, take time for each and not for each pair.
+        The connected components of the graph with the edges `pairs`, without a list of the pairs: the time
+        grows with the number of copies of a text, not with its square.
         """
+        least = self._threshold(threshold)
+        bands = self._storage.bands
         if verify is None:
-            rows = self._bands.groups(self._limit(threshold), threads)
+            rows = bands.groups(self._storage.n_equal(least), threads)
         else:
-            least = self._threshold(threshold)
-            rows = self._bands.groups_of_sets(*self._verified(verify), least, threads)
-        return self._ids[rows]
+            rows = bands.groups_of_sets(*self._sets_by_row(verify, "verify"), least, threads)
+        return self._ids.of(rows)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write signatures, ids and settings to a file.
-
-        Parameters
-        ----------
-        path : path-like
-            A file that is there is replaced in one step.
-
-        See Also
-        --------
-        load : The way back.
-
-        Notes
-        -----
-        The file is in the format of safetensors: other programs can read its arrays, and nothing in it is
-        executed. The tables of the bands are made anew by `load`.
-        """
-        params = {
-            "model": {**self.model.get_params(), "random_state": None},
-            "threshold": self.threshold,
-            "n_bands": self.n_bands,
-            "n_rows": self.n_rows,
-        }
-        arrays = {**self.model._to_arrays(), "signatures": self.signatures, "ids": self.ids}
-        _files.write(path, "MinHashIndex", params, arrays)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> MinHashIndex:
-        """Read an index that `save` wrote.
+    def distances(self, i: ArrayLike, j: ArrayLike) -> Floats:
+        """Estimate the Jaccard distances of pairs of sets of the index.
 
         Parameters
         ----------
-        path : path-like
-            The file.
+        i, j : array_like of int (n_pairs,)
+            The ids of each pair.
 
         Returns
         -------
-        MinHashIndex
+        float32 array (n_pairs,)
+            The share of slots in which their signatures differ.
 
         Raises
         ------
-        OSError
-            If there is no such file, or it cannot be read.
-        ValueError
-            If it is not the whole file of a MinHashIndex, or was altered.
-
-        Examples
-        --------
-        >>> import os, tempfile
-        >>> from fastcodes.index import MinHashIndex
-        >>> index = MinHashIndex()
-        >>> index.add([["a", "b"], ["c"]], ids=[5, 6])
-        >>> with tempfile.TemporaryDirectory() as directory:
-        ...     index.save(os.path.join(directory, "index.safetensors"))
-        ...     loaded = MinHashIndex.load(os.path.join(directory, "index.safetensors"))
-        >>> loaded.query([["c"]])
-        (array([0, 1]), array([0.], dtype=float32), array([6]))
+        TypeError, ValueError
+            If ids are not integers, do not exist, or `i` and `j` differ in length.
         """
-        params, arrays = _files.read(path, "MinHashIndex")
-        with _files.refusing(path, "MinHashIndex"):
-            model = MinHash(**params["model"])
-            model._from_arrays(arrays)
-            index = cls(model, params["threshold"], n_bands=params["n_bands"], n_rows=params["n_rows"])
-            signatures = _files.take(arrays, "signatures", np.uint32, ("n", model.n_hashes))
-            ids = _files.take(arrays, "ids", np.int64, (len(signatures),))
-            index.add_signatures(signatures, ids)
-        return index
-
-    def _new_ids(self, ids: ArrayLike | None, n: int) -> tuple[Ids, set[int] | None]:
-        """Return ids for `n` sets, and what is known of those that are there."""
-        have = self._ids[: len(self)]
-        if ids is None:
-            first = int(have.max()) + 1 if len(have) else 0
-            if first + n > 2**63:
-                raise ValueError(f"ids are missing: there are no {n} numbers after {first - 1}; give ids")
-            return np.arange(first, first + n, dtype=np.int64), self._known
-        given = np.asarray(ids)
-        if not given.size:
-            given = given.astype(np.int64)
-        if given.dtype.kind not in "iu":
-            raise TypeError(f"ids must be integers; got an array of dtype {given.dtype}")
-        if given.shape != (n,):
-            raise ValueError(f"ids must have shape ({n},), one for each set; got {given.shape}")
-        if given.dtype == np.uint64 and given.size and given.max() > np.uint64(2**63 - 1):
-            raise ValueError(f"ids has {given.max()}; expected integers below 2**63")
-        known = set(have.tolist()) if self._known is None else self._known
-        new = given.astype(np.int64)
-        seen: set[int] = set()
-        for number in new.tolist():
-            if number in known or number in seen:
-                raise ValueError(f"ids has {number}, which is there already; expected a new id for each set")
-            seen.add(number)
-        return new, known
+        first, second = self._ids.rows(i, "i"), self._ids.rows(j, "j")
+        if len(first) != len(second):
+            raise ValueError(f"i has {len(first)} ids but j has {len(second)}; expected the two of each pair")
+        return self._storage.distances(self._storage.bands.differing(first, second))
 
     def _threshold(self, threshold: float | None) -> float:
         if threshold is None:
             return self.threshold
         return as_real(threshold, "threshold", at_least=0, at_most=1)
 
-    def _limit(self, threshold: float | None) -> int:
-        """Return in how many slots signatures of this similarity agree at least."""
-        # A share of slots that is the threshold but for rounding counts.
-        return math.ceil(self._threshold(threshold) * self.model.n_hashes - 1e-9)
-
-    def _distances(self, differing: NDArray[np.int32]) -> Distances:
-        return (differing / self.model.n_hashes).astype(np.float32)
-
-    def _verified(self, sets: Any) -> tuple[NDArray[np.uint64], Ids]:
-        tokens, offsets = self.model._tokens(sets, "verify")
-        if len(offsets) != len(self) + 1:
+    def _sets_by_row(self, sets: Any, name: str) -> tuple[Tokens, Ids]:
+        """Return the tokens and offsets of the sets of all rows, from sets by id."""
+        ids = self._ids.values
+        if isinstance(sets, Mapping):
+            try:
+                return self.codec.tokens([sets[number] for number in ids.tolist()], name=name)
+            except KeyError as error:
+                raise ValueError(f"{name} has no set with the id {error}, which the index has") from None
+        tokens, offsets = self.codec.tokens(sets, name=name)
+        if len(offsets) - 1 < self._ids.limit:
             raise ValueError(
-                f"verify has {len(offsets) - 1} sets but the index has {len(self)}; "
-                "expected those of the index, in the order in which they were added"
+                f"{name} has {len(offsets) - 1} sets but the index has the id {self._ids.limit - 1}; "
+                f"expected the set with the id i as {name}[i]"
             )
-        return tokens, offsets
+        if len(offsets) - 1 == len(ids) and self._ids.follow_rows:
+            return tokens, offsets  # the ids count up from 0
+        sizes = np.diff(offsets)[ids]
+        ends = np.append(0, np.cumsum(sizes))
+        return tokens[np.repeat(offsets[ids] - ends[:-1], sizes) + np.arange(ends[-1])], ends

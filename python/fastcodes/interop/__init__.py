@@ -1,12 +1,11 @@
-"""Codebooks, codes and indexes from and to other packages.
+"""Conversion of codebooks, codes and indexes from and to other packages.
 
 ==========================  ==============================================================================
 `fastcodes.interop.faiss`    product quantizers, OPQ matrices, codes and indexes of faiss
 `fastcodes.interop.nanopq`   quantizers of nanopq
 ==========================  ==============================================================================
 
-Neither package is needed to import these modules; without it, calls raise an ImportError that says how to get
-it.
+These modules can be imported without the packages; calls raise an ImportError that says what to install.
 """
 
 from fastcodes.interop import faiss, nanopq

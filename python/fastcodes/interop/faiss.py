@@ -1,5 +1,15 @@
 """Product quantizers, OPQ matrices, codes and indexes from and to faiss.
 
+==========================================  ==================================================================
+faiss                                       fastcodes
+==========================================  ==================================================================
+``IndexPQ``, ``IndexPQFastScan``            ``FlatIndex(ProductQuantizer)``
+``IndexPreTransform`` of a rotation         ``FlatIndex(OptimizedProductQuantizer)``
+``IndexBinaryFlat``                         ``FlatIndex(Bits)``
+``IndexIDMap``, ``IndexBinaryIDMap``        the ids of a `FlatIndex`
+``ProductQuantizer``                        `ProductQuantizer`
+==========================================  ==================================================================
+
 Both sides keep codebooks as float32 ``(M, K, d / M)`` and the matrix of OPQ so that a vector is rotated by
 ``x @ A.T``. Two things differ:
 
@@ -8,8 +18,8 @@ Both sides keep codebooks as float32 ``(M, K, d / M)`` and the matrix of OPQ so 
 - **Bits of codes.** Here a code is a byte. faiss packs codes of fewer than 8 bits into a row of
   ``ceil(M * n_bits / 8)`` bytes, the first in the lowest bits of the first byte: see `pack_codes`.
 
-Distances agree up to the rounding of float32 sums. The search of faiss's ``IndexPQFastScan`` rounds its
-tables to 8 bits; here the same codes give the sums of the tables as they are.
+Distances agree up to the rounding of float32 sums. faiss's ``IndexPQFastScan`` rounds its tables to 8 bits in
+a search; here the same codes give the exact sums of the tables.
 """
 
 from __future__ import annotations
@@ -18,37 +28,39 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastcodes import bits
+from fastcodes._typing import Codes, Floats, Ids
 from fastcodes._validation import as_integer, describe
-from fastcodes.index import PQIndex
+from fastcodes.hashing import Bits
+from fastcodes.index import FlatIndex
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
 
 __all__ = ["codebooks_of", "codes_of", "from_faiss", "pack_codes", "rotation_of", "to_faiss", "unpack_codes"]
 
-# Rows of codes that are converted at a time.
-_BLOCK = 1 << 16
+_ROWS_PER_BLOCK = 1 << 16
 
 
-def from_faiss(index: Any, metric: str | None = None) -> Any:
-    """Take over an index or a product quantizer of faiss.
+def from_faiss(index: Any, *, metric: str | None = None) -> Any:
+    """Convert an index or a product quantizer of faiss.
 
     Parameters
     ----------
     index : faiss object
-        Trained, with 1 to 8 bits a code:
+        Trained, with 1 to 8 bits per code:
 
         - ``IndexPQ``, or ``IndexPQFastScan``, whose codes are unpacked;
         - ``IndexPreTransform`` of one ``OPQMatrix`` or other square orthonormal ``LinearTransform``, and
-          one of these; a bias is taken into the codebooks, which only squared L2 distances allow;
+          one of these; a bias is moved into the codebooks, which only squared L2 distances allow;
+        - ``IndexBinaryFlat``;
+        - ``IndexIDMap``, ``IndexIDMap2`` or ``IndexBinaryIDMap`` of one of these, with unique ids from 0 up;
         - ``ProductQuantizer``.
     metric : {"l2", "ip"}, optional
-        For a ``ProductQuantizer``, which has none of its own: ``"l2"`` by default. An index brings its own.
+        For a ``ProductQuantizer``, which has no metric: ``"l2"`` by default. An index has its own.
 
     Returns
     -------
-    PQIndex, or ProductQuantizer for a ``faiss.ProductQuantizer``
+    FlatIndex, or ProductQuantizer for a ``faiss.ProductQuantizer``
         It shares no memory with `index`.
 
     Raises
@@ -56,18 +68,18 @@ def from_faiss(index: Any, metric: str | None = None) -> Any:
     ImportError
         If faiss is not installed.
     TypeError
-        If `index` is something else; the message says what can be taken over instead.
+        If `index` is something else; the message lists what can be converted.
     ValueError
         If it is not trained, has codes of more than 8 bits, another metric, or a transform that is no
         rotation.
 
     See Also
     --------
-    to_faiss : The way back.
+    to_faiss : The inverse.
 
     Notes
     -----
-    The results of a search are those of faiss, with ``distances == -D`` for inner products::
+    A search returns the results of faiss, with ``distances == -D`` for inner products::
 
         import faiss
         from fastcodes.interop.faiss import from_faiss
@@ -78,15 +90,29 @@ def from_faiss(index: Any, metric: str | None = None) -> Any:
         ours = from_faiss(theirs)
         distances, indices = ours.search(queries, k=10)  # theirs.search(queries, k=10)
 
-    Wrappers (``IndexIDMap``, ``IndexRefineFlat``) hold ids and vectors that a `PQIndex` does not have: take
-    over the index inside, ``faiss.downcast_index(wrapper.index)``, and give the vectors as `rerank`.
+    An ``IndexRefineFlat`` holds vectors that a `FlatIndex` does not have: convert the index inside,
+    ``faiss.downcast_index(wrapper.base_index)``, and pass the vectors as `rerank`.
     """
     faiss = _faiss()
     if isinstance(index, faiss.ProductQuantizer):
         return ProductQuantizer.from_codebooks(codebooks_of(index), metric="l2" if metric is None else metric)
-    inner, transform = _parts(index, faiss)
     if metric is not None:
         raise ValueError("metric is for a faiss.ProductQuantizer; an index has its own, leave metric out")
+    kept, ids = _without_ids(index, faiss)  # `index` owns what it wraps, and stays alive
+    if isinstance(kept, faiss.IndexBinaryFlat):
+        ours = FlatIndex(Bits(kept.d))
+        packed: Codes = faiss.vector_to_array(kept.xb)
+        codes = packed.reshape(kept.ntotal, kept.code_size)
+    else:
+        ours = FlatIndex(_quantizer_of(kept, faiss))
+        codes = codes_of(kept)
+    ours.add_codes(codes, ids=ids)
+    return ours
+
+
+def _quantizer_of(index: Any, faiss: ModuleType) -> ProductQuantizer:
+    """Return the quantizer of an index over product-quantized codes, with its rotation."""
+    inner, transform = _parts(index, faiss)
     metrics = {faiss.METRIC_L2: "l2", faiss.METRIC_INNER_PRODUCT: "ip"}
     if inner.metric_type not in metrics:
         raise ValueError(
@@ -97,39 +123,33 @@ def from_faiss(index: Any, metric: str | None = None) -> Any:
         raise ValueError("index is not trained; call index.train(X) before")
     rotation = None if transform is None else rotation_of(transform)
     codebooks = codebooks_of(inner.pq)
-    quantizer: ProductQuantizer
     if rotation is None:
-        quantizer = ProductQuantizer.from_codebooks(codebooks, metric=metric)
-    else:
-        if transform.have_bias:
-            if metric == "ip":
-                raise ValueError(
-                    f"index has a {type(transform).__name__} with a bias, which changes inner products; "
-                    "expected a transform without bias, or METRIC_L2"
-                )
-            # |A x + b - c| = |A x - (c - b)|
-            bias = faiss.vector_to_array(transform.b).reshape(len(codebooks), 1, -1)
-            codebooks -= bias
-        quantizer = OptimizedProductQuantizer.from_codebooks(codebooks, rotation, metric=metric)
-    ours = PQIndex(quantizer)
-    ours.add_codes(codes_of(inner))
-    return ours
+        return ProductQuantizer.from_codebooks(codebooks, metric=metric)
+    if transform.have_bias:
+        if metric == "ip":
+            raise ValueError(
+                f"index has a {type(transform).__name__} with a bias, which changes inner products; "
+                "expected a transform without bias, or METRIC_L2"
+            )
+        # |A x + b - c| = |A x - (c - b)|
+        codebooks -= faiss.vector_to_array(transform.b).reshape(len(codebooks), 1, -1)
+    return OptimizedProductQuantizer.from_codebooks(codebooks, rotation, metric=metric)
 
 
-def to_faiss(index: PQIndex | ProductQuantizer) -> Any:
-    """Hand an index or a quantizer over to faiss.
+def to_faiss(index: FlatIndex | ProductQuantizer) -> Any:
+    """Convert an index or a quantizer to faiss.
 
     Parameters
     ----------
-    index : PQIndex, ProductQuantizer or OptimizedProductQuantizer
-        Fitted.
+    index : FlatIndex over a ProductQuantizer, an OptimizedProductQuantizer or Bits, or such a quantizer
+        Fitted; the metric of `Bits` is "hamming".
 
     Returns
     -------
-    ``faiss.IndexPQ``, or ``faiss.IndexPreTransform`` of an ``OPQMatrix`` and an ``IndexPQ`` if there is a
-    rotation
-        Trained, with the codes of a `PQIndex` and without any for a quantizer. It shares no memory with
-        `index`.
+    ``faiss.IndexPQ``, ``faiss.IndexPreTransform`` of an ``OPQMatrix`` and an ``IndexPQ`` if there is a
+    rotation, or ``faiss.IndexBinaryFlat``
+        Trained, with the codes of a `FlatIndex` and without any for a quantizer; in an ``IndexIDMap`` or
+        ``IndexBinaryIDMap`` if the ids do not count up from 0. It shares no memory with `index`.
 
     Raises
     ------
@@ -138,16 +158,16 @@ def to_faiss(index: PQIndex | ProductQuantizer) -> Any:
     TypeError
         If `index` is something else.
     ValueError
-        If it is a quantizer that is not fitted.
+        If it is a quantizer that is not fitted, or an index over bits with another metric.
 
     See Also
     --------
-    from_faiss : The way back.
+    from_faiss : The inverse.
 
     Notes
     -----
-    faiss has codebooks of ``2**n_bits`` codewords only. Others are filled up with copies of their first
-    codeword, which leaves all distances what they are; when faiss encodes, it may choose a copy.
+    faiss supports only codebooks of ``2**n_bits`` codewords. Others are filled up with copies of their first
+    codeword, which does not change distances; when faiss encodes, it may choose a copy.
 
     ::
 
@@ -159,40 +179,77 @@ def to_faiss(index: PQIndex | ProductQuantizer) -> Any:
     """
     faiss = _faiss()
     if isinstance(index, ProductQuantizer):
-        index = PQIndex(index)
-    if not isinstance(index, PQIndex):
+        index = FlatIndex(index)
+    codec = index.codec if isinstance(index, FlatIndex) else None
+    if isinstance(codec, Bits):
+        return _binary_to_faiss(index, faiss)
+    if not isinstance(codec, ProductQuantizer):
         raise TypeError(
-            "index must be a PQIndex, a ProductQuantizer or an OptimizedProductQuantizer; "
-            f"got {describe(index)}"
+            "index must be a FlatIndex over a ProductQuantizer, an OptimizedProductQuantizer or Bits, or one "
+            f"of these quantizers; got {describe(index)}"
         )
-    quantizer, d = index.quantizer, index.n_features
-    codebooks = quantizer.codebooks_
+    codebooks = codec.codebooks_
     n_subspaces, n_codewords, _ = codebooks.shape
     n_bits = max(1, (n_codewords - 1).bit_length())
     metric = faiss.METRIC_L2 if index.metric == "l2" else faiss.METRIC_INNER_PRODUCT
-    theirs = faiss.IndexPQ(d, n_subspaces, n_bits, metric)
+    inner = faiss.IndexPQ(codec.n_features_in_, n_subspaces, n_bits, metric)
     copies = np.repeat(codebooks[:, :1], 2**n_bits - n_codewords, axis=1)
-    faiss.copy_array_to_vector(np.concatenate([codebooks, copies], axis=1).ravel(), theirs.pq.centroids)
-    theirs.is_trained = True
+    faiss.copy_array_to_vector(np.concatenate([codebooks, copies], axis=1).ravel(), inner.pq.centroids)
+    inner.is_trained = True
+    theirs = inner
+    if isinstance(codec, OptimizedProductQuantizer):
+        transform = faiss.OPQMatrix(codec.n_features_in_, n_subspaces)
+        faiss.copy_array_to_vector(codec.rotation_.ravel(), transform.A)
+        transform.is_trained = True
+        transform.set_is_orthonormal()
+        theirs = faiss.IndexPreTransform(transform, inner)
+    wrapped = _with_ids(theirs, index.ids, faiss)
     codes = index.codes
-    for start in range(0, len(codes), _BLOCK):
-        theirs.add_sa_codes(pack_codes(codes[start : start + _BLOCK], n_bits))
-    if not isinstance(quantizer, OptimizedProductQuantizer):
-        return theirs
-    transform = faiss.OPQMatrix(d, n_subspaces)
-    faiss.copy_array_to_vector(quantizer.rotation_.ravel(), transform.A)
-    transform.is_trained = True
-    transform.set_is_orthonormal()
-    return faiss.IndexPreTransform(transform, theirs)
+    for start in range(0, len(codes), _ROWS_PER_BLOCK):
+        inner.add_sa_codes(pack_codes(codes[start : start + _ROWS_PER_BLOCK], n_bits))
+    theirs.ntotal = wrapped.ntotal = len(codes)
+    return wrapped
 
 
-def codebooks_of(quantizer: Any) -> NDArray[np.float32]:
+def _binary_to_faiss(index: FlatIndex, faiss: ModuleType) -> Any:
+    if index.metric != "hamming":
+        raise ValueError(f'index has the metric "{index.metric}"; faiss has only Hamming distances of bits')
+    codes = index.codes
+    theirs = faiss.IndexBinaryFlat(8 * codes.shape[1])
+    wrapped = _with_ids(theirs, index.ids, faiss)
+    theirs.add(codes)
+    wrapped.ntotal = len(codes)
+    return wrapped
+
+
+def _without_ids(index: Any, faiss: ModuleType) -> tuple[Any, Ids | None]:
+    """Return the index inside an IndexIDMap and the ids, or the index itself and None."""
+    is_binary = isinstance(index, faiss.IndexBinary)
+    downcast = faiss.downcast_IndexBinary if is_binary else faiss.downcast_index
+    if isinstance(index, (faiss.Index, faiss.IndexBinary)):
+        index = downcast(index)
+    if isinstance(index, (faiss.IndexIDMap, faiss.IndexBinaryIDMap)):
+        return downcast(index.index), faiss.vector_to_array(index.id_map)
+    return index, None
+
+
+def _with_ids(index: Any, ids: Ids, faiss: ModuleType) -> Any:
+    """Return an empty index in an IndexIDMap with ids, or the index itself if the ids count up from 0."""
+    if np.array_equal(ids, np.arange(len(ids))):
+        return index
+    wrap = faiss.IndexBinaryIDMap if isinstance(index, faiss.IndexBinary) else faiss.IndexIDMap
+    wrapped = wrap(index)
+    faiss.copy_array_to_vector(ids, wrapped.id_map)
+    return wrapped
+
+
+def codebooks_of(quantizer: Any) -> Floats:
     """Copy the codebooks of a faiss product quantizer.
 
     Parameters
     ----------
     quantizer : faiss.ProductQuantizer
-        Trained, with 1 to 8 bits a code; of an index, this is ``index.pq``.
+        Trained, with 1 to 8 bits per code; of an index, this is ``index.pq``.
 
     Returns
     -------
@@ -206,26 +263,26 @@ def codebooks_of(quantizer: Any) -> NDArray[np.float32]:
     TypeError
         If `quantizer` is something else.
     ValueError
-        If it has more than 8 bits a code.
+        If it has more than 8 bits per code.
     """
     faiss = _faiss()
     if not isinstance(quantizer, faiss.ProductQuantizer):
         raise TypeError(f"quantizer must be a faiss.ProductQuantizer; got {describe(quantizer)}")
     if not 1 <= quantizer.nbits <= 8:
         raise ValueError(
-            f"the product quantizer has {quantizer.nbits} bits a code; expected 1 to 8, up to 256 codewords"
+            f"the product quantizer has {quantizer.nbits} bits per code; expected 1 to 8, up to 256 codewords"
         )
-    centroids: NDArray[np.float32] = faiss.vector_to_array(quantizer.centroids)
+    centroids: Floats = faiss.vector_to_array(quantizer.centroids)
     return centroids.reshape(quantizer.M, quantizer.ksub, quantizer.dsub)
 
 
-def codes_of(index: Any) -> NDArray[np.uint8]:
+def codes_of(index: Any) -> Codes:
     """Copy the codes of a faiss index, one byte each.
 
     Parameters
     ----------
     index : faiss.IndexPQ or faiss.IndexPQFastScan
-        With 1 to 8 bits a code; also one of these behind an ``IndexPreTransform``.
+        With 1 to 8 bits per code; also one of these behind an ``IndexPreTransform``.
 
     Returns
     -------
@@ -239,11 +296,11 @@ def codes_of(index: Any) -> NDArray[np.uint8]:
     TypeError
         If `index` is something else.
     ValueError
-        If it has more than 8 bits a code.
+        If it has more than 8 bits per code.
     """
     faiss = _faiss()
     inner, _ = _parts(index, faiss)
-    stored: NDArray[np.uint8] = faiss.vector_to_array(inner.codes)
+    stored: Codes = faiss.vector_to_array(inner.codes)
     if isinstance(inner, faiss.IndexPQFastScan):
         packed = _unblocked(stored, inner, faiss)
     else:
@@ -251,7 +308,7 @@ def codes_of(index: Any) -> NDArray[np.uint8]:
     return unpack_codes(packed, inner.pq.M, inner.pq.nbits)
 
 
-def rotation_of(transform: Any) -> NDArray[np.float32]:
+def rotation_of(transform: Any) -> Floats:
     """Copy the matrix of a faiss rotation.
 
     Parameters
@@ -283,15 +340,15 @@ def rotation_of(transform: Any) -> NDArray[np.float32]:
     if transform.d_in != transform.d_out:
         raise ValueError(
             f"the {name} maps {transform.d_in} to {transform.d_out} dimensions; expected a rotation, "
-            "which keeps their number. Apply it yourself, and take over the index behind it"
+            "which keeps their number. Apply it yourself, and convert the index behind it"
         )
-    matrix: NDArray[np.float32] = faiss.vector_to_array(transform.A)
+    matrix: Floats = faiss.vector_to_array(transform.A)
     if not transform.is_trained or matrix.size != transform.d_in * transform.d_out:
         raise ValueError(f"the {name} is not trained; call its index's train(X) before")
     return matrix.reshape(transform.d_out, transform.d_in)
 
 
-def pack_codes(codes: NDArray[np.uint8], n_bits: int) -> NDArray[np.uint8]:
+def pack_codes(codes: Codes, n_bits: int) -> Codes:
     """Pack codes into rows of bits as faiss keeps them.
 
     Parameters
@@ -316,7 +373,7 @@ def pack_codes(codes: NDArray[np.uint8], n_bits: int) -> NDArray[np.uint8]:
 
     See Also
     --------
-    unpack_codes : The way back.
+    unpack_codes : The inverse.
 
     Examples
     --------
@@ -328,7 +385,7 @@ def pack_codes(codes: NDArray[np.uint8], n_bits: int) -> NDArray[np.uint8]:
     Notes
     -----
     Equal to the codes that ``index.sa_encode(x)`` returns and ``index.add_sa_codes`` takes. It is the order
-    of ``np.packbits(.., bitorder="little")``, while `fastcodes.bits.pack_uint` has the highest bit first.
+    of ``np.packbits(..., bitorder="little")``, while `fastcodes.bits.pack_uint` has the highest bit first.
     """
     n_bits = as_integer(n_bits, "n_bits", 1, 8)
     _check_codes(codes, "codes", "M")
@@ -338,15 +395,15 @@ def pack_codes(codes: NDArray[np.uint8], n_bits: int) -> NDArray[np.uint8]:
     if n_bits == 8:
         return codes.copy()
     packed = np.empty((n, (n_subspaces * n_bits + 7) // 8), np.uint8)
-    places = 1 << np.arange(n_bits, dtype=np.uint8)
-    for start in range(0, n, _BLOCK):
-        part = codes[start : start + _BLOCK]
-        is_one = (part[:, :, None] & places) != 0
-        packed[start : start + _BLOCK] = bits.pack(is_one.reshape(len(part), -1), bitorder="little")
+    masks = 1 << np.arange(n_bits, dtype=np.uint8)
+    for start in range(0, n, _ROWS_PER_BLOCK):
+        part = codes[start : start + _ROWS_PER_BLOCK]
+        is_one = (part[:, :, None] & masks) != 0
+        packed[start : start + _ROWS_PER_BLOCK] = bits.pack(is_one.reshape(len(part), -1), bitorder="little")
     return packed
 
 
-def unpack_codes(packed: NDArray[np.uint8], n_subspaces: int, n_bits: int) -> NDArray[np.uint8]:
+def unpack_codes(packed: Codes, n_subspaces: int, n_bits: int) -> Codes:
     """Unpack rows of bits of faiss into codes of one byte each.
 
     Parameters
@@ -372,7 +429,7 @@ def unpack_codes(packed: NDArray[np.uint8], n_subspaces: int, n_bits: int) -> ND
 
     See Also
     --------
-    pack_codes : The way back.
+    pack_codes : The inverse.
 
     Examples
     --------
@@ -393,12 +450,12 @@ def unpack_codes(packed: NDArray[np.uint8], n_subspaces: int, n_bits: int) -> ND
     if n_bits == 8:
         return packed.copy()
     codes = np.empty((len(packed), n_subspaces), np.uint8)
-    for start in range(0, len(packed), _BLOCK):
-        part = packed[start : start + _BLOCK]
+    for start in range(0, len(packed), _ROWS_PER_BLOCK):
+        part = packed[start : start + _ROWS_PER_BLOCK]
         is_one = bits.unpack(part, n_subspaces * n_bits, dtype=bool, bitorder="little")
         # Each code becomes a byte of its own.
         is_one = is_one.reshape(len(part), n_subspaces, n_bits)
-        codes[start : start + _BLOCK] = bits.pack(is_one, bitorder="little")[:, :, 0]
+        codes[start : start + _ROWS_PER_BLOCK] = bits.pack(is_one, bitorder="little")[:, :, 0]
     return codes
 
 
@@ -434,7 +491,7 @@ def _parts(index: Any, faiss: ModuleType) -> tuple[Any, Any]:
     return inner, transform
 
 
-def _unblocked(stored: NDArray[np.uint8], index: Any, faiss: ModuleType) -> NDArray[np.uint8]:
+def _unblocked(stored: Codes, index: Any, faiss: ModuleType) -> Codes:
     """Return rows of bits from the blocks of a fast scan."""
     packer = index.get_CodePacker()
     packed = np.empty((-(-index.ntotal // packer.nvec), packer.nvec, packer.code_size), np.uint8)

@@ -1,8 +1,8 @@
 """Quantizers from and to nanopq.
 
 Codebooks are float32 ``(M, K, d / M)`` and codes uint8 ``(n, M)`` on both sides: codes of
-``nanopq.PQ.encode`` can be searched with `fastcodes.adc` or added to a `fastcodes.index.PQIndex` as they
-are. Two things differ:
+``nanopq.PQ.encode`` can be searched with `fastcodes.adc` or added to a `fastcodes.index.FlatIndex` without
+conversion. Two things differ:
 
 - **Rotations.** ``nanopq.OPQ`` rotates by ``x @ R``, here by ``x @ rotation_.T``: one is the transpose of
   the other.
@@ -25,7 +25,7 @@ __all__ = ["from_nanopq", "to_nanopq"]
 
 
 def from_nanopq(quantizer: Any) -> ProductQuantizer:
-    """Take over a quantizer of nanopq.
+    """Convert a quantizer of nanopq.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def from_nanopq(quantizer: Any) -> ProductQuantizer:
     Returns
     -------
     ProductQuantizer, or OptimizedProductQuantizer for an OPQ
-        With the metric ``"l2"``, or ``"ip"`` for ``"dot"``. It shares no memory with `quantizer`. To hold
-        codes, give it to `fastcodes.index.PQIndex`, and the codes to ``add_codes``.
+        With the metric ``"l2"``, or ``"ip"`` for ``"dot"``. It shares no memory with `quantizer`. A
+        `fastcodes.index.FlatIndex` over it takes the codes by ``add_codes``.
 
     Raises
     ------
@@ -49,12 +49,11 @@ def from_nanopq(quantizer: Any) -> ProductQuantizer:
 
     See Also
     --------
-    to_nanopq : The way back.
+    to_nanopq : The inverse.
 
     Notes
     -----
-    ``nanopq.OPQ.fit`` of version 0.2 forgets the metric that it was made with, so that a fitted one says
-    ``"l2"``.
+    ``nanopq.OPQ.fit`` of version 0.2 loses the metric of the constructor, so that a fitted one has ``"l2"``.
 
     ::
 
@@ -82,12 +81,12 @@ def from_nanopq(quantizer: Any) -> ProductQuantizer:
 
 
 def to_nanopq(quantizer: ProductQuantizer) -> Any:
-    """Hand a quantizer over to nanopq.
+    """Convert a quantizer to nanopq.
 
     Parameters
     ----------
     quantizer : ProductQuantizer or OptimizedProductQuantizer
-        A fitted one; of a `PQIndex`, this is ``index.quantizer``, and its codes are ``index.codes``.
+        Fitted. Of a `FlatIndex`, this is ``index.codec``, and its codes are ``index.codes``.
 
     Returns
     -------
@@ -105,7 +104,7 @@ def to_nanopq(quantizer: ProductQuantizer) -> Any:
 
     See Also
     --------
-    from_nanopq : The way back.
+    from_nanopq : The inverse.
     """
     nanopq = _nanopq()
     if not isinstance(quantizer, ProductQuantizer):

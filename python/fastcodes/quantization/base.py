@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastcodes import adc
 from fastcodes._blocks import blocks
-from fastcodes._estimator import Estimator
-from fastcodes._typing import Array, Floats
+from fastcodes._codec import Codec
+from fastcodes._estimator import check_fitted
+from fastcodes._storage import Storage, TableStorage
+from fastcodes._typing import Array, Floats, UnsignedCodes
+from fastcodes._validation import as_codes, as_option
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Quantizer"]
+__all__ = ["METRICS", "Quantizer"]
+
+METRICS = ("l2", "ip")  # squared L2 distance, negative inner product
 
 
-class Quantizer(Estimator):
+class Quantizer(Codec):
     """A model with ``fit``, ``encode`` and ``decode``, and the methods that follow from them."""
 
     @abc.abstractmethod
@@ -32,6 +38,79 @@ class Quantizer(Estimator):
     @abc.abstractmethod
     def decode(self, codes: Array, *, threads: int | None = None) -> Floats:
         """Return the vector that each code stands for."""
+
+    # --- search --------------------------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The distances by which codes can be searched, the default first."""
+        return METRICS
+
+    @property
+    @abc.abstractmethod
+    def _codebooks(self) -> Floats:
+        """The codewords (M, K, d/M) of the numbers of which a code consists."""
+
+    @property
+    def _bits_per_number(self) -> int | None:
+        """The bits of a number, if `encode` packs them side by side."""
+        return None
+
+    def _rotated(self, x: Floats) -> Floats:
+        """Return samples in the coordinates of the codebooks."""
+        return x
+
+    def tables(self, queries: ArrayLike, *, metric: str | None = None, threads: int | None = None) -> Floats:
+        """Return the distances of the parts of each query to all codewords.
+
+        Parameters
+        ----------
+        queries : array_like (nq, d)
+            Real numbers; a one-dimensional array is one query.
+        metric : {"l2", "ip"}, optional
+            Squared L2 distances, or negative inner products. By default the metric of the model, or "l2".
+        threads : int, optional
+            Threads to use at most; None means all CPUs of this process.
+
+        Returns
+        -------
+        float32 array (nq, M, K)
+            ``tables[i, m, k]`` is the distance of part ``m`` of query ``i`` to codeword ``k`` of subspace
+            ``m``. Their sum over the codes of a vector is its distance: see `fastcodes.adc`. The dimensions
+            of a `ScalarQuantizer` are its subspaces; a `VectorQuantizer` has one.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If `queries` are not real numbers.
+        ValueError
+            If `queries` has another shape, or a value that is not finite (the message says where), or for
+            another `metric`.
+        """
+        metric = self.metrics[0] if metric is None else metric
+        return self.operand(self._queries(queries), metric, threads=threads)
+
+    def as_codes(self, codes: ArrayLike) -> UnsignedCodes:
+        """Return codes from elsewhere, or raise an error if `encode` cannot have made them."""
+        check_fitted(self)
+        n_subspaces, n_codewords, _ = self._codebooks.shape
+        if (n_bits := self._bits_per_number) is not None:
+            return as_codes(codes, (n_subspaces * n_bits + 7) // 8, 256)
+        return as_codes(codes, n_subspaces, n_codewords, np.uint8 if n_codewords <= 256 else np.uint16)
+
+    def operand(self, queries: Array, metric: str, *, threads: int | None = None) -> Floats:
+        """Return the `tables` of rows of ``as_queries(queries)``."""
+        metric = as_option(metric, "metric", METRICS)
+        return adc.tables(self._rotated(queries), self._codebooks, metric=metric, threads=threads)
+
+    def storage(self, metric: str) -> Storage:
+        """Return an empty storage for codes of this model, which is searched by `tables`."""
+        n_subspaces, n_codewords, _ = self._codebooks.shape
+        return TableStorage(n_subspaces, n_codewords, self._bits_per_number)
+
+    # --- quality -------------------------------------------------------------------------------------------
 
     def quantization_error(self, X: ArrayLike, *, threads: int | None = None) -> float:
         """Return the mean squared L2 distance of the samples to the vectors that their codes stand for.

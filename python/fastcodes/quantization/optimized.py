@@ -15,8 +15,8 @@ from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats, UnsignedCodes
 from fastcodes._validation import as_integer, as_option, random_generator, to_float32
 from fastcodes.quantization import _lloyd
+from fastcodes.quantization.base import METRICS
 from fastcodes.quantization.product import (
-    METRICS,
     ProductQuantizer,
     as_codebooks,
     as_subspaces,

@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastcodes import _files, adc
+from fastcodes import _files
 from fastcodes._blocks import training_samples
 from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
 from fastcodes._validation import as_codes, as_integer, as_option, check_threads, random_generator, to_float32
 from fastcodes.quantization import _lloyd
-from fastcodes.quantization.base import Quantizer
+from fastcodes.quantization.base import METRICS, Quantizer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["METRICS", "ProductQuantizer", "as_codebooks", "as_subspaces"]
-
-METRICS = ("l2", "ip")
+__all__ = ["ProductQuantizer", "as_codebooks", "as_subspaces"]
 
 
 class ProductQuantizer(Quantizer):
@@ -257,39 +255,17 @@ class ProductQuantizer(Quantizer):
             vectors[:, m] = codebook[codes[:, m]]
         return vectors.reshape(len(codes), self.n_features_in_)
 
-    def tables(self, queries: ArrayLike, *, threads: int | None = None) -> Floats:
-        """Return the look-up tables of the queries: the distances of their parts to all codewords.
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The distances by which codes can be searched, that of the model first."""
+        return (
+            as_option(self.metric, "metric", METRICS),
+            *(other for other in METRICS if other != self.metric),
+        )
 
-        Parameters
-        ----------
-        queries : array_like (nq, d)
-            Real numbers; a one-dimensional array is one query.
-        threads : int, optional
-            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
-
-        Returns
-        -------
-        float32 array (nq, M, K)
-            ``tables[i, m, k]`` is the squared distance of part ``m`` of query ``i`` to ``codebooks_[m, k]``,
-            or with the metric "ip" the negative inner product. Their sum over the codes of a vector is its
-            distance: see `fastcodes.adc`.
-
-        Raises
-        ------
-        NotFittedError
-            If the model is not fitted.
-        TypeError
-            If `queries` is not an array of real numbers.
-        ValueError
-            If `queries` has another shape, or a value that is not finite (the message says where).
-        """
-        metric = as_option(self.metric, "metric", METRICS)
-        rotated = self._rotated(self._queries(queries))
-        return adc.tables(rotated, self.codebooks_, metric=metric, threads=threads)
-
-    def _rotated(self, x: Floats) -> Floats:
-        """Return `x` in the coordinates of the codebooks."""
-        return x
+    @property
+    def _codebooks(self) -> Floats:
+        return self.codebooks_
 
     def _to_arrays(self) -> dict[str, Array]:
         return {"codebooks": self.codebooks_, "objective_history": self.objective_history_}

@@ -235,6 +235,14 @@ class ScalarQuantizer(Quantizer):
         vectors: Floats = self.levels_[np.arange(d), numbers]
         return vectors
 
+    @property
+    def _codebooks(self) -> Floats:
+        return self.levels_[:, :, None]
+
+    @property
+    def _bits_per_number(self) -> int | None:
+        return self._bits
+
     def _to_arrays(self) -> dict[str, Array]:
         arrays: dict[str, Array] = {"levels": self.levels_}
         if self.lower_ is not None and self.step_ is not None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastcodes import _files
+from fastcodes import _files, adc
 from fastcodes._blocks import training_samples
 from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
+from fastcodes._storage import CodewordStorage, Storage
 from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
 from fastcodes._validation import as_codes, as_integer, check_threads, random_generator
 from fastcodes.quantization import _lloyd
@@ -185,6 +186,24 @@ class VectorQuantizer(Quantizer):
         numbers = as_codes(codes, 1, n_codewords, _lloyd.code_dtype(n_codewords))[:, 0]
         vectors: Floats = self.codebook_[numbers]
         return vectors
+
+    @property
+    def _codebooks(self) -> Floats:
+        return self.codebook_[None]
+
+    def operand(self, queries: Array, metric: str, *, threads: int | None = None) -> Floats:
+        """Return the `tables` of rows of ``as_queries(queries)``: the distances to all codewords."""
+        parts = [
+            adc.tables(
+                queries, self._codebooks[:, start : start + _lloyd.BYTE], metric=metric, threads=threads
+            )
+            for start in range(0, len(self.codebook_), _lloyd.BYTE)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+    def storage(self, metric: str) -> Storage:
+        """Return an empty storage for codes of this model, which is searched by posting lists."""
+        return CodewordStorage(len(self.codebook_))
 
     def _to_arrays(self) -> dict[str, Array]:
         return {"codebook": self.codebook_, "objective_history": self.objective_history_}

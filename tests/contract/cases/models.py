@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from fastcodes import hashing, quantization
+from fastcodes import hashing, index, quantization
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 8)).astype(np.float32)
@@ -36,7 +36,7 @@ WRONG: dict[str, list[Any]] = {
     "k": NATURAL,
     "mask": [3, "all", np.ones(59, bool), np.array([60]), np.array([-1]), np.ones(60)],
     "ids": ["0", 0.5, np.array([0.5]), [10**6], [-1]],
-    "radius": ["1", float("nan"), None],
+    "radius": ["1", float("nan")],
     "rerank": ["X", X.astype(object), X[:5], X[:, :5]],
     "oversample": ["2", 0.5, float("nan"), None],
     "threads": THREADS,
@@ -81,6 +81,8 @@ class Case:
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)
     wrong: dict[str, list[Any]] = field(default_factory=dict)
     args: tuple[Any, ...] = ()
+    # Methods that do not apply, and parameters (``method.name``) that errors call something else.
+    skipped: frozenset[str] = frozenset()
 
 
 def fitted(model: Any) -> Any:
@@ -123,6 +125,85 @@ def hasher(cls: type, **params: Any) -> Case:
     return Case(cls, {**BITS, **params}, fitted)
 
 
+PACKED = {"X": np.zeros((4, 2), np.uint8), "codes": np.zeros((4, 2), np.uint8)}
+NOT_PACKED = [X, np.zeros(2, np.uint8), np.zeros((4, 3), np.uint8), np.full((4, 2), 255, np.uint8), "X"]
+# `Bits` ignores what it is fitted to.
+PACKED_WRONG = {"encode.X": NOT_PACKED, "codes": NOT_PACKED, "X": NOT_PACKED}
+
+
+def index_cases() -> dict[type, Case]:
+    """Return a case of every index, with 60 rows."""
+    of_ids = {"remove": {"ids": [1]}, "reconstruct": {"ids": [1, 0]}}
+    codes = {"add_codes": {"codes": lambda filled: filled.codes[:4]}}
+    wrong: dict[str, list[Any]] = {
+        "oversample": ["2", 0.5, float("nan")],
+        "rerank_metric": OPTIONS,
+        "codec": [X, "codec", hashing.RandomHyperplanes],
+        "add.ids": ["0", 0.5, [0.5] * 60, [0] * 60, range(-1, 59), range(59)],
+        "add_codes.ids": ["0", 0.5, [0.5] * 4, [0, 100, 101, 102], range(-1, 3), range(59)],
+        "mmap": [],
+    }
+    rows = {"ids": lambda filled: np.arange(100, 160)}
+    quantizer = quantization.ProductQuantizer(4, 3, max_iter=2, random_state=0).fit(X)
+    hyperplanes = hashing.RandomHyperplanes(n_bits=16).fit(X)
+    radius = {"radius_search": {"radius": 3}}
+    of_sets = {
+        "add": {"X": SETS * 10, **rows},
+        "search": {"queries": SETS},
+        "radius_search": {"queries": SETS, "radius": 0.5},
+        "query": {"sets": SETS},
+        "distances": {"i": [0, 1], "j": [2, 3]},
+        "remove": {"ids": [1]},
+        **codes,
+    }
+    not_ids = ["0", 0.5, [10**6, 0], [-1, 0], [0]]
+    not_sets = ["text", 3]
+    minhash_wrong = wrong | {
+        "codec": [X, "codec", hyperplanes],
+        "threshold": ["0.5", float("nan"), -1.0, 2.0],
+        "n_bands": POSITIVE,
+        "n_rows": POSITIVE,
+        "sets": not_sets,
+        "rerank": [SETS[:2], 3, {}],
+        "verify": [SETS[:2], 3, {}],
+        "i": not_ids,
+        "j": not_ids,
+        "radius": ["1", float("nan")],
+    }
+    return {
+        index.Index: Case(
+            index.Index,
+            {"codec": quantizer},
+            lambda made: made.add(X),
+            {**of_ids, **codes, "add": rows},
+            wrong,
+        ),
+        index.FlatIndex: Case(
+            index.FlatIndex,
+            {"codec": quantizer},
+            lambda made: made.add(X),
+            {**of_ids, **codes, "add": rows},
+            wrong,
+        ),
+        index.LSHIndex: Case(
+            index.LSHIndex,
+            {"codec": hyperplanes, "n_tables": 4},
+            lambda made: made.add(X),
+            {"remove": {"ids": [1]}, **codes, **radius, "add": rows},
+            wrong,
+            skipped=frozenset({"reconstruct"}),
+        ),
+        index.MinHashIndex: Case(
+            index.MinHashIndex,
+            {"codec": hashing.MinHash(16).fit(), "n_bands": 4, "n_rows": 2},
+            lambda made: made.add(SETS * 10),
+            of_sets,
+            minhash_wrong,
+            skipped=frozenset({"reconstruct", "add.X", "search.queries", "radius_search.queries"}),
+        ),
+    }
+
+
 CASES: dict[str, Case] = {
     "quantization.KMeans": quantizer(quantization.KMeans, n_clusters=3),
     "quantization.VectorQuantizer": quantizer(quantization.VectorQuantizer, n_codewords=3),
@@ -140,4 +221,14 @@ CASES: dict[str, Case] = {
     "hashing.LocalityPreservingHashing": hasher(hashing.LocalityPreservingHashing, n_anchors=10),
     "hashing.SupervisedDiscreteHashing": hasher(hashing.SupervisedDiscreteHashing, n_anchors=10, max_iter=1),
     "hashing.DeepHashing": hasher(hashing.DeepHashing, hidden=(8,), epochs=1),
+    "hashing.Bits": Case(
+        hashing.Bits,
+        {"n_bits": 13},
+        lambda model: model.fit(),
+        {"encode": PACKED, "decode": PACKED},
+        PACKED_WRONG,
+        (),
+        frozenset({"fit.X", "set_params"}),
+    ),
+    **{f"index.{cls.__name__}": case for cls, case in index_cases().items()},
 }

@@ -1,25 +1,23 @@
-"""Hash tables of rows by parts of their codes, and which of their buckets to look at."""
+"""Hash tables of rows by parts of their codes, and which of their buckets to probe."""
 
 from __future__ import annotations
 
 import functools
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastcodes import bits
-from fastcodes._typing import Ids
+from fastcodes._typing import Codes, Floats, Ids
 
 __all__ = ["Probing", "Tables", "keys_of", "probing_of"]
 
-
-# Tables with a bucket for every key have so many times as many buckets as rows, at most.
+# Up to this many buckets per row, a table has a bucket for every key.
 _BUCKETS_PER_ROW = 4
 
 
-def keys_of(codes: NDArray[np.uint8], n_tables: int, n_bits: int) -> Ids:
+def keys_of(codes: Codes, n_tables: int, n_bits: int) -> Ids:
     """Return the keys (n, n_tables) of codes: their first bits, `n_bits` at a time, the highest first."""
-    # The largest integers that are unpacked at once, put together.
+    # Keys are put together from the largest integers that can be unpacked.
     size = max(size for size in range(1, 17) if n_bits % size == 0)
     count = n_tables * n_bits // size
     used = np.ascontiguousarray(codes[:, : -(-n_tables * n_bits // 8)])
@@ -32,7 +30,7 @@ def keys_of(codes: NDArray[np.uint8], n_tables: int, n_bits: int) -> Ids:
 
 
 class _Segment:
-    """Tables of some rows: bucket after bucket, in each the ids in their order."""
+    """Tables of consecutive rows: one bucket after the other, each with its rows in ascending order."""
 
     def __init__(self, keys: Ids, start: int, n_bits: int) -> None:
         n, n_tables = keys.shape
@@ -49,7 +47,7 @@ class _Segment:
             in_order[table] = column[order]
         self._is_dense = self._n_keys <= _BUCKETS_PER_ROW * n
         if self._is_dense:
-            # Where each bucket begins, and at last where the last one ends.
+            # The start of each bucket, and the end of the last one.
             self._starts = np.zeros(n_tables * self._n_keys + 1, np.int64)
             for table in range(n_tables):
                 ends = self._starts[1 + table * self._n_keys :][: self._n_keys]
@@ -69,8 +67,8 @@ class _Segment:
 class Tables:
     """Hash tables of rows by their keys.
 
-    Rows that come later get tables of their own, which are made one with those before once they are half as
-    many: a row is sorted a few times, and a search looks into a few tables more.
+    New rows get tables of their own, which are merged with the previous ones once these have at most twice as
+    many rows: each row is sorted a few times, and a search looks into a few tables more.
     """
 
     def __init__(self, n_tables: int, n_bits: int, segments: tuple[_Segment, ...] = ()) -> None:
@@ -79,14 +77,14 @@ class Tables:
         self._segments = segments
         self.n_rows = sum(segment.n_rows for segment in segments)
         self.ids = np.concatenate([np.empty(0, np.uint32), *(segment.ids for segment in segments)])
-        # They are kept once: segments have views of them.
+        # Segments keep views instead of copies.
         first = 0
         for segment in segments:
             segment.ids = self.ids[first : first + len(segment.ids)]
             first += len(segment.ids)
 
-    def extended(self, codes: NDArray[np.uint8]) -> Tables:
-        """Return tables of the codes of all rows, of which these have the first."""
+    def extended(self, codes: Codes) -> Tables:
+        """Return tables of all rows, given their codes; these tables hold the first ones."""
         if len(codes) > np.iinfo(np.uint32).max:
             raise ValueError(f"the index has {len(codes)} vectors; expected fewer than 2 ** 32")
         kept, start = list(self._segments), self.n_rows
@@ -96,7 +94,7 @@ class Tables:
         return Tables(self._n_tables, self._n_bits, (*kept, _Segment(keys, start, self._n_bits)))
 
     def find(self, probes: Ids) -> tuple[Ids, Ids]:
-        """Return where in `ids` the buckets of probes (nq, n_tables, n_probes) begin and end, (nq, ..)."""
+        """Return where in `ids` the buckets of probes (nq, n_tables, n_probes) begin and end, (nq, ...)."""
         ends = np.empty((2, len(probes), len(self._segments), *probes.shape[1:]), np.int64)
         first = 0
         for index, segment in enumerate(self._segments):
@@ -107,70 +105,71 @@ class Tables:
 
 
 class Probing:
-    """Which bits to flip, given how sure of each a query is.
+    """Which bits of a key to flip, given their margins.
 
-    Of the sets of places in the order of sureness, `weights` (n_sets, n_places) has those that may be among
-    the first `n_probes` for some margins: before all others there are so many that never score higher.
+    A set of ranks stands for the bits with these ranks in the order of margins. `weights` (n_sets, n_ranks)
+    holds the sets that are among the `n_probes` best for some margins: each other set is preceded by at least
+    `n_probes` sets that never have a higher score.
     """
 
     def __init__(self, n_bits: int, n_probes: int) -> None:
         self.n_probes = n_probes
         sets = _sets(n_bits, n_probes)
-        n_places = max((places[-1] for places in sets if places), default=0)
-        self.weights = np.zeros((len(sets), n_places), np.float32)
-        for index, places in enumerate(sets):
-            for place in places:
-                self.weights[index, place - 1] = 1
+        n_ranks = max((ranks[-1] for ranks in sets if ranks), default=0)
+        self.weights = np.zeros((len(sets), n_ranks), np.float32)
+        for index, ranks in enumerate(sets):
+            for rank in ranks:
+                self.weights[index, rank - 1] = 1
 
-    def flips(self, margins: NDArray[np.float32]) -> Ids:
-        """Return the best sets for margins (.., n_bits) as integers (.., n_probes) of bits to flip."""
-        n_bits, n_places = margins.shape[-1], self.weights.shape[1]
-        order = np.argsort(margins, axis=-1, kind="stable")[..., :n_places]
+    def flips(self, margins: Floats) -> Ids:
+        """Return the best sets for margins (..., n_bits) as integers (..., n_probes) of bits to flip."""
+        n_bits, n_ranks = margins.shape[-1], self.weights.shape[1]
+        order = np.argsort(margins, axis=-1, kind="stable")[..., :n_ranks]
         least = np.take_along_axis(margins, order, axis=-1)
-        # Of any scale, without overflow.
+        # Scaled, so that squares do not overflow.
         least /= np.maximum(least.max(axis=-1, keepdims=True, initial=0), np.finfo(np.float32).tiny)
         scores = np.square(least, dtype=np.float64) @ self.weights.T
         best = np.argsort(scores, axis=-1, kind="stable")[..., : self.n_probes]
         flipped = np.int64(1) << (n_bits - 1 - order)
         flips = np.zeros(best.shape, np.int64)
-        for place in range(n_places):
-            flips |= np.where(self.weights[best, place] > 0, flipped[..., place, None], 0)
+        for rank in range(n_ranks):
+            flips |= np.where(self.weights[best, rank] > 0, flipped[..., rank, None], 0)
         return flips
 
 
 @functools.lru_cache(maxsize=64)
 def probing_of(n_bits: int, n_probes: int) -> Probing:
-    """Return the `Probing` of tables with keys of `n_bits` bits, made once."""
+    """Return the `Probing` of keys of `n_bits` bits, computed once."""
     return Probing(n_bits, min(n_probes, 1 << n_bits))
 
 
 def _sets(n_bits: int, n_probes: int) -> list[tuple[int, ...]]:
-    """Return all sets of places 1 .. n_bits that fewer than `n_probes` others precede for any margins.
+    """Return all sets of ranks from 1 to `n_bits` that fewer than `n_probes` others precede for any margins.
 
-    A set precedes another if each of its places, from the last backwards, is at most the other's: then its
-    margins are no larger. Every set comes of {1} by moving its last place, or adding the next one (Lv et al.,
-    section 4.4), and both leave it preceded by more.
+    A set precedes another if each of its ranks, from the last backwards, is at most the other's: then its
+    margins are no larger. Every set is made from {1} by moving its last rank, or adding the next one (Lv et
+    al., section 4.4), and both increase the number of sets that precede it.
     """
     sets: list[tuple[int, ...]] = [()]
     waiting: list[tuple[int, ...]] = [(1,)]
     while waiting:
-        places = waiting.pop()
-        if places[-1] > n_bits or _n_preceding(places[::-1]) > n_probes:
+        ranks = waiting.pop()
+        if ranks[-1] > n_bits or _n_preceding(ranks[::-1]) > n_probes:
             continue
-        sets.append(places)
-        waiting += [(*places[:-1], places[-1] + 1), (*places, places[-1] + 1)]
+        sets.append(ranks)
+        waiting += [(*ranks[:-1], ranks[-1] + 1), (*ranks, ranks[-1] + 1)]
     return sets
 
 
-def _n_preceding(places: tuple[int, ...]) -> int:
-    """Count the sets that precede one, itself among them; its places come from the last backwards."""
-    # In how many ways the places so far can be chosen, by the last one chosen.
-    ways, total = {places[0] + 1: 1}, 1
-    for limit in places:
+def _n_preceding(ranks: tuple[int, ...]) -> int:
+    """Count the sets that precede one, including itself; its ranks are given from the last backwards."""
+    # The number of ways to choose the ranks so far, by the last one chosen.
+    ways, total = {ranks[0] + 1: 1}, 1
+    for limit in ranks:
         chosen: dict[int, int] = {}
         for before, n in ways.items():
-            for place in range(1, min(limit, before - 1) + 1):
-                chosen[place] = chosen.get(place, 0) + n
+            for rank in range(1, min(limit, before - 1) + 1):
+                chosen[rank] = chosen.get(rank, 0) + n
         ways = chosen
         total += sum(ways.values())
     return total

@@ -1,0 +1,383 @@
+"""Containers of codes that search them: what an index keeps, whatever the model that made the codes.
+
+==================  ======================  =================================  ==============================
+storage             codes                   operand of a query                 search
+==================  ======================  =================================  ==============================
+`TableStorage`      M numbers up to 256     look-up tables (M, K)              `fastcodes.adc`
+`CodewordStorage`   one number up to 65536  distances to all codewords (1, K)  posting lists of the codewords
+`BitStorage`        packed bits             packed bits, or real values        `fastcodes.hamming`, `.jaccard`
+==================  ======================  =================================  ==============================
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcodes import _files, adc, bits, hamming, jaccard
+from fastcodes._typing import Array, Codes, Floats, Ids, Mask, UnsignedCodes
+from fastcodes._validation import describe
+from fastcodes.results import no_neighbors, ragged
+
+__all__ = ["BitStorage", "CodewordStorage", "Rows", "Storage", "TableStorage", "selected_rows"]
+
+Neighbors = tuple[npt.NDArray[Any], Ids]
+Ragged = tuple[Ids, npt.NDArray[Any], Ids]
+
+_ROWS_PER_COPY = 1 << 16
+
+
+class Storage(abc.ABC):
+    """Codes in the layout in which they are searched.
+
+    Rows are numbered from 0 in the order in which they were appended. Any number of threads may search at
+    once; changes need the storage for themselves.
+
+    Attributes
+    ----------
+    operand_size : int
+        Numbers in the operand of one query: how many queries are searched together depends on it.
+    """
+
+    operand_size: int
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @property
+    @abc.abstractmethod
+    def nbytes(self) -> int:
+        """Bytes that the rows take."""
+
+    @abc.abstractmethod
+    def append(self, codes: UnsignedCodes, *, threads: int | None = None) -> None:
+        """Add rows at the end: all of them, or none if there is an error."""
+
+    @abc.abstractmethod
+    def take(self, rows: Ids | slice) -> UnsignedCodes:
+        """Return a copy of some rows as the model made them, in the given order."""
+
+    @abc.abstractmethod
+    def keep(self, rows: Ids) -> None:
+        """Keep the rows with these numbers, which ascend, and remove all others."""
+
+    @abc.abstractmethod
+    def knn(self, operand: Any, k: int, *, mask: Mask | None = None, threads: int | None = None) -> Neighbors:
+        """Return distances and rows (nq, k) of the nearest, sorted by (distance, row)."""
+
+    @abc.abstractmethod
+    def radius(
+        self, operand: Any, radius: float, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Ragged:
+        """Return offsets, distances and rows of those within a radius, sorted by (distance, row)."""
+
+    @abc.abstractmethod
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the contents as JSON values and arrays."""
+
+    @abc.abstractmethod
+    def restore(self, params: Any, arrays: Mapping[str, Array]) -> None:
+        """Take back what `to_parts` returned, without a copy; raise an error if it does not fit."""
+
+
+def selected_rows(mask: Mask, n_rows: int) -> Ids:
+    """Return the rows that a mask selects, ascending: those of its booleans, or its row numbers."""
+    if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "biu" or mask.ndim != 1:
+        raise TypeError(
+            f"mask must be a boolean array (n,) or an integer array of row ids; got {describe(mask)}"
+        )
+    if mask.dtype.kind == "b":
+        if len(mask) != n_rows:
+            raise ValueError(f"mask has {len(mask)} rows but codes have {n_rows}")
+        return np.flatnonzero(mask)
+    if mask.size and not (mask.min() >= 0 and mask.max() < n_rows):
+        wrong = mask[(mask < 0) | (mask >= n_rows)][0]
+        raise ValueError(f"mask has the row {wrong}; expected rows from 0 to {n_rows - 1}")
+    return np.unique(mask).astype(np.int64)
+
+
+class Rows:
+    """An array that grows at the end; it may begin as a read-only map of a file."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array  # may have room for more rows
+        self._n = len(array)
+
+    @property
+    def used(self) -> Array:
+        """The rows, without a copy."""
+        return self._array[: self._n]
+
+    def append(self, rows: Array) -> None:
+        """Add rows at the end."""
+        n = self._n + len(rows)
+        if n > len(self._array) or not self._array.flags.writeable:
+            grown = np.empty((max(n, self._n * 3 // 2), *self._array.shape[1:]), self._array.dtype)
+            grown[: self._n] = self.used
+            self._array = grown
+        self._array[self._n : n] = rows
+        self._n = n
+
+    def __getstate__(self) -> Array:
+        return self.used.copy()  # a copy has rows of its own: both may be appended to
+
+    def __setstate__(self, rows: Array) -> None:
+        self.__init__(rows)  # type: ignore[misc]
+
+
+class TableStorage(Storage):
+    """Codes of M subspaces with up to 256 codewords, searched by sums of table entries.
+
+    Parameters
+    ----------
+    n_subspaces, n_codewords : int
+        M and K.
+    n_bits : int, optional
+        Where the model packs codes side by side with `fastcodes.bits.pack_uint`: the bits of each.
+    """
+
+    def __init__(self, n_subspaces: int, n_codewords: int, n_bits: int | None = None) -> None:
+        self.operand_size = n_subspaces * n_codewords
+        self._n_bits = n_bits
+        self._n_subspaces = n_subspaces
+        self._packed = self._empty(16 if n_codewords <= 16 else 256)
+
+    def _empty(self, n_codewords: int) -> adc.PackedCodes:
+        return adc.PackedCodes(np.empty((0, self._n_subspaces), np.uint8), n_codewords=n_codewords)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    @property
+    def nbytes(self) -> int:
+        return self._packed.nbytes
+
+    def append(self, codes: UnsignedCodes, *, threads: int | None = None) -> None:
+        if self._n_bits is not None:
+            codes = bits.unpack_uint(codes, self._n_bits, self._n_subspaces, threads=threads)
+        self._packed.append(codes, threads=threads)
+
+    def take(self, rows: Ids | slice) -> UnsignedCodes:
+        numbers = self._packed.unpack() if isinstance(rows, slice) else self._taken(rows)
+        return numbers if self._n_bits is None else bits.pack_uint(numbers, self._n_bits)
+
+    def _taken(self, rows: Ids) -> Codes:
+        """Unpack some rows, and not many more than these."""
+        numbers = np.empty((len(rows), self._n_subspaces), np.uint8)
+        order = np.argsort(rows, kind="stable")
+        ascending = rows[order]
+        start = 0
+        while start < len(rows):
+            first = int(ascending[start])
+            stop = int(np.searchsorted(ascending, first + 256))
+            part = self._packed.unpack(first, int(ascending[stop - 1]) + 1)
+            numbers[order[start:stop]] = part[ascending[start:stop] - first]
+            start = stop
+        return numbers
+
+    def keep(self, rows: Ids) -> None:
+        kept = self._empty(self._packed.n_codewords)
+        for start in range(0, len(rows), _ROWS_PER_COPY):
+            kept.append(self._taken(rows[start : start + _ROWS_PER_COPY]))
+        self._packed = kept
+
+    def knn(
+        self, operand: Floats, k: int, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Neighbors:
+        return adc.knn(operand, self._packed, k, mask=mask, threads=threads)
+
+    def radius(
+        self, operand: Floats, radius: float, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Ragged:
+        return adc.radius(operand, self._packed, radius, mask=mask, threads=threads)
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        return self._packed._to_file()
+
+    def restore(self, params: Any, arrays: Mapping[str, Array]) -> None:
+        packed = adc.PackedCodes._from_file(params, arrays)
+        for name in ("n_subspaces", "n_codewords"):
+            given, expected = getattr(packed, name), getattr(self._packed, name)
+            if given != expected:
+                raise ValueError(f"its codes have {name}={given}, but its codec makes {name}={expected}")
+        self._packed = packed
+
+
+class BitStorage(Storage):
+    """Packed bits.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Bytes of a row.
+    metric : {"hamming", "jaccard", "asymmetric"}
+        The distance; the operand of the first two are packed bits, that of the last are real values of which
+        the bits of a code give the signs.
+    """
+
+    def __init__(self, n_bytes: int, metric: str) -> None:
+        self.operand_size = 8 * n_bytes
+        self._n_bytes = n_bytes
+        self._metric = metric
+        self._rows = Rows(np.empty((0, n_bytes), np.uint8))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def codes(self) -> Codes:
+        """The rows, without a copy."""
+        return self._rows.used
+
+    @property
+    def nbytes(self) -> int:
+        return self.codes.nbytes
+
+    def append(self, codes: UnsignedCodes, *, threads: int | None = None) -> None:
+        self._rows.append(codes)
+
+    def take(self, rows: Ids | slice) -> UnsignedCodes:
+        return self.codes[rows].copy() if isinstance(rows, slice) else self.codes[rows]
+
+    def keep(self, rows: Ids) -> None:
+        self._rows = Rows(self.codes[rows])
+
+    def knn(
+        self, operand: Array, k: int, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Neighbors:
+        searches: dict[str, Any] = {
+            "hamming": hamming.knn,
+            "jaccard": jaccard.knn,
+            "asymmetric": hamming.asymmetric_knn,
+        }
+        found: Neighbors = searches[self._metric](operand, self.codes, k, mask=mask, threads=threads)
+        return found
+
+    def radius(
+        self, operand: Array, radius: float, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Ragged:
+        searches: dict[str, Any] = {"hamming": hamming.radius, "jaccard": jaccard.radius}
+        if self._metric not in searches:
+            raise ValueError(
+                f'there is no radius search with the metric "{self._metric}"; search for the k nearest, '
+                'or use an index with the metric "hamming"'
+            )
+        found: Ragged = searches[self._metric](operand, self.codes, radius, mask=mask, threads=threads)
+        return found
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        return {}, {"codes": self.codes}
+
+    def restore(self, params: Any, arrays: Mapping[str, Array]) -> None:
+        self._rows = Rows(_files.take(arrays, "codes", np.uint8, ("n", self._n_bytes)))
+
+
+class CodewordStorage(Storage):
+    """One number per row, searched through posting lists: the rows of each codeword.
+
+    All rows of a codeword have the same distance to a query, so a search takes the lists of the nearest
+    codewords until they have `k` rows.
+
+    Parameters
+    ----------
+    n_codewords : int
+        K, up to 65536.
+    """
+
+    def __init__(self, n_codewords: int) -> None:
+        self.operand_size = n_codewords
+        self._n_codewords = n_codewords
+        self._dtype = np.uint8 if n_codewords <= 256 else np.uint16
+        self._numbers = Rows(np.empty((0, 1), self._dtype))
+        self._lists: tuple[Ids, Ids] | None = None  # of all rows, made by the first search after a change
+
+    def __len__(self) -> int:
+        return len(self._numbers.used)
+
+    @property
+    def nbytes(self) -> int:
+        return self._numbers.used.nbytes
+
+    def append(self, codes: UnsignedCodes, *, threads: int | None = None) -> None:
+        self._numbers.append(codes)
+        self._lists = None
+
+    def take(self, rows: Ids | slice) -> UnsignedCodes:
+        return self._numbers.used[rows].copy()
+
+    def keep(self, rows: Ids) -> None:
+        self._numbers = Rows(self._numbers.used[rows])
+        self._lists = None
+
+    def _posting_lists(self, mask: Mask | None) -> tuple[Ids, Ids]:
+        """Return rows by codeword, and where the list of each codeword begins, (K + 1,)."""
+        if mask is None and (lists := self._lists) is not None:
+            return lists
+        numbers, rows = self._numbers.used[:, 0], None
+        if mask is not None:
+            rows = selected_rows(mask, len(numbers))
+            numbers = numbers[rows]
+        order = np.argsort(numbers, kind="stable")
+        starts = np.zeros(self._n_codewords + 1, np.int64)
+        np.cumsum(np.bincount(numbers, minlength=self._n_codewords), out=starts[1:])
+        if rows is not None:
+            return rows[order], starts
+        self._lists = order, starts
+        return self._lists
+
+    def knn(
+        self, operand: Floats, k: int, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Neighbors:
+        rows, starts = self._posting_lists(mask)
+        distances, indices = no_neighbors(len(operand), k, np.float32)
+        n = min(k, len(rows))
+        if not n:
+            return distances, indices
+        for query, table in enumerate(operand[:, 0]):
+            order = np.argsort(table)
+            last = np.searchsorted(np.cumsum(np.diff(starts)[order]), n)
+            found = _within(table, table[order[last]], rows, starts)
+            distances[query, :n], indices[query, :n] = found[0][:n], found[1][:n]
+        return distances, indices
+
+    def radius(
+        self, operand: Floats, radius: float, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Ragged:
+        rows, starts = self._posting_lists(mask)
+        limit = np.float32(_as_radius(radius))
+        return ragged([_within(table, limit, rows, starts) for table in operand[:, 0]], np.float32)
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        return {}, {"codes": self._numbers.used}
+
+    def restore(self, params: Any, arrays: Mapping[str, Array]) -> None:
+        numbers = _files.take(arrays, "codes", self._dtype, ("n", 1))
+        if numbers.size and numbers.max() >= self._n_codewords:
+            raise ValueError(f"codes has {numbers.max()}, but there are {self._n_codewords} codewords")
+        self._numbers, self._lists = Rows(numbers), None
+
+
+def _as_radius(radius: object) -> float:
+    if isinstance(radius, bool) or not isinstance(radius, (int, float, np.integer, np.floating)):
+        raise TypeError(f"radius must be a real number; got {describe(radius)}")
+    if math.isnan(radius):
+        raise ValueError("radius is NaN; expected a number")
+    return float(radius)
+
+
+def _within(table: Floats, limit: np.float32, rows: Ids, starts: Ids) -> tuple[Floats, Ids]:
+    """Return distances and rows of the lists of all codewords within a distance, sorted by both."""
+    near = np.flatnonzero(table <= limit)
+    sizes = starts[near + 1] - starts[near]
+    ends = np.cumsum(sizes)
+    n = int(ends[-1]) if len(ends) else 0
+    found = rows[np.repeat(starts[near] - ends + sizes, sizes) + np.arange(n)]
+    distances = np.repeat(table[near], sizes)
+    order = np.lexsort((found, distances))
+    return distances[order], found[order]
