@@ -178,7 +178,7 @@ DIGEST = """
 import hashlib
 import numpy as np
 from helpers import FAMILIES, pq_codes, pq_tables, random_codes
-from test_threads import adc_calls, some_calls, xnor_calls
+from contract.test_threads import adc_calls, some_calls, xnor_calls
 from fastcodes import _native, bits
 
 digest = hashlib.sha256()
@@ -591,12 +591,12 @@ def search():
                 n_queries = rng.integers(1, 41)
                 for mask in (None, booleans.view(bool), ids):
                     try:
-                        family.knn(queries[:n_queries], codes, rng.integers(0, 3100), mask, threads)
-                        family.radius(queries[:n_queries], codes, radius, mask, threads)
+                        family.knn(queries[:n_queries], codes, rng.integers(0, 3100), mask=mask, threads=threads)
+                        family.radius(queries[:n_queries], codes, radius, mask=mask, threads=threads)
                     except ValueError as error:
-                        assert "row id" in str(error), error
-                family.pairs(codes[:300], radius, threads)
-                family.cdist(queries, codes, out, threads)
+                        assert "mask has the row" in str(error), error
+                family.pairs(codes[:300], radius, threads=threads)
+                family.cdist(queries, codes, out=out, threads=threads)
         few = tables[..., :16]
         for form, t in ((codes, tables), (packed[0], tables), (packed[1], few), (codes, few)):
             for call in (
@@ -672,7 +672,7 @@ def search():
         try:
             bits.pack_uint(integers, 4)
         except ValueError as error:
-            assert "does not fit" in str(error), error
+            assert "which fit 4 bits" in str(error), error
         calls += 1
 
 calls = 0
