@@ -39,6 +39,10 @@ class Quantizer(Codec):
     def decode(self, codes: Array, *, threads: int | None = None) -> Floats:
         """Return the vector that each code stands for."""
 
+    @abc.abstractmethod
+    def _decode(self, codes: Array, name: str, threads: int | None) -> Floats:
+        """Decode the argument `name`."""
+
     # --- search --------------------------------------------------------------------------------------------
 
     @property
@@ -94,11 +98,15 @@ class Quantizer(Codec):
 
     def as_codes(self, codes: ArrayLike) -> UnsignedCodes:
         """Return codes from elsewhere, or raise an error if `encode` cannot have made them."""
+        return self._as_codes(codes, "codes")
+
+    def _as_codes(self, codes: ArrayLike, name: str) -> UnsignedCodes:
+        """Validate the argument `name`."""
         check_fitted(self)
         n_subspaces, n_codewords, _ = self._codebooks.shape
         if (n_bits := self._bits_per_number) is not None:
-            return as_codes(codes, (n_subspaces * n_bits + 7) // 8, 256)
-        return as_codes(codes, n_subspaces, n_codewords, np.uint8 if n_codewords <= 256 else np.uint16)
+            return as_codes(codes, (n_subspaces * n_bits + 7) // 8, 256, name=name)
+        return as_codes(codes, n_subspaces, n_codewords, code_dtype(n_codewords), name=name)
 
     def operand(self, queries: Array, metric: str, *, threads: int | None = None) -> Floats:
         """Return the `tables` of rows of ``as_queries(queries)``."""
@@ -153,7 +161,7 @@ class Quantizer(Codec):
 
     def inverse_transform(self, X: Array, *, threads: int | None = None) -> Floats:
         """Return ``decode(X)``."""
-        return self.decode(X, threads=threads)
+        return self._decode(X, "X", threads)
 
     def fit_transform(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Array:
         """Return ``fit(X).encode(X)``."""

@@ -231,7 +231,10 @@ class OptimizedProductQuantizer(ProductQuantizer):
         TypeError, ValueError
             If `codes` has another dtype or shape, or a code that is not below the number of codewords.
         """
-        return super().decode(codes, threads=threads) @ self.rotation_
+        return self._decode(codes, "codes", threads)
+
+    def _decode(self, codes: Codes, name: str, threads: int | None) -> Floats:
+        return super()._decode(codes, name, threads) @ self.rotation_
 
     def encode(self, X: ArrayLike, *, threads: int | None = None) -> Codes:  # noqa: D102
         samples = self._samples(X)

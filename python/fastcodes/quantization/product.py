@@ -247,9 +247,12 @@ class ProductQuantizer(Quantizer):
         TypeError, ValueError
             If `codes` has another dtype or shape, or a code that is not below the number of codewords.
         """
+        return self._decode(codes, "codes", threads)
+
+    def _decode(self, codes: Codes, name: str, threads: int | None) -> Floats:
         check_threads(threads)
         check_fitted(self)
-        codes = as_codes(codes, *self.codebooks_.shape[:2])
+        codes = as_codes(codes, *self.codebooks_.shape[:2], name=name)
         vectors = np.empty((len(codes), *self.codebooks_.shape[::2]), np.float32)
         for m, codebook in enumerate(self.codebooks_):
             vectors[:, m] = codebook[codes[:, m]]

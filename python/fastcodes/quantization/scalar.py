@@ -228,9 +228,13 @@ class ScalarQuantizer(Quantizer):
         TypeError, ValueError
             If `codes` has another dtype or shape.
         """
+        return self._decode(codes, "codes", threads)
+
+    def _decode(self, codes: Codes, name: str, threads: int | None) -> Floats:
+        check_threads(threads)
         check_fitted(self)
         d = self.n_features_in_
-        packed = as_codes(codes, (d * self._bits + 7) // 8, 256)
+        packed = as_codes(codes, (d * self._bits + 7) // 8, 256, name=name)
         numbers = bits.unpack_uint(packed, self._bits, d, threads=threads)
         vectors: Floats = self.levels_[np.arange(d), numbers]
         return vectors

@@ -180,10 +180,13 @@ class VectorQuantizer(Quantizer):
         TypeError, ValueError
             If `codes` has another dtype or shape, or a code that is not below the number of codewords.
         """
+        return self._decode(codes, "codes", threads)
+
+    def _decode(self, codes: UnsignedCodes, name: str, threads: int | None) -> Floats:
         check_threads(threads)
         check_fitted(self)
         n_codewords = len(self.codebook_)
-        numbers = as_codes(codes, 1, n_codewords, _lloyd.code_dtype(n_codewords))[:, 0]
+        numbers = as_codes(codes, 1, n_codewords, _lloyd.code_dtype(n_codewords), name=name)[:, 0]
         vectors: Floats = self.codebook_[numbers]
         return vectors
 
