@@ -15,6 +15,7 @@ from fastcodes._estimator import check_fitted
 from fastcodes._storage import Storage, TableStorage
 from fastcodes._typing import Array, Floats, UnsignedCodes
 from fastcodes._validation import as_codes, as_option
+from fastcodes.quantization._lloyd import code_dtype
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,11 +54,11 @@ class Quantizer(Codec):
     @property
     @abc.abstractmethod
     def _codebooks(self) -> Floats:
-        """The codewords (M, K, d/M) of the numbers of which a code consists."""
+        """The codewords (M, K, d/M) of the numbers in a code."""
 
     @property
     def _bits_per_number(self) -> int | None:
-        """The bits of a number, if `encode` packs them side by side."""
+        """The bits of a number, if `encode` packs the numbers; None if each has a byte or more."""
         return None
 
     def _rotated(self, x: Floats) -> Floats:
@@ -65,7 +66,7 @@ class Quantizer(Codec):
         return x
 
     def tables(self, queries: ArrayLike, *, metric: str | None = None, threads: int | None = None) -> Floats:
-        """Return the distances of the parts of each query to all codewords.
+        """Return the look-up tables of the queries: the distances of their parts to all codewords.
 
         Parameters
         ----------
@@ -74,7 +75,7 @@ class Quantizer(Codec):
         metric : {"l2", "ip"}, optional
             Squared L2 distances, or negative inner products. By default the metric of the model, or "l2".
         threads : int, optional
-            Threads to use at most; None means all CPUs of this process.
+            Threads of the compiled kernels; None means all CPUs of this process.
 
         Returns
         -------
@@ -88,16 +89,16 @@ class Quantizer(Codec):
         NotFittedError
             If the model is not fitted.
         TypeError
-            If `queries` are not real numbers.
+            If `queries` is not an array of real numbers.
         ValueError
-            If `queries` has another shape, or a value that is not finite (the message says where), or for
-            another `metric`.
+            If `queries` has another shape, or a value that is not finite (the message says where), or if
+            `metric` is unknown.
         """
         metric = self.metrics[0] if metric is None else metric
         return self.operand(self._queries(queries), metric, threads=threads)
 
     def as_codes(self, codes: ArrayLike) -> UnsignedCodes:
-        """Return codes from elsewhere, or raise an error if `encode` cannot have made them."""
+        """Validate codes: raise an error if `encode` cannot have made them."""
         return self._as_codes(codes, "codes")
 
     def _as_codes(self, codes: ArrayLike, name: str) -> UnsignedCodes:

@@ -11,10 +11,9 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files
 from fastcodes._blocks import training_samples
-from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
-from fastcodes._validation import as_codes, as_integer, as_option, check_threads, random_generator, to_float32
+from fastcodes._validation import as_integer, as_option, check_threads, random_generator, to_float32
 from fastcodes.quantization import _lloyd
 from fastcodes.quantization.base import METRICS, Quantizer
 
@@ -251,12 +250,11 @@ class ProductQuantizer(Quantizer):
 
     def _decode(self, codes: Codes, name: str, threads: int | None) -> Floats:
         check_threads(threads)
-        check_fitted(self)
-        codes = as_codes(codes, *self.codebooks_.shape[:2], name=name)
-        vectors = np.empty((len(codes), *self.codebooks_.shape[::2]), np.float32)
+        numbers = self._as_codes(codes, name)
+        vectors = np.empty((len(numbers), *self.codebooks_.shape[::2]), np.float32)
         for m, codebook in enumerate(self.codebooks_):
-            vectors[:, m] = codebook[codes[:, m]]
-        return vectors.reshape(len(codes), self.n_features_in_)
+            vectors[:, m] = codebook[numbers[:, m]]
+        return vectors.reshape(len(numbers), self.n_features_in_)
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -10,10 +10,9 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files, bits
 from fastcodes._blocks import blocks, training_samples
-from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
-from fastcodes._validation import as_codes, as_integer, as_option, check_threads, random_generator
+from fastcodes._validation import as_integer, as_option, check_threads, random_generator
 from fastcodes.quantization.base import Quantizer
 
 if TYPE_CHECKING:
@@ -232,9 +231,7 @@ class ScalarQuantizer(Quantizer):
 
     def _decode(self, codes: Codes, name: str, threads: int | None) -> Floats:
         check_threads(threads)
-        check_fitted(self)
-        d = self.n_features_in_
-        packed = as_codes(codes, (d * self._bits + 7) // 8, 256, name=name)
+        packed, d = self._as_codes(codes, name).astype(np.uint8, copy=False), self.n_features_in_
         numbers = bits.unpack_uint(packed, self._bits, d, threads=threads)
         vectors: Floats = self.levels_[np.arange(d), numbers]
         return vectors

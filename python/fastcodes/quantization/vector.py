@@ -10,11 +10,10 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files, adc
 from fastcodes._blocks import training_samples
-from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
 from fastcodes._storage import CodewordStorage, Storage
 from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
-from fastcodes._validation import as_codes, as_integer, check_threads, random_generator
+from fastcodes._validation import as_integer, check_threads, random_generator
 from fastcodes.quantization import _lloyd
 from fastcodes.quantization.base import Quantizer
 
@@ -184,10 +183,7 @@ class VectorQuantizer(Quantizer):
 
     def _decode(self, codes: UnsignedCodes, name: str, threads: int | None) -> Floats:
         check_threads(threads)
-        check_fitted(self)
-        n_codewords = len(self.codebook_)
-        numbers = as_codes(codes, 1, n_codewords, _lloyd.code_dtype(n_codewords), name=name)[:, 0]
-        vectors: Floats = self.codebook_[numbers]
+        vectors: Floats = self.codebook_[self._as_codes(codes, name)[:, 0]]
         return vectors
 
     @property
