@@ -80,5 +80,7 @@ class Projection:
         if n < 1 or d < 1:
             raise ValueError(f"its shape is {(n, d)}; expected at least one row and column")
         if kind == "hadamard":
-            return cls(d, n, _files.take(arrays, "signs", np.uint8, hadamard._shape(d, n)))
+            signs = _files.take(arrays, "signs", np.uint8, ("3 * n_rotations", "size / 8"))
+            hadamard.project(np.empty((0, d), np.float32), signs, n)  # checks that they fit d and n
+            return cls(d, n, signs)
         return cls(d, n, _files.take(arrays, "components", np.float32, (n, d), finite=True))
