@@ -47,10 +47,10 @@ MODELS: dict[str, Make] = {
         n_bits, solver="fast", random_state=seed
     ),
     "deep, pairwise": lambda n_bits, seed: hashing.DeepHashing(
-        n_bits, (1024,), dropout=0.5, learning_rate=0.01, epochs=60, random_state=seed
+        n_bits, hidden=(1024,), dropout=0.5, learning_rate=0.01, epochs=60, random_state=seed
     ),
     "deep, triplet": lambda n_bits, seed: hashing.DeepHashing(
-        n_bits, (1024,), loss="triplet", dropout=0.5, learning_rate=0.01, epochs=30, random_state=seed
+        n_bits, hidden=(1024,), loss="triplet", dropout=0.5, learning_rate=0.01, epochs=30, random_state=seed
     ),
 }
 UNSUPERVISED = ("LSH", "PCAH", "spectral", "LPH", "ITQ")
