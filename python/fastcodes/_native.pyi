@@ -4,12 +4,12 @@ from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 _Codes = npt.NDArray[np.uint8]
 _Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 _Ids = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float32]
-_Packed = tuple[_Codes, int, int, int, int]
 
 _Signatures = npt.NDArray[np.uint32]
 _Tokens = npt.NDArray[np.uint64]
@@ -18,17 +18,16 @@ _Shingles = tuple[str, int, bool]
 
 __all__ = [
     "MinHashBands",
+    "PackedCodes",
     "XnorFilters",
     "XnorFinish",
     "XnorMatrix",
     "adc_encode",
     "adc_knn",
-    "adc_pack",
     "adc_radius",
     "adc_scan",
     "adc_sums",
     "adc_tables",
-    "adc_unpack",
     "bits_pack",
     "bits_pack_uint",
     "bits_popcount",
@@ -80,32 +79,42 @@ def threads() -> int: ...
 def roofline(seconds: float) -> float: ...
 def adc_tables(queries: _Floats, codebooks: _Floats, metric: str, threads: int | None) -> _Floats: ...
 def adc_scan(
-    tables: _Floats, codes: _Codes | None, packed: _Packed | None, out: _Floats | None, threads: int | None
+    tables: _Floats, codes: _Codes | PackedCodes, out: _Floats | None, threads: int | None
 ) -> _Floats: ...
 def adc_knn(
-    tables: _Floats,
-    codes: _Codes | None,
-    packed: _Packed | None,
-    k: int,
-    mask: _Mask | None,
-    threads: int | None,
+    tables: _Floats, codes: _Codes | PackedCodes, k: int, mask: _Mask | None, threads: int | None
 ) -> tuple[_Floats, _Ids]: ...
 def adc_radius(
-    tables: _Floats,
-    codes: _Codes | None,
-    packed: _Packed | None,
-    radius: float,
-    mask: _Mask | None,
-    threads: int | None,
+    tables: _Floats, codes: _Codes | PackedCodes, radius: float, mask: _Mask | None, threads: int | None
 ) -> tuple[_Ids, _Floats, _Ids]: ...
 def adc_encode(
-    x: _Floats, codebooks: _Floats, codes: _Codes, errors: _Floats | None, threads: int | None
+    x: _Floats, codebooks: _Floats, codes: _Codes, distances: _Floats | None, threads: int | None
 ) -> None: ...
 def adc_sums(
     x: _Floats, codes: _Codes, sums: npt.NDArray[np.float64], counts: _Ids, threads: int | None
 ) -> None: ...
-def adc_pack(codes: _Codes, n_codewords: int, first_row: int, blocks: _Codes, threads: int | None) -> int: ...
-def adc_unpack(packed: _Packed, first_row: int, out: _Codes, threads: int | None) -> None: ...
+
+class PackedCodes:
+    def __new__(
+        cls,
+        codes: _Codes | None,
+        n_codewords: int,
+        threads: int | None,
+        blocks: tuple[_Codes, int, int, int] | None,
+    ) -> Self: ...
+    def __len__(self) -> int: ...
+    @property
+    def n_subspaces(self) -> int: ...
+    @property
+    def n_codewords(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def append(self, codes: _Codes, *, threads: int | None) -> None: ...
+    def _blocks(self) -> tuple[_Codes, int, int]: ...
+    def remove(self, mask: _Mask, *, threads: int | None) -> int: ...
+    def take(self, ids: npt.NDArray[np.integer[Any]], *, threads: int | None) -> _Codes: ...
+    def unpack(self, start: int, stop: int | None, *, threads: int | None) -> _Codes: ...
+
 def bits_pack(
     x: npt.NDArray[Any],
     transposed: bool,

@@ -29,8 +29,6 @@ __all__ = ["BitStorage", "CodewordStorage", "Rows", "Storage", "TableStorage", "
 Neighbors = tuple[npt.NDArray[Any], Ids]
 Ragged = tuple[Ids, npt.NDArray[Any], Ids]
 
-_ROWS_PER_COPY = 1 << 16
-
 
 class Storage(abc.ABC):
     """Codes in the layout in which they are searched.
@@ -146,10 +144,8 @@ class TableStorage(Storage):
         self.operand_size = n_subspaces * n_codewords
         self._n_bits = n_bits
         self._n_subspaces = n_subspaces
-        self._packed = self._empty(16 if n_codewords <= 16 else 256)
-
-    def _empty(self, n_codewords: int) -> adc.PackedCodes:
-        return adc.PackedCodes(np.empty((0, self._n_subspaces), np.uint8), n_codewords=n_codewords)
+        empty = np.empty((0, n_subspaces), np.uint8)
+        self._packed = adc.PackedCodes(empty, n_codewords=16 if n_codewords <= 16 else 256)
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -164,28 +160,13 @@ class TableStorage(Storage):
         self._packed.append(codes, threads=threads)
 
     def take(self, rows: Ids | slice) -> UnsignedCodes:
-        numbers = self._packed.unpack() if isinstance(rows, slice) else self._taken(rows)
+        numbers = self._packed.unpack() if isinstance(rows, slice) else self._packed.take(rows)
         return numbers if self._n_bits is None else bits.pack_uint(numbers, self._n_bits)
 
-    def _taken(self, rows: Ids) -> Codes:
-        """Unpack some rows, and not many more than these."""
-        numbers = np.empty((len(rows), self._n_subspaces), np.uint8)
-        order = np.argsort(rows, kind="stable")
-        ascending = rows[order]
-        start = 0
-        while start < len(rows):
-            first = int(ascending[start])
-            stop = int(np.searchsorted(ascending, first + 256))
-            part = self._packed.unpack(first, int(ascending[stop - 1]) + 1)
-            numbers[order[start:stop]] = part[ascending[start:stop] - first]
-            start = stop
-        return numbers
-
     def keep(self, rows: Ids) -> None:
-        kept = self._empty(self._packed.n_codewords)
-        for start in range(0, len(rows), _ROWS_PER_COPY):
-            kept.append(self._taken(rows[start : start + _ROWS_PER_COPY]))
-        self._packed = kept
+        removed = np.ones(len(self), bool)
+        removed[rows] = False
+        self._packed.remove(removed)
 
     def knn(
         self, operand: Floats, k: int, *, mask: Mask | None = None, threads: int | None = None
@@ -198,10 +179,10 @@ class TableStorage(Storage):
         return adc.radius(operand, self._packed, radius, mask=mask, threads=threads)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        return self._packed._to_file()
+        return self._packed.to_state()
 
     def restore(self, params: Any, arrays: Mapping[str, Array]) -> None:
-        packed = adc.PackedCodes._from_file(params, arrays)
+        packed = adc.PackedCodes.from_state(params, arrays)
         for name in ("n_subspaces", "n_codewords"):
             given, expected = getattr(packed, name), getattr(self._packed, name)
             if given != expected:

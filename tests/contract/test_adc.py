@@ -11,11 +11,11 @@ from contract.kit import THREADS, Wrong, X
 from fastcodes import adc
 
 
-@pytest.mark.parametrize("method", ["append", "unpack"])
+@pytest.mark.parametrize("method", ["append", "unpack", "take", "remove"])
 @pytest.mark.parametrize("wrong", THREADS, ids=lambda wrong: wrong.label)
 def test_the_methods_of_packed_codes_refuse_wrong_threads(method: str, wrong: Wrong) -> None:
     packed = adc.PackedCodes(PARTS)
-    arguments = (PARTS,) if method == "append" else ()
+    arguments = {"append": (PARTS,), "unpack": (), "take": (PARTS[:0, 0],), "remove": (PARTS[:0, 0],)}[method]
     with pytest.raises(wrong.error, match=r"^threads must be an integer") as caught:
         getattr(packed, method)(*arguments, threads=wrong.value)
     assert wrong.given in str(caught.value)
@@ -30,16 +30,16 @@ def test_rows_to_unpack_are_integers(value: Any) -> None:
             packed.unpack(**arguments)
 
 
-@pytest.mark.parametrize("form", [PARTS, adc.PackedCodes(PARTS), adc.PackedCodes(PARTS, 16)])
+@pytest.mark.parametrize("form", [PARTS, adc.PackedCodes(PARTS), adc.PackedCodes(PARTS, n_codewords=16)])
 def test_unusual_arguments_of_adc_that_are_right(form: Any) -> None:
     assert adc.knn(TABLES, form, 0)[0].shape == (5, 0)
     assert adc.knn(TABLES, form, np.uint8(2), threads=2**62)[0].shape == (5, 2)
     assert adc.knn(TABLES[:0], form, 2**40)[0].shape == (0, 2**40)
-    distances, indices = adc.knn(TABLES, form, 21, np.zeros(20, bool))
+    distances, indices = adc.knn(TABLES, form, 21, mask=np.zeros(20, bool))
     assert (indices == -1).all()
     assert (distances == np.inf).all()
     assert [found.tolist() for found in adc.radius(TABLES[:0], form, 3)] == [[0], [], []]
-    assert [found.tolist() for found in adc.radius(TABLES, form, 100, PARTS[:0, 0])] == [[0] * 6, [], []]
+    assert [found.tolist() for found in adc.radius(TABLES, form, 100, mask=PARTS[:0, 0])] == [[0] * 6, [], []]
     for radius in (3, np.float16(3), np.array(3), np.int8(3)):
         assert adc.radius(TABLES, form, radius)[0].tolist() == adc.radius(TABLES, form, 3.0)[0].tolist()
     assert adc.scan(TABLES[:0], form).shape == (0, 20)

@@ -130,14 +130,14 @@ FUNCTIONS |= {
     "adc.scan, codes": (lambda x: adc.scan(_tables, x), _parts),
     "adc.knn, tables": (lambda t: adc.knn(t, _parts, 7), _tables),
     "adc.knn, one table": (lambda t: adc.knn(t[1], _parts, 7), _tables),
-    "adc.knn, tables, packed": (lambda t: adc.knn(t, adc.PackedCodes(_parts, 16), 7), _tables),
+    "adc.knn, tables, packed": (lambda t: adc.knn(t, adc.PackedCodes(_parts, n_codewords=16), 7), _tables),
     "adc.knn, codes": (lambda x: adc.knn(_tables, x, 7), _parts),
     "adc.knn, many codes": (lambda x: adc.knn(_tables, x, 7), _many_parts),
-    "adc.knn, codes, mask": (lambda x: adc.knn(_tables, x, 7, np.arange(0, 40, 3)), _parts),
+    "adc.knn, codes, mask": (lambda x: adc.knn(_tables, x, 7, mask=np.arange(0, 40, 3)), _parts),
     "adc.radius, tables": (lambda t: adc.radius(t, _parts, 0.0), _tables),
     "adc.radius, codes": (lambda x: adc.radius(_tables, x, 0.0), _parts),
     "adc.PackedCodes, codes": (lambda x: adc.PackedCodes(x).unpack(), _parts),
-    "adc.PackedCodes, codes, nibbles": (lambda x: adc.PackedCodes(x, 16).unpack(), _parts),
+    "adc.PackedCodes, codes, nibbles": (lambda x: adc.PackedCodes(x, n_codewords=16).unpack(), _parts),
     "adc.PackedCodes.append, codes": (lambda x: adc.knn(_tables, _appended(x), 80), _parts),
     "adc.tables, codebooks": (lambda b: adc.tables(_vectors, b), _books),
     "adc.encode, codebooks": (lambda b: adc.encode(_vectors, b), _books),
@@ -234,7 +234,7 @@ FUNCTIONS |= {
 
 
 def _appended(x: Array) -> adc.PackedCodes:
-    packed = adc.PackedCodes(x[:3], 16)
+    packed = adc.PackedCodes(x[:3], n_codewords=16)
     packed.append(x)
     return packed
 
@@ -274,7 +274,7 @@ def test_rows_of_adc_may_repeat_or_overlap() -> None:
             assert same(adc.knn(t, x, 60), adc.knn(*copies, 60))
             assert same(adc.radius(t, x, 0.5), adc.radius(*copies, 0.5))
             assert same(adc.scan(t, x), adc.scan(*copies))
-        assert same(adc.PackedCodes(x, 16).unpack(), np.ascontiguousarray(x))
+        assert same(adc.PackedCodes(x, n_codewords=16).unpack(), np.ascontiguousarray(x))
     repeated = np.broadcast_to(_vectors[2], (50, 77))
     assert same(adc.encode(repeated, _books), adc.encode(repeated.copy(), _books))
 
@@ -336,15 +336,17 @@ def test_any_byte_but_zero_is_true_in_a_mask(family: Family) -> None:
 
 @pytest.mark.parametrize("mask", [np.arange(40) % 3 > 0, np.arange(39, 2, -2)], ids=["bool", "ids"])
 def test_masks_of_adc_of_every_layout(mask: Array, tmp_path: Path) -> None:
-    expected = adc.knn(_tables, _parts, 9, mask), adc.radius(_tables, _parts, 0.0, mask)
+    expected = adc.knn(_tables, _parts, 9, mask=mask), adc.radius(_tables, _parts, 0.0, mask=mask)
     for name, layout in MASK_LAYOUTS.items():
         if name not in ("subclass with other methods", "matrix of three dimensions"):
             laid_out = layout(mask, tmp_path)
-            for form in (_parts, adc.PackedCodes(_parts, 16)):
-                assert same(adc.knn(_tables, form, 9, laid_out), expected[0]), name
-                assert same(adc.radius(_tables, form, 0.0, laid_out), expected[1]), name
+            for form in (_parts, adc.PackedCodes(_parts, n_codewords=16)):
+                assert same(adc.knn(_tables, form, 9, mask=laid_out), expected[0]), name
+                assert same(adc.radius(_tables, form, 0.0, mask=laid_out), expected[1]), name
     odd = np.resize(np.array([0, 1, 2, 128, 255], np.uint8), 40)
-    assert same(adc.knn(_tables, _parts, 40, odd.view(bool)), adc.knn(_tables, _parts, 40, odd != 0))
+    assert same(
+        adc.knn(_tables, _parts, 40, mask=odd.view(bool)), adc.knn(_tables, _parts, 40, mask=odd != 0)
+    )
 
 
 # --- out= ---------------------------------------------------------------------------------------------------
@@ -369,16 +371,16 @@ def test_out_of_adc_is_filled_and_returned(tmp_path: Path) -> None:
     large = np.full((3, 5, 9000), 7, np.float32)
     mapped = np.memmap(tmp_path / "out", np.float32, "w+", shape=(3, 9000))
     plain = np.empty((3, 9000), np.float32)
-    for codes in (_many_parts, adc.PackedCodes(_many_parts, 16)):
+    for codes in (_many_parts, adc.PackedCodes(_many_parts, n_codewords=16)):
         expected = adc.scan(_tables, codes)
         for out in (plain, large[1, 1:4], mapped, plain.view(Subclass)):
             out.fill(np.nan)
-            assert adc.scan(_tables, codes, out) is out
+            assert adc.scan(_tables, codes, out=out) is out
             assert np.array_equal(out, expected)
             assert adc.scan(_tables, codes, out=out, threads=1) is out
     assert (large[[0, 2]] == 7).all()
     assert (large[1, [0, 4]] == 7).all()
-    assert adc.scan(_tables, _parts[:0], np.empty((3, 0), np.float32)).shape == (3, 0)
+    assert adc.scan(_tables, _parts[:0], out=np.empty((3, 0), np.float32)).shape == (3, 0)
 
 
 def test_sums_are_not_written_over_tables_or_codes() -> None:
@@ -386,17 +388,16 @@ def test_sums_are_not_written_over_tables_or_codes() -> None:
     before, size = memory.copy(), 3 * 11 * 16 * 4
     tables, codes = memory[:size].view(np.float32).reshape(3, 11, 16), memory[-440:].reshape(40, 11)
     with pytest.raises(ValueError, match="out shares memory"):
-        adc.scan(tables, _parts, memory[:480].view(np.float32).reshape(3, 40))
+        adc.scan(tables, _parts, out=memory[:480].view(np.float32).reshape(3, 40))
     with pytest.raises(ValueError, match="out shares memory"):
-        adc.scan(_tables, codes, memory[-480:].view(np.float32).reshape(3, 40))
-    packed = adc.PackedCodes(_parts)
-    with pytest.raises(ValueError, match="out shares memory"):
-        adc.scan(_tables, packed, packed._rows.bytes[:480].view(np.float32).reshape(3, 40))
+        adc.scan(_tables, codes, out=memory[-480:].view(np.float32).reshape(3, 40))
     assert np.array_equal(memory, before)
-    assert np.array_equal(packed.unpack(), _parts)
+    # Nobody else can write to packed codes.
+    _, arrays = adc.PackedCodes(_parts).to_state()
+    assert not arrays["blocks"].flags.writeable
     # Side by side in one buffer they may be.
     out = memory[size : size + 480].view(np.float32).reshape(3, 40)
-    assert np.array_equal(adc.scan(tables, codes, out), np.zeros((3, 40)))
+    assert np.array_equal(adc.scan(tables, codes, out=out), np.zeros((3, 40)))
 
 
 def test_out_of_xnor_is_filled_and_returned(tmp_path: Path) -> None:

@@ -101,7 +101,9 @@ def test_a_search_of_adc_takes_little_memory(call: str, form: str) -> None:
     assert used < 64, used
 
 
-@pytest.mark.parametrize("call", ["scan(queries[:3], {})", "knn(queries[:3], {}, 10, np.arange(0, {n}, 3))"])
+@pytest.mark.parametrize(
+    "call", ["scan(queries[:3], {})", "knn(queries[:3], {}, 10, mask=np.arange(0, {n}, 3))"]
+)
 @pytest.mark.parametrize("form", ["database", "packed"])
 def test_sums_and_masks_of_adc_take_little_memory(call: str, form: str) -> None:
     used = measure("adc", 1_000_000, 32, f"adc.{call.replace('{n}', '1_000_000').format(form)}")
@@ -110,7 +112,7 @@ def test_sums_and_masks_of_adc_take_little_memory(call: str, form: str) -> None:
 
 def test_packing_codes_takes_the_memory_of_the_packed_codes_alone() -> None:
     # What append allocates is not counted as a result here, but is what it adds.
-    used = measure("adc", 1_000_000, 32, "(adc.PackedCodes(database)._rows.bytes,)")
+    used = measure("adc", 1_000_000, 32, "(adc.PackedCodes(database).to_state()[1]['blocks'],)")
     assert used < 8, used
 
 
@@ -224,13 +226,13 @@ except MemoryError:
 """
 FULL_CALLS = (
     "adc.knn(tables, everywhere, 2**40)",
-    "adc.knn(tables, everywhere, 1, np.arange(3))",
+    "adc.knn(tables, everywhere, 1, mask=np.arange(3))",
     "adc.knn(many, codes, 20_000)",
     "adc.knn(wide, codes, 1)",
     "adc.knn(np.broadcast_to(tables, (2**40, 8, 16)), codes, 1)",
     "adc.radius(many, codes, 0)",
-    "adc.radius(many, adc.PackedCodes(codes, 16), 0, np.arange(0, 20_000))",
-    "adc.radius(tables, everywhere, 0, np.arange(3))",
+    "adc.radius(many, adc.PackedCodes(codes, n_codewords=16), 0, mask=np.arange(0, 20_000))",
+    "adc.radius(tables, everywhere, 0, mask=np.arange(3))",
     "adc.scan(many, np.tile(codes, (3, 1)))",
     "adc.scan(tables, everywhere)",
     "adc.PackedCodes(everywhere)",

@@ -69,20 +69,20 @@ def adc_calls(tables: Array, codes: Array, threads: int | None) -> tuple[Any, ..
     n, (n_queries, n_subspaces, n_codewords) = len(codes), tables.shape
     limit = float(np.quantile(adc.scan(tables[:1], codes[:2000]), 0.02, method="lower"))
     codebooks = np.ascontiguousarray(tables[0][..., None] * np.float32([1, 0.5]))
-    packed = adc.PackedCodes(codes[: n // 3], 16 if n_codewords <= 16 else 256, threads)
-    packed.append(codes[n // 3 :], threads)
+    packed = adc.PackedCodes(codes[: n // 3], n_codewords=16 if n_codewords <= 16 else 256, threads=threads)
+    packed.append(codes[n // 3 :], threads=threads)
     results: list[Any] = [packed.unpack(threads=threads)]
     for form in (codes, packed):
         results += [
             *adc.knn(tables, form, 1, threads=threads),
-            *adc.knn(tables, form, 100, np.arange(n) % 5 > 0, threads),
-            *adc.knn(tables, form, 10, np.arange(0, n, 40), threads),
+            *adc.knn(tables, form, 100, mask=np.arange(n) % 5 > 0, threads=threads),
+            *adc.knn(tables, form, 10, mask=np.arange(0, n, 40), threads=threads),
             *adc.radius(tables, form, limit, threads=threads),
             adc.scan(tables[:5], form, threads=threads),
         ]
     vectors = np.resize(tables.reshape(-1), (max(n_queries, 300), 2 * n_subspaces))
-    tables_of = [adc.tables(vectors, codebooks, metric, threads) for metric in ("l2", "ip")]
-    return (*results, *tables_of, adc.encode(vectors, codebooks, threads))
+    tables_of = [adc.tables(vectors, codebooks, metric=metric, threads=threads) for metric in ("l2", "ip")]
+    return (*results, *tables_of, adc.encode(vectors, codebooks, threads=threads))
 
 
 # Threads share out the rows where there are many tasks of them, else the queries.
@@ -475,7 +475,7 @@ for threads in (1, None):
 interrupt("bits.popcount", lambda: bits.popcount(np.broadcast_to(long[0], (5_000_000, 1 << 20))))
 tables = np.random.default_rng(0).standard_normal((5_000, 64, 16), np.float32)
 parts = codes % np.uint8(16)
-packed = adc.PackedCodes(parts, 16)
+packed = adc.PackedCodes(parts, n_codewords=16)
 for name, form in (("rows", parts), ("packed", packed)):
     for threads in (1, None):
         interrupt(f"adc.knn, {name}, {threads} threads", lambda: adc.knn(tables, form, 10, threads=threads))
@@ -561,9 +561,14 @@ def array(shape, dtype=np.uint8):
 queries, codes, x = array((40, 16)), array((3000, 16)), array((300, 128), np.float32)
 booleans, ids, integers = array(3000), array(2000, np.int64), array((300, 128))
 outs = [np.empty((40, 3000), dtype) for dtype in (np.int32, np.float32)]
-packed = [adc.PackedCodes(codes), adc.PackedCodes(codes % np.uint8(16), 16)]
+packed = [adc.PackedCodes(codes), adc.PackedCodes(codes % np.uint8(16), n_codewords=16)]
 tables, books = array((3, 16, 256), np.float32), array((16, 200, 2), np.float32)
-blocks = [p._rows.bytes for p in packed]
+# Packed codes view a read-only array, and so follow what others do to its memory.
+stored = [p.to_state() for p in packed]
+blocks = [arrays["blocks"].copy() for _, arrays in stored]
+views = [b.view() for b in blocks]
+[view.setflags(write=False) for view in views]
+packed = [adc.PackedCodes.from_state(params, {"blocks": v}) for (params, _), v in zip(stored, views)]
 thresholds, flips = array(40, np.int32), array(40)
 images, filters, planes = array((3, 9, 8, 2)), array((40, 3, 2, 2)), array((8, 40, 16))
 outs += [np.empty((40, 40), np.float32), np.empty((40, 5), np.uint8), np.empty((3, 9, 7, 40), np.int32)]
@@ -603,19 +608,19 @@ def search():
                 lambda: hamming.asymmetric_knn(x[:9], codes, 10, mask=ids, threads=2),
                 lambda: hadamard.pack(x, rotations, 200),
                 lambda: hadamard.project(x, rotations, 256, out=outs[5]),
-                lambda: adc.knn(t, form, 10, None, 2),
-                lambda: adc.knn(t, form, 10, booleans.view(bool), 1),
-                lambda: adc.radius(t, form, rng.random() - 0.5, ids, 2),
+                lambda: adc.knn(t, form, 10, threads=2),
+                lambda: adc.knn(t, form, 10, mask=booleans.view(bool), threads=1),
+                lambda: adc.radius(t, form, rng.random() - 0.5, mask=ids, threads=2),
                 lambda: adc.scan(t, form),
                 lambda: adc.encode(x[:, :32], books),
                 lambda: adc.tables(x[:, :32], books),
-                lambda: adc.PackedCodes(codes, rng.choice([16, 256])).unpack(),
+                lambda: adc.PackedCodes(codes, n_codewords=rng.choice([16, 256])).unpack(),
             ):
                 try:
                     call()
                 except ValueError as error:
                     text = str(error)
-                    expected = ("row id", "must be finite", "too large", "not finite", "codewords; expected")
+                    expected = ("mask has the row", "finite", "too large", "numbers of at most", "codewords")
                     assert any(words in text for words in expected), error
         signs = {"finish": xnor.Finish(thresholds=thresholds, flips=flips.view(bool))}
         n_bits = int(rng.integers(121, 129))

@@ -6,7 +6,7 @@ import copy
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ SEARCHES: tuple[Callable[[Array, Codes], Any], ...] = (
 def sources(codes: Array, n_codewords: int) -> dict[str, Codes]:
     """Give the same codes in every form that a search takes."""
     forms = {"rows": codes, "packed": adc.PackedCodes(codes)}
-    return forms | ({"nibbles": adc.PackedCodes(codes, 16)} if n_codewords <= 16 else {})
+    return forms | ({"nibbles": adc.PackedCodes(codes, n_codewords=16)} if n_codewords <= 16 else {})
 
 
 def masks(n: int) -> dict[str, Array | None]:
@@ -89,12 +89,12 @@ def check(
         for k in ks:
             wanted = tuple(found[:, :k] for found in most)
             for form, threads in calls:
-                found = adc.knn(tables, forms[form], k, mask, threads)
+                found = adc.knn(tables, forms[form], k, mask=mask, threads=threads)
                 assert same_bits(found, wanted), ("knn", k, kind, form, threads)
         for limit in radii(d) if limits is None else limits:
             wanted = oracles.radius(d, limit, mask)
             for form, threads in calls:
-                found = adc.radius(tables, forms[form], limit, mask, threads)
+                found = adc.radius(tables, forms[form], limit, mask=mask, threads=threads)
                 assert same_bits(found, wanted), ("radius", limit, kind, form, threads)
 
 
@@ -314,7 +314,7 @@ def test_tables_equal_the_definition(n_codewords: int, metric: str) -> None:
             queries = vectors(n_queries, n_subspaces * n_dims, seed=1)
             wanted = oracles.adc_tables(queries, codebooks, metric)
             for threads in (1, 2):
-                found = adc.tables(queries, codebooks, metric, threads)
+                found = adc.tables(queries, codebooks, metric=metric, threads=threads)
                 assert same_bits(found, wanted), (n_subspaces, n_dims, n_queries)
 
 
@@ -326,7 +326,7 @@ def test_encode_equals_the_definition(n_codewords: int) -> None:
             x = vectors(n, n_subspaces * n_dims, seed=1)
             wanted = oracles.adc_encode(x, codebooks)
             for threads in (1, 2):
-                found = adc.encode(x, codebooks, threads)
+                found = adc.encode(x, codebooks, threads=threads)
                 assert same_bits(found, wanted), (n_subspaces, n_dims, n)
             assert np.array_equal(found, adc.tables(x, codebooks).argmin(axis=-1))
 
@@ -360,7 +360,7 @@ def test_vectors_of_every_dtype_are_computed_with_as_float32(dtype: str) -> None
     for queries in (x, x[::-2, ::-1], np.asfortranarray(x)):
         for metric in ("l2", "ip"):
             wanted = oracles.adc_tables(queries, codebooks, metric)
-            assert same_bits(adc.tables(queries, codebooks, metric), wanted)
+            assert same_bits(adc.tables(queries, codebooks, metric=metric), wanted)
         assert same_bits(adc.encode(queries, codebooks), oracles.adc_encode(queries, codebooks))
 
 
@@ -384,7 +384,7 @@ def test_the_error_of_a_number_that_is_not_finite_says_where_it_is(dtype: str) -
             text = "NaN" if np.isnan(number) else str(number)
             for name, call in (("x", adc.encode), ("queries", adc.tables)):
                 where = {
-                    "f4": f"^{name} must be finite; got {text} at element {4 * row + 3},",
+                    "f4": f"^{name} has {text} in row {row}, column 3; expected finite numbers",
                     "f8": f"^{name} has {number} in row {row}, column 3, which is not finite;",
                 }[dtype]
                 with pytest.raises(ValueError, match=where):
@@ -428,7 +428,9 @@ def test_the_distance_is_that_to_the_decoded_vector(n_codewords: int) -> None:
     squared = ((queries[:, None] - vectors) ** 2).sum(axis=2)
     for form in sources(codes, n_codewords).values():
         assert np.array_equal(adc.scan(adc.tables(queries, codebooks), form), squared)
-        assert np.array_equal(adc.scan(adc.tables(queries, codebooks, "ip"), form), -(queries @ vectors.T))
+        assert np.array_equal(
+            adc.scan(adc.tables(queries, codebooks, metric="ip"), form), -(queries @ vectors.T)
+        )
         nearest = adc.knn(adc.tables(queries, codebooks), form, 1)[1][:, 0]
         assert np.array_equal(nearest, squared.argmin(axis=1))
     # What was encoded is nearest to itself, and encoding is a projection.
@@ -478,9 +480,14 @@ def test_random_vectors_are_encoded_as_the_definition_says(data: st.DataObject) 
     x = draw(data.draw(st.integers(0, 40)), n_subspaces * n_dims)
     threads = data.draw(st.sampled_from((1, 2, None)))
     with np.errstate(over="ignore", invalid="ignore"):
-        assert same_bits(adc.tables(x, codebooks, "l2", threads), oracles.adc_tables(x, codebooks))
-        assert same_bits(adc.encode(x, codebooks, threads), oracles.adc_encode(x, codebooks))
-        found, wanted = adc.tables(x, codebooks, "ip", threads), oracles.adc_tables(x, codebooks, "ip")
+        assert same_bits(
+            adc.tables(x, codebooks, metric="l2", threads=threads), oracles.adc_tables(x, codebooks)
+        )
+        assert same_bits(adc.encode(x, codebooks, threads=threads), oracles.adc_encode(x, codebooks))
+        found, wanted = (
+            adc.tables(x, codebooks, metric="ip", threads=threads),
+            oracles.adc_tables(x, codebooks, "ip"),
+        )
     assert np.array_equal(found, wanted, equal_nan=True)
 
 
@@ -490,10 +497,10 @@ def test_random_codes_are_packed_and_unpacked(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(0, 600), min_size=1, max_size=6))
     codes = pq_codes(sum(sizes), n_subspaces, n_codewords, seed=data.draw(st.integers(0, 99)))
     ends = np.cumsum(sizes)
-    packed = adc.PackedCodes(codes[: ends[0]], n_codewords)
+    packed = adc.PackedCodes(codes[: ends[0]], n_codewords=n_codewords)
     for start, end in pairwise(ends):
         packed.append(codes[start:end])
-    assert same_bits(packed._packed()[0], blocks_of(codes, n_codewords))
+    assert same_bits(bytes_of(packed), blocks_of(codes, n_codewords))
     start, stop = (data.draw(st.integers(-len(codes) - 2, len(codes) + 2)) for _ in range(2))
     assert same_bits(packed.unpack(start, stop), codes[start:stop])
 
@@ -508,21 +515,21 @@ def test_a_code_that_names_no_codeword_is_an_error(n_codewords: int) -> None:
         codes = pq_codes(n, 9, n_codewords)
         codes[row, row % 9] = n_codewords
         part = (np.arange(n) >= n - 300) | (np.arange(n) == 5)
-        message = f"codes has {n_codewords} in row {row}, but there are {n_codewords} codewords"
+        message = f"codes has {n_codewords} in row {row}; expected codes from 0 to {n_codewords - 1}, since"
         for search in SEARCHES:
             with pytest.raises(ValueError, match=message):
                 search(tables, codes)
         for mask in (np.array([row]), part):
             with pytest.raises(ValueError, match=message):
-                adc.knn(tables, codes, 2, mask, threads=2)
+                adc.knn(tables, codes, 2, mask=mask, threads=2)
             with pytest.raises(ValueError, match=message):
-                adc.radius(tables, codes, 0, mask, threads=2)
+                adc.radius(tables, codes, 0, mask=mask, threads=2)
 
 
 @pytest.mark.parametrize("n_codewords", [16, 256])
 def test_packed_codes_that_name_no_codeword_are_an_error_too(n_codewords: int) -> None:
     codes = np.uint8([[0, 0, 0], [1, 1, 14]])
-    packed = adc.PackedCodes(codes, n_codewords)
+    packed = adc.PackedCodes(codes, n_codewords=n_codewords)
     fewer = np.full((1, 3, 10), -3e38, np.float32)
     for search in SEARCHES:
         for form in (codes, packed):
@@ -542,15 +549,20 @@ def blocks_of(codes: Array, n_codewords: int) -> Array:
     return planes.reshape(-1, 256, planes.shape[1]).transpose(0, 2, 1).ravel()
 
 
+def bytes_of(packed: adc.PackedCodes) -> Array:
+    """Bytes of packed codes, as a file has them."""
+    return packed.to_state()[1]["blocks"]
+
+
 @both_widths
 @pytest.mark.parametrize("n_subspaces", [1, 2, 7, 8, 9, 16, 17, 65])
 def test_packed_codes_are_those_of_the_array(n_codewords: int, n_subspaces: int) -> None:
     for n in (0, 1, 63, 64, 65, 255, 256, 257, 512, 4100):
         codes = pq_codes(n, n_subspaces, n_codewords)
         for threads in (1, 2):
-            packed = adc.PackedCodes(codes, n_codewords, threads)
+            packed = adc.PackedCodes(codes, n_codewords=n_codewords, threads=threads)
             assert same_bits(packed.unpack(threads=threads), codes), n
-            assert same_bits(packed._packed()[0], blocks_of(codes, n_codewords)), n
+            assert same_bits(bytes_of(packed), blocks_of(codes, n_codewords)), n
         assert packed.shape == (n, n_subspaces)
         assert len(packed) == n
         assert packed.nbytes == len(blocks_of(codes, n_codewords))
@@ -561,7 +573,7 @@ def test_packed_codes_are_those_of_the_array(n_codewords: int, n_subspaces: int)
 @both_widths
 def test_rows_are_unpacked_as_a_slice_gives_them(n_codewords: int) -> None:
     codes = pq_codes(1000, 5, n_codewords)
-    packed = adc.PackedCodes(codes, n_codewords)
+    packed = adc.PackedCodes(codes, n_codewords=n_codewords)
     ends = (None, 0, 1, 255, 256, 257, 700, 999, 1000, 1001, 2**70, -1, -256, -1000, -1001, -(2**70))
     for start in ends[1:]:
         for stop in ends:
@@ -576,13 +588,13 @@ def test_rows_are_unpacked_as_a_slice_gives_them(n_codewords: int) -> None:
 def test_appending_in_pieces_gives_the_same_blocks(n_codewords: int, sizes: tuple[int, ...]) -> None:
     for n_subspaces in (1, 5, 12):
         codes = pq_codes(sum(sizes), n_subspaces, n_codewords)
-        packed = adc.PackedCodes(codes[:0], n_codewords)
+        packed = adc.PackedCodes(codes[:0], n_codewords=n_codewords)
         tables, end = pq_tables(1, n_subspaces, n_codewords), 0
         for size in sizes:
             packed.append(codes[end] if size == 1 else codes[end : end + size], threads=2)
             end += size
             assert len(packed) == end
-        assert same_bits(packed._packed()[0], blocks_of(codes, n_codewords))
+        assert same_bits(bytes_of(packed), blocks_of(codes, n_codewords))
         assert same_bits(adc.knn(tables, packed, 20), adc.knn(tables, codes, 20))
         assert same_bits(adc.scan(tables, packed), adc.scan(tables, codes))
 
@@ -591,11 +603,11 @@ def test_appending_in_pieces_gives_the_same_blocks(n_codewords: int, sizes: tupl
 @pytest.mark.parametrize("n", [0, 1, 100, 255, 256, 300, 512])
 def test_what_cannot_be_appended_leaves_nothing_behind(n_codewords: int, n: int) -> None:
     codes, more = pq_codes(n, 5, n_codewords), pq_codes(700, 5, n_codewords, seed=1)
-    packed = adc.PackedCodes(codes, n_codewords)
+    packed = adc.PackedCodes(codes, n_codewords=n_codewords)
     wrong: list[tuple[Any, type[Exception], str]] = [
-        (more[:, :4], ValueError, "codes have 4 subspaces but the packed ones have 5"),
-        (more[0, :4], ValueError, "codes have 4 subspaces but the packed ones have 5"),
-        (more[:0, :4], ValueError, "codes have 4 subspaces but the packed ones have 5"),
+        (more[:, :4], ValueError, "codes have 4 subspaces but packed codes have 5"),
+        (more[0, :4], ValueError, "codes have 4 subspaces but packed codes have 5"),
+        (more[:0, :4], ValueError, "codes have 4 subspaces but packed codes have 5"),
         (more.astype(np.int64), TypeError, "^codes must be .*uint8"),
         (more.tolist(), TypeError, "^codes must be .*uint8"),
         (None, TypeError, "^codes must be .*uint8"),
@@ -608,33 +620,83 @@ def test_what_cannot_be_appended_leaves_nothing_behind(n_codewords: int, n: int)
         for size, row in ((1, 0), (10, 9), (200, 199), (700, 699), (700, 3)):
             bad = more[:size].copy()
             bad[row, 4] = 255
-            wrong.append((bad, ValueError, f"codes has 255 in row {row}, but there are 16 codewords"))
-    spare = len(packed._rows.bytes)
-    for value, error, message in wrong:
-        with pytest.raises(error, match=message):
-            packed.append(value)
-        assert packed.shape == (n, 5)
-        assert same_bits(packed._packed()[0], blocks_of(codes, n_codewords)), message
-        assert len(packed._rows.bytes) == spare
-    # Also where there is room for more rows than there are.
+            wrong.append((bad, ValueError, f"codes has 255 in row {row}; expected codes from 0 to 15"))
+    # Without room for more rows and with some, which a small append makes.
+    few = pq_codes(3, 5, n_codewords, seed=2)
+    for rows in (codes, np.concatenate([codes, few])):
+        if len(rows) > n:
+            packed.append(few)
+        for value, error, message in wrong:
+            with pytest.raises(error, match=message):
+                packed.append(value)
+            assert packed.shape == (len(rows), 5)
+            assert same_bits(bytes_of(packed), blocks_of(rows, n_codewords)), message
     packed.append(more)
-    packed._rows = packed._rows._replace(n=n)
-    for value, error, message in wrong:
-        with pytest.raises(error, match=message):
-            packed.append(value)
+    assert same_bits(bytes_of(packed), blocks_of(np.concatenate([codes, few, more]), n_codewords))
+
+
+@both_widths
+def test_rows_are_taken_in_any_order(n_codewords: int) -> None:
+    codes = pq_codes(1000, 5, n_codewords)
+    packed = adc.PackedCodes(codes, n_codewords=n_codewords)
+    rng = np.random.default_rng(0)
+    for ids in (rng.integers(0, 1000, 3000), np.uint16([999, 0, 999]), np.arange(1000)[::-3], np.int8([])):
+        for threads in (1, 2):
+            assert same_bits(packed.take(ids, threads=threads), codes[ids.astype(np.int64)])
+    for ids in ([-1], [0, 1000], [2**62]):
+        with pytest.raises(ValueError, match=f"^ids has the row {ids[-1]}; expected rows from 0 to 999"):
+            packed.take(np.array(ids))
+    for ids in ([1, 2], np.array([1.0]), np.array([True]), 3, None):
+        with pytest.raises(TypeError, match=r"^ids must be a numpy integer array"):
+            packed.take(ids)
+
+
+@both_widths
+@pytest.mark.parametrize("n", [0, 1, 255, 256, 257, 9000])
+def test_removed_rows_are_gone(n_codewords: int, n: int) -> None:
+    codes, more = pq_codes(n, 5, n_codewords), pq_codes(300, 5, n_codewords, seed=1)
+    for kind, mask in masks(n).items():
+        if mask is None:
+            continue
+        packed = adc.PackedCodes(codes, n_codewords=n_codewords)
+        kept = np.delete(codes, mask.astype(np.int64) if mask.dtype != bool else mask, axis=0)
+        assert packed.remove(mask, threads=2) == n - len(kept), kind
+        assert same_bits(bytes_of(packed), blocks_of(kept, n_codewords)), kind
+        packed.append(more)
+        assert same_bits(bytes_of(packed), blocks_of(np.concatenate([kept, more]), n_codewords)), kind
+    packed = adc.PackedCodes(codes, n_codewords=n_codewords)
+    for mask, error in ((np.array([n]), ValueError), (np.zeros(n + 1, bool), ValueError), (None, TypeError)):
+        with pytest.raises(error, match="mask"):
+            packed.remove(mask)
+    assert same_bits(packed.unpack(), codes)
+
+
+def test_the_arrays_of_a_file_do_not_follow_changes() -> None:
+    codes, more = pq_codes(300, 5, 256), pq_codes(20, 5, 256, seed=1)
+    packed = adc.PackedCodes(codes)
     packed.append(more)
-    assert same_bits(packed._packed()[0], blocks_of(np.concatenate([codes, more]), n_codewords))
+    params, arrays = packed.to_state()
+    assert params == {"n_rows": 320, "n_subspaces": 5, "n_codewords": 256, "largest": params["largest"]}
+    assert params["largest"] == max(codes.max(), more.max())
+    before = arrays["blocks"].copy()
+    packed.append(more)
+    packed.remove(np.arange(100))
+    assert same_bits(arrays["blocks"], before)
+    again = adc.PackedCodes.from_state(params, arrays)
+    del packed, arrays
+    again.append(more)
+    assert same_bits(again.unpack(), np.concatenate([codes, more, more]))
 
 
 @both_widths
 def test_copies_are_independent(n_codewords: int) -> None:
     codes, more = pq_codes(300, 5, n_codewords), pq_codes(20, 5, n_codewords, seed=1)
     for method in (copy.copy, copy.deepcopy, lambda packed: pickle.loads(pickle.dumps(packed))):
-        packed = adc.PackedCodes(codes, n_codewords)
+        packed = adc.PackedCodes(codes, n_codewords=n_codewords)
         other = method(packed)
         assert (type(other), other.shape, other.n_codewords) == (adc.PackedCodes, (300, 5), n_codewords)
         packed.append(more)
-        assert same_bits(other._packed()[0], blocks_of(codes, n_codewords))
+        assert same_bits(bytes_of(other), blocks_of(codes, n_codewords))
         other.append(more[::-1])
         assert same_bits(packed.unpack(), np.concatenate([codes, more]))
         assert same_bits(other.unpack(), np.concatenate([codes, more[::-1]]))
@@ -654,21 +716,21 @@ def test_a_packed_copy_does_not_follow_the_array() -> None:
 )
 def test_packed_codes_have_16_or_256_codewords(given: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=r"^n_codewords must be 16 or 256; got "):
-        adc.PackedCodes(pq_codes(3, 2, 16), given)
+        adc.PackedCodes(pq_codes(3, 2, 16), n_codewords=given)
 
 
 def test_packed_codes_take_numpy_integers() -> None:
-    assert adc.PackedCodes(pq_codes(3, 2, 16), np.uint8(16)).n_codewords == 16
-    assert adc.PackedCodes(pq_codes(3, 2, 16), np.int64(256)).nbytes == 512
+    assert adc.PackedCodes(pq_codes(3, 2, 16), n_codewords=np.uint8(16)).n_codewords == 16
+    assert adc.PackedCodes(pq_codes(3, 2, 16), n_codewords=np.int64(256)).nbytes == 512
 
 
 def test_tables_with_more_codewords_than_the_packed_codes_are_an_error() -> None:
-    packed = adc.PackedCodes(pq_codes(30, 4, 16), 16)
+    packed = adc.PackedCodes(pq_codes(30, 4, 16), n_codewords=16)
     for n_codewords in (17, 256):
         tables = pq_tables(1, 4, n_codewords)
         for search in SEARCHES:
             with pytest.raises(
-                ValueError, match=f"tables have {n_codewords} codewords but codes were packed with n_"
+                ValueError, match=f"tables have {n_codewords} codewords but packed codes have 16"
             ):
                 search(tables, packed)
 
@@ -684,7 +746,7 @@ def test_a_loaded_file_is_what_was_saved(n_codewords: int, mmap: bool, tmp_path:
     path = tmp_path / "codes"
     for n, n_subspaces in ((0, 3), (1, 1), (256, 8), (9000, 5)):
         codes, tables = pq_codes(n, n_subspaces, n_codewords), pq_tables(2, n_subspaces, n_codewords)
-        packed = adc.PackedCodes(codes[: n // 2], n_codewords)
+        packed = adc.PackedCodes(codes[: n // 2], n_codewords=n_codewords)
         packed.append(codes[n // 2 :])  # spare bytes stay out of the file
         packed.save(path)
         loaded = adc.PackedCodes.load(path, mmap=mmap)
@@ -696,7 +758,7 @@ def test_a_loaded_file_is_what_was_saved(n_codewords: int, mmap: bool, tmp_path:
         # What was loaded can be saved where it came from, copied and appended to.
         loaded.save(path)
         assert same_bits(copy.copy(loaded).unpack(), codes)
-        assert same_bits(adc.PackedCodes.load(str(path), mmap).unpack(), codes)
+        assert same_bits(adc.PackedCodes.load(str(path), mmap=mmap).unpack(), codes)
 
 
 @both_widths
@@ -706,7 +768,7 @@ def test_appending_to_what_was_loaded_leaves_the_file_as_it_is(
 ) -> None:
     codes, more = pq_codes(300, 5, n_codewords), pq_codes(400, 5, n_codewords, seed=1)
     path = tmp_path / "codes"
-    adc.PackedCodes(codes, n_codewords).save(path)
+    adc.PackedCodes(codes, n_codewords=n_codewords).save(path)
     content = path.read_bytes()
     for size in (1, 212, 400):  # within the last block, to its end, and beyond
         loaded = adc.PackedCodes.load(path, mmap=mmap)
@@ -721,7 +783,7 @@ def test_appending_to_what_was_loaded_leaves_the_file_as_it_is(
 
 def saved(path: Path) -> bytes:
     """Save some packed codes, and return the bytes of the file."""
-    adc.PackedCodes(pq_codes(300, 2, 16), 16).save(path)
+    adc.PackedCodes(pq_codes(300, 2, 16), n_codewords=16).save(path)
     return path.read_bytes()
 
 
@@ -763,23 +825,24 @@ def test_a_file_with_an_altered_header_is_refused(mmap: bool, tmp_path: Path) ->
 
 RIGHT = {"n_rows": 300, "n_subspaces": 2, "n_codewords": 16, "largest": 15}
 WRONG_PARAMS: list[tuple[dict[str, Any], str]] = [
-    (RIGHT | {"n_rows": 600}, "shape"),
-    (RIGHT | {"largest": 16}, "out of range"),
+    (RIGHT | {"n_rows": 600}, "512 bytes; expected 768"),
+    (RIGHT | {"largest": 16}, "largest must be from 0 to 15; got 16"),
     (RIGHT | {"largest": -1}, "not integers"),
-    (RIGHT | {"n_rows": 0}, "shape"),
-    (RIGHT | {"n_rows": 256}, "shape"),
-    (RIGHT | {"n_rows": 2**70}, "shape"),
+    (RIGHT | {"n_rows": 0}, "512 bytes; expected 0"),
+    (RIGHT | {"n_rows": 256}, "512 bytes; expected 256"),
+    (RIGHT | {"n_rows": 2**70}, "not integers"),
+    (RIGHT | {"n_rows": 2**62}, "512 bytes"),
     (RIGHT | {"n_rows": -1}, "not integers"),
     (RIGHT | {"n_rows": 300.0}, "not integers"),
     (RIGHT | {"n_rows": True}, "not integers"),
     (RIGHT | {"n_rows": "300"}, "not integers"),
     (RIGHT | {"n_rows": None}, "not integers"),
     (RIGHT | {"n_rows": [300]}, "not integers"),
-    (RIGHT | {"n_subspaces": 3}, "shape"),
-    (RIGHT | {"n_subspaces": 0, "n_rows": 0}, "out of range"),
-    (RIGHT | {"n_subspaces": 2**62}, "shape"),
-    (RIGHT | {"n_codewords": 256}, "shape"),
-    (RIGHT | {"n_codewords": 17}, "out of range"),
+    (RIGHT | {"n_subspaces": 3}, "512 bytes; expected 1024"),
+    (RIGHT | {"n_subspaces": 0, "n_rows": 0}, "0 subspaces"),
+    (RIGHT | {"n_subspaces": 2**62}, "512 bytes"),
+    (RIGHT | {"n_codewords": 256}, "512 bytes; expected 1024"),
+    (RIGHT | {"n_codewords": 17}, "n_codewords must be 16 or 256; got 17"),
     ({"n_rows": 300, "n_subspaces": 2}, "n_codewords"),
 ]
 
@@ -787,7 +850,7 @@ WRONG_PARAMS: list[tuple[dict[str, Any], str]] = [
 @both_ways
 def test_a_file_whose_parts_do_not_go_together_is_refused(mmap: bool, tmp_path: Path) -> None:
     path = tmp_path / "codes"
-    blocks = adc.PackedCodes(pq_codes(300, 2, 16), 16)._packed()[0]
+    blocks = bytes_of(adc.PackedCodes(pq_codes(300, 2, 16), n_codewords=16))
     _files.write(path, "PackedCodes", RIGHT, {"blocks": blocks})
     assert len(adc.PackedCodes.load(path, mmap=mmap)) == 300
     for params, message in WRONG_PARAMS:
@@ -805,51 +868,25 @@ def test_a_file_whose_parts_do_not_go_together_is_refused(mmap: bool, tmp_path: 
         adc.PackedCodes.load(tmp_path / "none", mmap=mmap)
 
 
-# --- attributes that someone has changed -------------------------------------------------------------------
+# --- attributes ---------------------------------------------------------------------------------------------
 
 
-def changes() -> Iterator[tuple[str, Any]]:
-    yield from (("n", value) for value in (-1, 0, 299, 256, 513, 10**9, 2**63, 2**64, 2.5, "300", None))
-    yield from (("n_subspaces", value) for value in (0, -3, 1, 4, 2**62, 2**64, None))
-    yield from (("n_codewords", value) for value in (0, 16, 17, -256, 2**64, None))
-    few, many = np.zeros(5, np.uint8), np.arange(2 * 3 * 512, dtype=np.uint8)
-    matrix, strided, integers = many.reshape(12, 256), many[::2], many.astype(np.int64)
-    yield from (("bytes", value) for value in (few, matrix, strided, integers, b"codes", None))
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), list(changes()), ids=lambda value: str(value)[:20].replace("\n", "")
-)
-def test_attributes_that_were_changed_cannot_crash(name: str, value: Any) -> None:
-    calls: list[Callable[[adc.PackedCodes], Any]] = [
-        lambda packed: adc.scan(pq_tables(1, 3, 16), packed),
-        lambda packed: adc.knn(pq_tables(1, 3, 256), packed, 400),
-        lambda packed: adc.radius(pq_tables(1, 3, 16), packed, np.inf, np.array([299, 0])),
-        lambda packed: packed.unpack(),
-        lambda packed: packed.unpack(290),
-        lambda packed: packed.append(pq_codes(300, 3, 16)),
-        lambda packed: copy.copy(packed).append(pq_codes(1, 3, 16)),
-    ]
-    for call in calls:
-        packed = adc.PackedCodes(pq_codes(300, 3, 256))
-        if name in packed._rows._fields:
-            packed._rows = packed._rows._replace(**{name: value})
-        else:
-            setattr(packed, name, value)
-        try:
-            call(packed)
-        except (TypeError, ValueError, OverflowError, MemoryError, AttributeError) as error:
-            assert "panic" not in str(error).lower(), error  # noqa: PT017
+@pytest.mark.parametrize("name", ["n_codewords", "n_subspaces", "nbytes", "shape", "rows"])
+def test_attributes_cannot_be_changed(name: str) -> None:
+    packed = adc.PackedCodes(pq_codes(300, 3, 256))
+    with pytest.raises(AttributeError):
+        setattr(packed, name, 3)
+    assert packed.shape == (300, 3)
 
 
 # --- at the same time --------------------------------------------------------------------------------------
 
 
 @both_widths
-def test_a_search_beside_appends_is_an_error_or_right(n_codewords: int) -> None:
+def test_a_search_sees_the_rows_of_the_moment_it_began(n_codewords: int) -> None:
     codes, tables = pq_codes(40_000, 7, n_codewords), pq_tables(2, 7, n_codewords)
     expected = adc.scan(tables, codes)
-    packed = adc.PackedCodes(codes[:1000], n_codewords)
+    packed = adc.PackedCodes(codes[:1000], n_codewords=n_codewords)
     problems: list[BaseException] = []
 
     def append() -> None:
@@ -859,28 +896,21 @@ def test_a_search_beside_appends_is_an_error_or_right(n_codewords: int) -> None:
             size = int(rng.integers(1, 200))
             try:
                 packed.append(codes[end : end + size])
-                end = len(packed)
-            except ValueError as error:
-                if "shares memory" not in str(error):
-                    problems.append(error)
-                    return
             except BaseException as error:
                 problems.append(error)
                 raise
+            end = len(packed)
 
     appender = threading.Thread(target=append)
     appender.start()
-    n_right, mask = 0, np.arange(0, 1000, 7)
+    n_right = 0
     while appender.is_alive() or not n_right:
         before = len(packed)
-        try:
-            sums = adc.scan(tables, packed, threads=1)
-            nearest = adc.knn(tables, packed, 5, mask, threads=2)
-        except ValueError:
-            continue
+        sums = adc.scan(tables, packed, threads=1)
+        nearest = adc.knn(tables, packed, 1000, threads=2)[1]
         assert before <= sums.shape[1] <= len(packed)
         assert same_bits(sums, expected[:, : sums.shape[1]])
-        assert same_bits(nearest, oracles.knn(expected[:, :1000], 5, mask, np.inf))
+        assert nearest.max() < len(packed)
         n_right += 1
     appender.join()
     assert not problems
@@ -905,8 +935,6 @@ def interleaved(step: int, call: Callable[[], Any], other: Callable[[], Any]) ->
     sys.settrace(trace)
     try:
         result = call()
-    except ValueError as error:
-        result = error
     finally:
         sys.settrace(before)
     if thread.ident is not None:
@@ -922,19 +950,18 @@ def test_an_append_between_any_two_steps_of_a_search(
 ) -> None:
     codes, tables = pq_codes(n + 1, 3, n_codewords), pq_tables(1, 3, n_codewords)
     expected = oracles.adc(tables, codes)
-    adc.PackedCodes(codes[:n], n_codewords).save(tmp_path / "codes")
+    adc.PackedCodes(codes[:n], n_codewords=n_codewords).save(tmp_path / "codes")
     step, has_more, sizes = 0, True, set()
     while has_more:
         step += 1
-        packed = adc.PackedCodes(codes[:n], n_codewords)
+        packed = adc.PackedCodes(codes[:n], n_codewords=n_codewords)
         if mmap:
             packed = adc.PackedCodes.load(tmp_path / "codes")
         has_more, found = interleaved(
             step, lambda p=packed: adc.scan(tables, p), lambda p=packed: p.append(codes[n:])
         )
-        if not isinstance(found, ValueError):
-            assert same_bits(found, expected[:, : found.shape[1]]), step
-            sizes.add(found.shape[1])
+        assert same_bits(found, expected[:, : found.shape[1]]), step
+        sizes.add(found.shape[1])
         assert same_bits(packed.unpack(), codes if has_more else codes[:n])
     assert sizes == {n, n + 1}
 
@@ -946,13 +973,8 @@ def test_an_append_between_any_two_steps_of_another_loses_nothing(n: int, n_code
     step, has_more = 0, True
     while has_more:
         step += 1
-        packed = adc.PackedCodes(codes[:n], n_codewords)
-        has_more, error = interleaved(
-            step, lambda p=packed: p.append(codes[n:]), lambda p=packed: p.append(more)
-        )
-        # An append that another one is in the way of may be refused; one that is not is complete.
-        added = [
-            rows for rows in (codes[n:], more if has_more else more[:0]) if not (error and rows is not more)
-        ]
+        packed = adc.PackedCodes(codes[:n], n_codewords=n_codewords)
+        has_more, _ = interleaved(step, lambda p=packed: p.append(codes[n:]), lambda p=packed: p.append(more))
+        added = [codes[n:], more if has_more else more[:0]]
         orders = [np.concatenate([codes[:n], *order]) for order in (added, added[::-1])]
         assert any(same_bits(packed.unpack(), order) for order in orders), step

@@ -1,20 +1,26 @@
 //! Asymmetric search: queries stay real numbers, only the database is bits.
 //!
 //! A code stands for signs `s`, +1 for a one and -1 for a zero, and its distance to a query is `-<q, s>`. Four dimensions have 16
-//! such sums, so a query becomes tables of 16 entries, one for each half of a byte, and the search that of product-quantised
-//! codes: see [`adc`](crate::adc), which bounds the sums of 32 or 64 rows at once and adds up the few that are left.
+//! such sums, so a query becomes look-up tables of 16 entries, one per half of a byte, and the search is that of
+//! product-quantised codes: see [`adc`](crate::adc), which bounds the sums of 32 or 64 rows at once and sums the few that are
+//! left in float.
 //!
 //! ```text
 //! bits of byte 0          s0 s1 s2 s3   s4 s5 s6 s7
-//! code of subspace 1      s0 s1 s2 s3                   table: -+ q0 -+ q1 -+ q2 -+ q3, added up in this order from zero
+//! code of subspace 1      s0 s1 s2 s3                   table: -+ q0 -+ q1 -+ q2 -+ q3, added in this order from zero
 //! code of subspace 0                    s4 s5 s6 s7     table: -+ q4 -+ q5 -+ q6 -+ q7
 //! ```
 
 use crate::adc::{self, Blocks, Tables};
-use crate::{Codes, Error, Level, Mask, Parallel};
+use crate::error::{check_len, first_bad, try_vec};
+use crate::select::mask::RowMask;
+use crate::{At, Codes, Error, Mask, Neighbors, Run};
 
 /// Entries of the tables of the queries that are searched together: 16 MB. Each such part reads all codes once more.
 const TABLE_ENTRIES: usize = 4 << 20;
+
+/// The largest number, of which four add up to a finite one.
+const LARGEST: f32 = f32::MAX / 4.0;
 
 /// Real queries: `n_queries` rows of `n_bits` numbers.
 #[derive(Clone, Copy, Debug)]
@@ -28,15 +34,13 @@ impl<'a> RealQueries<'a> {
     /// Views the rows of a C-contiguous array.
     ///
     /// # Errors
-    /// [`Error::EmptyAxis`] without dimensions, [`Error::InputLength`] if `values` are not as many as the shape says.
+    /// [`Error::Range`] without dimensions, [`Error::Length`] if `values` do not have the shape.
     pub fn new(values: &'a [f32], n_queries: usize, n_bits: usize) -> Result<Self, Error> {
+        let name = "queries";
         if n_bits == 0 {
-            return Err(Error::EmptyAxis { name: "queries", axis: "dimensions" });
+            return Err(Error::Range { name, unit: "dimensions", given: 0, low: 1, high: usize::MAX });
         }
-        let expected = n_queries.saturating_mul(n_bits);
-        if values.len() != expected {
-            return Err(Error::InputLength { name: "queries", given: values.len(), expected });
-        }
+        check_len(name, "elements", values.len(), n_queries.saturating_mul(n_bits))?;
         Ok(RealQueries { values, n_queries, n_bits })
     }
 
@@ -46,69 +50,60 @@ impl<'a> RealQueries<'a> {
     }
 }
 
-/// Finds the `k` rows of `codes` with the smallest `-<q, s>` for each query. Row `i` of the results starts at `i * k`; missing
-/// neighbours are infinity and -1. Bits beyond those of the queries do not count.
+/// Finds the rows of `codes` with the smallest `-<q, s>` for each query. Missing neighbours are infinity and -1. Bits beyond
+/// those of the queries do not count.
 ///
 /// # Errors
-/// If codes do not have the bytes that so many bits take, a query has a number that is not finite or so large that four of
-/// them overflow, the mask does not fit the codes, an output has not `n_queries * k` elements, or the call was interrupted.
-#[allow(clippy::too_many_arguments, reason = "they are the arguments of the public function")]
+/// If codes do not have the bytes that the bits of the queries take, a query has a number that is not finite or so large that
+/// four of them overflow, the mask does not fit the codes, `out` does not fit the queries, or the call was interrupted.
 pub fn knn(
-    level: Level,
     queries: RealQueries<'_>,
     codes: Codes<'_>,
-    k: usize,
     mask: Mask<'_>,
-    parallel: &Parallel<'_>,
-    distances: &mut [f32],
-    indices: &mut [i64],
+    mut out: Neighbors<'_, f32>,
+    run: &Run<'_>,
 ) -> Result<(), Error> {
     let RealQueries { values, n_queries, n_bits } = queries;
-    let n_bytes = codes.n_bytes();
-    if n_bytes != n_bits.div_ceil(8) {
-        return Err(Error::QueryBits { n_bytes, n_bits });
+    let (n_bytes, expected) = (codes.n_bytes(), n_bits.div_ceil(8));
+    if n_bytes != expected {
+        let problem = format!(
+            "codes have {n_bytes} bytes per row, but queries have {n_bits} dimensions, whose signs take {expected}"
+        );
+        return Err(Error::Incompatible { problem });
     }
-    let expected = n_queries.saturating_mul(k);
-    for given in [distances.len(), indices.len()] {
-        if given != expected {
-            return Err(Error::OutputLength { given, expected });
-        }
-    }
+    out.clear(n_queries, f32::INFINITY)?;
     check_magnitudes(values)?;
+    if n_queries == 0 || out.k() == 0 {
+        // Nothing is searched, but a mask that does not fit is an error all the same.
+        return RowMask::new(mask, codes.n_rows()).map(|_| ());
+    }
     let blocks = Blocks::from_bits(codes);
     let len = 32 * n_bytes;
-    let step = (TABLE_ENTRIES / len).clamp(1, n_queries.max(1));
-    let mut tables = crate::error::try_vec(0.0, len.saturating_mul(step))?;
-    // No queries are searched too, so that a mask that does not fit is an error all the same.
-    for start in (0..n_queries.max(1)).step_by(step) {
-        let end = (start + step).min(n_queries);
-        let tables = &mut tables[..(end - start) * len];
-        for (query, tables) in values[start * n_bits..].chunks(n_bits).zip(tables.chunks_exact_mut(len)) {
+    let step = (TABLE_ENTRIES / len).clamp(1, n_queries);
+    let mut tables = try_vec(0.0, len.saturating_mul(step))?;
+    for (queries, out) in values.chunks(step * n_bits).zip(out.blocks(step)) {
+        let n_queries = queries.len() / n_bits;
+        let tables = &mut tables[..n_queries * len];
+        for (query, tables) in queries.chunks(n_bits).zip(tables.chunks_exact_mut(len)) {
             fill_tables(query, tables);
         }
-        let tables = Tables::new(tables, end - start, 2 * n_bytes, 16)?;
-        let found = start * k..end * k;
-        let (distances, indices) = (&mut distances[found.clone()], &mut indices[found]);
-        adc::knn(level, tables, blocks, k, mask, parallel, distances, indices)?;
+        adc::knn(Tables::new(tables, n_queries, 2 * n_bytes, 16)?, blocks, mask, out, run)?;
     }
     Ok(())
 }
 
 /// Any four numbers have to add up to a finite one.
 fn check_magnitudes(values: &[f32]) -> Result<(), Error> {
-    let is_bad = |value: &f32| value.is_nan() || value.abs() > f32::MAX / 4.0;
-    // In chunks, each without a branch: vector code.
-    let bad = |chunk: &[f32]| chunk.iter().fold(false, |bad, value| bad | is_bad(value));
-    let Some(chunk) = values.chunks(4096).position(bad) else { return Ok(()) };
-    let index = (chunk * 4096..).zip(&values[chunk * 4096..]).find(|(_, value)| is_bad(value));
-    let (index, value) = index.map_or((0, f32::NAN), |(index, value)| (index, *value));
-    let name = "queries";
-    Err(if value.is_finite() {
-        let most = format!("{:e}", f32::MAX / 4.0);
-        Error::TooLarge { name, index, value: format!("{value:e}"), most }
-    } else {
-        Error::NotFinite { name, index, value: value.to_string() }
-    })
+    match first_bad(values, |value| value.is_nan() || value.abs() > LARGEST) {
+        None => Ok(()),
+        Some((index, value)) if value.is_finite() => Err(Error::Value {
+            name: "queries",
+            value: format!("{value:e}"),
+            at: At::Element(index),
+            expected: format!("numbers of at most {LARGEST:e}, since larger ones overflow float32 sums"),
+        }),
+        Some((index, value)) => Err(Error::NotFinite { name: "queries", index, value: value.to_string() }),
+    }
 }
 
 /// Writes the tables of a query: two of 16 entries for each byte.
@@ -120,7 +115,7 @@ fn fill_tables(query: &[f32], tables: &mut [f32]) {
         for table in [high, low] {
             let four = halves.next().unwrap_or_default();
             *table = [0.0; 16];
-            // After each dimension the entries of the bits so far stand at their multiples of `step`.
+            // After each dimension the entries of the bits so far are at the multiples of `step`.
             let mut step = 16;
             for value in four {
                 step /= 2;

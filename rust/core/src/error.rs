@@ -12,6 +12,8 @@ pub enum At {
     Row(usize),
     /// At this position of a one-dimensional array.
     Position(usize),
+    /// In this row and column.
+    Cell(usize, usize),
     /// At this element, counted through all axes.
     Element(usize),
 }
@@ -21,6 +23,7 @@ impl fmt::Display for At {
         match self {
             At::Row(row) => write!(formatter, "in row {row}"),
             At::Position(position) => write!(formatter, "at position {position}"),
+            At::Cell(row, column) => write!(formatter, "in row {row}, column {column}"),
             At::Element(index) => write!(formatter, "at element {index}, counted through all axes"),
         }
     }
@@ -148,57 +151,6 @@ pub enum Error {
         /// Elements of the result.
         expected: usize,
     },
-    /// Codes do not have the bytes that the signs of real queries take.
-    QueryBits {
-        /// Bytes per row of the codes.
-        n_bytes: usize,
-        /// Dimensions of the queries.
-        n_bits: usize,
-    },
-    /// Tables or codebooks may not have that many codewords.
-    Codewords {
-        /// What they are called.
-        name: &'static str,
-        /// The codewords that were given.
-        n_codewords: usize,
-    },
-    /// Packed codes may not have that many codewords.
-    PackedCodewords {
-        /// The codewords that were asked for.
-        n_codewords: usize,
-    },
-    /// Packed codes do not have the bytes that so many rows take.
-    PackedLength {
-        /// Bytes of the buffer.
-        given: usize,
-        /// Bytes that the rows take.
-        expected: usize,
-    },
-    /// A code names a codeword that is not there.
-    CodeOutOfRange {
-        /// The code.
-        code: u8,
-        /// The row that has it.
-        row: usize,
-        /// The codewords that there are.
-        n_codewords: usize,
-    },
-    /// Tables and codes differ in the number of subspaces.
-    SubspacesDiffer {
-        /// Subspaces of the tables.
-        tables: usize,
-        /// Subspaces of the codes.
-        codes: usize,
-    },
-    /// Vectors do not have the dimensions of the codebooks.
-    DimensionsDiffer {
-        /// What the vectors are called.
-        name: &'static str,
-        /// Their dimensions.
-        given: usize,
-        /// The dimensions of the codebooks.
-        expected: usize,
-    },
     /// An input does not have the elements of its shape.
     InputLength {
         /// What the input is called.
@@ -281,32 +233,6 @@ impl fmt::Display for Error {
             ),
             Error::OutputLength { given, expected } => {
                 write!(formatter, "out has {given} elements; expected {expected}")
-            }
-            Error::QueryBits { n_bytes, n_bits } => write!(
-                formatter,
-                "codes have {n_bytes} bytes per row, but queries have {n_bits} dimensions, whose signs take {}",
-                n_bits.div_ceil(8)
-            ),
-            Error::Codewords { name, n_codewords } => {
-                write!(formatter, "{name} have {n_codewords} codewords; expected from 1 to 256")
-            }
-            Error::PackedCodewords { n_codewords } => {
-                write!(formatter, "n_codewords must be 16 or 256; got {n_codewords}")
-            }
-            Error::PackedLength { given, expected } => {
-                write!(formatter, "the packed codes have {given} bytes; expected {expected}")
-            }
-            Error::CodeOutOfRange { code, row, n_codewords } => write!(
-                formatter,
-                "codes has {code} in row {row}, but there are {n_codewords} codewords; expected codes from 0 to {}",
-                n_codewords - 1
-            ),
-            Error::SubspacesDiffer { tables, codes } => write!(
-                formatter,
-                "tables have {tables} subspaces but codes have {codes}; were they made with the same codebooks?"
-            ),
-            Error::DimensionsDiffer { name, given, expected } => {
-                write!(formatter, "{name} has {given} dimensions but the codebooks have {expected}")
             }
             Error::InputLength { name, given, expected } => {
                 write!(formatter, "{name} has {given} elements; expected {expected}")

@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 
 use fastcodes_core::asymmetric::{self, RealQueries};
-use fastcodes_core::{Codes, Error, Level, Mask, Parallel};
+use fastcodes_core::{At, Codes, Error, Level, Mask, Neighbors, Run};
 
 /// Repeatable numbers from 0 up to 1.
 fn numbers(seed: u64) -> impl FnMut() -> f32 {
@@ -69,11 +69,11 @@ fn check(queries: &[f32], n_bits: usize, rows: &[u8], gap: usize, ks: &[usize], 
         for level in Level::available() {
             for threads in [1, 2] {
                 for &k in ks {
-                    let parallel = &Parallel::new(threads, &|| false);
+                    let run = &Run::new(level, threads, &|| false);
                     let (mut distances, mut indices) =
                         (vec![f32::NAN; n_queries * k], vec![7; n_queries * k]);
-                    asymmetric::knn(level, real, codes, k, *mask, parallel, &mut distances, &mut indices)
-                        .unwrap();
+                    let out = Neighbors::new(&mut distances, &mut indices, k);
+                    asymmetric::knn(real, codes, *mask, out, run).unwrap();
                     let padding = std::iter::repeat((f32::INFINITY, -1));
                     let expected =
                         sorted.iter().flat_map(|row| row.iter().copied().chain(padding.clone()).take(k));
@@ -153,22 +153,24 @@ fn broken_preconditions_are_errors() {
     let knn = |values: &[f32], n_bits: usize, mask: Mask<'_>, n_out: usize| {
         let queries = RealQueries::new(values, values.len() / n_bits, n_bits)?;
         let (mut distances, mut indices) = (vec![0.0; n_out], vec![0; n_out]);
-        let serial = &Parallel::serial();
-        asymmetric::knn(Level::best(), queries, codes, 2, mask, serial, &mut distances, &mut indices)
+        let out = Neighbors::new(&mut distances, &mut indices, 2);
+        asymmetric::knn(queries, codes, mask, out, &Run::serial(Level::best()))
     };
     assert_eq!(knn(&[1.0; 30], 30, Mask::All, 2), Ok(()));
-    assert_eq!(knn(&[1.0; 24], 24, Mask::All, 2), Err(Error::QueryBits { n_bytes: 4, n_bits: 24 }));
-    assert_eq!(knn(&[1.0; 33], 33, Mask::All, 2), Err(Error::QueryBits { n_bytes: 4, n_bits: 33 }));
-    assert_eq!(knn(&[1.0; 30], 30, Mask::All, 3), Err(Error::OutputLength { given: 3, expected: 2 }));
-    assert!(matches!(knn(&[1.0; 30], 30, Mask::Ids(&[10]), 2), Err(Error::MaskId { id: 10, .. })));
-    assert!(matches!(knn(&[], 30, Mask::Ids(&[10]), 0), Err(Error::MaskId { id: 10, .. })));
+    for n_bits in [24, 33] {
+        let found = knn(&[1.0; 33][..n_bits], n_bits, Mask::All, 2);
+        assert!(matches!(found, Err(Error::Incompatible { problem }) if problem.contains("4 bytes")));
+    }
+    assert!(matches!(knn(&[1.0; 30], 30, Mask::All, 3), Err(Error::Length { given: 3, expected: 2, .. })));
+    assert!(matches!(knn(&[1.0; 30], 30, Mask::Ids(&[10]), 2), Err(Error::Row { row: 10, .. })));
+    assert!(matches!(knn(&[], 30, Mask::Ids(&[10]), 0), Err(Error::Row { row: 10, .. })));
     assert!(RealQueries::new(&[1.0; 5], 2, 3).is_err() && RealQueries::new(&[], 2, 0).is_err());
     for (value, is_large) in [(f32::NAN, false), (f32::INFINITY, false), (1e38, true), (f32::MIN, true)] {
         let mut values = [1.0; 30];
         values[17] = value;
         match knn(&values, 30, Mask::All, 2).unwrap_err() {
             Error::NotFinite { index: 17, .. } => assert!(!is_large),
-            Error::TooLarge { index: 17, .. } => assert!(is_large),
+            Error::Value { at: At::Element(17), .. } => assert!(is_large),
             other => panic!("{other}"),
         }
     }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use fastcodes_core::adc::{self, Blocks, Codebooks, Metric, Tables, Vectors};
+use fastcodes_core::adc::{self, Blocks, Codebooks, PackedCodes, TableMetric, Tables, Vectors};
 use fastcodes_core::asymmetric::RealQueries;
 use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
 use fastcodes_core::hadamard::{self, Signs};
@@ -177,7 +177,9 @@ fn searches_by_real_queries_and_by_lists_of_all_levels_agree() {
         let answers = |level, threads| {
             let parallel = &Parallel::new(threads, &|| false);
             let mut knn = (vec![7.0_f32; n_queries * k], vec![7i64; n_queries * k]);
-            asymmetric::knn(level, real, codes, k, mask, parallel, &mut knn.0, &mut knn.1).unwrap();
+            let run = &Run::new(level, threads, &|| false);
+            let out = Neighbors::new(&mut knn.0, &mut knn.1, k);
+            asymmetric::knn(real, codes, mask, out, run).unwrap();
             let mut few = (vec![7; n_queries * k], vec![7i64; n_queries * k]);
             let out = Neighbors::new(&mut few.0, &mut few.1, k);
             lists::hamming_knn(queries, codes, probes, mask, out, &Run::new(level, threads, &|| false))
@@ -361,24 +363,23 @@ fn adc_levels_agree() {
             [Mask::All, Mask::Booleans(&booleans), Mask::Booleans(&some), Mask::Ids(&ids)][usize::from(mask)];
 
         let width = if n_codewords <= 16 && seed % 2 == 0 { 16 } else { 256 };
-        let packed = |level, parallel: &Parallel<'_>| {
-            let mut packed = vec![0; adc::packed_bytes(n_rows, n_subspaces, width).unwrap()];
+        let packed = |run: &Run<'_>| {
+            let mut packed = PackedCodes::new(n_subspaces, width).unwrap();
             let cut = if n_rows == 0 { 0 } else { seed as usize % n_rows };
-            let begun = adc::packed_bytes(cut, n_subspaces, width).unwrap();
-            adc::pack(level, codes.slice(0, cut), width, 0, &mut packed[..begun], parallel).unwrap();
-            adc::pack(level, codes.slice(cut, n_rows), width, cut, &mut packed, parallel).unwrap();
+            packed.append(codes.slice(0, cut), run).unwrap();
+            packed.append(codes.slice(cut, n_rows), run).unwrap();
             packed
         };
         let answers = |level, threads, blocks: Blocks<'_>, radius| {
-            let parallel = &Parallel::new(threads, &|| false);
+            let run = &Run::new(level, threads, &|| false);
             let mut sums = vec![f32::NAN; n_queries * n_rows];
-            adc::scan(level, tables, blocks, parallel, &mut sums).unwrap();
+            adc::scan(tables, blocks, &mut sums, run).unwrap();
             let mut knn = (vec![f32::NAN; n_queries * k], vec![7; n_queries * k]);
-            adc::knn(level, tables, blocks, k, mask, parallel, &mut knn.0, &mut knn.1).unwrap();
-            let within = adc::radius(level, tables, blocks, radius, mask, parallel).unwrap();
+            adc::knn(tables, blocks, mask, Neighbors::new(&mut knn.0, &mut knn.1, k), run).unwrap();
+            let within = adc::radius(tables, blocks, radius, mask, run).unwrap();
             (sums, knn, within)
         };
-        let portable = packed(Level::PORTABLE, &Parallel::serial());
+        let portable = packed(&Run::serial(Level::PORTABLE));
         let rows = Blocks::from_rows(codes, n_codewords);
         // A radius that is met, and seldom far from the smallest sum.
         let (mut sums, _, _) = answers(Level::PORTABLE, 1, rows, 0.0);
@@ -415,24 +416,22 @@ fn adc_levels_agree() {
             .collect();
         let vectors = Vectors::new("x", &x, n_vectors, n_subspaces * n_dims).unwrap();
         let codewords = |level, threads| {
-            let parallel = &Parallel::new(threads, &|| false);
-            let tables = [Metric::L2, Metric::Ip].map(|metric| {
+            let run = &Run::new(level, threads, &|| false);
+            let tables = [TableMetric::L2, TableMetric::Ip].map(|metric| {
                 let mut out = vec![f32::NAN; n_vectors * n_subspaces * n_codewords];
-                adc::tables(level, vectors, books, metric, parallel, &mut out).unwrap();
+                adc::tables(vectors, books, metric, &mut out, run).unwrap();
                 out.iter().map(|entry| entry.to_bits()).collect::<Vec<u32>>()
             });
             let mut codes = vec![99; n_vectors * n_subspaces];
-            adc::encode(level, vectors, books, parallel, &mut codes, None).unwrap();
+            adc::encode(vectors, books, &mut codes, None, run).unwrap();
             (tables, codes)
         };
         let expected_codewords = codewords(Level::PORTABLE, 1);
         for level in Level::available() {
-            let parallel = &Parallel::new(threads, &|| false);
-            let packed = packed(level, parallel);
-            prop_assert!(packed == portable, "pack, {:?}", level);
-            let blocks = Blocks::from_packed(&packed, n_rows, n_subspaces, width).unwrap();
+            let packed = packed(&Run::new(level, threads, &|| false));
+            prop_assert!(packed.as_bytes() == portable.as_bytes(), "pack, {:?}", level);
             prop_assert!(answers(level, threads, rows, radius) == expected, "rows, {:?}", level);
-            prop_assert!(answers(level, threads, blocks, radius) == expected, "packed, {:?}", level);
+            prop_assert!(answers(level, threads, packed.blocks(), radius) == expected, "packed, {:?}", level);
             prop_assert!(codewords(level, threads) == expected_codewords, "codewords, {:?}", level);
         }
         Ok(())

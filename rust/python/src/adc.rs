@@ -1,106 +1,56 @@
-//! The adc family. `fastcodes.adc` brings vectors to float32 and holds packed codes.
+//! The adc family. `fastcodes.adc` converts vectors to float32 and documents packed codes.
 
-use fastcodes_core::adc::{self, Blocks, Codebooks, Metric, Tables, Vectors};
-use numpy::{
-    Element, IntoPyArray, PyArray2, PyArray3, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
-    PyReadwriteArrayDyn, PyUntypedArrayMethods,
-};
-use pyo3::exceptions::PyValueError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use fastcodes_core::adc::{self, Blocks, Codebooks, TableMetric, Tables, Vectors};
+use fastcodes_core::{Error, Run};
+use numpy::{Element, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadwriteArrayDyn};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PySlice;
 
 use crate::arrays::{
-    CodesArray, FloatsArray, MaskArray, array_out, count, described, empty, real, results_shape, shared,
-    to_py_err, typed, writable,
+    CodesArray, FloatsArray, MaskArray, borrowed_bytes, count, described, readonly_bytes, real, shared,
+    to_py_err, typed,
 };
-use crate::results::{CsrArrays, NeighborArrays};
-use crate::runtime::run;
+use crate::results::{self, CsrArrays, NeighborArrays};
+use crate::runtime::detached;
 
 const TABLES: &str = "a numpy float32 array (nq, M, K), as fastcodes.adc.tables makes it";
 const CODES: &str =
-    "a numpy uint8 array (n, M), one byte a subspace, as fastcodes.adc.encode makes it, or a PackedCodes";
+    "a numpy uint8 array (n, M), one byte per subspace, as fastcodes.adc.encode makes it, or a PackedCodes";
 const CODEBOOKS: &str = "a numpy float32 array (M, K, d / M)";
 
-fn tables_of<'a>(array: &'a FloatsArray<'_>) -> PyResult<Tables<'a>> {
-    let [n_queries, n_subspaces, n_codewords] = array.shape();
-    Tables::new(array.values()?, n_queries, n_subspaces, n_codewords).map_err(to_py_err)
+fn tables_of<'a>(values: &'a [f32], shape: [usize; 3]) -> Result<Tables<'a>, Error> {
+    Tables::new(values, shape[0], shape[1], shape[2])
 }
 
-fn codebooks_of<'a>(array: &'a FloatsArray<'_>) -> PyResult<Codebooks<'a>> {
-    let [n_subspaces, n_codewords, n_dims] = array.shape();
-    Codebooks::new(array.values()?, n_subspaces, n_codewords, n_dims).map_err(to_py_err)
-}
-
-fn vectors_of<'a>(name: &'static str, array: &'a FloatsArray<'_>) -> PyResult<Vectors<'a>> {
-    let [n_rows, n_dims] = array.shape();
-    Vectors::new(name, array.values()?, n_rows, n_dims).map_err(to_py_err)
-}
-
-/// Codes as an array, or packed.
+/// Codes as an array, or packed: the rows of the moment.
 enum CodesSource<'py> {
     Rows(CodesArray<'py>),
-    Packed(Packed<'py>),
-}
-
-/// Packed codes as `fastcodes.adc.PackedCodes` holds them: `(blocks, n_rows, n_subspaces, n_codewords, largest code)`.
-#[derive(FromPyObject)]
-pub struct PackedParts<'py>(Bound<'py, PyAny>, usize, usize, usize, usize);
-
-struct Packed<'py> {
-    bytes: PyReadonlyArrayDyn<'py, u8>,
-    n_rows: usize,
-    n_subspaces: usize,
-    n_codewords: usize,
-    largest: usize,
-}
-
-impl<'py> Packed<'py> {
-    fn new(parts: PackedParts<'py>) -> PyResult<Self> {
-        let PackedParts(bytes, n_rows, n_subspaces, n_codewords, largest) = parts;
-        let bytes = typed::<u8>(&bytes, "blocks", "a numpy uint8 array")?;
-        let bytes = bytes.try_readonly().map_err(|_| shared("codes"))?;
-        Ok(Packed { bytes, n_rows, n_subspaces, n_codewords, largest })
-    }
-
-    fn view(&self) -> PyResult<Blocks<'_>> {
-        Blocks::from_packed(self.bytes.as_slice()?, self.n_rows, self.n_subspaces, self.n_codewords)
-            .map_err(to_py_err)
-    }
+    Packed(Arc<adc::PackedCodes>),
 }
 
 impl<'py> CodesSource<'py> {
-    fn new(codes: &Bound<'py, PyAny>, packed: Option<PackedParts<'py>>) -> PyResult<Self> {
-        match packed {
-            Some(parts) => Ok(CodesSource::Packed(Packed::new(parts)?)),
-            None => Ok(CodesSource::Rows(CodesArray::described(codes, "codes", CODES)?)),
+    fn new(codes: &Bound<'py, PyAny>) -> PyResult<Self> {
+        match codes.cast::<PackedCodes>() {
+            Ok(packed) => Ok(CodesSource::Packed(packed.get().snapshot(codes.py()))),
+            Err(_) => Ok(CodesSource::Rows(CodesArray::described(codes, "codes", CODES)?)),
         }
     }
 
     fn n_rows(&self) -> usize {
         match self {
             CodesSource::Rows(codes) => codes.n_rows(),
-            CodesSource::Packed(packed) => packed.n_rows,
+            CodesSource::Packed(packed) => packed.n_rows(),
         }
     }
 
-    /// The codes as the core takes them, to be searched with tables of some codewords.
-    fn view(&self, tables: &Tables<'_>) -> PyResult<Blocks<'_>> {
-        let n_codewords = tables.n_codewords();
+    /// The codes as the core takes them, to be searched with tables of this many codewords.
+    fn view(&self, n_codewords: usize) -> PyResult<Blocks<'_>> {
         match self {
             CodesSource::Rows(codes) => Ok(Blocks::from_rows(codes.view()?, n_codewords)),
-            CodesSource::Packed(packed) if n_codewords > packed.n_codewords => {
-                Err(PyValueError::new_err(format!(
-                    "tables have {n_codewords} codewords but codes were packed with n_codewords={}",
-                    packed.n_codewords
-                )))
-            }
-            CodesSource::Packed(packed) if packed.largest >= n_codewords => {
-                Err(PyValueError::new_err(format!(
-                    "codes have {}, but tables have {n_codewords} codewords; expected codes from 0 to {}",
-                    packed.largest,
-                    n_codewords - 1
-                )))
-            }
-            CodesSource::Packed(packed) => packed.view(),
+            CodesSource::Packed(packed) => Ok(packed.blocks()),
         }
     }
 }
@@ -117,8 +67,8 @@ pub fn adc_tables<'py>(
     let queries = FloatsArray::new(queries, "queries", 1..=2, "a numpy array (nq, d) of numbers")?;
     let codebooks = FloatsArray::new(codebooks, "codebooks", 3..=3, CODEBOOKS)?;
     let metric = match metric.extract::<&str>() {
-        Ok("l2") => Metric::L2,
-        Ok("ip") => Metric::Ip,
+        Ok("l2") => TableMetric::L2,
+        Ok("ip") => TableMetric::Ip,
         _ => {
             return Err(PyValueError::new_err(format!(
                 "metric must be \"l2\" or \"ip\"; got {}",
@@ -126,16 +76,16 @@ pub fn adc_tables<'py>(
             )));
         }
     };
-    let (vectors, books) = (vectors_of("queries", &queries)?, codebooks_of(&codebooks)?);
-    let [n_queries, _] = queries.shape();
-    let [n_subspaces, n_codewords, _] = codebooks.shape();
-    let out = empty(py, &[n_queries, n_subspaces, n_codewords])?;
-    {
-        let mut tables: numpy::PyReadwriteArray3<'_, f32> = out.try_readwrite()?;
-        let tables = tables.as_slice_mut()?;
-        run(py, threads, |level, parallel| adc::tables(level, vectors, books, metric, parallel, tables))?;
-    }
-    Ok(out)
+    let [n_queries, n_dims] = queries.shape();
+    let [n_subspaces, n_codewords, n_part] = codebooks.shape();
+    let (vectors, books) = (queries.values()?, codebooks.values()?);
+    results::filled(py, None, &[n_queries, n_subspaces, n_codewords], |tables| {
+        detached(py, threads, |run| {
+            let vectors = Vectors::new("queries", vectors, n_queries, n_dims)?;
+            let books = Codebooks::new(books, n_subspaces, n_codewords, n_part)?;
+            adc::tables(vectors, books, metric, tables, run)
+        })
+    })
 }
 
 /// See `fastcodes.adc.knn`.
@@ -144,27 +94,18 @@ pub fn adc_knn<'py>(
     py: Python<'py>,
     tables: &Bound<'py, PyAny>,
     codes: &Bound<'py, PyAny>,
-    packed: Option<PackedParts<'py>>,
     k: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<NeighborArrays<'py, f32>> {
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
-    let codes = CodesSource::new(codes, packed)?;
+    let codes = CodesSource::new(codes)?;
     let (mask, k) = (MaskArray::new(mask)?, count(k, "k", 0)?);
-    let tables = tables_of(&tables)?;
-    let (blocks, mask) = (codes.view(&tables)?, mask.view()?);
-    let shape = results_shape(tables.n_queries(), k)?;
-    let (distances, indices): (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<i64>>) =
-        (empty(py, &shape)?, empty(py, &shape)?);
-    {
-        let (mut distances, mut indices) = (distances.try_readwrite()?, indices.try_readwrite()?);
-        let (distances, indices) = (distances.as_slice_mut()?, indices.as_slice_mut()?);
-        run(py, threads, |level, parallel| {
-            adc::knn(level, tables, blocks, k, mask, parallel, distances, indices)
-        })?;
-    }
-    Ok((distances, indices))
+    let (values, shape) = (tables.values()?, tables.shape());
+    let (blocks, mask) = (codes.view(shape[2])?, mask.view()?);
+    results::neighbors(py, shape[0], k, |out| {
+        detached(py, threads, |run| adc::knn(tables_of(values, shape)?, blocks, mask, out, run))
+    })
 }
 
 /// See `fastcodes.adc.radius`.
@@ -173,20 +114,19 @@ pub fn adc_radius<'py>(
     py: Python<'py>,
     tables: &Bound<'py, PyAny>,
     codes: &Bound<'py, PyAny>,
-    packed: Option<PackedParts<'py>>,
     radius: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<CsrArrays<'py, f32>> {
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
-    let codes = CodesSource::new(codes, packed)?;
+    let codes = CodesSource::new(codes)?;
     let mask = MaskArray::new(mask)?;
     let radius = real(radius, "radius", None)?;
-    let tables = tables_of(&tables)?;
-    let (blocks, mask) = (codes.view(&tables)?, mask.view()?);
+    let (values, shape) = (tables.values()?, tables.shape());
+    let (blocks, mask) = (codes.view(shape[2])?, mask.view()?);
     let found =
-        run(py, threads, |level, parallel| adc::radius(level, tables, blocks, radius, mask, parallel))?;
-    Ok((found.offsets.into_pyarray(py), found.distances.into_pyarray(py), found.indices.into_pyarray(py)))
+        detached(py, threads, |run| adc::radius(tables_of(values, shape)?, blocks, radius, mask, run))?;
+    Ok(results::csr(py, found))
 }
 
 /// See `fastcodes.adc.scan`.
@@ -195,52 +135,55 @@ pub fn adc_scan<'py>(
     py: Python<'py>,
     tables: &Bound<'py, PyAny>,
     codes: &Bound<'py, PyAny>,
-    packed: Option<PackedParts<'py>>,
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
-    let codes = CodesSource::new(codes, packed)?;
-    let tables = tables_of(&tables)?;
-    let blocks = codes.view(&tables)?;
-    let out = array_out(py, out, &[tables.n_queries(), codes.n_rows()])?;
-    {
-        let mut sums = writable(&out)?;
-        let sums = sums.as_slice_mut()?;
-        run(py, threads, |level, parallel| adc::scan(level, tables, blocks, parallel, sums))?;
-    }
-    Ok(out)
+    let codes = CodesSource::new(codes)?;
+    let (values, shape) = (tables.values()?, tables.shape());
+    let blocks = codes.view(shape[2])?;
+    results::filled(py, out, &[shape[0], codes.n_rows()], |sums| {
+        detached(py, threads, |run| adc::scan(tables_of(values, shape)?, blocks, sums, run))
+    })
 }
 
 /// The elements of a C-contiguous, writable array that no other argument shares.
-fn filled<'py, T: Element>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
+fn elements_of<'py, T: Element>(
+    value: &Bound<'py, PyAny>,
+    name: &str,
+) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
     let array = typed::<T>(value, name, "a C-contiguous, writable numpy array")?;
     array.try_readwrite().map_err(|_| shared(name))
 }
 
-/// Fills `codes`, uint8 `(n, M)`, with the nearest codeword of each part of `x`; and `errors`, float32 `(n, M)`, if it is an
-/// array, with the squared distances to them.
+/// Fills `codes`, uint8 `(n, M)`, with the nearest codeword of each part of `x`; and `distances`, float32 `(n, M)`, if it is
+/// an array, with the squared distances to them.
 #[pyfunction]
 pub fn adc_encode(
     py: Python<'_>,
     x: &Bound<'_, PyAny>,
     codebooks: &Bound<'_, PyAny>,
     codes: &Bound<'_, PyAny>,
-    errors: Option<&Bound<'_, PyAny>>,
+    distances: Option<&Bound<'_, PyAny>>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let x = FloatsArray::new(x, "x", 1..=2, "a numpy array (n, d) of numbers")?;
     let codebooks = FloatsArray::new(codebooks, "codebooks", 3..=3, CODEBOOKS)?;
-    let (vectors, books) = (vectors_of("x", &x)?, codebooks_of(&codebooks)?);
-    let mut codes = filled::<u8>(codes, "codes")?;
-    let mut errors = errors.map(|errors| filled::<f32>(errors, "errors")).transpose()?;
+    let mut codes = elements_of::<u8>(codes, "codes")?;
+    let mut distances = distances.map(|array| elements_of::<f32>(array, "distances")).transpose()?;
     let codes = codes.as_slice_mut()?;
-    let errors = errors.as_mut().map(|errors| errors.as_slice_mut()).transpose()?;
-    run(py, threads, |level, parallel| adc::encode(level, vectors, books, parallel, codes, errors))
+    let distances = distances.as_mut().map(|array| array.as_slice_mut()).transpose()?;
+    let ([n_rows, n_dims], [n_subspaces, n_codewords, n_part]) = (x.shape(), codebooks.shape());
+    let (vectors, books) = (x.values()?, codebooks.values()?);
+    detached(py, threads, |run| {
+        let vectors = Vectors::new("x", vectors, n_rows, n_dims)?;
+        let books = Codebooks::new(books, n_subspaces, n_codewords, n_part)?;
+        adc::encode(vectors, books, codes, distances, run)
+    })
 }
 
-/// Fills `sums`, float64 `(M, K, d / M)`, with the sums of the parts of `x` that have each codeword as their code, and
-/// `counts`, int64 `(M, K)`, with their number.
+/// Fills `sums`, float64 `(M, K, d / M)`, with the sums of the parts of `x` by their codes, and `counts`, int64 `(M, K)`, with
+/// their numbers.
 #[pyfunction]
 pub fn adc_sums(
     py: Python<'_>,
@@ -252,50 +195,191 @@ pub fn adc_sums(
 ) -> PyResult<()> {
     let x = FloatsArray::new(x, "x", 1..=2, "a numpy array (n, d) of numbers")?;
     let codes = CodesArray::described(codes, "codes", CODES)?;
-    let (vectors, codes) = (vectors_of("x", &x)?, codes.view()?);
-    let (mut sums, mut counts) = (filled::<f64>(sums, "sums")?, filled::<i64>(counts, "counts")?);
+    let ([n_rows, n_dims], vectors, codes) = (x.shape(), x.values()?, codes.view()?);
+    let (mut sums, mut counts) = (elements_of::<f64>(sums, "sums")?, elements_of::<i64>(counts, "counts")?);
     let (sums, counts) = (sums.as_slice_mut()?, counts.as_slice_mut()?);
-    run(py, threads, |_, parallel| adc::add_up(vectors, codes, parallel, sums, counts))
+    detached(py, threads, |run| {
+        adc::add_up(Vectors::new("x", vectors, n_rows, n_dims)?, codes, sums, counts, run)
+    })
 }
 
-/// Writes `codes`, uint8 `(n, M)`, as rows `first_row..` into `blocks`, which hold the rows before already; returns the largest
-/// code.
-#[pyfunction]
-pub fn adc_pack(
-    py: Python<'_>,
-    codes: &Bound<'_, PyAny>,
-    n_codewords: &Bound<'_, PyAny>,
-    first_row: &Bound<'_, PyAny>,
-    blocks: &Bound<'_, PyArrayDyn<u8>>,
-    threads: Option<&Bound<'_, PyAny>>,
-) -> PyResult<u8> {
-    let codes = CodesArray::described(codes, "codes", CODES)?;
-    let (n_codewords, first_row) = (count(n_codewords, "n_codewords", 1)?, count(first_row, "first_row", 0)?);
-    let codes = codes.view()?;
-    let mut blocks = blocks.try_readwrite().map_err(|_| shared("blocks"))?;
-    let blocks = blocks.as_slice_mut()?;
-    run(py, threads, |level, parallel| adc::pack(level, codes, n_codewords, first_row, blocks, parallel))
+/// Blocks as a file has them: `(blocks, n_rows, n_subspaces, largest code)`.
+#[derive(FromPyObject)]
+struct BlocksParts<'py>(Bound<'py, PyArray1<u8>>, usize, usize, usize);
+
+/// The state of `fastcodes.adc.PackedCodes`.
+///
+/// A search holds the rows of the moment when it began: a change that finds them in use makes a new copy of the blocks, and
+/// one that fails changes nothing.
+#[pyclass(frozen, subclass, module = "fastcodes._native")]
+pub struct PackedCodes {
+    rows: Mutex<Arc<adc::PackedCodes>>,
 }
 
-/// Fills `out`, uint8 `(n, M)`, with rows `first_row..` of packed codes.
-#[pyfunction]
-pub fn adc_unpack(
-    py: Python<'_>,
-    packed: PackedParts<'_>,
-    first_row: &Bound<'_, PyAny>,
-    out: &Bound<'_, PyArrayDyn<u8>>,
-    threads: Option<&Bound<'_, PyAny>>,
-) -> PyResult<()> {
-    let first_row = count(first_row, "first_row", 0)?;
-    let packed = Packed::new(packed)?;
-    let blocks = packed.view()?;
-    if out.ndim() != 2
-        || out.shape()[1] != packed.n_subspaces
-        || first_row.saturating_add(out.shape()[0]) > packed.n_rows
-    {
-        return Err(PyValueError::new_err("out must have one row for each row that there is"));
+impl PackedCodes {
+    /// Waits for changes of other threads: to be called without the interpreter's lock, which these may need to end.
+    fn lock(&self) -> MutexGuard<'_, Arc<adc::PackedCodes>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let mut out = out.try_readwrite().map_err(|_| shared("out"))?;
-    let out = out.as_slice_mut()?;
-    run(py, threads, |_, parallel| adc::unpack(&blocks, first_row, out, parallel))
+
+    /// The rows of this moment.
+    fn snapshot(&self, py: Python<'_>) -> Arc<adc::PackedCodes> {
+        match self.rows.try_lock() {
+            Ok(rows) => rows.clone(),
+            Err(TryLockError::Poisoned(rows)) => rows.into_inner().clone(),
+            Err(TryLockError::WouldBlock) => py.detach(|| self.lock().clone()),
+        }
+    }
+
+    /// Changes the rows in place if nobody else holds them, or a new version of them.
+    fn change<T: Send>(
+        &self,
+        py: Python<'_>,
+        threads: Option<&Bound<'_, PyAny>>,
+        change: impl FnOnce(&mut adc::PackedCodes, &Run<'_>) -> Result<T, Error> + Send,
+    ) -> PyResult<T> {
+        detached(py, threads, |run| {
+            let mut rows = self.lock();
+            if let Some(rows) = Arc::get_mut(&mut rows) {
+                return change(rows, run);
+            }
+            let mut changed = adc::PackedCodes::shared(&rows);
+            let result = change(&mut changed, run)?;
+            *rows = Arc::new(changed);
+            Ok(result)
+        })
+    }
+}
+
+#[pymethods]
+impl PackedCodes {
+    /// Rows of one byte per subspace; or, instead of `codes`, blocks with their rows, subspaces and largest code. Blocks of a
+    /// read-only array are viewed, those of another copied.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        codes: &Bound<'_, PyAny>,
+        n_codewords: &Bound<'_, PyAny>,
+        threads: Option<&Bound<'_, PyAny>>,
+        blocks: Option<BlocksParts<'_>>,
+    ) -> PyResult<Self> {
+        let wrong = || {
+            PyValueError::new_err(format!("n_codewords must be 16 or 256; got {}", described(n_codewords)))
+        };
+        let number = n_codewords.call_method0("__index__").and_then(|number| number.extract::<usize>());
+        let n_codewords = number.ok().filter(|number| [16, 256].contains(number)).ok_or_else(wrong)?;
+        let packed = match blocks {
+            Some(BlocksParts(blocks, n_rows, n_subspaces, largest)) => {
+                let bytes = borrowed_bytes(&blocks)?;
+                adc::PackedCodes::from_blocks(bytes, n_rows, n_subspaces, n_codewords, largest)
+                    .map_err(to_py_err)?
+            }
+            None => {
+                let codes = CodesArray::described(codes, "codes", CODES)?;
+                let codes = codes.view()?;
+                detached(py, threads, |run| {
+                    let mut packed = adc::PackedCodes::new(codes.n_bytes(), n_codewords)?;
+                    packed.append(codes, run)?;
+                    Ok(packed)
+                })?
+            }
+        };
+        Ok(PackedCodes { rows: Mutex::new(Arc::new(packed)) })
+    }
+
+    /// A read-only view of the blocks, `n_rows` and the largest code, all of the same moment.
+    #[pyo3(name = "_blocks")]
+    fn blocks<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyArray1<u8>>, usize, u8)> {
+        let rows = self.snapshot(py);
+        let (n_rows, largest) = (rows.n_rows(), rows.largest());
+        Ok((readonly_bytes(py, rows)?, n_rows, largest))
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.snapshot(py).n_rows()
+    }
+
+    #[getter]
+    fn n_subspaces(&self, py: Python<'_>) -> usize {
+        self.snapshot(py).n_subspaces()
+    }
+
+    #[getter]
+    fn n_codewords(&self, py: Python<'_>) -> usize {
+        self.snapshot(py).n_codewords()
+    }
+
+    #[getter]
+    fn nbytes(&self, py: Python<'_>) -> usize {
+        self.snapshot(py).as_bytes().len()
+    }
+
+    /// See `fastcodes.adc.PackedCodes.append`.
+    #[pyo3(signature = (codes, *, threads))]
+    fn append(
+        &self,
+        py: Python<'_>,
+        codes: &Bound<'_, PyAny>,
+        threads: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let codes = CodesArray::described(codes, "codes", CODES)?;
+        let view = codes.view()?;
+        self.change(py, threads, |rows, run| rows.append(view, run))
+    }
+
+    /// See `fastcodes.adc.PackedCodes.remove`.
+    #[pyo3(signature = (mask, *, threads))]
+    fn remove(
+        &self,
+        py: Python<'_>,
+        mask: &Bound<'_, PyAny>,
+        threads: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<usize> {
+        let mask = MaskArray::new(Some(mask))?;
+        let view = mask.view()?;
+        self.change(py, threads, |rows, run| rows.remove(view, run))
+    }
+
+    /// See `fastcodes.adc.PackedCodes.unpack`.
+    #[pyo3(signature = (start, stop, *, threads))]
+    fn unpack<'py>(
+        &self,
+        py: Python<'py>,
+        start: &Bound<'py, PyAny>,
+        stop: Option<&Bound<'py, PyAny>>,
+        threads: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray2<u8>>> {
+        let rows = self.snapshot(py);
+        let bounds =
+            py.get_type::<PySlice>().call1((start, stop))?.call_method1("indices", (rows.n_rows(),))?;
+        let (start, stop, _): (usize, usize, usize) = bounds.extract()?;
+        let (start, stop) = (start.min(stop), stop);
+        results::filled(py, None, &[stop - start, rows.n_subspaces()], |out| {
+            detached(py, threads, |run| rows.unpack(start..stop, out, run))
+        })
+    }
+
+    /// See `fastcodes.adc.PackedCodes.take`.
+    #[pyo3(signature = (ids, *, threads))]
+    fn take<'py>(
+        &self,
+        py: Python<'py>,
+        ids: &Bound<'py, PyAny>,
+        threads: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray2<u8>>> {
+        let wrong = || {
+            PyTypeError::new_err(format!(
+                "ids must be a numpy integer array (m,) of row ids; got {}",
+                described(ids)
+            ))
+        };
+        let ids_array = match MaskArray::new(Some(ids)) {
+            Ok(MaskArray::Ids(array)) => array,
+            _ => return Err(wrong()),
+        };
+        let (rows, ids) = (self.snapshot(py), ids_array.as_slice()?);
+        results::filled(py, None, &[ids.len(), rows.n_subspaces()], |out| {
+            detached(py, threads, |run| rows.take(ids, out, run))
+        })
+    }
 }

@@ -2,14 +2,15 @@
 //! decision between a view and a copy. All unsafe code that touches the memory of arrays.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use fastcodes_core::bits::Rows;
 use fastcodes_core::{Codes, Error, Mask};
-use numpy::ndarray::Dimension;
+use numpy::ndarray::{ArrayView1, Dimension};
 use numpy::npyffi::flags::NPY_ARRAY_WRITEABLE;
 use numpy::{
-    Element, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArray,
-    PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods, dtype,
+    Element, PyArray, PyArray1, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
+    PyReadwriteArray, PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
 use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -377,6 +378,57 @@ pub fn real(value: &Bound<'_, PyAny>, name: &str, at_least: Option<f64>) -> PyRe
         return Err(PyValueError::new_err(wrong()));
     }
     Ok(number as f32)
+}
+
+/// Bytes of an array that nobody can write to through it, for example one that maps a file.
+struct ArrayBytes {
+    /// Keeps the bytes alive.
+    _array: Py<PyArray1<u8>>,
+    data: *const u8,
+    len: usize,
+}
+
+// SAFETY: the bytes are only read, and numpy keeps them where they are for as long as `_array` lives; a reference to a Python
+// object may be sent to and dropped by another thread.
+unsafe impl Send for ArrayBytes {}
+// SAFETY: as above.
+unsafe impl Sync for ArrayBytes {}
+
+impl AsRef<[u8]> for ArrayBytes {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: `data` is the start of `len` contiguous bytes that `_array` keeps alive.
+        unsafe { std::slice::from_raw_parts(self.data, self.len) }
+    }
+}
+
+/// The bytes of an array beyond the call: those of a contiguous, read-only one themselves, else a copy.
+pub fn borrowed_bytes(array: &Bound<'_, PyArray1<u8>>) -> PyResult<Arc<dyn AsRef<[u8]> + Send + Sync>> {
+    let readonly = array.try_readonly().map_err(|_| shared("blocks"))?;
+    let bytes = readonly.as_slice()?;
+    if bytes.is_empty() || array.getattr("flags")?.getattr("writeable")?.is_truthy()? {
+        return Ok(Arc::new(bytes.to_vec()));
+    }
+    let (data, len) = (bytes.as_ptr(), bytes.len());
+    Ok(Arc::new(ArrayBytes { _array: array.clone().unbind(), data, len }))
+}
+
+/// Keeps bytes alive for an array.
+#[pyclass(frozen)]
+struct BytesOwner {
+    _owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
+}
+
+/// A read-only array that views bytes of the core, which it keeps alive.
+pub fn readonly_bytes<'py, T: AsRef<[u8]> + Send + Sync + 'static>(
+    py: Python<'py>,
+    owner: Arc<T>,
+) -> PyResult<Bound<'py, PyArray1<u8>>> {
+    let container = Bound::new(py, BytesOwner { _owner: owner.clone() })?.into_any();
+    let view = ArrayView1::from((*owner).as_ref());
+    // SAFETY: `container` keeps `owner` alive for as long as the array lives, and nobody can change what several own.
+    let array = unsafe { PyArray1::borrow_from_array(&view, container) };
+    array.call_method("setflags", (false,), None)?;
+    Ok(array)
 }
 
 /// A new C-contiguous array with uninitialized elements, or `MemoryError`.

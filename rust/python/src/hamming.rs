@@ -2,13 +2,13 @@
 
 use fastcodes_core::asymmetric::{self, RealQueries};
 use fastcodes_core::hamming;
-use numpy::{PyArray2, PyArrayMethods};
+use numpy::PyArray2;
 use pyo3::prelude::*;
 
-use crate::arrays::{CodesArray, FloatsArray, MaskArray, count, empty, results_shape, to_py_err};
+use crate::arrays::{CodesArray, FloatsArray, MaskArray, count, to_py_err};
 use crate::binary;
-use crate::results::{CsrArrays, NeighborArrays, PairArrays};
-use crate::runtime::run;
+use crate::results::{self, CsrArrays, NeighborArrays, PairArrays};
+use crate::runtime::detached;
 
 /// A number of bits.
 fn bits(value: &Bound<'_, PyAny>) -> PyResult<u32> {
@@ -76,14 +76,7 @@ pub fn hamming_asymmetric_knn<'py>(
     let [n_queries, n_bits] = queries.shape();
     let queries = RealQueries::new(queries.values()?, n_queries, n_bits).map_err(to_py_err)?;
     let (codes, mask) = (codes.view()?, mask.view()?);
-    let shape = results_shape(n_queries, k)?;
-    let (distances, indices): NeighborArrays<'py, f32> = (empty(py, &shape)?, empty(py, &shape)?);
-    {
-        let (mut distances, mut indices) = (distances.try_readwrite()?, indices.try_readwrite()?);
-        let (distances, indices) = (distances.as_slice_mut()?, indices.as_slice_mut()?);
-        run(py, threads, |level, parallel| {
-            asymmetric::knn(level, queries, codes, k, mask, parallel, distances, indices)
-        })?;
-    }
-    Ok((distances, indices))
+    results::neighbors(py, n_queries, k, |out| {
+        detached(py, threads, |run| asymmetric::knn(queries, codes, mask, out, run))
+    })
 }

@@ -23,7 +23,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
-    use super::adc::{adc_encode, adc_knn, adc_pack, adc_radius, adc_scan, adc_sums, adc_tables, adc_unpack};
+    use super::adc::{PackedCodes, adc_encode, adc_knn, adc_radius, adc_scan, adc_sums, adc_tables};
     #[pymodule_export]
     use super::bits::{bits_pack, bits_pack_uint, bits_popcount, bits_unpack, bits_unpack_uint};
     #[pymodule_export]

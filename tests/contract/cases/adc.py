@@ -33,12 +33,15 @@ RIGHT: dict[str, dict[str, Any]] = {
     "scan": {"tables": TABLES, "codes": PARTS, "out": None, "threads": None},
     "knn": {"tables": TABLES, "codes": PARTS, "k": 3, "mask": None, "threads": None},
     "radius": {"tables": TABLES, "codes": PARTS, "radius": -2.5, "mask": None, "threads": None},
-    "encode": {"x": X, "codebooks": CODEBOOKS, "threads": None},
+    "encode": {"x": X, "codebooks": CODEBOOKS, "return_distances": False, "threads": None},
     "PackedCodes": {"codes": PARTS, "n_codewords": 16, "threads": None},
 }
 
 VECTORS = [
-    *wrong_floats(X, "numpy array of real numbers"),
+    *(
+        wrong._replace(given=wrong.given.replace("at element 119", "in row 5, column 19"))
+        for wrong in wrong_floats(X, "numpy array of real numbers")
+    ),
     Wrong(
         "too large for float32",
         np.full((6, 20), 1e300),
@@ -114,6 +117,10 @@ WRONG: dict[str, list[Wrong]] = {
     "x": VECTORS,
     "codebooks": CODEBOOK_ARRAYS,
     "metric": METRICS,
+    "return_distances": [
+        Wrong("int", 1, TypeError, "1", "True or False"),
+        Wrong("None", None, TypeError, "None", "True or False"),
+    ],
     "tables": TABLE_ARRAYS + OTHER_SUBSPACES,
     "codes": CODES + SUBSPACES,
     "out": [*outputs(np.float32, (5, 20), np.int32), *wider_outputs(np.float32, (5, 20))],

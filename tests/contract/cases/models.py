@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from fastcodes import hashing, index, quantization
+from fastcodes import adc, hashing, index, quantization
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 8)).astype(np.float32)
@@ -204,7 +204,27 @@ def index_cases() -> dict[type, Case]:
     }
 
 
+PARTS = (np.arange(60 * 8) % 16).astype(np.uint8).reshape(60, 8)
+
 CASES: dict[str, Case] = {
+    "adc.PackedCodes": Case(
+        adc.PackedCodes,
+        {"codes": PARTS, "n_codewords": 16},
+        methods={
+            "append": {"codes": PARTS},
+            "remove": {"mask": np.arange(3)},
+            "take": {"ids": np.arange(3)},
+            "unpack": {"start": 1, "stop": None},
+        },
+        wrong={
+            "codes": ["codes", X, PARTS.astype(np.int64), PARTS[None], PARTS * 2],
+            "append.codes": ["codes", X, PARTS.astype(np.int64), PARTS[None], PARTS * 2, PARTS[:, :7]],
+            "n_codewords": [1.5, "16", 17],
+            "ids": ["0", 0.5, np.array([0.5]), np.array([60]), np.array([-1])],
+            "start": ["0", 0.5],
+            "stop": ["0", 0.5],
+        },
+    ),
     "quantization.KMeans": quantizer(quantization.KMeans, n_clusters=3),
     "quantization.VectorQuantizer": quantizer(quantization.VectorQuantizer, n_codewords=3),
     "quantization.ProductQuantizer": quantizer(quantization.ProductQuantizer, n_subspaces=4, n_codewords=3),

@@ -2,21 +2,21 @@
 //!
 //! 256 entries are sixteen rows of 16. With `x` the codes less 16 for each row before, a shuffle gives an entry of this row to
 //! every lane that is not yet below zero, and zero to the others; rows that hold their difference (xor) to the row before leave
-//! the entry of the last such row. That is three instructions for a row, and all sixteen are taken: about 50 instructions for
-//! 32 look-ups, against 32 loads and as many additions one by one.
+//! the entry of the last such row. That is three instructions per row, for all sixteen rows: about 50 instructions for 32
+//! look-ups, compared with 32 loads and as many additions one by one.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
 use std::arch::x86_64::*;
 
-use super::blocks::{ROWS, Width};
-use super::bound::{ALONE, GROUP};
-use super::codewords::{Codebook, LANES, Nearest, Scores};
-use super::{Hit, Lanes, Metric, portable};
+use super::bound::{SUBSPACES_PER_BYTE, SUBSPACES_PER_GROUP};
+use super::encode::{Codebook, Nearest, ROWS_PER_STRIP, Scores};
+use super::layout::{ROWS_PER_BLOCK, Width};
+use super::{BlockHits, BlockRows, TableMetric, portable};
 use crate::Codes;
 
-/// Registers that are taken through the rows of a table together.
-const TOGETHER: usize = 4;
+/// Registers of codes that share the loads of the rows of a table.
+const REGISTERS_PER_PASS: usize = 4;
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -45,7 +45,7 @@ pub(super) fn bound_bytes<const QUERIES: usize>(
     tables: [&[u8]; QUERIES],
     limits: [u16; QUERIES],
     blocks: &[u8],
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<BlockHits>,
 ) {
     for (slot, (tables, limit)) in tables.iter().zip(limits).enumerate() {
         let differences: Vec<[u8; 256]> = tables.as_chunks().0.iter().map(differences).collect();
@@ -55,7 +55,7 @@ pub(super) fn bound_bytes<const QUERIES: usize>(
     }
 }
 
-/// Adds up `n_planes` planes of each block, of `in_plane` subspaces each, and appends the rows within the limit.
+/// Sums `n_planes` planes of each block, of `in_plane` subspaces each, and appends the rows within the limit.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn bound(
@@ -64,14 +64,15 @@ fn bound(
     blocks: &[u8],
     n_planes: usize,
     in_plane: usize,
-    hits: &mut Vec<Hit>,
-    add: impl Fn(usize, &[u8; ROWS], &mut [u8; ROWS]),
+    hits: &mut Vec<BlockHits>,
+    add: impl Fn(usize, &[u8; ROWS_PER_BLOCK], &mut [u8; ROWS_PER_BLOCK]),
 ) {
-    let group = if n_planes > ALONE / in_plane { GROUP / in_plane } else { n_planes };
-    for (block, planes) in blocks.chunks_exact(n_planes * ROWS).enumerate() {
-        let mut totals = [0_u16; ROWS];
-        for (index, planes) in planes.chunks(group * ROWS).enumerate() {
-            let mut sums = [0_u8; ROWS];
+    let group =
+        if n_planes > SUBSPACES_PER_BYTE / in_plane { SUBSPACES_PER_GROUP / in_plane } else { n_planes };
+    for (block, planes) in blocks.chunks_exact(n_planes * ROWS_PER_BLOCK).enumerate() {
+        let mut totals = [0_u16; ROWS_PER_BLOCK];
+        for (index, planes) in planes.chunks(group * ROWS_PER_BLOCK).enumerate() {
+            let mut sums = [0_u8; ROWS_PER_BLOCK];
             for (plane, codes) in (index * group..).zip(planes.as_chunks().0) {
                 add(plane, codes, &mut sums);
             }
@@ -79,9 +80,13 @@ fn bound(
                 *total = total.saturating_add(u16::from(sum));
             }
         }
-        let within: [bool; ROWS] = totals.map(|total| total <= limit);
+        let within: [bool; ROWS_PER_BLOCK] = totals.map(|total| total <= limit);
         if within.contains(&true) {
-            hits.push(Hit { slot: slot as u32, block: block as u32, lanes: portable::lanes(&within) });
+            hits.push(BlockHits {
+                slot: slot as u32,
+                block: block as u32,
+                rows: portable::block_rows(&within),
+            });
         }
     }
 }
@@ -100,15 +105,17 @@ fn differences(table: &[u8; 256]) -> [u8; 256] {
 /// Adds the entry for each code.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_bytes(differences: &[u8; 256], codes: &[u8; ROWS], sums: &mut [u8; ROWS]) {
+fn add_bytes(differences: &[u8; 256], codes: &[u8; ROWS_PER_BLOCK], sums: &mut [u8; ROWS_PER_BLOCK]) {
     let (halves, _) = differences.as_chunks::<128>();
     let (codes, _) = codes.as_chunks::<32>();
     let (sums, _) = sums.as_chunks_mut::<32>();
     let row_i8x32 = _mm256_set1_epi8(16);
-    for (codes, sums) in codes.as_chunks::<TOGETHER>().0.iter().zip(sums.as_chunks_mut::<TOGETHER>().0) {
-        let mut entries = [_mm256_setzero_si256(); TOGETHER];
+    for (codes, sums) in
+        codes.as_chunks::<REGISTERS_PER_PASS>().0.iter().zip(sums.as_chunks_mut::<REGISTERS_PER_PASS>().0)
+    {
+        let mut entries = [_mm256_setzero_si256(); REGISTERS_PER_PASS];
         for (half, flipped) in halves.iter().zip([0, 0x80_u8]) {
-            let mut x = [_mm256_setzero_si256(); TOGETHER];
+            let mut x = [_mm256_setzero_si256(); REGISTERS_PER_PASS];
             for (x, codes) in x.iter_mut().zip(codes) {
                 *x = _mm256_xor_si256(load(codes), _mm256_set1_epi8(flipped as i8));
             }
@@ -127,15 +134,15 @@ fn add_bytes(differences: &[u8; 256], codes: &[u8; ROWS], sums: &mut [u8; ROWS])
     }
 }
 
-/// Registers of rows that are summed together: with four queries, their sums and what is looked up fill all sixteen.
-const SUMMED: usize = 2;
+/// Registers of rows that are summed together: with four queries, their sums and look-ups fill all sixteen.
+const REGISTERS_PER_QUARTER: usize = 2;
 
 #[target_feature(enable = "avx2")]
 pub(super) fn bound_nibbles<const QUERIES: usize>(
     tables: [&[u8]; QUERIES],
     limits: [u16; QUERIES],
     blocks: &[u8],
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<BlockHits>,
 ) {
     let mut chunked: [&[[u8; 32]]; QUERIES] = [&[]; QUERIES];
     for slot in 0..QUERIES {
@@ -146,18 +153,18 @@ pub(super) fn bound_nibbles<const QUERIES: usize>(
     if n_planes == 0 {
         return;
     }
-    let group = if n_planes > ALONE / 2 { GROUP / 2 } else { n_planes };
+    let group = if n_planes > SUBSPACES_PER_BYTE / 2 { SUBSPACES_PER_GROUP / 2 } else { n_planes };
     let mask = _mm256_set1_epi8(0xF);
-    for (block, planes) in blocks.chunks_exact(n_planes * ROWS).enumerate() {
-        let (planes, _) = planes.as_chunks::<ROWS>();
-        let mut lanes: [Lanes; QUERIES] = [[0; ROWS / 64]; QUERIES];
-        for quarter in 0..ROWS / 64 {
-            let mut totals = [[[_mm256_setzero_si256(); 2]; SUMMED]; QUERIES];
+    for (block, planes) in blocks.chunks_exact(n_planes * ROWS_PER_BLOCK).enumerate() {
+        let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
+        let mut lanes: [BlockRows; QUERIES] = [[0; ROWS_PER_BLOCK / 64]; QUERIES];
+        for quarter in 0..ROWS_PER_BLOCK / 64 {
+            let mut totals = [[[_mm256_setzero_si256(); 2]; REGISTERS_PER_QUARTER]; QUERIES];
             for (index, planes) in planes.chunks(group).enumerate() {
-                let mut sums = [[_mm256_setzero_si256(); SUMMED]; QUERIES];
+                let mut sums = [[_mm256_setzero_si256(); REGISTERS_PER_QUARTER]; QUERIES];
                 for (plane, codes) in (index * group..).zip(planes) {
                     let (codes, _) = codes.as_chunks::<64>().0[quarter].as_chunks::<32>();
-                    let codes: [__m256i; SUMMED] = [load(&codes[0]), load(&codes[1])];
+                    let codes: [__m256i; REGISTERS_PER_QUARTER] = [load(&codes[0]), load(&codes[1])];
                     let low_codes = [_mm256_and_si256(codes[0], mask), _mm256_and_si256(codes[1], mask)];
                     let high_codes = [
                         _mm256_and_si256(_mm256_srli_epi16::<4>(codes[0]), mask),
@@ -166,7 +173,7 @@ pub(super) fn bound_nibbles<const QUERIES: usize>(
                     for slot in 0..QUERIES {
                         let (halves, _) = tables[slot][plane].as_chunks::<16>();
                         let (low, high) = (load_repeated(&halves[0]), load_repeated(&halves[1]));
-                        for register in 0..SUMMED {
+                        for register in 0..REGISTERS_PER_QUARTER {
                             let sum = sums[slot][register];
                             let sum = _mm256_adds_epu8(sum, _mm256_shuffle_epi8(low, low_codes[register]));
                             sums[slot][register] =
@@ -175,7 +182,7 @@ pub(super) fn bound_nibbles<const QUERIES: usize>(
                     }
                 }
                 for slot in 0..QUERIES {
-                    for register in 0..SUMMED {
+                    for register in 0..REGISTERS_PER_QUARTER {
                         widen(&mut totals[slot][register], sums[slot][register]);
                     }
                 }
@@ -185,8 +192,8 @@ pub(super) fn bound_nibbles<const QUERIES: usize>(
             }
         }
         for slot in 0..QUERIES {
-            if lanes[slot] != [0; ROWS / 64] {
-                hits.push(Hit { slot: slot as u32, block: block as u32, lanes: lanes[slot] });
+            if lanes[slot] != [0; ROWS_PER_BLOCK / 64] {
+                hits.push(BlockHits { slot: slot as u32, block: block as u32, rows: lanes[slot] });
             }
         }
     }
@@ -201,16 +208,16 @@ fn widen(totals: &mut [__m256i; 2], sums: __m256i) {
     totals[1] = _mm256_adds_epu16(totals[1], _mm256_srli_epi16::<8>(sums));
 }
 
-/// A bit for each row whose total, of even or odd bytes, is at most the limit.
+/// One bit per row: whether its total, of even or odd bytes, is at most the limit.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn within(totals: &[[__m256i; 2]; SUMMED], limit: u16) -> u64 {
+fn within(totals: &[[__m256i; 2]; REGISTERS_PER_QUARTER], limit: u16) -> u64 {
     let limit = _mm256_set1_epi16(limit as i16);
     let mut rows = 0;
     for (register, [even, odd]) in totals.iter().enumerate() {
         let even = _mm256_cmpeq_epi16(_mm256_min_epu16(*even, limit), *even);
         let odd = _mm256_cmpeq_epi16(_mm256_min_epu16(*odd, limit), *odd);
-        // Of each, the bytes where its sums came from.
+        // The bytes of each, at the positions of its sums.
         let bytes = _mm256_blendv_epi8(even, odd, _mm256_set1_epi16(0xFF00_u16 as i16));
         rows |= u64::from(_mm256_movemask_epi8(bytes) as u32) << (32 * register);
     }
@@ -224,7 +231,7 @@ pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], first_row: usize, out: &m
 
 #[target_feature(enable = "avx2")]
 pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
-    let (planes, _) = planes.as_chunks::<ROWS>();
+    let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
     for (sixteen, out) in (first_row / 16..).zip(out.as_chunks_mut::<16>().0) {
         let mut sums = [_mm256_setzero_ps(); 2];
         for (pair, plane) in tables.chunks(32).zip(planes) {
@@ -258,55 +265,55 @@ fn load_codes(codes: &[u8; 8]) -> __m256i {
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn floor<const N: usize>(
+pub(super) fn quantize<const N: usize>(
     tables: &[[f32; N]],
     smallest: &[f32],
     scale: f64,
-    floors: &mut [[u8; N]],
+    quantized: &mut [[u8; N]],
 ) {
     let (scale, largest) = (_mm256_set1_pd(scale), _mm256_set1_pd(255.0));
-    for ((table, smallest), floor) in tables.iter().zip(smallest).zip(floors) {
+    for ((table, smallest), bytes) in tables.iter().zip(smallest).zip(quantized) {
         let smallest = _mm256_set1_pd(f64::from(*smallest));
-        for (entries, floor) in table.as_chunks::<4>().0.iter().zip(floor.as_chunks_mut::<4>().0) {
+        for (entries, bytes) in table.as_chunks::<4>().0.iter().zip(bytes.as_chunks_mut::<4>().0) {
             // SAFETY: `entries` is 4 floats.
             let entries = _mm256_cvtps_pd(unsafe { _mm_loadu_ps(entries.as_ptr()) });
             let scaled = _mm256_mul_pd(_mm256_sub_pd(entries, smallest), scale);
-            let floors_i32x4 = _mm256_cvttpd_epi32(_mm256_min_pd(scaled, largest));
+            let bytes_i32x4 = _mm256_cvttpd_epi32(_mm256_min_pd(scaled, largest));
             // Each fits a byte: the lowest byte of each lane is all of it.
             let lowest_bytes = _mm_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-            let four = _mm_cvtsi128_si32(_mm_shuffle_epi8(floors_i32x4, lowest_bytes));
-            *floor = four.to_le_bytes();
+            let four = _mm_cvtsi128_si32(_mm_shuffle_epi8(bytes_i32x4, lowest_bytes));
+            *bytes = four.to_le_bytes();
         }
     }
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn alike(planes: &[u8], row: usize) -> Lanes {
+pub(super) fn alike(planes: &[u8], row: usize) -> BlockRows {
     portable::alike(planes, row)
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn table_as_is(part: &[f32], codewords: &[f32], metric: Metric, table: &mut [f32]) {
+pub(super) fn table_as_is(part: &[f32], codewords: &[f32], metric: TableMetric, table: &mut [f32]) {
     portable::table_as_is(part, codewords, metric, table);
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn table(part: &[f32], transposed: &[f32], metric: Metric, table: &mut [f32]) {
+pub(super) fn table(part: &[f32], transposed: &[f32], metric: TableMetric, table: &mut [f32]) {
     portable::table(part, transposed, metric, table);
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn nearest(columns: &[[f32; LANES]], codebook: Codebook<'_>, found: &mut Nearest) {
+pub(super) fn nearest(columns: &[[f32; ROWS_PER_STRIP]], codebook: Codebook<'_>, found: &mut Nearest) {
     let scores = scores(columns, codebook);
     if !scores.settle(columns, codebook, found) {
         nearest_by_distances(columns, codebook.values, found);
     }
 }
 
-/// The largest scores of the codewords: a fused operation for each dimension.
+/// The largest scores of the codewords: one fused operation per dimension.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn scores(columns: &[[f32; LANES]], codebook: Codebook<'_>) -> Scores {
+fn scores(columns: &[[f32; ROWS_PER_STRIP]], codebook: Codebook<'_>) -> Scores {
     let n_dims = columns.len();
     let lowest = _mm256_set1_ps(f32::NEG_INFINITY);
     let (mut largest, mut second, mut indices) = ([lowest; 2], [lowest; 2], [_mm256_setzero_si256(); 2]);
@@ -354,7 +361,11 @@ fn scores(columns: &[[f32; LANES]], codebook: Codebook<'_>) -> Scores {
         }
         take(sums);
     }
-    let mut scores = Scores { largest: [0.0; LANES], second: [0.0; LANES], indices: [0; LANES] };
+    let mut scores = Scores {
+        largest: [0.0; ROWS_PER_STRIP],
+        second: [0.0; ROWS_PER_STRIP],
+        indices: [0; ROWS_PER_STRIP],
+    };
     for half in 0..2 {
         store_floats(&mut scores.largest.as_chunks_mut().0[half], largest[half]);
         store_floats(&mut scores.second.as_chunks_mut().0[half], second[half]);
@@ -364,7 +375,7 @@ fn scores(columns: &[[f32; LANES]], codebook: Codebook<'_>) -> Scores {
 }
 
 #[target_feature(enable = "avx2")]
-fn nearest_by_distances(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
+fn nearest_by_distances(columns: &[[f32; ROWS_PER_STRIP]], codewords: &[f32], found: &mut Nearest) {
     let n_dims = columns.len();
     for half in 0..2 {
         let lanes = 8 * half..8 * half + 8;
@@ -452,14 +463,14 @@ pub(super) fn pack_block(rows: Codes<'_>, width: Width, planes: &mut [u8]) -> u8
     }
 }
 
-/// Packs bytes, `COLUMNS` columns (8 or 16) of 32 rows at a time, the last of them together with some before.
+/// Packs bytes, `COLUMNS` columns (8 or 16) of 32 rows at a time, the last ones overlapping those before.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn pack_columns<const COLUMNS: usize>(rows: Codes<'_>, planes: &mut [u8]) -> u8 {
     let n_bytes = rows.n_bytes();
-    let (planes, _) = planes[..n_bytes * ROWS].as_chunks_mut::<ROWS>();
+    let (planes, _) = planes[..n_bytes * ROWS_PER_BLOCK].as_chunks_mut::<ROWS_PER_BLOCK>();
     let mut largest = _mm256_setzero_si256();
-    for group in 0..ROWS / 32 {
+    for group in 0..ROWS_PER_BLOCK / 32 {
         let first = (32 * group).min(rows.n_rows());
         let rows = rows.slice(first, (first + 32).min(rows.n_rows()));
         for start in (0..n_bytes).step_by(COLUMNS) {
@@ -485,7 +496,7 @@ fn pack_columns<const COLUMNS: usize>(rows: Codes<'_>, planes: &mut [u8]) -> u8 
 }
 
 /// The first `COLUMNS` bytes (8 or 16) of 32 rows that start `stride` bytes apart: the first byte of each row, then the
-/// second of each, ..
+/// second of each, ...
 ///
 /// Four perfect shuffles of sixteen registers move the four bits of the number of a row within its half of a register to
 /// where those of the number of a column were.

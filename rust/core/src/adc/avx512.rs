@@ -3,27 +3,27 @@
 //! shared by queries.) A table of 16 bytes, repeated, is one register; `vpermb` ignores the higher bits of a byte, so the low
 //! codes of a plane need no mask, and the high ones only a shift.
 //!
-//! The limit is the one port that shuffles: four cycles for 64 look-ups in 256 entries, one in 16. Two queries share the loads
-//! and masks of codes. Rows of a block that are all above the limit end the block: every few planes one branch looks for that.
+//! The bottleneck is the one port that shuffles: four cycles for 64 look-ups in 256 entries, one in 16. Two queries share the loads
+//! and masks of codes. A block ends early once all its rows are above the limit: one branch every few planes checks that.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
 use std::arch::x86_64::*;
 
-use super::blocks::{ROWS, Width};
-use super::bound::{ALONE, GROUP};
-use super::codewords::{Codebook, LANES, Nearest, Scores};
-use super::{Hit, Lanes, Metric, portable};
+use super::bound::{SUBSPACES_PER_BYTE, SUBSPACES_PER_GROUP};
+use super::encode::{Codebook, Nearest, ROWS_PER_STRIP, Scores};
+use super::layout::{ROWS_PER_BLOCK, Width};
+use super::{BlockHits, BlockRows, TableMetric, portable};
 use crate::Codes;
 
 /// Registers that hold a plane of a block.
-const PLANE: usize = ROWS / 64;
+const REGISTERS_PER_PLANE: usize = ROWS_PER_BLOCK / 64;
 
-/// How far ahead memory is asked for.
-const PREFETCHED: usize = 4096;
+/// How far ahead memory is prefetched.
+const PREFETCH_BYTES: usize = 4096;
 
-/// Planes after which to see whether any row is still within the limit.
-const CHECK: usize = 2;
+/// Planes between checks whether any row is still within the limit.
+const PLANES_PER_CHECK: usize = 2;
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -32,11 +32,11 @@ fn load(bytes: &[u8; 64]) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
-/// Asks for what comes a page later: the CPU's own prefetchers stop at the end of each, and wait for computation.
+/// Prefetches a page ahead: the CPU's own prefetchers stop at the end of each page, and wait for computation.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn prefetch(bytes: &[u8; 64]) {
-    let ahead = bytes.as_ptr().wrapping_add(PREFETCHED);
+    let ahead = bytes.as_ptr().wrapping_add(PREFETCH_BYTES);
     // SAFETY: a prefetch is a hint, and of an address that is not there it does nothing.
     #[allow(unused_unsafe, reason = "newer compilers know that a prefetch is safe")]
     unsafe {
@@ -52,11 +52,11 @@ fn load_repeated(bytes: &[u8; 16]) -> __m512i {
     _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
 }
 
-/// Adds what the tables of each query have for the codes of one plane of bytes. A macro, since that many registers do not
-/// survive a call.
+/// Adds the entries of the tables of each query for the codes of one plane of bytes. A macro, since a call would spill that
+/// many registers.
 macro_rules! add_bytes {
     ($plane:expr, $tables:expr, $index:expr, $sums:expr) => {
-        let codes: &[[u8; 64]; PLANE] = $plane;
+        let codes: &[[u8; 64]; REGISTERS_PER_PLANE] = $plane;
         let mut entries = [[_mm512_setzero_si512(); 4]; QUERIES];
         for slot in 0..QUERIES {
             let (quarters, _) = $tables[slot][$index].as_chunks::<64>();
@@ -64,7 +64,7 @@ macro_rules! add_bytes {
                 entries[slot][quarter] = load(&quarters[quarter]);
             }
         }
-        for register in 0..PLANE {
+        for register in 0..REGISTERS_PER_PLANE {
             prefetch(&codes[register]);
             let codes = load(&codes[register]);
             let upper_half = _mm512_movepi8_mask(codes);
@@ -83,16 +83,16 @@ macro_rules! add_bytes {
     };
 }
 
-/// Likewise for one plane of nibbles.
+/// The same for one plane of nibbles.
 macro_rules! add_nibbles {
     ($plane:expr, $tables:expr, $index:expr, $sums:expr) => {
-        let codes: &[[u8; 64]; PLANE] = $plane;
+        let codes: &[[u8; 64]; REGISTERS_PER_PLANE] = $plane;
         let mut entries = [[_mm512_setzero_si512(); 2]; QUERIES];
         for slot in 0..QUERIES {
             let (halves, _) = $tables[slot][$index].as_chunks::<16>();
             entries[slot] = [load_repeated(&halves[0]), load_repeated(&halves[1])];
         }
-        for register in 0..PLANE {
+        for register in 0..REGISTERS_PER_PLANE {
             prefetch(&codes[register]);
             let low_codes = load(&codes[register]);
             let high_codes = _mm512_srli_epi16::<4>(low_codes);
@@ -108,7 +108,7 @@ macro_rules! add_nibbles {
 }
 
 /// Defines a function that bounds the sums of whole blocks: the bytes of the tables of a plane, how to add them, how many planes
-/// one byte has room for, and the planes of a group where there are more.
+/// one byte can sum, and the planes of a group if there are more.
 macro_rules! bound_function {
     ($name:ident, $table_bytes:expr, $add:ident, $alone:expr, $group:expr) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
@@ -116,7 +116,7 @@ macro_rules! bound_function {
             tables: [&[u8]; QUERIES],
             limits: [u16; QUERIES],
             blocks: &[u8],
-            hits: &mut Vec<Hit>,
+            hits: &mut Vec<BlockHits>,
         ) {
             let mut chunked: [&[[u8; $table_bytes]]; QUERIES] = [&[]; QUERIES];
             for slot in 0..QUERIES {
@@ -128,17 +128,17 @@ macro_rules! bound_function {
                 return;
             }
             let (registers, _) = blocks.as_chunks::<64>();
-            let (planes, _) = registers.as_chunks::<PLANE>();
+            let (planes, _) = registers.as_chunks::<REGISTERS_PER_PLANE>();
             if n_planes > $alone {
                 for (block, planes) in planes.chunks_exact(n_planes).enumerate() {
-                    let mut totals = [[[_mm512_setzero_si512(); 2]; PLANE]; QUERIES];
+                    let mut totals = [[[_mm512_setzero_si512(); 2]; REGISTERS_PER_PLANE]; QUERIES];
                     for (group, planes) in planes.chunks($group).enumerate() {
-                        let mut sums = [[_mm512_setzero_si512(); PLANE]; QUERIES];
+                        let mut sums = [[_mm512_setzero_si512(); REGISTERS_PER_PLANE]; QUERIES];
                         for (index, plane) in (group * $group..).zip(planes) {
                             $add!(plane, tables, index, sums);
                         }
                         for slot in 0..QUERIES {
-                            for register in 0..PLANE {
+                            for register in 0..REGISTERS_PER_PLANE {
                                 widen(&mut totals[slot][register], sums[slot][register]);
                             }
                         }
@@ -154,15 +154,15 @@ macro_rules! bound_function {
                 limits_u8x64[slot] = _mm512_set1_epi8(limits[slot].min(254) as i8);
             }
             'blocks: for (block, planes) in planes.chunks_exact(n_planes).enumerate() {
-                let mut sums = [[_mm512_setzero_si512(); PLANE]; QUERIES];
-                // No sum gets far in the first half.
+                let mut sums = [[_mm512_setzero_si512(); REGISTERS_PER_PLANE]; QUERIES];
+                // Few sums exceed the limit in the first half.
                 let (mut index, mut end) = (0, n_planes.div_ceil(2));
                 while index < n_planes {
                     for plane in &planes[index..end] {
                         $add!(plane, tables, index, sums);
                         index += 1;
                     }
-                    end = (end + CHECK).min(n_planes);
+                    end = (end + PLANES_PER_CHECK).min(n_planes);
                     let mut far = u64::MAX;
                     for slot in 0..QUERIES {
                         let [a, b, c, d] = sums[slot];
@@ -174,8 +174,8 @@ macro_rules! bound_function {
                     }
                 }
                 for slot in 0..QUERIES {
-                    let mut lanes: Lanes = [0; PLANE];
-                    for register in 0..PLANE {
+                    let mut lanes: BlockRows = [0; REGISTERS_PER_PLANE];
+                    for register in 0..REGISTERS_PER_PLANE {
                         lanes[register] = _mm512_cmple_epu8_mask(sums[slot][register], limits_u8x64[slot]);
                     }
                     push(lanes, slot, block, hits);
@@ -185,8 +185,8 @@ macro_rules! bound_function {
     };
 }
 
-bound_function!(bound_bytes, 256, add_bytes, ALONE, GROUP);
-bound_function!(bound_nibbles, 32, add_nibbles, ALONE / 2, GROUP / 2);
+bound_function!(bound_bytes, 256, add_bytes, SUBSPACES_PER_BYTE, SUBSPACES_PER_GROUP);
+bound_function!(bound_nibbles, 32, add_nibbles, SUBSPACES_PER_BYTE / 2, SUBSPACES_PER_GROUP / 2);
 
 /// Adds the even bytes of some sums to the first totals, and the odd ones to the second.
 #[inline]
@@ -200,7 +200,13 @@ fn widen(totals: &mut [__m512i; 2], sums: __m512i) {
 /// Appends the rows whose sums, in even and odd bytes, are within the limit.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn collect_wide(totals: &[[__m512i; 2]; PLANE], limit: u16, slot: usize, block: usize, hits: &mut Vec<Hit>) {
+fn collect_wide(
+    totals: &[[__m512i; 2]; REGISTERS_PER_PLANE],
+    limit: u16,
+    slot: usize,
+    block: usize,
+    hits: &mut Vec<BlockHits>,
+) {
     let limits_u16x32 = _mm512_set1_epi16(limit as i16);
     let mut far = u32::MAX;
     for [even, odd] in totals {
@@ -209,12 +215,12 @@ fn collect_wide(totals: &[[__m512i; 2]; PLANE], limit: u16, slot: usize, block: 
     if far == u32::MAX {
         return;
     }
-    let mut lanes: Lanes = [0; PLANE];
-    for register in 0..PLANE {
+    let mut lanes: BlockRows = [0; REGISTERS_PER_PLANE];
+    for register in 0..REGISTERS_PER_PLANE {
         let [even, odd] = totals[register];
         let even_rows = _mm512_movm_epi16(_mm512_cmple_epu16_mask(even, limits_u16x32));
         let odd_rows = _mm512_movm_epi16(_mm512_cmple_epu16_mask(odd, limits_u16x32));
-        // The bytes of both, each where its sum came from.
+        // The bytes of both, at the positions of their sums.
         let rows = _mm512_mask_mov_epi8(even_rows, 0xAAAA_AAAA_AAAA_AAAA, odd_rows);
         lanes[register] = _mm512_movepi8_mask(rows);
     }
@@ -223,9 +229,9 @@ fn collect_wide(totals: &[[__m512i; 2]; PLANE], limit: u16, slot: usize, block: 
 
 #[cold]
 #[inline(never)]
-fn push(lanes: Lanes, slot: usize, block: usize, hits: &mut Vec<Hit>) {
-    if lanes != [0; PLANE] {
-        hits.push(Hit { slot: slot as u32, block: block as u32, lanes });
+fn push(lanes: BlockRows, slot: usize, block: usize, hits: &mut Vec<BlockHits>) {
+    if lanes != [0; REGISTERS_PER_PLANE] {
+        hits.push(BlockHits { slot: slot as u32, block: block as u32, rows: lanes });
     }
 }
 
@@ -240,8 +246,8 @@ fn load_codes(codes: &[u8; 16]) -> __m512i {
 #[target_feature(enable = "avx512f")]
 pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
     let (tables, _) = tables.as_chunks::<256>();
-    let (planes, _) = planes.as_chunks::<ROWS>();
-    for (sixteen, out) in (first_row / LANES..).zip(out.as_chunks_mut::<LANES>().0) {
+    let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
+    for (sixteen, out) in (first_row / ROWS_PER_STRIP..).zip(out.as_chunks_mut::<ROWS_PER_STRIP>().0) {
         let mut sums = _mm512_setzero_ps();
         for (table, plane) in tables.iter().zip(planes) {
             let codes = load_codes(&plane.as_chunks().0[sixteen]);
@@ -255,13 +261,13 @@ pub(super) fn sum_bytes(tables: &[f32], planes: &[u8], first_row: usize, out: &m
 
 #[target_feature(enable = "avx512f")]
 pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
-    let (planes, _) = planes.as_chunks::<ROWS>();
-    for (sixteen, out) in (first_row / LANES..).zip(out.as_chunks_mut::<LANES>().0) {
+    let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
+    for (sixteen, out) in (first_row / ROWS_PER_STRIP..).zip(out.as_chunks_mut::<ROWS_PER_STRIP>().0) {
         let mut sums = _mm512_setzero_ps();
         for (pair, plane) in tables.chunks(32).zip(planes) {
             // The permutation looks at the lowest four bits alone.
             let codes = load_codes(&plane.as_chunks().0[sixteen]);
-            let (tables, _) = pair.as_chunks::<LANES>();
+            let (tables, _) = pair.as_chunks::<ROWS_PER_STRIP>();
             sums = _mm512_add_ps(sums, _mm512_permutexvar_ps(codes, load_floats(&tables[0])));
             if let Some(table) = tables.get(1) {
                 let codes = _mm512_srli_epi32::<4>(codes);
@@ -274,22 +280,22 @@ pub(super) fn sum_nibbles(tables: &[f32], planes: &[u8], first_row: usize, out: 
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store_floats(out: &mut [f32; LANES], floats: __m512) {
+fn store_floats(out: &mut [f32; ROWS_PER_STRIP], floats: __m512) {
     // SAFETY: `out` is 16 floats.
     unsafe { _mm512_storeu_ps(out.as_mut_ptr(), floats) };
 }
 
 #[target_feature(enable = "avx512f")]
-pub(super) fn floor<const N: usize>(
+pub(super) fn quantize<const N: usize>(
     tables: &[[f32; N]],
     smallest: &[f32],
     scale: f64,
-    floors: &mut [[u8; N]],
+    quantized: &mut [[u8; N]],
 ) {
     let (scale, largest) = (_mm512_set1_pd(scale), _mm512_set1_pd(255.0));
-    for ((table, smallest), floor) in tables.iter().zip(smallest).zip(floors) {
+    for ((table, smallest), bytes) in tables.iter().zip(smallest).zip(quantized) {
         let smallest = _mm512_set1_pd(f64::from(*smallest));
-        for (entries, floor) in table.as_chunks::<16>().0.iter().zip(floor.as_chunks_mut::<16>().0) {
+        for (entries, bytes) in table.as_chunks::<16>().0.iter().zip(bytes.as_chunks_mut::<16>().0) {
             let mut halves = [_mm256_setzero_si256(); 2];
             for (half, entries) in halves.iter_mut().zip(entries.as_chunks::<8>().0) {
                 // SAFETY: `entries` is 8 floats.
@@ -299,38 +305,38 @@ pub(super) fn floor<const N: usize>(
             }
             let whole = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(halves[0]), halves[1]);
             let whole = _mm512_cvtepi32_epi8(whole);
-            // SAFETY: `floor` is 16 bytes.
-            unsafe { _mm_storeu_si128(floor.as_mut_ptr().cast(), whole) };
+            // SAFETY: `bytes` is 16 bytes.
+            unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), whole) };
         }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) fn alike(planes: &[u8], row: usize) -> Lanes {
+pub(super) fn alike(planes: &[u8], row: usize) -> BlockRows {
     portable::alike(planes, row)
 }
 
 #[target_feature(enable = "avx512f")]
-pub(super) fn table_as_is(part: &[f32], codewords: &[f32], metric: Metric, table: &mut [f32]) {
+pub(super) fn table_as_is(part: &[f32], codewords: &[f32], metric: TableMetric, table: &mut [f32]) {
     let n_dims = part.len();
-    let whole = table.len() / LANES * LANES;
+    let whole = table.len() / ROWS_PER_STRIP * ROWS_PER_STRIP;
     let starts = _mm512_mullo_epi32(
         _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
         _mm512_set1_epi32(n_dims as i32),
     );
-    let sixteens = codewords.chunks_exact(LANES * n_dims);
-    for (codewords, entries) in sixteens.zip(table.as_chunks_mut::<LANES>().0) {
+    let sixteens = codewords.chunks_exact(ROWS_PER_STRIP * n_dims);
+    for (codewords, entries) in sixteens.zip(table.as_chunks_mut::<ROWS_PER_STRIP>().0) {
         let mut sums = _mm512_setzero_ps();
         for (dim, value) in part.iter().enumerate() {
             // SAFETY: the last of the sixteen indices is that of dimension `dim` of the last codeword of sixteen.
             let coordinates = unsafe { _mm512_i32gather_ps::<4>(starts, codewords[dim..].as_ptr()) };
             let value = _mm512_set1_ps(*value);
             sums = match metric {
-                Metric::L2 => {
+                TableMetric::L2 => {
                     let difference = _mm512_sub_ps(value, coordinates);
                     _mm512_add_ps(sums, _mm512_mul_ps(difference, difference))
                 }
-                Metric::Ip => _mm512_sub_ps(sums, _mm512_mul_ps(value, coordinates)),
+                TableMetric::Ip => _mm512_sub_ps(sums, _mm512_mul_ps(value, coordinates)),
             };
         }
         store_floats(entries, sums);
@@ -339,12 +345,12 @@ pub(super) fn table_as_is(part: &[f32], codewords: &[f32], metric: Metric, table
 }
 
 #[target_feature(enable = "avx512f,avx512vl")]
-pub(super) fn table(part: &[f32], transposed: &[f32], metric: Metric, table: &mut [f32]) {
+pub(super) fn table(part: &[f32], transposed: &[f32], metric: TableMetric, table: &mut [f32]) {
     portable::table(part, transposed, metric, table);
 }
 
 #[target_feature(enable = "avx512f")]
-pub(super) fn nearest(columns: &[[f32; LANES]], codebook: Codebook<'_>, found: &mut Nearest) {
+pub(super) fn nearest(columns: &[[f32; ROWS_PER_STRIP]], codebook: Codebook<'_>, found: &mut Nearest) {
     let scores = match columns.len() {
         4 => scores::<4>(columns, codebook),
         8 => scores::<8>(columns, codebook),
@@ -356,10 +362,10 @@ pub(super) fn nearest(columns: &[[f32; LANES]], codebook: Codebook<'_>, found: &
     }
 }
 
-/// The largest scores of the codewords: a fused operation for each dimension.
+/// The largest scores of the codewords: one fused operation per dimension.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn scores<const DIMS: usize>(columns: &[[f32; LANES]], codebook: Codebook<'_>) -> Scores {
+fn scores<const DIMS: usize>(columns: &[[f32; ROWS_PER_STRIP]], codebook: Codebook<'_>) -> Scores {
     // A number of dimensions known to the compiler unrolls the loops over them; 0 stands for any.
     let n_dims = if DIMS == 0 { columns.len() } else { DIMS };
     let columns = &columns[..n_dims];
@@ -401,7 +407,11 @@ fn scores<const DIMS: usize>(columns: &[[f32; LANES]], codebook: Codebook<'_>) -
         }
         take(first_of_rest + which, sum);
     }
-    let mut scores = Scores { largest: [0.0; LANES], second: [0.0; LANES], indices: [0; LANES] };
+    let mut scores = Scores {
+        largest: [0.0; ROWS_PER_STRIP],
+        second: [0.0; ROWS_PER_STRIP],
+        indices: [0; ROWS_PER_STRIP],
+    };
     store_floats(&mut scores.largest, largest);
     store_floats(&mut scores.second, second);
     // SAFETY: the indices are 16 integers of 32 bits.
@@ -410,7 +420,7 @@ fn scores<const DIMS: usize>(columns: &[[f32; LANES]], codebook: Codebook<'_>) -
 }
 
 #[target_feature(enable = "avx512f")]
-fn nearest_by_distances(columns: &[[f32; LANES]], codewords: &[f32], found: &mut Nearest) {
+fn nearest_by_distances(columns: &[[f32; ROWS_PER_STRIP]], codewords: &[f32], found: &mut Nearest) {
     let n_dims = columns.len();
     let mut distances = load_floats(&found.distances);
     // SAFETY: the indices are 16 integers of 32 bits.
@@ -449,7 +459,7 @@ fn nearest_by_distances(columns: &[[f32; LANES]], codewords: &[f32], found: &mut
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_floats(values: &[f32; LANES]) -> __m512 {
+fn load_floats(values: &[f32; ROWS_PER_STRIP]) -> __m512 {
     // SAFETY: `values` is 16 floats.
     unsafe { _mm512_loadu_ps(values.as_ptr()) }
 }
@@ -476,7 +486,7 @@ pub(super) fn pack_block(rows: Codes<'_>, width: Width, planes: &mut [u8]) -> u8
 fn transposed(rows: Codes<'_>, word: usize) -> [[u8; 64]; 8] {
     let mut words = [_mm512_setzero_si512(); 8];
     for (group, words) in words.iter_mut().enumerate() {
-        // Byte j of each of the eight rows, for j = 0, 1, ..
+        // Byte j of each of the eight rows, for j = 0, 1, ...
         *words = _mm512_permutexvar_epi8(load(&TRANSPOSED), eight_words(rows, 8 * group, word));
     }
     let mut planes = [[0; 64]; 8];
@@ -513,7 +523,7 @@ fn eight_words(rows: Codes<'_>, first_row: usize, word: usize) -> __m512i {
     unsafe { _mm512_i64gather_epi64::<1>(starts, bytes.as_ptr().cast()) }
 }
 
-/// Where the bytes of an 8 x 8 square go when it is transposed.
+/// The positions of the bytes of an 8 x 8 square after transposition.
 const TRANSPOSED: [u8; 64] = {
     let mut indices = [0; 64];
     let mut index = 0;
@@ -524,7 +534,7 @@ const TRANSPOSED: [u8; 64] = {
     indices
 };
 
-/// Of eight registers of eight words, the first words, the second ones, ..
+/// Of eight registers of eight words, the first words, the second ones, ...
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn transpose_words(rows: [__m512i; 8]) -> [__m512i; 8] {

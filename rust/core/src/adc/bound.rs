@@ -1,35 +1,38 @@
-//! [`Floor`]: a lower bound of every sum in small integers, so that a register of bytes bounds 64 rows at a time.
+//! [`QuantizedTables`]: a lower bound of every sum in small integers, so that a register of bytes bounds 64 rows at a time.
 //!
 //! # What the bound has to prove
 //! A row with codes `c` has the true sum `S = sum_m T_m[c_m]`, of which the CPU computes the float32 sum `F`, one term after
-//! the other. Rows with `F <= t` are wanted; all others may be dropped unseen. Let `b_m = min_c T_m[c]` and `B = sum_m b_m`.
+//! the other. Rows with `F <= t` are wanted; all others may be dropped without computing `F`. Let `b_m = min_c T_m[c]` be the
+//! offset of a table, and `B = sum_m b_m`.
 //!
-//! 1. *Rounding.* Each of the M additions errs by at most a factor `1 +- 2^-24` (an addition of float32 that ends up
-//!    denormal is exact), hence `|F - S| <= g * sum_m |T_m[c_m]|` with `g = M 2^-24 / (1 - M 2^-24)`. Since
+//! 1. *Rounding.* Each of the M additions errs by at most a factor `1 +- 2^-24` (a float32 addition with a denormal result is
+//!    exact), hence `|F - S| <= g * sum_m |T_m[c_m]|` with `g = M 2^-24 / (1 - M 2^-24)`. Since
 //!    `|T_m[c_m]| <= |b_m| + (T_m[c_m] - b_m)`, that sum is at most `A + (S - B)` with `A = sum_m |b_m|`. So `F <= t` gives
-//!    `S - B <= t - B + g (A + S - B)`, and with it `S - B <= R := (t - B + g A) / (1 - g)`. It depends on the smallest
-//!    entries alone: one huge entry does not loosen it.
-//! 2. *Floor.* With `q_m[c] = min(255, floor((T_m[c] - b_m) L / R))`, a wanted row has `sum_m q_m[c_m] <= (S - B) L / R <= L`.
-//! 3. *Saturation.* A kernel that lets sums stop at their largest value computes at most that sum. As long as `L` is below
-//!    the value at which they stop, a result above `L` proves that the row is not wanted.
+//!    `S - B <= t - B + g (A + S - B)`, and with it `S - B <= R := (t - B + g A) / (1 - g)`, the threshold above the offsets.
+//!    It depends on the smallest entries alone: one huge entry does not loosen it.
+//! 2. *Quantisation.* With `q_m[c] = min(255, floor((T_m[c] - b_m) L / R))`, a wanted row has
+//!    `sum_m q_m[c_m] <= (S - B) L / R <= L`.
+//! 3. *Saturation.* A kernel whose sums saturate computes at most that sum. As long as the limit `L` is below the value at
+//!    which they saturate, a result above `L` proves that the row is not wanted.
 //!
-//! Everything is computed in float64. `R` is enlarged by factors beside which those errors (2^-53 each) vanish, and `g A` by
-//! more than the rounding of `B`. Sums that overflow float32: a wanted row with finite `t` cannot have passed plus infinity
-//! on the way, and not minus infinity either if `A` is finite in float32; if it is not, or `t` is not, there is no bound.
+//! Everything is computed in float64. `R` is enlarged by factors compared with which those errors (2^-53 each) vanish, and
+//! `g A` by more than the rounding of `B`. Sums that overflow float32: a wanted row with finite `t` cannot have passed plus
+//! infinity on the way, and not minus infinity either if `A` is finite in float32; if it is not, or `t` is not, there is no
+//! bound.
 
 use crate::level::Level;
 
-/// Up to so many subspaces are summed in one byte. What flooring loses grows with their number.
-pub(super) const ALONE: usize = 32;
+/// Up to this many subspaces are summed in one byte. The loss by rounding down grows with their number.
+pub(super) const SUBSPACES_PER_BYTE: usize = 32;
 
-/// More than that are summed in bytes by groups of so many, and the sums of groups in 16 bits.
-pub(super) const GROUP: usize = 16;
+/// More subspaces are summed in bytes within groups of this many, and the sums of groups in 16 bits.
+pub(super) const SUBSPACES_PER_GROUP: usize = 16;
 
-/// The largest limit of one group: one less than where a byte stops.
+/// The largest limit of one group: one less than where a byte saturates.
 const BYTE_LIMIT: f64 = 254.0;
 
-/// What the smallest entries of the tables of a query say about all sums.
-pub(super) struct Base {
+/// The smallest entries of the tables of a query, and what they say about all sums.
+pub(crate) struct Offsets {
     /// `b_m`.
     smallest: Vec<f32>,
     /// `B`.
@@ -40,19 +43,19 @@ pub(super) struct Base {
     kept: f64,
 }
 
-/// Whether rows are wanted, as far as the bound can tell.
+/// What a wanted row has to satisfy.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Reach {
-    /// Sums cannot be bounded: every row has to be looked at.
+pub(super) enum Threshold {
+    /// Sums cannot be bounded: every row has to be summed in float.
     Unbounded,
     /// No row is wanted.
     Nothing,
-    /// `R`: how far above `B` the sum of a wanted row lies at most.
+    /// `R`: how far the sum of a wanted row lies above `B` at most.
     Within(f64),
 }
 
-impl Base {
-    /// `tables` has one array of `N` entries for each subspace; entries that stand for no codeword are infinite.
+impl Offsets {
+    /// `tables` has one array of `N` entries per subspace; entries without a codeword are infinite.
     pub fn new<const N: usize>(tables: &[[f32; N]]) -> Self {
         let smallest: Vec<f32> =
             tables.iter().map(|table| table.iter().copied().fold(f32::INFINITY, f32::min)).collect();
@@ -62,73 +65,74 @@ impl Base {
         let rounding = (tables.len() + 2) as f64 / f64::from(1 << 24);
         // Twenty-four bits of subspaces would make a row of 16 MB; they get no bound.
         let error = if rounding < 0.5 { rounding / (1.0 - rounding) } else { f64::INFINITY };
-        Base { smallest, sum, slack: error * magnitude, kept: 1.0 - error }
+        Offsets { smallest, sum, slack: error * magnitude, kept: 1.0 - error }
     }
 
-    /// What is known about rows with a float sum of at most `largest`.
-    pub fn reach(&self, largest: f32) -> Reach {
+    /// The threshold of rows with a float sum of at most `largest`.
+    pub fn threshold(&self, largest: f32) -> Threshold {
         let magnitude_is_finite = self.slack * f64::from(1 << 24) < f64::from(f32::MAX);
         if largest == f32::INFINITY || !(magnitude_is_finite && self.kept > 0.0) {
-            return Reach::Unbounded;
+            return Threshold::Unbounded;
         }
         if largest == f32::NEG_INFINITY {
-            return Reach::Nothing;
+            return Threshold::Nothing;
         }
-        let reach = (f64::from(largest) - self.sum + self.slack) / self.kept;
-        if reach < 0.0 { Reach::Nothing } else { Reach::Within(reach * (1.0 + 1e-12)) }
+        let threshold = (f64::from(largest) - self.sum + self.slack) / self.kept;
+        if threshold < 0.0 { Threshold::Nothing } else { Threshold::Within(threshold * (1.0 + 1e-12)) }
     }
 }
 
-/// Tables in small integers, for one query and one reach.
-pub(super) struct Floor<const N: usize> {
+/// The tables of a query in small integers, for one threshold.
+pub(crate) struct QuantizedTables<const N: usize> {
     pub tables: Vec<[u8; N]>,
     /// A row whose sum is above this is not wanted.
     pub limit: u16,
-    reach: f64,
+    threshold: f64,
 }
 
-impl<const N: usize> Floor<N> {
+impl<const N: usize> QuantizedTables<N> {
     pub fn new() -> Self {
-        Floor { tables: Vec::new(), limit: 0, reach: f64::INFINITY }
+        QuantizedTables { tables: Vec::new(), limit: 0, threshold: f64::INFINITY }
     }
 
-    /// Makes the floors for a reach, unless those there are hardly worse.
-    pub fn fit(&mut self, level: Level, tables: &[[f32; N]], base: &Base, reach: f64) {
-        // A refit costs as much as bounding some thousand rows. What a reach that is too wide lets pass depends on how far
-        // sums of so many terms spread.
+    /// Quantises the tables for a threshold, unless they already are for one that is hardly worse.
+    pub fn fit(&mut self, level: Level, tables: &[[f32; N]], offsets: &Offsets, threshold: f64) {
+        // Quantising costs as much as bounding some thousand rows. How many rows too wide a threshold lets pass depends on
+        // the spread of the sums.
         let tolerance = 0.1 / (tables.len() as f64).sqrt();
-        if !self.tables.is_empty() && reach >= self.reach * (1.0 - tolerance) {
+        if !self.tables.is_empty() && threshold >= self.threshold * (1.0 - tolerance) {
             return;
         }
-        let limit = limit(tables, base, reach);
+        let limit = limit(tables, offsets, threshold);
         // A scale of zero width: entries are then 0 at the smallest entry and 255 everywhere else.
-        let scale = (limit / reach).min(1e300);
-        // Two tables for each plane of nibbles: an odd last one is followed by zeros.
+        let scale = (limit / threshold).min(1e300);
+        // Two tables per plane of nibbles: an odd last one is followed by zeros.
         let n_tables = if N == 16 { tables.len().next_multiple_of(2) } else { tables.len() };
         self.tables.resize(n_tables, [0; N]);
-        super::floor(level, tables, &base.smallest, scale, &mut self.tables);
-        (self.limit, self.reach) = (limit as u16, reach);
+        super::quantize(level, tables, &offsets.smallest, scale, &mut self.tables);
+        (self.limit, self.threshold) = (limit as u16, threshold);
     }
 }
 
-/// The limit for a reach: 254 for one group; for several, as far above as the group that varies most allows without its sums
-/// stopping at 255.
-fn limit<const N: usize>(tables: &[[f32; N]], base: &Base, reach: f64) -> f64 {
-    if tables.len() <= ALONE {
+/// The limit for a threshold: 254 for one group; for several, as far above as the group that varies most allows before its
+/// sums saturate at 255.
+fn limit<const N: usize>(tables: &[[f32; N]], offsets: &Offsets, threshold: f64) -> f64 {
+    if tables.len() <= SUBSPACES_PER_BYTE {
         return BYTE_LIMIT;
     }
     let spread = |(table, smallest): (&[f32; N], &f32)| -> f64 {
-        let above = |entry: &f32| (f64::from(*entry) - f64::from(*smallest)).min(reach);
+        let above = |entry: &f32| (f64::from(*entry) - f64::from(*smallest)).min(threshold);
         table.iter().map(above).sum()
     };
-    let (groups, smallest) = (tables.chunks(GROUP), base.smallest.chunks(GROUP));
+    let (groups, smallest) =
+        (tables.chunks(SUBSPACES_PER_GROUP), offsets.smallest.chunks(SUBSPACES_PER_GROUP));
     let spreads: Vec<f64> = groups
         .zip(smallest)
         .map(|(tables, smallest)| tables.iter().zip(smallest).map(spread).sum())
         .collect();
     let largest = spreads.iter().copied().fold(0.0, f64::max);
     let total: f64 = spreads.iter().sum();
-    // Beside its mean share of the reach a group has room for a quarter more.
+    // A group has room for a quarter more than its mean share of the threshold.
     let groups = if largest > 0.0 { total / largest } else { 1.0 };
     (200.0 * groups).clamp(BYTE_LIMIT, 65_534.0).floor()
 }
@@ -137,28 +141,28 @@ fn limit<const N: usize>(tables: &[[f32; N]], base: &Base, reach: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Every row with a float sum of at most `largest` must have a sum of floors within the limit.
+    /// Every row with a float sum of at most `largest` must have a quantised sum within the limit.
     fn check(tables: &[[f32; 16]], codes: &[Vec<usize>], largest: f32) {
-        let base = Base::new(tables);
-        let reach = base.reach(largest);
+        let offsets = Offsets::new(tables);
+        let threshold = offsets.threshold(largest);
         for level in Level::available() {
-            let mut floor = Floor::new();
+            let mut quantized = QuantizedTables::new();
             for codes in codes {
                 let sum = codes.iter().zip(tables).fold(0.0_f32, |sum, (code, table)| sum + table[*code]);
                 if sum > largest {
                     continue;
                 }
-                match reach {
-                    Reach::Unbounded => {}
-                    Reach::Nothing => panic!("a row with {sum} was declared impossible below {largest}"),
-                    Reach::Within(reach) => {
-                        floor.fit(level, tables, &base, reach);
+                match threshold {
+                    Threshold::Unbounded => {}
+                    Threshold::Nothing => panic!("a row with {sum} was declared impossible below {largest}"),
+                    Threshold::Within(threshold) => {
+                        quantized.fit(level, tables, &offsets, threshold);
                         let entry = |(code, table): (&usize, &[u8; 16])| u32::from(table[*code]);
-                        let bound: u32 = codes.iter().zip(&floor.tables).map(entry).sum();
+                        let bound: u32 = codes.iter().zip(&quantized.tables).map(entry).sum();
                         assert!(
-                            bound <= u32::from(floor.limit),
+                            bound <= u32::from(quantized.limit),
                             "{bound} > {} for {sum} <= {largest}",
-                            floor.limit
+                            quantized.limit
                         );
                     }
                 }
@@ -212,7 +216,7 @@ mod tests {
                 let mut codes: Vec<Vec<usize>> = (0..300)
                     .map(|_| (0..n_subspaces).map(|_| (code() * 16.0) as usize % 16).collect())
                     .collect();
-                // The smallest sum there can be, too.
+                // The smallest possible sum, too.
                 let smallest =
                     |table: &[f32; 16]| (0..16).min_by(|a, b| table[*a].total_cmp(&table[*b])).unwrap();
                 codes.push(tables.iter().map(smallest).collect());
@@ -232,10 +236,10 @@ mod tests {
     fn a_huge_entry_does_not_loosen_the_bound() {
         let mut tables = [[1.0_f32; 16]; 8];
         tables.iter_mut().for_each(|table| table[0] = 0.0);
-        let plain = Base::new(&tables).reach(3.0);
+        let plain = Offsets::new(&tables).threshold(3.0);
         tables[3][7] = 1e30;
-        assert_eq!(Base::new(&tables).reach(3.0), plain);
-        let Reach::Within(reach) = plain else { panic!("{plain:?}") };
-        assert!((3.0..3.0001).contains(&reach));
+        assert_eq!(Offsets::new(&tables).threshold(3.0), plain);
+        let Threshold::Within(threshold) = plain else { panic!("{plain:?}") };
+        assert!((3.0..3.0001).contains(&threshold));
     }
 }

@@ -1,0 +1,433 @@
+//! Exact search by sums of look-ups: `knn`, `radius` and `scan`.
+//!
+//! Each tile of blocks is scanned for all queries of a group. The [`QuantizedTables`] of a query bound the sums of all rows; the
+//! rows that pass are summed in float. How many pass depends on the k-th best so far, hence a query first looks at some blocks
+//! from all over the database: rows in an unlucky order then cost little more than others.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `mod` | groups of queries, and how they visit the blocks |
+//! | `knn`, `radius`, `scan` | the three searches |
+
+mod knn;
+mod radius;
+mod scan;
+
+use std::array;
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::bound::{Offsets, QuantizedTables, Threshold};
+use super::layout::{Blocks, ROWS_PER_BLOCK, code_at};
+use super::{BlockHits, BlockRows, Tables, alike, bound_sums, sums};
+use crate::select::mask::RowMask;
+use crate::select::sink::{Found, Sink};
+use crate::{Error, Level, Mask, Run};
+
+pub use knn::knn;
+pub use radius::radius;
+pub use scan::scan;
+
+/// Bytes of the blocks of a task: few enough to stay in the second-level cache while all queries visit them.
+const BLOCK_BYTES_PER_TASK: usize = 64 * 1024;
+
+/// Bytes of the quantised tables of a group of queries, likewise.
+const TABLE_BYTES_PER_GROUP: usize = 512 * 1024;
+
+/// Queries of a group at most, so that an interrupted call ends soon.
+const QUERIES_PER_GROUP: usize = 128;
+
+/// Queries whose tables share the registers that hold codes, at most.
+const QUERIES_PER_PASS: usize = 4;
+
+/// The same for tables of `N` entries: those of 256 fill more registers.
+const fn queries_per_pass<const N: usize>() -> usize {
+    if N == 16 { QUERIES_PER_PASS } else { 2 }
+}
+
+/// Tasks per thread from which the database is split rather than the queries.
+const TASKS_PER_THREAD: usize = 4;
+
+/// Rows that are summed side by side: independent sums do not wait for each other.
+const ROWS_SUMMED_TOGETHER: usize = 8;
+
+/// Up to this many selected rows of a block are summed one by one, without a bound.
+const FEW_ROWS: u32 = 16;
+
+/// With more rows of a block within the bound, it pays to look for copies of a row that did not qualify, ...
+const MANY_ALIKE: u32 = 8;
+
+/// ... and to sum the whole block.
+const MANY_ROWS: u32 = 48;
+
+/// A key that sorts like the sum, which is never minus zero or NaN.
+fn key(sum: f32) -> u32 {
+    let bits = sum.to_bits();
+    if sum.is_sign_negative() { !bits } else { bits | 1 << 31 }
+}
+
+/// The sum that a key stands for.
+fn sum_of(key: u32) -> f32 {
+    f32::from_bits(if key >> 31 == 0 { !key } else { key & !(1 << 31) })
+}
+
+/// The largest sum with a key below this, if there is one.
+fn largest(below: u32) -> Option<f32> {
+    match below {
+        u32::MAX => Some(f32::INFINITY),
+        _ => below.checked_sub(1).map(sum_of),
+    }
+}
+
+/// How many rows these are.
+fn count(rows: &BlockRows) -> u32 {
+    rows.iter().map(|word| word.count_ones()).sum()
+}
+
+/// Takes the lowest of some rows.
+fn take_lowest(rows: &mut BlockRows) -> Option<usize> {
+    let word = rows.iter().position(|word| *word != 0)?;
+    let row = rows[word].trailing_zeros() as usize;
+    rows[word] &= rows[word] - 1;
+    Some(word * 64 + row)
+}
+
+/// A search: tables, blocks and the selected rows. `N` is the number of entries of a table: 256, or 16 for blocks of nibbles.
+struct TableSearch<'a, const N: usize> {
+    level: Level,
+    tables: Cow<'a, [[f32; N]]>,
+    blocks: Blocks<'a>,
+    mask: RowMask,
+    n_queries: usize,
+}
+
+/// Queries that are searched together.
+struct QueryGroup {
+    queries: Range<usize>,
+    offsets: Vec<Offsets>,
+}
+
+/// Some blocks that follow each other.
+#[derive(Clone, Copy)]
+struct BlockTile<'a> {
+    first_block: usize,
+    planes: &'a [u8],
+}
+
+/// What a worker needs in addition to its sink.
+struct BlockScratch<const N: usize> {
+    planes: Vec<u8>,
+    quantized: Vec<QuantizedTables<N>>,
+    hits: Vec<BlockHits>,
+    /// Rows of a tile within the bound, for each query of a pass.
+    few: [Vec<usize>; QUERIES_PER_PASS],
+    sums: [f32; ROWS_PER_BLOCK],
+}
+
+impl<const N: usize> BlockScratch<N> {
+    fn new(n_queries: usize) -> Self {
+        BlockScratch {
+            planes: Vec::new(),
+            quantized: (0..n_queries).map(|_| QuantizedTables::new()).collect(),
+            hits: Vec::new(),
+            few: array::from_fn(|_| Vec::new()),
+            sums: [0.0; ROWS_PER_BLOCK],
+        }
+    }
+}
+
+impl<'a, const N: usize> TableSearch<'a, N> {
+    fn new(tables: Tables<'a>, blocks: Blocks<'a>, mask: Mask<'_>, run: &Run<'_>) -> Result<Self, Error> {
+        let (level, n_queries) = (run.level(), tables.n_queries());
+        let mask = RowMask::new(mask, blocks.n_rows())?;
+        Ok(TableSearch { level, tables: tables.padded()?, blocks, mask, n_queries })
+    }
+
+    fn table(&self, query: usize) -> &[[f32; N]] {
+        &self.tables[query * self.blocks.n_subspaces()..][..self.blocks.n_subspaces()]
+    }
+
+    /// The selected rows of a block.
+    fn selected(&self, block: usize) -> BlockRows {
+        self.mask.words(block * (ROWS_PER_BLOCK / 64))
+    }
+
+    fn blocks_per_task(&self) -> usize {
+        (BLOCK_BYTES_PER_TASK / self.blocks.block_len()).max(1)
+    }
+
+    fn n_tasks(&self) -> usize {
+        self.blocks.n_blocks().div_ceil(self.blocks_per_task())
+    }
+
+    /// Calls `search` with groups of queries, each with the threads that it may use, and returns the results in order.
+    fn for_each_group<R: Send>(
+        &self,
+        largest_group: usize,
+        run: &Run<'_>,
+        search: impl Fn(QueryGroup, &Run<'_>) -> Result<R, Error> + Sync,
+    ) -> Result<Vec<R>, Error> {
+        let sums = self.n_queries.saturating_mul(self.mask.n_selected());
+        let run = &run.for_words(sums.saturating_mul(self.blocks.n_subspaces()) / 8);
+        let in_cache = TABLE_BYTES_PER_GROUP / (N * self.blocks.n_subspaces());
+        let mut group_len = in_cache.min(largest_group).clamp(QUERIES_PER_PASS, QUERIES_PER_GROUP);
+        let split_database = self.n_tasks() >= TASKS_PER_THREAD * run.threads();
+        if !split_database {
+            group_len = group_len.min(self.n_queries.div_ceil(TASKS_PER_THREAD * run.threads()));
+        }
+        let group_len = group_len.min(largest_group).max(1);
+        let n_groups = self.n_queries.div_ceil(group_len);
+        let group = |index: usize| {
+            let queries = index * group_len..self.n_queries.min((index + 1) * group_len);
+            let offsets = queries.clone().map(|query| Offsets::new(self.table(query))).collect();
+            QueryGroup { queries, offsets }
+        };
+        if split_database || run.threads() == 1 {
+            return (0..n_groups).map(|index| search(group(index), run)).collect();
+        }
+        run.map_tasks(n_groups, || (), |(), index| search(group(index), &Run::serial(self.level)))
+    }
+
+    /// Scans all blocks for the queries of a group, and returns the sink of each worker.
+    fn visit<S: Sink>(&self, group: &QueryGroup, seed: &S, run: &Run<'_>) -> Result<Vec<S>, Error> {
+        let workers = run.for_each_task(
+            self.n_tasks(),
+            || (BlockScratch::new(group.queries.len()), seed.fork()),
+            |(scratch, sink), task| self.visit_task(group, task, scratch, sink),
+        )?;
+        Ok(workers.into_iter().map(|(_, sink)| sink).collect())
+    }
+
+    fn visit_task<S: Sink>(
+        &self,
+        group: &QueryGroup,
+        task: usize,
+        scratch: &mut BlockScratch<N>,
+        sink: &mut S,
+    ) -> Result<(), Error> {
+        let start = task * self.blocks_per_task();
+        let end = (start + self.blocks_per_task()).min(self.blocks.n_blocks());
+        if self.mask.is_all() {
+            return self.visit_blocks(group, start..end, scratch, sink);
+        }
+        // Consecutive blocks with enough selected rows are visited together.
+        let mut dense = start..start;
+        for block in start..end {
+            let selected = self.selected(block);
+            if count(&selected) > FEW_ROWS {
+                dense.end = block + 1;
+                continue;
+            }
+            self.visit_blocks(group, dense, scratch, sink)?;
+            dense = block + 1..block + 1;
+            self.visit_rows(group, block, selected, sink)?;
+        }
+        self.visit_blocks(group, dense, scratch, sink)
+    }
+
+    /// Sums the given rows of a block without making a block of them.
+    fn visit_rows<S: Sink>(
+        &self,
+        group: &QueryGroup,
+        block: usize,
+        mut selected: BlockRows,
+        sink: &mut S,
+    ) -> Result<(), Error> {
+        while let Some(row) = take_lowest(&mut selected) {
+            let row = block * ROWS_PER_BLOCK + row;
+            self.blocks.check_row(row)?;
+            for (slot, query) in group.queries.clone().enumerate() {
+                let table = self.table(query);
+                let sum = match self.blocks.row(row) {
+                    Some(codes) => sum(table, |subspace| codes[subspace]),
+                    None => sum(table, |subspace| self.blocks.code(row, subspace)),
+                };
+                offer(sink, slot, row as u64, sum);
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_blocks<S: Sink>(
+        &self,
+        group: &QueryGroup,
+        range: Range<usize>,
+        scratch: &mut BlockScratch<N>,
+        sink: &mut S,
+    ) -> Result<(), Error> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let BlockScratch { planes, quantized, hits, few, sums: row_sums } = scratch;
+        let planes = self.blocks.get(self.level, range.start, range.end, planes)?;
+        let first_id = (range.start * ROWS_PER_BLOCK) as u64;
+        // Queries whose sums can be bounded are bounded a few at a time.
+        let mut waiting = array::from_fn::<_, QUERIES_PER_PASS, _>(|_| 0);
+        let mut n_waiting = 0;
+        for (slot, offsets) in group.offsets.iter().enumerate() {
+            let threshold = match largest(sink.below(slot, first_id)) {
+                None => Threshold::Nothing,
+                Some(largest) => offsets.threshold(largest),
+            };
+            match threshold {
+                Threshold::Nothing => {}
+                Threshold::Unbounded => {
+                    let query = group.queries.start + slot;
+                    for (block, planes) in range.clone().zip(planes.chunks_exact(self.blocks.block_len())) {
+                        self.sum_up(query, slot, block, self.selected(block), planes, row_sums, sink);
+                    }
+                }
+                Threshold::Within(threshold) => {
+                    let table = self.table(group.queries.start + slot);
+                    quantized[slot].fit(self.level, table, offsets, threshold);
+                    waiting[n_waiting] = slot;
+                    n_waiting += 1;
+                }
+            }
+            if n_waiting == queries_per_pass::<N>() || (n_waiting > 0 && slot + 1 == group.offsets.len()) {
+                hits.clear();
+                let slots = &waiting[..n_waiting];
+                // Three are treated as four: the hits of the repeated last one are dropped.
+                let tables = |index: usize| &quantized[slots[index.min(n_waiting - 1)]];
+                match n_waiting {
+                    1 => bound_sums(self.level, [tables(0)], planes, hits),
+                    2 => bound_sums(self.level, [tables(0), tables(1)], planes, hits),
+                    _ => bound_sums(self.level, [tables(0), tables(1), tables(2), tables(3)], planes, hits),
+                }
+                hits.retain(|hit| (hit.slot as usize) < n_waiting);
+                let tile = BlockTile { first_block: range.start, planes };
+                self.visit_hits(group, slots, tile, hits, few, row_sums, sink);
+                n_waiting = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sums the rows within the bounds of some queries.
+    #[allow(clippy::too_many_arguments, reason = "each is a different part of one search")]
+    fn visit_hits<S: Sink>(
+        &self,
+        group: &QueryGroup,
+        slots: &[usize],
+        tile: BlockTile<'_>,
+        hits: &[BlockHits],
+        few: &mut [Vec<usize>; QUERIES_PER_PASS],
+        row_sums: &mut [f32],
+        sink: &mut S,
+    ) {
+        let block_len = self.blocks.block_len();
+        for hit in hits {
+            let (slot, in_tile) = (slots[hit.slot as usize], hit.block as usize);
+            let query = group.queries.start + slot;
+            let block = tile.first_block + in_tile;
+            let selected = self.selected(block);
+            let mut rows: BlockRows = array::from_fn(|word| hit.rows[word] & selected[word]);
+            let planes = &tile.planes[in_tile * block_len..][..block_len];
+            if count(&rows) > MANY_ALIKE
+                && let Some(row) = take_lowest(&mut rows)
+            {
+                let codes = |subspace| code_at(self.blocks.width(), planes, subspace, row);
+                if !offer(sink, slot, (block * ROWS_PER_BLOCK + row) as u64, sum(self.table(query), codes)) {
+                    // Perhaps many rows have equal codes: those after the first cannot do better than it.
+                    let alike = alike(self.level, planes, row);
+                    rows = array::from_fn(|word| rows[word] & !alike[word]);
+                }
+                if count(&rows) > MANY_ROWS {
+                    self.sum_up(query, slot, block, rows, planes, row_sums, sink);
+                    continue;
+                }
+            }
+            while let Some(row) = take_lowest(&mut rows) {
+                few[hit.slot as usize].push(in_tile * ROWS_PER_BLOCK + row);
+            }
+        }
+        for (&slot, few) in slots.iter().zip(few) {
+            for rows in few.chunks(ROWS_SUMMED_TOGETHER) {
+                let sums = self.sum_few(group.queries.start + slot, tile.planes, rows);
+                for (row, sum) in rows.iter().zip(sums) {
+                    offer(sink, slot, (tile.first_block * ROWS_PER_BLOCK + row) as u64, sum);
+                }
+            }
+            few.clear();
+        }
+    }
+
+    /// The float sums of some rows of a tile, side by side.
+    fn sum_few(&self, query: usize, planes: &[u8], rows: &[usize]) -> [f32; ROWS_SUMMED_TOGETHER] {
+        let in_plane = if N == 16 { 2 } else { 1 };
+        let mut positions = [0; ROWS_SUMMED_TOGETHER];
+        for (position, row) in positions.iter_mut().zip(rows) {
+            *position = row / ROWS_PER_BLOCK * self.blocks.block_len() + row % ROWS_PER_BLOCK;
+        }
+        let mut sums = [0.0; ROWS_SUMMED_TOGETHER];
+        for (subspace, table) in self.table(query).iter().enumerate() {
+            let plane = subspace / in_plane * ROWS_PER_BLOCK;
+            for (sum, position) in sums.iter_mut().zip(positions) {
+                let code = planes[plane + position] >> (subspace % in_plane * 4);
+                *sum += table[code as usize % N];
+            }
+        }
+        sums
+    }
+
+    /// Sums a whole block at once, and offers the given rows.
+    #[allow(clippy::too_many_arguments, reason = "each is a different part of one search")]
+    fn sum_up<S: Sink>(
+        &self,
+        query: usize,
+        slot: usize,
+        block: usize,
+        mut rows: BlockRows,
+        planes: &[u8],
+        row_sums: &mut [f32],
+        sink: &mut S,
+    ) {
+        sums(self.level, self.table(query), planes, 0, row_sums);
+        while let Some(row) = take_lowest(&mut rows) {
+            offer(sink, slot, (block * ROWS_PER_BLOCK + row) as u64, row_sums[row]);
+        }
+    }
+}
+
+/// The float sum of a row: over subspaces 0, 1, ... from zero.
+fn sum<const N: usize>(tables: &[[f32; N]], code: impl Fn(usize) -> u8) -> f32 {
+    let entries = tables.iter().enumerate().map(|(subspace, table)| table[code(subspace) as usize % N]);
+    entries.fold(0.0, |sum, entry| sum + entry)
+}
+
+/// Hands a row to the sink if it is near enough, and says whether it was.
+fn offer<S: Sink>(sink: &mut S, slot: usize, id: u64, sum: f32) -> bool {
+    let key = key(sum);
+    let is_near = key < sink.below(slot, id);
+    if is_near {
+        sink.push(Found { query: slot as u32, key, id });
+    }
+    is_near
+}
+
+/// Calls a function of [`TableSearch`] for the width of the codes.
+macro_rules! with_width {
+    ($function:ident($tables:expr, $blocks:expr, $($argument:expr),*)) => {{
+        $blocks.check_tables($tables.n_subspaces(), $tables.n_codewords())?;
+        match $blocks.width() {
+            $crate::adc::layout::Width::Byte => $function::<256>($tables, $blocks, $($argument),*),
+            $crate::adc::layout::Width::Nibble => $function::<16>($tables, $blocks, $($argument),*),
+        }
+    }};
+}
+
+use with_width;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_like_sums() {
+        let sums = [f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY];
+        assert!(sums.map(key).is_sorted());
+        assert!(sums.iter().all(|sum| sum_of(key(*sum)).to_bits() == sum.to_bits()));
+        assert_eq!((largest(0), largest(u32::MAX)), (None, Some(f32::INFINITY)));
+        assert_eq!(largest(key(1.0) + 1), Some(1.0));
+    }
+}

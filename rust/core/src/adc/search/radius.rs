@@ -1,0 +1,40 @@
+//! All rows within a radius of each query.
+
+use super::{TableSearch, key, sum_of, with_width};
+use crate::adc::Tables;
+use crate::adc::layout::Blocks;
+use crate::select::sink::Below;
+use crate::{Csr, Error, Mask, Run};
+
+/// Finds all rows with a sum of at most `radius` for each query, sorted by (sum, index).
+///
+/// # Errors
+/// If tables and codes do not go together, a code names no codeword, the mask does not fit the codes, or the call was
+/// interrupted.
+pub fn radius(
+    tables: Tables<'_>,
+    blocks: Blocks<'_>,
+    radius: f32,
+    mask: Mask<'_>,
+    run: &Run<'_>,
+) -> Result<Csr<f32>, Error> {
+    with_width!(radius_of(tables, blocks, radius, mask, run))
+}
+
+fn radius_of<const N: usize>(
+    tables: Tables<'_>,
+    blocks: Blocks<'_>,
+    radius: f32,
+    mask: Mask<'_>,
+    run: &Run<'_>,
+) -> Result<Csr<f32>, Error> {
+    let search = TableSearch::<N>::new(tables, blocks, mask, run)?;
+    // No sum is minus zero; a radius may be.
+    let below = if radius.is_nan() { 0 } else { key(radius + 0.0).saturating_add(1) };
+    let groups = search.for_each_group(usize::MAX, run, |group, run| {
+        let parts = search.visit(&group, &Below::new(below), run)?;
+        let found = Below::merge(parts, |found| (found.query, found.key, found.id))?;
+        Ok((group.queries.collect(), found))
+    })?;
+    Csr::from_blocks(search.n_queries, &groups, f32::INFINITY, sum_of)
+}
