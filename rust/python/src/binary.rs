@@ -19,9 +19,9 @@ pub fn knn<'py, D: Element + Copy + Send>(
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<NeighborArrays<'py, D>> {
-    let py = queries.py();
+    let (py, k) = (queries.py(), count(k, "k", 0)?);
     let (queries, codes) = (CodesArray::new(queries, "queries")?, CodesArray::new(codes, "codes")?);
-    let (mask, k) = (MaskArray::new(mask)?, count(k, "k", 0)?);
+    let mask = MaskArray::new(mask)?;
     let (query_rows, codes, mask) = (queries.view()?, codes.view()?, mask.view()?);
     results::neighbors(py, queries.n_rows(), k, |out| {
         detached(py, threads, |run| search(query_rows, codes, mask, out, run))

@@ -1,10 +1,9 @@
 //! Search of the candidates in inverted lists, for the indexes of the package.
 
 use fastcodes_core::lists::{self, Probes};
-use numpy::PyArrayMethods;
 use pyo3::prelude::*;
 
-use crate::arrays::{CodesArray, MaskArray, count, shared, to_py_err, typed};
+use crate::arrays::{CodesArray, MaskArray, count, elements, to_py_err};
 use crate::results::{self, NeighborArrays};
 use crate::runtime::detached;
 
@@ -21,15 +20,12 @@ pub fn hamming_lists_knn<'py>(
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<NeighborArrays<'py, i32>> {
-    let py = queries.py();
+    let (py, k) = (queries.py(), count(k, "k", 0)?);
     let (queries, codes) = (CodesArray::new(queries, "queries")?, CodesArray::new(codes, "codes")?);
-    let (mask, k) = (MaskArray::new(mask)?, count(k, "k", 0)?);
-    let starts = typed::<i64>(starts, "starts", "an int64 array")?;
-    let stops = typed::<i64>(stops, "stops", "an int64 array")?;
-    let ids = typed::<u32>(ids, "ids", "a uint32 array")?;
-    let starts = starts.try_readonly().map_err(|_| shared("starts"))?;
-    let stops = stops.try_readonly().map_err(|_| shared("stops"))?;
-    let ids = ids.try_readonly().map_err(|_| shared("ids"))?;
+    let mask = MaskArray::new(mask)?;
+    let starts = elements::<i64>(starts, "starts", "an int64 array")?;
+    let stops = elements::<i64>(stops, "stops", "an int64 array")?;
+    let ids = elements::<u32>(ids, "ids", "a uint32 array")?;
     let probes = Probes::new(starts.as_slice()?, stops.as_slice()?, ids.as_slice()?, queries.n_rows());
     let probes = probes.map_err(to_py_err)?;
     let (query_rows, codes, mask) = (queries.view()?, codes.view()?, mask.view()?);

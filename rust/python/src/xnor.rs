@@ -11,8 +11,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::arrays::{
-    CodesArray, array_out, contiguous, count, shape_text, shared, to_py_err, typed, writable,
+    CodesArray, array_out, contiguous, count, elements, shape_text, shared, to_py_err, typed, writable,
 };
+use crate::results::filled;
 use crate::runtime::detached;
 
 const ROWS: &str = "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it";
@@ -83,8 +84,7 @@ impl XnorFinish {
 /// A copy of a C-contiguous array; empty for None.
 fn column<T: Element + Copy>(value: Option<&Bound<'_, PyAny>>, name: &str) -> PyResult<Vec<T>> {
     let Some(value) = value else { return Ok(Vec::new()) };
-    let array = typed::<T>(value, name, "a C-contiguous numpy array")?;
-    let array = array.try_readonly().map_err(|_| shared(name))?;
+    let array = elements::<T>(value, name, "a C-contiguous numpy array")?;
     let mut copy = Vec::new();
     copy.try_reserve_exact(array.len()).map_err(|error| to_py_err(error.into()))?;
     copy.extend_from_slice(array.as_slice()?);
@@ -138,9 +138,9 @@ impl XnorMatrix {
         values: &str,
         threads: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let (values, n_features) = (values_of(values)?, count(n_features, "n_bits", 1)?);
         let rows = PlanesArray::new(rows, "b")?;
-        let (planes, values, n_features) =
-            (rows.views()?, values_of(values)?, count(n_features, "n_bits", 1)?);
+        let planes = rows.views()?;
         detached(py, threads, |run| Matrix::new(&Operand::new("b", planes, values, n_features)?, run))
             .map(XnorMatrix)
     }
@@ -178,8 +178,9 @@ pub fn xnor_matmul<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let (values, n_features) = (values_of(values)?, count(n_features, "n_bits", 1)?);
     let a = PlanesArray::new(a, "a")?;
-    let (planes, values, n_features) = (a.views()?, values_of(values)?, count(n_features, "n_bits", 1)?);
+    let planes = a.views()?;
     let n_rows = planes.first().map_or(0, Codes::n_rows);
     finished::<Ix2>(py, finish, out, &[n_rows, b.0.n_rows()], |output| {
         detached(py, threads, |run| {
@@ -222,17 +223,13 @@ pub fn xnor_planes<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray3<u8>>> {
-    let values = CodesArray::described(values, "values", "a numpy array (m, d) of integers")?;
     let n_planes = count(n_planes, "n_bits", 1)?;
+    let values = CodesArray::described(values, "values", "a numpy array (m, d) of integers")?;
     let view = values.view()?;
     let shape = [n_planes.min(Operand::MAX_PLANES), values.n_rows(), view.n_bytes().div_ceil(8)];
-    let array = array_out::<u8, Ix3>(py, out, &shape)?;
-    {
-        let mut out = writable(&array)?;
-        let out = out.as_slice_mut()?;
-        detached(py, threads, |run| xnor::planes(view, n_planes, out, run))?;
-    }
-    Ok(array)
+    filled::<u8, Ix3>(py, out, &shape, |out| {
+        detached(py, threads, |run| xnor::planes(view, n_planes, out, run))
+    })
 }
 
 /// A C-contiguous uint8 array with four axes.
@@ -264,8 +261,8 @@ impl XnorFilters {
         groups: &Bound<'_, PyAny>,
         threads: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let (array, [n, height, width, n_bytes]) = four_axes(filters, "filters", FILTERS)?;
         let (n_channels, groups) = (count(n_channels, "n_channels", 1)?, count(groups, "groups", 1)?);
+        let (array, [n, height, width, n_bytes]) = four_axes(filters, "filters", FILTERS)?;
         let bytes = array.as_slice()?;
         detached(py, threads, |run| Filters::new(bytes, [n, height, width], n_bytes, n_channels, groups, run))
             .map(XnorFilters)
@@ -330,9 +327,8 @@ pub fn xnor_conv2d<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let expected =
         if byte_values.is_none() { IMAGES } else { "a numpy uint8 array (n, height, width, channels)" };
+    let (n_channels, conv) = (count(n_channels, "n_channels", 1)?, conv_of(conv)?);
     let (array, [n, height, width, n_bytes]) = four_axes(images, "images", expected)?;
-    let n_channels = count(n_channels, "n_channels", 1)?;
-    let conv = conv_of(conv)?;
     let (bytes, shape) = (array.as_slice()?, [n, height, width]);
     let images = || match byte_values {
         None => Images::new(bytes, shape, n_bytes, n_channels),
@@ -368,11 +364,7 @@ pub fn xnor_max_pool2d<'py>(
     let images = Images::new(array.as_slice()?, [n, height, width], n_bytes, n_bytes.saturating_mul(8))
         .map_err(to_py_err)?;
     let [out_height, out_width] = xnor::pooled_shape([height, width], size, stride).map_err(to_py_err)?;
-    let pooled = array_out::<u8, Ix4>(py, out, &[n, out_height, out_width, n_bytes])?;
-    {
-        let mut out = writable(&pooled)?;
-        let out = out.as_slice_mut()?;
-        detached(py, threads, |run| xnor::max_pool2d(images, size, stride, out, run))?;
-    }
-    Ok(pooled)
+    filled::<u8, Ix4>(py, out, &[n, out_height, out_width, n_bytes], |out| {
+        detached(py, threads, |run| xnor::max_pool2d(images, size, stride, out, run))
+    })
 }
