@@ -116,61 +116,6 @@ pub enum Error {
         /// What does not, and what was expected, in words.
         problem: String,
     },
-    /// Tables or codebooks have an axis of length 0.
-    EmptyAxis {
-        /// What they are called.
-        name: &'static str,
-        /// What there is none of.
-        axis: &'static str,
-    },
-    /// Queries (or the first operand) and codes (or the second) differ in length.
-    BytesDiffer {
-        /// What the first operand is called, and its bytes per row.
-        first: (&'static str, usize),
-        /// What the second operand is called, and its bytes per row.
-        second: (&'static str, usize),
-    },
-    /// A boolean mask has not one entry per row of the codes.
-    MaskLength {
-        /// Entries of the mask.
-        given: usize,
-        /// Rows of the codes.
-        expected: usize,
-    },
-    /// A mask of row ids names a row that is not there.
-    MaskId {
-        /// The offending id.
-        id: i64,
-        /// Rows of the codes.
-        n_rows: usize,
-    },
-    /// An output slice has not the length of the result.
-    OutputLength {
-        /// Elements of the output.
-        given: usize,
-        /// Elements of the result.
-        expected: usize,
-    },
-    /// An input does not have the elements of its shape.
-    InputLength {
-        /// What the input is called.
-        name: &'static str,
-        /// Its elements.
-        given: usize,
-        /// The elements of its shape.
-        expected: usize,
-    },
-    /// An input has a number so large that sums overflow.
-    TooLarge {
-        /// What the input is called.
-        name: &'static str,
-        /// Where the first such number is, counted through all axes.
-        index: usize,
-        /// That number.
-        value: String,
-        /// The largest that there may be.
-        most: String,
-    },
     /// The results, or what is needed to find them, do not fit the memory.
     OutOfMemory,
     /// The caller asked the work to stop (Ctrl-C).
@@ -214,37 +159,9 @@ impl fmt::Display for Error {
             Error::Padding { name, row, n_bits } => {
                 write!(formatter, "{name} has ones after bit {n_bits} in row {row}; expected zeros there")
             }
-            Error::EmptyAxis { name, axis } => {
-                write!(formatter, "{name} have 0 {axis}; expected at least 1")
-            }
-            Error::BytesDiffer { first, second } => write!(
-                formatter,
-                "{} have {} bytes per row but {} have {}; were they packed with the same number of bits?",
-                first.0, first.1, second.0, second.1
-            ),
-            Error::MaskLength { given, expected } => write!(
-                formatter,
-                "mask has {given} booleans but codes have {expected} rows; expected one boolean per row, \
-                 or an integer array of row ids"
-            ),
-            Error::MaskId { id, n_rows } => write!(
-                formatter,
-                "mask has the row id {id} but codes have {n_rows} rows; expected ids from 0 to one less than that"
-            ),
-            Error::OutputLength { given, expected } => {
-                write!(formatter, "out has {given} elements; expected {expected}")
-            }
-            Error::InputLength { name, given, expected } => {
-                write!(formatter, "{name} has {given} elements; expected {expected}")
-            }
             Error::NotFinite { name, index, value } => write!(
                 formatter,
                 "{name} must be finite; got {value} at element {index}, counted through all axes"
-            ),
-            Error::TooLarge { name, index, value, most } => write!(
-                formatter,
-                "{name} has {value} at element {index}, counted through all axes, which is too large for float32 sums; \
-                 expected numbers of at most {most}"
             ),
             Error::OutOfMemory => write!(
                 formatter,
