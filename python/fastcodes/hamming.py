@@ -134,16 +134,16 @@ def asymmetric_knn(
 ) -> tuple[Floats, Ids]:
     """Find the `k` codes with the largest inner products with real queries, exactly.
 
-    A code stands for signs: +1 where a bit is one, -1 where it is zero. Queries are not rounded to signs, so a
-    bit with a large margin counts more than one near zero (asymmetric distances: Gordo, Perronnin, Gong and
-    Lazebnik, *Asymmetric distances for binary embeddings*, IEEE TPAMI 36, 2014). Such queries are the output of
-    a hash function's ``decision_function``.
+    A code stands for signs: +1 where a bit is one, -1 where it is zero. Queries are not rounded to signs, so
+    a bit with a large margin counts more than one near zero (asymmetric distances: Gordo, Perronnin, Gong and
+    Lazebnik, *Asymmetric distances for binary embeddings*, IEEE TPAMI 36, 2014). Such queries are the output
+    of a hash function's ``decision_function``.
 
     Parameters
     ----------
     queries : array (nq, n_bits)
-        Numbers of any real dtype, converted to float32, of magnitudes up to 8.5e37; a one-dimensional array is
-        one query.
+        Numbers of any real dtype, converted to float32, of magnitudes up to 8.5e37; a one-dimensional array
+        is one query.
     codes : uint8 array (n, ceil(n_bits / 8))
         The database, as `fastcodes.bits.pack` returns it. Bits beyond `n_bits` do not count.
     k : int

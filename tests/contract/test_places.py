@@ -10,8 +10,8 @@ from contract.public import public_classes
 from fastcodes import _native
 
 ROOT = Path(__file__).parents[2]
-# Families of the core with public functions of their own. `roofline` only measures the machine; the searches of
-# `asymmetric` and `lists` belong to hamming and to the indexes.
+# Families of the core with public functions of their own. `roofline` only measures the machine; the
+# searches of `asymmetric` and `lists` belong to hamming and to the indexes.
 FAMILIES = sorted(
     set(re.findall(r"^pub mod (\w+);", (ROOT / "rust/core/src/lib.rs").read_text(), re.MULTILINE))
     - {"roofline", "asymmetric", "lists"}

@@ -596,7 +596,8 @@ def search():
                 n_queries = rng.integers(1, 41)
                 for mask in (None, booleans.view(bool), ids):
                     try:
-                        family.knn(queries[:n_queries], codes, rng.integers(0, 3100), mask=mask, threads=threads)
+                        k = rng.integers(0, 3100)
+                        family.knn(queries[:n_queries], codes, k, mask=mask, threads=threads)
                         family.radius(queries[:n_queries], codes, radius, mask=mask, threads=threads)
                     except ValueError as error:
                         assert "mask has the row" in str(error), error

@@ -1,4 +1,4 @@
-//! Kernels that search short binary codes where they lie: pure Rust, no Python, no BLAS.
+//! Kernels that search and multiply compact codes in place: pure Rust, no Python, no BLAS.
 //!
 //! # Conventions
 //! A *code* is a row of packed bits. Dimension 0 is the highest bit of byte 0, as in `numpy.packbits`:

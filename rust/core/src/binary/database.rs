@@ -5,7 +5,6 @@
 
 use std::ops::Range;
 
-use crate::popcount::distances_of;
 use crate::popcount::tile::{MAX_WORDS, Tile};
 use crate::select::mask::RowMask;
 use crate::{Codes, Error, Level, Mask, bits};
@@ -92,18 +91,19 @@ impl<'a> RowIds<'a> {
 
     /// The number of ones of each row.
     fn count_ones(&self, codes: Codes<'_>, level: Level) -> Vec<u32> {
+        let mut ones = vec![0; self.len()];
         match self {
-            RowIds::Range(ids) => {
-                let mut ones = vec![0; ids.len()];
-                bits::popcount_rows(level, codes.slice(ids.start, ids.end), &mut ones);
-                ones.into_iter().map(|ones| ones as u32).collect()
-            }
+            RowIds::Range(ids) => bits::popcount_rows(level, codes.slice(ids.start, ids.end), &mut ones),
             RowIds::List(ids) => {
-                let mut ones = vec![0; ids.len()];
-                distances_of(level, &vec![0; codes.n_bytes()], codes, ids, &mut ones);
-                ones
+                let mut rest = &mut ones[..];
+                for run in ids.chunk_by(|id, next| id + 1 == *next) {
+                    let (out, after) = rest.split_at_mut(run.len());
+                    bits::popcount_rows(level, codes.slice(run[0], run[0] + run.len()), out);
+                    rest = after;
+                }
             }
         }
+        ones.into_iter().map(|ones| ones as u32).collect()
     }
 }
 
