@@ -50,11 +50,6 @@ impl<'a> Run<'a> {
         self.threads
     }
 
-    /// The threads alone, while callees still take them apart from the level.
-    pub fn parallel(&self) -> crate::Parallel<'a> {
-        crate::Parallel::new(self.threads, self.stop)
-    }
-
     /// The same run for work of this many 64-bit words: on one thread where that is faster than starting another.
     pub(crate) fn for_words(&self, words: usize) -> Run<'a> {
         let threads = if words < WORDS_WORTH_A_THREAD { 1 } else { self.threads };

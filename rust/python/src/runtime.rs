@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::env;
 use std::sync::OnceLock;
 
-use fastcodes_core::{Error, Level, Parallel, Run, available_cpus};
+use fastcodes_core::{Error, Level, Run, available_cpus};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -62,13 +62,4 @@ pub fn detached<T: Send>(
         let result = work(&Run::new(level, threads, &stop));
         result.map_err(|error| raised.take().unwrap_or_else(|| to_py_err(error)))
     })
-}
-
-/// [`detached`] for functions of the core that take level and threads apart.
-pub fn run<T: Send>(
-    py: Python<'_>,
-    threads: Option<&Bound<'_, PyAny>>,
-    work: impl FnOnce(Level, &Parallel<'_>) -> Result<T, Error> + Send,
-) -> PyResult<T> {
-    detached(py, threads, |run| work(run.level(), &run.parallel()))
 }
