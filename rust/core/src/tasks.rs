@@ -127,7 +127,11 @@ mod tests {
         for threads in [1, 2, 5] {
             for n_tasks in [0, 1, 2, 100] {
                 let run = Run::exactly(Level::PORTABLE, threads, &|| false);
-                let states = run.for_each_task(n_tasks, Vec::new, |done, task| Ok(done.push(task))).unwrap();
+                let collect = |done: &mut Vec<usize>, task| {
+                    done.push(task);
+                    Ok(())
+                };
+                let states = run.for_each_task(n_tasks, Vec::new, collect).unwrap();
                 assert!(states.iter().all(|done| done.is_sorted()));
                 let mut done: Vec<usize> = states.concat();
                 done.sort_unstable();
@@ -164,7 +168,10 @@ mod tests {
         for threads in [1, 2] {
             let run = Run::exactly(Level::PORTABLE, threads, &|| true);
             let begun = Instant::now();
-            let work = |(): &mut (), _: usize| Ok(std::thread::sleep(Duration::from_millis(1)));
+            let work = |(): &mut (), _: usize| {
+                std::thread::sleep(Duration::from_millis(1));
+                Ok(())
+            };
             assert_eq!(run.for_each_task(10_000, || (), work).unwrap_err(), Error::Interrupted);
             assert!(begun.elapsed() < Duration::from_secs(2));
         }

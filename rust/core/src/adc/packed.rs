@@ -355,7 +355,7 @@ fn pack_rows(
 
 /// Sets the rows from `first_row` on to zero in the block that it is in, the last of `blocks`, of `len` bytes each.
 fn clear_rows(blocks: &mut [u8], first_row: usize, len: usize) {
-    if first_row % ROWS_PER_BLOCK > 0
+    if !first_row.is_multiple_of(ROWS_PER_BLOCK)
         && let Some(planes) = blocks.chunks_exact_mut(len).last()
     {
         planes.chunks_exact_mut(ROWS_PER_BLOCK).for_each(|plane| plane[first_row % ROWS_PER_BLOCK..].fill(0));
