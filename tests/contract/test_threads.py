@@ -520,7 +520,8 @@ interrupt("xnor.planes", lambda: xnor.planes(integers, 8, threads=1))
 tokens = codes.view(np.uint64).reshape(-1)
 for name, n in (("one set", 1), ("many sets", 1000)):
     ends = np.linspace(0, len(tokens), n + 1).astype(int)
-    interrupt(f"minhash.signatures, {name}", lambda: minhash.signatures(tokens, ends, n_hashes=8192, threads=1))
+    call = lambda: minhash.signatures(tokens, ends, n_hashes=8192, threads=1)
+    interrupt(f"minhash.signatures, {name}", call)
 sets = [range(5_000_000)] * 100
 interrupt("minhash.signatures, of lists", lambda: minhash.signatures(sets, threads=1))
 texts = [" ".join(map(str, range(1000)))] * 20_000
