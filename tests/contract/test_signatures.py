@@ -1,4 +1,4 @@
-"""One convention for all signatures: data first, options by keyword and in one order, threads wherever work is long."""
+"""One convention for all signatures: data first, options by keyword in one order, threads for long work."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ OPTIONS = ["mask", "rerank", "oversample", "out", "threads"]
 # May be left out and still be given by position: a model's first parameters, as in scikit-learn, and these.
 POSITIONAL = {"y", "start", "stop", "deep", "offsets", "X"}
 LONG = {
-    "fit", "fit_transform", "fit_predict", "encode", "decode", "transform", "decision_function", "tables", "score",
-    "quantization_error", "predict", "predict_proba", "add", "search", "radius_search", "pairs", "append", "unpack",
+    "fit", "fit_transform", "fit_predict", "encode", "decode", "transform", "decision_function", "tables",
+    "score", "quantization_error", "predict", "predict_proba", "add", "search", "radius_search", "pairs",
+    "append", "unpack",
 }  # fmt: skip
 WITH_THREADS = (
     "quantization.",
