@@ -11,7 +11,8 @@ import fastcodes
 
 # Protocols between classes of the package: models and files; layers, optimizers and the network.
 _INTERNAL = {
-    "from_state", "to_state", "as_codes", "as_queries", "class_named", "operand", "storage",
+    "from_state", "to_state", "named", "tokens", "as_codes", "as_queries", "class_named", "operand",
+    "storage",
     "backward", "build", "config", "factor", "forward", "matrix", "output_bits", "packed_filters", "prepare",
     "scale_and_shift", "slots", "update",
 }  # fmt: skip
@@ -39,9 +40,13 @@ def public_functions() -> dict[str, Callable[..., Any]]:
 
 
 def public_classes() -> dict[str, type]:
-    """Return the public classes by name; exceptions have no arguments to speak of."""
+    """Return the public classes by name; not exceptions, and not abstract ones."""
     classes = {name: item for name, item in public_names().items() if inspect.isclass(item)}
-    return {name: item for name, item in classes.items() if not issubclass(item, Exception)}
+    return {
+        name: item
+        for name, item in classes.items()
+        if not issubclass(item, Exception) and not inspect.isabstract(item)
+    }
 
 
 def public_methods(cls: type) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from contract.class_kit import Case
 from contract.kit import (
     CODES,
     HUGE_K,
@@ -138,3 +139,27 @@ def wrong_values(verb: str, name: str) -> list[Wrong]:
         fitting = [wrong for wrong in CODES if wrong.label != "too many bytes"]
         return [*fitting, Wrong("code beyond", PARTS * 2, ValueError, "16", "from 0 to 15")]
     return WRONG[name]
+
+
+ROWS = (np.arange(60 * 8) % 16).astype(np.uint8).reshape(60, 8)
+NOT_ROWS = ["codes", ROWS * 1.0, ROWS.astype(np.int64), ROWS[None], ROWS * 2]
+CASES = {
+    "adc.PackedCodes": Case(
+        adc.PackedCodes,
+        {"codes": ROWS, "n_codewords": 16},
+        methods={
+            "append": {"codes": ROWS},
+            "remove": {"mask": np.arange(3)},
+            "take": {"ids": np.arange(3)},
+            "unpack": {"start": 1, "stop": None},
+        },
+        wrong={
+            "codes": NOT_ROWS,
+            "append.codes": [*NOT_ROWS, ROWS[:, :7]],
+            "n_codewords": [1.5, "16", 17],
+            "ids": ["0", 0.5, np.array([0.5]), np.array([60]), np.array([-1])],
+            "start": ["0", 0.5],
+            "stop": ["0", 0.5],
+        },
+    ),
+}

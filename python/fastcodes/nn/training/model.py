@@ -29,7 +29,7 @@ from fastcodes.nn.packed import PackedModel
 from fastcodes.nn.training.augmentation import Augmentation
 from fastcodes.nn.training.losses import LOSSES, Balance, Loss, as_loss
 from fastcodes.nn.training.network import Network
-from fastcodes.nn.training.optimizers import Adam, Optimizer
+from fastcodes.nn.training.optimizers import Adam, Optimizer, check_optimizer
 from fastcodes.nn.training.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -181,8 +181,9 @@ class Sequential(Network, Predictor):
         """
         epochs, batch_size = as_integer(epochs, "epochs", 1), as_integer(batch_size, "batch_size", 1)
         optimizer = Adam() if optimizer is None else optimizer
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be an object such as nn.Adam(1e-3); got {optimizer!r}")
+        check_optimizer(optimizer)
+        if not isinstance(callbacks, Iterable):
+            raise TypeError(f"callbacks must be a sequence of functions; got {describe(callbacks)}")
         objective, callbacks = as_loss(loss), list(callbacks)
         for name, function in (
             ("schedule", schedule),

@@ -11,11 +11,11 @@ import numpy as np
 from fastcodes import _files
 from fastcodes._estimator import NotFittedError
 from fastcodes._typing import Array
-from fastcodes._validation import as_integer, random_generator
+from fastcodes._validation import as_integer, describe, random_generator
 from fastcodes.nn._thread_pool import limit_threads
 from fastcodes.nn.layers import Layer, Parameter, Shape, walk
 from fastcodes.nn.training.losses import Balance, Loss
-from fastcodes.nn.training.optimizers import Optimizer
+from fastcodes.nn.training.optimizers import Optimizer, check_optimizer
 from fastcodes.nn.training.summary import summary_table
 
 if TYPE_CHECKING:
@@ -166,9 +166,13 @@ class Network:
         ------
         NotFittedError
             If the network is not built yet.
+        TypeError
+            If `weights` is not a mapping.
         ValueError
             If an array is missing, has the wrong dtype or shape, or is not finite.
         """
+        if not isinstance(weights, Mapping):
+            raise TypeError(f"weights must be a mapping from names to arrays; got {describe(weights)}")
         for name, array in self.get_weights().items():
             array[...] = _files.take(weights, name, np.float32, array.shape, finite=True)
         return self
@@ -240,10 +244,16 @@ class Network:
         ------
         NotFittedError
             If the network is not built yet.
+        TypeError
+            If `loss`, `optimizer` or `regularizer` is something else. Batches are not checked.
         FloatingPointError
             If the loss is not finite; parameters are left as they are.
         """
         self._check_built()
+        if not callable(loss) or not (regularizer is None or callable(regularizer)):
+            name, value = ("regularizer", regularizer) if callable(loss) else ("loss", loss)
+            raise TypeError(f"{name} must be an object such as those of fastcodes.nn; got {describe(value)}")
+        check_optimizer(optimizer)
         if not self._n_steps:
             self._prepare(optimizer)
         for _, layer in walk(self.layers):

@@ -14,7 +14,7 @@ from fastcodes._validation import as_real, describe
 from fastcodes.nn.layers import Parameter
 from fastcodes.nn.quantizers import sign
 
-__all__ = ["SGD", "Adam", "Bop", "Optimizer"]
+__all__ = ["SGD", "Adam", "Bop", "Optimizer", "check_optimizer"]
 
 # Elements that are updated at a time: those of all arrays stay in the cache.
 _ELEMENTS_PER_UPDATE = 1 << 15
@@ -209,3 +209,9 @@ def _chunks(parameter: Parameter, *slots: str) -> Iterator[list[Array]]:
     flat = [array.reshape(-1) for array in arrays]
     for start in range(0, parameter.value.size, _ELEMENTS_PER_UPDATE):
         yield [array[start : start + _ELEMENTS_PER_UPDATE] for array in flat]
+
+
+def check_optimizer(optimizer: object) -> None:
+    """Raise an error if `optimizer` is not one."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be an object such as nn.Adam(1e-3); got {optimizer!r}")
