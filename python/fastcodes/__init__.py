@@ -1,22 +1,22 @@
-"""Compact codes: search, compare and pack them where they lie, as plain numpy arrays.
+"""Compact codes: search, compare and pack them, as functions over numpy arrays, and models that make them.
 
-=======================  ===============================================================================
-`fastcodes.bits`          pack and unpack bits and small integers, count bits
-`fastcodes.hamming`       search by the number of differing bits
-`fastcodes.jaccard`       search by the overlap of bit sets
-`fastcodes.minhash`       signatures of sets, and how similar the sets are
-`fastcodes.adc`           search of product-quantised codes by table look-ups
-`fastcodes.hadamard`      random projections by fast transforms, and their signs
-`fastcodes.xnor`          products of matrices of a few bits, convolution of packed images
-`fastcodes.hashing`       models that make binary codes and signatures
-`fastcodes.quantization`  models that make codes of small integers
-`fastcodes.index`         collections of them to add to, search, filter, save and load
-`fastcodes.metrics`       recall, precision and mean average precision of searches
-`fastcodes.nn`            binary neural networks
-`fastcodes.interop`       from and to faiss and nanopq
-`fastcodes.merge_topk`    merge the neighbours found in parts of a database
-`fastcodes.components`    group rows by pairs, such as near-duplicates
-=======================  ===============================================================================
+=========================  ===================================================================================
+`fastcodes.bits`           pack and unpack bits and small integers, count ones
+`fastcodes.hamming`        search packed bits by the number of differing bits
+`fastcodes.jaccard`        search packed bits by the overlap of the sets that they stand for
+`fastcodes.minhash`        signatures of sets and texts, and similarity estimates
+`fastcodes.adc`            search product-quantised codes by look-up tables
+`fastcodes.hadamard`       random projections by fast Hadamard transforms, and their signs
+`fastcodes.xnor`           products of matrices of a few bits, convolution of packed images
+`fastcodes.hashing`        models that make binary codes and signatures
+`fastcodes.quantization`   models that make codes of small integers
+`fastcodes.nn`             binary neural networks
+`fastcodes.index`          indexes over the codes of any model: add, search, filter, remove, save
+`fastcodes.metrics`        recall, precision and mean average precision of searches
+`fastcodes.interop`        conversion from and to faiss and nanopq
+`fastcodes.merge_topk`     merge the neighbours found in parts of a database
+`fastcodes.components`     connected components of pairs, such as near-duplicates
+=========================  ===================================================================================
 """
 
 from fastcodes import (
