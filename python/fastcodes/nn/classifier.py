@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from fastcodes import _files
 from fastcodes._estimator import Estimator
 from fastcodes._typing import Array, Floats
-from fastcodes._validation import as_integer, as_samples, describe
+from fastcodes._validation import as_integer, as_real, as_samples, describe
+from fastcodes.nn._samples import as_labels, check_lengths
 from fastcodes.nn._softmax import softmax
 from fastcodes.nn.layers import BatchNorm, BinaryDense, Dropout, Layer, Quantize, Sign
 from fastcodes.nn.training import Adam, Cosine, Sequential
@@ -165,13 +166,14 @@ class BinaryMLPClassifier(Estimator):
             )
         units = [as_integer(n, "hidden", 1) for n in self.hidden]
         n_bits = as_integer(self.activation_bits, "activation_bits", 1, 8)
+        dropout = as_real(self.dropout, "dropout", at_least=0, below=1)
         layers: list[Layer] = []
         for n in units:
             layers += [BinaryDense(n, weights=self.weights, estimator=self.estimator), BatchNorm()]
             surrogate = "straight-through" if self.estimator == "clipped" else self.estimator
             layers.append(Sign(surrogate) if n_bits == 1 else Quantize(n_bits))
-            if self.dropout:
-                layers.append(Dropout(self.dropout))
+            if dropout:
+                layers.append(Dropout(dropout))
         return [
             *layers,
             BinaryDense(n_classes, weights=self.weights, estimator=self.estimator),
@@ -223,7 +225,9 @@ class BinaryMLPClassifier(Estimator):
 
     def score(self, X: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> float:
         """Return the accuracy of the predictions; parameters and errors as for `decision_function`."""
-        return float(np.mean(self.predict(X, threads=threads) == np.asarray(y)))
+        predicted, labels = self.predict(X, threads=threads), as_labels(y)
+        check_lengths(predicted, labels)
+        return float(np.mean(predicted == labels))
 
     def _to_arrays(self) -> dict[str, Array]:
         params, arrays = self.model_.to_state()

@@ -29,7 +29,7 @@ def layer(cls: type, wrong: dict[str, list[Any]] | None = None, **params: Any) -
 
 METHODS: dict[str, dict[str, Any]] = {
     "build": {"input_shape": (8,)},
-    "set_weights": {"weights": {}},
+    "set_weights": {"weights": lambda made: made.get_weights()},
     "train_step": {"x": X, "targets": Y, "loss": nn.CrossEntropy(), "optimizer": lambda made: nn.Adam()},
 }
 # Batches of training loops are not checked.
@@ -104,6 +104,12 @@ CASES: dict[str, Case] = {
         TRAINING,
         tuple(network().layers),
         BATCHES,
+    ),
+    "nn.Residual": Case(
+        nn.Residual,
+        {"shortcut": ()},
+        wrong={"shortcut": [["layer"], [nn.Sign]]},
+        args=(nn.Sign(), nn.BinaryDense(8)),
     ),
     "nn.Network": Case(
         nn.Network,

@@ -37,7 +37,9 @@ class Residual(Layer):
         self.shortcut = tuple(shortcut)
         self.children = (*self.layers, *self.shortcut)
         if not layers or not all(isinstance(layer, Layer) for layer in self.children):
-            raise TypeError(f"Residual expects at least one layer, and nothing else; got {self.children!r}")
+            raise TypeError(
+                f"Residual expects at least one layer, and only layers in layers and shortcut; got {self.children!r}"
+            )
 
     def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
         ends = []
