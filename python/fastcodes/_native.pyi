@@ -4,7 +4,7 @@ from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 _Codes = npt.NDArray[np.uint8]
 _Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
@@ -94,6 +94,7 @@ def adc_sums(
     x: _Floats, codes: _Codes, sums: npt.NDArray[np.float64], counts: _Ids, threads: int | None
 ) -> None: ...
 
+@disjoint_base
 class PackedCodes:
     def __new__(
         cls,

@@ -38,7 +38,7 @@ class Residual(Layer):
         self.children = (*self.layers, *self.shortcut)
         if not layers or not all(isinstance(layer, Layer) for layer in self.children):
             raise TypeError(
-                f"Residual expects at least one layer, and only layers in layers and shortcut; got {self.children!r}"
+                f"Residual expects at least one layer, and layers alone in shortcut; got {self.children!r}"
             )
 
     def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
