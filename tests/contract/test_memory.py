@@ -226,13 +226,11 @@ except MemoryError:
 """
 FULL_CALLS = (
     "adc.knn(tables, everywhere, 2**40)",
-    "adc.knn(tables, everywhere, 1, mask=np.arange(3))",
     "adc.knn(many, codes, 20_000)",
     "adc.knn(wide, codes, 1)",
     "adc.knn(np.broadcast_to(tables, (2**40, 8, 16)), codes, 1)",
     "adc.radius(many, codes, 0)",
     "adc.radius(many, adc.PackedCodes(codes, n_codewords=16), 0, mask=np.arange(0, 20_000))",
-    "adc.radius(tables, everywhere, 0, mask=np.arange(3))",
     "adc.scan(many, np.tile(codes, (3, 1)))",
     "adc.scan(tables, everywhere)",
     "adc.PackedCodes(everywhere)",

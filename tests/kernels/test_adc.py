@@ -978,3 +978,14 @@ def test_an_append_between_any_two_steps_of_another_loses_nothing(n: int, n_code
         added = [codes[n:], more if has_more else more[:0]]
         orders = [np.concatenate([codes[:n], *order]) for order in (added, added[::-1])]
         assert any(same_bits(packed.unpack(), order) for order in orders), step
+
+
+def test_few_of_very_many_rows_are_found_without_a_visit_to_the_others() -> None:
+    everywhere = np.broadcast_to(np.arange(8, dtype=np.uint8), (2**42, 8))
+    ids = np.array([2**41, 3, 7, 2**41])
+    distances, indices = adc.knn(pq_tables(1, 8, 16), everywhere, 2, mask=ids)
+    assert indices.tolist() == [[3, 7]]
+    offsets, found, rows = adc.radius(pq_tables(1, 8, 16), everywhere, np.inf, mask=ids)
+    assert offsets.tolist() == [0, 3]
+    assert rows.tolist() == [3, 7, 2**41]
+    assert (found == distances[0, 0]).all()

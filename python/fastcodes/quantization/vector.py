@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files, adc
 from fastcodes._blocks import training_samples
+from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
 from fastcodes._storage import CodewordStorage, Storage
 from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
@@ -182,6 +183,7 @@ class VectorQuantizer(Quantizer):
         return self._decode(codes, "codes", threads)
 
     def _decode(self, codes: UnsignedCodes, name: str, threads: int | None) -> Floats:
+        check_fitted(self)
         check_threads(threads)
         vectors: Floats = self.codebook_[self._as_codes(codes, name)[:, 0]]
         return vectors

@@ -147,6 +147,21 @@ impl RowMask {
         })
     }
 
+    /// The groups of `64 * N` rows with selected ones, in ascending order.
+    pub fn groups<const N: usize>(&self) -> Vec<usize> {
+        let n_rows = match self {
+            RowMask::All(n_rows) => *n_rows,
+            RowMask::Some(bits) => bits.words.len() * ROWS_PER_WORD,
+            RowMask::Few(few) => {
+                let mut groups: Vec<_> = few.rows.iter().map(|row| row / (N * ROWS_PER_WORD)).collect();
+                groups.dedup();
+                return groups;
+            }
+        };
+        let groups = 0..n_rows.div_ceil(N * ROWS_PER_WORD);
+        groups.filter(|group| self.words::<N>(group * N) != [0; N]).collect()
+    }
+
     /// One bit for each row that is not selected, as words; bits beyond the last row mean nothing.
     pub fn excluded(&self) -> Result<Vec<u64>, Error> {
         match self {
@@ -197,6 +212,9 @@ mod tests {
                             assert_eq!(mask.rows(start..end).collect::<Vec<_>>(), expected);
                         }
                     }
+                    let mut groups: Vec<usize> = rows.iter().map(|row| row / 128).collect();
+                    groups.dedup();
+                    assert_eq!(mask.groups::<2>(), groups);
                     let words = [mask.words::<4>(0), mask.words::<4>(4)];
                     for (row, &boolean) in booleans.iter().enumerate() {
                         let word = words.as_flattened()[row / 64];

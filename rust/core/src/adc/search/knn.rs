@@ -71,21 +71,18 @@ impl<const N: usize> TableSearch<'_, N> {
     /// Rows that a query looks at first, by blocks: about `wanted` of them from all over the database, or all if they are
     /// hardly more; and whether they are all.
     fn first_rows(&self, wanted: usize) -> (Vec<(usize, BlockRows)>, bool) {
-        let all = (0..self.blocks.n_blocks()).map(|block| (block, self.selected(block)));
-        let all = all.filter(|(_, selected)| count(selected) > 0);
         if wanted.saturating_mul(2) >= self.mask.n_selected() {
-            return (all.collect(), true);
+            let all = self.listed.clone().unwrap_or_else(|| (0..self.blocks.n_blocks()).collect());
+            return (all.into_iter().map(|block| (block, self.selected(block))).collect(), true);
         }
         // A quarter of many blocks: there are fewer whole blocks, and neighbouring rows may be alike.
-        let quarters: Vec<usize> = if self.mask.is_all() {
-            Vec::new()
-        } else {
-            all.flat_map(|(block, selected)| {
+        let listed = self.listed.iter().flatten().map(|block| (*block, self.selected(*block)));
+        let quarters: Vec<usize> = listed
+            .flat_map(|(block, selected)| {
                 let has_rows = move |part: &usize| quarter(*part, &selected) != [0; QUARTERS_PER_BLOCK];
                 (0..QUARTERS_PER_BLOCK).filter(has_rows).map(move |part| block * QUARTERS_PER_BLOCK + part)
             })
-            .collect()
-        };
+            .collect();
         let n_quarters =
             if self.mask.is_all() { self.blocks.n_rows().div_ceil(ROWS_PER_QUARTER) } else { quarters.len() };
         let n_first = wanted.saturating_mul(n_quarters).div_ceil(self.mask.n_selected());

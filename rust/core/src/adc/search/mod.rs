@@ -15,6 +15,7 @@ mod scan;
 
 use std::array;
 use std::borrow::Cow;
+use std::mem;
 use std::ops::Range;
 
 use super::bound::{Offsets, QuantizedTables, Threshold};
@@ -98,6 +99,8 @@ struct TableSearch<'a, const N: usize> {
     tables: Cow<'a, [[f32; N]]>,
     blocks: Blocks<'a>,
     mask: RowMask,
+    /// The blocks that have selected rows, in ascending order, unless all rows are selected.
+    listed: Option<Vec<usize>>,
     n_queries: usize,
 }
 
@@ -140,7 +143,8 @@ impl<'a, const N: usize> TableSearch<'a, N> {
     fn new(tables: Tables<'a>, blocks: Blocks<'a>, mask: Mask<'_>, run: &Run<'_>) -> Result<Self, Error> {
         let (level, n_queries) = (run.level(), tables.n_queries());
         let mask = RowMask::new(mask, blocks.n_rows())?;
-        Ok(TableSearch { level, tables: tables.padded()?, blocks, mask, n_queries })
+        let listed = (!mask.is_all()).then(|| mask.groups::<{ ROWS_PER_BLOCK / 64 }>());
+        Ok(TableSearch { level, tables: tables.padded()?, blocks, mask, listed, n_queries })
     }
 
     fn table(&self, query: usize) -> &[[f32; N]] {
@@ -157,7 +161,8 @@ impl<'a, const N: usize> TableSearch<'a, N> {
     }
 
     fn n_tasks(&self) -> usize {
-        self.blocks.n_blocks().div_ceil(self.blocks_per_task())
+        let n_blocks = self.listed.as_ref().map_or(self.blocks.n_blocks(), Vec::len);
+        n_blocks.div_ceil(self.blocks_per_task())
     }
 
     /// Calls `search` with groups of queries, each with the threads that it may use, and returns the results in order.
@@ -205,22 +210,25 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         scratch: &mut BlockScratch<N>,
         sink: &mut S,
     ) -> Result<(), Error> {
-        let start = task * self.blocks_per_task();
-        let end = (start + self.blocks_per_task()).min(self.blocks.n_blocks());
-        if self.mask.is_all() {
-            return self.visit_blocks(group, start..end, scratch, sink);
-        }
+        let (start, end) = (task * self.blocks_per_task(), (task + 1) * self.blocks_per_task());
+        let Some(listed) = &self.listed else {
+            return self.visit_blocks(group, start..end.min(self.blocks.n_blocks()), scratch, sink);
+        };
         // Consecutive blocks with enough selected rows are visited together.
-        let mut dense = start..start;
-        for block in start..end {
+        let mut dense = 0..0;
+        for &block in &listed[start..end.min(listed.len())] {
             let selected = self.selected(block);
-            if count(&selected) > FEW_ROWS {
-                dense.end = block + 1;
+            let is_dense = count(&selected) > FEW_ROWS;
+            if is_dense && dense.end == block {
+                dense.end += 1;
                 continue;
             }
-            self.visit_blocks(group, dense, scratch, sink)?;
-            dense = block + 1..block + 1;
-            self.visit_rows(group, block, selected, sink)?;
+            self.visit_blocks(group, mem::take(&mut dense), scratch, sink)?;
+            if is_dense {
+                dense = block..block + 1;
+            } else {
+                self.visit_rows(group, block, selected, sink)?;
+            }
         }
         self.visit_blocks(group, dense, scratch, sink)
     }
