@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use fastcodes_core::adc::{self, Blocks, Codebooks, TableMetric, Tables, Vectors};
 use fastcodes_core::{Error, Run};
-use numpy::{Element, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadwriteArrayDyn};
+use numpy::{PyArray1, PyArray2, PyArray3};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 
 use crate::arrays::{
-    CodesArray, FloatsArray, MaskArray, borrowed_bytes, count, described, readonly_bytes, real, shared,
-    to_py_err, typed,
+    CodesArray, FloatsArray, MaskArray, borrowed_bytes, count, described, elements_mut, readonly_bytes, real,
+    to_py_err,
 };
 use crate::results::{self, CsrArrays, NeighborArrays};
 use crate::runtime::detached;
@@ -147,14 +147,8 @@ pub fn adc_scan<'py>(
     })
 }
 
-/// The elements of a C-contiguous, writable array that no other argument shares.
-fn elements_of<'py, T: Element>(
-    value: &Bound<'py, PyAny>,
-    name: &str,
-) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
-    let array = typed::<T>(value, name, "a C-contiguous, writable numpy array")?;
-    array.try_readwrite().map_err(|_| shared(name))
-}
+/// What [`elements_mut`] is told to expect of the arrays that a call fills.
+const FILLED: &str = "a C-contiguous, writable numpy array";
 
 /// Fills `codes`, uint8 `(n, M)`, with the nearest codeword of each part of `x`; and `distances`, float32 `(n, M)`, if it is
 /// an array, with the squared distances to them.
@@ -169,8 +163,8 @@ pub fn adc_encode(
 ) -> PyResult<()> {
     let x = FloatsArray::new(x, "x", 1..=2, "a numpy array (n, d) of numbers")?;
     let codebooks = FloatsArray::new(codebooks, "codebooks", 3..=3, CODEBOOKS)?;
-    let mut codes = elements_of::<u8>(codes, "codes")?;
-    let mut distances = distances.map(|array| elements_of::<f32>(array, "distances")).transpose()?;
+    let mut codes = elements_mut::<u8>(codes, "codes", FILLED)?;
+    let mut distances = distances.map(|array| elements_mut::<f32>(array, "distances", FILLED)).transpose()?;
     let codes = codes.as_slice_mut()?;
     let distances = distances.as_mut().map(|array| array.as_slice_mut()).transpose()?;
     let ([n_rows, n_dims], [n_subspaces, n_codewords, n_part]) = (x.shape(), codebooks.shape());
@@ -196,7 +190,8 @@ pub fn adc_sums(
     let x = FloatsArray::new(x, "x", 1..=2, "a numpy array (n, d) of numbers")?;
     let codes = CodesArray::described(codes, "codes", CODES)?;
     let ([n_rows, n_dims], vectors, codes) = (x.shape(), x.values()?, codes.view()?);
-    let (mut sums, mut counts) = (elements_of::<f64>(sums, "sums")?, elements_of::<i64>(counts, "counts")?);
+    let (mut sums, mut counts) =
+        (elements_mut::<f64>(sums, "sums", FILLED)?, elements_mut::<i64>(counts, "counts", FILLED)?);
     let (sums, counts) = (sums.as_slice_mut()?, counts.as_slice_mut()?);
     detached(py, threads, |run| {
         adc::add_up(Vectors::new("x", vectors, n_rows, n_dims)?, codes, sums, counts, run)
