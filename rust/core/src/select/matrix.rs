@@ -9,9 +9,12 @@ use crate::{Codes, Error, Run};
 /// Rows of `a` in a piece: enough that transposing `b` costs little.
 const PIECE_ROWS: usize = 64;
 
-/// Rows of `b` in a piece at most, and their bytes, so that an interrupted call ends soon.
-const PIECE_COLUMNS: usize = 1 << 18;
-const PIECE_BYTES: usize = 1 << 26;
+/// Rows of `b` in a piece, at least and at most.
+const MIN_COLUMNS: usize = 16;
+const MAX_COLUMNS: usize = 1 << 18;
+
+/// Bytes that a piece compares at most, so that an interrupted call ends soon: some tenths of a second at any level.
+const PIECE_BYTES: usize = 1 << 30;
 
 /// Calls `write` for pieces that cover all pairs of rows of `a` and `b`: with the row ranges of both, and the rows of the
 /// output that belong to them.
@@ -29,17 +32,18 @@ pub(crate) fn write_pieces<D: Send>(
         return Ok(());
     }
     let run = run.for_words(expected.saturating_mul(a.n_words()));
+    let rows = (PIECE_BYTES / MIN_COLUMNS / b.n_bytes()).clamp(1, PIECE_ROWS);
     // A few pieces for each thread: fewer rows of `a` mean more pieces of `b`.
-    let wanted = (4 * run.threads()).div_ceil(a.n_rows().div_ceil(PIECE_ROWS));
-    let columns = b.n_rows().div_ceil(wanted).next_multiple_of(16).max(1024);
-    let columns = columns.min((PIECE_BYTES / b.n_bytes()).clamp(16, PIECE_COLUMNS));
+    let wanted = (4 * run.threads()).div_ceil(a.n_rows().div_ceil(rows));
+    let columns = b.n_rows().div_ceil(wanted).next_multiple_of(MIN_COLUMNS).max(1024);
+    let columns = columns.min((PIECE_BYTES / rows / b.n_bytes()).clamp(MIN_COLUMNS, MAX_COLUMNS));
 
     let mut pieces = Vec::new();
-    for (row_piece, out) in out.chunks_mut(PIECE_ROWS * b.n_rows()).enumerate() {
-        let first_row = row_piece * PIECE_ROWS;
-        let mut rows: Vec<_> = out.chunks_mut(b.n_rows()).map(|row| row.chunks_mut(columns)).collect();
+    for (row_piece, out) in out.chunks_mut(rows * b.n_rows()).enumerate() {
+        let first_row = row_piece * rows;
+        let mut out_rows: Vec<_> = out.chunks_mut(b.n_rows()).map(|row| row.chunks_mut(columns)).collect();
         for first_column in (0..b.n_rows()).step_by(columns) {
-            let out: Vec<&mut [D]> = rows.iter_mut().filter_map(Iterator::next).collect();
+            let out: Vec<&mut [D]> = out_rows.iter_mut().filter_map(Iterator::next).collect();
             let columns = first_column..(first_column + columns).min(b.n_rows());
             pieces.push((first_row..first_row + out.len(), columns, out));
         }
