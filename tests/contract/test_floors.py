@@ -24,7 +24,6 @@ PYTHON_FLOORS = (
         "minhash",
         "hadamard",
         "xnor",
-        "_operands",
         "metrics",
         "results",
     },

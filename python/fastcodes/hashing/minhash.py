@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,7 +82,7 @@ class MinHash(Codec):
         *,
         b_bits: int | None = None,
         random_state: Any = 0,
-        unit: minhash.Unit = "word",
+        unit: Literal["word", "char"] = "word",
         shingle_size: int = 3,
         lowercase: bool = True,
         one_permutation: bool = False,

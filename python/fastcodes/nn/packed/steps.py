@@ -23,10 +23,10 @@ import numpy as np
 
 from fastcodes import _native, bits, xnor
 from fastcodes._files import Registered
-from fastcodes._operands import native_finish, native_matrix
 from fastcodes._typing import Array, Booleans, Codes, Floats
 from fastcodes.nn._thread_pool import thread_limit
 from fastcodes.nn.layers import Layer, Quantize, Shape
+from fastcodes.xnor._operands import native_finish, native_matrix
 
 __all__ = [
     "Add",

@@ -16,12 +16,14 @@ __all__ = [
     "Finish",
     "PackedFilters",
     "PackedMatrix",
+    "byte_values",
     "bytes_per_row",
     "check_bytes",
     "kind_of_values",
     "native_filters",
     "native_finish",
     "native_matrix",
+    "row_length",
 ]
 
 INT32_MAX = 2**31 - 1
@@ -373,3 +375,21 @@ def _float32(name: str, value: npt.ArrayLike) -> Floats:
     if not is_finite.all():
         raise ValueError(f"{name} must be finite, as float32 too; got {numbers[~is_finite].flat[0]}")
     return column
+
+
+def row_length(x: Codes, name: str, ndims: tuple[int, ...], shape: str) -> int:
+    """Return the bytes per row of an array that is not packed."""
+    n_bytes = bytes_per_row(x, name, ndims)
+    if n_bytes is None:
+        raise TypeError(f"{name} must be a numpy uint8 array {shape}; got {describe(x)}")
+    if not n_bytes:
+        raise ValueError(f"{name} must be {shape} with at least 1 byte in the last dimension; got {x.shape}")
+    return n_bytes
+
+
+def byte_values(scale: int, offset: int) -> tuple[int, int]:
+    """Return scale and offset of bytes as the kernels take them."""
+    return (
+        as_integer(scale, "byte_scale", -INT32_MAX, INT32_MAX),
+        as_integer(offset, "byte_offset", -INT32_MAX, INT32_MAX),
+    )
