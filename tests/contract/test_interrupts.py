@@ -1,0 +1,134 @@
+"""Ctrl-C ends every long call soon."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from helpers import run_python
+
+INTERRUPT = """
+import json, os, signal, threading, time
+import numpy as np
+from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, xnor
+from fastcodes.index import MinHashIndex
+
+# A process that a shell started in the background ignores the signal, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+codes = np.frombuffer(np.random.default_rng(0).bytes(1_000_000 * 64), np.uint8).reshape(-1, 64)
+queries = codes[:50_000] ^ np.uint8(90)
+long = np.broadcast_to(np.zeros(1 << 20, np.uint8), (50_000, 1 << 20))
+seconds = {}
+
+def interrupt(name, call):
+    # What is slow once may have waited for other programs.
+    for _ in range(3):
+        try_once(name, call)
+        if isinstance(seconds[name], str) or seconds[name] <= 1:
+            break
+
+def try_once(name, call):
+    sent = []
+    def send():
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+    timer = threading.Timer(0.3, send)
+    timer.start()
+    try:
+        call()
+        seconds[name] = "ended before it was interrupted"
+        timer.cancel()
+    except KeyboardInterrupt:
+        seconds[name] = time.perf_counter() - sent[0]
+    timer.join()
+
+for name, family, radius in (("hamming", hamming, 100), ("jaccard", jaccard, 0.2)):
+    for threads in (1, None):
+        interrupt(f"{name}.knn, {threads} threads", lambda: family.knn(queries, codes, 10, threads=threads))
+    interrupt(f"{name}.radius", lambda: family.radius(queries, codes, radius))
+    interrupt(f"{name}.pairs", lambda: family.pairs(codes, radius))
+    interrupt(f"{name}.cdist", lambda: family.cdist(long[:64], long))
+real = np.random.default_rng(0).standard_normal((20_000, 512), np.float32)
+for threads in (1, None):
+    interrupt(f"hamming.asymmetric_knn, {threads} threads",
+        lambda: hamming.asymmetric_knn(real, codes, 10, threads=threads))
+many = np.tile(real[:, :64], (100, 1))
+interrupt("hamming.asymmetric_knn, few rows", lambda: hamming.asymmetric_knn(many, codes[:300, :8], 1))
+signs = hadamard.signs(512, 1 << 17, random_state=0)
+for threads in (1, None):
+    interrupt(f"hadamard.pack, {threads} threads",
+        lambda: hadamard.pack(real, signs, 1 << 17, threads=threads))
+interrupt("bits.popcount", lambda: bits.popcount(np.broadcast_to(long[0], (5_000_000, 1 << 20))))
+tables = np.random.default_rng(0).standard_normal((5_000, 64, 16), np.float32)
+parts = codes % np.uint8(16)
+packed = adc.PackedCodes(parts, n_codewords=16)
+for name, form in (("rows", parts), ("packed", packed)):
+    for threads in (1, None):
+        interrupt(f"adc.knn, {name}, {threads} threads", lambda: adc.knn(tables, form, 10, threads=threads))
+    interrupt(f"adc.radius, {name}", lambda: adc.radius(tables, form, -30))
+    interrupt(f"adc.scan, {name}", lambda: adc.scan(tables[:100], form, threads=1))
+interrupt("adc.scan, few rows", lambda: adc.scan(np.tile(tables, (4, 1, 1)), parts[:2000], threads=1))
+many = np.tile(tables[:, :4], (20, 1, 1))
+interrupt("adc.knn, few rows", lambda: adc.knn(many, parts[:16_000, :4], 10))
+interrupt("adc.knn, one subspace", lambda: adc.knn(many[:, :1], parts[:600_000, :1], 10))
+x = np.broadcast_to(tables[0, 0, :8], (1 << 26, 8))
+interrupt("adc.encode", lambda: adc.encode(x, np.tile(tables[:4, :, :2], (1, 4, 1))))
+books = np.tile(tables[0, :16, :, None], (1, 16, 64))
+interrupt("adc.tables", lambda: adc.tables(np.tile(tables[:, :, 0], (4, 16)), books, threads=1))
+weights = xnor.PackedMatrix(codes[:50_000], 512)
+many = np.broadcast_to(codes[0], (100_000, 64))
+planes = codes[:128_000].reshape(8, 16_000, 64)
+images = codes[:250_000].reshape(100, 50, 50, 64)
+filters = codes[:18_432].reshape(2048, 3, 3, 64)
+signs = xnor.PackedMatrix(codes[:50_000, :8], 64)
+of_bytes = xnor.PackedFilters(filters[..., :8], 64)
+for threads in (1, None):
+    finish = dict(finish=xnor.Finish(thresholds=0), threads=threads)
+    for name, call in (
+        ("matmul", lambda: xnor.matmul(many, weights, 512, **finish)),
+        ("bitserial_matmul", lambda: xnor.bitserial_matmul(planes, planes, 512, **finish)),
+        ("byte_matmul", lambda: xnor.byte_matmul(many, signs, **finish)),
+        ("conv2d", lambda: xnor.conv2d(images, filters, 512, padding=1, pad_value=0, **finish)),
+        ("byte_conv2d", lambda: xnor.byte_conv2d(images, of_bytes, padding=1, **finish)),
+    ):
+        interrupt(f"xnor.{name}, {threads} threads", call)
+grouped = xnor.PackedFilters(filters[..., :1], 512, groups=64)
+finish = xnor.Finish(thresholds=0)
+interrupt("xnor.conv2d, groups", lambda: xnor.conv2d(images, grouped, 512, finish=finish, threads=1))
+wide = xnor.PackedMatrix(codes.reshape(-1)[: 100 << 17].reshape(100, -1), 1 << 20)
+interrupt("xnor.byte_matmul, long rows", lambda: xnor.byte_matmul(long[:5000], wide, threads=1))
+interrupt("xnor.matmul, long rows", lambda: xnor.matmul(long[:5000], long[:200], 8 << 20, threads=1))
+interrupt("xnor.and_matmul", lambda: xnor.and_matmul(*[codes.reshape(2000, 32_000)] * 2, threads=1))
+large = codes.reshape(4, 500, 500, 64)
+interrupt("xnor.max_pool2d", lambda: xnor.max_pool2d(large, 60, stride=1))
+integers = np.broadcast_to(codes[0], (50_000_000, 64))
+interrupt("xnor.planes", lambda: xnor.planes(integers, 8, threads=1))
+tokens = codes.view(np.uint64).reshape(-1)
+for name, n in (("one set", 1), ("many sets", 1000)):
+    ends = np.linspace(0, len(tokens), n + 1).astype(int)
+    call = lambda: minhash.signatures(tokens, ends, n_hashes=8192, threads=1)
+    interrupt(f"minhash.signatures, {name}", call)
+sets = [range(5_000_000)] * 100
+interrupt("minhash.signatures, of lists", lambda: minhash.signatures(sets, threads=1))
+texts = [" ".join(map(str, range(1000)))] * 20_000
+interrupt("minhash.text_signatures", lambda: minhash.text_signatures(texts, n_hashes=1024, threads=1))
+many = np.zeros(4_000_000, int)
+few = [tokens[:1_000_000]]
+interrupt("minhash.jaccard", lambda: minhash.jaccard(few, few, many, many))
+rows = tokens[: 100_000 * 64].view(np.uint32).reshape(-1, 128).copy()
+rows[:, :9] = 0
+index = MinHashIndex()
+index.add_codes(rows)
+interrupt("MinHashIndex.pairs", lambda: index.pairs(threshold=1))
+interrupt("MinHashIndex.groups", lambda: index.groups(threshold=1))
+interrupt("MinHashIndex.query", lambda: index._storage.bands.query(rows, 128, 1))
+print(json.dumps(seconds))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
+    seconds = json.loads(run_python(INTERRUPT, timeout=240))
+    assert len(seconds) == 53
+    assert {name: x for name, x in seconds.items() if isinstance(x, str) or x > 1} == {}

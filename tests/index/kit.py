@@ -1,0 +1,184 @@
+"""Indexes of every kind over codecs of every kind, with their distances by brute force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import oracles
+import pytest
+from fastcodes import bits, hamming
+from fastcodes.hashing import (
+    CCAITQ,
+    ITQ,
+    Bits,
+    DeepHashing,
+    LocalityPreservingHashing,
+    MinHash,
+    PCAHashing,
+    RandomHyperplanes,
+    SpectralHashing,
+    SupervisedDiscreteHashing,
+)
+from fastcodes.index import FlatIndex, LSHIndex, MinHashIndex
+from fastcodes.quantization import (
+    OptimizedProductQuantizer,
+    ProductQuantizer,
+    ScalarQuantizer,
+    VectorQuantizer,
+)
+from helpers import Array
+
+N, D = 300, 12
+RNG = np.random.default_rng(31)
+X = RNG.standard_normal((N, D)).astype(np.float32)
+X[200:] = X[RNG.integers(0, 200, 100)]  # ties
+QUERIES = X[:7] + RNG.standard_normal((7, D)).astype(np.float32) * np.float32(0.3)
+LABELS = (X[:, 0] > 0).astype(int)
+PACKED = np.packbits(X[:, np.arange(37) % D] > np.linspace(-1, 1, 37), axis=1)
+SETS = [RNG.integers(0, 40, RNG.integers(3, 12)).tolist() for _ in range(N - 60)]
+SETS += [list(SETS[number]) for number in RNG.integers(0, N - 60, 60)]
+IDS = RNG.permutation(5 * N)[:N]  # in no order
+
+# --- distances by brute force -------------------------------------------------------------------------------
+
+
+def of_tables(index: Any, queries: Any) -> Array:
+    """Add up table entries in float32, subspace after subspace."""
+    codec, codes = index.codec, index.codes
+    numbers = bits.unpack_uint(codes, codec.n_bits, D) if isinstance(codec, ScalarQuantizer) else codes
+    total = np.zeros((len(queries), len(codes)), np.float32)
+    for m, table in enumerate(codec.tables(queries, metric=index.metric).transpose(1, 0, 2)):
+        total += table[:, numbers[:, m]]
+    return total
+
+
+def of_bits(index: Any, queries: Any) -> Array:
+    distances = oracles.hamming if index.metric == "hamming" else oracles.jaccard
+    return distances(index.codec.encode(queries), index.codes)
+
+
+def of_margins(index: Any, queries: Any) -> Array:
+    """Return the sums of the kernel, which rounds in an order of its own, in the order of rows."""
+    values = index.codec.decision_function(queries)
+    distances, rows = hamming.asymmetric_knn(values, index.codes, len(index))
+    signs = np.where(np.unpackbits(index.codes, axis=1)[:, : values.shape[1]], 1, -1)
+    found = np.empty_like(distances)
+    np.put_along_axis(found, rows, distances, axis=1)
+    np.testing.assert_allclose(found, -(values @ signs.T), rtol=1e-4, atol=1e-4)
+    return found
+
+
+def of_signatures(index: Any, queries: Any) -> Array:
+    """Shares of slots that differ; inf where no whole band agrees."""
+    a, b = index.codec.encode(queries)[:, None], index.codes
+    shape = (*(a != b).shape[:2], index.n_bands, index.n_rows)
+    banded = (a != b)[:, :, : index.n_bands * index.n_rows].reshape(shape)
+    is_candidate = ~banded.any(axis=3).all(axis=2)
+    return np.where(is_candidate, (a != b).mean(axis=2), np.inf).astype(np.float32)
+
+
+# --- every index with every codec ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """An index over a codec, what to put into it, and its oracle."""
+
+    make: Callable[[], Any]
+    distances: Callable[[Any, Any], Array]
+    samples: Any = field(default_factory=lambda: X)
+    queries: Any = field(default_factory=lambda: QUERIES)
+    options: dict[str, Any] = field(default_factory=dict)  # that make a search exact
+
+    def filled(self, order: Any = None, ids: Any = None) -> Any:
+        """Return an index of all samples, added in some order."""
+        index = self.make()
+        order = np.arange(N) if order is None else order
+        index.add(self.part(order), ids=None if ids is None else ids[order])
+        return index
+
+    def part(self, rows: Any) -> Any:
+        """Return some samples."""
+        if isinstance(self.samples, np.ndarray):
+            return self.samples[rows]
+        return [self.samples[row] for row in np.arange(N)[rows]]
+
+
+def codebooks(n_subspaces: int, n_codewords: int) -> Array:
+    rng = np.random.default_rng([n_subspaces, n_codewords])
+    return rng.standard_normal((n_subspaces, n_codewords, D // n_subspaces)).astype(np.float32)
+
+
+TURN = np.linalg.qr(RNG.standard_normal((D, D)))[0].astype(np.float32)
+PQ = ProductQuantizer.from_codebooks(codebooks(6, 16))
+HASHER = RandomHyperplanes(40, random_state=1).fit(X)
+TABLES: dict[str, tuple[Any, str]] = {
+    "pq 4x256": (ProductQuantizer.from_codebooks(codebooks(4, 256)), "l2"),
+    "pq 6x16": (PQ, "l2"),
+    "pq 12x5 as ip": (ProductQuantizer.from_codebooks(codebooks(12, 5)), "ip"),
+    "opq 3x16 of ip": (OptimizedProductQuantizer.from_codebooks(codebooks(3, 16), TURN, metric="ip"), "ip"),
+    "sq 1": (ScalarQuantizer(1).fit(X), "l2"),
+    "sq 3": (ScalarQuantizer(3, kind="lloyd-max").fit(X), "ip"),
+    "sq 8": (ScalarQuantizer(8).fit(X), "l2"),
+    "vq 40": (VectorQuantizer(40, max_iter=2, random_state=0).fit(X), "l2"),
+    "vq 40, ip": (VectorQuantizer(40, max_iter=2, random_state=0).fit(X), "ip"),
+    "vq 280": (VectorQuantizer(280, max_iter=2, random_state=0).fit(RNG.standard_normal((600, D))), "l2"),
+}
+HASHERS: dict[str, Any] = {
+    "hyperplanes": HASHER,
+    "hadamard": RandomHyperplanes(70, projection="hadamard").fit(X),
+    "pca": PCAHashing(n_bits=12).fit(X),
+    "itq": ITQ(n_bits=9, max_iter=3, random_state=0).fit(X),
+    "spectral": SpectralHashing(n_bits=20).fit(X),
+    "locality": LocalityPreservingHashing(n_bits=8, random_state=0).fit(X),
+    "cca": CCAITQ(n_bits=1, random_state=0).fit(X, LABELS),
+    "supervised": SupervisedDiscreteHashing(n_bits=16, max_iter=2, random_state=0).fit(X, LABELS),
+    "deep": DeepHashing(n_bits=8, epochs=1, random_state=0).fit(X, LABELS),
+}
+
+
+def flat(codec: Any, metric: str | None = None) -> Callable[[], Any]:
+    return lambda: FlatIndex(codec, metric=metric)
+
+
+CASES = {f"flat {name}": Case(flat(codec, metric), of_tables) for name, (codec, metric) in TABLES.items()}
+CASES |= {f"flat {name}": Case(flat(codec), of_bits) for name, codec in HASHERS.items()}
+CASES |= {
+    f"flat {name}, asymmetric": Case(flat(HASHERS[name], "asymmetric"), of_margins)
+    for name in ("hyperplanes", "itq", "deep")
+}
+CASES |= {
+    f"flat bits, {metric}": Case(flat(Bits(37), metric), of_bits, PACKED, PACKED[:7])
+    for metric in ("hamming", "jaccard")
+}
+CASES["flat minhash"] = Case(flat(MinHash(64, b_bits=1).fit()), of_bits, SETS, SETS[:7])
+CASES["lsh"] = Case(lambda: LSHIndex(HASHER, n_tables=5), of_bits, options={"n_probes": 256})
+CASES["lsh, sparse"] = Case(
+    lambda: LSHIndex(HASHERS["hadamard"], n_tables=4), of_bits, options={"n_probes": 2**17}
+)
+CASES["minhash"] = Case(
+    lambda: MinHashIndex(MinHash(32, random_state=3).fit(), n_bands=8, n_rows=2),
+    of_signatures,
+    SETS,
+    SETS[:7],
+)
+
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+vector_cases = pytest.mark.parametrize(
+    "case", [pytest.param(c, id=name) for name, c in CASES.items() if c.samples is X]
+)
+
+
+def nearest(distances: Array, ids: Array, k: int, kept: Any = slice(None)) -> tuple[Array, Array]:
+    """Return the k smallest of each row by (distance, id), padded."""
+    distances, ids = distances[:, kept], ids[kept]
+    padding = np.iinfo(np.int32).max if distances.dtype == np.int32 else np.inf
+    found = np.full((len(distances), k), padding, distances.dtype), np.full((len(distances), k), -1)
+    for row, own in enumerate(distances):
+        order = np.lexsort((ids, own))[:k]
+        order = order[own[order] < padding]
+        found[0][row, : len(order)], found[1][row, : len(order)] = own[order], ids[order]
+    return found
