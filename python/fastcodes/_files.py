@@ -14,13 +14,20 @@ Nothing in a file is ever executed. A truncated or altered file is refused with 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
+import re
+import shutil
 import stat
+import sys
+import tempfile
+import time
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from io import BufferedReader
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import safetensors
@@ -29,12 +36,23 @@ from numpy.typing import DTypeLike
 
 from fastcodes._typing import Array, Codes, PathLike
 
+if sys.platform != "win32":
+    import fcntl
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Registered", "read", "refusing", "replacing", "take", "write"]
 
+Layout: TypeAlias = dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
+
 _VERSION = "1"
+# That the library reads, in bytes.
+_LARGEST_HEADER = 100_000_000
+# Folders in which files are written before they replace others.
+_PREFIX = ".fastcodes-"
+# Between the creation of such a folder and its lock.
+_SECONDS_TO_LOCK = 60
 _DTYPES = {
     "BOOL": np.bool_,
     "U8": np.uint8,
@@ -78,28 +96,60 @@ def write(path: PathLike, kind: str, params: Mapping[str, Any], arrays: Mapping[
     layout = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     metadata["checksum"] = _header_crc(metadata, layout)
     with replacing(path) as part:
-        safetensors.numpy.save_file(arrays, part, metadata)
+        try:
+            safetensors.numpy.save_file(arrays, part, metadata)
+        except safetensors.SafetensorError as error:
+            # Where the system refuses to write, the library gives its number among words.
+            code = re.search(r"(?:os error|code:) (\d+)", str(error))
+            if code is None:
+                raise
+            raise OSError(int(code[1]), os.strerror(int(code[1])), os.fsdecode(path)) from error
 
 
 @contextlib.contextmanager
 def replacing(path: PathLike) -> Iterator[str]:
-    """Yield the name of an empty file that replaces `path` on success; after an error `path` is unchanged."""
-    path = os.fspath(path)
-    part = f"{path}.{os.getpid()}.part"  # in the same directory: only there a rename is atomic
-    with open(part, "wb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    """Yield the name of an empty file that replaces `path` on success; after an error `path` is unchanged.
+
+    The replacement is atomic and outlasts a crash of the system. An existing file keeps its permissions, and
+    a symbolic link its target. Savers of one path do not disturb each other: the last one wins. What a
+    killed process leaves behind is removed by a later saver to the same folder, where the system has locks.
+    """
+    path = os.path.realpath(os.fsdecode(path))
+    if os.path.exists(path) and not os.path.isfile(path):
+        code = errno.EISDIR if os.path.isdir(path) else errno.EINVAL
+        raise OSError(code, "not a regular file, which alone can be replaced", path)
+    folder = os.path.dirname(path)
+    _remove_leftovers(folder)
+    # In the same folder, since only within a file system a rename is atomic; private, since its name is seen.
     try:
+        own = tempfile.mkdtemp(prefix=_PREFIX, dir=folder)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
+    lock = _lock(own)
+    try:
+        part = os.path.join(own, "part")
+        with open(part, "xb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         yield part
+        with contextlib.suppress(FileNotFoundError):
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+        _flush(part)
         os.chmod(part, mode)  # some versions of safetensors make it readable by the owner only
         os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise
+        if os.name == "posix":
+            _flush(folder)
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
-def read(path: PathLike, kind: str, *, mmap: bool = False) -> tuple[dict[str, Any], dict[str, Array]]:
+def read(
+    path: PathLike, kind: str, *, mmap: bool = False, verify: bool = False
+) -> tuple[dict[str, Any], dict[str, Array]]:
     """Read a file that `write` wrote.
+
+    The file is opened once: what replaces it meanwhile does not matter.
 
     Parameters
     ----------
@@ -108,8 +158,10 @@ def read(path: PathLike, kind: str, *, mmap: bool = False) -> tuple[dict[str, An
     kind : str
         The expected kind.
     mmap : bool
-        Whether to map the arrays (read-only) instead of loading them. Their checksums are not verified then,
-        since that would read all bytes.
+        Whether to map the arrays (read-only) instead of loading them.
+    verify : bool
+        Whether to verify the checksums of mapped arrays, which reads all bytes. Those of loaded arrays and of
+        the header are always verified.
 
     Returns
     -------
@@ -123,21 +175,20 @@ def read(path: PathLike, kind: str, *, mmap: bool = False) -> tuple[dict[str, An
     ValueError
         If it is not a whole, unaltered file of this kind.
     """
-    path = os.fspath(path)
-    with refusing(path, kind):
-        metadata, layout = _header(path, kind)
-        data: Codes = np.asarray(np.memmap(path, np.uint8, "r"))
+    path = os.fsdecode(path)
+    with refusing(path, kind), open(path, "rb") as file:
+        metadata, layout, start = _header(file, kind)
         checksums = json.loads(metadata["checksums"])
+        data = np.asarray(np.memmap(file, np.uint8, "r")) if mmap else None
         arrays = {}
-        # safetensors allows no gaps: the arrays fill the end of the file.
-        start = len(data) - sum(_n_bytes(*shape) for shape in layout.values())
         for name, (dtype, shape) in layout.items():
-            part = data[start : start + _n_bytes(dtype, shape)]
-            start += len(part)
-            if not mmap and zlib.crc32(part.data) != checksums[name]:
+            stop = start + _n_bytes(dtype, shape)
+            part: Codes = _loaded(file, stop - start) if data is None else data[start:stop]
+            if (verify or not mmap) and zlib.crc32(part.data) != checksums[name]:
                 raise ValueError(f"array {name!r} was altered, its checksum is wrong")
             array = part.view(dtype).reshape(shape)
-            arrays[name] = array if mmap and array.flags.aligned else array.copy()
+            arrays[name] = array if array.flags.aligned else array.copy()
+            start = stop
         return json.loads(metadata["params"]), arrays
 
 
@@ -216,22 +267,24 @@ def refusing(path: PathLike, kind: str) -> Iterator[None]:
     """Turn errors caused by invalid content into a ValueError that names the file."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         reason = f"no entry {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{os.fspath(path)!r} is not a valid {kind} file: {reason}") from error
+        raise ValueError(f"{os.fsdecode(path)!r} is not a valid {kind} file: {reason}") from error
 
 
-def _header(path: str, kind: str) -> tuple[dict[str, str], dict[str, tuple[np.dtype[Any], tuple[int, ...]]]]:
-    """Return the metadata, and the dtype and shape of each array in file order."""
-    with open(path, "rb") as file:  # raises the OSError of the system unchanged
-        if not file.read(1):
-            raise ValueError("it is empty")
-    with safetensors.safe_open(path, framework="np") as file:
-        metadata: dict[str, str] = file.metadata() or {}
-        layout = {}
-        for name in file.offset_keys():
-            tensor = file.get_slice(name)
-            layout[name] = np.dtype(_DTYPES[tensor.get_dtype()]), tuple(tensor.get_shape())
+def _header(file: BufferedReader, kind: str) -> tuple[dict[str, str], Layout, int]:
+    """Return the metadata, the dtype and shape of each array in file order, and where the arrays begin.
+
+    The library reads the header of a file that it opens itself, which may be another one by then.
+    """
+    n_bytes = os.fstat(file.fileno()).st_size
+    if not n_bytes:
+        raise ValueError("it is empty")
+    start = 8 + int.from_bytes(file.read(8), "little")
+    if not 8 < start <= min(n_bytes, _LARGEST_HEADER):
+        raise ValueError("it is cut short, or no file of safetensors")
+    header = json.loads(file.read(start - 8))
+    metadata: dict[str, str] = header.pop("__metadata__", {})
     if metadata.get("fastcodes") != _VERSION:
         raise ValueError(
             f"its layout has version {metadata['fastcodes']}; this fastcodes reads version {_VERSION}"
@@ -240,17 +293,68 @@ def _header(path: str, kind: str) -> tuple[dict[str, str], dict[str, tuple[np.dt
         )
     if metadata["kind"] != kind:
         raise ValueError(f"it holds a {metadata['kind']}; load it with {metadata['kind']}.load")
+    layout, end = {}, 0
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
+        if not all(type(length) is int and length >= 0 for length in shape):
+            raise ValueError(f"array {name!r} has the shape {shape}")
+        if entry["data_offsets"] != [end, end := end + _n_bytes(dtype, shape)]:
+            raise ValueError(f"array {name!r} is not where its predecessor ends, or has another size")
+        layout[name] = dtype, shape
     if metadata["checksum"] != _header_crc(metadata, layout):
         raise ValueError("its header was altered, the checksum is wrong")
-    return metadata, layout
+    if start + end != n_bytes:
+        raise ValueError(f"it has {n_bytes} bytes; expected {start + end}")
+    return metadata, layout, start
 
 
-def _header_crc(
-    metadata: Mapping[str, str], layout: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]
-) -> str:
+def _header_crc(metadata: Mapping[str, str], layout: Layout) -> str:
     entries = [metadata[key] for key in ("fastcodes", "kind", "params", "checksums")]
     shapes = sorted((name, dtype.str, list(shape)) for name, (dtype, shape) in layout.items())
     return str(zlib.crc32(json.dumps([entries, shapes]).encode()))
+
+
+def _loaded(file: BufferedReader, n_bytes: int) -> Codes:
+    part = np.empty(n_bytes, np.uint8)
+    if file.readinto(part.data) != n_bytes:
+        raise ValueError("it was cut short while it was read")
+    return part
+
+
+def _remove_leftovers(folder: str) -> None:
+    """Remove what killed processes left in a folder: old folders that nobody has locked."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if (
+                entry.name.startswith(_PREFIX)
+                and time.time() - entry.stat(follow_symlinks=False).st_mtime > _SECONDS_TO_LOCK
+            ):
+                lock = _lock(entry.path)
+                if lock is not None:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                    os.close(lock)
+
+
+def _lock(folder: str) -> int | None:
+    """Return a descriptor that locks a folder until it is closed or the process ends, or None."""
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # locked by another process, or a file system without locks
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _flush(path: str) -> None:
+    """Wait until the content of a file or folder is on its device."""
+    descriptor = os.open(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _crc(array: Array) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastcodes import _files, _native
 from fastcodes._typing import Array, Codes, Integers, Mask, PathLike
-from fastcodes._validation import as_integer
+from fastcodes._validation import as_bool, as_integer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -183,7 +183,7 @@ class PackedCodes(_native.PackedCodes):
         _files.write(path, "PackedCodes", *self.to_state())
 
     @classmethod
-    def load(cls, path: PathLike, *, mmap: bool = True) -> Self:
+    def load(cls, path: PathLike, *, mmap: bool = True, verify: bool = False) -> Self:
         """Read a file that `save` wrote.
 
         Parameters
@@ -192,7 +192,12 @@ class PackedCodes(_native.PackedCodes):
             The file.
         mmap : bool
             Whether to map the codes instead of loading them: they are read as they are searched, and shared
-            by all processes that map them. The first change loads them.
+            by all processes that map them. The first change loads them. A mapped file may be replaced, as
+            `save` does, but not changed in place: like any memory map of a file that was cut short, the next
+            read beyond its end kills the process.
+        verify : bool
+            Whether to verify the checksums of mapped codes, which reads all of them. Loaded codes are always
+            verified.
 
         Returns
         -------
@@ -203,9 +208,11 @@ class PackedCodes(_native.PackedCodes):
         OSError
             If there is no such file.
         ValueError
-            If it is not a whole, unaltered file of packed codes.
+            If it is not a whole file of packed codes, or what was verified was altered.
         """
-        params, arrays = _files.read(path, "PackedCodes", mmap=mmap)
+        params, arrays = _files.read(
+            path, "PackedCodes", mmap=as_bool(mmap, "mmap"), verify=as_bool(verify, "verify")
+        )
         with _files.refusing(path, "PackedCodes"):
             return cls.from_state(params, arrays)
 

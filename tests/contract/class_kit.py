@@ -21,6 +21,7 @@ INTEGERS = [1.5, "3", [3]]
 NATURAL = [*INTEGERS, -1]
 POSITIVE = [*NATURAL, 0]
 REALS = ["0.5", float("nan"), -1.0]
+BOOLEANS = ["yes", 1]
 OPTIONS = ["no such option", 3]
 SAMPLES = ["X", X.astype(object), NAN, X[None], X[:, :5]]
 CODES = ["codes", X, X.astype(object), np.zeros((4, 99), np.uint8), np.zeros((4, 8, 2), np.uint8)]
@@ -69,9 +70,11 @@ WRONG: dict[str, list[Any]] = {
     "estimator": OPTIONS,
     "units": POSITIVE,
     "filters": POSITIVE,
+    "load.mmap": BOOLEANS,
+    "load.verify": BOOLEANS,
 }
 # Any value is right: ignored, taken for true or false, or handed on.
-UNCHECKED = {"deep", "params", "verbose", "y", "mmap", "use_bias"}
+UNCHECKED = {"deep", "params", "verbose", "y", "use_bias"}
 
 
 @dataclass
@@ -115,5 +118,6 @@ RIGHT: dict[str, Any] = {
     "codes": lambda instance: instance.encode(X[:4]),
     "inverse_transform.X": lambda instance: instance.encode(X[:4]),
     "path": lambda instance: saved(instance, "model.safetensors"),
-    "mmap": True,
+    "load.mmap": True,
+    "load.verify": True,
 }

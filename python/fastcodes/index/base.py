@@ -15,7 +15,7 @@ from fastcodes._codec import Codec
 from fastcodes._estimator import check_fitted
 from fastcodes._storage import Storage
 from fastcodes._typing import Array, Ids, Mask, PathLike, UnsignedCodes
-from fastcodes._validation import as_integer, as_option, as_real, check_threads, describe
+from fastcodes._validation import as_bool, as_integer, as_option, as_real, check_threads, describe
 from fastcodes.index._ids import RowIds
 from fastcodes.index._reranking import check_vectors, rescored
 
@@ -517,7 +517,7 @@ class Index:
         _files.write(path, type(self).__name__, params, arrays)
 
     @classmethod
-    def load(cls, path: PathLike, *, mmap: bool = True) -> Self:
+    def load(cls, path: PathLike, *, mmap: bool = True, verify: bool = False) -> Self:
         """Read an index that `save` wrote.
 
         Parameters
@@ -526,8 +526,12 @@ class Index:
             The file.
         mmap : bool
             Whether to map the codes, so that they are read when they are searched and processes share them. A
-            mapped index supports all operations; the first `add` copies its codes to memory. False reads the
-            file and verifies its checksums.
+            mapped index supports all operations; the first `add` copies its codes to memory. A mapped file
+            may be replaced, as `save` does, but not changed in place: like any memory map of a file that was
+            cut short, the next read beyond its end kills the process.
+        verify : bool
+            Whether to verify the checksums of mapped arrays, which reads all of them. Loaded arrays
+            (``mmap=False``) are always verified.
 
         Returns
         -------
@@ -538,7 +542,7 @@ class Index:
         OSError
             If there is no such file, or it cannot be read.
         ValueError
-            If it is not a complete file of an index of this class, or was altered.
+            If it is not a complete file of an index of this class, or what was verified was altered.
 
         Examples
         --------
@@ -555,7 +559,7 @@ class Index:
         (array([[0.]], dtype=float32), array([[1]]))
         """
         kind = cls.__name__
-        params, arrays = _files.read(path, kind, mmap=mmap)
+        params, arrays = _files.read(path, kind, mmap=as_bool(mmap, "mmap"), verify=as_bool(verify, "verify"))
         with _files.refusing(path, kind):
             learned = {name[6:]: np.array(a) for name, a in arrays.items() if name.startswith("codec.")}
             entry, settings = params["codec"], params["settings"]

@@ -19,7 +19,6 @@ def index_cases() -> dict[type, Case]:
         "codec": [X, "codec", hashing.RandomHyperplanes],
         "add.ids": ["0", 0.5, [0.5] * 60, [0] * 60, range(-1, 59), range(59)],
         "add_codes.ids": ["0", 0.5, [0.5] * 4, [0, 100, 101, 102], range(-1, 3), range(59)],
-        "mmap": [],
     }
     rows = {"ids": lambda filled: np.arange(100, 160)}
     quantizer = quantization.ProductQuantizer(4, 3, max_iter=2, random_state=0).fit(X)
