@@ -24,13 +24,13 @@ pub(crate) enum RowMask {
     /// All of this many rows.
     All(usize),
     /// Some rows, one bit per row of the database.
-    Some(Bits),
-    /// Fewer rows than such bits would take words.
-    Few(FewRows),
+    Bits(Bits),
+    /// Some rows, as a list.
+    List(RowList),
 }
 
-/// A short list of rows, in ascending order.
-pub(crate) struct FewRows {
+/// Rows in ascending order, each once.
+pub(crate) struct RowList {
     rows: Vec<usize>,
     /// Rows of the database.
     n_rows: usize,
@@ -66,37 +66,41 @@ impl RowMask {
                 words
             }
             Mask::Ids(ids) => {
-                let rows = ids.iter().map(|&id| match usize::try_from(id) {
-                    Ok(row) if row < n_rows => Ok(row),
-                    _ => Err(Error::Row { name: "mask", row: id, n_rows }),
-                });
-                if ids.len() < n_words {
-                    let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
-                    rows.sort_unstable();
-                    rows.dedup();
-                    return Ok(RowMask::Few(FewRows { rows, n_rows }));
+                let mut rows = try_vec(0, ids.len())?;
+                for (row, &id) in rows.iter_mut().zip(ids) {
+                    *row = match usize::try_from(id) {
+                        Ok(row) if row < n_rows => row,
+                        _ => return Err(Error::Row { name: "mask", row: id, n_rows }),
+                    };
                 }
-                let mut words = try_vec(0, n_words)?;
-                for row in rows {
-                    let row = row?;
-                    words[row / ROWS_PER_WORD] |= 1 << (row % ROWS_PER_WORD);
-                }
-                words
+                rows.sort_unstable();
+                rows.dedup();
+                return Ok(RowMask::List(RowList { rows, n_rows }));
             }
         };
-        let mut ranks = try_vec(0, n_words + 1)?;
-        for (index, word) in words.iter().enumerate() {
-            ranks[index + 1] = ranks[index] + word.count_ones() as usize;
+        Ok(RowMask::Bits(Bits::new(words)?))
+    }
+
+    /// The same rows, with words that are read in constant time, unless those would be more than the rows.
+    pub fn for_words(self) -> Result<Self, Error> {
+        match self {
+            RowMask::List(list) if list.rows.len() >= list.n_rows.div_ceil(ROWS_PER_WORD) => {
+                let mut words = try_vec(0, list.n_rows.div_ceil(ROWS_PER_WORD))?;
+                for row in list.rows {
+                    words[row / ROWS_PER_WORD] |= 1 << (row % ROWS_PER_WORD);
+                }
+                Ok(RowMask::Bits(Bits::new(words)?))
+            }
+            other => Ok(other),
         }
-        Ok(RowMask::Some(Bits { words, ranks }))
     }
 
     /// The number of selected rows.
     pub fn n_selected(&self) -> usize {
         match self {
             RowMask::All(n_rows) => *n_rows,
-            RowMask::Some(bits) => bits.ranks.last().copied().unwrap_or(0),
-            RowMask::Few(few) => few.rows.len(),
+            RowMask::Bits(bits) => bits.ranks.last().copied().unwrap_or(0),
+            RowMask::List(list) => list.rows.len(),
         }
     }
 
@@ -109,8 +113,8 @@ impl RowMask {
     #[inline]
     pub fn words<const N: usize>(&self, first_word: usize) -> [u64; N] {
         std::array::from_fn(|index| match self {
-            RowMask::Some(bits) => bits.words.get(first_word + index).copied().unwrap_or(0),
-            RowMask::Few(few) => few.word(first_word + index),
+            RowMask::Bits(bits) => bits.words.get(first_word + index).copied().unwrap_or(0),
+            RowMask::List(list) => list.word(first_word + index),
             RowMask::All(n_rows) => match n_rows.saturating_sub((first_word + index) * ROWS_PER_WORD) {
                 rest @ 0..ROWS_PER_WORD => (1 << rest) - 1,
                 _ => u64::MAX,
@@ -123,9 +127,9 @@ impl RowMask {
         let ranks = ranks.start.min(self.n_selected())..ranks.end.min(self.n_selected());
         // The last word with a rank of at most the first one, and that word without the rows below it.
         let (mut index, mut word) = match self {
-            RowMask::All(_) | RowMask::Few(_) => (0, 0),
-            RowMask::Some(bits) if ranks.is_empty() => (bits.words.len(), 0),
-            RowMask::Some(bits) => {
+            RowMask::All(_) | RowMask::List(_) => (0, 0),
+            RowMask::Bits(bits) if ranks.is_empty() => (bits.words.len(), 0),
+            RowMask::Bits(bits) => {
                 let index = bits.ranks.partition_point(|rank| *rank <= ranks.start) - 1;
                 let mut word = bits.words[index];
                 (bits.ranks[index]..ranks.start).for_each(|_| word &= word - 1);
@@ -134,8 +138,8 @@ impl RowMask {
         };
         ranks.map(move |rank| match self {
             RowMask::All(_) => rank,
-            RowMask::Few(few) => few.rows[rank],
-            RowMask::Some(bits) => {
+            RowMask::List(list) => list.rows[rank],
+            RowMask::Bits(bits) => {
                 while word == 0 {
                     index += 1;
                     word = bits.words[index];
@@ -151,9 +155,9 @@ impl RowMask {
     pub fn groups<const N: usize>(&self) -> Vec<usize> {
         let n_rows = match self {
             RowMask::All(n_rows) => *n_rows,
-            RowMask::Some(bits) => bits.words.len() * ROWS_PER_WORD,
-            RowMask::Few(few) => {
-                let mut groups: Vec<_> = few.rows.iter().map(|row| row / (N * ROWS_PER_WORD)).collect();
+            RowMask::Bits(bits) => bits.words.len() * ROWS_PER_WORD,
+            RowMask::List(list) => {
+                let mut groups: Vec<_> = list.rows.iter().map(|row| row / (N * ROWS_PER_WORD)).collect();
                 groups.dedup();
                 return groups;
             }
@@ -166,14 +170,14 @@ impl RowMask {
     pub fn excluded(&self) -> Result<Vec<u64>, Error> {
         match self {
             RowMask::All(n_rows) => try_vec(0, n_rows.div_ceil(ROWS_PER_WORD)),
-            RowMask::Some(bits) => {
+            RowMask::Bits(bits) => {
                 let mut excluded = try_vec(0, bits.words.len())?;
                 excluded.iter_mut().zip(&bits.words).for_each(|(excluded, word)| *excluded = !word);
                 Ok(excluded)
             }
-            RowMask::Few(few) => {
-                let mut excluded = try_vec(u64::MAX, few.n_rows.div_ceil(ROWS_PER_WORD))?;
-                for row in &few.rows {
+            RowMask::List(list) => {
+                let mut excluded = try_vec(u64::MAX, list.n_rows.div_ceil(ROWS_PER_WORD))?;
+                for row in &list.rows {
                     excluded[row / ROWS_PER_WORD] &= !(1 << (row % ROWS_PER_WORD));
                 }
                 Ok(excluded)
@@ -182,7 +186,17 @@ impl RowMask {
     }
 }
 
-impl FewRows {
+impl Bits {
+    fn new(words: Vec<u64>) -> Result<Self, Error> {
+        let mut ranks = try_vec(0, words.len() + 1)?;
+        for (index, word) in words.iter().enumerate() {
+            ranks[index + 1] = ranks[index] + word.count_ones() as usize;
+        }
+        Ok(Bits { words, ranks })
+    }
+}
+
+impl RowList {
     /// The rows of one word of bits.
     fn word(&self, index: usize) -> u64 {
         let first = self.rows.partition_point(|row| row / ROWS_PER_WORD < index);
@@ -203,8 +217,9 @@ mod tests {
                 let booleans: Vec<u8> =
                     (0..n_rows).map(|row| if rows.contains(&row) { row as u8 | 1 } else { 0 }).collect();
                 let ids: Vec<i64> = rows.iter().chain(&rows).rev().map(|row| *row as i64).collect();
-                for mask in [Mask::Booleans(&booleans), Mask::Ids(&ids)] {
-                    let mask = RowMask::new(mask, n_rows).unwrap();
+                let from = |mask| RowMask::new(mask, n_rows).unwrap();
+                let (by_booleans, by_ids) = (Mask::Booleans(&booleans), Mask::Ids(&ids));
+                for mask in [from(by_booleans), from(by_ids), from(by_ids).for_words().unwrap()] {
                     assert_eq!(mask.n_selected(), rows.len());
                     for start in 0..rows.len() + 2 {
                         for end in [start, start + 1, start + 70, usize::MAX] {

@@ -142,7 +142,7 @@ impl<const N: usize> BlockScratch<N> {
 impl<'a, const N: usize> TableSearch<'a, N> {
     fn new(tables: Tables<'a>, blocks: Blocks<'a>, mask: Mask<'_>, run: &Run<'_>) -> Result<Self, Error> {
         let (level, n_queries) = (run.level(), tables.n_queries());
-        let mask = RowMask::new(mask, blocks.n_rows())?;
+        let mask = RowMask::new(mask, blocks.n_rows())?.for_words()?;
         let listed = (!mask.is_all()).then(|| mask.groups::<{ ROWS_PER_BLOCK / 64 }>());
         Ok(TableSearch { level, tables: tables.padded()?, blocks, mask, listed, n_queries })
     }
