@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,7 +38,9 @@ class MinHash(Codec):
         `fastcodes.hamming` searches them (Li and König, 2010). None keeps all 32, for
         `fastcodes.index.MinHashIndex`.
     random_state : None, int or numpy random generator
-        Source of the hash functions. Only codes of the same functions can be compared.
+        Source of the hash functions. An integer from 0 to ``2**64 - 1`` is the seed itself: the model makes
+        the signatures of ``minhash.signatures(..., seed=random_state)``. Anything else draws a seed, which a
+        saved model keeps. Only codes of the same seed can be compared.
     unit : {"word", "char"}
         The unit of the shingles of a text.
     shingle_size : int
@@ -51,7 +54,7 @@ class MinHash(Codec):
     Attributes
     ----------
     seed_ : int
-        The seed of the hash functions. Nothing is learned from data: `fit` or the first `encode` draws it.
+        The seed of the hash functions. Nothing is learned from data: `fit` or the first `encode` sets it.
 
     See Also
     --------
@@ -115,7 +118,10 @@ class MinHash(Codec):
             If a parameter is invalid.
         """
         self._check()
-        self.seed_ = int(random_generator(self.random_state).integers(2**64, dtype=np.uint64))
+        if isinstance(self.random_state, numbers.Integral):
+            self.seed_ = as_integer(self.random_state, "random_state", 0, 2**64 - 1)
+        else:
+            self.seed_ = int(random_generator(self.random_state).integers(2**64, dtype=np.uint64))
         return self
 
     def encode(self, sets: Sequence[Any] | tuple[Array, Array], *, threads: int | None = None) -> Array:
@@ -281,6 +287,7 @@ class MinHash(Codec):
         as_integer(self.shingle_size, "shingle_size", 1, 1024)
         as_option(self.unit, "unit", ("word", "char"))
         as_bool(self.lowercase, "lowercase")
+        as_bool(self.one_permutation, "one_permutation")
 
     def tokens(self, sets: Any, *, name: str = "sets") -> tuple[NDArray[np.uint64], Ids]:
         """Return sets or texts, the argument `name`, as tokens and offsets."""

@@ -41,7 +41,8 @@ def signatures(
     n_hashes : int
         Slots of a signature, 1 to 8192. Fewer slots are the first of more.
     seed : int
-        0 to ``2**64 - 1``. Only signatures with the same seed can be compared.
+        0 to ``2**64 - 1``. Only signatures with the same seed can be compared. It is the `random_state` of
+        `fastcodes.hashing.MinHash`.
     one_permutation : bool
         Whether each token is hashed once and updates one slot only, which takes time proportional to tokens
         plus slots instead of their product (Li, Owen and Zhang, 2012). Empty slots borrow from others by

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import oracles
 import pytest
-from fastcodes import minhash
+from fastcodes import _files, minhash
 from fastcodes.hashing import MinHash
+from fastcodes.index import MinHashIndex
 from helpers import same
 
 TEXTS = ["the cat sat on the mat", "The cat, sat on the mat!", "something else entirely, no cats", ""]
@@ -55,6 +56,43 @@ def test_the_model_follows_the_scikit_learn_api() -> None:
     fresh = MinHash(random_state=None)
     assert np.array_equal(fresh.encode(TEXTS), fresh.encode(TEXTS))
     assert fresh.seed_ != fresh.fit().seed_
+
+
+def test_an_integer_random_state_is_the_seed_of_the_functions(tmp_path: Path) -> None:
+    sets = [text.split() for text in TEXTS]
+    for seed in (0, 7, np.int64(7), 2**64 - 1):
+        model = MinHash(64, random_state=seed)
+        assert same(model.encode(sets), minhash.signatures(sets, n_hashes=64, seed=int(seed)))
+        assert same(model.encode(TEXTS), minhash.text_signatures(TEXTS, n_hashes=64, seed=int(seed)))
+        model.save(tmp_path / "model")
+        assert MinHash.load(tmp_path / "model").seed_ == seed
+    assert same(MinHash().encode(sets), minhash.signatures(sets))
+    with pytest.raises(ValueError, match="random_state must be an integer from 0 to 18446744073709551615"):
+        MinHash(random_state=2**64).fit()
+    drawn = MinHash(random_state=np.random.default_rng(0)).fit().seed_
+    assert drawn == MinHash(random_state=np.random.default_rng(0)).fit().seed_ != 0
+
+
+def test_an_index_finds_sets_among_signatures_of_the_function() -> None:
+    sets = [set(range(i, i + 40)) for i in range(0, 400, 40)]
+    index = MinHashIndex()
+    index.add_codes(minhash.signatures(sets))
+    offsets, distances, ids = index.query(sets)
+    assert offsets.tolist() == list(range(11))
+    assert ids.tolist() == list(range(10))
+    assert not distances.any()
+
+
+@pytest.mark.parametrize(
+    "params", [{"one_permutation": [[[]]]}, {"threads": {}}, {"n_hashes": "1"}, {"lowercase": None}]
+)
+def test_a_file_with_wrong_parameters_is_refused(params: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    MinHash(16).fit().save(path)
+    kept, arrays = _files.read(path, "MinHash")
+    _files.write(path, "MinHash", kept | params, arrays)
+    with pytest.raises(ValueError, match="is not a valid MinHash file"):
+        MinHash.load(path)
 
 
 @pytest.mark.parametrize(
