@@ -93,8 +93,8 @@ def test_the_right_arguments_are_right(name: str) -> None:
 
 
 def test_every_public_class_has_cases() -> None:
-    # The functions of a family take the first three, and are tested with them; `compile` makes the last.
-    others = {"xnor.Finish", "xnor.PackedFilters", "xnor.PackedMatrix", "nn.PackedModel"}
+    # The functions of a family take these, and are tested with them.
+    others = {"xnor.Finish", "xnor.PackedFilters", "xnor.PackedMatrix"}
     assert set(public_classes()) - others == set(CASES)
 
 

@@ -75,7 +75,7 @@ def test_a_saved_classifier_is_the_same_again(tmp_path: Path) -> None:
     ("params", "error", "message"),
     [
         ({"hidden": 16}, TypeError, "hidden must be a sequence of integers, such as .* got 16 of type int"),
-        ({"hidden": (16, 0)}, ValueError, "hidden must be an integer from 1 up; got 0"),
+        ({"hidden": (16, 0)}, ValueError, "hidden must be an integer from 1 to 16777216; got 0"),
         ({"activation_bits": 9}, ValueError, "activation_bits must be an integer from 1 to 8; got 9"),
         ({"weights": "ternary"}, ValueError, "weights must be "),
         ({"dropout": 1}, ValueError, "dropout must be a real number at least 0 and below 1; got 1"),

@@ -20,7 +20,7 @@ from fastcodes._validation import as_integer, as_option, as_real, as_training_sa
 from fastcodes.hashing._targets import as_targets
 from fastcodes.hashing.base import Hasher, check_samples_differ
 from fastcodes.nn import Adam, BatchNorm, Cosine, Dense, Dropout, HardTanh, Layer, Loss, Network
-from fastcodes.nn.layers import layer_from_config
+from fastcodes.nn.layers import MAX_UNITS, layer_from_config
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -150,7 +150,7 @@ class DeepHashing(Hasher):
         FloatingPointError
             If the loss becomes infinite or NaN.
         """
-        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        n_bits = self._checked_bits()
         epochs = as_integer(self.epochs, "epochs", 1)
         batch_size = as_integer(self.batch_size, "batch_size", 2)
         dropout = as_real(self.dropout, "dropout", at_least=0, below=1)
@@ -161,15 +161,16 @@ class DeepHashing(Hasher):
         labels = as_targets(y, len(samples), type(self).__name__)
         network = Network(*self._layers(n_bits, dropout), random_state=rng).build(samples.shape[1:])
         mean, covariance = mean_and_covariance(samples)
-        check_samples_differ(covariance)
+        check_samples_differ(len(samples), covariance)
         deviations = np.sqrt(np.diag(covariance))
         self.mean_ = mean.astype(np.float32)
         self.scale_ = np.where(deviations > 0, deviations, 1).astype(np.float32)
 
-        history = np.zeros(epochs)
+        history: list[float] = []
         n_batches = -(-len(samples) // batch_size)
         with progress_bar(self.verbose, epochs * n_batches, "deep hashing", "steps") as show:
             for epoch in range(epochs):
+                history.append(0.0)
                 order = rng.permutation(len(samples))
                 for i, rows in enumerate(np.array_split(order, n_batches)):
                     x = self._scaled(take_rows(samples, rows))
@@ -185,7 +186,7 @@ class DeepHashing(Hasher):
                     )
                     history[epoch] += value * len(rows) / len(samples)
                     show(f"epoch {epoch + 1}, loss {value:.4f}")
-        self._learn(network, history)
+        self._learn(network, np.array(history))
         return self
 
     def _loss(self) -> Loss:
@@ -197,7 +198,7 @@ class DeepHashing(Hasher):
             raise TypeError(f"hidden must be a sequence of integers, such as (512,); got {self.hidden!r}")
         layers: list[Layer] = []
         for n in self.hidden:
-            layers += [Dense(as_integer(n, "hidden", 1)), BatchNorm(), HardTanh()]
+            layers += [Dense(as_integer(n, "hidden", 1, MAX_UNITS)), BatchNorm(), HardTanh()]
             if dropout:
                 layers.append(Dropout(dropout))
         return [*layers, Dense(n_bits), BatchNorm(), TanhContinuation(self.sharpness)]
@@ -221,7 +222,8 @@ class DeepHashing(Hasher):
         return max(int(layer.output_shape[0]) for layer in self.model_.layers)
 
     def _values(self, x: Floats, threads: int | None) -> Floats:
-        return self.model_.forward(self._scaled(x), threads=threads)
+        # In float64: in float32, BLAS rounds differently for other numbers of rows.
+        return self.model_.forward(self._scaled(x).astype(np.float64), threads=threads).astype(np.float32)
 
     def _to_arrays(self) -> dict[str, Array]:
         layers = json.dumps([layer.config() for layer in self.model_.layers])

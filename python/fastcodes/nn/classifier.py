@@ -15,7 +15,7 @@ from fastcodes._typing import Array, Floats
 from fastcodes._validation import as_integer, as_real, as_samples, describe
 from fastcodes.nn._samples import as_labels, check_lengths
 from fastcodes.nn._softmax import softmax
-from fastcodes.nn.layers import BatchNorm, BinaryDense, Dropout, Layer, Quantize, Sign
+from fastcodes.nn.layers import MAX_UNITS, BatchNorm, BinaryDense, Dropout, Layer, Quantize, Sign
 from fastcodes.nn.training import Adam, Cosine, Sequential
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class BinaryMLPClassifier(Estimator):
             raise TypeError(
                 f"hidden must be a sequence of integers, such as (512,); got {describe(self.hidden)}"
             )
-        units = [as_integer(n, "hidden", 1) for n in self.hidden]
+        units = [as_integer(n, "hidden", 1, MAX_UNITS) for n in self.hidden]
         n_bits = as_integer(self.activation_bits, "activation_bits", 1, 8)
         dropout = as_real(self.dropout, "dropout", at_least=0, below=1)
         layers: list[Layer] = []

@@ -9,6 +9,7 @@ from contract.class_kit import OPTIONS, POSITIVE, REALS, RNG, SETS, Case, X, fit
 from fastcodes import hashing, quantization
 
 BITS = {"n_bits": 4}
+HUGE = 10**30
 
 
 CODEBOOKS = RNG.standard_normal((4, 3, 2)).astype(np.float32)
@@ -46,7 +47,7 @@ CASES: dict[str, Case] = {
         quantization.KMeans,
         {"n_clusters": 3, "random_state": 0},
         fitted,
-        wrong={"batch_size": POSITIVE, "tol": REALS},
+        wrong={"batch_size": [*POSITIVE, HUGE], "tol": REALS},
     ),
     "quantization.VectorQuantizer": quantizer(quantization.VectorQuantizer, n_codewords=3),
     "quantization.ProductQuantizer": quantizer(quantization.ProductQuantizer, n_subspaces=4, n_codewords=3),
@@ -61,7 +62,7 @@ CASES: dict[str, Case] = {
         hashing.RandomProjection,
         {"n_components": 4},
         fitted,
-        wrong={**ANY_NUMBERS, "n_components": [*POSITIVE, "many"]},
+        wrong={**ANY_NUMBERS, "n_components": [*POSITIVE, HUGE, "many"]},
         skipped=frozenset({".eps"}),  # counts with "auto" only, as in johnson_lindenstrauss_min_dim
     ),
     "hashing.MinHash": Case(
@@ -98,7 +99,9 @@ CASES: dict[str, Case] = {
     "hashing.CCAITQ": hasher(hashing.CCAITQ, {"regularization": REALS}, n_bits=2, max_iter=2),
     "hashing.SpectralHashing": hasher(hashing.SpectralHashing),
     "hashing.LocalityPreservingHashing": hasher(
-        hashing.LocalityPreservingHashing, {"n_anchors": POSITIVE, "n_nearest": POSITIVE}, n_anchors=10
+        hashing.LocalityPreservingHashing,
+        {"n_anchors": [*POSITIVE, HUGE], "n_nearest": POSITIVE},
+        n_anchors=10,
     ),
     "hashing.SupervisedDiscreteHashing": hasher(
         hashing.SupervisedDiscreteHashing,
@@ -113,7 +116,11 @@ CASES: dict[str, Case] = {
     ),
     "hashing.DeepHashing": hasher(
         hashing.DeepHashing,
-        {"hidden": [(1.5,), ("8",), (0,), 3.5], "margin": [*REALS, 0.0], "sharpness": [*REALS, 0.0]},
+        {
+            "hidden": [(1.5,), ("8",), (0,), (HUGE,), 3.5],
+            "margin": [*REALS, 0.0],
+            "sharpness": [*REALS, 0.0],
+        },
         loss="triplet",
         hidden=(8,),
         epochs=1,

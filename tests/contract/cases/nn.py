@@ -8,8 +8,9 @@ import numpy as np
 from contract.class_kit import FOLDER, INTEGERS, OPTIONS, POSITIVE, REALS, Case, X, Y
 from fastcodes import nn
 
+HUGE = 10**30
 FRACTIONS = [*REALS, 1.0]
-NOT_TUPLES = [[1.5], ["3"], [0], 3.5]
+NOT_TUPLES = [[1.5], ["3"], [0], [HUGE], 3.5]
 PAIRS = [*POSITIVE, (1, 0), (1, 2, 3)]
 NOT_METRICS = ["no such metric"]
 
@@ -51,7 +52,13 @@ TRAINING = {
     "input_shape": NOT_TUPLES,
     "weights": [3, {"0.weights": np.zeros(3)}, {"no": np.zeros(3)}],
 }
-CONV = {"filters": POSITIVE, "kernel_size": PAIRS, "stride": PAIRS, "dilation": PAIRS, "groups": POSITIVE}
+CONV = {
+    "filters": [*POSITIVE, HUGE],
+    "kernel_size": PAIRS,
+    "stride": PAIRS,
+    "dilation": PAIRS,
+    "groups": POSITIVE,
+}
 CASES: dict[str, Case] = {
     "nn.Dense": layer(nn.Dense, units=4),
     "nn.BinaryDense": layer(nn.BinaryDense, units=4),
@@ -81,7 +88,7 @@ CASES: dict[str, Case] = {
         wrong={"teacher": ["teacher", 3], "temperature": [*REALS, 0.0], "weight": [*REALS, 1.5]},
     ),
     "nn.Cosine": layer(nn.Cosine, {"final": [*REALS, 1.5]}),
-    "nn.Step": layer(nn.Step, {"milestones": [(0.5, 2), ("0.5",)], "factor": [*REALS, 0.0, 1.5]}),
+    "nn.Step": layer(nn.Step, {"milestones": [(0.5, 2), ("0.5",), None], "factor": [*REALS, 0.0, 1.5]}),
     "nn.EarlyStopping": Case(
         nn.EarlyStopping,
         {"monitor": "loss"},
@@ -105,6 +112,22 @@ CASES: dict[str, Case] = {
         tuple(network().layers),
         BATCHES,
     ),
+    "nn.PackedModel": Case(
+        nn.PackedModel,
+        {
+            "steps": trained(network()).compile().steps,
+            "input_shape": (8,),
+            "takes_pixels": False,
+            "classes": np.arange(3),
+        },
+        wrong={
+            "steps": [3, "steps", [], [nn.Sign()]],
+            "input_shape": NOT_TUPLES,
+            "takes_pixels": ["no", 1],
+            "classes": [3, [0, 1, 2], np.eye(3)],
+        },
+        skipped=frozenset({"from_layers"}),  # which `compile` calls
+    ),
     "nn.Residual": Case(
         nn.Residual,
         {"shortcut": ()},
@@ -125,7 +148,7 @@ CASES: dict[str, Case] = {
         {"hidden": (8,), "epochs": 1, "random_state": 0},
         lambda model: model.fit(X, Y),
         wrong={
-            "hidden": [(1.5,), ("8",), (0,), 3.5],
+            "hidden": [(1.5,), ("8",), (0,), (HUGE,), 3.5],
             "activation_bits": [*INTEGERS, 0, 9],
             "y": [Y[:5]],
             "weights": OPTIONS,

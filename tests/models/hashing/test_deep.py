@@ -131,7 +131,7 @@ def test_deep_hashing_does_not_depend_on_scale_and_offset() -> None:
             "margin must be a real number above 0 and at most 1; got 0",
         ),
         ({"sharpness": 0.5}, ValueError, "sharpness must be a real number at least 1; got 0.5"),
-        ({"hidden": (8, 0)}, ValueError, "hidden must be an integer from 1 up; got 0"),
+        ({"hidden": (8, 0)}, ValueError, "hidden must be an integer from 1 to 16777216; got 0"),
         ({"hidden": 8}, TypeError, r"hidden must be a sequence of integers, such as \(512,\); got 8"),
         ({"epochs": 0}, ValueError, "epochs must be an integer from 1 up; got 0"),
         ({"batch_size": 1}, ValueError, "batch_size must be an integer from 2 up; got 1"),

@@ -116,7 +116,7 @@ def test_layers_that_cannot_work(layers: list[Any], x: Any, message: str) -> Non
         (lambda: nn.BatchNorm(momentum=1), "momentum must be a real number at least 0 and below 1; got 1"),
         (lambda: nn.BatchNorm(epsilon=0), "epsilon must be a real number above 0; got 0"),
         (lambda: nn.Dropout(1), "rate must be a real number at least 0 and below 1; got 1"),
-        (lambda: nn.Dense(0), "units must be an integer from 1 up; got 0"),
+        (lambda: nn.Dense(0), "units must be an integer from 1 to 16777216; got 0"),
         (lambda: nn.BinaryDense(3, weights="ternary"), 'weights must be "sign", "xnor" or "libra"; got'),
         (
             lambda: nn.BinaryDense(3, estimator="straight-through"),
@@ -142,7 +142,9 @@ def test_wrong_settings(make: Callable[[], Any], message: str) -> None:
 
 
 def test_wrong_types_of_settings() -> None:
-    with pytest.raises(TypeError, match=r"units must be an integer from 1 up; got 2.5 of type float"):
+    with pytest.raises(
+        TypeError, match=r"units must be an integer from 1 to 16777216; got 2.5 of type float"
+    ):
         nn.Dense(2.5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="use_bias must be True or False; got 1 of type int"):
         nn.Dense(2, use_bias=1)  # type: ignore[arg-type]

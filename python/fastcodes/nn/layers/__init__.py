@@ -1,7 +1,7 @@
 """The layers of networks, and their base classes."""
 
 from fastcodes.nn.layers.activations import Dropout, HardTanh, Quantize, Sign
-from fastcodes.nn.layers.base import Layer, Parameter, Shape, layer_from_config, walk
+from fastcodes.nn.layers.base import MAX_UNITS, Layer, Parameter, Shape, layer_from_config, walk
 from fastcodes.nn.layers.convolution import BinaryConv2D, Conv2D
 from fastcodes.nn.layers.dense import BinaryDense, Dense
 from fastcodes.nn.layers.normalization import BatchNorm
@@ -10,6 +10,7 @@ from fastcodes.nn.layers.product import Product
 from fastcodes.nn.layers.residual import Residual
 
 __all__ = [
+    "MAX_UNITS",
     "BatchNorm",
     "BinaryConv2D",
     "BinaryDense",

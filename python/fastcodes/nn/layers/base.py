@@ -13,9 +13,12 @@ from fastcodes._files import Registered
 from fastcodes._typing import Array
 from fastcodes.nn.quantizers import WeightQuantizer
 
-__all__ = ["Layer", "Parameter", "Shape", "image_shape", "layer_from_config", "walk"]
+__all__ = ["MAX_UNITS", "Layer", "Parameter", "Shape", "image_shape", "layer_from_config", "walk"]
 
 Shape: TypeAlias = tuple[int, ...]
+
+# Of a layer, and of an axis of its input: more are a mistake, which numpy would report without its name.
+MAX_UNITS = 1 << 24
 
 
 class Parameter:

@@ -12,7 +12,7 @@ from fastcodes import bits, xnor
 from fastcodes._typing import Array
 from fastcodes._validation import as_bool, as_integer
 from fastcodes.nn._thread_pool import map_slices, thread_limit
-from fastcodes.nn.layers.base import Shape, image_shape
+from fastcodes.nn.layers.base import MAX_UNITS, Shape, image_shape
 from fastcodes.nn.layers.product import Product, are_signs
 from fastcodes.nn.quantizers import make_quantizer
 
@@ -67,7 +67,7 @@ class Conv2D(Product):
         use_bias: bool = True,
     ) -> None:
         super().__init__()
-        self.filters = as_integer(filters, "filters", 1)
+        self.filters = as_integer(filters, "filters", 1, MAX_UNITS)
         self.kernel_size = _pair(kernel_size, "kernel_size")
         self.stride = as_integer(stride, "stride", 1)
         if isinstance(padding, str):

@@ -7,7 +7,7 @@ import numpy as np
 from fastcodes import bits, xnor
 from fastcodes._typing import Array
 from fastcodes._validation import as_bool, as_integer
-from fastcodes.nn.layers.base import Shape
+from fastcodes.nn.layers.base import MAX_UNITS, Shape
 from fastcodes.nn.layers.product import Product, are_signs
 from fastcodes.nn.quantizers import make_quantizer
 
@@ -33,7 +33,7 @@ class Dense(Product):
 
     def __init__(self, units: int, *, use_bias: bool = True) -> None:
         super().__init__()
-        self.units = as_integer(units, "units", 1)
+        self.units = as_integer(units, "units", 1, MAX_UNITS)
         self.use_bias = as_bool(use_bias, "use_bias")
 
     def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files
 from fastcodes._typing import Array, Floats, PathLike
-from fastcodes._validation import as_bool, as_integer, to_float32
+from fastcodes._validation import as_bool, as_integer, as_list, describe, to_float32
 from fastcodes.nn._predictor import Predictor, Runner
 from fastcodes.nn._samples import labels_from_state, labels_to_state
-from fastcodes.nn.layers import Layer, Shape
+from fastcodes.nn.layers import MAX_UNITS, Layer, Shape
 from fastcodes.nn.packed.compile import compile_layers
 from fastcodes.nn.packed.files import steps_from_state, steps_to_state
 from fastcodes.nn.packed.steps import PackedStep
@@ -30,6 +30,17 @@ class PackedModel(Predictor):
 
     It computes the same logits as the original network, to the last bit, and cannot be trained. Each thread
     that calls it keeps buffers for the outputs of packed layers, which later calls reuse.
+
+    Parameters
+    ----------
+    steps : sequence of PackedStep
+        What `Sequential.compile` makes of the layers.
+    input_shape : tuple of int
+        The shape of one sample.
+    takes_pixels : bool
+        Whether samples are uint8.
+    classes : array (n_classes,)
+        The labels, sorted.
 
     Attributes
     ----------
@@ -62,9 +73,17 @@ class PackedModel(Predictor):
     def __init__(
         self, steps: Sequence[PackedStep], *, input_shape: Shape, takes_pixels: bool, classes: Array
     ) -> None:
-        self.steps = list(steps)
-        self.input_shape_ = input_shape
-        self.takes_pixels = takes_pixels
+        self.steps = as_list(steps, "steps", "packed steps, as Sequential.compile makes them")
+        if not self.steps or not all(isinstance(step, PackedStep) for step in self.steps):
+            raise TypeError(
+                "steps must be packed steps, at least one, as Sequential.compile makes them; "
+                f"got {describe(steps)}"
+            )
+        lengths = as_list(input_shape, "input_shape", "integers")
+        self.input_shape_ = tuple(as_integer(length, "input_shape", 1, MAX_UNITS) for length in lengths)
+        self.takes_pixels = as_bool(takes_pixels, "takes_pixels")
+        if not isinstance(classes, np.ndarray) or classes.ndim != 1:
+            raise TypeError(f"classes must be an array of labels (n_classes,); got {describe(classes)}")
         self.classes_ = classes
         self._buffers = _Buffers()
 
@@ -153,12 +172,14 @@ class PackedModel(Predictor):
         """
         params, arrays = _files.read(path, "PackedModel")
         with _files.refusing(path, "PackedModel"):
-            shape = tuple(as_integer(length, "input_shape", 1) for length in params["input_shape"])
-            steps = steps_from_state(params["steps"], arrays)
-            takes_pixels = as_bool(params["takes_pixels"], "takes_pixels")
-            model = cls(steps, input_shape=shape, takes_pixels=takes_pixels, classes=np.empty(0))
+            model = cls(
+                steps_from_state(params["steps"], arrays),
+                input_shape=params["input_shape"],
+                takes_pixels=params["takes_pixels"],
+                classes=np.empty(0),
+            )
             # Steps that do not fit each other fail here.
-            logits = model._runner(1)(np.zeros((1, *shape), np.uint8))
+            logits = model._runner(1)(np.zeros((1, *model.input_shape_), np.uint8))
             model.classes_ = labels_from_state(params, arrays, logits.shape[1])
             return model
 

@@ -13,7 +13,7 @@ from fastcodes._estimator import NotFittedError
 from fastcodes._typing import Array
 from fastcodes._validation import as_integer, describe, random_generator
 from fastcodes.nn._thread_pool import limit_threads
-from fastcodes.nn.layers import Layer, Parameter, Shape, walk
+from fastcodes.nn.layers import MAX_UNITS, Layer, Parameter, Shape, walk
 from fastcodes.nn.training.losses import Balance, Loss
 from fastcodes.nn.training.optimizers import Optimizer, check_optimizer
 from fastcodes.nn.training.summary import summary_table
@@ -104,7 +104,7 @@ class Network:
         """
         # Checkpoints store the state of this generator, so its kind must not depend on random_state.
         self._rng = np.random.default_rng(random_generator(self.random_state).integers(2**63, size=4))
-        shape = tuple(as_integer(length, "input_shape", 1) for length in input_shape)
+        shape = tuple(as_integer(length, "input_shape", 1, MAX_UNITS) for length in input_shape)
         self.input_shape_, self.input_bits_, self._n_steps = shape, None, 0
         for i, layer in enumerate(self.layers):
             try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import TypeAlias
 
-from fastcodes._validation import as_real
+from fastcodes._validation import as_list, as_real
 
 __all__ = ["Cosine", "Schedule", "Step"]
 
@@ -67,7 +67,7 @@ class Step:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        for milestone in self.milestones:
+        for milestone in as_list(self.milestones, "milestones", "numbers from 0 to 1"):
             as_real(milestone, "milestones", at_least=0, at_most=1)
         as_real(self.factor, "factor", above=0, at_most=1)
 
