@@ -1,6 +1,7 @@
-"""Linear algebra that several models share: principal components, rotations, distances.
+"""Linear algebra that several models share: principal components, rotations, projections, distances.
 
-Samples are read a block at a time and products are float32; statistics are accumulated in float64.
+Samples are read a block at a time. Statistics are computed in float64, in which no square of a float32
+overflows or underflows.
 """
 
 from __future__ import annotations
@@ -15,16 +16,25 @@ from fastcodes._typing import Array, Doubles, Floats
 __all__ = [
     "PrincipalComponents",
     "centered_product",
+    "check_scale",
+    "exact_product",
     "mean_and_covariance",
     "nearest_rotation",
     "oriented",
     "principal_components",
+    "projections",
     "random_rotation",
     "squared_distances",
 ]
 
-# As a share of the largest variance: what float32 rounding leaves in a direction without any variance.
-_NOISE = 1e-7
+# A direction counts if its variance exceeds these shares: of the total variance, since float32 projections
+# have a relative error of about 1e-7; and of the squared mean, since samples were rounded to float32.
+_SHARE_OF_VARIANCE, _SHARE_OF_MEAN = 1e-12, 2.0**-46
+# Mean squared deviations of samples outside this range have squared distances that float32 cannot represent.
+_SMALLEST_SQUARE, _LARGEST_SQUARE = 1e-30, 1e36
+# Products that are compared with their errors at a time: they stay in the cache.
+_ELEMENTS_PER_STEP = 1 << 17
+_LEAST_LENGTH = np.float32(1e-18)  # of a vector whose squares underflow
 
 
 class PrincipalComponents(NamedTuple):
@@ -36,10 +46,9 @@ class PrincipalComponents(NamedTuple):
 
     @property
     def rank(self) -> int:
-        """The number of directions in which the samples differ."""
-        if not self.variances[0] > 0:
-            return 0
-        return int((self.variances > _NOISE * self.variances[0]).sum())
+        """The number of directions in which the samples differ by more than rounding errors."""
+        noise = _SHARE_OF_VARIANCE * self.variances.sum() + _SHARE_OF_MEAN * float(self.mean @ self.mean)
+        return int((self.variances > noise).sum())
 
 
 def principal_components(samples: Array) -> PrincipalComponents:
@@ -56,13 +65,26 @@ def mean_and_covariance(samples: Array) -> tuple[Doubles, Doubles]:
     for _, block in blocks(samples):
         mean += block.sum(axis=0, dtype=np.float64)
     mean /= n
-    with np.errstate(over="ignore", invalid="ignore"):
-        for _, block in blocks(samples):
-            centered = block - mean.astype(np.float32)
-            covariance += centered.T @ centered
-    if not np.isfinite(covariance).all():
-        raise ValueError("X has values whose squares are too large for float32; divide it by a constant")
+    for _, block in blocks(samples):
+        centered = block - mean
+        covariance += centered.T @ centered
     return mean, covariance / n
+
+
+def check_scale(x: Floats) -> None:
+    """Raise an error if squared distances between the samples overflow or underflow float32."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    total = 0.0
+    for _, block in blocks(x):
+        centered = block - mean
+        total += float(np.einsum("nd,nd->", centered, centered))
+    square = total / len(x)
+    if square and not _SMALLEST_SQUARE <= square <= _LARGEST_SQUARE:
+        size, problem = ("small", "underflow") if square < 1 else ("large", "overflow")
+        raise ValueError(
+            f"X has values so {size} that their squared distances {problem} float32; scale it, "
+            f"for example by {1 / np.sqrt(square):.0e}"
+        )
 
 
 def oriented(vectors: Doubles) -> Doubles:
@@ -102,12 +124,40 @@ def random_rotation(n_rows: int, n_columns: int, rng: np.random.Generator) -> Do
     return rotation
 
 
+def projections(x: Floats, directions: Floats) -> Floats:
+    """Return ``x @ directions.T`` with signs that depend on no other row of `x`.
+
+    BLAS adds up in an order that depends on the number of rows, so that a product near zero could be positive
+    in one batch and negative in another. Products within the rounding error are computed again, in float64.
+    """
+    (n, d), k = x.shape, len(directions)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values: Floats = x @ directions.T
+        # Twice the bound on the rounding error of an inner product: d * 2^-24 * |x| * |w|.
+        lengths = np.linalg.norm(directions, axis=1) * np.float32((d + 2) * 2.0**-23)
+        step = max(1, _ELEMENTS_PER_STEP // max(d, k))
+        for start in range(0, n, step):
+            part, products = x[start : start + step], values[start : start + step]
+            bound = np.sqrt(np.einsum("nd,nd->n", part, part)) + _LEAST_LENGTH
+            unsure = np.flatnonzero(np.abs(products) < np.multiply.outer(bound, lengths))
+            for places in np.array_split(unsure, len(unsure) // step + 1):
+                row, column = np.divmod(places, k)
+                products[row, column] = (part[row].astype(np.float64) * directions[column]).sum(axis=1)
+    return values
+
+
+def exact_product(x: Floats, matrix: Floats) -> Floats:
+    """Return ``x @ matrix``, computed in float64: rounding removes what depends on the other rows."""
+    with np.errstate(over="ignore"):
+        return (x.astype(np.float64) @ matrix.astype(np.float64)).astype(np.float32)
+
+
 def squared_distances(x: Floats, points: Floats) -> Floats:
     """Return the squared L2 distances (n, m) of samples (n, d) to points (m, d)."""
     # Relative to the mean of the points: far from the origin, cancellation would leave few digits.
     center = points.mean(axis=0)
     x, points = x - center, points - center
-    squares: Floats = x @ points.T
+    squares = exact_product(x, points.T)
     squares *= -2
     squares += np.einsum("nd,nd->n", x, x)[:, None]
     squares += np.einsum("md,md->m", points, points)

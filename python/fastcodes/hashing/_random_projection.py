@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastcodes import _files, hadamard
+from fastcodes._linalg import projections
 from fastcodes._typing import Array, Codes, Floats
 from fastcodes._validation import as_option, random_generator
 
@@ -54,7 +55,7 @@ class Projection:
             except ValueError:
                 raise ValueError(_TOO_LARGE) from None
         with np.errstate(over="ignore", invalid="ignore"):
-            values: Floats = x @ self._directions.T
+            values = projections(x, self._directions)
         # A value that is not finite spreads to all projections of its row.
         if not np.isfinite(values[:, 0]).all():
             raise ValueError(_TOO_LARGE)

@@ -100,21 +100,22 @@ def rotate_to_bits(
     squares = float(np.einsum("nd,nd->", values, values, dtype=np.float64))
     constant = n_bits + squares / len(values)
     history: list[float] = []
-    cross, objective = _cross(values, rotation, constant)
-    history.append(objective)
+    cross, trace = _cross(values, rotation)
+    history.append(constant - 2 * trace / len(values))
     for _ in range(max_iter):
         new = nearest_rotation(cross)
-        cross, objective = _cross(values, new, constant)
-        if not objective < history[-1]:
-            break  # no progress beyond rounding
-        rotation = new
-        history.append(objective)
-        step(objective)
+        cross, new_trace = _cross(values, new)
+        # Not the objective, whose constant would absorb the progress of small values.
+        if not new_trace > trace:
+            break
+        rotation, trace = new, new_trace
+        history.append(constant - 2 * trace / len(values))
+        step(history[-1])
     return rotation, np.array(history)
 
 
-def _cross(values: Floats, rotation: Doubles, constant: float) -> tuple[Doubles, float]:
-    """Return ``values.T @ signs`` with the signs of the rotated values, and the objective."""
+def _cross(values: Floats, rotation: Doubles) -> tuple[Doubles, float]:
+    """Return ``values.T @ signs`` with the signs of the rotated values, and the sum of their magnitudes."""
     n, matrix = len(values), rotation.astype(np.float32)
     signs, cross = np.empty((min(n, _ROWS_PER_BLOCK), matrix.shape[1]), np.float32), np.zeros(rotation.shape)
     for start in range(0, n, _ROWS_PER_BLOCK):
@@ -126,4 +127,4 @@ def _cross(values: Floats, rotation: Doubles, constant: float) -> tuple[Doubles,
         np.bitwise_or(some.view(np.uint32), _ONE, out=some.view(np.uint32))
         cross += part.T @ some
     # The sum of |V R| is the trace of R' V' sign(V R).
-    return cross, constant - 2 * float(np.einsum("ij,ij->", rotation, cross)) / n
+    return cross, float(np.einsum("ij,ij->", rotation, cross))

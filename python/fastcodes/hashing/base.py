@@ -14,12 +14,12 @@ from fastcodes import _files, bits, hamming, metrics
 from fastcodes._blocks import blocks, naming_nonfinite, rows_per_block
 from fastcodes._codec import Codec
 from fastcodes._estimator import check_fitted
-from fastcodes._linalg import squared_distances
+from fastcodes._linalg import projections, squared_distances
 from fastcodes._progress import progress_bar
 from fastcodes._storage import BitStorage, Storage
 from fastcodes._typing import Array, Codes, Doubles, Floats, Ids
-from fastcodes._validation import check_threads
-from fastcodes.hashing.packed_bits import as_packed_bits
+from fastcodes._validation import as_integer, check_threads
+from fastcodes.hashing.packed_bits import MAX_BITS, as_packed_bits
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,6 +47,10 @@ class Hasher(Codec):
     @abc.abstractmethod
     def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
         """Learn from samples (n, d)."""
+
+    def _checked_bits(self) -> int:
+        """Validate the parameters of every hash function and return `n_bits`."""
+        return as_integer(self.n_bits, "n_bits", 1, MAX_BITS)
 
     @property
     @abc.abstractmethod
@@ -245,8 +249,7 @@ class LinearHasher(Hasher):
 
     def _values(self, x: Floats, threads: int | None) -> Floats:
         # Not x @ components - mean @ components: far from the origin, cancellation would leave few digits.
-        centered: Floats = x - self.mean_
-        return centered @ self.components_.T
+        return projections(x - self.mean_, self.components_)
 
     def _to_arrays(self) -> dict[str, Array]:
         return {"mean": self.mean_, "components": self.components_}
@@ -258,10 +261,10 @@ class LinearHasher(Hasher):
         self._learn(_files.take(arrays, "mean", np.float32, components.shape[1:], finite=True), components)
 
 
-def check_samples_differ(covariance: Doubles) -> None:
-    """Raise an error if all samples are equal."""
+def check_samples_differ(n: int, covariance: Doubles) -> None:
+    """Raise an error if all `n` samples are equal."""
     if not np.trace(covariance) > 0:
-        raise ValueError("the samples of X do not differ; give samples that do")
+        raise ValueError(f"the samples of X do not differ (n_samples={n}); give samples that do")
 
 
 def check_rank(n_bits: int, rank: int, samples: Array, owner: str) -> None:
@@ -270,7 +273,7 @@ def check_rank(n_bits: int, rank: int, samples: Array, owner: str) -> None:
         return
     n, d = samples.shape
     if n_bits > d:
-        reason = f"X has {d} features"
+        reason = f"X has {d} feature(s)"
     elif n <= n_bits:
         reason = f"n_samples={n} samples differ in {n - 1} directions at most"
     else:

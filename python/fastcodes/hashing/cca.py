@@ -12,7 +12,7 @@ from fastcodes import _files
 from fastcodes._blocks import blocks
 from fastcodes._linalg import mean_and_covariance, oriented
 from fastcodes._typing import Array, Doubles, Floats
-from fastcodes._validation import as_integer, as_real, check_threads, random_generator
+from fastcodes._validation import as_real, check_threads, random_generator
 from fastcodes.hashing._rotation import RotatedHasher
 from fastcodes.hashing._targets import labeled_samples
 from fastcodes.hashing.base import check_samples_differ
@@ -133,7 +133,7 @@ class CCAITQ(RotatedHasher):
             samples; if `y` does not fit `X` or has only one label; or a parameter is out of range.
         """
         check_threads(threads)
-        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        n_bits = self._checked_bits()
         regularization = as_real(self.regularization, "regularization", above=0)
         rng = random_generator(self.random_state)
         x, labels = labeled_samples(X, y, self.max_samples, rng, type(self).__name__)
@@ -154,7 +154,7 @@ class CCAITQ(RotatedHasher):
 def _canonical(x: Floats, labels: Floats, n: int, regularization: float) -> tuple[Doubles, Doubles, Doubles]:
     """Return the mean (d,), at most `n` directions (d, m) of variance 1, and their correlations (m,)."""
     mean, covariance = mean_and_covariance(x)
-    check_samples_differ(covariance)
+    check_samples_differ(len(x), covariance)
     shares = labels.mean(axis=0, dtype=np.float64)
     cross = np.zeros((x.shape[1], labels.shape[1]))
     for rows, block in blocks(x):

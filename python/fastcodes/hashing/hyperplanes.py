@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from fastcodes._typing import Array, Codes, Floats
-from fastcodes._validation import as_integer, as_samples, check_threads
+from fastcodes._validation import as_samples, check_threads
 from fastcodes.hashing._random_projection import Projection
 from fastcodes.hashing.base import Hasher
 
@@ -117,7 +117,7 @@ class RandomHyperplanes(Hasher):
             If `X` has another shape, or a parameter is out of range.
         """
         check_threads(threads)
-        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        n_bits = self._checked_bits()
         d = as_samples(X).shape[1]
         self._learn(Projection.draw(self.projection, d, n_bits, self.random_state))
         return self

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from fastcodes._blocks import training_samples
 from fastcodes._linalg import principal_components
-from fastcodes._validation import as_integer, check_threads, random_generator
+from fastcodes._validation import check_threads, random_generator
 from fastcodes.hashing._rotation import RotatedHasher
 from fastcodes.hashing.base import check_rank
 
@@ -115,7 +115,7 @@ class ITQ(RotatedHasher):
             parameter is out of range.
         """
         check_threads(threads)
-        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        n_bits = self._checked_bits()
         rng = random_generator(self.random_state)
         x = training_samples(X, self.max_samples, rng)
         components = principal_components(x)

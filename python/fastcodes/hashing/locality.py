@@ -14,6 +14,7 @@ from fastcodes._linalg import oriented, principal_components, squared_distances
 from fastcodes._typing import Array, Doubles, Floats
 from fastcodes._validation import as_integer, random_generator
 from fastcodes.hashing.base import LinearHasher, check_rank
+from fastcodes.quantization._lloyd import MAX_CODEWORDS
 from fastcodes.quantization.kmeans import KMeans
 
 if TYPE_CHECKING:
@@ -120,8 +121,8 @@ class LocalityPreservingHashing(LinearHasher):
             in fewer directions than there are bits (the message says which columns are constant), or a
             parameter is out of range.
         """
-        n_bits = as_integer(self.n_bits, "n_bits", 1)
-        n_anchors = as_integer(self.n_anchors, "n_anchors", 2)
+        n_bits = self._checked_bits()
+        n_anchors = as_integer(self.n_anchors, "n_anchors", 2, MAX_CODEWORDS)
         n_nearest = as_integer(self.n_nearest, "n_nearest", 1, n_anchors)
         if n_anchors <= n_bits:
             raise ValueError(f"n_anchors must be more than n_bits={n_bits}; got {n_anchors}")

@@ -16,7 +16,10 @@ from fastcodes._validation import as_codes, as_integer, check_threads
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Bits", "as_packed_bits"]
+__all__ = ["MAX_BITS", "Bits", "as_packed_bits"]
+
+# Of a code: more are a mistake, which numpy would report without its name.
+MAX_BITS = 1 << 24
 
 
 class Bits(Codec):
@@ -77,14 +80,14 @@ class Bits(Codec):
         Raises
         ------
         TypeError, ValueError
-            If `n_bits` is not an integer from 1 up.
+            If `n_bits` is not an integer from 1 to 2**24.
         """
         check_threads(threads)
         self._bits()
         return self
 
     def _bits(self) -> int:
-        return as_integer(self.n_bits, "n_bits", 1)
+        return as_integer(self.n_bits, "n_bits", 1, MAX_BITS)
 
     def encode(self, X: ArrayLike, *, threads: int | None = None) -> Codes:
         """Return codes as they are.

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files
-from fastcodes._linalg import principal_components
+from fastcodes._linalg import principal_components, projections
 from fastcodes._typing import Array, Floats
-from fastcodes._validation import as_integer, as_option, as_training_samples, check_threads
+from fastcodes._validation import as_option, as_training_samples, check_threads
 from fastcodes.hashing.base import LinearHasher, check_rank
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class PCAHashing(LinearHasher):
             parameter is out of range.
         """
         check_threads(threads)
-        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        n_bits = self._checked_bits()
         as_option(self.threshold, "threshold", ("mean", "median"))
         samples = as_training_samples(X)
         components = principal_components(samples)
@@ -117,9 +117,12 @@ class PCAHashing(LinearHasher):
         return self
 
     def _values(self, x: Floats, threads: int | None) -> Floats:
-        values = super()._values(x, threads)
-        values -= self.thresholds_
-        return values
+        if not self.thresholds_.any():
+            return super()._values(x, threads)
+        # A threshold is often the value of a sample: subtracting it within the product is exact near zero.
+        augmented = np.ones((len(x), x.shape[1] + 1), np.float32)
+        np.subtract(x, self.mean_, out=augmented[:, :-1])
+        return projections(augmented, np.column_stack([self.components_, -self.thresholds_]))
 
     def _to_arrays(self) -> dict[str, Array]:
         return {**super()._to_arrays(), "thresholds": self.thresholds_}

@@ -15,6 +15,7 @@ from fastcodes._progress import progress_bar
 from fastcodes._typing import Array, Codes, Floats
 from fastcodes._validation import as_integer, as_real, as_samples, check_threads
 from fastcodes.hashing._random_projection import Projection
+from fastcodes.hashing.packed_bits import MAX_BITS
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -165,7 +166,7 @@ class RandomProjection(Estimator):
                     "give a larger eps, or an integer as n_components"
                 )
         else:
-            n_components = as_integer(self.n_components, "n_components", 1)
+            n_components = as_integer(self.n_components, "n_components", 1, MAX_BITS)
         self._learn(Projection.draw(self.projection, d, n_components, self.random_state))
         return self
 

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files
 from fastcodes._blocks import blocks
-from fastcodes._linalg import principal_components
+from fastcodes._linalg import exact_product, principal_components
 from fastcodes._typing import Array, Doubles, Floats, Ids
-from fastcodes._validation import as_integer, as_training_samples, check_threads
+from fastcodes._validation import as_training_samples, check_threads
 from fastcodes.hashing.base import Hasher, check_samples_differ
 
 if TYPE_CHECKING:
@@ -100,16 +100,16 @@ class SpectralHashing(Hasher):
             samples, or a parameter is out of range.
         """
         check_threads(threads)
-        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        n_bits = self._checked_bits()
         samples = as_training_samples(X)
         components = principal_components(samples)
-        check_samples_differ(np.diag(components.variances))
+        check_samples_differ(len(samples), np.diag(components.variances))
         m = min(n_bits, components.rank)
         mean = components.mean.astype(np.float32)
         directions = np.ascontiguousarray(components.vectors[:, :m].T, np.float32)
         lower, upper = np.full(m, np.inf, np.float32), np.full(m, -np.inf, np.float32)
         for _, block in blocks(samples):
-            values = (block - mean) @ directions.T
+            values = exact_product(block - mean, directions.T)
             lower, upper = np.minimum(lower, values.min(axis=0)), np.maximum(upper, values.max(axis=0))
         self._learn(mean, directions, lower, upper, _modes(upper.astype(np.float64) - lower, n_bits))
         return self
@@ -126,8 +126,8 @@ class SpectralHashing(Hasher):
     def _values(self, x: Floats, threads: int | None) -> Floats:
         i, j = self.modes_.T
         # Scaled to half periods before the multiplication by j, which keeps the phase accurate in float32.
-        along = ((x - self.mean_) @ self.directions_.T - self.lower_) / (self.upper_ - self.lower_)
-        values: Floats = along[:, i]
+        along = exact_product(x - self.mean_, self.directions_.T)
+        values: Floats = ((along - self.lower_) / (self.upper_ - self.lower_))[:, i]
         values *= (j * np.pi).astype(np.float32)
         return np.cos(values, out=values)
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files
 from fastcodes._blocks import blocks
-from fastcodes._linalg import random_rotation, squared_distances
+from fastcodes._linalg import check_scale, projections, random_rotation, squared_distances
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Doubles, Floats
 from fastcodes._validation import as_integer, as_option, as_real, check_threads, random_generator
@@ -165,7 +165,7 @@ class SupervisedDiscreteHashing(Hasher):
             samples; if `y` does not fit `X` or has only one label; or a parameter is out of range.
         """
         check_threads(threads)
-        n_bits = as_integer(self.n_bits, "n_bits", 1)
+        n_bits = self._checked_bits()
         n_anchors, max_iter = (
             as_integer(self.n_anchors, "n_anchors", 1),
             as_integer(self.max_iter, "max_iter", 1),
@@ -176,6 +176,7 @@ class SupervisedDiscreteHashing(Hasher):
         sigma = None if self.sigma is None else as_real(self.sigma, "sigma", above=0)
         rng = random_generator(self.random_state)
         x, labels = labeled_samples(X, y, self.max_samples, rng, type(self).__name__)
+        check_scale(x)
         anchors = x[np.sort(rng.choice(len(x), min(n_anchors, len(x)), replace=False))]
         sigma = _width(x, anchors) if sigma is None else sigma
         kernel = np.empty((len(x), len(anchors) + 1), np.float32)
@@ -219,9 +220,9 @@ class SupervisedDiscreteHashing(Hasher):
         return max(int(length) for length in self.weights_.shape)
 
     def _values(self, x: Floats, threads: int | None) -> Floats:
-        values: Floats = _gaussians(x, self.anchors_, self.sigma_) @ self.weights_
-        values += self.intercept_
-        return values
+        kernel = np.ones((len(x), len(self.anchors_) + 1), np.float32)
+        kernel[:, :-1] = _gaussians(x, self.anchors_, self.sigma_)
+        return projections(kernel, np.column_stack([self.weights_.T, self.intercept_]))
 
     def _to_arrays(self) -> dict[str, Array]:
         return {
@@ -250,7 +251,7 @@ def _width(x: Floats, anchors: Floats) -> float:
         total += float(np.sqrt(squared_distances(block, anchors)).sum(dtype=np.float64))
     mean = total / len(x) / len(anchors)
     if not mean > 0:
-        raise ValueError("the samples of X do not differ; give samples that do")
+        raise ValueError(f"the samples of X do not differ (n_samples={len(x)}); give samples that do")
     return _RELATIVE_WIDTH * mean
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastcodes import _files, _native
 from fastcodes._blocks import blocks, naming_nonfinite
+from fastcodes._linalg import check_scale, exact_product
 from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
 from fastcodes._validation import check_threads
 
@@ -161,12 +162,19 @@ def assign(
         return
     (centers,) = codebooks  # codes of two bytes: M = 1
     half_squares = 0.5 * np.einsum("kd,kd->k", centers, centers)
+    longest = np.abs(centers).sum(axis=1).max()
     step = max(1, _PRODUCTS_PER_BLOCK // len(centers))
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
         scores = x[rows] @ centers.T
         scores -= half_squares
         codes[rows, 0] = scores.argmax(axis=1)
+        # Scores within the rounding error of the best are compared again, in float64: see `exact_product`.
+        unsure = np.abs(x[rows]).max(axis=1) * longest + half_squares.max()
+        unsure *= (x.shape[1] + 2) * 2.0**-22
+        is_tie = (scores >= (scores.max(axis=1) - unsure)[:, None]).sum(axis=1) > 1
+        if is_tie.any():
+            codes[rows, 0][is_tie] = (exact_product(x[rows][is_tie], centers.T) - half_squares).argmax(axis=1)
         if errors is not None:
             differences = x[rows] - centers[codes[rows, 0]]
             errors[rows, 0] = np.einsum("nd,nd->n", differences, differences)
@@ -276,6 +284,7 @@ def train(
     history : float64 array (iterations + 1, M)
         Sums of squared distances: of the seeds, and after each iteration. The last are those of `codebooks`.
     """
+    check_scale(x)
     partition = Partition(len(x), n_subspaces, n_codewords, x.shape[1] // n_subspaces, threads=threads)
     runs = []
     for _ in range(n_init):

@@ -148,8 +148,11 @@ class Quantizer(Codec):
             raise ValueError("X has no rows; the mean error needs at least one")
         total = 0.0
         for _, block in blocks(samples):
-            differences = block - self.decode(self.encode(block, threads=threads), threads=threads)
-            total += float(np.einsum("nd,nd->n", differences, differences).sum(dtype=np.float64))
+            # In float64, in which no square overflows or underflows.
+            differences = block - self.decode(self.encode(block, threads=threads), threads=threads).astype(
+                np.float64
+            )
+            total += float(np.einsum("nd,nd->", differences, differences))
         return total / len(samples)
 
     def score(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastcodes import _files
 from fastcodes._blocks import blocks, sample, take_rows
 from fastcodes._estimator import Estimator
+from fastcodes._linalg import check_scale
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Doubles, Floats
 from fastcodes._validation import as_integer, as_real, as_training_samples, random_generator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["KMeans"]
+
+_MAX_BATCH = 1 << 31
 
 
 class KMeans(Estimator):
@@ -156,7 +159,7 @@ class KMeans(Estimator):
                 )
             self._learn(codebooks[0], history[:, 0], float(history[-1, 0]), len(history) - 1)
         else:
-            batch_size = as_integer(self.batch_size, "batch_size", 1)
+            batch_size = as_integer(self.batch_size, "batch_size", 1, _MAX_BATCH)
             with progress(self.verbose, n_init * max_iter, "mini-batch k-means") as step:
                 runs = []
                 for _ in range(n_init):
@@ -243,6 +246,7 @@ def _mini_batches(
     """Return centers, and the estimated inertia of each iteration."""
     n = len(samples)
     seeds = sample(samples, max(n_clusters, batch_size, 1 << 14), rng)
+    check_scale(seeds)
     centers = _lloyd.seed(seeds, 1, n_clusters, rng)[0].astype(np.float64)
     partition = _lloyd.Partition(batch_size, 1, *centers.shape, threads=threads)
     assigned = np.zeros(n_clusters, np.int64)

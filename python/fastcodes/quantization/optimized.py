@@ -10,7 +10,14 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files, _native
 from fastcodes._blocks import sample, training_samples
-from fastcodes._linalg import PrincipalComponents, centered_product, nearest_rotation, principal_components
+from fastcodes._linalg import (
+    PrincipalComponents,
+    centered_product,
+    check_scale,
+    exact_product,
+    nearest_rotation,
+    principal_components,
+)
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats, UnsignedCodes
 from fastcodes._validation import as_integer, as_option, random_generator, to_float32
@@ -194,6 +201,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
         rng = random_generator(self.random_state)
         x = training_samples(X, self.max_samples, rng, at_least=n_codewords, parameter="n_codewords")
         n_subspaces = as_subspaces(self.n_subspaces, x.shape[1])
+        check_scale(x)
 
         data = _reduced(x)
         starts = [np.eye(x.shape[1]), _allocated(data.components, n_subspaces)]
@@ -241,7 +249,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
         return _lloyd.nearest_codes(samples, self.codebooks_, threads=threads, prepare=self._rotated)
 
     def _rotated(self, x: Floats) -> Floats:
-        return x @ self.rotation_.T
+        return exact_product(x, self.rotation_.T)
 
     def _to_arrays(self) -> dict[str, Array]:
         return {**super()._to_arrays(), "rotation": self.rotation_}

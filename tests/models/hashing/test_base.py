@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import _blocks, _files, bits, hamming, metrics
-from fastcodes.hashing import ITQ, NotFittedError
+from fastcodes.hashing import ITQ, NotFittedError, RandomHyperplanes
 from helpers import run_python
 from models.hashing.cases import MODELS, NARROW, RANDOM, RNG, SUPERVISED, X, Y, fitted, model_of
 
@@ -20,7 +20,7 @@ from models.hashing.cases import MODELS, NARROW, RANDOM, RNG, SUPERVISED, X, Y, 
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (X[:, :8], r"n_bits=12: X has 8 features; lower n_bits to 8 or less"),
+        (X[:, :8], r"n_bits=12: X has 8 feature\(s\); lower n_bits to 8 or less"),
         (
             X[:12],
             "n_bits=12: n_samples=12 samples differ in 11 directions at most; lower n_bits to 11 or less",
@@ -39,12 +39,55 @@ from models.hashing.cases import MODELS, NARROW, RANDOM, RNG, SUPERVISED, X, Y, 
         ),
         (np.full((600, 16), 7.7), "differ in 0 directions only .*; give samples that differ"),
         (X[:1], "n_samples=1 samples differ in 0 directions at most; give samples that differ"),
-        (X * 1e30, "X has values whose squares are too large for float32"),
     ],
 )
 def test_more_bits_than_directions_are_refused_with_a_reason(name: str, x: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         model_of(name).fit(x, Y[: len(x)])
+
+
+# Six groups as indicators, which add up to 1, and two numbers: 7 directions of 8.
+DEPENDENT = np.column_stack([np.eye(6)[RNG.integers(6, size=600)], RNG.normal(size=(600, 2)) * [1, 1000]])
+DEPENDENT[:, 7] += 2000
+
+
+@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e3])
+def test_the_rank_of_dependent_columns_is_found(name: str, scale: float) -> None:
+    with pytest.raises(ValueError, match=r"differ in 7 directions only .* lower n_bits to 7 or less"):
+        model_of(name, n_bits=8).fit(DEPENDENT * scale, Y)
+    assert model_of(name, n_bits=7).fit(DEPENDENT * scale, Y).code_bits == 7
+
+
+HYPERPLANES = {
+    f"RandomHyperplanes, {kind}": RandomHyperplanes(64, projection=kind)
+    for kind in ("gaussian", "sparse", "hadamard")
+}
+
+
+@pytest.mark.parametrize("name", [*MODELS, *HYPERPLANES])
+def test_a_code_does_not_depend_on_the_other_rows(name: str) -> None:
+    balanced = np.eye(6)[np.arange(600) % 6]  # projections of a group on the differences of others are zero
+    for x in (DEPENDENT, balanced, np.hstack([balanced, balanced[::-1]]), np.round(X)):
+        model = HYPERPLANES[name] if name in HYPERPLANES else model_of(name, n_bits=5)
+        model.fit(x, Y)
+        codes = model.encode(x)
+        for n in (1, 2, 3, 17):
+            parts = [model.encode(x[start : start + n]) for start in range(0, 600, n)]
+            assert np.array_equal(np.concatenate(parts), codes)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("exponent", [-100, -76, 66, 100])  # 1e-30 to 1e30
+def test_samples_of_any_scale_get_the_same_codes_or_a_clear_error(name: str, exponent: int) -> None:
+    scaled = np.ldexp(X, exponent)
+    if name.startswith(("Locality", "Supervised")):  # which compute squared distances
+        size, problem = ("small", "underflow") if exponent < 0 else ("large", "overflow")
+        message = f"X has values so {size} that their squared distances {problem} float32; scale it"
+        with pytest.raises(ValueError, match=message):
+            model_of(name).fit(scaled, Y)
+    else:
+        assert np.array_equal(model_of(name).fit(scaled, Y).encode(scaled), fitted(name).encode(X))
 
 
 @pytest.mark.parametrize("name", NARROW)

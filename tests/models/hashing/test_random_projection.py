@@ -149,7 +149,7 @@ def test_projections_that_overflow_are_refused(model: Any, projection: str) -> N
 def test_wrong_parameters_are_errors_of_fit(model: Any) -> None:
     name = "n_bits" if model is RandomHyperplanes else "n_components"
     for params, error, match in (
-        ({name: 0}, ValueError, f"{name} must be an integer from 1 up; got 0"),
+        ({name: 0}, ValueError, f"{name} must be an integer from 1 to 16777216; got 0"),
         ({name: 1.5}, TypeError, f"{name} must be an integer"),
         ({"projection": "dense"}, ValueError, 'must be "gaussian", "sparse" or "hadamard"; got \'dense\''),
         ({"projection": None}, ValueError, "got None"),

@@ -248,6 +248,48 @@ def test_training_is_silent_unless_it_is_verbose(name: str, capfd: pytest.Captur
         assert "iterations, error" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_code_does_not_depend_on_the_other_rows(name: str) -> None:
+    groups = np.eye(6)[np.arange(600) % 6]
+    numbers = RNG.normal(size=(600, 2))
+    for x in (
+        np.hstack([groups, numbers]),
+        np.hstack([groups, groups[::-1], numbers, numbers]),
+        np.round(X[:600]),
+    ):
+        ranges = {"ranges": None} if name.startswith("Scalar") else {}
+        model = model_of(name, **ranges).fit(x)
+        codes = answer(model, x)
+        for n in (1, 2, 3, 17):
+            parts = [answer(model, x[start : start + n]) for start in range(0, 600, n)]
+            assert np.array_equal(np.concatenate(parts), codes)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("scale", [1e-30, 1e-23, 1e20, 1e30])
+def test_samples_of_any_scale_are_quantized_or_refused(name: str, scale: float) -> None:
+    scaled = X * np.float32(scale)
+    if name.startswith("Scalar"):
+        ranges = {"ranges": None} if "ranges" in name else {}
+        error = model_of(name, **ranges).fit(scaled).quantization_error(scaled)
+        assert error == pytest.approx(
+            model_of(name, **ranges).fit(X).quantization_error(X) * scale**2, rel=1e-3
+        )
+        return
+    size, problem = ("small", "underflow") if scale < 1 else ("large", "overflow")
+    message = f"X has values so {size} that their squared distances {problem} float32; scale it, for example"
+    with pytest.raises(ValueError, match=message):
+        model_of(name).fit(scaled)
+
+
+def test_the_error_of_a_scalar_quantizer_with_an_outlier_is_finite() -> None:
+    x = X.copy()
+    x[5] = 1e30
+    sq = ScalarQuantizer(4).fit(x)
+    exact = np.square(x.astype(np.float64) - sq.decode(sq.encode(x))).sum(axis=1).mean()
+    assert sq.quantization_error(x) == pytest.approx(exact)
+
+
 def test_verbose_without_rich_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     with pytest.raises(ImportError, match=r"needs the extra `cli`: pip install 'fastcodes\[cli\]'"):

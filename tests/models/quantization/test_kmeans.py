@@ -180,7 +180,7 @@ def test_mini_batches_of_a_memory_map_read_it_as_it_lies(tmp_path: Any) -> None:
         ({"n_init": 0}, ValueError, "n_init must be an integer from 1 up; got 0"),
         ({"max_iter": 0}, ValueError, "max_iter must be an integer from 1 up; got 0"),
         ({"max_iter": "3"}, TypeError, "max_iter must be an integer from 1 up; got '3' of type str"),
-        ({"batch_size": 0}, ValueError, "batch_size must be an integer from 1 up; got 0"),
+        ({"batch_size": 0}, ValueError, "batch_size must be an integer from 1 to 2147483648; got 0"),
         ({"tol": -1.0}, ValueError, "tol must be a real number at least 0; got -1.0"),
         ({"tol": float("nan")}, ValueError, "tol must be a real number at least 0; got nan"),
         ({"random_state": -1}, ValueError, "random_state must be None, an integer from 0 up"),
