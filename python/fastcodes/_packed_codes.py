@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastcodes import _files, _native
-from fastcodes._typing import Array, Codes, Integers, Mask, PathLike
-from fastcodes._validation import as_bool, as_integer
+from fastcodes._typing import Array, Codes, PathLike
+from fastcodes._validation import as_bool, as_integer, as_mask, as_vector, code_array
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["PackedCodes"]
+__all__ = ["CODES", "PackedCodes"]
+
+CODES = "a numpy uint8 array (n, M), one byte per subspace, as fastcodes.adc.encode makes it"
 
 
 class PackedCodes(_native.PackedCodes):
@@ -27,7 +30,7 @@ class PackedCodes(_native.PackedCodes):
 
     Parameters
     ----------
-    codes : uint8 array (n, M)
+    codes : array_like of uint8 (n, M)
         One byte per subspace, for every `n_codewords`.
     n_codewords : {256, 16}
         Codes are below this. Tables may have fewer codewords.
@@ -67,9 +70,9 @@ class PackedCodes(_native.PackedCodes):
 
     __slots__ = ()
 
-    def __new__(cls, codes: Codes, *, n_codewords: int = 256, threads: int | None = None) -> Self:
+    def __new__(cls, codes: ArrayLike, *, n_codewords: int = 256, threads: int | None = None) -> Self:
         """Pack the codes."""
-        return super().__new__(cls, codes, n_codewords, threads, None)
+        return super().__new__(cls, code_array(codes, "codes", CODES), n_codewords, threads, None)
 
     def __repr__(self) -> str:
         return f"PackedCodes(<{len(self)} x {self.n_subspaces}>, n_codewords={self.n_codewords})"
@@ -82,12 +85,12 @@ class PackedCodes(_native.PackedCodes):
         """Rows and subspaces."""
         return len(self), self.n_subspaces
 
-    def append(self, codes: Codes, *, threads: int | None = None) -> None:
+    def append(self, codes: ArrayLike, *, threads: int | None = None) -> None:
         """Add rows at the end.
 
         Parameters
         ----------
-        codes : uint8 array (n, M)
+        codes : array_like of uint8 (n, M)
             Of the same M; a one-dimensional array is one row.
         threads : int, optional
             As in `fastcodes.adc.tables`.
@@ -99,15 +102,15 @@ class PackedCodes(_native.PackedCodes):
         ValueError
             If M differs, or a code is not below `n_codewords`; nothing is added then.
         """
-        super().append(codes, threads=threads)
+        super().append(code_array(codes, "codes", CODES), threads=threads)
 
-    def remove(self, mask: Mask, *, threads: int | None = None) -> int:
+    def remove(self, mask: ArrayLike, *, threads: int | None = None) -> int:
         """Remove rows; those after them move up.
 
         Parameters
         ----------
-        mask : bool array (n,) or integer array of row ids
-            The rows to remove. Ids may come in any order; repeated ones count once.
+        mask : array_like of bool (n,) or of int
+            The rows to remove, or their ids. Ids may come in any order; repeated ones count once.
         threads : int, optional
             As in `fastcodes.adc.tables`.
 
@@ -128,7 +131,8 @@ class PackedCodes(_native.PackedCodes):
         The codes become ``np.delete(packed.unpack(), mask, axis=0)``. All blocks are copied, so remove many
         rows at once.
         """
-        return super().remove(mask, threads=threads)
+        rows = as_mask(mask, len(self))
+        return super().remove(rows, threads=threads)  # type: ignore[arg-type]  # None is refused
 
     def unpack(self, start: int = 0, stop: int | None = None, *, threads: int | None = None) -> Codes:
         """Return consecutive rows as an array.
@@ -148,12 +152,12 @@ class PackedCodes(_native.PackedCodes):
         stop = None if stop is None else as_integer(stop, "stop")
         return super().unpack(start, stop, threads=threads)
 
-    def take(self, ids: Integers, *, threads: int | None = None) -> Codes:
+    def take(self, ids: ArrayLike, *, threads: int | None = None) -> Codes:
         """Return rows in any order as an array.
 
         Parameters
         ----------
-        ids : integer array (m,)
+        ids : array_like of int (m,)
             Row ids, 0 or more.
         threads : int, optional
             As in `fastcodes.adc.tables`.
@@ -170,7 +174,7 @@ class PackedCodes(_native.PackedCodes):
         ValueError
             If there is no such row.
         """
-        return super().take(ids, threads=threads)
+        return super().take(as_vector(ids, "ids"), threads=threads)
 
     def save(self, path: PathLike) -> None:
         """Write a safetensors file.

@@ -8,19 +8,21 @@ from __future__ import annotations
 import math
 import operator
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastcodes._typing import Array, Floats, Signatures, UnsignedCodes
+from fastcodes._typing import Array, Codes, Floats, Mask, Signatures, UnsignedCodes
 
 __all__ = [
+    "as_array",
     "as_bool",
     "as_codes",
     "as_integer",
     "as_list",
+    "as_mask",
     "as_numbers",
     "as_option",
     "as_output",
@@ -30,21 +32,34 @@ __all__ = [
     "as_signatures",
     "as_training_samples",
     "as_vector",
+    "check_separate",
     "check_threads",
+    "code_array",
     "describe",
+    "described",
     "finite_float32",
     "float32_array",
+    "kernel_array",
     "random_generator",
-    "real_array",
+    "row_count",
     "to_float32",
 ]
+
+_UINT8 = np.dtype(np.uint8)
 
 
 def describe(value: object) -> str:
     """Describe a value for an error message, in a few words however large it is."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} and shape {value.shape}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
     return "None" if value is None else f"{reprlib.repr(value)} of type {type(value).__name__}"
+
+
+def described(array: Array, given: object) -> str:
+    """Describe an argument for an error message: as the array that it became, or as it was given."""
+    return describe(array if array.ndim else given)
 
 
 # --- scalars ------------------------------------------------------------------------------------------------
@@ -154,7 +169,7 @@ def random_generator(random_state: Any) -> np.random.Generator:
 
 
 def as_list(values: Any, name: str, elements: str) -> list[Any]:
-    """Return a collection as a list; a str or bytes is not a collection here.
+    """Return a sequence as a list; a str, a dict, or a set, which has no order, is not a sequence here.
 
     Parameters
     ----------
@@ -167,32 +182,77 @@ def as_list(values: Any, name: str, elements: str) -> list[Any]:
     """
     if isinstance(values, list):
         return values
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise TypeError(f"{name} must be a list or other sequence of {elements}; got {describe(values)}")
+    if isinstance(values, np.ndarray) and values.ndim:
+        return list(as_array(values, name))
+    is_sequence = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping, np.ndarray))
+    if not is_sequence or isinstance(values, (set, frozenset)):
+        advice = f"; give list({name}.values()), and keep the keys" if isinstance(values, Mapping) else ""
+        raise TypeError(
+            f"{name} must be a list or other sequence of {elements}; got {describe(values)}{advice}"
+        )
     return list(values)
 
 
-# --- arrays of real numbers ---------------------------------------------------------------------------------
+# --- arrays -------------------------------------------------------------------------------------------------
 
 
-def real_array(x: Any, name: str) -> Array:
-    """Return a numpy array of real numbers; other array-likes are refused, since conversions are slow."""
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiub":
-        given = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
-        raise TypeError(f"{name} must be a numpy array of real numbers; got {given}")
-    return x
+def as_array(x: Any, name: str) -> Array:
+    """Return an array-like as a plain numpy array of its own dtype, without a copy where possible.
+
+    Parameters
+    ----------
+    x : array_like
+        Subclasses become plain arrays, since their methods may do something else. Tensors are taken by
+        ``__array__`` or ``__dlpack__``; those of bfloat16, which numpy does not have, become float32.
+    name : str
+        Its name, for the error message.
+
+    Raises
+    ------
+    TypeError
+        If it is a sparse matrix, or cannot be converted.
+    ValueError
+        If it is a masked array with masked elements, or has rows of different lengths.
+    """
+    return x if type(x) is np.ndarray else _converted(x, name)
 
 
-def float32_array(x: Any, name: str) -> Floats:
-    """Return a numpy array of real numbers as C-ordered float32.
+def _converted(x: Any, name: str) -> Array:
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise ValueError(
+            f"{name} has masked elements, which have no value here; give {name}.filled(value), or leave out "
+            "their rows"
+        )
+    if hasattr(x, "toarray"):
+        raise TypeError(f"{name} is sparse, which is not supported; give {name}.toarray()")
+    if str(getattr(x, "dtype", "")) == "torch.bfloat16":
+        x = x.float()
+    try:
+        if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
+            return np.from_dlpack(x)
+        return np.asarray(x)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name} cannot be converted to a numpy array: {error}") from None
+
+
+def kernel_array(x: Any, name: str) -> Any:
+    """Return an array-like as a plain array; the kernels check its dtype, and refuse what is no array."""
+    array = as_array(x, name)
+    return array if array.ndim or isinstance(x, np.ndarray) else x
+
+
+def float32_array(x: ArrayLike, name: str) -> Floats:
+    """Return an array-like of real numbers as C-ordered float32.
 
     A conversion from another dtype checks that two-dimensional arrays are finite; float32 is left to the
     kernels, which check it while they read it.
     """
-    if real_array(x, name).ndim == 2 and x.dtype != np.float32:
-        return finite_float32(x, range(len(x)), name)
+    numbers = as_numbers(x, name)
+    if numbers.ndim == 2 and numbers.dtype != np.float32:
+        return finite_float32(numbers, range(len(numbers)), name)
     with np.errstate(over="ignore"):  # overflow gives infinity, which the kernels refuse
-        return np.asarray(x, np.float32, order="C")
+        return np.asarray(numbers, np.float32, order="C")
 
 
 def to_float32(x: ArrayLike) -> Floats:
@@ -229,13 +289,11 @@ def finite_float32(x: Array, rows: range | np.ndarray[Any, Any], name: str = "X"
 
 def as_numbers(x: ArrayLike, name: str) -> Array:
     """Return an array-like of real numbers as an array of its own dtype; sparse matrices are refused."""
-    if hasattr(x, "toarray"):
-        raise TypeError(f"{name} is sparse, which is not supported; give {name}.toarray()")
-    numbers = x if isinstance(x, np.ndarray) else np.asarray(x)
+    numbers = as_array(x, name)
     if numbers.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} must be real numbers (float16, float32, float64 or integers); "
-            f"got an array of dtype {numbers.dtype}"
+            f"got {f'an array of dtype {numbers.dtype}' if numbers.ndim else describe(x)}"
         )
     return numbers
 
@@ -333,7 +391,7 @@ def as_vector(values: ArrayLike, name: str, expected: str = "integers", dtype: D
     dtype : dtype
         An integer dtype that holds the values; others are taken modulo its range.
     """
-    array = np.asarray(values)
+    array = as_array(values, name)
     if not array.size:
         array = array.astype(dtype)
     if array.dtype.kind not in "iu":
@@ -345,6 +403,103 @@ def as_vector(values: ArrayLike, name: str, expected: str = "integers", dtype: D
 
 # --- codes and results --------------------------------------------------------------------------------------
 
+_PACKED_BITS = "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it"
+
+
+def code_array(codes: Any, name: str, expected: str = _PACKED_BITS) -> Codes:
+    """Return codes as a plain uint8 array, without a copy where possible.
+
+    Parameters
+    ----------
+    codes : array_like of uint8
+        Also bytes, a sequence of bytes of one length, or lists of integers from 0 to 255. The kernels check
+        the shape.
+    name : str
+        Its name, for the error message.
+    expected : str
+        What it should be, for the error message.
+    """
+    # For one query and few codes, a call takes a few microseconds.
+    if type(codes) is np.ndarray and codes.dtype is _UINT8:
+        return codes
+    if isinstance(codes, (bytes, bytearray)):
+        return np.frombuffer(codes, np.uint8)
+    is_array = isinstance(codes, np.ndarray)
+    array = as_array(codes, name)
+    if array.dtype == np.uint8 and (array.ndim or is_array):
+        return array
+    holds_bytes = array.dtype.kind == "O" or (array.dtype.kind == "S" and not is_array)
+    if array.ndim == 1 and len(array) and holds_bytes and all(isinstance(row, bytes) for row in codes):
+        rows = list(codes)  # numpy drops zeros at the end of bytes
+        if len({len(row) for row in rows}) != 1:
+            raise ValueError(f"{name} has rows of different lengths; expected {expected}")
+        return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
+    if isinstance(codes, (list, tuple)) and array.dtype.kind == "i" and array.size:
+        if array.min() >= 0 and array.max() <= 255:
+            return array.astype(np.uint8)
+        raise ValueError(f"{name} has numbers from {array.min()} to {array.max()}; expected 0 to 255")
+    given = described(array, codes)
+    advice = _way_to_bits(array, name if is_array else f"np.asarray({name})")
+    raise TypeError(f"{name} must be {expected}; got {given}{advice if expected is _PACKED_BITS else ''}")
+
+
+def _way_to_bits(x: Array, name: str) -> str:
+    """Return how an array of another dtype becomes packed bits, or nothing."""
+    kind, n_bytes = x.dtype.kind, x.dtype.itemsize
+    if not x.ndim or kind not in "biufO":
+        return ""
+    if kind == "O":
+        return f". If its elements are rows, give np.stack({name})"
+    pack = f"fastcodes.bits.pack({name})"
+    if x.dtype == np.int8:
+        embeddings = '"binary" embeddings of sentence-transformers'
+        return f". For {embeddings} give {name}.view(np.uint8) ^ 0x80, for signs {pack}"
+    if kind in "iu":
+        shape = (*x.shape[: max(1, x.ndim - 1)], n_bytes * (x.shape[-1] if x.ndim > 1 else 1))
+        view = f"{name}.view(np.uint8).reshape({', '.join(map(str, shape))})"
+        return f". For hashes of {8 * n_bytes} bits give {view}, for numbers or signs {pack}"
+    return f". Give {pack}"
+
+
+def row_count(codes: Array) -> int:
+    """Return the rows of an array of codes, which may be one row."""
+    return len(codes) if codes.ndim > 1 else 1
+
+
+def as_mask(mask: Any, n_rows: int) -> Mask | None:
+    """Return the argument `mask` as a plain array of booleans or integers; the kernels check the rest.
+
+    Parameters
+    ----------
+    mask : array_like of bool (n_rows,) or of int, optional
+        The rows to search.
+    n_rows : int
+        The rows of the database.
+    """
+    if mask is None:
+        return None
+    array = _as_range(mask) if isinstance(mask, range) else as_array(mask, "mask")
+    if not array.size and isinstance(mask, (list, tuple)):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "biu" or not (array.ndim or isinstance(mask, np.ndarray)):
+        raise TypeError(
+            f"mask must be a boolean array (n,) or an integer array of row ids; got {describe(mask)}"
+        )
+    may_be_booleans = array.dtype.kind != "b" and array.shape == (n_rows,) and n_rows > 2
+    if may_be_booleans and ((array == 0) | (array == 1)).all():
+        raise ValueError(
+            f"mask has {n_rows} zeros and ones of {array.dtype}, which would select the rows 0 and 1; "
+            "expected booleans, as mask.astype(bool), or the ids of the rows"
+        )
+    return array
+
+
+def _as_range(numbers: range) -> Array:
+    try:
+        return np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
+    except (OverflowError, ValueError):
+        raise ValueError(f"mask has ids beyond int64; got {numbers}") from None
+
 
 def as_codes(
     codes: ArrayLike,
@@ -355,7 +510,7 @@ def as_codes(
     name: str = "codes",
 ) -> UnsignedCodes:
     """Return codes as an array (n, `n_columns`) of `dtype` with values below `n_codewords`."""
-    codes = np.asarray(codes)
+    codes = as_array(codes, name)
     if codes.dtype != dtype:
         raise TypeError(f"{name} must be an array of {np.dtype(dtype)}; got an array of dtype {codes.dtype}")
     if codes.ndim != 2 or codes.shape[1] != n_columns:
@@ -371,13 +526,13 @@ def as_codes(
 
 def as_signatures(signatures: Any) -> Signatures:
     """Return MinHash signatures, a uint32 array (n, n_hashes), as a C-contiguous, aligned array."""
-    if not isinstance(signatures, np.ndarray) or signatures.dtype != np.uint32:
-        raise TypeError(
-            f"signatures must be a numpy uint32 array (n, n_hashes) of signatures; got {describe(signatures)}"
-        )
-    if signatures.ndim != 2 or not signatures.shape[1]:
-        raise ValueError(f"signatures must have shape (n, n_hashes); got {signatures.shape}")
-    return np.require(signatures, np.uint32, ["C", "A"])
+    array = as_array(signatures, "signatures")
+    if array.dtype != np.uint32:
+        given = described(array, signatures)
+        raise TypeError(f"signatures must be a numpy uint32 array (n, n_hashes) of signatures; got {given}")
+    if array.ndim != 2 or not array.shape[1]:
+        raise ValueError(f"signatures must have shape (n, n_hashes); got {array.shape}")
+    return np.require(array, np.uint32, ["C", "A"])
 
 
 def as_output(
@@ -413,6 +568,12 @@ def as_output(
             f"out must be a C-contiguous, aligned and writeable array of shape {shape}; "
             f"got shape {out.shape}{read_only}{gaps}{offset}"
         )
-    if source is not None and np.may_share_memory(out, source):
-        raise ValueError(f"out shares memory with {source_name}; give an array of its own")
+    if source is not None:
+        check_separate(out, source, source_name)
     return out
+
+
+def check_separate(out: object, source: object, name: str) -> None:
+    """Raise an error if `out` shares memory with an input, named `name`, that is copied before it is read."""
+    if isinstance(out, np.ndarray) and isinstance(source, np.ndarray) and np.may_share_memory(out, source):
+        raise ValueError(f"out shares memory with {name}; give an array of its own")

@@ -26,22 +26,37 @@ from __future__ import annotations
 from typing import Literal, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastcodes import _native
 from fastcodes._blocks import blocks, naming_nonfinite
-from fastcodes._packed_codes import PackedCodes
-from fastcodes._typing import Array, Codes, Floats, Ids, Mask
-from fastcodes._validation import as_bool, float32_array, real_array
+from fastcodes._packed_codes import CODES, PackedCodes
+from fastcodes._typing import Codes, Floats, Ids
+from fastcodes._validation import (
+    as_bool,
+    as_mask,
+    as_numbers,
+    check_separate,
+    code_array,
+    float32_array,
+    kernel_array,
+    row_count,
+)
+from fastcodes.results import count_with_self, without_self
 
 __all__ = ["PackedCodes", "encode", "knn", "radius", "scan", "tables"]
 
+_CODES = f"{CODES}, or a PackedCodes"
 
-def tables(queries: Array, codebooks: Floats, *, metric: str = "l2", threads: int | None = None) -> Floats:
+
+def tables(
+    queries: ArrayLike, codebooks: ArrayLike, *, metric: str = "l2", threads: int | None = None
+) -> Floats:
     """Compute the look-up tables of queries: how far each codeword is from each part.
 
     Parameters
     ----------
-    queries : array (nq, d)
+    queries : array_like (nq, d)
         Numbers of any real dtype, computed with as float32; a one-dimensional array is one query.
     codebooks : float32 array (M, K, d / M)
         The codewords of each part.
@@ -81,12 +96,13 @@ def tables(queries: Array, codebooks: Floats, *, metric: str = "l2", threads: in
         ((parts - codebooks) ** 2).sum(axis=-1)  # "l2"
         -(parts * codebooks).sum(axis=-1)  # "ip"
     """
-    return _native.adc_tables(float32_array(queries, "queries"), codebooks, metric, threads)
+    books = kernel_array(codebooks, "codebooks")
+    return _native.adc_tables(float32_array(queries, "queries"), books, metric, threads)
 
 
 def scan(
-    tables: Floats,
-    codes: Codes | PackedCodes,
+    tables: ArrayLike,
+    codes: ArrayLike | PackedCodes,
     *,
     out: Floats | None = None,
     threads: int | None = None,
@@ -97,7 +113,7 @@ def scan(
     ----------
     tables : float32 array (nq, M, K)
         As `tables` makes them; a two-dimensional array is one query.
-    codes : uint8 array (n, M) or PackedCodes
+    codes : array_like of uint8 (n, M) or PackedCodes
         The database.
     out : float32 array (nq, n), optional
         C-contiguous array for the result.
@@ -132,15 +148,19 @@ def scan(
 
         np.stack([sum(table[m][codes[:, m]] for m in range(M)) for table in tables])
     """
-    return _native.adc_scan(tables, codes, out, threads)
+    entries, source = kernel_array(tables, "tables"), _code_source(codes)
+    check_separate(out, entries, "tables")
+    check_separate(out, source, "codes")
+    return _native.adc_scan(entries, source, out, threads)
 
 
 def knn(
-    tables: Floats,
-    codes: Codes | PackedCodes,
+    tables: ArrayLike,
+    codes: ArrayLike | PackedCodes,
     k: int,
     *,
-    mask: Mask | None = None,
+    exclude_self: bool = False,
+    mask: ArrayLike | None = None,
     threads: int | None = None,
 ) -> tuple[Floats, Ids]:
     """Find the `k` rows with the smallest distances to each query, exactly.
@@ -149,12 +169,14 @@ def knn(
     ----------
     tables : float32 array (nq, M, K)
         As `tables` makes them; a two-dimensional array is one query. Entries may have any sign.
-    codes : uint8 array (n, M) or PackedCodes
+    codes : array_like of uint8 (n, M) or PackedCodes
         The database. Pack codes that are searched more than once.
     k : int
         Neighbours per query, 0 or more. If there are fewer rows, the results are padded.
-    mask : bool array (n,) or integer array of row ids, optional
-        The rows to search. Ids may come in any order; repeated ones count once.
+    exclude_self : bool
+        Whether the tables of query ``q`` are those of row ``q``, which is not its own neighbour then.
+    mask : array_like of bool (n,) or of int, optional
+        The rows to search, or their ids. Ids may come in any order; repeated ones count once.
     threads : int, optional
         As in `tables`.
 
@@ -193,15 +215,20 @@ def knn(
         indices = np.argsort(d, axis=1, kind="stable")[:, :k]
         distances = np.take_along_axis(d, indices, axis=1)
     """
-    return _native.adc_knn(tables, codes, k, mask, threads)
+    entries, source = kernel_array(tables, "tables"), _code_source(codes)
+    rows = None if mask is None else as_mask(mask, _row_count(source))
+    if as_bool(exclude_self, "exclude_self"):
+        k = count_with_self(k, len(entries) if np.ndim(entries) == 3 else 1, _row_count(source))
+    found = _native.adc_knn(entries, source, k, rows, threads)
+    return without_self(*found) if exclude_self else found
 
 
 def radius(
-    tables: Floats,
-    codes: Codes | PackedCodes,
+    tables: ArrayLike,
+    codes: ArrayLike | PackedCodes,
     radius: float,
     *,
-    mask: Mask | None = None,
+    mask: ArrayLike | None = None,
     threads: int | None = None,
 ) -> tuple[Ids, Floats, Ids]:
     """Find all rows at a distance of at most `radius` from each query.
@@ -246,25 +273,31 @@ def radius(
     The numpy equivalent for one query, with ``d = scan(tables, codes)``: ``np.flatnonzero(d[q] <= radius)``,
     sorted by distance.
     """
-    return _native.adc_radius(tables, codes, radius, mask, threads)
+    entries, source = kernel_array(tables, "tables"), _code_source(codes)
+    rows = None if mask is None else as_mask(mask, _row_count(source))
+    return _native.adc_radius(entries, source, radius, rows, threads)
 
 
 @overload
 def encode(
-    x: Array, codebooks: Floats, *, return_distances: Literal[False] = False, threads: int | None = None
+    x: ArrayLike,
+    codebooks: ArrayLike,
+    *,
+    return_distances: Literal[False] = False,
+    threads: int | None = None,
 ) -> Codes: ...
 @overload
 def encode(
-    x: Array, codebooks: Floats, *, return_distances: Literal[True], threads: int | None = None
+    x: ArrayLike, codebooks: ArrayLike, *, return_distances: Literal[True], threads: int | None = None
 ) -> tuple[Codes, Floats]: ...
 def encode(
-    x: Array, codebooks: Floats, *, return_distances: bool = False, threads: int | None = None
+    x: ArrayLike, codebooks: ArrayLike, *, return_distances: bool = False, threads: int | None = None
 ) -> Codes | tuple[Codes, Floats]:
     """Find the nearest codeword of each part of each vector.
 
     Parameters
     ----------
-    x : array (n, d)
+    x : array_like (n, d)
         Numbers of any real dtype, computed with as float32; a one-dimensional array is one vector. Other
         dtypes than float32 are converted block by block.
     codebooks : float32 array (M, K, d / M)
@@ -302,17 +335,25 @@ def encode(
     -----
     The numpy equivalent: ``tables(x, codebooks).argmin(axis=-1)``; the distances are the minima.
     """
-    x = real_array(x, "x")
+    x, books = as_numbers(x, "x"), kernel_array(codebooks, "codebooks")
     rows = x[None] if x.ndim == 1 else x
-    n_subspaces = codebooks.shape[0] if isinstance(codebooks, np.ndarray) and codebooks.ndim == 3 else 0
+    n_subspaces = len(books) if np.ndim(books) == 3 else 0
     shape = (len(rows) if rows.ndim == 2 else 0, n_subspaces)
     codes = np.empty(shape, np.uint8)
     distances = np.empty(shape, np.float32) if as_bool(return_distances, "return_distances") else None
     if rows.ndim != 2 or not rows.size or (rows.dtype == np.float32 and rows.flags.c_contiguous):
-        _native.adc_encode(float32_array(rows, "x"), codebooks, codes, distances, threads)
+        _native.adc_encode(float32_array(rows, "x"), books, codes, distances, threads)
         return codes if distances is None else (codes, distances)
     with naming_nonfinite(rows, "x"):
         for part, block in blocks(rows, check=False):
             of_part = None if distances is None else distances[part]
-            _native.adc_encode(block, codebooks, codes[part], of_part, threads)
+            _native.adc_encode(block, books, codes[part], of_part, threads)
     return codes if distances is None else (codes, distances)
+
+
+def _code_source(codes: ArrayLike | PackedCodes) -> Codes | PackedCodes:
+    return codes if isinstance(codes, PackedCodes) else code_array(codes, "codes", _CODES)
+
+
+def _row_count(codes: Codes | PackedCodes) -> int:
+    return len(codes) if isinstance(codes, PackedCodes) else row_count(codes)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastcodes import _native
-from fastcodes._validation import as_integer, as_output, describe
+from fastcodes._validation import as_array, as_integer, as_output, code_array, describe
 
 __all__ = ["pack", "pack_uint", "popcount", "unpack", "unpack_uint"]
 
@@ -46,7 +46,7 @@ def pack(
     Parameters
     ----------
     x : array_like (..., d)
-        Booleans, integers or floats. A NaN is not above any threshold.
+        Booleans, integers or floats. A NaN is not above any threshold. A bfloat16 tensor is read as float32.
     threshold : float or array_like (d,)
         One value for all dimensions or one for each. Types are promoted as in ``x > threshold``: a Python
         number takes the dtype of `x`, an array of higher precision keeps its own.
@@ -88,7 +88,7 @@ def pack(
     >>> bits.pack(x, threshold=x.mean(axis=0))
     array([[0, 0]], dtype=uint8)
     """
-    x = np.asarray(x)
+    x = as_array(x, "x")
     dtype = x.dtype
     if dtype.kind not in "biuf" and dtype.name != "bfloat16":
         raise TypeError(
@@ -152,7 +152,7 @@ def _pack_copied(
 
 
 def unpack(
-    codes: NDArray[np.uint8],
+    codes: ArrayLike,
     n_bits: int,
     *,
     dtype: DTypeLike = np.uint8,
@@ -207,7 +207,7 @@ def unpack(
     >>> bits.unpack(codes, 9, dtype=np.float32, values=(-1, 1))
     array([[ 1., -1.,  1., -1.,  1., -1., -1.,  1.,  1.]], dtype=float32)
     """
-    _check_bytes(codes, "codes", "n_bytes")
+    codes = _bytes(codes, "codes")
     n_bits = as_integer(n_bits, "n_bits")
     n_bytes = codes.shape[-1]
     if (n_bits + 7) // 8 != n_bytes or n_bits < 0:
@@ -228,7 +228,7 @@ def unpack(
     return out
 
 
-def popcount(codes: NDArray[np.uint8], *, threads: int | None = None) -> NDArray[np.int32]:
+def popcount(codes: ArrayLike, *, threads: int | None = None) -> NDArray[np.int32]:
     """Count the ones of each row.
 
     Parameters
@@ -261,7 +261,7 @@ def popcount(codes: NDArray[np.uint8], *, threads: int | None = None) -> NDArray
     >>> bits.popcount(np.array([[0, 0], [1, 2], [255, 255]], dtype=np.uint8))
     array([ 0,  2, 16], dtype=int32)
     """
-    _check_bytes(codes, "codes", "n_bytes")
+    codes = _bytes(codes, "codes")
     *shape, n_bytes = codes.shape
     if not n_bytes:
         return np.zeros(shape, np.int32)
@@ -314,7 +314,7 @@ def pack_uint(
     >>> bits.pack_uint(np.array([5, 1, 7, 0, 2, 6, 3, 4], dtype=np.uint8), 3)  # 101 001 111 000 010 ...
     array([167, 133, 156], dtype=uint8)
     """
-    values = np.asarray(values)
+    values = as_array(values, "values")
     if values.dtype.kind not in "biu":
         raise TypeError(
             f"values must be unsigned integers; got an array of dtype {values.dtype}. "
@@ -390,7 +390,7 @@ def unpack_uint(
     >>> bits.unpack_uint(np.array([167, 133, 156], dtype=np.uint8), 3, count=8)
     array([5, 1, 7, 0, 2, 6, 3, 4], dtype=uint8)
     """
-    _check_bytes(packed, "packed", "n_bytes")
+    packed = _bytes(packed, "packed")
     n_bits, count = as_integer(n_bits, "n_bits", 1, 16), as_integer(count, "count")
     n_bytes = packed.shape[-1]
     if (count * n_bits + 7) // 8 != n_bytes or count < 0:
@@ -410,7 +410,7 @@ def _thresholds(threshold: ArrayLike, x: NDArray[Any]) -> Any:
         if threshold != threshold:
             raise ValueError("threshold is NaN; expected a number, since nothing is above NaN")
         return threshold
-    limits = np.asarray(threshold)
+    limits = as_array(threshold, "threshold")
     if limits.dtype.kind not in "biuf" and limits.dtype.name != "bfloat16":
         raise TypeError(
             f"threshold must be a real number or an array of them; got an array of dtype {limits.dtype}"
@@ -472,13 +472,11 @@ def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
     return patterns
 
 
-def _check_bytes(codes: object, name: str, axis: str) -> None:
-    if not isinstance(codes, np.ndarray) or codes.dtype != _UINT8:
-        raise TypeError(
-            f"{name} must be a numpy uint8 array (..., {axis}) of packed bits; got {describe(codes)}"
-        )
+def _bytes(codes: ArrayLike, name: str) -> NDArray[np.uint8]:
+    codes = code_array(codes, name, "a numpy uint8 array (..., n_bytes) of packed bits")
     if not codes.ndim:
-        raise ValueError(f"{name} must have at least one dimension, (..., {axis}); got a scalar")
+        raise ValueError(f"{name} must have at least one dimension, (..., n_bytes); got a scalar")
+    return codes
 
 
 def _has_contiguous_rows(x: NDArray[Any]) -> bool:

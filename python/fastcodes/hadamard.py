@@ -17,17 +17,26 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import ArrayLike
 
 from fastcodes import _native
 from fastcodes._blocks import blocks
 from fastcodes._typing import Codes, Floats
-from fastcodes._validation import as_integer, float32_array, random_generator, real_array
+from fastcodes._validation import (
+    as_integer,
+    as_numbers,
+    check_separate,
+    code_array,
+    float32_array,
+    random_generator,
+)
 
 __all__ = ["pack", "project", "signs"]
 
 
 _SMALLEST = 64
 _LARGEST = 1 << 20
+_SIGNS = "a numpy uint8 array (3 * n_rotations, n_bytes) of packed bits, as fastcodes.hadamard.signs makes it"
 
 
 def signs(d: int, n_features: int, *, random_state: Any = None) -> Codes:
@@ -38,7 +47,7 @@ def signs(d: int, n_features: int, *, random_state: Any = None) -> Codes:
     d : int
         Dimensions of the vectors, from 1 to 1048576.
     n_features : int
-        Numbers to compute for each vector; one rotation gives as many as its size.
+        Numbers to compute for each vector, from 1 to 2147483647; one rotation gives as many as its size.
     random_state : None, int or numpy random generator
         Source of random numbers; an integer makes the result reproducible.
 
@@ -60,7 +69,7 @@ def signs(d: int, n_features: int, *, random_state: Any = None) -> Codes:
     >>> hadamard.signs(100, 200, random_state=0).shape  # two rotations of size 128
     (6, 16)
     """
-    shape = _shape(as_integer(d, "d", 1, _LARGEST), as_integer(n_features, "n_features", 1))
+    shape = _shape(as_integer(d, "d", 1, _LARGEST), as_integer(n_features, "n_features", 1, 2**31 - 1))
     return random_generator(random_state).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -71,7 +80,7 @@ def _shape(d: int, n_features: int) -> tuple[int, int]:
 
 
 def project(
-    x: npt.NDArray[Any],
+    x: ArrayLike,
     signs: Codes,
     n_features: int,
     *,
@@ -82,7 +91,7 @@ def project(
 
     Parameters
     ----------
-    x : array (n, d)
+    x : array_like (n, d)
         Vectors of any real dtype; a one-dimensional array is one vector. Dtypes other than float32 are
         converted to it block by block.
     signs : uint8 array (3 * n_rotations, size / 8)
@@ -128,6 +137,8 @@ def project(
             y = (y * diagonal) @ H
         y[:, :n_features] / size
     """
+    x, signs = as_numbers(x, "x"), code_array(signs, "signs", _SIGNS)
+    check_separate(out, x, "x")
     if _goes_at_once(x):
         return _native.hadamard_project(float32_array(x, "x"), signs, n_features, out, threads)
     # Check the other arguments with no rows first.
@@ -139,7 +150,7 @@ def project(
 
 
 def pack(
-    x: npt.NDArray[Any], signs: Codes, n_bits: int, *, out: Codes | None = None, threads: int | None = None
+    x: ArrayLike, signs: Codes, n_bits: int, *, out: Codes | None = None, threads: int | None = None
 ) -> Codes:
     """Pack the signs of the numbers that `project` computes, without an array of floats.
 
@@ -179,6 +190,8 @@ def pack(
     -----
     Equal to ``np.packbits(project(x, signs, n_bits) > 0, axis=1)``.
     """
+    x, signs = as_numbers(x, "x"), code_array(signs, "signs", _SIGNS)
+    check_separate(out, x, "x")
     if _goes_at_once(x):
         return _native.hadamard_pack(float32_array(x, "x"), signs, n_bits, out, threads)
     n_bytes = _native.hadamard_pack(_no_rows(x), signs, n_bits, None, threads).shape[1]
@@ -190,11 +203,7 @@ def pack(
 
 def _goes_at_once(x: npt.NDArray[Any]) -> bool:
     """Whether `x` needs no conversion in blocks."""
-    return (
-        real_array(x, "x").ndim != 2
-        or not x.size
-        or (x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned)
-    )
+    return x.ndim != 2 or not x.size or (x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned)
 
 
 def _no_rows(x: npt.NDArray[Any]) -> Floats:

@@ -1,38 +1,49 @@
 """Hamming distance: the number of bits in which two codes differ.
 
 Codes are C-contiguous ``uint8`` arrays ``(n, n_bytes)``, one row per vector, bits in the order of
-`numpy.packbits` (see `fastcodes.bits.pack`). Strided rows, read-only arrays and memory maps are searched
-without a copy; other layouts are copied first. Results are the same for every number of threads and every
-instruction set.
+`numpy.packbits` (see `fastcodes.bits.pack`). Strided rows, read-only arrays, memory maps, buffers and CPU
+tensors are searched without a copy; other layouts, data frames and lists are copied first. Results are the
+same for every number of threads and every instruction set.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import ArrayLike
 
 from fastcodes import _native
-from fastcodes._typing import Array, Codes, Floats, Ids, Mask
-from fastcodes._validation import float32_array
+from fastcodes._typing import Floats, Ids
+from fastcodes._validation import as_bool, as_mask, check_separate, code_array, float32_array, row_count
+from fastcodes.results import count_with_self, without_self
 
 __all__ = ["asymmetric_knn", "cdist", "knn", "pairs", "radius"]
 
 
 def knn(
-    queries: Codes, codes: Codes, k: int, *, mask: Mask | None = None, threads: int | None = None
+    queries: ArrayLike,
+    codes: ArrayLike,
+    k: int,
+    *,
+    exclude_self: bool = False,
+    mask: ArrayLike | None = None,
+    threads: int | None = None,
 ) -> tuple[npt.NDArray[np.int32], Ids]:
     """Find the `k` nearest codes of each query, exactly.
 
     Parameters
     ----------
-    queries : uint8 array (nq, n_bytes)
+    queries : array_like of uint8 (nq, n_bytes)
         Packed bits; a one-dimensional array is one query.
-    codes : uint8 array (n, n_bytes)
+    codes : array_like of uint8 (n, n_bytes)
         The database.
     k : int
         Neighbours per query, 0 or more. Results are padded if fewer rows qualify.
-    mask : bool array (n,) or integer array of row ids, optional
-        The rows to search; all by default. Ids may be in any order, and duplicates count once.
+    exclude_self : bool
+        Whether query ``i`` is row ``i`` of `codes`, which is not its own neighbour then, even if others are
+        equal to it.
+    mask : array_like of bool (n,) or of int, optional
+        The rows to search, or their ids; all by default. Ids may be in any order, and duplicates count once.
     threads : int, optional
         The largest number of threads, never more than the CPUs of this process. None means the environment
         variable ``FASTCODES_NUM_THREADS``, or all CPUs if it is not set; 1 starts no threads.
@@ -72,19 +83,29 @@ def knn(
         indices = np.argsort(d, axis=1, kind="stable")[:, :k]
         distances = np.take_along_axis(d, indices, axis=1)
     """
-    return _native.hamming_knn(queries, codes, k, mask, threads)
+    queries, codes = code_array(queries, "queries"), code_array(codes, "codes")
+    rows = as_mask(mask, row_count(codes))
+    if as_bool(exclude_self, "exclude_self"):
+        k = count_with_self(k, row_count(queries), row_count(codes))
+    found = _native.hamming_knn(queries, codes, k, rows, threads)
+    return without_self(*found) if exclude_self else found
 
 
 def radius(
-    queries: Codes, codes: Codes, radius: int, *, mask: Mask | None = None, threads: int | None = None
+    queries: ArrayLike,
+    codes: ArrayLike,
+    radius: int,
+    *,
+    mask: ArrayLike | None = None,
+    threads: int | None = None,
 ) -> tuple[Ids, npt.NDArray[np.int32], Ids]:
     """Find all codes at a distance of at most `radius` from each query.
 
     Parameters
     ----------
-    queries : uint8 array (nq, n_bytes)
+    queries : array_like of uint8 (nq, n_bytes)
         Packed bits; a one-dimensional array is one query.
-    codes : uint8 array (n, n_bytes)
+    codes : array_like of uint8 (n, n_bytes)
         The database.
     radius : int
         In bits, 0 or more; inclusive.
@@ -120,16 +141,22 @@ def radius(
     -----
     The numpy equivalent for one query, with ``d`` as in `knn`: ``np.flatnonzero(d[i] <= radius)``, sorted by
     distance.
+
+    The results are a sparse matrix of scipy, which scikit-learn takes for a precomputed graph of neighbours::
+
+        scipy.sparse.csr_array((distances, indices, offsets), shape=(len(queries), len(codes)))
     """
-    return _native.hamming_radius(queries, codes, radius, mask, threads)
+    queries, codes = code_array(queries, "queries"), code_array(codes, "codes")
+    return _native.hamming_radius(queries, codes, radius, as_mask(mask, row_count(codes)), threads)
 
 
 def asymmetric_knn(
-    queries: Array,
-    codes: Codes,
+    queries: ArrayLike,
+    codes: ArrayLike,
     k: int,
     *,
-    mask: Mask | None = None,
+    exclude_self: bool = False,
+    mask: ArrayLike | None = None,
     threads: int | None = None,
 ) -> tuple[Floats, Ids]:
     """Find the `k` codes with the largest inner products with real queries, exactly.
@@ -141,14 +168,14 @@ def asymmetric_knn(
 
     Parameters
     ----------
-    queries : array (nq, n_bits)
+    queries : array_like (nq, n_bits)
         Numbers of any real dtype, converted to float32, of magnitudes up to 8.5e37; a one-dimensional array
         is one query.
-    codes : uint8 array (n, ceil(n_bits / 8))
+    codes : array_like of uint8 (n, ceil(n_bits / 8))
         The database, as `fastcodes.bits.pack` returns it. Bits beyond `n_bits` do not count.
     k : int
         Neighbours per query, 0 or more. Results are padded if fewer rows qualify.
-    mask, threads
+    exclude_self, mask, threads
         As in `knn`.
 
     Returns
@@ -192,19 +219,24 @@ def asymmetric_knn(
     threads and every instruction set. The search is that of `fastcodes.adc`, with each half byte as a code
     of 16 codewords.
     """
-    return _native.hamming_asymmetric_knn(float32_array(queries, "queries"), codes, k, mask, threads)
+    numbers, codes = float32_array(queries, "queries"), code_array(codes, "codes")
+    rows = as_mask(mask, row_count(codes))
+    if as_bool(exclude_self, "exclude_self"):
+        k = count_with_self(k, row_count(numbers), row_count(codes))
+    found = _native.hamming_asymmetric_knn(numbers, codes, k, rows, threads)
+    return without_self(*found) if exclude_self else found
 
 
 def cdist(
-    a: Codes, b: Codes, *, out: npt.NDArray[np.int32] | None = None, threads: int | None = None
+    a: ArrayLike, b: ArrayLike, *, out: npt.NDArray[np.int32] | None = None, threads: int | None = None
 ) -> npt.NDArray[np.int32]:
     """Compute the distances of all rows of `a` to all rows of `b`.
 
     Parameters
     ----------
-    a : uint8 array (na, n_bytes)
+    a : array_like of uint8 (na, n_bytes)
         Packed bits; a one-dimensional array is one row.
-    b : uint8 array (nb, n_bytes)
+    b : array_like of uint8 (nb, n_bytes)
         Packed bits.
     out : int32 array (na, nb), optional
         C-contiguous; receives the result.
@@ -237,15 +269,20 @@ def cdist(
 
         np.bitwise_count(a[:, None] ^ b).sum(axis=-1, dtype=np.int32)
     """
+    a, b = code_array(a, "a"), code_array(b, "b")
+    check_separate(out, a, "a")
+    check_separate(out, b, "b")
     return _native.hamming_cdist(a, b, out, threads)
 
 
-def pairs(codes: Codes, radius: int, *, threads: int | None = None) -> tuple[Ids, Ids, npt.NDArray[np.int32]]:
+def pairs(
+    codes: ArrayLike, radius: int, *, threads: int | None = None
+) -> tuple[Ids, Ids, npt.NDArray[np.int32]]:
     """Find all pairs of codes at a distance of at most `radius`: near-duplicates.
 
     Parameters
     ----------
-    codes : uint8 array (n, n_bytes)
+    codes : array_like of uint8 (n, n_bytes)
         Packed bits.
     radius : int
         In bits, 0 or more; inclusive.
@@ -279,4 +316,4 @@ def pairs(codes: Codes, radius: int, *, threads: int | None = None) -> tuple[Ids
     -----
     The numpy equivalent, with ``d = cdist(codes, codes)``: ``np.nonzero(np.triu(d <= radius, 1))``.
     """
-    return _native.hamming_pairs(codes, radius, threads)
+    return _native.hamming_pairs(code_array(codes, "codes"), radius, threads)

@@ -1,37 +1,52 @@
 """Jaccard distance of bit sets, for molecular fingerprints also called the Tanimoto distance.
 
-``1 - popcount(a & b) / popcount(a | b)``, in [0, 1]. The distance of two codes without any bit set is 0.
+``1 - popcount(a & b) / popcount(a | b)``, in [0, 1]. The distance of two codes without any bit set is 0, as
+in scipy; RDKit calls the similarity of two empty fingerprints 0, which would be a distance of 1.
 
 Codes are C-contiguous ``uint8`` arrays ``(n, n_bytes)``, one row per vector, bits in the order of
-`numpy.packbits` (see `fastcodes.bits.pack`). Strided rows, read-only arrays and memory maps are searched
-without a copy; other layouts are copied first. For three queries or more, rows are visited in the order of
-their number of ones, so that most of them can be skipped (BitBound: Swamidass and Baldi, J. Chem. Inf. Model.
-47, 2007). Results are the same for every number of threads and every instruction set.
+`numpy.packbits` (see `fastcodes.bits.pack`). Strided rows, read-only arrays, memory maps, buffers and CPU
+tensors are searched without a copy; other layouts, data frames and lists are copied first. For three queries
+or more, rows are visited in the order of their number of ones, so that most of them can be skipped (BitBound:
+Swamidass and Baldi, J. Chem. Inf. Model. 47, 2007). Results are the same for every number of threads and
+every instruction set.
 """
 
 from __future__ import annotations
 
+from numpy.typing import ArrayLike
+
 from fastcodes import _native
-from fastcodes._typing import Codes, Floats, Ids, Mask
+from fastcodes._typing import Floats, Ids
+from fastcodes._validation import as_bool, as_mask, check_separate, code_array, row_count
+from fastcodes.results import count_with_self, without_self
 
 __all__ = ["cdist", "knn", "pairs", "radius"]
 
 
 def knn(
-    queries: Codes, codes: Codes, k: int, *, mask: Mask | None = None, threads: int | None = None
+    queries: ArrayLike,
+    codes: ArrayLike,
+    k: int,
+    *,
+    exclude_self: bool = False,
+    mask: ArrayLike | None = None,
+    threads: int | None = None,
 ) -> tuple[Floats, Ids]:
     """Find the `k` nearest codes of each query, exactly.
 
     Parameters
     ----------
-    queries : uint8 array (nq, n_bytes)
+    queries : array_like of uint8 (nq, n_bytes)
         Packed bits; a one-dimensional array is one query.
-    codes : uint8 array (n, n_bytes)
+    codes : array_like of uint8 (n, n_bytes)
         The database.
     k : int
         Neighbours per query, 0 or more. Results are padded if fewer rows qualify.
-    mask : bool array (n,) or integer array of row ids, optional
-        The rows to search; all by default. Ids may be in any order, and duplicates count once.
+    exclude_self : bool
+        Whether query ``i`` is row ``i`` of `codes`, which is not its own neighbour then, even if others are
+        equal to it.
+    mask : array_like of bool (n,) or of int, optional
+        The rows to search, or their ids; all by default. Ids may be in any order, and duplicates count once.
     threads : int, optional
         The largest number of threads, never more than the CPUs of this process. None means the environment
         variable ``FASTCODES_NUM_THREADS``, or all CPUs if it is not set; 1 starts no threads.
@@ -72,19 +87,29 @@ def knn(
         indices = np.argsort(d, axis=1, kind="stable")[:, :k]
         distances = np.take_along_axis(d, indices, axis=1)
     """
-    return _native.jaccard_knn(queries, codes, k, mask, threads)
+    queries, codes = code_array(queries, "queries"), code_array(codes, "codes")
+    rows = as_mask(mask, row_count(codes))
+    if as_bool(exclude_self, "exclude_self"):
+        k = count_with_self(k, row_count(queries), row_count(codes))
+    found = _native.jaccard_knn(queries, codes, k, rows, threads)
+    return without_self(*found) if exclude_self else found
 
 
 def radius(
-    queries: Codes, codes: Codes, radius: float, *, mask: Mask | None = None, threads: int | None = None
+    queries: ArrayLike,
+    codes: ArrayLike,
+    radius: float,
+    *,
+    mask: ArrayLike | None = None,
+    threads: int | None = None,
 ) -> tuple[Ids, Floats, Ids]:
     """Find all codes at a distance of at most `radius` from each query.
 
     Parameters
     ----------
-    queries : uint8 array (nq, n_bytes)
+    queries : array_like of uint8 (nq, n_bytes)
         Packed bits; a one-dimensional array is one query.
-    codes : uint8 array (n, n_bytes)
+    codes : array_like of uint8 (n, n_bytes)
         The database.
     radius : float
         0 or more; inclusive. It is rounded to float32 first, as numpy does with a Python float.
@@ -120,18 +145,23 @@ def radius(
     -----
     The numpy equivalent for one query, with ``d`` as in `knn`: ``np.flatnonzero(d[i] <= radius)``, sorted by
     distance.
+
+    The results are a sparse matrix of scipy, which scikit-learn takes for a precomputed graph of neighbours::
+
+        scipy.sparse.csr_array((distances, indices, offsets), shape=(len(queries), len(codes)))
     """
-    return _native.jaccard_radius(queries, codes, radius, mask, threads)
+    queries, codes = code_array(queries, "queries"), code_array(codes, "codes")
+    return _native.jaccard_radius(queries, codes, radius, as_mask(mask, row_count(codes)), threads)
 
 
-def cdist(a: Codes, b: Codes, *, out: Floats | None = None, threads: int | None = None) -> Floats:
+def cdist(a: ArrayLike, b: ArrayLike, *, out: Floats | None = None, threads: int | None = None) -> Floats:
     """Compute the distances of all rows of `a` to all rows of `b`.
 
     Parameters
     ----------
-    a : uint8 array (na, n_bytes)
+    a : array_like of uint8 (na, n_bytes)
         Packed bits; a one-dimensional array is one row.
-    b : uint8 array (nb, n_bytes)
+    b : array_like of uint8 (nb, n_bytes)
         Packed bits.
     out : float32 array (na, nb), optional
         C-contiguous; receives the result.
@@ -164,15 +194,18 @@ def cdist(a: Codes, b: Codes, *, out: Floats | None = None, threads: int | None 
 
         (np.bitwise_count(a[:, None] ^ b).sum(-1) / np.bitwise_count(a[:, None] | b).sum(-1))
     """
+    a, b = code_array(a, "a"), code_array(b, "b")
+    check_separate(out, a, "a")
+    check_separate(out, b, "b")
     return _native.jaccard_cdist(a, b, out, threads)
 
 
-def pairs(codes: Codes, radius: float, *, threads: int | None = None) -> tuple[Ids, Ids, Floats]:
+def pairs(codes: ArrayLike, radius: float, *, threads: int | None = None) -> tuple[Ids, Ids, Floats]:
     """Find all pairs of codes at a distance of at most `radius`: near-duplicates.
 
     Parameters
     ----------
-    codes : uint8 array (n, n_bytes)
+    codes : array_like of uint8 (n, n_bytes)
         Packed bits.
     radius : float
         0 or more; inclusive. It is rounded to float32 first, as numpy does with a Python float.
@@ -206,4 +239,4 @@ def pairs(codes: Codes, radius: float, *, threads: int | None = None) -> tuple[I
     -----
     The numpy equivalent, with ``d = cdist(codes, codes)``: ``np.nonzero(np.triu(d <= radius, 1))``.
     """
-    return _native.jaccard_pairs(codes, radius, threads)
+    return _native.jaccard_pairs(code_array(codes, "codes"), radius, threads)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes._typing import Array, Booleans, Doubles, Integers
-from fastcodes._validation import as_integer
+from fastcodes._validation import as_array, as_integer
 
 __all__ = [
     "average_precision",
@@ -170,7 +170,7 @@ def label_relevance(query_labels: ArrayLike, labels: ArrayLike, indices: ArrayLi
     array([[ True, False,  True, False]])
     """
     found = _indices(indices, "indices")
-    of_queries, of_rows = np.asarray(query_labels), np.asarray(labels)
+    of_queries, of_rows = as_array(query_labels, "query_labels"), as_array(labels, "labels")
     if of_queries.ndim != of_rows.ndim or of_rows.ndim not in (1, 2):
         raise ValueError(
             "query_labels and labels must be (nq,) and (n,), or (nq, c) and (n, c); "
@@ -390,7 +390,7 @@ def chance_level(n_relevant: ArrayLike, n: int) -> float:
     0.1002
     """
     n = as_integer(n, "n", 1)
-    m = np.asarray(n_relevant)
+    m = as_array(n_relevant, "n_relevant")
     if m.dtype.kind not in "iu" or not m.size or m.min() < 0 or m.max() > n:
         raise ValueError(f"n_relevant must be integers from 0 to n={n}; got {n_relevant!r}")
     harmonic = (1 / np.arange(1, n + 1)).sum()
@@ -433,7 +433,7 @@ def ns_score(groups: ArrayLike, indices: ArrayLike) -> float:
     found = _indices(indices, "indices")
     if found.shape[1] < 4:
         raise ValueError(f"indices has {found.shape[1]} columns; expected at least 4")
-    of_rows = np.asarray(groups)
+    of_rows = as_array(groups, "groups")
     if of_rows.ndim != 1:
         raise ValueError(f"groups must have shape (n,); got {of_rows.shape}")
     return 4 * precision_at_k(label_relevance(of_rows, of_rows, found[:, :4]), 4)
@@ -443,7 +443,7 @@ def ns_score(groups: ArrayLike, indices: ArrayLike) -> float:
 
 
 def _indices(values: ArrayLike, name: str, may_be_flat: bool = False) -> Integers:
-    array = np.asarray(values)
+    array = as_array(values, name)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, rows of the database; got an array of dtype {array.dtype}")
     if may_be_flat and array.ndim == 1:
@@ -455,7 +455,7 @@ def _indices(values: ArrayLike, name: str, may_be_flat: bool = False) -> Integer
 
 
 def _relevance(values: ArrayLike) -> Booleans:
-    array = np.asarray(values)
+    array = as_array(values, "relevance")
     if array.dtype != np.bool_:
         raise TypeError(
             f"relevance must be booleans; got an array of dtype {array.dtype}. "
@@ -468,7 +468,7 @@ def _relevance(values: ArrayLike) -> Booleans:
 
 def _divisor(n_relevant: ArrayLike, n_hits: Integers) -> Integers:
     """Return the number of relevant rows of each query, at least as many as its relevant results."""
-    divisor = np.asarray(n_relevant)
+    divisor = as_array(n_relevant, "n_relevant")
     if divisor.shape not in ((), n_hits.shape) or divisor.dtype.kind not in "iu":
         raise ValueError(
             f"n_relevant must be an integer or an array of integers of shape ({len(n_hits)},); "

@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _native
 from fastcodes._typing import Ids
-from fastcodes._validation import as_integer, describe
+from fastcodes._validation import as_array, as_integer, describe
 
-__all__ = ["components", "merge_topk", "no_neighbors", "ragged"]
+__all__ = ["components", "count_with_self", "merge_topk", "no_neighbors", "ragged", "without_self"]
 
 Distance = TypeVar("Distance", np.int32, np.float32)
 
@@ -112,6 +112,25 @@ def no_neighbors(n_queries: int, k: int, dtype: Any) -> tuple[NDArray[Any], Ids]
         ) from None
 
 
+def count_with_self(k: int, n_queries: int, n_rows: int) -> int:
+    """Return how many neighbours `without_self` needs, where the queries are the rows of the database."""
+    if n_queries != n_rows:
+        raise ValueError(
+            "exclude_self is for queries that are the rows of codes; "
+            f"got {n_queries} queries and {n_rows} rows"
+        )
+    return as_integer(k, "k", 0) + 1
+
+
+def without_self(distances: NDArray[Distance], indices: Ids) -> tuple[NDArray[Distance], Ids]:
+    """Drop row ``i`` from its own ``k + 1`` neighbours, or the last of them if it is not there."""
+    n, n_near = indices.shape
+    is_dropped = indices == np.arange(n)[:, None]
+    # Where many rows are equal, or a mask leaves the row out, it is not among them.
+    is_dropped[~is_dropped.any(axis=1), -1] = True
+    return distances[~is_dropped].reshape(n, n_near - 1), indices[~is_dropped].reshape(n, n_near - 1)
+
+
 def ragged(found: Sequence[tuple[NDArray[Any], Ids]], dtype: Any) -> tuple[Ids, NDArray[Any], Ids]:
     """Return offsets, distances and indices from the distances (of `dtype`) and indices of each query."""
     offsets = np.cumsum([0, *(len(distances) for distances, _ in found)], dtype=np.int64)
@@ -182,7 +201,7 @@ def components(i: ArrayLike, j: ArrayLike, n: int) -> Ids:
 
 def _rows(rows: ArrayLike, name: str, n: int) -> Ids:
     """Return the rows of an argument of `components` as int64."""
-    given = np.asarray(rows)
+    given = as_array(rows, name)
     if not given.size:
         given = given.astype(np.int64)
     if given.dtype.kind not in "iu":

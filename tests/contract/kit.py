@@ -29,6 +29,14 @@ class WithoutRepr:
         raise RuntimeError("no")
 
 
+class Sparse:
+    """What sparse matrices have in common."""
+
+    def toarray(self) -> Any:
+        """Return the dense array."""
+        return B
+
+
 def read_only(x: Any) -> Any:
     x.flags.writeable = False
     return x
@@ -61,11 +69,14 @@ CODES = [
     Wrong("None", None, TypeError, "None", "uint8 array"),
     Wrong("int", 7, TypeError, "int", "uint8 array"),
     Wrong("str", "codes", TypeError, "str", "uint8 array"),
-    Wrong("bytes", b"01234567", TypeError, "bytes", "uint8 array"),
-    Wrong("long bytes", bytes(1000), TypeError, "bytes", "uint8 array"),
-    Wrong("bytearray", bytearray(8), TypeError, "bytearray", "uint8 array"),
-    Wrong("list", B[:2].tolist(), TypeError, "list", "uint8 array"),
-    Wrong("long list", [[0] * 8] * 1000, TypeError, "list", "uint8 array"),
+    Wrong("list of numbers", (B[:2] / 255).tolist(), TypeError, "float64 and shape (2, 8)", "uint8 array"),
+    Wrong("list of booleans", (B[:2] > 3).tolist(), TypeError, "bool and shape (2, 8)", "uint8 array"),
+    Wrong("list of large numbers", [[256] * 8], ValueError, "from 256 to 256", "0 to 255"),
+    Wrong("list of negative numbers", [[-1] * 8], ValueError, "from -1 to -1", "0 to 255"),
+    Wrong("rows of several lengths", [[0] * 8, [0] * 7], ValueError, "inhomogeneous", "numpy array"),
+    Wrong("bytes of several lengths", [b"12345678", b"1"], ValueError, "different lengths", "uint8 array"),
+    Wrong("masked", np.ma.masked_equal(B, B[0, 0]), ValueError, "masked elements", "filled(value)"),
+    Wrong("sparse", Sparse(), TypeError, "sparse", "toarray()"),
     Wrong("object", WithoutRepr(), TypeError, "WithoutRepr", "uint8 array"),
     Wrong("scalar", np.uint8(3), TypeError, "uint8", "uint8 array"),
     Wrong("bool array", B > 3, TypeError, "bool", "uint8 array"),
@@ -95,7 +106,13 @@ OTHER_BYTES = [
 RULE = "boolean array (n,) or an integer array of row ids"
 MASKS = [
     Wrong("int", 3, TypeError, "3", RULE),
-    Wrong("list", [True, False], TypeError, "[True, False] of type list", RULE),
+    Wrong("list of numbers", [0.5, 1.0], TypeError, "[0.5, 1.0] of type list", RULE),
+    Wrong("short list", [True, False], ValueError, "2 rows", "20"),
+    Wrong("range", range(18, 21), ValueError, "20", "from 0 to 19"),
+    Wrong("huge range", range(2**70, 2**70 + 3), ValueError, str(2**70), "int64"),
+    Wrong("masked", np.ma.masked_equal(np.arange(20), 3), ValueError, "masked elements", "filled(value)"),
+    Wrong("zeros and ones", np.arange(20, dtype=np.uint8) % 2, ValueError, "uint8", "mask.astype(bool)"),
+    Wrong("list of zeros and ones", [0, 1] * 10, ValueError, "20 zeros and ones", "booleans"),
     Wrong("slice", slice(3), TypeError, "slice(None, 3, None)", RULE),
     Wrong("str", "all", TypeError, "'all'", RULE),
     Wrong("float array", np.ones(20), TypeError, "float64 and shape (20,)", RULE),
@@ -185,15 +202,36 @@ def with_entry(x: Any, value: float) -> Any:
     return x
 
 
+def wrong_numbers(right: Any) -> list[Wrong]:
+    """List what is wrong for an array-like of real numbers that is converted to float32."""
+    expected = "real numbers"
+    return [
+        Wrong("None", None, TypeError, "None", expected),
+        Wrong("float", 1.5, ValueError, "shape ()", "array ("),
+        Wrong("str", "floats", TypeError, "'floats'", expected),
+        Wrong("object", WithoutRepr(), TypeError, "WithoutRepr", expected),
+        Wrong("sparse", Sparse(), TypeError, "sparse", "toarray()"),
+        Wrong("rows of several lengths", [[0.0] * 20, [0.0]], ValueError, "inhomogeneous", "numpy array"),
+        Wrong("masked", np.ma.masked_array(right, right == 0), ValueError, "masked", "filled(value)"),
+        *_wrong_elements(right, expected),
+    ]
+
+
 def wrong_floats(right: Any, expected: str) -> list[Wrong]:
-    """List what is wrong for any array of floats."""
+    """List what is wrong for an array of float32."""
     return [
         Wrong("None", None, TypeError, "None", expected),
         Wrong("float", 1.5, TypeError, "float", expected),
         Wrong("str", "floats", TypeError, "str", expected),
-        Wrong("list", right.tolist(), TypeError, "list", expected),
+        Wrong("list", right.tolist(), TypeError, "float64", expected),
         Wrong("object", WithoutRepr(), TypeError, "WithoutRepr", expected),
         Wrong("scalar", np.float32(3), TypeError, "float32", expected),
+        *_wrong_elements(right, expected),
+    ]
+
+
+def _wrong_elements(right: Any, expected: str) -> list[Wrong]:
+    return [
         Wrong("complex", right * 1j, TypeError, "complex64", expected),
         Wrong("object array", right.astype(object), TypeError, "object", expected),
         Wrong("str array", right.astype("U3"), TypeError, "<U3", expected),

@@ -358,7 +358,7 @@ def test_what_fails_changes_nothing(case: Case) -> None:
             "ids has 9223372036854775808; expected integers from 0 to",
         ),
         (lambda: index.add_codes(index.codes[:, :-1]), ValueError, "codes must have shape"),
-        (lambda: index.add_codes(index.codes.astype(float)), TypeError, "codes must be an array of"),
+        (lambda: index.add_codes(index.codes.astype(float)), TypeError, "codes must be an? "),
         (lambda: index.add_codes(index.codes[0]), ValueError, "codes must have shape"),
     ]
     for call, error, match in calls:
@@ -532,7 +532,9 @@ def test_wrong_arguments_of_searches_are_errors(case: Case) -> None:
         ({"k": 1.0}, TypeError, "k must be an integer from 0 up; got 1.0"),
         ({"k": None}, TypeError, "k must be an integer from 0 up; got None"),
         ({"k": 2**62}, ValueError, f"k is {2**62}, .*too large.*rows of codes"),
-        ({"mask": [True]}, TypeError, "mask must be.*list"),
+        ({"mask": [True]}, ValueError, "mask has 1 rows but codes have 300"),
+        ({"mask": ["a"]}, TypeError, "mask must be.*list"),
+        ({"mask": np.arange(N) % 2}, ValueError, "mask has 300 zeros and ones.*booleans"),
         ({"mask": np.ones(N - 1, bool)}, ValueError, "mask has 299 (rows|booleans) but codes have 300"),
         ({"mask": np.array([N])}, ValueError, "mask has the .*300"),
         ({"mask": np.array([-1])}, ValueError, "mask has the .*-1"),
@@ -541,7 +543,7 @@ def test_wrong_arguments_of_searches_are_errors(case: Case) -> None:
     ]
     if case.samples is X:
         wrong += [
-            ({"queries": "all"}, TypeError, "queries must be real numbers.*<U3"),
+            ({"queries": "all"}, TypeError, "queries must be real numbers.*'all' of type str"),
             ({"queries": QUERIES.astype(complex)}, TypeError, "queries must be real.*complex128"),
             ({"queries": QUERIES[:, :11]}, ValueError, "queries has 11 features.* 12 "),
             ({"queries": QUERIES[None]}, ValueError, r"queries has shape \(1, 7, 12\)"),
@@ -565,7 +567,7 @@ def test_wrong_arguments_of_searches_are_errors(case: Case) -> None:
     elif isinstance(case.samples, np.ndarray):
         wrong += [
             ({"queries": PACKED[:, 1:]}, ValueError, "queries must have shape"),
-            ({"queries": X}, TypeError, "queries must be an array of uint8"),
+            ({"queries": X}, TypeError, "queries must be a numpy uint8 array"),
             ({"queries": PACKED | np.uint8(1)}, ValueError, "queries has ones after bit 37 in row 0"),
             (
                 {"rerank": PACKED},

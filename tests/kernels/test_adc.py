@@ -527,3 +527,12 @@ def test_few_of_very_many_rows_are_found_without_a_visit_to_the_others() -> None
     assert offsets.tolist() == [0, 3]
     assert rows.tolist() == [3, 7, 2**41]
     assert (found == distances[0, 0]).all()
+
+
+def test_a_row_is_not_its_own_neighbour() -> None:
+    tables, codes = pq_tables(30, 4, 16), pq_codes(6, 4, 16)[np.arange(30) % 6]
+    d = oracles.adc(tables, codes)
+    np.fill_diagonal(d, np.inf)
+    expected = oracles.knn(d, 29, None, np.inf)
+    for source in sources(codes, 16).values():
+        assert same_bits(adc.knn(tables, source, 29, exclude_self=True), expected)

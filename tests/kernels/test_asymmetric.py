@@ -126,3 +126,14 @@ def test_any_shape(data: st.DataObject) -> None:
     queries = (real_queries(n_queries, n_bits, seed) * 2).round(data.draw(st.integers(0, 3)))
     codes = random_codes(n, -(-n_bits // 8), seed, data.draw(st.sampled_from([0, 0.1, 0.5, 1])))
     assert same_bits(hamming.asymmetric_knn(queries, codes, k), nearest(queries, codes, k))
+
+
+def test_a_row_is_not_its_own_neighbour() -> None:
+    codes = random_codes(6, 2)[np.arange(30) % 6]
+    queries = real_queries(30, 16)
+    d = oracles.asymmetric(queries, codes)
+    np.fill_diagonal(d, np.inf)
+    expected = oracles.knn(d, 29, None, np.inf)
+    assert same_bits(hamming.asymmetric_knn(queries, codes, 29, exclude_self=True), expected)
+    with pytest.raises(ValueError, match="exclude_self is for queries that are the rows of codes; got 29"):
+        hamming.asymmetric_knn(queries[:29], codes, 3, exclude_self=True)

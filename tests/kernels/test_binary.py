@@ -242,3 +242,44 @@ def test_the_order_of_rows_decides_ties_only(family: Family) -> None:
             assert set(order[places[row, tie]].tolist()) == set(indices[row, tie].tolist())
             assert (np.diff(places[row, tie]) > 0).all()
             assert (np.diff(indices[row, tie]) > 0).all()
+
+
+def others(d: Array, k: int, mask: Array | None, padding: float) -> tuple[Array, Array]:
+    """Return the nearest rows of each row but itself, from all distances (n, n)."""
+    distances, indices = np.full((len(d), k), padding), np.full((len(d), k), -1)
+    for row, of_row in enumerate(d):
+        rows = np.arange(len(d)) if mask is None else np.unique(np.arange(len(d))[mask])
+        rows = rows[rows != row]
+        rows = rows[np.argsort(of_row[rows], kind="stable")][:k]
+        distances[row, : len(rows)], indices[row, : len(rows)] = of_row[rows], rows
+    return distances, indices
+
+
+@both_families
+@pytest.mark.parametrize("n_different", [1, 3, 40])
+def test_a_row_is_not_its_own_neighbour(family: Family, n_different: int) -> None:
+    codes = random_codes(n_different, 4)[np.random.default_rng(0).integers(0, n_different, 40)]
+    d = family.distances(codes, codes)
+    for mask in (None, np.arange(40) % 3 > 0, np.array([5, 9, 30])):
+        for k in (0, 1, 5, 39, 40, 50):
+            found = family.module.knn(codes, codes, k, exclude_self=True, mask=mask)
+            assert same(found, others(d, k, mask, family.padding)), (mask, k)
+            assert found[0].dtype == family.dtype
+    assert same(
+        family.module.knn(codes[0], codes[:1], 2, exclude_self=True),
+        others(d[:1, :1], 2, None, family.padding),
+    )
+    assert family.module.knn(codes[:0], codes[:0], 2, exclude_self=True)[0].shape == (0, 2)
+
+
+@both_families
+def test_the_results_of_a_radius_are_a_sparse_matrix_of_scipy(family: Family) -> None:
+    sparse = pytest.importorskip("scipy.sparse", reason="compares with scipy, which is not installed")
+    queries, codes = random_codes(7, 4, seed=1), random_codes(50, 4)
+    codes[3] = queries[2]
+    d = family.distances(queries, codes)
+    radius = family.radius_of(np.sort(d, axis=None)[100])
+    offsets, distances, indices = family.module.radius(queries, codes, radius)
+    graph = sparse.csr_array((distances, indices, offsets), shape=(7, 50))
+    assert graph.nnz == (d <= radius).sum()
+    assert np.array_equal(graph.toarray(), np.where(d <= radius, d, 0))

@@ -92,7 +92,8 @@ def test_signs_depend_on_the_random_state_alone() -> None:
         ((0, 5), ValueError, "d must be an integer from 1 to 1048576; got 0"),
         ((1 << 21, 5), ValueError, "got 2097152"),
         ((1.5, 5), TypeError, "d must be an integer"),
-        ((5, 0), ValueError, "n_features must be an integer from 1 up; got 0"),
+        ((1, 2**65), ValueError, f"n_features must be an integer from 1 to 2147483647; got {2**65}"),
+        ((5, 0), ValueError, "n_features must be an integer from 1 to 2147483647; got 0"),
         ((5, 5, "x"), TypeError, "random_state must be"),
     ],
 )

@@ -12,6 +12,7 @@ import numpy as np
 import oracles
 import pytest
 from fastcodes import _native, hamming, minhash
+from fastcodes.minhash import _sets, _signatures
 from helpers import Array, random_codes, run_python, same
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,8 +148,9 @@ def test_many_texts_are_hashed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> Non
     texts = [f"text number {i} of some, {i % 7}" for i in range(100)]
     sets = [text.split() for text in texts]
     wanted = minhash.shingles(texts), minhash.text_signatures(texts), minhash.signatures(sets)
-    monkeypatch.setattr(minhash, "_TEXTS_PER_BLOCK", 7)
-    monkeypatch.setattr(minhash, "_TOKENS_PER_BLOCK", 11)
+    for module in (_sets, _signatures):
+        monkeypatch.setattr(module, "TEXTS_PER_BLOCK", 7)
+    monkeypatch.setattr(_signatures, "_TOKENS_PER_BLOCK", 11)
     assert same(minhash.shingles(texts), wanted[0])
     assert same(minhash.text_signatures(texts), wanted[1])
     assert same(minhash.signatures(sets), wanted[2])

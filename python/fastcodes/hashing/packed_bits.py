@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from fastcodes._codec import Codec
 from fastcodes._storage import BitStorage, Storage
 from fastcodes._typing import Array, Codes
-from fastcodes._validation import as_codes, as_integer, check_threads
+from fastcodes._validation import as_codes, as_integer, check_threads, code_array
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -125,8 +125,8 @@ class Bits(Codec):
 
     def as_queries(self, queries: Any, *, threads: int | None = None) -> Codes:
         """Return queries as codes (nq, n_bytes); a one-dimensional array is one query."""
-        queries = np.asarray(queries)
-        return as_packed_bits(queries[None] if queries.ndim == 1 else queries, self._bits(), "queries")
+        rows = code_array(queries, "queries")
+        return as_packed_bits(rows[None] if rows.ndim == 1 else rows, self._bits(), "queries")
 
     def operand(self, queries: Array, metric: str, *, threads: int | None = None) -> Array:
         """Return the queries: the storage compares codes with codes."""
@@ -145,7 +145,7 @@ class Bits(Codec):
 
 def as_packed_bits(codes: ArrayLike, n_bits: int, name: str = "codes") -> Codes:
     """Return packed bits (n, ceil(n_bits / 8)), or raise an error if they have ones after the last bit."""
-    given = as_codes(codes, (n_bits + 7) // 8, 256, name=name).astype(np.uint8, copy=False)
+    given = as_codes(code_array(codes, name), (n_bits + 7) // 8, 256, name=name).astype(np.uint8, copy=False)
     padding = (1 << -n_bits % 8) - 1
     if padding and (wrong := np.flatnonzero(given[:, -1] & padding)).size:
         raise ValueError(

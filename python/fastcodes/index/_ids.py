@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from fastcodes import _files
 from fastcodes._storage import Rows
 from fastcodes._typing import Array, Ids, Mask
-from fastcodes._validation import describe
+from fastcodes._validation import as_array, as_mask, describe
 
 __all__ = ["RowIds"]
 
@@ -81,7 +81,7 @@ class RowIds:
 
     def rows(self, ids: ArrayLike, name: str = "ids") -> Ids:
         """Return the rows of ids, or those that booleans select; an unknown id is an error."""
-        given = np.asarray(ids)
+        given = as_array(ids, name)
         if not given.size and isinstance(ids, (list, tuple, range)):
             given = given.astype(np.int64)
         if given.dtype.kind not in "biu":
@@ -94,13 +94,12 @@ class RowIds:
             return np.flatnonzero(given)
         return self._known_rows(given.reshape(-1), name)
 
-    def mask(self, mask: Mask | None) -> Mask | None:
+    def mask(self, mask: ArrayLike | None) -> Mask | None:
         """Return a mask of rows from booleans over the rows, or from ids."""
-        if mask is None or self._stored is None or not isinstance(mask, np.ndarray):
-            return mask  # the kernels refuse what is wrong
-        if mask.dtype.kind not in "iu" or mask.ndim != 1:
-            return mask
-        return self._known_rows(mask, "mask")
+        selected = as_mask(mask, self._n)
+        if selected is None or self._stored is None or selected.dtype.kind == "b" or selected.ndim != 1:
+            return selected  # the kernels refuse what is wrong
+        return self._known_rows(selected, "mask")
 
     def _known_rows(self, ids: Array, name: str) -> Ids:
         rows = self._rows_or_none(ids)
@@ -142,11 +141,12 @@ class RowIds:
                     f"ids are missing: there are no {n} numbers after {self._next - 1}; give ids"
                 )
             return np.arange(self._next, self._next + n)
-        given = np.asarray(ids)
+        given = as_array(ids, "ids")
         if not given.size:
             given = given.astype(np.int64)
         if given.dtype.kind not in "iu":
-            raise TypeError(f"ids must be integers; got {describe(ids)}")
+            keys = "" if given.dtype.kind not in "OSUT" else "; for other keys, keep a list: keys[id]"
+            raise TypeError(f"ids must be integers; got {describe(ids)}{keys}")
         if given.shape != (n,):
             raise ValueError(f"ids must have shape ({n},), one for each row; got {given.shape}")
         wrong = (given < 0) | (given >= np.uint64(_NO_IDS) if given.dtype == np.uint64 else given >= _NO_IDS)

@@ -14,7 +14,7 @@ from fastcodes import _files
 from fastcodes._codec import Codec
 from fastcodes._estimator import check_fitted
 from fastcodes._storage import Storage
-from fastcodes._typing import Array, Ids, Mask, PathLike, UnsignedCodes
+from fastcodes._typing import Array, Ids, PathLike, UnsignedCodes
 from fastcodes._validation import as_bool, as_integer, as_option, as_real, check_threads, describe
 from fastcodes.index._ids import RowIds
 from fastcodes.index._reranking import check_vectors, rescored
@@ -273,7 +273,7 @@ class Index:
         k: int,
         *,
         rerank_metric: str | None = None,
-        mask: Mask | None = None,
+        mask: ArrayLike | None = None,
         rerank: Array | None = None,
         oversample: float | None = None,
         threads: int | None = None,
@@ -293,7 +293,7 @@ class Index:
         rerank_metric : {"l2", "ip"}, optional
             The distance of re-ranking: squared L2, or the negative inner product. By default the metric of
             the index if it is one of them, else "l2".
-        mask : bool array (n,) or integer array of ids, optional
+        mask : array_like of bool (n,) or of int, optional
             The rows to search: booleans over the rows in the order of `ids`, or ids in any order, where
             duplicates count once.
         rerank : array (n, d) of float16, float32, float64 or integers, optional
@@ -352,7 +352,7 @@ class Index:
         return self._search(near, queries, k, rerank, rerank_metric, oversample, threads)
 
     def radius_search(
-        self, queries: Any, radius: float, *, mask: Mask | None = None, threads: int | None = None
+        self, queries: Any, radius: float, *, mask: ArrayLike | None = None, threads: int | None = None
     ) -> Ragged:
         """Find all rows at a distance of at most `radius` from each query.
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastcodes import _native, bits
 from fastcodes._storage import BitStorage
-from fastcodes._typing import Array, Codes, Floats, Ids, Mask
+from fastcodes._typing import Array, Codes, Floats, Ids
 from fastcodes._validation import as_integer, describe
 from fastcodes.hashing.base import Hasher
 from fastcodes.index._hash_tables import Probing, Tables, keys_of, probing_of
@@ -138,7 +139,7 @@ class LSHIndex(Index):
         *,
         n_probes: int = 1,
         rerank_metric: str | None = None,
-        mask: Mask | None = None,
+        mask: ArrayLike | None = None,
         rerank: Array | None = None,
         oversample: float | None = None,
         threads: int | None = None,
@@ -189,7 +190,7 @@ class LSHIndex(Index):
         radius: int,
         *,
         n_probes: int = 1,
-        mask: Mask | None = None,
+        mask: ArrayLike | None = None,
         threads: int | None = None,
     ) -> Ragged:
         """Find each query's candidates at a Hamming distance of at most `radius`.
@@ -233,7 +234,7 @@ class LSHIndex(Index):
         return self._radius_search(within, queries, threads, width)
 
     def _probe(
-        self, n_probes: int, mask: Mask | None, threads: int | None
+        self, n_probes: int, mask: ArrayLike | None, threads: int | None
     ) -> tuple[Callable[[Floats, int], Neighbors], int]:
         """Return a search of the candidates of queries, and how many numbers it computes for each."""
         n_probes = as_integer(n_probes, "n_probes", 1)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from fastcodes import minhash
 from fastcodes._storage import Storage
-from fastcodes._typing import Array, Floats, Ids, Mask, Tokens
+from fastcodes._typing import Array, Floats, Ids, Tokens
 from fastcodes._validation import as_integer, as_real, describe
 from fastcodes.hashing.minhash import MinHash
 from fastcodes.index._bands import BandStorage
@@ -141,7 +141,7 @@ class MinHashIndex(Index):
         queries: Sets,
         k: int,
         *,
-        mask: Mask | None = None,
+        mask: ArrayLike | None = None,
         rerank: Sets | Mapping[int, Any] | None = None,
         oversample: float | None = None,
         threads: int | None = None,
@@ -154,7 +154,7 @@ class MinHashIndex(Index):
             Sets or texts, as `MinHash.encode` takes them.
         k : int
             Neighbors per query, 0 or more. If there are fewer candidates, the results are padded.
-        mask : bool array (n,) or integer array of ids, optional
+        mask : array_like of bool (n,) or of int, optional
             The rows to search, as in `FlatIndex.search`.
         rerank : sequence of str, sequence of collections, pair of arrays, or dict, optional
             The sets of the index: ``rerank[i]`` is the set with the id ``i``. The ``oversample * k`` nearest

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _native
-from fastcodes._typing import Doubles, Signatures, Tokens
-from fastcodes._validation import as_integer, as_real, as_signatures, describe
+from fastcodes._typing import Doubles, Tokens
+from fastcodes._validation import as_array, as_integer, as_real, as_signatures, check_separate, describe
 from fastcodes.minhash._signatures import MAX_HASHES
 
 __all__ = ["band_keys", "band_shape", "candidate_probability"]
@@ -20,7 +20,7 @@ _POINTS = 256
 
 
 def band_keys(
-    signatures: Signatures,
+    signatures: ArrayLike,
     n_bands: int,
     n_rows: int,
     *,
@@ -75,6 +75,7 @@ def band_keys(
             keys = mix(keys ^ slots)
     """
     bands, rows = as_integer(n_bands, "n_bands", 1, MAX_HASHES), as_integer(n_rows, "n_rows", 1, MAX_HASHES)
+    check_separate(out, signatures, "signatures")
     return _native.minhash_band_keys(as_signatures(signatures), bands, rows, out, threads)
 
 
@@ -104,7 +105,7 @@ def candidate_probability(similarity: ArrayLike, n_bands: int, n_rows: int) -> D
     >>> minhash.candidate_probability([0.3, 0.5, 0.7, 0.9], n_bands=20, n_rows=5).round(3)
     array([0.047, 0.47 , 0.975, 1.   ])
     """
-    s = np.asarray(similarity)
+    s = as_array(similarity, "similarity")
     if s.dtype.kind not in "biuf":
         raise TypeError(f"similarity must be real numbers from 0 to 1; got an array of dtype {s.dtype}")
     if not np.all((s >= 0) & (s <= 1)):

@@ -10,7 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _native
 from fastcodes._typing import Codes, Doubles, Integers, Signatures
-from fastcodes._validation import as_bool, as_integer, as_list, as_output, as_signatures, describe
+from fastcodes._validation import (
+    as_array,
+    as_bool,
+    as_integer,
+    as_list,
+    as_output,
+    as_signatures,
+    check_separate,
+    describe,
+    described,
+)
 from fastcodes.minhash._sets import TEXTS_PER_BLOCK, Unit, as_arrays, as_row_numbers, shingle_parts
 
 __all__ = ["MAX_HASHES", "cdist", "estimate", "pack", "paired", "signatures", "text_signatures"]
@@ -89,6 +99,12 @@ def signatures(
     """
     hasher = _hasher(n_hashes, seed, one_permutation)
     if offsets is not None:
+        if isinstance(sets, (list, tuple)) and len(sets) and not isinstance(sets[0], (int, np.integer)):
+            raise TypeError(
+                f"sets must be integers, the tokens of all sets, if there are offsets; got {describe(sets)}. "
+                "Leave offsets out for a sequence of collections"
+            )
+        check_separate(out, sets, "sets")
         return _native.minhash_signatures(*as_arrays(sets, offsets, "sets"), hasher, out, threads)
     if isinstance(sets, np.ndarray) and sets.ndim == 1 and sets.dtype != object:
         raise TypeError(
@@ -163,7 +179,7 @@ def text_signatures(
 
 
 def pack(
-    signatures: Signatures, n_bits: int, *, out: Codes | None = None, threads: int | None = None
+    signatures: ArrayLike, n_bits: int, *, out: Codes | None = None, threads: int | None = None
 ) -> Codes:
     """Keep the lowest bits of each slot: b-bit MinHash (Li and König, 2010).
 
@@ -205,12 +221,13 @@ def pack(
         planes = signatures[:, None, :] >> np.arange(n_bits, dtype=np.uint32)[:, None] & 1
         codes = np.packbits(planes.astype(bool), axis=-1).reshape(len(signatures), -1)
     """
+    check_separate(out, signatures, "signatures")
     return _native.minhash_pack(as_signatures(signatures), _n_bits(n_bits), out, threads)
 
 
 def cdist(
-    a: Signatures | Codes,
-    b: Signatures | Codes,
+    a: ArrayLike,
+    b: ArrayLike,
     *,
     n_bits: int | None = None,
     out: NDArray[np.int32] | None = None,
@@ -262,13 +279,15 @@ def cdist(
     -----
     The numpy equivalent for signatures: ``(a[:, None] != b).sum(axis=-1)``.
     """
+    check_separate(out, a, "a")
+    check_separate(out, b, "b")
     a, b, bits = _rows(a, b, n_bits)
     return _native.minhash_cdist(a, b, bits, out, threads)
 
 
 def paired(
-    a: Signatures | Codes,
-    b: Signatures | Codes,
+    a: ArrayLike,
+    b: ArrayLike,
     i: ArrayLike,
     j: ArrayLike,
     *,
@@ -352,7 +371,7 @@ def estimate(differing: ArrayLike, n_hashes: int, *, n_bits: int | None = None) 
     >>> similarity.round(3), error.round(3)
     (array([1., 0.]), array([0.   , 0.088]))
     """
-    counts = np.asarray(differing)
+    counts = as_array(differing, "differing")
     if counts.dtype.kind not in "iu" and counts.size:
         raise TypeError(f"differing must be integers; got an array of dtype {counts.dtype}")
     k = as_integer(n_hashes, "n_hashes", 1, MAX_HASHES)
@@ -378,21 +397,22 @@ def _hasher(n_hashes: Any, seed: Any, one_permutation: Any) -> tuple[int, int, b
 
 def _rows(a: Any, b: Any, n_bits: Any) -> tuple[Codes, Codes, int | None]:
     """Return rows as bytes, and the bits of their slots."""
-    if all(isinstance(x, np.ndarray) and x.dtype == np.uint32 for x in (a, b)):
+    rows = as_array(a, "a"), as_array(b, "b")
+    if all(x.dtype == np.uint32 for x in rows):
         if n_bits is not None:
             raise ValueError("n_bits is for packed slots; leave it out for signatures of uint32")
-        return _bytes_of(a, "a"), _bytes_of(b, "b"), None
-    for x, name in ((a, "a"), (b, "b")):
-        if not isinstance(x, np.ndarray) or x.dtype not in (np.uint32, np.uint8):
+        return _bytes_of(rows[0], "a"), _bytes_of(rows[1], "b"), None
+    for x, given, name in zip(rows, (a, b), ("a", "b"), strict=True):
+        if x.dtype not in (np.uint32, np.uint8):
             raise TypeError(
                 f"{name} must be a numpy uint32 array (n, n_hashes) of signatures, or a uint8 array "
-                f"(n, n_bytes) of packed ones; got {describe(x)}"
+                f"(n, n_bytes) of packed ones; got {described(x, given)}"
             )
-    if a.dtype != b.dtype:
-        raise TypeError(f"a is of {a.dtype} but b is of {b.dtype}; expected the same dtype")
+    if rows[0].dtype != rows[1].dtype:
+        raise TypeError(f"a is of {rows[0].dtype} but b is of {rows[1].dtype}; expected the same dtype")
     if n_bits is None:
         raise ValueError("n_bits is missing: expected the number of bits of packed slots")
-    return a, b, _n_bits(n_bits)
+    return *rows, _n_bits(n_bits)
 
 
 def _bytes_of(signatures: Signatures, name: str) -> Codes:

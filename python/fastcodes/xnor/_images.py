@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from numpy.typing import ArrayLike
+
 from fastcodes import _native
 from fastcodes._typing import Array, Codes
-from fastcodes._validation import as_integer
+from fastcodes._validation import as_integer, check_separate, code_array
 from fastcodes.xnor._operands import (
+    IMAGES,
     INT32_MAX,
     Finish,
     PackedFilters,
@@ -25,8 +28,8 @@ Padding: TypeAlias = int | Pair | tuple[Pair, Pair]
 
 
 def conv2d(
-    images: Codes,
-    filters: Codes | PackedFilters,
+    images: ArrayLike,
+    filters: ArrayLike | PackedFilters,
     n_channels: int,
     *,
     stride: int | Pair = 1,
@@ -95,6 +98,9 @@ def conv2d(
         np.einsum("nyxcij,fijc->nyxf", windows, w)
     """
     n_channels = as_integer(n_channels, "n_channels", 1, INT32_MAX)
+    images = code_array(images, "images", IMAGES)
+    check_separate(out, images, "images")
+    check_separate(out, filters, "filters")
     check_bytes(images, "images", (4,), n_channels, f"n_channels {n_channels}")
     prepared = native_filters(filters, n_channels, groups, threads)
     conv = _sliding(stride, padding, pad_value, dilation)
@@ -103,8 +109,8 @@ def conv2d(
 
 
 def byte_conv2d(
-    images: Codes,
-    filters: Codes | PackedFilters,
+    images: ArrayLike,
+    filters: ArrayLike | PackedFilters,
     *,
     stride: int | Pair = 1,
     padding: Padding = 0,
@@ -158,6 +164,9 @@ def byte_conv2d(
     The numpy equivalent is that of `conv2d`, with ``x`` the padded images as numbers.
     """
     values = byte_values(byte_scale, byte_offset)
+    images = code_array(images, "images", "a numpy uint8 array (n, height, width, channels)")
+    check_separate(out, images, "images")
+    check_separate(out, filters, "filters")
     n_channels = row_length(images, "images", (4,), "(n, h, w, c)")
     prepared = native_filters(filters, n_channels, groups, threads)
     conv = _sliding(stride, padding, pad_value, dilation)
@@ -166,7 +175,7 @@ def byte_conv2d(
 
 
 def max_pool2d(
-    images: Codes,
+    images: ArrayLike,
     size: int | Pair,
     *,
     stride: int | Pair | None = None,
@@ -216,6 +225,8 @@ def max_pool2d(
     """
     window = _pair(size, "size", 1)
     step = window if stride is None else _pair(stride, "stride", 1)
+    images = code_array(images, "images", IMAGES)
+    check_separate(out, images, "images")
     return _native.xnor_max_pool2d(images, window, step, out, threads)
 
 

@@ -6,12 +6,15 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import ArrayLike
 
 from fastcodes import _native
 from fastcodes._typing import Array, Codes, Floats
-from fastcodes._validation import as_bool, as_integer, describe
+from fastcodes._validation import as_bool, as_integer, code_array, describe
 
 __all__ = [
+    "FILTERS",
+    "IMAGES",
     "INT32_MAX",
     "Finish",
     "PackedFilters",
@@ -27,6 +30,8 @@ __all__ = [
 ]
 
 INT32_MAX = 2**31 - 1
+FILTERS = "a numpy uint8 array (n_filters, height, width, n_bytes) of packed bits, channels last"
+IMAGES = "a numpy uint8 array (n, height, width, n_bytes) of packed bits, channels last"
 
 
 class Finish:
@@ -160,12 +165,13 @@ class PackedMatrix:
     array([[ 1, -3]], dtype=int32)
     """
 
-    def __init__(self, b: Codes, n_bits: int, *, signed: bool = True, threads: int | None = None) -> None:
+    def __init__(self, b: ArrayLike, n_bits: int, *, signed: bool = True, threads: int | None = None) -> None:
         n_bits = as_integer(n_bits, "n_bits", 1, INT32_MAX)
-        check_bytes(b, "b", (1, 2, 3), n_bits, f"n_bits {n_bits}")
-        self._has_planes = isinstance(b, np.ndarray) and b.ndim == 3
+        rows = code_array(b, "b")
+        check_bytes(rows, "b", (1, 2, 3), n_bits, f"n_bits {n_bits}")
+        self._has_planes = rows.ndim == 3
         self._signed = as_bool(signed, "signed")
-        self._native = _native.XnorMatrix(b, n_bits, kind_of_values(b, self._signed), threads)
+        self._native = _native.XnorMatrix(rows, n_bits, kind_of_values(rows, self._signed), threads)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -224,7 +230,7 @@ class PackedFilters:
     """
 
     def __init__(
-        self, filters: Codes, n_channels: int, *, groups: int = 1, threads: int | None = None
+        self, filters: ArrayLike, n_channels: int, *, groups: int = 1, threads: int | None = None
     ) -> None:
         n_channels = as_integer(n_channels, "n_channels", 1, INT32_MAX)
         groups = as_integer(groups, "groups", 1, INT32_MAX)
@@ -233,8 +239,9 @@ class PackedFilters:
                 f"groups must divide n_channels; got groups {groups} but n_channels {n_channels}"
             )
         what = f"n_channels {n_channels} with groups {groups}"
-        check_bytes(filters, "filters", (4,), n_channels // groups, what)
-        self._native = _native.XnorFilters(filters, n_channels // groups, groups, threads)
+        signs = code_array(filters, "filters", FILTERS)
+        check_bytes(signs, "filters", (4,), n_channels // groups, what)
+        self._native = _native.XnorFilters(signs, n_channels // groups, groups, threads)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -277,7 +284,7 @@ def native_finish(finish: Finish | None, n: int) -> _native.XnorFinish | None:
 
 
 def native_matrix(
-    b: Codes | PackedMatrix,
+    b: ArrayLike | PackedMatrix,
     n: int,
     n_name: str,
     *,
@@ -290,8 +297,9 @@ def native_matrix(
     `planes` says whether bit planes are allowed, and `signed` how planes that are not prepared are read.
     """
     if not isinstance(b, PackedMatrix):
-        check_bytes(b, "b", (1, 2, 3) if planes else (1, 2), n, f"{n_name} {n}")
-        return _native.XnorMatrix(b, n, kind_of_values(b, signed), threads)
+        rows = code_array(b, "b")
+        check_bytes(rows, "b", (1, 2, 3) if planes else (1, 2), n, f"{n_name} {n}")
+        return _native.XnorMatrix(rows, n, kind_of_values(rows, signed), threads)
     if b.shape[1] != n:
         raise ValueError(f"{n_name} is {n}, but b was packed with {b.shape[1]}")
     if b._has_planes and not planes:
@@ -300,7 +308,7 @@ def native_matrix(
 
 
 def native_filters(
-    filters: Codes | PackedFilters, n_channels: int, groups: int, threads: int | None
+    filters: ArrayLike | PackedFilters, n_channels: int, groups: int, threads: int | None
 ) -> _native.XnorFilters:
     """Return filters for images with `n_channels` channels."""
     if not isinstance(filters, PackedFilters):
@@ -313,7 +321,7 @@ def native_filters(
 
 def kind_of_values(x: Codes, signed: bool) -> str:
     """Return what the bits of `x` stand for, as the kernels call it."""
-    if not isinstance(x, np.ndarray) or x.ndim != 3:
+    if x.ndim != 3:
         return "signs"
     return "signed" if signed else "unsigned"
 
@@ -321,10 +329,8 @@ def kind_of_values(x: Codes, signed: bool) -> str:
 # --- validation ---------------------------------------------------------------------------------------------
 
 
-def bytes_per_row(x: Codes, name: str, ndims: tuple[int, ...]) -> int | None:
-    """Return the bytes per row, or None for what the kernels refuse with an error of their own."""
-    if not isinstance(x, np.ndarray) or x.dtype != np.uint8:
-        return None
+def bytes_per_row(x: Codes, name: str, ndims: tuple[int, ...]) -> int:
+    """Return the bytes per row of an array with one of some numbers of dimensions."""
     if x.ndim not in ndims:
         expected = " or ".join(map(str, ndims))
         raise ValueError(f"{name} must have {expected} dimensions, the last one bytes; got shape {x.shape}")
@@ -334,7 +340,7 @@ def bytes_per_row(x: Codes, name: str, ndims: tuple[int, ...]) -> int | None:
 def check_bytes(x: Codes, name: str, ndims: tuple[int, ...], n: int, what: str) -> None:
     """Refuse rows without the bytes that `n` bits take; `what` names the arguments that ask for them."""
     n_bytes = bytes_per_row(x, name, ndims)
-    if n_bytes is not None and n_bytes != -(-n // 8):
+    if n_bytes != -(-n // 8):
         raise ValueError(f"{name} has {n_bytes} bytes in the last dimension, but {what} takes {-(-n // 8)}")
 
 
@@ -380,8 +386,6 @@ def _float32(name: str, value: npt.ArrayLike) -> Floats:
 def row_length(x: Codes, name: str, ndims: tuple[int, ...], shape: str) -> int:
     """Return the bytes per row of an array that is not packed."""
     n_bytes = bytes_per_row(x, name, ndims)
-    if n_bytes is None:
-        raise TypeError(f"{name} must be a numpy uint8 array {shape}; got {describe(x)}")
     if not n_bytes:
         raise ValueError(f"{name} must be {shape} with at least 1 byte in the last dimension; got {x.shape}")
     return n_bytes

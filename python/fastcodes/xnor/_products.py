@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _native
-from fastcodes._typing import Array, Codes, Integers
-from fastcodes._validation import as_bool, as_integer, describe
+from fastcodes._typing import Array, Codes
+from fastcodes._validation import as_array, as_bool, as_integer, check_separate, code_array, described
 from fastcodes.xnor._operands import (
     INT32_MAX,
     Finish,
@@ -25,8 +25,8 @@ __all__ = ["and_matmul", "bitserial_matmul", "byte_matmul", "matmul", "planes"]
 
 
 def matmul(
-    a: Codes,
-    b: Codes | PackedMatrix,
+    a: ArrayLike,
+    b: ArrayLike | PackedMatrix,
     n_bits: int,
     *,
     finish: Finish | None = None,
@@ -84,14 +84,17 @@ def matmul(
     The numpy equivalent, with ``x`` and ``y`` the signs as numbers: ``x @ y.T``, then as in `Finish`.
     """
     n_bits = as_integer(n_bits, "n_bits", 1, INT32_MAX)
+    a = code_array(a, "a")
     check_bytes(a, "a", (1, 2), n_bits, f"n_bits {n_bits}")
+    check_separate(out, a, "a")
+    check_separate(out, b, "b")
     matrix = native_matrix(b, n_bits, "n_bits", threads=threads)
     last = native_finish(finish, matrix.shape[0])
     return _native.xnor_matmul(a, "signs", matrix, n_bits, last, out, threads)
 
 
 def and_matmul(
-    a: Codes, b: Codes, *, out: NDArray[np.int32] | None = None, threads: int | None = None
+    a: ArrayLike, b: ArrayLike, *, out: NDArray[np.int32] | None = None, threads: int | None = None
 ) -> NDArray[np.int32]:
     """Count the ones that rows have in common: the dot products of rows of zeros and ones.
 
@@ -125,15 +128,18 @@ def and_matmul(
     -----
     The numpy equivalent: ``np.unpackbits(a, axis=1).astype(int) @ np.unpackbits(b, axis=1).T``.
     """
+    a, b = code_array(a, "a"), code_array(b, "b")
+    check_separate(out, a, "a")
+    check_separate(out, b, "b")
     n_bytes_of_a, n_bytes = bytes_per_row(a, "a", (1, 2)), bytes_per_row(b, "b", (1, 2))
-    if n_bytes_of_a is not None and n_bytes is not None and n_bytes_of_a != n_bytes:
+    if n_bytes_of_a != n_bytes:
         raise ValueError(f"a has {n_bytes_of_a} bytes per row but b has {n_bytes}; expected equal lengths")
     n_bits = 8 * (n_bytes or 1)
     matrix = _native.XnorMatrix(b, n_bits, "unsigned", threads)
     return _native.xnor_matmul(a, "unsigned", matrix, n_bits, None, out, threads)
 
 
-def planes(values: Integers, n_bits: int, *, out: Codes | None = None, threads: int | None = None) -> Codes:
+def planes(values: ArrayLike, n_bits: int, *, out: Codes | None = None, threads: int | None = None) -> Codes:
     """Split integers into bit planes.
 
     Parameters
@@ -173,15 +179,15 @@ def planes(values: Integers, n_bits: int, *, out: Codes | None = None, threads: 
     -----
     The numpy equivalent: ``np.stack([np.packbits(values >> p & 1, axis=1) for p in range(n_bits)])``.
     """
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iu":
-        raise TypeError(f"values must be a numpy array (m, d) of integers; got {describe(values)}")
+    given, values = values, as_array(values, "values")
+    if values.dtype.kind not in "iu":
+        raise TypeError(f"values must be integers (m, d); got {described(values, given)}")
     if values.ndim not in (1, 2) or not values.shape[-1]:
         raise ValueError(
             "values must have 1 or 2 dimensions, (m, d), and at least 1 integer per row; "
             f"got shape {values.shape}"
         )
     n_bits = as_integer(n_bits, "n_bits", 1, 8)
-    values = np.asarray(values)  # the methods of a subclass may do something else
     low, high = (
         (-(1 << n_bits - 1), (1 << n_bits - 1) - 1) if values.dtype.kind == "i" else (0, (1 << n_bits) - 1)
     )
@@ -198,8 +204,8 @@ def planes(values: Integers, n_bits: int, *, out: Codes | None = None, threads: 
 
 
 def bitserial_matmul(
-    a: Codes,
-    b: Codes | PackedMatrix,
+    a: ArrayLike,
+    b: ArrayLike | PackedMatrix,
     n_features: int,
     *,
     a_signed: bool = False,
@@ -250,6 +256,9 @@ def bitserial_matmul(
     """
     n_features = as_integer(n_features, "n_features", 1, INT32_MAX)
     a_signed, b_signed = as_bool(a_signed, "a_signed"), as_bool(b_signed, "b_signed")
+    a = code_array(a, "a")
+    check_separate(out, a, "a")
+    check_separate(out, b, "b")
     check_bytes(a, "a", (1, 2, 3), n_features, f"n_features {n_features}")
     matrix = native_matrix(b, n_features, "n_features", planes=True, signed=b_signed, threads=threads)
     last = native_finish(finish, matrix.shape[0])
@@ -257,8 +266,8 @@ def bitserial_matmul(
 
 
 def byte_matmul(
-    a: Codes,
-    b: Codes | PackedMatrix,
+    a: ArrayLike,
+    b: ArrayLike | PackedMatrix,
     *,
     byte_scale: int = 1,
     byte_offset: int = 0,
@@ -308,6 +317,9 @@ def byte_matmul(
     ``x @ y.T``, then as in `Finish`.
     """
     values = byte_values(byte_scale, byte_offset)
+    a = code_array(a, "a", "a numpy uint8 array (m, d)")
+    check_separate(out, a, "a")
+    check_separate(out, b, "b")
     matrix = native_matrix(b, row_length(a, "a", (1, 2), "(m, d)"), "d", threads=threads)
     last = native_finish(finish, matrix.shape[0])
     return _native.xnor_byte_matmul(a, values, matrix, last, out, threads)

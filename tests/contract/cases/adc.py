@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from contract.class_kit import Case
 from contract.kit import (
+    BOOLEANS,
     CODES,
     HUGE_K,
     MASKS,
@@ -21,6 +22,7 @@ from contract.kit import (
     with_entry,
     wrong_floats,
     wrong_integers,
+    wrong_numbers,
 )
 from fastcodes import adc
 from helpers import pq_codes, pq_tables
@@ -32,7 +34,7 @@ PARTS = pq_codes(20, 8, 10)
 RIGHT: dict[str, dict[str, Any]] = {
     "tables": {"queries": X, "codebooks": CODEBOOKS, "metric": "l2", "threads": None},
     "scan": {"tables": TABLES, "codes": PARTS, "out": None, "threads": None},
-    "knn": {"tables": TABLES, "codes": PARTS, "k": 3, "mask": None, "threads": None},
+    "knn": {"tables": TABLES, "codes": PARTS, "k": 3, "exclude_self": False, "mask": None, "threads": None},
     "radius": {"tables": TABLES, "codes": PARTS, "radius": -2.5, "mask": None, "threads": None},
     "encode": {"x": X, "codebooks": CODEBOOKS, "return_distances": False, "threads": None},
     "PackedCodes": {"codes": PARTS, "n_codewords": 16, "threads": None},
@@ -41,7 +43,7 @@ RIGHT: dict[str, dict[str, Any]] = {
 VECTORS = [
     *(
         wrong._replace(given=wrong.given.replace("at element 119", "in row 5, column 19"))
-        for wrong in wrong_floats(X, "numpy array of real numbers")
+        for wrong in wrong_numbers(X)
     ),
     Wrong(
         "too large for float32",
@@ -89,8 +91,8 @@ SUBSPACES = [
     Wrong("no rows, fewer subspaces", PARTS[:0, :7], ValueError, "7", "8 subspaces"),
     Wrong("one row, 1-D, fewer subspaces", PARTS[0, :7], ValueError, "7", "8 subspaces"),
     Wrong("packed, fewer subspaces", adc.PackedCodes(PARTS[:, :7]), ValueError, "7", "8 subspaces"),
-    Wrong("tuple", (PARTS, 20, 8, 256), TypeError, "tuple", "numpy uint8 array (n, M)"),
-    Wrong("empty tuple", (), TypeError, "()", "numpy uint8 array (n, M)"),
+    Wrong("tuple", (PARTS, 20, 8, 256), ValueError, "inhomogeneous", "numpy array"),
+    Wrong("empty tuple", (), TypeError, "shape (0,)", "numpy uint8 array (n, M)"),
     Wrong("class", adc.PackedCodes, TypeError, "PackedCodes", "numpy uint8 array (n, M)"),
     Wrong("codes beyond", with_entry(PARTS, 10), ValueError, "10 in row 19", "from 0 to 9"),
     Wrong("the highest code", with_entry(PARTS, 255), ValueError, "255 in row 19", "from 0 to 9"),
@@ -128,6 +130,10 @@ WRONG: dict[str, list[Wrong]] = {
     "n_codewords": N_CODEWORDS,
     "radius": [*NOT_A_REAL_NUMBER, Wrong("huge int", 10**400, ValueError, "1000", "real number")],
     "k": [*wrong_integers(0), NONE_IS_NO_INTEGER, HUGE_K],
+    "exclude_self": [
+        *BOOLEANS,
+        Wrong("other queries", True, ValueError, "5 queries and 20 rows", "rows of codes"),
+    ],
     "mask": MASKS,
     "threads": THREADS,
 }

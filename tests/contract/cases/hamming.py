@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from contract.kit import (
+    BOOLEANS,
     CODES,
     HUGE_K,
     MASKS,
@@ -17,22 +18,29 @@ from contract.kit import (
     Wrong,
     outputs,
     wider_outputs,
-    wrong_floats,
     wrong_integers,
+    wrong_numbers,
 )
 
 REAL = np.zeros((5, 60), np.float32)
 
 RIGHT: dict[str, dict[str, Any]] = {
-    "knn": {"queries": A, "codes": B, "k": 3, "mask": None, "threads": None},
+    "knn": {"queries": A, "codes": B, "k": 3, "exclude_self": False, "mask": None, "threads": None},
     "radius": {"queries": A, "codes": B, "radius": 3, "mask": None, "threads": None},
     "cdist": {"a": A, "b": B, "out": None, "threads": None},
     "pairs": {"codes": B, "radius": 3, "threads": None},
-    "asymmetric_knn": {"queries": REAL, "codes": B, "k": 3, "mask": None, "threads": None},
+    "asymmetric_knn": {
+        "queries": REAL,
+        "codes": B,
+        "k": 3,
+        "exclude_self": False,
+        "mask": None,
+        "threads": None,
+    },
 }
 
 REAL_QUERIES = [
-    *wrong_floats(REAL, "numpy array of real numbers"),
+    *wrong_numbers(REAL),
     Wrong("too large", np.full((5, 60), 1e38, np.float32), ValueError, "1e38 at element 0", "at most 8.5"),
     Wrong(
         "too large float64", np.full((5, 60), 1e300), ValueError, "1e+300 in row 0", "too large for float32"
@@ -51,6 +59,10 @@ WRONG: dict[str, list[Wrong]] = {
     "b": CODES + OTHER_BYTES,
     "k": [*wrong_integers(0), NONE_IS_NO_INTEGER, HUGE_K],
     "radius": [*wrong_integers(0), NONE_IS_NO_INTEGER],
+    "exclude_self": [
+        *BOOLEANS,
+        Wrong("other queries", True, ValueError, "5 queries and 20 rows", "rows of codes"),
+    ],
     "mask": MASKS,
     "out": [*outputs(np.int32, (5, 20), np.uint32), *wider_outputs(np.int32, (5, 20))],
     "threads": THREADS,

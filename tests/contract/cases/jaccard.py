@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from contract.kit import (
+    BOOLEANS,
     CODES,
     HUGE_K,
     MASKS,
@@ -22,7 +23,7 @@ from contract.kit import (
 )
 
 RIGHT: dict[str, dict[str, Any]] = {
-    "knn": {"queries": A, "codes": B, "k": 3, "mask": None, "threads": None},
+    "knn": {"queries": A, "codes": B, "k": 3, "exclude_self": False, "mask": None, "threads": None},
     "radius": {"queries": A, "codes": B, "radius": 0.5, "mask": None, "threads": None},
     "cdist": {"a": A, "b": B, "out": None, "threads": None},
     "pairs": {"codes": B, "radius": 0.5, "threads": None},
@@ -39,6 +40,10 @@ WRONG: dict[str, list[Wrong]] = {
         Wrong("negative int", -1, ValueError, "-1", "0 or more"),
         Wrong("minus infinity", -np.inf, ValueError, "-inf", "0 or more"),
         *NOT_A_REAL_NUMBER,
+    ],
+    "exclude_self": [
+        *BOOLEANS,
+        Wrong("other queries", True, ValueError, "5 queries and 20 rows", "rows of codes"),
     ],
     "mask": MASKS,
     "out": [*outputs(np.float32, (5, 20), np.int32), *wider_outputs(np.float32, (5, 20))],

@@ -60,14 +60,21 @@ NOT_SETS = [
     Wrong("int", 7, TypeError, "7", "collections of tokens"),
     Wrong("str", "abc", TypeError, "'abc'", "collections of tokens"),
     Wrong("bytes", b"abc", TypeError, "b'abc'", "collections of tokens"),
+    Wrong("dict", {"a": ["b"]}, TypeError, "{'a': ['b']} of type dict", "list(sets.values())"),
+    Wrong("set", {"a"}, TypeError, "{'a'} of type set", "collections of tokens"),
+    Wrong("ndim 0", np.array(1), TypeError, "shape ()", "collections of tokens"),
 ]
 NOT_TEXTS = [
     Wrong("None", None, TypeError, "None", "sequence of str"),
     Wrong("int", 7, TypeError, "7", "sequence of str"),
     Wrong("str", "abc", TypeError, "'abc'", "sequence of str"),
     Wrong("bytes", b"abc", TypeError, "b'abc'", "sequence of str"),
+    Wrong("dict", {"a": "b c"}, TypeError, "{'a': 'b c'} of type dict", "list(texts.values())"),
+    Wrong("set", {"a b"}, TypeError, "{'a b'} of type set", "sequence of str"),
+    Wrong("ndim 0", np.array("a b"), TypeError, "shape ()", "sequence of str"),
 ]
 NOT_TOKENS = [
+    Wrong("sets", [["a", "b"], ["c"]], TypeError, "[['a', 'b'], ['c']]", "sets must be integers"),
     Wrong("floats", np.zeros(9), TypeError, "float64", "sets must be integers"),
     Wrong("str", np.array(["a"] * 9), TypeError, "<U1", "sets must be integers"),
     Wrong("bools", np.zeros(9, bool), TypeError, "bool", "sets must be integers"),
@@ -85,7 +92,8 @@ ENDS = [
 ]
 SLOTS = [
     Wrong("None", None, TypeError, "None", "uint32 array"),
-    Wrong("list", [[1, 2]], TypeError, "list", "uint32 array"),
+    Wrong("list", [[1, 2]], TypeError, "int64 and shape (1, 2)", "uint32 array"),
+    Wrong("masked", np.ma.masked_equal(SIGNATURES, SIGNATURES[0, 0]), ValueError, "masked", "filled(value)"),
     Wrong("int64", np.zeros((3, 6), np.int64), TypeError, "int64", "uint32 array"),
     Wrong("object", WithoutRepr(), TypeError, "WithoutRepr", "uint32 array"),
 ]
