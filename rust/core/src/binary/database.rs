@@ -154,6 +154,8 @@ impl<'a> Database<'a> {
     pub fn prefetch(&self, ranks: Range<usize>) {
         if self.selected.is_all() {
             self.codes.prefetch(ranks.start, ranks.end);
+        } else if let Some(ids) = self.selected.as_list(ranks.clone()) {
+            ids.iter().for_each(|id| self.codes.prefetch(*id, *id + 1));
         } else {
             self.selected.rows(ranks).for_each(|id| self.codes.prefetch(id, id + 1));
         }
@@ -172,6 +174,8 @@ impl<'a> Database<'a> {
         let listed: Vec<usize>;
         let ids = if self.selected.is_all() {
             RowIds::Range(ranks.clone())
+        } else if let Some(ids) = self.selected.as_list(ranks.clone()) {
+            RowIds::ascending(ids)
         } else {
             listed = self.selected.rows(ranks.clone()).collect();
             RowIds::ascending(&listed)

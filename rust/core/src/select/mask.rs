@@ -151,6 +151,16 @@ impl RowMask {
         })
     }
 
+    /// The same rows as a part of the list, if there is one.
+    pub fn as_list(&self, ranks: Range<usize>) -> Option<&[usize]> {
+        match self {
+            RowMask::List(list) => {
+                Some(&list.rows[ranks.start.min(list.rows.len())..ranks.end.min(list.rows.len())])
+            }
+            _ => None,
+        }
+    }
+
     /// The groups of `64 * N` rows with selected ones, in ascending order.
     pub fn groups<const N: usize>(&self) -> Vec<usize> {
         let n_rows = match self {
