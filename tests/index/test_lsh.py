@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,22 @@ def test_search_is_the_top_k_of_the_candidates(n_tables: int, n_probes: int) -> 
     distances, indices = expected(index, QUERIES, 800, n_probes)
     for k in (1, 10, 800):
         assert same_bits(index.search(QUERIES, k, n_probes=n_probes), (distances[:, :k], indices[:, :k])), k
+
+
+def test_many_probes_take_milliseconds() -> None:
+    x = np.random.default_rng(4).standard_normal((5000, 16)).astype(np.float32)
+    index = index_of(2, x, RandomHyperplanes(64, random_state=0).fit(x))
+    index.search(x[:1], 1)
+    start = time.process_time()
+    for n_probes in (4000, 4999):
+        index.search(x[:2] + 0.1, 5, n_probes=n_probes)
+    # More buckets than rows: all are searched instead.
+    for n_probes in (5000, 65_536, 2**31):
+        assert same_bits(
+            index.search(x[:2] + 0.1, 5, n_probes=n_probes),
+            hamming.knn(index.codec.encode(x[:2] + 0.1), index.codes, 5),
+        )
+    assert time.process_time() - start < 1.5
 
 
 @pytest.mark.parametrize(
@@ -149,7 +166,9 @@ def test_probes_find_more_than_as_many_tables_less() -> None:
     assert rates[2] > rates[0] + 0.2
 
 
-@pytest.mark.parametrize(("n_bits", "n_probes"), [(1, 1), (1, 2), (4, 7), (6, 64), (7, 100), (9, 30)])
+@pytest.mark.parametrize(
+    ("n_bits", "n_probes"), [(1, 1), (1, 2), (4, 7), (6, 64), (7, 100), (9, 30), (12, 65), (12, 4095)]
+)
 def test_the_best_sets_of_bits_are_probed(n_bits: int, n_probes: int) -> None:
     probing = _hash_tables.Probing(n_bits, n_probes)
     margins = np.random.default_rng([n_bits, n_probes]).random((50, n_bits)).astype(np.float32)
@@ -357,7 +376,7 @@ def test_wrong_hashers_tables_and_codes_are_errors() -> None:
     codes = bits.pack(np.ones((3, 37)))
     for wrong, error, match in (
         (codes[:, :4], ValueError, r"codes must have shape \(n, 5\)"),
-        (codes.astype(int), TypeError, "codes must be an array of uint8"),
+        (codes.astype(int), TypeError, "codes must be a numpy uint8 array"),
         (codes | np.uint8(1), ValueError, "codes has ones after bit 37 in row 0"),
     ):
         with pytest.raises(error, match=match):

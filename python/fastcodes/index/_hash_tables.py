@@ -7,12 +7,15 @@ import functools
 import numpy as np
 
 from fastcodes import bits
-from fastcodes._typing import Codes, Floats, Ids
+from fastcodes._typing import Codes, Doubles, Floats, Ids
 
-__all__ = ["Probing", "Tables", "keys_of", "probing_of"]
+__all__ = ["Probing", "Tables", "keys_of"]
 
 # Up to this many buckets per row, a table has a bucket for every key.
 _BUCKETS_PER_ROW = 4
+# Up to this many probes, all sets of bits that may be among the best are scored, for all keys at once; for
+# more, the best of each key are built bit by bit.
+_MOST_SETS = 64
 
 
 def keys_of(codes: Codes, n_tables: int, n_bits: int) -> Ids:
@@ -105,42 +108,82 @@ class Tables:
 
 
 class Probing:
-    """Which bits of a key to flip, given their margins.
+    """Which bits of a key to flip, given their margins: the sets with the smallest sums of squared margins.
 
-    A set of ranks stands for the bits with these ranks in the order of margins. `weights` (n_sets, n_ranks)
-    holds the sets that are among the `n_probes` best for some margins: each other set is preceded by at least
-    `n_probes` sets that never have a higher score.
+    Parameters
+    ----------
+    n_bits : int
+        Bits of a key.
+    n_probes : int
+        Sets for each key, at most ``2 ** n_bits``.
     """
 
     def __init__(self, n_bits: int, n_probes: int) -> None:
+        self.n_bits = n_bits
         self.n_probes = n_probes
-        sets = _sets(n_bits, n_probes)
-        n_ranks = max((ranks[-1] for ranks in sets if ranks), default=0)
-        self.weights = np.zeros((len(sets), n_ranks), np.float32)
-        for index, ranks in enumerate(sets):
-            for rank in ranks:
-                self.weights[index, rank - 1] = 1
+
+    @property
+    def width(self) -> int:
+        """Numbers that are computed for each key."""
+        return self.n_probes if self.n_probes > _MOST_SETS else len(_weights(self.n_bits, self.n_probes))
 
     def flips(self, margins: Floats) -> Ids:
         """Return the best sets for margins (..., n_bits) as integers (..., n_probes) of bits to flip."""
-        n_bits, n_ranks = margins.shape[-1], self.weights.shape[1]
-        order = np.argsort(margins, axis=-1, kind="stable")[..., :n_ranks]
-        least = np.take_along_axis(margins, order, axis=-1)
+        order = np.argsort(margins, axis=-1, kind="stable")
+        squares = np.take_along_axis(margins, order, axis=-1)
         # Scaled, so that squares do not overflow.
-        least /= np.maximum(least.max(axis=-1, keepdims=True, initial=0), np.finfo(np.float32).tiny)
-        scores = np.square(least, dtype=np.float64) @ self.weights.T
-        best = np.argsort(scores, axis=-1, kind="stable")[..., : self.n_probes]
-        flipped = np.int64(1) << (n_bits - 1 - order)
-        flips = np.zeros(best.shape, np.int64)
+        squares /= np.maximum(squares[..., -1:], np.finfo(np.float32).tiny)
+        costs = np.square(squares, dtype=np.float64)
+        flips = np.int64(1) << (self.n_bits - 1 - order)
+        if self.n_probes <= _MOST_SETS:
+            return self._of_few_sets(costs, flips)
+        found = np.empty((*margins.shape[:-1], self.n_probes), np.int64)
+        for key in np.ndindex(found.shape[:-1]):
+            found[key] = _best_sets(costs[key], flips[key], self.n_probes)
+        return found
+
+    def _of_few_sets(self, costs: Doubles, flips: Ids) -> Ids:
+        """Score all sets that are among the best for some margins."""
+        weights = _weights(self.n_bits, self.n_probes)
+        n_ranks = weights.shape[1]
+        best = np.argsort(costs[..., :n_ranks] @ weights.T, axis=-1, kind="stable")[..., : self.n_probes]
+        found = np.zeros(best.shape, np.int64)
         for rank in range(n_ranks):
-            flips |= np.where(self.weights[best, rank] > 0, flipped[..., rank, None], 0)
-        return flips
+            found |= np.where(weights[best, rank] > 0, flips[..., rank, None], 0)
+        return found
+
+
+def _best_sets(costs: Doubles, flips: Ids, n_sets: int) -> Ids:
+    """Return the sets of bits with the smallest sums of costs, which ascend."""
+    sums, sets = np.zeros(1), np.zeros(1, np.int64)
+    for cost, flip in zip(costs, flips, strict=True):
+        # The best sets with this bit are the best sets without it, and the bit.
+        more = sums + cost
+        if len(sums) == n_sets:
+            more = more[: np.searchsorted(more, sums[-1])]
+            if not len(more):
+                break  # nor is any set with a costlier bit among the best
+        candidates = np.concatenate([sums, more])
+        order = np.argsort(candidates, kind="stable")[:n_sets]
+        sums = candidates[order]
+        sets = np.concatenate([sets, sets[: len(more)] | flip])[order]
+    return sets
 
 
 @functools.lru_cache(maxsize=64)
-def probing_of(n_bits: int, n_probes: int) -> Probing:
-    """Return the `Probing` of keys of `n_bits` bits, computed once."""
-    return Probing(n_bits, min(n_probes, 1 << n_bits))
+def _weights(n_bits: int, n_probes: int) -> Floats:
+    """Return the sets (n_sets, n_ranks) that are among the `n_probes` best for some margins.
+
+    A set of ranks stands for the bits with these ranks in the order of margins. Each other set is preceded by
+    at least `n_probes` sets that never have a higher score.
+    """
+    sets = _sets(n_bits, n_probes)
+    n_ranks = max((ranks[-1] for ranks in sets if ranks), default=0)
+    weights = np.zeros((len(sets), n_ranks), np.float32)
+    for index, ranks in enumerate(sets):
+        for rank in ranks:
+            weights[index, rank - 1] = 1
+    return weights
 
 
 def _sets(n_bits: int, n_probes: int) -> list[tuple[int, ...]]:

@@ -14,7 +14,7 @@ from fastcodes._storage import BitStorage
 from fastcodes._typing import Array, Codes, Floats, Ids
 from fastcodes._validation import as_integer, describe
 from fastcodes.hashing.base import Hasher
-from fastcodes.index._hash_tables import Probing, Tables, keys_of, probing_of
+from fastcodes.index._hash_tables import Probing, Tables, keys_of
 from fastcodes.index.base import Index, Neighbors, Ragged
 from fastcodes.results import ragged
 
@@ -23,6 +23,8 @@ __all__ = ["LSHIndex"]
 _MAX_BITS_PER_TABLE = 32
 # Numbers per block that the score of a set of bits counts as: it is float64 and is sorted.
 _NUMBERS_PER_SCORE = 4
+# From so many probes on, a search of all rows is faster if there are no more rows than probes.
+_MANY_PROBES = 65
 # Candidates that a radius search fetches per query at first.
 _FIRST_CANDIDATES = 128
 
@@ -151,8 +153,8 @@ class LSHIndex(Index):
         queries, k
             As in `FlatIndex.search`. If there are fewer candidates, the results are padded.
         n_probes : int
-            Buckets to look at in each table. With ``2 ** bits_per_table`` or more all rows are candidates,
-            and the search of codes is exact.
+            Buckets to look at in each table. With ``2 ** bits_per_table`` or more, or with more than 64 if there are
+            no more rows than probes, all rows are candidates, and the search of codes is exact.
         rerank_metric, mask, rerank, oversample, threads
             As in `FlatIndex.search`.
 
@@ -240,11 +242,11 @@ class LSHIndex(Index):
         n_probes = as_integer(n_probes, "n_probes", 1)
         selected = self._ids.mask(mask)
         tables, codes = self._filled()
-        if n_probes >= 1 << self.bits_per_table:
+        if n_probes >= min(1 << self.bits_per_table, max(len(codes), _MANY_PROBES)):
             return lambda block, n: self._storage.knn(
                 self.codec.encode(block, threads=threads), n, mask=selected, threads=threads
             ), self._storage.operand_size
-        probing = probing_of(self.bits_per_table, n_probes)
+        probing = Probing(self.bits_per_table, n_probes)
 
         def near(block: Floats, n: int) -> Neighbors:
             values = self.codec.decision_function(block, threads=threads)
@@ -252,8 +254,7 @@ class LSHIndex(Index):
             starts, stops = tables.find(self._probes(values, signs, probing))
             return _native.hamming_lists_knn(signs, codes, starts, stops, tables.ids, n, selected, threads)
 
-        # The scores of all sets of bits, of as many queries as take a few megabytes.
-        return near, self.n_tables * len(probing.weights) * _NUMBERS_PER_SCORE
+        return near, self.n_tables * probing.width * _NUMBERS_PER_SCORE
 
     def _filled(self) -> tuple[Tables, Codes]:
         """Return tables that have all rows, and the rows."""
