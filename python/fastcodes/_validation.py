@@ -524,14 +524,14 @@ def as_codes(
     return codes
 
 
-def as_signatures(signatures: Any) -> Signatures:
+def as_signatures(signatures: Any, name: str = "signatures") -> Signatures:
     """Return MinHash signatures, a uint32 array (n, n_hashes), as a C-contiguous, aligned array."""
-    array = as_array(signatures, "signatures")
+    array = as_array(signatures, name)
     if array.dtype != np.uint32:
         given = described(array, signatures)
-        raise TypeError(f"signatures must be a numpy uint32 array (n, n_hashes) of signatures; got {given}")
+        raise TypeError(f"{name} must be a numpy uint32 array (n, n_hashes) of signatures; got {given}")
     if array.ndim != 2 or not array.shape[1]:
-        raise ValueError(f"signatures must have shape (n, n_hashes); got {array.shape}")
+        raise ValueError(f"{name} must have shape (n, n_hashes); got {array.shape}")
     return np.require(array, np.uint32, ["C", "A"])
 
 

@@ -26,7 +26,7 @@ from fastcodes.hashing import (
     SpectralHashing,
     SupervisedDiscreteHashing,
 )
-from fastcodes.index import FlatIndex, Index, base
+from fastcodes.index import FlatIndex, Index, MinHashIndex, base
 from fastcodes.quantization import (
     OptimizedProductQuantizer,
     ProductQuantizer,
@@ -246,6 +246,47 @@ def test_adding_in_parts_is_adding_at_once(case: Case) -> None:
         assert same_bits(other.codes, whole.codes)
         assert same_bits(other.search(case.queries, 9, **case.options), expected)
     assert same_bits(whole.codes, whole.codec.encode(case.samples))
+
+
+@every_case
+def test_merging_is_adding_at_once(case: Case) -> None:
+    whole, first, second = case.filled(), case.make(), case.make()
+    first.add(case.samples[:120])
+    second.add(case.samples[120:])
+    merged = copy.deepcopy(first)
+    merged.merge(second)
+    assert (merged.ids.tolist(), len(second)) == (list(range(N)), N - 120)
+    assert same_bits(merged.codes, whole.codes)
+    expected = whole.search(case.queries, 9, **case.options)
+    assert same_bits(merged.search(case.queries, 9, **case.options), expected)
+    with pytest.raises(ValueError, match="ids has 0, which is there already"):
+        first.merge(second, ids=second.ids)
+    assert len(first) == 120
+    second.merge(second)
+    assert len(second) == 2 * (N - 120)
+
+
+def test_indexes_of_other_codecs_are_not_merged() -> None:
+    def index(codec: Codec) -> FlatIndex:
+        return FlatIndex(codec)
+
+    quantizer = ProductQuantizer(3, 4, max_iter=2, random_state=0)
+    ours = index(quantizer.fit(X))
+    for other in (
+        index(ProductQuantizer(3, 4, max_iter=2, random_state=0).fit(X[:50])),
+        index(RandomHyperplanes(8).fit(X)),
+        index(Bits(8)),
+    ):
+        with pytest.raises(ValueError, match=r"other has the codec .*, which makes other codes"):
+            ours.merge(other)
+    with pytest.raises(ValueError, match="other has the codec"):
+        MinHashIndex(MinHash(shingle_size=2)).merge(MinHashIndex(MinHash(shingle_size=3)))
+    ours.merge(index(copy.deepcopy(quantizer).set_params(random_state=None, verbose=True)))
+
+
+def test_the_error_of_ids_that_are_strings_says_to_keep_a_list() -> None:
+    with pytest.raises(TypeError, match=r"ids must be integers; got \['a', 'b'\].*keep a list: keys\[id\]"):
+        FlatIndex(Bits(8)).add([[1], [2]], ids=["a", "b"])
 
 
 @every_case
@@ -609,5 +650,5 @@ def test_wrong_codecs_and_metrics_are_errors() -> None:
     with pytest.raises(ValueError, match="b_bits"):
         FlatIndex(MinHash().fit())
     for n_bits in (0, -1, 2.0):
-        with pytest.raises((TypeError, ValueError), match="n_bits must be an integer from 1 up"):
+        with pytest.raises((TypeError, ValueError), match="n_bits must be an integer from 1"):
             FlatIndex(Bits(n_bits))  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from fastcodes import minhash
 from fastcodes.hashing import MinHash
-from fastcodes.index import MinHashIndex
+from fastcodes.index import FlatIndex, MinHashIndex
 from helpers import Array, data_file, same
 
 TEXTS = ["the cat sat on the mat", "The cat, sat on the mat!", "something else entirely, no cats", ""]
@@ -134,6 +134,43 @@ def test_queries_find_what_pairs_find() -> None:
     assert len(everything) >= len(ids)
     assert [part.tolist() for part in index.query([])] == [[0], [], []]
     assert index.query([["never seen"]])[2].tolist() == []
+
+
+def test_signatures_are_searched_as_their_sets_are() -> None:
+    sets = family_of_sets(300, seed=3)
+    index = MinHashIndex(threshold=0.6)
+    index.add(sets[:200], ids=np.arange(1000, 1200))
+    signatures = index.codec.encode(sets)
+    assert same(index.query_codes(signatures), index.query(sets))
+    assert same(index.query_codes(signatures, threshold=0), index.query(sets, threshold=0))
+    assert same(index.search_codes(signatures, 4), index.search(sets, 4))
+    mask = np.arange(1000, 1100)
+    assert same(index.search_codes(signatures, 4, mask=mask), index.search(sets, 4, mask=mask))
+    assert same(index.search_codes(signatures[0], 4), index.search(sets[:1], 4))
+
+
+def test_signatures_are_not_taken_for_sets() -> None:
+    index = MinHashIndex()
+    index.add([["a", "b"], ["c"]])
+    signatures = index.codes
+    for given in (signatures, list(signatures)):
+        for call in (
+            index.add,
+            index.query,
+            lambda sets: index.search(sets, 1),
+            lambda sets: index.radius_search(sets, 0.5),
+            lambda sets: index.query([["a"]], verify=sets),
+            index.codec.encode,
+        ):
+            with pytest.raises(TypeError, match="as signatures are, but sets or texts are expected"):
+                call(given)
+    flat = FlatIndex(MinHash(b_bits=1).fit())
+    flat.add([["a", "b"]])
+    with pytest.raises(TypeError, match="as signatures are"):
+        flat.search(flat.codes, 1)
+    # Other arrays of integers are sets.
+    index.add(np.arange(128, dtype=np.uint64)[None])
+    index.add(np.arange(10, dtype=np.uint32)[None])
 
 
 def test_streaming_insertion_equals_one_addition() -> None:

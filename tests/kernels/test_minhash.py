@@ -466,3 +466,14 @@ def test_rows_of_signatures_may_lie_apart() -> None:
     assert np.array_equal(minhash.cdist(wide[:, 5:38], rows), wanted)
     assert np.array_equal(minhash.cdist(rows[3], rows), wanted[3:4])
     assert minhash.cdist(random_codes(3, 6), random_codes(4, 6), n_bits=3).shape == (3, 4)
+
+
+def test_unions_of_signatures_are_signatures_of_unions() -> None:
+    rng = np.random.default_rng(8)
+    a = [rng.integers(0, 60, rng.integers(0, 40)) for _ in range(50)] + [[], [], [1]]
+    b = [rng.integers(0, 60, rng.integers(0, 40)) for _ in range(50)] + [[], [1], []]
+    united = [np.concatenate([x, y]).astype(np.int64) for x, y in zip(a, b, strict=True)]
+    for n_hashes in (1, 33, 128):
+        first, second, expected = (minhash.signatures(x, n_hashes=n_hashes, seed=5) for x in (a, b, united))
+        assert same(minhash.union(first, second), expected)
+        assert not np.array_equal(np.minimum(first, second), expected) or n_hashes == 1

@@ -145,7 +145,7 @@ class MinHash(Codec):
         Raises
         ------
         TypeError
-            If a set or a token has the wrong type.
+            If a set or a token has the wrong type, or `sets` are signatures already.
         ValueError
             If a parameter or an offset is invalid, or a text has a lone surrogate.
         """
@@ -293,13 +293,13 @@ class MinHash(Codec):
         """Return sets or texts, the argument `name`, as tokens and offsets."""
         if _are_arrays(sets):
             return minhash.tokens(sets)
-        given = as_list(sets, name, "texts or collections of tokens")
+        given = self._as_sets(sets, name)
         return self.shingles(given) if _are_texts(given) else minhash.tokens(given)
 
     def _signatures(self, sets: Any, threads: int | None) -> NDArray[np.uint32]:
         self._check()
         k, seed, one_permutation = self.n_hashes, self.seed_, self.one_permutation
-        given = sets if _are_arrays(sets) else as_list(sets, "sets", "texts or collections of tokens")
+        given = sets if _are_arrays(sets) else self._as_sets(sets, "sets")
         if _are_texts(given):
             return minhash.text_signatures(
                 given,
@@ -315,6 +315,19 @@ class MinHash(Codec):
         return minhash.signatures(
             tokens, offsets, n_hashes=k, seed=seed, one_permutation=one_permutation, threads=threads
         )
+
+    def _as_sets(self, sets: Any, name: str) -> list[Any]:
+        """Return sets or texts as a list; signatures, whose slots would be taken for tokens, are refused."""
+        given = as_list(sets, name, "texts or collections of tokens")
+        dtype = np.uint32 if self.b_bits is None else np.uint8
+        first = given[0] if given else None
+        if isinstance(first, np.ndarray) and first.dtype == dtype and first.shape == (self._n_columns,):
+            raise TypeError(
+                f"{name} has rows of {first.dtype} and shape {first.shape}, as signatures are, but sets or "
+                "texts are expected; a MinHashIndex takes signatures by add_codes, search_codes and "
+                "query_codes"
+            )
+        return given
 
     def _to_arrays(self) -> dict[str, Array]:
         return {"seed": np.array([self.seed_], np.uint64)}

@@ -170,6 +170,48 @@ class Index:
         """
         self._append(self.codec.as_codes(codes), ids, threads)
 
+    def merge(self, other: Index, *, ids: ArrayLike | None = None, threads: int | None = None) -> None:
+        """Add all rows of another index, whose codec makes the same codes.
+
+        Parameters
+        ----------
+        other : Index
+            It is not changed. Its codec is of the same class, with the same parameters and what it learned;
+            the metric, and the tables of an index, may differ.
+        ids, threads
+            As in `add`: by default the rows get the numbers that follow the largest id of this index. Give
+            ``other.ids`` to keep those of `other`.
+
+        Raises
+        ------
+        TypeError
+            If `other` is not an index, or `ids` have the wrong dtype.
+        ValueError
+            If its codec makes other codes, or an id is there already. Nothing is added then.
+
+        Examples
+        --------
+        >>> from fastcodes.index import MinHashIndex
+        >>> index, other = MinHashIndex(), MinHashIndex()
+        >>> index.add([["a", "b"]])
+        >>> other.add([["b", "a"], ["c"]])
+        >>> index.merge(other)
+        >>> index.groups()
+        array([0, 0, 2])
+
+        Notes
+        -----
+        Equal to ``add_codes(other.codes, ids=ids)``, after a comparison of the codecs.
+        """
+        if not isinstance(other, Index):
+            raise TypeError(f"other must be an index; got {describe(other)}")
+        if not _make_same_codes(self.codec, other.codec):
+            raise ValueError(
+                f"other has the codec {other.codec!r}, which makes other codes than {self.codec!r} of this "
+                "index; expected copies of one fitted model"
+            )
+        self._append(other.codes, ids, threads)
+
     def _append(self, codes: UnsignedCodes, ids: ArrayLike | None, threads: int | None) -> None:
         check_threads(threads)
         new = self._ids.new(ids, len(codes))
@@ -343,13 +385,18 @@ class Index:
             distances = ((rerank[c].astype(np.float32) - q) ** 2).sum(axis=1)
             indices = c[np.lexsort((c, distances))[:k]]
         """
+        checked = self.codec.as_queries(queries, threads=threads)
+        return self._search(self._near(mask, threads), checked, k, rerank, rerank_metric, oversample)
+
+    def _near(self, mask: ArrayLike | None, threads: int | None) -> Callable[[Array, int], Neighbors]:
+        """Return a search of all rows that a mask selects."""
         rows = self._ids.mask(mask)
 
         def near(block: Array, n: int) -> Neighbors:
             operand = self.codec.operand(block, self.metric, threads=threads)
             return self._storage.knn(operand, n, mask=rows, threads=threads)
 
-        return self._search(near, queries, k, rerank, rerank_metric, oversample, threads)
+        return near
 
     def radius_search(
         self, queries: Any, radius: float, *, mask: ArrayLike | None = None, threads: int | None = None
@@ -397,22 +444,22 @@ class Index:
             operand = self.codec.operand(block, self.metric, threads=threads)
             return self._storage.radius(operand, radius, mask=rows, threads=threads)
 
-        return self._radius_search(within, queries, threads)
+        return self._radius_search(within, self.codec.as_queries(queries, threads=threads))
 
     def _search(
         self,
         near: Callable[[Array, int], Neighbors],
-        queries: Any,
+        queries: Array,
         k: int,
         rerank: Array | None,
         rerank_metric: str | None,
         oversample: float | None,
-        threads: int | None,
         width: int | None = None,
     ) -> Neighbors:
         """Find neighbors by ``near(queries, n)``, which returns distances and rows, and score them again.
 
-        `width` is the number of values that are computed for each query, by default the operand.
+        `queries` are those that the codec returned. `width` is the number of values that are computed for
+        each query, by default the operand.
         """
         n_near = as_integer(k, "k", 0)
         oversample = (
@@ -421,17 +468,16 @@ class Index:
         metric = self.metric if self.metric in ("l2", "ip") else "l2"
         if rerank_metric is not None:
             metric = as_option(rerank_metric, "rerank_metric", ("l2", "ip"))
-        checked = self.codec.as_queries(queries, threads=threads)
         if rerank is not None:
             if not self.codec.encodes_vectors:
                 raise ValueError(
                     f"rerank is for codes of vectors, but {type(self.codec).__name__} does not encode "
                     "vectors; leave it out"
                 )
-            check_vectors(rerank, self._ids.limit, checked.shape[1])
+            check_vectors(rerank, self._ids.limit, queries.shape[1])
             n_near = min(math.ceil(oversample * n_near), len(self))
         found = []
-        for block in self._blocks(checked, max(width or self._storage.operand_size, n_near)):
+        for block in self._blocks(queries, max(width or self._storage.operand_size, n_near)):
             neighbors = self._with_ids(near, block, n_near)
             if rerank is not None:
                 neighbors = rescored(block, neighbors[1], rerank, metric, k)
@@ -443,13 +489,11 @@ class Index:
     def _radius_search(
         self,
         within: Callable[[Array], Ragged],
-        queries: Any,
-        threads: int | None,
+        queries: Array,
         width: int | None = None,
     ) -> Ragged:
         """Find all that ``within(queries)`` returns: offsets, distances and rows."""
-        checked = self.codec.as_queries(queries, threads=threads)
-        parts = [within(block) for block in self._blocks(checked, width or self._storage.operand_size)]
+        parts = [within(block) for block in self._blocks(queries, width or self._storage.operand_size)]
         counts = np.concatenate([np.diff(offsets) for offsets, _, _ in parts])
         offsets = np.zeros(len(counts) + 1, np.int64)
         np.cumsum(counts, out=offsets[1:])
@@ -570,3 +614,19 @@ class Index:
             index._storage.restore(params["contents"], arrays)
             index._ids = RowIds.from_parts(params["next_id"], arrays, len(index))
         return index
+
+
+def _make_same_codes(a: Codec, b: Codec) -> bool:
+    """Whether models are of one class, with the same parameters and what they learned."""
+    states = [
+        {
+            **learned,
+            **{name: value for name, value in params.items() if name not in ("random_state", "verbose")},
+        }
+        for params, learned in (a.to_state(), b.to_state())
+    ]
+    return (
+        type(a) is type(b)
+        and states[0].keys() == states[1].keys()
+        and all(np.array_equal(value, states[1][name]) for name, value in states[0].items())
+    )

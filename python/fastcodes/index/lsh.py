@@ -153,8 +153,8 @@ class LSHIndex(Index):
         queries, k
             As in `FlatIndex.search`. If there are fewer candidates, the results are padded.
         n_probes : int
-            Buckets to look at in each table. With ``2 ** bits_per_table`` or more, or with more than 64 if there are
-            no more rows than probes, all rows are candidates, and the search of codes is exact.
+            Buckets to look at in each table. With ``2 ** bits_per_table`` or more, or more than 64 if there
+            are no more rows than probes, all rows are candidates, and the search of codes is exact.
         rerank_metric, mask, rerank, oversample, threads
             As in `FlatIndex.search`.
 
@@ -184,7 +184,8 @@ class LSHIndex(Index):
         (array([[0.0025, 0.0025,    inf]], dtype=float32), array([[ 0,  1, -1]]))
         """
         near, width = self._probe(n_probes, mask, threads)
-        return self._search(near, queries, k, rerank, rerank_metric, oversample, threads, width)
+        checked = self.codec.as_queries(queries, threads=threads)
+        return self._search(near, checked, k, rerank, rerank_metric, oversample, width)
 
     def radius_search(  # type: ignore[override]  # one more keyword
         self,
@@ -233,7 +234,7 @@ class LSHIndex(Index):
         def within(block: Floats) -> Ragged:
             return ragged(_within(near, block, radius, len(self), _FIRST_CANDIDATES), np.int32)
 
-        return self._radius_search(within, queries, threads, width)
+        return self._radius_search(within, self.codec.as_queries(queries, threads=threads), width)
 
     def _probe(
         self, n_probes: int, mask: ArrayLike | None, threads: int | None

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from fastcodes import minhash
 from fastcodes._storage import Storage
-from fastcodes._typing import Array, Floats, Ids, Tokens
-from fastcodes._validation import as_integer, as_real, describe
+from fastcodes._typing import Array, Floats, Ids, Signatures, Tokens
+from fastcodes._validation import as_array, as_integer, as_real, describe
 from fastcodes.hashing.minhash import MinHash
 from fastcodes.index._bands import BandStorage
 from fastcodes.index.base import Index, Ragged
@@ -242,10 +242,7 @@ class MinHashIndex(Index):
         """
         least = self._threshold(threshold)
         if verify is None:
-            n_equal = self._storage.n_equal(least)
-            return self._radius_search(
-                lambda block: self._storage.similar(block, n_equal, threads=threads), sets, threads
-            )
+            return self._similar(self.codec.as_queries(sets, threads=threads), least, threads)
         tokens = self.codec.tokens(sets)
         offsets, _, ids = self.query(tokens, threshold=0, threads=threads)
         queries = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
@@ -256,6 +253,82 @@ class MinHashIndex(Index):
         order = np.lexsort((ids, -found, queries))
         counts = np.bincount(queries, minlength=len(offsets) - 1)
         return np.append(0, np.cumsum(counts)), 1 - found[order], ids[order]
+
+    def search_codes(
+        self, codes: ArrayLike, k: int, *, mask: ArrayLike | None = None, threads: int | None = None
+    ) -> tuple[Floats, Ids]:
+        """Find the `k` nearest of each signature's candidates: `search` for sets that were encoded before.
+
+        Parameters
+        ----------
+        codes : uint32 array (nq, n_hashes) or (n_hashes,)
+            Signatures as ``codec.encode`` returns them.
+        k, mask, threads
+            As in `search`.
+
+        Returns
+        -------
+        distances, indices : float32 and int64 arrays (nq, k)
+            As in `search`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is wrong.
+
+        Examples
+        --------
+        >>> from fastcodes.index import MinHashIndex
+        >>> index = MinHashIndex(threshold=0.5)
+        >>> index.add([["a", "b", "c"], ["d"]])
+        >>> index.search_codes(index.codec.encode([["c", "b", "a"]]), k=1)
+        (array([[0.]], dtype=float32), array([[0]]))
+        """
+        near = self._near(mask, threads)
+        found: tuple[Floats, Ids] = self._search(near, self._signatures(codes), k, None, None, None)  # type: ignore[assignment]
+        return found
+
+    def query_codes(
+        self, codes: ArrayLike, *, threshold: float | None = None, threads: int | None = None
+    ) -> Ragged:
+        """Find the similar candidates of each signature: `query` for sets that were encoded before.
+
+        Parameters
+        ----------
+        codes : uint32 array (nq, n_hashes) or (n_hashes,)
+            Signatures as ``codec.encode`` returns them.
+        threshold, threads
+            As in `query`.
+
+        Returns
+        -------
+        offsets, distances, ids : int64, float32 and int64 arrays
+            As in `query`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is wrong.
+
+        Examples
+        --------
+        >>> from fastcodes.index import MinHashIndex
+        >>> index = MinHashIndex(threshold=0.5)
+        >>> index.add([["a", "b", "c"], ["d"]])
+        >>> index.query_codes(index.codec.encode([["c", "b", "a"]]))
+        (array([0, 1]), array([0.], dtype=float32), array([0]))
+        """
+        return self._similar(self._signatures(codes), self._threshold(threshold), threads)
+
+    def _signatures(self, codes: ArrayLike) -> Signatures:
+        rows = as_array(codes, "codes")
+        return self.codec.as_codes(rows[None] if rows.ndim == 1 else rows)
+
+    def _similar(self, signatures: Signatures, least: float, threads: int | None) -> Ragged:
+        n_equal = self._storage.n_equal(least)
+        return self._radius_search(
+            lambda block: self._storage.similar(block, n_equal, threads=threads), signatures
+        )
 
     def pairs(
         self,

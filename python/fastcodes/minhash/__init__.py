@@ -33,7 +33,7 @@ set are ``2**32 - 1``.
 
 from fastcodes.minhash._bands import band_keys, band_shape, candidate_probability
 from fastcodes.minhash._sets import jaccard, shingles, tokens
-from fastcodes.minhash._signatures import cdist, estimate, pack, paired, signatures, text_signatures
+from fastcodes.minhash._signatures import cdist, estimate, pack, paired, signatures, text_signatures, union
 
 __all__ = [
     "band_keys",
@@ -48,4 +48,5 @@ __all__ = [
     "signatures",
     "text_signatures",
     "tokens",
+    "union",
 ]

@@ -23,9 +23,13 @@ from fastcodes._validation import (
 )
 from fastcodes.minhash._sets import TEXTS_PER_BLOCK, Unit, as_arrays, as_row_numbers, shingle_parts
 
-__all__ = ["MAX_HASHES", "cdist", "estimate", "pack", "paired", "signatures", "text_signatures"]
+__all__ = ["MAX_HASHES", "cdist", "estimate", "pack", "paired", "signatures", "text_signatures", "union"]
 
 MAX_HASHES = 8192
+_EMPTY_SLOT = 2**32 - 1
+_GOLDEN = np.uint32(0x9E3779B9)
+_FACTORS = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
+_INVERSES = tuple(np.uint32(pow(int(factor), -1, 2**32)) for factor in _FACTORS)
 # Tokens of Python objects that become signatures at a time: they stay in the second-level cache.
 _TOKENS_PER_BLOCK = 1 << 16
 
@@ -176,6 +180,67 @@ def text_signatures(
         rows = slice(start, start + TEXTS_PER_BLOCK)
         _native.minhash_text_signatures(given[rows], start, parts, hasher, result[rows], threads)
     return result
+
+
+def union(a: ArrayLike, b: ArrayLike) -> Signatures:
+    """Compute the signatures of unions of sets from the signatures of the sets.
+
+    Parameters
+    ----------
+    a, b : uint32 array (n, n_hashes)
+        Signatures with the same seed, not made with `one_permutation`, whose empty slots are filled from
+        others.
+
+    Returns
+    -------
+    uint32 array (n, n_hashes)
+        Row ``i`` is the signature of the union of set ``i`` of `a` and set ``i`` of `b`, equal to that which
+        `signatures` computes from its tokens.
+
+    Raises
+    ------
+    TypeError
+        If an array is not of uint32.
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes import minhash
+    >>> a, b = minhash.signatures([["a", "b"]]), minhash.signatures([["b", "c"]])
+    >>> np.array_equal(minhash.union(a, b), minhash.signatures([["a", "b", "c"]]))
+    True
+
+    Notes
+    -----
+    A slot is a minimum that `fmix32` has mixed, so that any of its bits can be kept by `pack`. The union has
+    the smaller minimum, not the smaller slot: ``np.minimum(a, b)`` is not its signature.
+    """
+    first, second = as_signatures(a, "a"), as_signatures(b, "b")
+    if first.shape != second.shape:
+        raise ValueError(f"a has shape {first.shape} but b has {second.shape}; expected equal shapes")
+    united = _mixed(np.minimum(_minima(first), _minima(second)))
+    for given, other in ((first, second), (second, first)):
+        is_empty = (given == _EMPTY_SLOT).all(axis=1)
+        united[is_empty] = other[is_empty]
+    return united
+
+
+def _mixed(minima: Signatures) -> Signatures:
+    """Return slots from minima, as the description of the module defines them."""
+    h = minima + np.arange(minima.shape[1], dtype=np.uint32) * _GOLDEN
+    h = (h ^ h >> np.uint32(16)) * _FACTORS[0]
+    h = (h ^ h >> np.uint32(13)) * _FACTORS[1]
+    return np.asarray(h ^ h >> np.uint32(16))
+
+
+def _minima(slots: Signatures) -> Signatures:
+    """Return the minima of slots: the inverse of `_mixed`."""
+    h = (slots ^ slots >> np.uint32(16)) * _INVERSES[1]
+    h = (h ^ h >> np.uint32(13) ^ h >> np.uint32(26)) * _INVERSES[0]
+    h = h ^ h >> np.uint32(16)
+    return np.asarray(h - np.arange(slots.shape[1], dtype=np.uint32) * _GOLDEN)
 
 
 def pack(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,18 @@ from fastcodes import hashing, index, quantization
 def index_cases() -> dict[type, Case]:
     """Return a case of every index, with 60 rows."""
     of_ids = {"remove": {"ids": [1]}, "reconstruct": {"ids": [1, 0]}}
-    codes = {"add_codes": {"codes": lambda filled: filled.codes[:4]}}
+    codes = {
+        "add_codes": {"codes": lambda filled: filled.codes[:4]},
+        "merge": {"other": copy.deepcopy},
+    }
+    others = [X, None, index.FlatIndex, index.FlatIndex(hashing.Bits(8))]
     wrong: dict[str, list[Any]] = {
         "oversample": ["2", 0.5, float("nan")],
         "rerank_metric": OPTIONS,
         "codec": [X, "codec", hashing.RandomHyperplanes],
         "add.ids": ["0", 0.5, [0.5] * 60, [0] * 60, range(-1, 59), range(59)],
+        "merge.ids": ["0", 0.5, [0.5] * 60, [0] * 60, range(-1, 59), range(59)],
+        "merge.other": others,
         "add_codes.ids": ["0", 0.5, [0.5] * 4, [0, 100, 101, 102], range(-1, 3), range(59)],
     }
     rows = {"ids": lambda filled: np.arange(100, 160)}
@@ -31,16 +38,19 @@ def index_cases() -> dict[type, Case]:
         "query": {"sets": SETS},
         "distances": {"i": [0, 1], "j": [2, 3]},
         "remove": {"ids": [1]},
+        "search_codes": {"codes": lambda filled: filled.codes[:4]},
+        "query_codes": {"codes": lambda filled: filled.codes[0]},
         **codes,
     }
     not_ids = ["0", 0.5, [10**6, 0], [-1, 0], [0]]
-    not_sets = ["text", 3]
+    not_sets = ["text", 3, {"a": ["b"]}, np.zeros((4, 16), np.uint32)]
     minhash_wrong = wrong | {
         "codec": [X, "codec", hyperplanes],
         "threshold": ["0.5", float("nan"), -1.0, 2.0],
         "n_bands": POSITIVE,
         "n_rows": POSITIVE,
         "sets": not_sets,
+        "add.X": not_sets,
         "rerank": [SETS[:2], 3, {}],
         "verify": [SETS[:2], 3, {}],
         "i": not_ids,
@@ -76,7 +86,7 @@ def index_cases() -> dict[type, Case]:
             lambda made: made.add(SETS * 10),
             of_sets,
             minhash_wrong,
-            skipped=frozenset({"reconstruct", "add.X", "search.queries", "radius_search.queries"}),
+            skipped=frozenset({"reconstruct", "search.queries", "radius_search.queries"}),
         ),
     }
 

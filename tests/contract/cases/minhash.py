@@ -41,6 +41,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "pack": {"signatures": SIGNATURES, "n_bits": 2, "out": None, "threads": None},
     "band_keys": {"signatures": SIGNATURES, "n_bands": 5, "n_rows": 4, "out": None, "threads": None},
     "cdist": {"a": PACKED_SLOTS, "b": PACKED_SLOTS, "n_bits": 2, "out": None, "threads": None},
+    "union": {"a": SIGNATURES, "b": SIGNATURES[::-1]},
     "paired": {
         "a": PACKED_SLOTS,
         "b": PACKED_SLOTS,
@@ -190,6 +191,9 @@ def wrong_values(verb: str, name: str) -> list[Wrong]:
         # A square cannot be told from itself turned over.
         square = OUTS[verb][1][0] == OUTS[verb][1][1]
         return [wrong for wrong in outputs(*OUTS[verb]) if not square or wrong.label != "transposed"]
+    if verb == "union":
+        more = np.vstack([SIGNATURES, SIGNATURES])
+        return [*WRONG["signatures"], Wrong("more rows", more, ValueError, "(6, 20)", "equal")]
     if verb == "signatures" and name == "sets":
         return NOT_TOKENS
     if verb == "jaccard" and name in ("a", "b"):
