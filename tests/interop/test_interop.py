@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from types import ModuleType
 from typing import Any
@@ -175,7 +176,9 @@ def test_a_bias_goes_into_the_codebooks(faiss: ModuleType) -> None:
         theirs = faiss.IndexPreTransform(transform_of(faiss, TURN, bias), inner)
         theirs.add(X)
         if metric == "ip":
-            with pytest.raises(ValueError, match="LinearTransform with a bias, which changes inner products"):
+            with pytest.raises(
+                ValueError, match=r"LinearTransform with a bias, which changes inner products.*index.index"
+            ):
                 interop.from_faiss(theirs)
             continue
         ours = interop.from_faiss(theirs)
@@ -186,6 +189,78 @@ def test_a_bias_goes_into_the_codebooks(faiss: ModuleType) -> None:
     theirs.train(X)
     theirs.add(X)
     assert_same_search(interop.from_faiss(theirs), theirs)
+
+
+@both_metrics
+@pytest.mark.parametrize(
+    "factory", ["OPQ4_12,PQ4x4", "RR12,PQ4x4", "RR20,RR12,PQ4x4", "PCA12,PQ3x6", "PCAR12,PQ4x4"]
+)
+def test_transforms_may_reduce_dimensions(faiss: ModuleType, factory: str, metric: str) -> None:
+    theirs = faiss.index_factory(D, factory, metric_of(faiss, metric))
+    if factory.startswith("OPQ"):
+        opq = faiss.downcast_VectorTransform(theirs.chain.at(0))
+        opq.niter, opq.niter_pq, opq.niter_pq_0 = 2, 2, 2
+    theirs.train(X)
+    theirs.add(X)
+    if metric == "ip" and factory.startswith("PCA"):
+        with pytest.raises(ValueError, match="PCAMatrix with a bias, which changes inner products"):
+            interop.from_faiss(theirs)
+        return
+    ours = interop.from_faiss(theirs)
+    assert (ours.codec.n_features_in_, len(ours)) == (D, 1500)
+    assert np.array_equal(ours.codes, interop.codes_of(theirs))
+    assert_same_codes(ours.codec.encode(X), ours.codes, X, ours.codec)
+    assert_same_search(ours, theirs)
+    assert ours.reconstruct([3]).shape == (1, D)
+    if "RR" in factory or "OPQ" in factory:
+        np.testing.assert_allclose(ours.reconstruct(np.arange(9)), theirs.reconstruct_n(0, 9), atol=1e-3)
+    back = interop.to_faiss(ours)
+    assert_same_search(ours, back)
+    assert np.array_equal(interop.from_faiss(back).codec.rotation_, ours.codec.rotation_)
+    assert same(pickle.loads(pickle.dumps(ours)).search(QUERIES, 3), ours.search(QUERIES, 3))
+
+
+@pytest.mark.parametrize("factory", ["PQ4x4,RFlat", "OPQ4,PQ4x4,RFlat", "IDMap,PQ4x4,RFlat"])
+def test_vectors_that_refine_results_are_given_to_searches(faiss: ModuleType, factory: str) -> None:
+    theirs = faiss.index_factory(D, factory)
+    theirs.train(X)
+    ids = np.arange(1500)
+    if factory.startswith("IDMap"):
+        theirs.add_with_ids(X, ids)
+    else:
+        theirs.add(X)
+    ours, vectors = interop.from_faiss(theirs), interop.vectors_of(theirs)
+    assert np.array_equal(vectors, X)
+    (faiss.downcast_index(theirs.index) if factory.startswith("IDMap") else theirs).k_factor = 8
+    distances, indices = ours.search(QUERIES, 5, rerank=vectors, oversample=8)
+    expected = theirs.search(QUERIES, 5)
+    np.testing.assert_allclose(distances, expected[0], rtol=1e-4)
+    assert np.array_equal(indices, expected[1])
+    flat = faiss.IndexFlatIP(D)
+    flat.add(X[:7])
+    assert np.array_equal(interop.vectors_of(flat), X[:7])
+    with pytest.raises(TypeError, match=r"must be an IndexFlat or an IndexRefineFlat.*got a faiss.IndexPQ"):
+        interop.vectors_of(faiss.IndexPQ(D, 4, 4))
+
+
+@pytest.mark.parametrize("n_rows", [32, 64, 96, 160])
+@pytest.mark.parametrize("n_subspaces", [3, 8])
+def test_the_blocks_of_a_fast_scan_may_have_any_number_of_rows(
+    faiss: ModuleType, n_subspaces: int, n_rows: int
+) -> None:
+    plain = interop.from_faiss(index_pq(faiss, n_subspaces, 4, "l2"))
+    theirs = faiss.IndexPQFastScan(D, n_subspaces, 4, faiss.METRIC_L2, n_rows)
+    theirs_pq(faiss, theirs.pq, codebooks(n_subspaces, 16))
+    theirs.is_trained = True
+    for part in (X[:1], X[1:700], X[700:]):
+        theirs.add(part)
+    ours = interop.from_faiss(theirs)
+    assert np.array_equal(ours.codes, plain.codes)
+    # faiss itself reconstructs other rows from blocks of more than 32.
+    if n_rows == 32:
+        assert np.array_equal(ours.reconstruct(np.arange(1500)), theirs.reconstruct_n(0, 1500))
+    near, expected = ours.search(QUERIES, 20)[1], theirs.search(QUERIES, 20)[1]
+    assert np.mean([len({*a} & {*b}) for a, b in zip(near, expected, strict=True)]) > 15
 
 
 @both_metrics
@@ -314,19 +389,22 @@ def test_codes_are_packed_from_the_lowest_bit(n_bits: int) -> None:
 
 
 def test_what_cannot_be_taken_over_is_refused(faiss: ModuleType) -> None:
-    what = "expected an IndexPQ, an IndexPQFastScan, an IndexPreTransform"
+    what = "expected an IndexPQ, an IndexPQFastScan, one of them behind"
+    apply = r"apply the transforms to vectors and queries yourself.*convert the index behind them"
     inner = index_pq(faiss, 4, 4, "l2")
     ip = index_pq(faiss, 4, 4, "ip")
     refused: list[tuple[Any, type[Exception], str]] = [
         (None, TypeError, f"index is None.*{what}"),
         (X, TypeError, f"index is an array of float32.*{what}"),
         (ProductQuantizer(), TypeError, f"index is ProductQuantizer.*{what}"),
-        (faiss.IndexFlatL2(D), TypeError, f"index is .*IndexFlatL2.*{what}"),
-        (faiss.IndexRefineFlat(faiss.IndexPQ(D, 4, 4)), TypeError, f"index is .*IndexRefineFlat.*{what}"),
-        (faiss.index_factory(D, "IVF4,PQ4x4"), TypeError, f"index is .*IndexIVFPQ.*{what}"),
-        (faiss.index_factory(D, "L2norm,PQ4x4"), TypeError, f"NormalizationTransform.*{what}"),
-        (faiss.index_factory(D, "OPQ4,Flat"), TypeError, f"IndexFlat.*behind its transform.*{what}"),
-        (faiss.index_factory(D, "RR24,RR24,PQ4x4"), TypeError, f"RandomRotationMatrix', 'Rand.*{what}"),
+        (faiss.IndexFlatL2(D), TypeError, f"index is a faiss.IndexFlatL2;.*{what}.*vectors_of"),
+        (faiss.IndexRefineFlat(faiss.IndexPQ(D, 4, 4)), ValueError, "index is not trained"),
+        (faiss.index_factory(D, "Flat,RFlat"), TypeError, f"index is a faiss.IndexFlat;.*{what}"),
+        (faiss.index_factory(D, "IVF4,PQ4x4"), TypeError, f"index is a faiss.IndexIVFPQ;.*{what}.*FlatIndex"),
+        (faiss.index_factory(D, "HNSW4"), TypeError, f"index is a faiss.IndexHNSWFlat;.*{what}.*FlatIndex"),
+        (faiss.index_binary_factory(D, "BHNSW4"), TypeError, rf"faiss.IndexBinaryHNSW;.*{what}.*\(Bits\("),
+        (faiss.index_factory(D, "L2norm,PQ4x4"), TypeError, f"has a NormalizationTransform.*{apply}"),
+        (faiss.index_factory(D, "OPQ4,Flat"), TypeError, f"IndexFlat.*behind its transforms.*{what}"),
         (faiss.IndexPQ(D, 4, 4), ValueError, "index is not trained"),
         (faiss.IndexPreTransform(faiss.OPQMatrix(D, 4), inner), ValueError, "not trained"),
         (faiss.ProductQuantizer(D, 4, 9), ValueError, "9 bits per code; expected 1 to 8"),
@@ -336,20 +414,24 @@ def test_what_cannot_be_taken_over_is_refused(faiss: ModuleType) -> None:
     wide.is_trained = True
     lossy = faiss.IndexPQ(D, 4, 4, faiss.METRIC_L1)
     lossy.is_trained = True
-    narrow = faiss.IndexPQ(12, 4, 4)
-    narrow.is_trained = True
-    narrow = faiss.IndexPreTransform(transform_of(faiss, TURN[:12]), narrow)
+    wider = faiss.IndexPQ(48, 4, 4)
+    wider.is_trained = True
+    wider = faiss.IndexPreTransform(transform_of(faiss, np.vstack([TURN, TURN])), wider)
+    whitened = faiss.index_factory(D, "PCAW12,PQ4x4")
+    whitened.train(X)
     scaled = faiss.IndexPreTransform(transform_of(faiss, 2 * TURN), ip)
     refused += [
         (wide, ValueError, "9 bits per code; expected 1 to 8"),
         (lossy, ValueError, "metric 2 of faiss; expected METRIC_L2 or METRIC_INNER_PRODUCT"),
-        (narrow, ValueError, "LinearTransform maps 24 to 12 dimensions; expected a rotation.*behind it"),
-        (scaled, ValueError, "rotation must be orthogonal.*differs from that by 3"),
+        (scaled, ValueError, f"rows are not orthonormal.*differ by 3; {apply}"),
+        (wider, ValueError, f"rows are not orthonormal.*{apply}"),
+        (whitened, ValueError, f"has a PCAMatrix whose rows are not orthonormal.*{apply}"),
     ]
     for index, error, match in refused:
         with pytest.raises((TypeError, ValueError), match=match) as caught:
             interop.from_faiss(index)
         assert type(caught.value) is error
+        assert "0x" not in str(caught.value)
     with pytest.raises(ValueError, match=r"metric is for a faiss\.ProductQuantizer"):
         interop.from_faiss(inner, metric="l2")
     with pytest.raises(ValueError, match='metric must be "l2" or "ip"'):

@@ -4,7 +4,8 @@
 faiss                                       fastcodes
 ==========================================  ==================================================================
 ``IndexPQ``, ``IndexPQFastScan``            ``FlatIndex(ProductQuantizer)``
-``IndexPreTransform`` of a rotation         ``FlatIndex(OptimizedProductQuantizer)``
+``IndexPreTransform`` of rotations, PCA     ``FlatIndex(OptimizedProductQuantizer)``
+``IndexRefineFlat``                         the `FlatIndex` inside, and the vectors as ``rerank=``
 ``IndexBinaryFlat``                         ``FlatIndex(Bits)``
 ``IndexIDMap``, ``IndexBinaryIDMap``        the ids of a `FlatIndex`
 ``ProductQuantizer``                        `ProductQuantizer`
@@ -20,6 +21,9 @@ Both sides keep codebooks as float32 ``(M, K, d / M)`` and the matrix of OPQ so 
 
 Distances agree up to the rounding of float32 sums. faiss's ``IndexPQFastScan`` rounds its tables to 8 bits in
 a search; here the same codes give the exact sums of the tables.
+
+A radius is inclusive here. faiss's ``range_search`` returns distances below the radius only, so that its
+Hamming distances below ``r`` are those within ``r - 1``.
 """
 
 from __future__ import annotations
@@ -36,9 +40,26 @@ from fastcodes.hashing import Bits
 from fastcodes.index import FlatIndex
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
 
-__all__ = ["codebooks_of", "codes_of", "from_faiss", "pack_codes", "rotation_of", "to_faiss", "unpack_codes"]
+__all__ = [
+    "codebooks_of",
+    "codes_of",
+    "from_faiss",
+    "pack_codes",
+    "rotation_of",
+    "to_faiss",
+    "unpack_codes",
+    "vectors_of",
+]
 
 _ROWS_PER_BLOCK = 1 << 16
+_ORTHONORMAL = 1e-3  # as OptimizedProductQuantizer demands
+_APPLY = (
+    "apply the transforms to vectors and queries yourself, as x = index.chain.at(0).apply(x), and convert "
+    "the index behind them, index.index"
+)
+
+# In a block of a fast scan, byte j of 16 holds the codes of the rows with these numbers, and 16 more.
+_ROWS_OF_BYTES = np.array([0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15])
 
 
 def from_faiss(index: Any, *, metric: str | None = None) -> Any:
@@ -50,8 +71,10 @@ def from_faiss(index: Any, *, metric: str | None = None) -> Any:
         Trained, with 1 to 8 bits per code:
 
         - ``IndexPQ``, or ``IndexPQFastScan``, whose codes are unpacked;
-        - ``IndexPreTransform`` of one ``OPQMatrix`` or other square orthonormal ``LinearTransform``, and
-          one of these; a bias is moved into the codebooks, which only squared L2 distances allow;
+        - ``IndexPreTransform`` of one of these behind ``OPQMatrix``, ``PCAMatrix`` or other instances of
+          ``LinearTransform``, whose product has orthonormal rows; a bias is moved into the codebooks, which
+          only squared L2 distances allow;
+        - ``IndexRefineFlat`` of one of these, without its vectors: see `vectors_of`;
         - ``IndexBinaryFlat``;
         - ``IndexIDMap``, ``IndexIDMap2`` or ``IndexBinaryIDMap`` of one of these, with unique ids from 0 up;
         - ``ProductQuantizer``.
@@ -90,8 +113,11 @@ def from_faiss(index: Any, *, metric: str | None = None) -> Any:
         ours = from_faiss(theirs)
         distances, indices = ours.search(queries, k=10)  # theirs.search(queries, k=10)
 
-    An ``IndexRefineFlat`` holds vectors that a `FlatIndex` does not have: convert the index inside,
-    ``faiss.downcast_index(wrapper.base_index)``, and pass the vectors as `rerank`.
+    A `FlatIndex` does not keep vectors. Those of an ``IndexRefineFlat`` are given to each search, and its
+    ``k_factor`` is `oversample` here::
+
+        vectors = vectors_of(theirs)
+        ours.search(queries, k=10, rerank=vectors, oversample=4)
     """
     faiss = _faiss()
     if isinstance(index, faiss.ProductQuantizer):
@@ -99,6 +125,8 @@ def from_faiss(index: Any, *, metric: str | None = None) -> Any:
     if metric is not None:
         raise ValueError("metric is for a faiss.ProductQuantizer; an index has its own, leave metric out")
     kept, ids = _without_ids(index, faiss)  # `index` owns what it wraps, and stays alive
+    if isinstance(kept, faiss.IndexRefineFlat):
+        kept = faiss.downcast_index(kept.base_index)
     if isinstance(kept, faiss.IndexBinaryFlat):
         ours = FlatIndex(Bits(kept.d))
         packed: Codes = faiss.vector_to_array(kept.xb)
@@ -112,7 +140,7 @@ def from_faiss(index: Any, *, metric: str | None = None) -> Any:
 
 def _quantizer_of(index: Any, faiss: ModuleType) -> ProductQuantizer:
     """Return the quantizer of an index over product-quantized codes, with its rotation."""
-    inner, transform = _parts(index, faiss)
+    inner, transforms = _parts(index, faiss)
     metrics = {faiss.METRIC_L2: "l2", faiss.METRIC_INNER_PRODUCT: "ip"}
     if inner.metric_type not in metrics:
         raise ValueError(
@@ -121,18 +149,30 @@ def _quantizer_of(index: Any, faiss: ModuleType) -> ProductQuantizer:
     metric = metrics[inner.metric_type]
     if not index.is_trained:
         raise ValueError("index is not trained; call index.train(X) before")
-    rotation = None if transform is None else rotation_of(transform)
     codebooks = codebooks_of(inner.pq)
-    if rotation is None:
+    if not transforms:
         return ProductQuantizer.from_codebooks(codebooks, metric=metric)
-    if transform.have_bias:
+    rotation, bias = np.eye(transforms[0].d_in, dtype=np.float32), np.zeros(transforms[0].d_in, np.float32)
+    for transform in transforms:
+        matrix = rotation_of(transform)
+        rotation, bias = matrix @ rotation, matrix @ bias
+        if transform.have_bias:
+            bias += faiss.vector_to_array(transform.b)
+    names = " and ".join(type(transform).__name__ for transform in transforms)
+    error = np.abs(rotation @ rotation.T - np.eye(len(rotation))).max()
+    if not error < _ORTHONORMAL:
+        raise ValueError(
+            f"index has a {names} whose rows are not orthonormal, as of a whitening: their products differ "
+            f"by {error:.3g}; {_APPLY}"
+        )
+    if bias.any():
         if metric == "ip":
             raise ValueError(
-                f"index has a {type(transform).__name__} with a bias, which changes inner products; "
-                "expected a transform without bias, or METRIC_L2"
+                f"index has a {names} with a bias, which changes inner products; expected METRIC_L2, or "
+                f"{_APPLY}"
             )
         # |A x + b - c| = |A x - (c - b)|
-        codebooks -= faiss.vector_to_array(transform.b).reshape(len(codebooks), 1, -1)
+        codebooks -= bias.reshape(len(codebooks), 1, -1)
     return OptimizedProductQuantizer.from_codebooks(codebooks, rotation, metric=metric)
 
 
@@ -186,19 +226,19 @@ def to_faiss(index: FlatIndex | ProductQuantizer) -> Any:
     if not isinstance(codec, ProductQuantizer):
         raise TypeError(
             "index must be a FlatIndex over a ProductQuantizer, an OptimizedProductQuantizer or Bits, or one "
-            f"of these quantizers; got {describe(index)}"
+            f"of these quantizers; got {_described(index)}"
         )
     codebooks = codec.codebooks_
-    n_subspaces, n_codewords, _ = codebooks.shape
+    n_subspaces, n_codewords, d_sub = codebooks.shape
     n_bits = max(1, (n_codewords - 1).bit_length())
     metric = faiss.METRIC_L2 if index.metric == "l2" else faiss.METRIC_INNER_PRODUCT
-    inner = faiss.IndexPQ(codec.n_features_in_, n_subspaces, n_bits, metric)
+    inner = faiss.IndexPQ(n_subspaces * d_sub, n_subspaces, n_bits, metric)
     copies = np.repeat(codebooks[:, :1], 2**n_bits - n_codewords, axis=1)
     faiss.copy_array_to_vector(np.concatenate([codebooks, copies], axis=1).ravel(), inner.pq.centroids)
     inner.is_trained = True
     theirs = inner
     if isinstance(codec, OptimizedProductQuantizer):
-        transform = faiss.OPQMatrix(codec.n_features_in_, n_subspaces)
+        transform = faiss.OPQMatrix(codec.n_features_in_, n_subspaces, n_subspaces * d_sub)
         faiss.copy_array_to_vector(codec.rotation_.ravel(), transform.A)
         transform.is_trained = True
         transform.set_is_orthonormal()
@@ -267,7 +307,7 @@ def codebooks_of(quantizer: Any) -> Floats:
     """
     faiss = _faiss()
     if not isinstance(quantizer, faiss.ProductQuantizer):
-        raise TypeError(f"quantizer must be a faiss.ProductQuantizer; got {describe(quantizer)}")
+        raise TypeError(f"quantizer must be a faiss.ProductQuantizer; got {_described(quantizer)}")
     if not 1 <= quantizer.nbits <= 8:
         raise ValueError(
             f"the product quantizer has {quantizer.nbits} bits per code; expected 1 to 8, up to 256 codewords"
@@ -302,24 +342,53 @@ def codes_of(index: Any) -> Codes:
     inner, _ = _parts(index, faiss)
     stored: Codes = faiss.vector_to_array(inner.codes)
     if isinstance(inner, faiss.IndexPQFastScan):
-        packed = _unblocked(stored, inner, faiss)
-    else:
-        packed = stored.reshape(inner.ntotal, inner.pq.code_size)
-    return unpack_codes(packed, inner.pq.M, inner.pq.nbits)
+        return _unblocked(stored, inner)
+    return unpack_codes(stored.reshape(inner.ntotal, inner.pq.code_size), inner.pq.M, inner.pq.nbits)
+
+
+def vectors_of(index: Any) -> Floats:
+    """Copy the vectors of a faiss index, such as those by which it refines results.
+
+    Parameters
+    ----------
+    index : faiss.IndexFlat or faiss.IndexRefineFlat
+        Also one of these in an ``IndexIDMap``.
+
+    Returns
+    -------
+    float32 array (n, d)
+        In the order in which they were added. For ``rerank=``, row ``i`` has to be the vector with the id
+        ``i``: with ids of an ``IndexIDMap``, put row ``i`` in the place of ``ids[i]``.
+
+    Raises
+    ------
+    ImportError
+        If faiss is not installed.
+    TypeError
+        If `index` is something else.
+    """
+    faiss = _faiss()
+    kept, _ = _without_ids(index, faiss)
+    if isinstance(kept, faiss.IndexRefineFlat):
+        kept = faiss.downcast_index(kept.refine_index)
+    if not isinstance(kept, faiss.IndexFlat):
+        raise TypeError(f"index must be an IndexFlat or an IndexRefineFlat of faiss; got {_described(kept)}")
+    vectors: Floats = faiss.vector_to_array(kept.codes).view(np.float32)
+    return vectors.reshape(kept.ntotal, kept.d)
 
 
 def rotation_of(transform: Any) -> Floats:
-    """Copy the matrix of a faiss rotation.
+    """Copy the matrix of a faiss rotation, or projection.
 
     Parameters
     ----------
     transform : faiss.LinearTransform
-        ``OPQMatrix``, ``RandomRotationMatrix`` or another one from ``d`` to ``d`` dimensions, trained. A bias
-        is left out. Of an index, this is ``index.chain.at(0)``.
+        ``OPQMatrix``, ``PCAMatrix``, ``RandomRotationMatrix`` or another one, trained. A bias is left out. Of
+        an index, this is ``index.chain.at(0)``.
 
     Returns
     -------
-    float32 array (d, d)
+    float32 array (d_out, d_in)
         A row ``x`` is rotated by ``x @ rotation.T``, as with `OptimizedProductQuantizer.rotation_`.
 
     Raises
@@ -329,22 +398,16 @@ def rotation_of(transform: Any) -> Floats:
     TypeError
         If `transform` is something else.
     ValueError
-        If it is not trained, or changes the number of dimensions.
+        If it is not trained.
     """
     faiss = _faiss()
     if isinstance(transform, faiss.VectorTransform):
         transform = faiss.downcast_VectorTransform(transform)
     if not isinstance(transform, faiss.LinearTransform):
-        raise TypeError(f"transform must be a faiss.LinearTransform; got {describe(transform)}")
-    name = type(transform).__name__
-    if transform.d_in != transform.d_out:
-        raise ValueError(
-            f"the {name} maps {transform.d_in} to {transform.d_out} dimensions; expected a rotation, "
-            "which keeps their number. Apply it yourself, and convert the index behind it"
-        )
+        raise TypeError(f"transform must be a faiss.LinearTransform; got {_described(transform)}")
     matrix: Floats = faiss.vector_to_array(transform.A)
     if not transform.is_trained or matrix.size != transform.d_in * transform.d_out:
-        raise ValueError(f"the {name} is not trained; call its index's train(X) before")
+        raise ValueError(f"the {type(transform).__name__} is not trained; call its index's train(X) before")
     return matrix.reshape(transform.d_out, transform.d_in)
 
 
@@ -470,34 +533,59 @@ def _faiss() -> ModuleType:
     return module
 
 
-def _parts(index: Any, faiss: ModuleType) -> tuple[Any, Any]:
-    """Return an index over codes, and the transform before it or None."""
-    supported = (
-        "expected an IndexPQ, an IndexPQFastScan, an IndexPreTransform of one LinearTransform and one of "
-        "these, or a ProductQuantizer"
-    )
-    inner, transform = index, None
+def _parts(index: Any, faiss: ModuleType) -> tuple[Any, list[Any]]:
+    """Return an index over codes, and the linear transforms before it."""
+    inner, transforms = index, []
     if isinstance(inner, faiss.Index):
         inner = faiss.downcast_index(inner)
     if isinstance(inner, faiss.IndexPreTransform):
-        chain = [faiss.downcast_VectorTransform(inner.chain.at(i)) for i in range(inner.chain.size())]
-        if len(chain) != 1 or not isinstance(chain[0], faiss.LinearTransform):
-            names = [type(transform).__name__ for transform in chain]
-            raise TypeError(f"index is an IndexPreTransform of {names}; {supported}")
-        transform, inner = chain[0], faiss.downcast_index(inner.index)
+        transforms = [faiss.downcast_VectorTransform(inner.chain.at(i)) for i in range(inner.chain.size())]
+        for transform in transforms:
+            if not isinstance(transform, faiss.LinearTransform):
+                raise TypeError(
+                    f"index has a {type(transform).__name__} before its codes; expected instances of "
+                    f"LinearTransform; {_APPLY}"
+                )
+        inner = faiss.downcast_index(inner.index)
     if not isinstance(inner, (faiss.IndexPQ, faiss.IndexPQFastScan)):
-        within = "" if transform is None else " behind its transform"
-        raise TypeError(f"index is {describe(inner)}{within}; {supported}")
-    return inner, transform
+        within = " behind its transforms" if transforms else ""
+        raise TypeError(
+            f"index is {_described(inner)}{within}; expected an IndexPQ, an IndexPQFastScan, one of them "
+            "behind linear transforms or in an IndexRefineFlat, an IndexBinaryFlat or a ProductQuantizer"
+            f"{_way(inner)}"
+        )
+    return inner, transforms
 
 
-def _unblocked(stored: Codes, index: Any, faiss: ModuleType) -> Codes:
-    """Return rows of bits from the blocks of a fast scan."""
-    packer = index.get_CodePacker()
-    packed = np.empty((-(-index.ntotal // packer.nvec), packer.nvec, packer.code_size), np.uint8)
-    for block, rows in zip(stored.reshape(-1, packer.block_size), packed, strict=False):
-        packer.unpack_all(faiss.swig_ptr(block), faiss.swig_ptr(rows))
-    return packed.reshape(-1, packer.code_size)[: index.ntotal]
+def _described(value: object) -> str:
+    """Describe an argument; objects of faiss by their class, since their representation is an address."""
+    is_faiss = type(value).__module__.partition(".")[0] == "faiss"
+    return f"a faiss.{type(value).__name__}" if is_faiss else describe(value)
+
+
+def _way(index: object) -> str:
+    """Return what to do with an index that has no counterpart."""
+    name = type(index).__name__
+    if name.startswith("IndexFlat"):
+        return "; vectors_of(index) copies its vectors, which every index of fastcodes encodes by add"
+    if name.startswith("IndexBinary"):
+        return "; add the codes to a FlatIndex(Bits(index.d)) instead"
+    if name.startswith("Index"):
+        return "; add the vectors to a FlatIndex over a quantizer instead"
+    return ""
+
+
+def _unblocked(stored: Codes, index: Any) -> Codes:
+    """Return codes (n, M) from the blocks of a fast scan.
+
+    A block of ``bbs`` rows holds two subspaces after the other, of 32 rows at a time: 16 bytes of the first
+    subspace and 16 of the second, each with the codes of two rows.
+    """
+    halves = stored.reshape(-1, index.M2 // 2, index.bbs // 32, 2, 16).transpose(0, 2, 4, 1, 3)
+    codes = np.empty((*halves.shape[:2], 32, *halves.shape[3:]), np.uint8)
+    codes[:, :, _ROWS_OF_BYTES] = halves & 15
+    codes[:, :, _ROWS_OF_BYTES + 16] = halves >> 4
+    return np.ascontiguousarray(codes.reshape(-1, index.M2)[: index.ntotal, : index.pq.M])
 
 
 def _check_codes(codes: object, name: str, axis: str) -> None:

@@ -20,7 +20,7 @@ from fastcodes._linalg import (
 )
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats, UnsignedCodes
-from fastcodes._validation import as_integer, as_option, random_generator, to_float32
+from fastcodes._validation import as_array, as_integer, as_option, random_generator, to_float32
 from fastcodes.quantization import _lloyd
 from fastcodes.quantization.base import METRICS
 from fastcodes.quantization.product import (
@@ -77,9 +77,9 @@ class OptimizedProductQuantizer(ProductQuantizer):
 
     Attributes
     ----------
-    rotation_ : float32 array (d, d)
-        An orthogonal matrix; row ``i`` is the direction that becomes dimension ``i``: ``x @ rotation_.T`` is
-        quantized. The layout of faiss.
+    rotation_ : float32 array (d, n_features_in_)
+        Orthonormal rows, as many as columns unless the rotation was given; row ``i`` is the direction that
+        becomes dimension ``i``: ``x @ rotation_.T`` is quantized. The layout of faiss.
     codebooks_ : float32 array (M, K, d/M)
         Codewords of the rotated vectors.
     objective_history_ : float64 array (iterations + 1,)
@@ -87,7 +87,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
         one, and after each of the last steps of k-means. Never increases, except for float32 rounding. Empty
         if the codebooks were given.
     n_features_in_ : int
-        The number of dimensions d.
+        The number of dimensions of a sample, d unless the rotation reduces them.
 
     Examples
     --------
@@ -140,8 +140,9 @@ class OptimizedProductQuantizer(ProductQuantizer):
         ----------
         codebooks : array_like (M, K, d/M)
             Finite numbers, converted to float32 and copied. K is from 1 to 256.
-        rotation : array_like (d, d)
-            An orthogonal matrix: the codebooks quantize ``x @ rotation.T``.
+        rotation : array_like (d, n_features)
+            Orthonormal rows: the codebooks quantize ``x @ rotation.T``. Fewer rows than columns reduce the
+            dimensions too, as a principal component analysis does.
         metric : {"l2", "ip"}
             The entries of `tables`.
 
@@ -167,6 +168,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
         model = cls(*codebooks.shape[:2], metric=as_option(metric, "metric", METRICS))
         model.rotation_ = _as_rotation(rotation, codebooks).copy()
         model._learn(codebooks, np.empty(0))
+        model.n_features_in_ = model.rotation_.shape[1]
         return model
 
     def fit(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Self:
@@ -256,8 +258,9 @@ class OptimizedProductQuantizer(ProductQuantizer):
 
     def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         super()._from_arrays(arrays)
-        rotation = _files.take(arrays, "rotation", np.float32, ("d", "d"))
+        rotation = _files.take(arrays, "rotation", np.float32, ("d", "n_features"))
         self.rotation_ = _as_rotation(rotation, self.codebooks_)
+        self.n_features_in_ = self.rotation_.shape[1]
 
 
 class _Reduced(NamedTuple):
@@ -413,19 +416,22 @@ class _Training(NamedTuple):
 
 
 def _as_rotation(rotation: ArrayLike, codebooks: Floats) -> Floats:
-    """Return an orthogonal float32 matrix that fits the codebooks."""
-    rotation = np.asarray(rotation)
+    """Return a float32 matrix of orthonormal rows that fits the codebooks."""
+    rotation = as_array(rotation, "rotation")
     d = codebooks.shape[0] * codebooks.shape[2]
     if rotation.dtype.kind not in "iuf":
         raise TypeError(f"rotation must be real numbers; got an array of dtype {rotation.dtype}")
-    if rotation.shape != (d, d):
-        raise ValueError(f"rotation must have shape ({d}, {d}) to fit the codebooks; got {rotation.shape}")
+    if rotation.ndim != 2 or len(rotation) != d or rotation.shape[1] < d:
+        raise ValueError(
+            f"rotation must have shape ({d}, {d}), or more columns, to fit the codebooks; "
+            f"got {rotation.shape}"
+        )
     rotation = to_float32(rotation)
     with np.errstate(all="ignore"):
         error = np.abs(rotation @ rotation.T - np.eye(d)).max()
     if not error < 1e-3:
         raise ValueError(
-            "rotation must be orthogonal, rotation @ rotation.T the identity; "
+            "rotation must have orthonormal rows, rotation @ rotation.T being the identity; "
             f"it differs from that by {error:.3g}"
         )
     return rotation

@@ -254,7 +254,7 @@ class ProductQuantizer(Quantizer):
         vectors = np.empty((len(numbers), *self.codebooks_.shape[::2]), np.float32)
         for m, codebook in enumerate(self.codebooks_):
             vectors[:, m] = codebook[numbers[:, m]]
-        return vectors.reshape(len(numbers), self.n_features_in_)
+        return vectors.reshape(len(numbers), self.codebooks_.shape[0] * self.codebooks_.shape[2])
 
     @property
     def metrics(self) -> tuple[str, ...]:

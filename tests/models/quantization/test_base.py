@@ -400,7 +400,12 @@ BAD_CONTENT: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         {"rotation": np.eye(8, dtype=np.float32)},
         r"must have shape \(16, 16\)",
     ),
-    ("OptimizedProductQuantizer", {}, {"rotation": np.zeros((16, 16), np.float32)}, "must be orthogonal"),
+    (
+        "OptimizedProductQuantizer",
+        {},
+        {"rotation": np.zeros((16, 16), np.float32)},
+        "must have orthonormal rows",
+    ),
     (
         "VectorQuantizer",
         {},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
@@ -48,12 +50,12 @@ def test_opq_keeps_an_order_that_is_good_already() -> None:
 def test_wrong_rotations_and_metrics() -> None:
     codebooks = np.zeros((2, 4, 3))
     with pytest.raises(
-        ValueError, match=r"rotation must have shape \(6, 6\) to fit the codebooks; got \(5, 6\)"
+        ValueError, match=r"rotation must have shape \(6, 6\), or more columns, to fit .*; got \(5, 6\)"
     ):
         OptimizedProductQuantizer.from_codebooks(codebooks, np.eye(6)[:5])
-    with pytest.raises(ValueError, match=r"rotation must be orthogonal.* differs from that by 3"):
+    with pytest.raises(ValueError, match=r"rotation must have orthonormal rows.* differs from that by 3"):
         OptimizedProductQuantizer.from_codebooks(codebooks, 2 * np.eye(6))
-    with pytest.raises(ValueError, match="rotation must be orthogonal"):
+    with pytest.raises(ValueError, match="rotation must have orthonormal rows"):
         OptimizedProductQuantizer.from_codebooks(codebooks, np.full((6, 6), np.nan))
     with pytest.raises(TypeError, match="rotation must be real numbers"):
         OptimizedProductQuantizer.from_codebooks(codebooks, np.eye(6, dtype=complex))
@@ -61,3 +63,24 @@ def test_wrong_rotations_and_metrics() -> None:
         ProductQuantizer.from_codebooks(codebooks, metric="cosine")
     with pytest.raises(ValueError, match='metric must be "l2" or "ip"; got \'cosine\''):
         ProductQuantizer(4, 16, metric="cosine").fit(X)
+
+
+def test_a_rotation_may_reduce_dimensions(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((200, 10)).astype(np.float32)
+    rotation = np.linalg.qr(rng.standard_normal((10, 10)))[0][:6].astype(np.float32)
+    books = rng.standard_normal((3, 16, 2)).astype(np.float32)
+    ours = OptimizedProductQuantizer.from_codebooks(books, rotation)
+    inside = ProductQuantizer.from_codebooks(books)
+    projected = x @ rotation.T
+    assert (ours.n_features_in_, ours.rotation_.shape) == (10, (6, 10))
+    assert np.array_equal(ours.encode(x), inside.encode(projected))
+    assert np.allclose(
+        ours.decode(ours.encode(x)), inside.decode(inside.encode(projected)) @ rotation, atol=1e-5
+    )
+    assert np.allclose(ours.tables(x[:3]), inside.tables(projected[:3]), atol=1e-4)
+    assert ours.decode(np.empty((0, 3), np.uint8)).shape == (0, 10)
+    ours.save(tmp_path / "model")
+    loaded = OptimizedProductQuantizer.load(tmp_path / "model")
+    assert loaded.n_features_in_ == 10
+    assert np.array_equal(loaded.encode(x), ours.encode(x))
