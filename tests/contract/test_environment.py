@@ -18,13 +18,20 @@ for _ in range(2):
 """
 
 
-@pytest.mark.parametrize("value", ["", "AVX2", "avx1024", "0", "portable ", "auto", "\udcff"])
+@pytest.mark.parametrize("value", ["AVX2", "avx1024", "0", "portable ", "auto", "\udcff"])
 def test_an_unknown_level_is_an_error_at_the_first_call(value: str) -> None:
     first, second = run_python(FIRST_CALL, {"FASTCODES_LEVEL": value}).splitlines()
     assert first == second
     assert first.startswith("ValueError FASTCODES_LEVEL: ")
     assert value.encode("utf-8", "replace").decode().replace("?", "") in first
     assert "portable, avx2, avx512" in first
+
+
+def test_empty_variables_count_as_unset() -> None:
+    code = "from fastcodes import _native; print(_native.level(), _native.threads())"
+    empty = {"FASTCODES_LEVEL": "", "FASTCODES_NUM_THREADS": ""}
+    unset = run_python(f"import os; [os.environ.pop(name, None) for name in {list(empty)}]; {code}")
+    assert run_python(code, empty) == unset
 
 
 def test_a_level_above_the_cpu_is_an_error_at_the_first_call() -> None:
@@ -36,7 +43,7 @@ def test_a_level_above_the_cpu_is_an_error_at_the_first_call() -> None:
     assert _native.levels()[-1] in first
 
 
-@pytest.mark.parametrize("value", ["", "0", "-1", "1.5", "two", " 2", "9" * 30, "\udcff"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "two", " 2", "9" * 30, "\udcff"])
 def test_a_wrong_number_of_threads_in_the_environment_is_an_error(value: str) -> None:
     first, second = run_python(FIRST_CALL, {"FASTCODES_NUM_THREADS": value}).splitlines()
     assert first == second

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::env;
+use std::ffi::OsString;
 use std::sync::OnceLock;
 
 use fastcodes_core::{Error, Level, Run, available_cpus};
@@ -10,12 +11,17 @@ use pyo3::prelude::*;
 
 use crate::arrays::{count, to_py_err};
 
+/// An environment variable; an empty one counts as unset.
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// The level that calls use: the highest of this CPU, or the lower one that `FASTCODES_LEVEL` names. The variable
 /// is read once, at the first call.
 pub fn level() -> PyResult<Level> {
     static LEVEL: OnceLock<Result<Level, Error>> = OnceLock::new();
     LEVEL
-        .get_or_init(|| match env::var_os("FASTCODES_LEVEL") {
+        .get_or_init(|| match variable("FASTCODES_LEVEL") {
             None => Ok(Level::best()),
             Some(name) => Level::named(&name.to_string_lossy()),
         })
@@ -28,7 +34,7 @@ pub fn level() -> PyResult<Level> {
 pub fn default_threads() -> PyResult<usize> {
     static THREADS: OnceLock<Result<usize, String>> = OnceLock::new();
     THREADS
-        .get_or_init(|| match env::var_os("FASTCODES_NUM_THREADS") {
+        .get_or_init(|| match variable("FASTCODES_NUM_THREADS") {
             None => Ok(available_cpus()),
             Some(text) => match text.to_str().map(str::parse::<usize>) {
                 Some(Ok(threads)) if threads > 0 => Ok(threads.min(available_cpus())),
