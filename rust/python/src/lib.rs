@@ -22,6 +22,17 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _native {
+    use numpy::PyArray1;
+    use pyo3::prelude::*;
+
+    /// Looks up the C API of numpy. The first use does that by Python code, in which a signal handler may raise, and then panics:
+    /// Ctrl-C during the first call would be no KeyboardInterrupt.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let _array = PyArray1::<u8>::zeros(module.py(), 0, false);
+        Ok(())
+    }
+
     #[pymodule_export]
     use super::adc::{PackedCodes, adc_encode, adc_knn, adc_radius, adc_scan, adc_sums, adc_tables};
     #[pymodule_export]
