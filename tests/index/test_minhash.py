@@ -248,6 +248,18 @@ def test_rows_with_a_key_in_common_are_the_candidates_of_the_index() -> None:
     assert np.array_equal(np.stack([i, j]), np.nonzero(share))
 
 
+@pytest.mark.parametrize("weights", [(0.1, 0.9), (0, 1)])
+def test_a_threshold_of_one_finds_exact_duplicates_only(weights: tuple[float, float]) -> None:
+    large = [f"word{number}" for number in range(5_000)]
+    sets = [large, large[:-1], large[::-1], ["a"], ["b"], ["a", "a"]]
+    index = MinHashIndex(threshold=1, weights=weights)
+    index.add(sets)
+    i, j, distances = index.pairs(verify=sets)
+    assert (i.tolist(), j.tolist(), distances.tolist()) == ([0, 3], [2, 5], [0.0, 0.0])
+    assert index.groups(verify=sets).tolist() == [0, 1, 0, 3, 4, 3]
+    assert (index.n_bands, index.n_rows) == minhash.band_shape(128, 1.0) == (1, 128)
+
+
 def test_many_copies_of_one_set_take_no_time_for_each_pair() -> None:
     index = MinHashIndex()
     rows = np.tile(index.codec.encode([["a", "b"]]), (200_000, 1))
@@ -267,9 +279,9 @@ def test_sets_without_tokens_are_equal_to_each_other() -> None:
     [
         ({"codec": 5}, TypeError, "codec must be a MinHash; got 5"),
         ({"codec": MinHash(b_bits=4)}, ValueError, "codec has b_bits=4"),
-        ({"threshold": 0}, ValueError, "threshold must be a real number above 0 and below 1"),
-        ({"threshold": 1.0}, ValueError, "threshold must be a real number above 0 and below 1"),
-        ({"threshold": float("nan")}, ValueError, "threshold must be a real number above 0 and below 1"),
+        ({"threshold": 0}, ValueError, "threshold must be a real number above 0 and at most 1"),
+        ({"threshold": 1.1}, ValueError, "threshold must be a real number above 0 and at most 1"),
+        ({"threshold": float("nan")}, ValueError, "threshold must be a real number above 0 and at most 1"),
         ({"threshold": "high"}, TypeError, "threshold must be a real number.*; got 'high'"),
         ({"weights": (1,)}, ValueError, "weights must be two numbers"),
         ({"weights": (-1, 1)}, ValueError, "weights must be two numbers of 0 or more"),

@@ -39,7 +39,8 @@ class MinHashIndex(Index):
         The model that makes the signatures; the index keeps a copy. By default `MinHash` with its defaults:
         128 slots, texts by shingles of three words.
     threshold : float
-        The Jaccard similarity from which on sets are wanted, between 0 and 1.
+        The Jaccard similarity from which on sets are wanted, above 0 and at most 1. With 1, sets are
+        candidates if all slots agree; `verify=` then leaves exact duplicates only.
     weights : pair of float
         The costs of false candidates and of missed ones in the choice of the bands: see
         `fastcodes.minhash.band_shape`.
@@ -121,7 +122,7 @@ class MinHashIndex(Index):
         if (n_bands is None) != (n_rows is None):
             raise ValueError("n_bands and n_rows go together: give both, or none")
         n_hashes = codec.n_hashes
-        self.threshold = as_real(threshold, "threshold", above=0, below=1)
+        self.threshold = as_real(threshold, "threshold", above=0, at_most=1)
         self.n_bands, self.n_rows = minhash.band_shape(n_hashes, self.threshold, weights=weights)
         if n_bands is not None and n_rows is not None:
             self.n_bands = as_integer(n_bands, "n_bands", 1, n_hashes)

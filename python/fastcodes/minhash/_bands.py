@@ -124,7 +124,8 @@ def band_shape(
     n_hashes : int
         Slots of a signature, ``k``.
     threshold : float
-        The Jaccard similarity above which pairs should become candidates, between 0 and 1.
+        The Jaccard similarity above which pairs should become candidates, above 0 and at most 1. With 1 there
+        is one band of all slots.
     weights : pair of float
         The weights of false positives, pairs below the threshold that become candidates, and of false
         negatives, pairs above it that do not. By default false negatives weigh more, since candidates are
@@ -150,12 +151,12 @@ def band_shape(
     (9, 13)
     """
     k = as_integer(n_hashes, "n_hashes", 1, MAX_HASHES)
-    limit = as_real(threshold, "threshold", above=0, below=1)
+    limit = as_real(threshold, "threshold", above=0, at_most=1)
     try:
         false_positives, false_negatives = (as_real(weight, "weights", at_least=0) for weight in weights)
     except (TypeError, ValueError):
         raise ValueError(f"weights must be two numbers of 0 or more; got {describe(weights)}") from None
-    return _least_cost(k, limit, false_positives, false_negatives)
+    return (1, k) if limit == 1 else _least_cost(k, limit, false_positives, false_negatives)
 
 
 @functools.lru_cache(maxsize=64)

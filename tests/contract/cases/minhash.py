@@ -163,9 +163,9 @@ WRONG: dict[str, list[Wrong]] = {
     "threshold": [
         Wrong("str", "0.5", TypeError, "'0.5'", "real number"),
         Wrong("None", None, TypeError, "None", "real number"),
-        Wrong("zero", 0, ValueError, "0", "above 0 and below 1"),
-        Wrong("one", 1.0, ValueError, "1.0", "above 0 and below 1"),
-        Wrong("NaN", np.nan, ValueError, "nan", "above 0 and below 1"),
+        Wrong("zero", 0, ValueError, "0", "above 0 and at most 1"),
+        Wrong("beyond", 1.1, ValueError, "1.1", "above 0 and at most 1"),
+        Wrong("NaN", np.nan, ValueError, "nan", "above 0 and at most 1"),
     ],
     "weights": [
         Wrong("one", 0.5, ValueError, "0.5", "two numbers"),
