@@ -19,23 +19,28 @@
 =========================  ===================================================================================
 """
 
-from fastcodes import (
-    _native,
-    adc,
-    bits,
-    hadamard,
-    hamming,
-    hashing,
-    index,
-    interop,
-    jaccard,
-    metrics,
-    minhash,
-    nn,
-    quantization,
-    xnor,
-)
-from fastcodes.results import components, merge_topk
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastcodes import (
+        adc,
+        bits,
+        hadamard,
+        hamming,
+        hashing,
+        index,
+        interop,
+        jaccard,
+        metrics,
+        minhash,
+        nn,
+        quantization,
+        xnor,
+    )
+    from fastcodes.results import components, merge_topk
+
+    __version__: str
 
 __all__ = [
     "adc",
@@ -55,4 +60,19 @@ __all__ = [
     "xnor",
 ]
 
-__version__: str = _native.version()
+
+# Modules are imported at their first use: a program waits only for those that it uses, and the command line
+# can handle signals while they are imported.
+if not TYPE_CHECKING:  # for type checkers, each name would exist
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return importlib.import_module("fastcodes._native").version()
+        if name in ("components", "merge_topk"):
+            return getattr(importlib.import_module("fastcodes.results"), name)
+        if name in __all__:
+            return importlib.import_module(f"fastcodes.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__, "__version__"})
