@@ -42,7 +42,8 @@ class MinHash(Codec):
         the signatures of ``minhash.signatures(..., seed=random_state)``. Anything else draws a seed, which a
         saved model keeps. Only codes of the same seed can be compared.
     unit : {"word", "char"}
-        The unit of the shingles of a text.
+        The unit of the shingles of a text: "char" for scripts without spaces between words, such as Chinese,
+        Japanese or Thai.
     shingle_size : int
         Words or characters of a shingle; 3 words or 5 to 9 characters are usual.
     lowercase : bool

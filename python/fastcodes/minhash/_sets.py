@@ -84,8 +84,8 @@ def shingles(
         none.
     unit : {"word", "char"}
         Words are runs of letters, digits and underscores, joined by single spaces; all other characters
-        separate them. Characters are Unicode scalar values; a run of white space counts as one space, and is
-        dropped at the ends.
+        separate them, so scripts without spaces between words need "char". Characters are Unicode scalar
+        values; a run of white space counts as one space, and is dropped at the ends.
     lowercase : bool
         Whether to convert texts to lower case first.
 
