@@ -17,7 +17,7 @@ def test_info_prints_version_level_threads_and_build(capsys: pytest.CaptureFixtu
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fastcodes.cli", *arguments]
+    command = [sys.executable, "-m", "fastcodes", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
 
 

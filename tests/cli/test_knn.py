@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,8 +65,8 @@ def test_knn_equals_slow_numpy(folder: Path, metric: str, k: int, capsys: pytest
     assert_same((distances[:, :n_found], indices[:, :n_found]), expected)
     assert np.all(indices[:, n_found:] == -1)
     captured = capsys.readouterr()
-    assert captured.out.count("\n") == 1
-    assert not captured.err
+    assert captured.err.count("\n") == 1
+    assert not captured.out
 
 
 def test_knn_in_many_blocks_equals_one_block(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,14 +133,29 @@ def write(name: str, array: Any) -> Callable[[], Any]:
     return lambda: np.save(name, array)
 
 
+def header(old: bytes, new: bytes) -> Callable[[], Any]:
+    """Write a file with another header of the same length."""
+    whole = npy_bytes(CODES)
+    assert old in whole
+    return write_bytes(
+        "codes.npy", whole[:10] + whole[10:128].replace(old, new)[:118].ljust(118) + whole[128:]
+    )
+
+
 WRONG_CALLS: dict[str, tuple[Callable[[], Any], list[str], list[str]]] = {
     # name: (preparation, options of knn, words in the error)
     "missing file": (lambda: Path("codes.npy").unlink(), [], ["codes.npy", "no such file"]),
     "a folder": (lambda: None, ["--codes", "."], ["directory"]),
     "text": (write_bytes("codes.npy", b"hello, this is text"), [], ["codes.npy", "not an .npy file"]),
-    "an empty file": (write_bytes("codes.npy", b""), [], ["codes.npy", "not an .npy file"]),
+    "an empty file": (write_bytes("codes.npy", b""), [], ["codes.npy", "an empty file"]),
     "truncated data": (write_bytes("codes.npy", npy_bytes(CODES)[:-1]), [], ["codes.npy", "cut short"]),
     "truncated header": (write_bytes("codes.npy", npy_bytes(CODES)[:40]), [], ["codes.npy", "cut short"]),
+    "a boolean in the shape": (header(b"(200", b"(True"), [], ["codes.npy: its header", "(True, 9)"]),
+    "an open parenthesis": (header(b"9), ", b"9,  "), [], ["its header", "(200, 9,", "multi-line"]),
+    "a negative length": (header(b"(200", b"(-20"), [], ["its header", "(-20, 9)"]),
+    "a huge length": (header(b"(200", b"(%d" % 2**62), [], ["codes.npy: cut short"]),
+    "another dtype": (header(b"|u1", b"|q1"), [], ["its header", "|q1"]),
+    "more rows than there are": (header(b"(200", b"(201"), [], ["codes.npy: cut short"]),
     "objects": (write("codes.npy", np.array([{}], object)), [], ["codes.npy", "objects"]),
     "an archive": (lambda: np.savez("both.npz", a=CODES), ["--codes", "both.npz"], ["both.npz", ".npz"]),
     "floats": (write("codes.npy", VALUES), [], ["float32", "(200, 70)", "--pack"]),
@@ -147,11 +164,34 @@ WRONG_CALLS: dict[str, tuple[Callable[[], Any], list[str], list[str]]] = {
     "complex": (write("queries.npy", CODES.astype(complex)), ["--pack"], ["complex128", "uint8"]),
     "one dimension": (write("codes.npy", CODES[0]), [], ["two dimensions", "(9,)"]),
     "three dimensions": (write("queries.npy", QUERIES[None]), [], ["two dimensions", "(1, 9, 9)"]),
+    "threshold without pack": (lambda: None, ["--threshold", "3"], ["--threshold", "--pack"]),
+    "threshold of NaN": (lambda: None, ["--threshold", "nan"], ["--threshold", "nan"]),
+    "int8 of sentence-transformers": (
+        write("codes.npy", CODES.view(np.int8) ^ -128),
+        [],
+        ["int8", "--pack", "minus 128", "array.view(np.uint8) ^ 0x80"],
+    ),
+    "hashes of uint64": (
+        write("codes.npy", CODES[:, :8].copy().view(np.uint64)[:, 0]),
+        [],
+        ["uint64 of shape (200,)", "array.view(np.uint8).reshape(200, 8)"],
+    ),
+    "rows of uint32": (
+        write("codes.npy", CODES[:, :8].copy().view(np.uint32)),
+        [],
+        ["uint32", "array.view(np.uint8).reshape(200, 8)"],
+    ),
+    "hashes that pack to the same bit": (
+        write("codes.npy", CODES[:, :8].copy().view(np.uint64)),
+        ["--pack"],
+        ["same bits", "array.view(np.uint8).reshape(200, 8)"],
+    ),
     "other width": (write("queries.npy", QUERIES[:, :8]), [], ["8 bytes", "9"]),
     "k of zero": (lambda: None, ["-k", "0"], ["-k", "0"]),
     "k of text": (lambda: None, ["-k", "ten"], ["-k", "ten"]),
     "negative k": (lambda: None, ["-k=-3"], ["-k", "-3"]),
-    "k beyond 64 bits": (lambda: None, ["-k", "9" * 30], ["-k", "9" * 30]),
+    "k beyond 64 bits": (lambda: None, ["-k", "9" * 30], ["-k", "from 1 to 9223372036854775807"]),
+    "k beyond addresses": (lambda: None, ["-k", str(2**63 - 1)], ["-k: no memory for 9 x 9,223,372,036"]),
     "k beyond memory": (lambda: None, ["-k", str(2**45)], ["-k"]),
     "no threads": (lambda: None, ["--threads", "0"], ["--threads", "0"]),
     "unknown metric": (lambda: None, ["--metric", "cosine"], ["cosine", "hamming"]),
@@ -165,6 +205,37 @@ WRONG_CALLS: dict[str, tuple[Callable[[], Any], list[str], list[str]]] = {
     "output over an input": (lambda: None, ["-o", "codes.npy"], ["codes.npy", "one of the inputs"]),
     "output of another kind": (lambda: None, ["-o", "result.txt"], ["result.txt", ".npz"]),
 }
+
+
+def test_the_hints_for_packed_integers_give_the_codes(folder: Path) -> None:
+    array = CODES.view(np.int8) ^ -128
+    assert np.array_equal(array.view(np.uint8) ^ 0x80, CODES)
+    array = CODES[:, :8].copy().view(np.uint64)[:, 0]
+    assert np.array_equal(array.view(np.uint8).reshape(200, 8), CODES[:, :8])
+
+
+@pytest.mark.parametrize("output", ["result.NPZ", "-", "/dev/stdout", "/dev/null", "fifo"])
+def test_results_are_written_to_pipes_devices_and_any_case(folder: Path, output: str) -> None:
+    if output == "fifo":
+        os.mkfifo(output)
+    command = f"{sys.executable} -m fastcodes knn --codes codes.npy --queries queries.npy -k 3 -o {output}"
+    done = subprocess.run(f"{command} | cat", shell=True, capture_output=True) if output != "fifo" else None
+    if done is None:
+        done = subprocess.run(f"{command} & cat fifo", shell=True, capture_output=True)
+    content = Path(output).read_bytes() if output == "result.NPZ" else done.stdout
+    if output != "/dev/null":
+        with np.load(io.BytesIO(content)) as file:
+            assert_same((file["distances"], file["indices"]), hamming.knn(QUERIES, CODES, 3))
+    assert done.stderr.startswith(f"{output}: the 3 nearest of 200 codes".encode())
+    assert not list(folder.glob("*.part*"))
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0"])
+@pytest.mark.parametrize("source", ["< codes.npy", "cat codes.npy |"])
+def test_codes_are_read_from_pipes(folder: Path, name: str, source: str) -> None:
+    call = f"{sys.executable} -m fastcodes knn --codes {name} --queries queries.npy -o result.npz -k 3"
+    subprocess.run(f"{source} {call}", shell=True, check=True)
+    assert_same(result(), hamming.knn(QUERIES, CODES, 3))
 
 
 @pytest.mark.parametrize("name", WRONG_CALLS)

@@ -1,15 +1,20 @@
 """The command line as a whole: its registry, help texts, wrong calls, and missing packages."""
 
 import inspect
+import os
 import pkgutil
+import signal
 import subprocess
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from fastcodes import __version__, cli
+from fastcodes.cli.commands import COMMANDS
 
 
 def modules_with_a_command() -> dict[str, ModuleType]:
@@ -22,7 +27,7 @@ def modules_with_a_command() -> dict[str, ModuleType]:
 def test_every_command_is_registered_and_tested() -> None:
     commands = modules_with_a_command()
     assert {"info", "knn"} < set(commands)
-    assert sorted(command.__name__ for command in cli.COMMANDS) == sorted(
+    assert sorted(command.__name__ for command in COMMANDS) == sorted(
         module.__name__ for module in commands.values()
     )
     for name, module in commands.items():
@@ -41,25 +46,21 @@ def test_a_wrong_call_is_one_line(arguments: list[str], capsys: pytest.CaptureFi
 
 
 def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as leaving:
-        cli.main(["--help"])
-    assert leaving.value.code == 0
+    assert cli.main(["--help"]) == 0
     printed = capsys.readouterr().out
-    for command in cli.COMMANDS:
+    for command in COMMANDS:
         assert command.__name__.rpartition(".")[2] in printed
         assert command.HELP in " ".join(printed.split())
 
 
 def test_the_package_runs_as_a_module() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "fastcodes.cli", "--version"], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", "fastcodes", "--version"], capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout == f"fastcodes {__version__}\n"
 
 
 def test_a_wrong_call_of_the_module_has_its_exit_code() -> None:
-    done = subprocess.run([sys.executable, "-m", "fastcodes.cli", "knnn"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "fastcodes", "knnn"], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("fastcodes: ")
 
@@ -86,3 +87,160 @@ def test_commands_are_imported_without_optional_packages() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+# --- streams ------------------------------------------------------------------------------------------------
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+COMMAND = f"{sys.executable} -m fastcodes"
+BROKEN_STREAMS = {
+    # A call of the shell: the exit code of the command, and what it writes to stderr.
+    "info >&-": (2, "fastcodes: stdout: Bad file descriptor\n"),
+    "info > /dev/full": (2, "fastcodes: stdout: No space left on device\n"),
+    "--help > /dev/full": (2, "fastcodes: stdout: No space left on device\n"),
+    "--version >&-": (2, "fastcodes: stdout: Bad file descriptor\n"),
+    "info >&- 2>&-": (2, ""),
+    "info <&- >&- 2>&-": (2, ""),
+    "info 2> /dev/full": (0, ""),
+    "unknown 2> /dev/full": (2, ""),
+    "info | true": (0, ""),
+    "--help | true": (0, ""),
+    "dedup texts.txt | true": (0, ""),
+    "dedup texts.txt >&-": (2, "fastcodes: stdout: Bad file descriptor\n"),
+    "dedup texts.txt > /dev/full": (2, "fastcodes: stdout: No space left on device\n"),
+    "dedup texts.txt -o /dev/full": (2, "fastcodes: /dev/full: No space left on device\n"),
+    "dedup texts.txt > out 2>&-": (0, ""),
+    "dedup texts.txt > out 2> /dev/full": (0, ""),
+    "dedup - <&-": (2, "fastcodes: -: Bad file descriptor\n"),
+    "dedup - --keep-first <&-": (2, "fastcodes: -: Bad file descriptor\n"),
+    "dedup /dev/stdin <&-": (2, "fastcodes: /dev/stdin: Bad file descriptor\n"),
+    "dedup texts.txt >> texts.txt": (
+        2,
+        "fastcodes: stdout: is one of the inputs; give the output another name\n",
+    ),
+    "dedup - < texts.txt >> texts.txt": (
+        2,
+        "fastcodes: stdout: is one of the inputs; give the output another name\n",
+    ),
+    "knn --codes - --queries x.npy -o - <&-": (2, "fastcodes: -: Bad file descriptor\n"),
+}
+
+
+@POSIX
+@pytest.mark.parametrize("call", BROKEN_STREAMS)
+def test_a_broken_stream_is_one_line(folder: Path, call: str) -> None:
+    texts = "".join(f"line {i // 2} has the words {i // 2}\n" for i in range(5_000))
+    Path("texts.txt").write_text(texts)
+    code, printed = BROKEN_STREAMS[call]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    script = f"({COMMAND} {call.replace(' | ', '; echo $? > code) | ')}"
+    script += "" if " | " in call else "; echo $? > code)"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment)
+    assert int(Path("code").read_text()) == code
+    assert done.stderr == printed
+    assert Path("texts.txt").read_text() == texts
+
+
+@POSIX
+@pytest.mark.parametrize("encoding", ["ascii", "ascii:strict", "latin-1:strict"])
+def test_names_outside_the_encoding_of_the_terminal_are_escaped(folder: Path, encoding: str) -> None:
+    Path("texts.txt").write_text("one line with words\n" * 2)
+    name = "\u0159\udcff\nx"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "fastcodes", "dedup", "texts.txt", "--keep-first", "-o", name]
+    assert subprocess.run(command, capture_output=True, env=environment).returncode == 0
+    assert Path(name).read_text() == "one line with words\n"
+    command = [sys.executable, "-m", "fastcodes", "dedup", name]
+    done = subprocess.run(command, capture_output=True, env=environment)
+    assert done.returncode == 0
+    assert done.stderr.startswith(rb"\u0159\udcff\nx: 1 lines")
+
+
+# --- signals ------------------------------------------------------------------------------------------------
+
+# Starts a command whose work sends a signal while it imports a module.
+RAISING = """
+import os, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}" and not sent:
+            sent.append(name)
+            os.kill(os.getpid(), {number})
+sent = []
+sys.meta_path.insert(0, Finder())
+from fastcodes.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("SIGINT", 130, "interrupted"),
+        ("SIGTERM", 143, "ended by SIGTERM"),
+        ("SIGHUP", 129, "ended by SIGHUP"),
+    ],
+)
+@pytest.mark.parametrize("module", ["numpy", "fastcodes.cli.demo"])
+def test_a_signal_during_imports_is_one_line(name: str, code: int, words: str, module: str) -> None:
+    script = RAISING.format(module=module, number=int(getattr(signal, name)))
+    done = subprocess.run([sys.executable, "-c", script, "info"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", f"fastcodes: {words}\n")
+
+
+def end(process: subprocess.Popen[bytes], name: str) -> tuple[int, str]:
+    """Send a signal, twice as timeout does, and return exit code and stderr."""
+    for _ in range(2 - (name == "SIGINT")):
+        process.send_signal(getattr(signal, name))
+    printed = process.communicate(timeout=60)[1].decode()
+    return process.returncode, printed
+
+
+@POSIX
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_leaves_no_partial_file(folder: Path, name: str, code: int) -> None:
+    np.save("codes.npy", np.random.default_rng(0).integers(0, 256, (200_000, 128), np.uint8))
+    Path("out.npz").write_bytes(b"old")
+    files = "--codes codes.npy --queries codes.npy -o out.npz"
+    command = [sys.executable, "-m", "fastcodes", "knn", *files.split()]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        while len(os.listdir()) == 2:
+            assert process.poll() is None
+            time.sleep(0.01)
+        found, printed = end(process, name)
+    assert (found, printed.count("\n")) == (code, 1), printed
+    assert printed.startswith("fastcodes: ")
+    assert sorted(os.listdir()) == ["codes.npy", "out.npz"]
+    assert Path("out.npz").read_bytes() == b"old"
+
+
+@POSIX
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize("options", [[], ["--keep-first", "-o", "out"]])
+def test_a_signal_ends_a_command_that_waits_for_a_pipe(
+    folder: Path, name: str, code: int, options: list[str]
+) -> None:
+    os.mkfifo("fifo")
+    command = [sys.executable, "-m", "fastcodes", "dedup", "fifo", *options]
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process,
+        open("fifo", "w") as lines,
+    ):
+        lines.write("a line\n")
+        lines.flush()
+        time.sleep(0.5)  # Python does not see a signal between its last check and the call that waits
+        found, printed = end(process, name)
+    assert (found, printed.count("\n")) == (code, 1)
+    assert os.listdir() == ["fifo"]
+
+
+@POSIX
+def test_an_ignored_signal_stays_ignored(folder: Path) -> None:
+    os.mkfifo("fifo")
+    script = f"trap '' HUP; exec {COMMAND} dedup fifo"
+    with subprocess.Popen(["sh", "-c", script], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        with open("fifo", "w") as lines:
+            process.send_signal(signal.SIGHUP)
+            lines.write("a line of words\n")
+        assert process.wait(60) == 0

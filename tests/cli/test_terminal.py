@@ -1,7 +1,7 @@
 """What the commands share: progress bars and output files."""
 
+import argparse
 import sys
-from pathlib import Path
 
 import pytest
 from fastcodes.cli import terminal
@@ -34,20 +34,36 @@ def test_blocks_cover_all_rows(total: int, size: int) -> None:
     assert rows == list(range(total))
 
 
-def test_an_output_appears_only_once_it_is_complete(folder: Path) -> None:
-    Path("output").write_bytes(b"old")
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("7", 7),
+        ("0", None),
+        ("8", None),
+        ("-1", None),
+        ("1.5", None),
+        ("", None),
+        ("1" * 5000, None),
+    ],
+)
+def test_integers_within_limits(text: str, value: int | None) -> None:
+    parse = terminal.integer(1, 7)
+    if value is not None:
+        assert parse(text) == value
+        return
+    with pytest.raises(argparse.ArgumentTypeError, match="expected an integer from 1 to 7, got ") as error:
+        parse(text)
+    assert len(str(error.value)) < 100
 
-    def interrupted() -> None:
-        with terminal.replacing(Path("output")) as file:
-            file.write(b"half")
-            raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert [path.name for path in folder.iterdir()] == ["output"]
-    assert Path("output").read_bytes() == b"old"
-    with terminal.replacing(Path("output")) as file:
-        file.write(b"new")
-        assert Path("output").read_bytes() == b"old"
-    assert [path.name for path in folder.iterdir()] == ["output"]
-    assert Path("output").read_bytes() == b"new"
+@pytest.mark.parametrize("text", ["0", "1.01", "-1", "nan", "inf", "x", ""])
+def test_numbers_within_limits(text: str) -> None:
+    assert terminal.real(above=0, at_most=1)("1") == 1.0
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a number above 0 and at most 1, got "):
+        terminal.real(above=0, at_most=1)(text)
+
+
+def test_a_report_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.report("é\n\x1b[31m\udcff")
+    assert capsys.readouterr().err == "é\\n\\x1b[31m\\udcff\n"

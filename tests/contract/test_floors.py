@@ -29,7 +29,7 @@ PYTHON_FLOORS = (
     },
     {"_codec", "_storage", "quantization", "hashing", "nn"},
     {"index"},
-    {"interop", "cli"},
+    {"interop", "cli", "__main__"},
 )
 RUST_FLOORS = (
     {"level", "codes", "error", "run", "tasks"},

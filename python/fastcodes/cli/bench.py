@@ -23,7 +23,7 @@ from fastcodes.cli.measure import (
     sparse_codes,
 )
 from fastcodes.cli.peers import contestants
-from fastcodes.cli.terminal import plain_table, positive
+from fastcodes.cli.terminal import plain_table, thread_count
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare family, `--quick` and `--threads`."""
     parser.add_argument("family", nargs="?", choices=FAMILIES, metavar="FAMILY", help=", ".join(FAMILIES))
     parser.add_argument("--quick", action="store_true", help="fewer codes and shapes: about 20 seconds")
-    parser.add_argument("--threads", type=positive, default=1, help="threads of each contestant (default: 1)")
+    parser.add_argument(
+        "--threads", type=thread_count, default=1, help="threads of each contestant (default: 1)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

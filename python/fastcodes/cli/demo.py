@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fastcodes import _native, adc, bits, hamming, minhash, nn
 from fastcodes._typing import Array
+from fastcodes.cli.files import check_output, writing
 from fastcodes.cli.measure import (
     N_QUERIES_OF_SLOW_PEERS,
     Comparison,
@@ -23,7 +24,7 @@ from fastcodes.cli.measure import (
     seconds_text,
 )
 from fastcodes.cli.peers import contestants
-from fastcodes.cli.terminal import check_output, plain_table, positive
+from fastcodes.cli.terminal import UserError, integer, plain_table, thread_count
 from fastcodes.index import MinHashIndex
 from fastcodes.quantization import ProductQuantizer
 
@@ -55,11 +56,11 @@ SECONDS = 0.6
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare `--n`, `--plot` and `--threads`."""
     parser.add_argument(
-        "--n", type=positive, default=1_000_000, help="number of synthetic codes (default: 1000000)"
+        "--n", type=integer(1, 2**36), default=1_000_000, help="number of synthetic codes (default: 1000000)"
     )
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the comparison as a bar chart")
+    parser.add_argument("--plot", metavar="FILE.png", help="draw the comparison as a bar chart")
     parser.add_argument(
-        "--threads", type=positive, help="threads of the multi-threaded rows (default: all CPUs)"
+        "--threads", type=thread_count, help="threads of the multi-threaded rows (default: all CPUs)"
     )
 
 
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
     from sklearn.datasets import load_digits
 
     if arguments.plot is not None:
-        import matplotlib  # noqa: F401  # report that it is missing before the work, not after
+        _check_format(arguments.plot)  # before the work, not after
 
     console = Console()
     images, labels = load_digits(return_X_y=True)
@@ -313,7 +314,21 @@ def _fastest_first(comparison: Comparison) -> list[tuple[str, float]]:
     return sorted(comparison.rates.items(), key=lambda item: -item[1])
 
 
-def _draw(comparisons: dict[int, Comparison], plot: Path) -> None:
+def _check_format(plot: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    formats = FigureCanvasAgg.get_supported_filetypes()
+    if _format(plot) not in formats:
+        raise UserError(
+            f"{plot}: the chart must be named {', '.join(f'.{name}' for name in sorted(formats))}"
+        )
+
+
+def _format(plot: str) -> str:
+    return Path(plot).suffix[1:].lower()
+
+
+def _draw(comparisons: dict[int, Comparison], plot: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -339,4 +354,5 @@ def _draw(comparisons: dict[int, Comparison], plot: Path) -> None:
     axes.set_xlabel("billions of distances per second (longer is better)")
     axes.set_title(f"Exact search: {comparisons[1].work}", loc="left", fontsize=11)
     figure.supxlabel(machine_line(), fontsize=7, color="#57606a")
-    figure.savefig(plot)
+    with writing(plot) as file:
+        figure.savefig(file, format=_format(plot))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import numpy as np
 
 from fastcodes import bits, hamming, jaccard
 from fastcodes._typing import Array, Codes, Ids
-from fastcodes.cli.terminal import UserError, blocks, check_output, positive, replacing, tracked
+from fastcodes.cli.files import check_output, descriptor, is_regular, opened, writing
+from fastcodes.cli.terminal import UserError, blocks, integer, real, report, thread_count, tracked
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -21,50 +24,51 @@ DISTANCE_TYPES = {"hamming": np.int32, "jaccard": np.float32}
 # Bytes compared or packed between two updates of the progress bar.
 BYTES_PER_BLOCK = 1 << 32
 BYTES_PER_PACKED_BLOCK = 1 << 26
+MAGIC = b"\x93NUMPY"
+BYTES_OF_HEADER = 128
+"""The usual size of the header of an .npy file."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare input and output files, and the options of the search."""
     parser.add_argument(
         "--codes",
-        type=Path,
         required=True,
         metavar="FILE.npy",
-        help="the database: packed uint8 (n, n_bytes)",
+        help="the database: packed uint8 (n, n_bytes); - is stdin",
     )
     parser.add_argument(
         "--queries",
-        type=Path,
         required=True,
         metavar="FILE.npy",
         help="the queries: packed uint8 (nq, n_bytes)",
     )
-    parser.add_argument("-k", type=positive, default=10, help="neighbours per query (default: 10)")
+    parser.add_argument("-k", type=integer(1), default=10, help="neighbours per query (default: 10)")
     parser.add_argument("--metric", choices=sorted(SEARCHES), default="hamming", help="(default: hamming)")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE.npz", help="holds `distances` and `indices`"
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE.npz",
+        help="holds `distances` and `indices`; - is stdout",
     )
     parser.add_argument(
         "--pack", action="store_true", help="pack inputs that are not uint8: a bit is value > threshold"
     )
-    parser.add_argument("--threshold", type=float, default=0.0, help="for --pack (default: 0)")
-    parser.add_argument(
-        "--mask", type=Path, metavar="FILE.npy", help="rows to search: booleans (n,) or row ids"
-    )
-    parser.add_argument("--threads", type=positive, help="(default: all CPUs)")
+    parser.add_argument("--threshold", type=real(), help="for --pack (default: 0)")
+    parser.add_argument("--mask", metavar="FILE.npy", help="rows to search: booleans (n,) or row ids")
+    parser.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Search, and write distances and indices to a file."""
     started = time.perf_counter()
-    inputs = [path for path in (arguments.codes, arguments.queries, arguments.mask) if path is not None]
-    if any(
-        path.exists() and arguments.output.exists() and path.samefile(arguments.output) for path in inputs
-    ):
-        raise UserError(f"{arguments.output}: is one of the inputs; give the output another name")
-    check_output(arguments.output)
-    if arguments.output.suffix != ".npz":
-        raise UserError(f"{arguments.output}: the output must be named .npz")
+    output = arguments.output
+    is_file = check_output(output, arguments.codes, arguments.queries, arguments.mask)
+    if is_file and Path(output).suffix.lower() != ".npz":
+        raise UserError(f"{output}: the output must be named .npz")
+    if arguments.threshold is not None and not arguments.pack:
+        raise UserError("argument --threshold: is for --pack; omit it, or add --pack")
     arrays = {"codes": _load(arguments.codes), "queries": _load(arguments.queries)}
     if arguments.pack and all(array.dtype == np.uint8 for array in arrays.values()):
         raise UserError(
@@ -81,13 +85,17 @@ def run(arguments: argparse.Namespace) -> None:
             f"{codes.shape[1]}; queries and codes must have the same number of bits"
         )
     mask = None if arguments.mask is None else np.asarray(_load(arguments.mask))
-    with replacing(arguments.output) as file:
+    with writing(output) as file:
         distances, indices = _search(queries, codes, mask, arguments)
-        np.savez(file, distances=distances, indices=indices)
+        # An archive needs to know its place in the file, which pipes and devices do not tell.
+        archive = file if is_file else io.BytesIO()
+        np.savez(archive, distances=distances, indices=indices)
+        if isinstance(archive, io.BytesIO):
+            file.write(archive.getbuffer())
     seconds = time.perf_counter() - started
     n_queries, n_bytes = queries.shape
-    print(
-        f"{arguments.output}: the {arguments.k} nearest of {len(codes):,} codes ({8 * n_bytes} bits, "
+    report(
+        f"{output}: the {arguments.k} nearest of {len(codes):,} codes ({8 * n_bytes} bits, "
         f"{arguments.metric}) for {n_queries:,} queries in {seconds:.2f} s"
     )
 
@@ -95,9 +103,15 @@ def run(arguments: argparse.Namespace) -> None:
 def _search(queries: Codes, codes: Codes, mask: Any, arguments: argparse.Namespace) -> tuple[Array, Ids]:
     search = SEARCHES[arguments.metric]
     shape = (len(queries), arguments.k)
+    no_memory = UserError(
+        f"argument -k: no memory for {shape[0]:,} x {shape[1]:,} results; lower -k or split the queries"
+    )
     try:
         distances = np.empty(shape, DISTANCE_TYPES[arguments.metric])
         indices = np.empty(shape, np.int64)
+    except (MemoryError, ValueError):  # ValueError: more bytes than an address has bits for
+        raise no_memory from None
+    try:
         # One call even without queries, so that a bad mask is still an error.
         parts = list(blocks(len(queries), max(16, BYTES_PER_BLOCK // max(codes.nbytes, 1)))) or [slice(0, 0)]
         for block in tracked(parts, len(queries), "searching"):
@@ -105,62 +119,103 @@ def _search(queries: Codes, codes: Codes, mask: Any, arguments: argparse.Namespa
                 queries[block], codes, arguments.k, mask=mask, threads=arguments.threads
             )
     except (TypeError, ValueError) as error:
-        raise UserError(str(error)) from None
+        place = "" if arguments.mask is None else f"{arguments.mask}: "
+        raise UserError(f"{place}{error}") from None
     except MemoryError:
-        raise UserError(
-            f"no memory for {shape[0]:,} x {shape[1]:,} results; lower -k or split the queries"
-        ) from None
+        raise no_memory from None
     return distances, indices
 
 
-def _load(path: Path) -> Array:
-    """Map the array of an .npy file, or raise a `UserError` that says why this is impossible."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from None
-    except Exception as error:  # the header is a Python literal: a damaged one can raise almost anything
-        raise UserError(f"{path}: {_why_unreadable(path, error)}") from None
+# --- inputs -------------------------------------------------------------------------------------------------
+
+
+def _load(name: str) -> Array:
+    """Return the array of an .npy file, mapped if possible; raise a `UserError` if that fails."""
+    with opened(name) as file, warnings.catch_warnings():
+        # Before numpy raises an error for sizes that no memory has, it warns that they overflow.
+        warnings.simplefilter("ignore")
+        start = b""
+        try:
+            if is_regular(file) and name != "-" and descriptor(name) is None:
+                start = file.read(BYTES_OF_HEADER)
+                array = np.load(name, mmap_mode="r", allow_pickle=False)
+            else:
+                content = file.read()
+                start = content[:BYTES_OF_HEADER]
+                array = np.load(io.BytesIO(content), allow_pickle=False)
+        except OSError as error:
+            raise UserError(f"{name}: {error.strerror or error}") from None
+        except MemoryError:
+            raise UserError(f"{name}: not enough memory to read it") from None
+        except Exception as error:  # the header is a Python literal: a damaged one can raise almost anything
+            raise UserError(f"{name}: {_why_unreadable(start, error)}") from None
     if not isinstance(array, np.ndarray):
         array.close()
-        raise UserError(f"{path}: an .npz archive; expected a single array, as numpy.save writes it")
+        raise UserError(f"{name}: an .npz archive; expected a single array, as numpy.save writes it")
     return array
 
 
-def _why_unreadable(path: Path, error: Exception) -> str:
-    magic = b"\x93NUMPY"
-    with path.open("rb") as file:
-        start = file.read(len(magic))
-    if start != magic:
-        return "not an .npy file; numpy.save(path, array) writes one"
-    if "pickle" in str(error) or "object" in str(error):
+def _why_unreadable(start: bytes, error: Exception) -> str:
+    reason = " ".join(str(error.args[0] if error.args else error).split())
+    if not start.startswith(MAGIC):
+        return "not an .npy file; numpy.save(path, array) writes one" if start else "an empty file"
+    if "pickle" in reason or "object" in reason:
         return "holds Python objects, which are not loaded; expected an array of numbers"
-    return "cut short or damaged: the file ends before its array does"
+    if any(
+        words in reason for words in ("EOF: reading", "greater than file size", "cannot reshape", "buffer")
+    ):
+        return "cut short: the file ends before its array does"
+    return f"its header {start[10:].split(b'}')[0]!r} is wrong: {reason[:100]}"
 
 
-def _codes(path: Path, name: str, array: Array, arguments: argparse.Namespace) -> Codes:
+def _codes(path: str, name: str, array: Array, arguments: argparse.Namespace) -> Codes:
     """Return the packed rows of a file; with `--pack`, pack numbers or booleans."""
     if array.ndim == 1 and name == "queries":
         array = array[None]
-    if array.ndim != 2:
-        raise UserError(f"{path}: {name} must have two dimensions, (n, n_bytes); got shape {array.shape}")
-    if array.dtype == np.uint8:
+    if array.dtype == np.uint8 and array.ndim == 2:
         # A column-major array would be copied for each block of queries.
         return np.ascontiguousarray(array)
-    is_packable = array.dtype.kind in "fbiu"
-    if not (is_packable and arguments.pack):
-        hint = "; add --pack to pack it" if is_packable else ""
+    wanted = f"{path}: {name} must"
+    if array.dtype != np.uint8 and (array.dtype.kind not in "fbiu" or not arguments.pack):
+        given = f"got {array.dtype} of shape {array.shape}"
         raise UserError(
-            f"{path}: {name} must be packed uint8 codes; got {array.dtype} of shape {array.shape}{hint}"
+            f"{wanted} be packed uint8 codes (n, n_bytes); {given}{_how_to_pack(array)}{_how_to_view(array)}"
         )
+    if array.ndim != 2:
+        raise UserError(f"{wanted} have two dimensions, (n, n_bytes); got shape {array.shape}")
     packed = np.empty((len(array), -(-array.shape[1] // 8)), np.uint8)
     rows_per_block = max(1, BYTES_PER_PACKED_BLOCK // max(array.shape[1] * array.itemsize, 1))
     parts = list(blocks(len(array), rows_per_block))
+    threshold = 0.0 if arguments.threshold is None else arguments.threshold
     try:
         for block in tracked(parts, len(array), f"packing {name}"):
-            packed[block] = bits.pack(array[block], threshold=arguments.threshold, threads=arguments.threads)
+            packed[block] = bits.pack(array[block], threshold=threshold, threads=arguments.threads)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: {error}") from None
+    if array.dtype.kind in "iu" and len(packed) > 1 and (packed == packed[0]).all():
+        raise UserError(
+            f"{path}: all rows of {name} have the same bits value > {threshold:g}; expected numbers on both "
+            f"sides of --threshold{_how_to_view(array)}"
+        )
     return packed
+
+
+def _how_to_pack(array: Array) -> str:
+    if array.ndim != 2 or array.dtype.kind not in "fbiu":
+        return ""
+    are_numbers = "if the values are numbers, " * (array.dtype.kind in "iu")
+    return f"; {are_numbers}add --pack to pack the bits value > threshold"
+
+
+def _how_to_view(array: Array) -> str:
+    """Return how to save integers that hold packed bits, as the end of an error message."""
+    if array.dtype == np.int8:
+        return (
+            "; if they are packed bits minus 128, as of sentence-transformers with precision='binary', "
+            "save array.view(np.uint8) ^ 0x80"
+        )
+    if array.dtype.kind not in "iu" or array.ndim not in (1, 2):
+        return ""
+    n_bytes = array.itemsize * (array.shape[1] if array.ndim == 2 else 1)
+    shape = len(array), n_bytes
+    return f"; if they hold packed bits, such as hashes, save array.view(np.uint8).reshape{shape}"

@@ -1,22 +1,33 @@
-"""What the commands share: one-line errors, argument types, tables, progress bars, atomic output files."""
+"""What the commands share: one-line errors, standard streams, argument types, tables, progress bars."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import math
 import os
+import reprlib
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
-
-from fastcodes import _files
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["UserError", "blocks", "check_output", "plain_table", "positive", "replacing", "tracked"]
+__all__ = [
+    "UserError",
+    "blocks",
+    "integer",
+    "open_closed_streams",
+    "plain_table",
+    "real",
+    "report",
+    "silence",
+    "thread_count",
+    "tracked",
+]
 
 SECONDS_BEFORE_BAR = 1.0
 
@@ -25,12 +36,81 @@ class UserError(Exception):
     """An error that the user can correct: printed as one line, exit code 2."""
 
 
-def positive(text: str) -> int:
-    """Parse an argument that is an integer from 1 up."""
-    value = int(text) if text.isdecimal() else 0
-    if not 0 < value < 2**63:
-        raise argparse.ArgumentTypeError(f"expected an integer from 1 up, got {text!r}")
-    return value
+# --- standard streams ---------------------------------------------------------------------------------------
+
+
+def open_closed_streams() -> None:
+    """Open the standard streams that the caller has closed, so that no other file gets their descriptors.
+
+    Reading from such a stdin or writing to such a stdout fails, as it should; a closed stderr swallows its
+    text. Characters that the encoding of stdout lacks are written as escape sequences.
+    """
+    for name, flags, mode in (
+        ("stdin", os.O_WRONLY, "r"),
+        ("stdout", os.O_RDONLY, "w"),
+        ("stderr", os.O_WRONLY, "w"),
+    ):
+        if getattr(sys, name) is None:
+            # The lowest free descriptor, which is the closed one.
+            setattr(sys, name, open(os.open(os.devnull, flags), mode, encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def report(message: str) -> None:
+    """Print one line to stderr; a stderr that cannot be written is no reason to stop."""
+    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in message)
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
+
+
+def silence(stream: IO[str]) -> None:
+    """Redirect a stream that cannot be written to the null device: Python would complain of it at exit."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+# --- types of arguments -------------------------------------------------------------------------------------
+
+
+def integer(low: int, high: int = 2**63 - 1) -> Callable[[str], int]:
+    """Return the type of an argument that is an integer from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        is_integer = text.isdecimal()
+        value = int(text[:20]) if is_integer else -1
+        if not low <= value <= high:
+            limits = f"from {low} to {high}" if is_integer or high < 2**63 - 1 else f"from {low} up"
+            raise argparse.ArgumentTypeError(f"expected an integer {limits}, got {reprlib.repr(text)}")
+        return value
+
+    return parse
+
+
+def thread_count(text: str) -> int:
+    """Parse a number of threads; more than there are CPUs are of no use."""
+    return min(integer(1)(text), os.cpu_count() or 1)
+
+
+def real(*, above: float = -math.inf, at_most: float = math.inf) -> Callable[[str], float]:
+    """Return the type of an argument that is a finite number above one limit and up to another."""
+    limits = f" above {above:g} and at most {at_most:g}" if at_most < math.inf else ""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (above < value <= at_most and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(f"expected a number{limits}, got {reprlib.repr(text)}")
+        return value
+
+    return parse
+
+
+# --- tables and progress bars -------------------------------------------------------------------------------
 
 
 def plain_table(headings: Iterable[str], **options: Any) -> Table:
@@ -42,9 +122,6 @@ def plain_table(headings: Iterable[str], **options: Any) -> Table:
     for column, heading in enumerate(headings):
         table.add_column(heading, justify="right" if column else "left")
     return table
-
-
-# --- progress -----------------------------------------------------------------------------------------------
 
 
 def blocks(total: int, size: int) -> Iterator[slice]:
@@ -90,28 +167,3 @@ def _bar() -> Any:
     except ModuleNotFoundError:
         return None
     return Progress(console=Console(stderr=True), transient=True)
-
-
-# --- output files -------------------------------------------------------------------------------------------
-
-
-def check_output(path: Path) -> Path:
-    """Return the real path of an output file; raise a `UserError` before any work if it cannot be written."""
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise UserError(f"{path}: not a regular file; expected the name of a file to write")
-    if not target.parent.is_dir():
-        raise UserError(f"{path}: the folder {target.parent} does not exist")
-    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
-        raise UserError(f"{path}: cannot be written: permission denied")
-    return target
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for writing that replaces `path` on success; an interrupted run leaves `path` as it was."""
-    try:
-        with _files.replacing(check_output(path)) as part, open(part, "wb") as file:
-            yield file
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from None
