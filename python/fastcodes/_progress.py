@@ -1,4 +1,4 @@
-"""Progress bars of long calculations, shown if the user asks for them."""
+"""Progress bars of long calculations, shown on stderr if the user asks for them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def progress_bar(verbose: bool, total: int, description: str, unit: str) -> Iter
         yield lambda figures: None
         return
     try:
+        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError:
         raise ImportError(
@@ -33,7 +34,7 @@ def progress_bar(verbose: bool, total: int, description: str, unit: str) -> Iter
         TextColumn("{task.completed}/{task.total} " + unit + ", {task.fields[figures]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(description, total=total, figures="")
         yield lambda figures: bar.update(task, advance=1, figures=figures)
         bar.update(task, completed=total)

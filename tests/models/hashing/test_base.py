@@ -428,7 +428,7 @@ def test_training_is_silent_unless_it_is_verbose(
     assert capfd.readouterr() == ("", "")  # one block needs no bar
     monkeypatch.setattr(_blocks, "ELEMENTS_PER_BLOCK", 1 << 12)
     loud.encode(X)
-    assert re.search(r"encode .*blocks", capfd.readouterr().out)
+    assert re.search(r"encode .*blocks", capfd.readouterr().err)
 
 
 def test_verbose_without_rich_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,8 +71,8 @@ def test_progress_is_shown_where_there_are_many_blocks(
     pytest.importorskip("rich")
     monkeypatch.setattr(_blocks, "ELEMENTS_PER_BLOCK", 700)
     RandomHyperplanes(8, projection="hadamard").fit(X).encode(X)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
     RandomHyperplanes(8, projection="hadamard", verbose=True).fit(X).encode(X)
-    assert "encode" in capsys.readouterr().out
+    assert "encode" in capsys.readouterr().err
     RandomProjection(8, verbose=True).fit(X).transform(X)
-    assert "project" in capsys.readouterr().out
+    assert "project" in capsys.readouterr().err

@@ -245,7 +245,7 @@ def test_training_is_silent_unless_it_is_verbose(name: str, capfd: pytest.Captur
     pytest.importorskip("rich")
     assert np.array_equal(answer(model_of(name, verbose=True).fit(X), X), quiet)
     if name not in ("ScalarQuantizer", "ScalarQuantizer, ranges"):  # which have nothing to wait for
-        assert "iterations, error" in capfd.readouterr().out
+        assert "iterations, error" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -483,7 +483,7 @@ def test_training_is_silent_unless_it_is_verbose(capfd: pytest.CaptureFixture[st
     assert capfd.readouterr() == ("", "")
     pytest.importorskip("rich")
     assert same_model(small().fit(X, Y, epochs=2, verbose=True), quiet)
-    assert re.search(r"4/4 steps, epoch 2, loss \d\.\d+, accuracy \d+\.\d+%", capfd.readouterr().out)
+    assert re.search(r"4/4 steps, epoch 2, loss \d\.\d+, accuracy \d+\.\d+%", capfd.readouterr().err)
 
 
 def test_verbose_without_rich_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
