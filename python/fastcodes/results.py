@@ -119,7 +119,7 @@ def count_with_self(k: int, n_queries: int, n_rows: int) -> int:
             "exclude_self is for queries that are the rows of codes; "
             f"got {n_queries} queries and {n_rows} rows"
         )
-    return as_integer(k, "k", 0) + 1
+    return as_integer(k, "k", 0, 2**63 - 2) + 1
 
 
 def without_self(distances: NDArray[Distance], indices: Ids) -> tuple[NDArray[Distance], Ids]:

@@ -113,8 +113,9 @@ def test_outputs_of_xnor_share_no_memory_with_inputs(family_of_outs: Any) -> Non
         xnor.conv2d(image, filters, n_bits, finish=finish, out=out.reshape(1, 4, 4, n))
     assert np.array_equal(memory, before)
     # What is prepared has memory of its own.
-    wanted = xnor.matmul(other, inside.copy(), n_bits, finish=finish)
-    assert np.array_equal(xnor.matmul(other, inside, n_bits, finish=finish, out=out), wanted)
+    prepared = xnor.PackedMatrix(inside, n_bits)
+    wanted = xnor.matmul(other, prepared, n_bits, finish=finish)
+    assert np.array_equal(xnor.matmul(other, prepared, n_bits, finish=finish, out=out), wanted)
 
 
 def test_other_outputs_of_xnor_share_no_memory_with_inputs() -> None:

@@ -92,7 +92,8 @@ def test_what_cannot_be_appended_leaves_nothing_behind(n_codewords: int, n: int)
         (more[0, :4], ValueError, "codes have 4 subspaces but packed codes have 5"),
         (more[:0, :4], ValueError, "codes have 4 subspaces but packed codes have 5"),
         (more.astype(np.int64), TypeError, "^codes must be .*uint8"),
-        (more.tolist(), TypeError, "^codes must be .*uint8"),
+        ((more + 256.5).tolist(), TypeError, "^codes must be .*uint8"),
+        ((more.astype(int) + 256).tolist(), ValueError, "^codes has numbers from 256 .*expected 0 to 255"),
         (None, TypeError, "^codes must be .*uint8"),
         (packed, TypeError, "^codes must be .*uint8"),
         (more[None], ValueError, "^codes must have 1 or 2 dimensions"),
@@ -129,9 +130,12 @@ def test_rows_are_taken_in_any_order(n_codewords: int) -> None:
     for ids in ([-1], [0, 1000], [2**62]):
         with pytest.raises(ValueError, match=f"^ids has the row {ids[-1]}; expected rows from 0 to 999"):
             packed.take(np.array(ids))
-    for ids in ([1, 2], np.array([1.0]), np.array([True]), 3, None):
-        with pytest.raises(TypeError, match=r"^ids must be a numpy integer array"):
+    assert same_bits(packed.take([2, 1]), codes[[2, 1]])
+    for ids in (np.array([1.0]), np.array([True]), None):
+        with pytest.raises(TypeError, match="^ids must be integers"):
             packed.take(ids)
+    with pytest.raises(ValueError, match="^ids must have one dimension"):
+        packed.take(3)
 
 
 @both_widths
