@@ -48,17 +48,12 @@ def test_samples_are_distinct_rows_in_order() -> None:
     assert (np.diff(rows) > 0).all()
     assert len(rows) == 40
     assert np.array_equal(_blocks.take_rows(X, rows), X[rows].astype(np.float32))
-    same = _blocks.training_samples(X, 40, np.random.default_rng(0))
+    same = _blocks.sample(X, 40, np.random.default_rng(0))
     assert np.array_equal(same, X[rows].astype(np.float32))
     for all_of_them in (None, 103, 1000):
         assert np.array_equal(_blocks.sample(X, all_of_them, rng), X.astype(np.float32))
 
 
-def test_wrong_training_samples() -> None:
-    rng = np.random.default_rng(0)
-    with pytest.raises(
-        ValueError, match=r"n_samples=103 should be >= n_words=200: give more samples, or lower"
-    ):
-        _blocks.training_samples(X, None, rng, at_least=200, parameter="n_words")
+def test_a_sample_smaller_than_the_model_needs_is_refused() -> None:
     with pytest.raises(ValueError, match="max_samples must be an integer from 5 up; got 4"):
-        _blocks.training_samples(X, 4, rng, at_least=5)
+        _blocks.sample(X, 4, np.random.default_rng(0), at_least=5)

@@ -9,21 +9,20 @@ import contextlib
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from fastcodes._typing import Array, Floats, Ids
-from fastcodes._validation import as_integer, as_training_samples, finite_float32, to_float32
+from fastcodes._validation import as_integer, finite_float32, to_float32
 
 __all__ = [
     "ELEMENTS_PER_BLOCK",
     "blocks",
+    "check_finite",
     "naming_nonfinite",
     "row_slices",
     "rows_per_block",
     "sample",
     "sampled_rows",
     "take_rows",
-    "training_samples",
 ]
 
 # Large enough to occupy all threads, small compared with any array that needs blocks.
@@ -66,6 +65,12 @@ def blocks(
             yield rows, to_float32(x[rows])
 
 
+def check_finite(x: Array, name: str = "X") -> None:
+    """Raise an error that names the first value that is not finite in float32."""
+    for _ in blocks(x, name):
+        pass
+
+
 @contextlib.contextmanager
 def naming_nonfinite(x: Array, name: str = "X") -> Iterator[None]:
     """Turn the error of a kernel that met a value that is not finite into one that names its row and column.
@@ -75,8 +80,7 @@ def naming_nonfinite(x: Array, name: str = "X") -> Iterator[None]:
     try:
         yield
     except ValueError:
-        for _ in blocks(x, name):
-            pass
+        check_finite(x, name)
         raise
 
 
@@ -93,8 +97,7 @@ def take_rows(x: Array, rows: Ids | slice = slice(None)) -> Floats:
         return finite_float32(x[rows], rows)
     x = x[rows]
     if x.dtype == np.float32 and x.flags.carray:
-        for _ in blocks(x):  # only checks that they are finite
-            pass
+        check_finite(x)
         return x
     samples = np.empty(x.shape, np.float32)
     for part, block in blocks(x):
@@ -102,33 +105,20 @@ def take_rows(x: Array, rows: Ids | slice = slice(None)) -> Floats:
     return samples
 
 
-def sample(x: Array, max_samples: int | None, rng: np.random.Generator) -> Floats:
-    """Return at most `max_samples` random rows of `x` in their order, as finite, C-contiguous float32."""
-    return take_rows(x, sampled_rows(len(x), max_samples, rng))
-
-
-def training_samples(
-    X: ArrayLike,
-    max_samples: int | None,
-    rng: np.random.Generator,
-    *,
-    at_least: int = 1,
-    parameter: str = "",
-) -> Floats:
-    """Return the rows of `X` that a model learns from, as finite, C-contiguous float32.
+def sample(x: Array, max_samples: int | None, rng: np.random.Generator, *, at_least: int = 1) -> Floats:
+    """Return at most `max_samples` random rows of `x` in their order, as finite, C-contiguous float32.
 
     Parameters
     ----------
-    X : array_like (n, d)
-        Samples, one per row.
+    x : array (n, d)
+        Real numbers.
     max_samples : int or None
         The parameter of the model: how many random rows are used at most.
     rng : numpy Generator
         Draws the rows.
-    at_least, parameter
-        As in `fastcodes._validation.as_training_samples`.
+    at_least : int
+        The smallest `max_samples`.
     """
-    samples = as_training_samples(X, at_least, parameter)
     if max_samples is not None:
         max_samples = as_integer(max_samples, "max_samples", at_least)
-    return sample(samples, max_samples, rng)
+    return take_rows(x, sampled_rows(len(x), max_samples, rng))

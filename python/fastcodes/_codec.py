@@ -12,18 +12,18 @@ from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike
 
-from fastcodes._estimator import Estimator
+from fastcodes._estimator import Transformer
 from fastcodes._storage import Storage
 from fastcodes._typing import Array, UnsignedCodes
 
 __all__ = ["Codec"]
 
 
-class Codec(Estimator):
+class Codec(Transformer):
     """A model that makes codes, and that knows how these are searched.
 
-    A subclass implements `metrics`, `encode`, `as_codes`, `operand` and `storage` and, where codes stand for
-    vectors, `decode`. Indexes can save and load it then.
+    A subclass implements `fit`, `metrics`, `encode`, `as_codes`, `operand` and `storage` and, where
+    codes stand for vectors, `decode`. Indexes can save and load it then.
     """
 
     oversample: ClassVar[float] = 4
@@ -54,6 +54,10 @@ class Codec(Estimator):
     @abc.abstractmethod
     def encode(self, X: Any, *, threads: int | None = None) -> UnsignedCodes:
         """Return the code of each sample."""
+
+    def transform(self, X: Any, *, threads: int | None = None) -> Any:
+        """Return ``encode(X)``, as an array or as a data frame: see `set_output`."""
+        return self._contained(self.encode(X, threads=threads), X)
 
     def decode(self, codes: Any, *, threads: int | None = None) -> Array:
         """Return what each code stands for."""

@@ -20,6 +20,7 @@ __all__ = [
     "as_array",
     "as_bool",
     "as_codes",
+    "as_features",
     "as_integer",
     "as_list",
     "as_mask",
@@ -298,6 +299,27 @@ def as_numbers(x: ArrayLike, name: str) -> Array:
     return numbers
 
 
+def as_features(x: ArrayLike, name: str) -> Array:
+    """Return the features of samples as an array of real numbers, in its own dtype.
+
+    Arrays of objects, such as those of data frames with columns of several types, become float64 if all
+    objects are numbers. Complex numbers are a ValueError, as in scikit-learn.
+    """
+    features = as_array(x, name)
+    if features.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} is an array of dtype {features.dtype}")
+    if features.dtype.kind != "O" or not features.ndim:
+        return as_numbers(x, name)
+    if any(value is None or isinstance(value, (str, bytes)) for value in features.flat):
+        raise TypeError(f"{name} is an array of objects, some of which are strings or None, not real numbers")
+    try:
+        return features.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} is an array of objects, some of which are not real numbers: {error}"
+        ) from None
+
+
 def as_samples(x: ArrayLike, n_features: int | None = None, owner: str = "", name: str = "X") -> Array:
     """Return samples as a two-dimensional array of real numbers, in its own dtype.
 
@@ -312,7 +334,7 @@ def as_samples(x: ArrayLike, n_features: int | None = None, owner: str = "", nam
     name : str
         The name of `x` there.
     """
-    samples = as_numbers(x, name)
+    samples = as_features(x, name)
     if samples.ndim != 2:
         advice = (
             f" Reshape your data: {name}.reshape(1, -1) is one sample, {name}.reshape(-1, 1) is one feature."
@@ -372,7 +394,7 @@ def as_queries(queries: ArrayLike, n_features: int, owner: str, name: str = "que
     name : str
         The name of `queries` there.
     """
-    numbers = as_numbers(queries, name)
+    numbers = as_features(queries, name)
     samples = as_samples(numbers[None] if numbers.ndim == 1 else numbers, n_features, owner, name)
     return finite_float32(samples, range(len(samples)), name)
 

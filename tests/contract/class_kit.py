@@ -13,6 +13,7 @@ import numpy as np
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 8)).astype(np.float32)
 Y = np.arange(60) % 3
+OBJECTS = np.where(np.arange(8) == 3, None, X.astype(object))
 NAN = np.where(np.arange(8) == 3, np.nan, X)
 SETS = [["a", "b", "c"], ["b", "c"], ["d"]] * 2
 FOLDER = tempfile.mkdtemp()
@@ -23,7 +24,7 @@ POSITIVE = [*NATURAL, 0]
 REALS = ["0.5", float("nan"), -1.0]
 BOOLEANS = ["yes", 1]
 OPTIONS = ["no such option", 3]
-SAMPLES = ["X", X.astype(object), NAN, X[None], X[:, :5]]
+SAMPLES = ["X", OBJECTS, NAN, X[None], X[:, :5]]
 CODES = ["codes", X, X.astype(object), np.zeros((4, 99), np.uint8), np.zeros((4, 8, 2), np.uint8)]
 THREADS = [0, 1.5, "2"]
 PATHS = [os.path.join(FOLDER, "no", "such", "folder", "file")]
@@ -41,7 +42,7 @@ WRONG: dict[str, list[Any]] = {
     "mask": [3, "all", np.ones(59, bool), np.array([60]), np.array([-1]), np.ones(60)],
     "ids": ["0", 0.5, np.array([0.5]), [10**6], [-1]],
     "radius": ["1", float("nan")],
-    "rerank": ["X", X.astype(object), X[:5], X[:, :5]],
+    "rerank": ["X", OBJECTS, X[:5], X[:, :5]],
     "oversample": ["2", 0.5, float("nan"), None],
     "threads": THREADS,
     "path": PATHS,
@@ -49,6 +50,9 @@ WRONG: dict[str, list[Any]] = {
     "random_state": [-1, "0", 0.5],
     "n_bits": [*POSITIVE, 10**30],
     "n_probes": POSITIVE,
+    "output": OPTIONS,
+    "set_output.transform": OPTIONS,
+    "input_features": [["a", "b", "c"], 3],
     "n_tables": POSITIVE,
     "max_iter": POSITIVE,
     "max_samples": POSITIVE,

@@ -528,7 +528,14 @@ CODECS: dict[type[Codec], Codec] = {
 }
 
 
-OTHER_VALUES = {"threshold": "median", "solver": "fast", "init": "random", "loss": "triplet", "sigma": 1.5}
+OTHER_VALUES = {
+    "output": "bits",
+    "threshold": "median",
+    "solver": "fast",
+    "init": "random",
+    "loss": "triplet",
+    "sigma": 1.5,
+}
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=[cls.__name__ for cls in CODECS])
@@ -585,7 +592,7 @@ def test_wrong_arguments_of_searches_are_errors(case: Case) -> None:
     if case.samples is X:
         wrong += [
             ({"queries": "all"}, TypeError, "queries must be real numbers.*'all' of type str"),
-            ({"queries": QUERIES.astype(complex)}, TypeError, "queries must be real.*complex128"),
+            ({"queries": QUERIES.astype(complex)}, ValueError, "Complex data .*: queries is .*complex128"),
             ({"queries": QUERIES[:, :11]}, ValueError, "queries has 11 features.* 12 "),
             ({"queries": QUERIES[None]}, ValueError, r"queries has shape \(1, 7, 12\)"),
             ({"queries": QUERIES * np.nan}, ValueError, "queries has nan in row 0.*finite"),

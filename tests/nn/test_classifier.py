@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unittest
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -92,32 +90,6 @@ def test_wrong_parameters_of_the_classifier(
 def test_the_constructor_only_stores() -> None:
     markers = {name: object() for name in nn.BinaryMLPClassifier().get_params()}
     assert vars(nn.BinaryMLPClassifier(**markers)) == markers
-
-
-# Checks of scikit-learn that this project fails on purpose.
-OTHERWISE = {
-    "check_estimators_unfitted": "has a NotFittedError of its own, since scikit-learn may not be there",
-    "check_complex_data": "a wrong dtype is a TypeError",
-    "check_dtype_object": "a wrong dtype is a TypeError",
-    "check_supervised_y_2d": "labels in a column are refused",
-}
-
-
-def test_the_estimator_checks_of_scikit_learn() -> None:
-    pytest.importorskip("sklearn", minversion="1.6")
-    from sklearn.utils.estimator_checks import estimator_checks_generator
-
-    failures = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it does not inherit from scikit-learn's BaseEstimator
-        for estimator, check in estimator_checks_generator(classifier()):
-            try:
-                check(estimator)
-            except unittest.SkipTest:
-                pass
-            except Exception as error:
-                failures[check.func.__name__] = error
-    assert failures.keys() == OTHERWISE.keys(), failures
 
 
 def test_a_clone_a_pipeline_and_a_search_of_scikit_learn() -> None:

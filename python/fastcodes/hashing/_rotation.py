@@ -38,6 +38,11 @@ class RotatedHasher(LinearHasher):
     objective_history_: Doubles
     max_iter: Any
 
+    @property
+    def n_iter_(self) -> int:
+        """The number of iterations that lowered the objective."""
+        return max(len(self.objective_history_) - 1, 0)
+
     def _rotate(
         self,
         x: Floats,
@@ -62,8 +67,8 @@ class RotatedHasher(LinearHasher):
             "objective_history": self.objective_history_,
         }
 
-    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
-        super()._from_arrays(arrays)
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
+        super()._restore(arrays)
         self.rotation_ = _files.take(
             arrays, "rotation", np.float32, ("n_directions", self._n_bits), finite=True
         )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes._blocks import sampled_rows, take_rows
+from fastcodes._estimator import without_column
 from fastcodes._typing import Floats
 from fastcodes._validation import as_integer, as_training_samples
 
@@ -20,7 +21,8 @@ def as_targets(y: Any, n: int, owner: str) -> Floats:
     Parameters
     ----------
     y : array_like (n,) or (n, c)
-        Classes, numbers or strings; or zeros and ones that say which of `c` labels each sample has.
+        Classes, numbers or strings, also in a column (n, 1); or zeros and ones that say which of `c` labels
+        each sample has.
     n : int
         The number of samples.
     owner : str
@@ -28,7 +30,7 @@ def as_targets(y: Any, n: int, owner: str) -> Floats:
     """
     if y is None:
         raise ValueError(f"This {owner} estimator requires y to be passed, but the target y is None")
-    labels = np.asarray(y)
+    labels = without_column(np.asarray(y))
     if labels.ndim not in (1, 2) or labels.dtype.kind not in "biufUSO":
         raise ValueError(
             "y must be labels (n,), or booleans (n, c) that say which labels each sample has; "
@@ -53,7 +55,7 @@ def as_targets(y: Any, n: int, owner: str) -> Floats:
         present = np.zeros((n, len(classes)), np.float32)
         present[np.arange(n), numbers.reshape(-1)] = 1
     if not present.shape[1] or (present == present[0]).all():
-        raise ValueError("y must have at least two different labels; got the same for all samples")
+        raise ValueError("y must have at least two different labels; got one class for all samples")
     return present
 
 

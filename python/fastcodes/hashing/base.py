@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,38 +18,35 @@ from fastcodes._linalg import projections, squared_distances
 from fastcodes._progress import progress_bar
 from fastcodes._storage import BitStorage, Storage
 from fastcodes._typing import Array, Codes, Doubles, Floats, Ids
-from fastcodes._validation import as_integer, check_threads
+from fastcodes._validation import as_integer, as_option, check_threads
 from fastcodes.hashing.packed_bits import MAX_BITS, as_packed_bits
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["Hasher", "LinearHasher", "check_rank", "check_samples_differ"]
 
 # Relevant samples per query in a score without labels.
 _N_NEAREST = 10
 
+_OUTPUTS = ("packed", "bits", "signs")
+
 
 class Hasher(Codec):
     """A model with ``fit``, ``decision_function`` and ``encode``.
 
-    A subclass takes `n_bits` and `verbose` in its constructor, learns in `fit`, which sets `n_features_in_`,
-    and computes real values from a block of samples at a time.
+    A subclass takes `n_bits`, `output` and `verbose` in its constructor, learns in `fit`, which sets
+    `n_features_in_`, and computes real values from a block of samples at a time.
     """
 
     # Whether `_values` and `_encode` raise a ValueError for samples that are not finite.
     _checks_samples: ClassVar[bool] = False
     n_bits: Any
+    output: str
     verbose: bool
     metrics = ("hamming", "asymmetric")
     oversample = 16
 
-    @abc.abstractmethod
-    def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
-        """Learn from samples (n, d)."""
-
     def _checked_bits(self) -> int:
         """Validate the parameters of every hash function and return `n_bits`."""
+        as_option(self.output, "output", _OUTPUTS)
         return as_integer(self.n_bits, "n_bits", 1, MAX_BITS)
 
     @property
@@ -203,13 +200,54 @@ class Hasher(Codec):
             total += float(metrics.average_precision(relevance).sum())
         return total / n
 
-    def transform(self, X: ArrayLike, *, threads: int | None = None) -> Codes:
-        """Return ``encode(X)``."""
-        return self.encode(X, threads=threads)
+    def transform(self, X: ArrayLike, *, threads: int | None = None) -> Any:
+        """Return the codes of samples in the form of the parameter `output`.
 
-    def fit_transform(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Codes:
-        """Return ``fit(X, y).encode(X)``."""
-        return self.fit(X, y, threads=threads).encode(X, threads=threads)
+        Packed codes are for `fastcodes.hamming`: their bytes are no features. An estimator that follows in a
+        pipeline learns from "bits" or "signs".
+
+        Parameters
+        ----------
+        X : array_like (n, d)
+            As in `encode`.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
+
+        Returns
+        -------
+        array or data frame
+            With "packed", ``encode(X)``: uint8 (n, ceil(n_bits / 8)). With "bits", the bits as 0 and 1: uint8
+            (n, n_bits). With "signs", as -1 and +1: int8 (n, n_bits). See `set_output` for data frames.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError, ValueError
+            As `encode`; or if `output` is unknown.
+        """
+        return self._contained(self._form(self.encode(X, threads=threads), threads), X)
+
+    def _form(self, codes: Codes, threads: int | None) -> Array:
+        """Return codes in the form of `output`."""
+        output = as_option(self.output, "output", _OUTPUTS)
+        if output == "bits":
+            return bits.unpack(codes, self._n_bits, threads=threads)
+        if output == "signs":
+            return bits.unpack(codes, self._n_bits, dtype=np.int8, values=(-1, 1), threads=threads)
+        return codes
+
+    @property
+    def _n_outputs(self) -> int:
+        return (self._n_bits + 7) // 8 if self.output == "packed" else self._n_bits
+
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+        as_option(self.output, "output", _OUTPUTS)
+        self._restore(arrays)
+
+    @abc.abstractmethod
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
+        """Restore what was learned, or raise a ValueError that says why it is invalid."""
 
     def _blocks(self, samples: Array) -> Iterator[tuple[slice, Floats]]:
         """Yield `samples` a block at a time, with a progress bar if `verbose` and there are many."""
@@ -254,7 +292,7 @@ class LinearHasher(Hasher):
     def _to_arrays(self) -> dict[str, Array]:
         return {"mean": self.mean_, "components": self.components_}
 
-    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
         components = _files.take(arrays, "components", np.float32, ("n_bits", "d"), finite=True)
         if not components.size:
             raise ValueError(f"components has shape {components.shape}; expected at least one row and column")

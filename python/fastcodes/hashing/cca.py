@@ -50,6 +50,9 @@ class CCAITQ(RotatedHasher):
         Maximum number of random rows to learn from; None uses all rows.
     random_state : None, int or numpy random generator
         Source of randomness; an integer makes `fit` repeatable.
+    output : {"packed", "bits", "signs"}
+        What `transform` returns: the packed codes of `encode`, features that are 0 or 1, or features that are
+        -1 or +1.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
@@ -66,8 +69,12 @@ class CCAITQ(RotatedHasher):
     objective_history_ : float64 array (iterations + 1,)
         :math:`\lVert B - V R \rVert_F^2 / n` for the initial rotation and after each iteration. Never
         increases.
+    n_iter_ : int
+        The number of iterations, one less than the length of `objective_history_`.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     See Also
     --------
@@ -98,6 +105,7 @@ class CCAITQ(RotatedHasher):
         max_iter: int = 50,
         max_samples: int | None = 32768,
         random_state: Any = None,
+        output: str = "packed",
         verbose: bool = False,
     ) -> None:
         self.n_bits = n_bits
@@ -105,6 +113,7 @@ class CCAITQ(RotatedHasher):
         self.max_iter = max_iter
         self.max_samples = max_samples
         self.random_state = random_state
+        self.output = output
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
@@ -136,7 +145,7 @@ class CCAITQ(RotatedHasher):
         n_bits = self._checked_bits()
         regularization = as_real(self.regularization, "regularization", above=0)
         rng = random_generator(self.random_state)
-        x, labels = labeled_samples(X, y, self.max_samples, rng, type(self).__name__)
+        x, labels = labeled_samples(self._training_samples(X), y, self.max_samples, rng, type(self).__name__)
         mean, directions, self.correlations_ = _canonical(x, labels, n_bits, regularization)
         self._rotate(x, mean, directions * self.correlations_, n_bits, rng)
         return self
@@ -144,8 +153,8 @@ class CCAITQ(RotatedHasher):
     def _to_arrays(self) -> dict[str, Array]:
         return {**super()._to_arrays(), "correlations": self.correlations_}
 
-    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
-        super()._from_arrays(arrays)
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
+        super()._restore(arrays)
         self.correlations_ = _files.take(
             arrays, "correlations", np.float64, (len(self.rotation_),), finite=True
         )

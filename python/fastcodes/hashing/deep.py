@@ -16,7 +16,7 @@ from fastcodes._blocks import take_rows
 from fastcodes._linalg import mean_and_covariance
 from fastcodes._progress import progress_bar
 from fastcodes._typing import Array, Doubles, Floats
-from fastcodes._validation import as_integer, as_option, as_real, as_training_samples, random_generator
+from fastcodes._validation import as_integer, as_option, as_real, random_generator
 from fastcodes.hashing._targets import as_targets
 from fastcodes.hashing.base import Hasher, check_samples_differ
 from fastcodes.nn import Adam, BatchNorm, Cosine, Dense, Dropout, HardTanh, Layer, Loss, Network
@@ -60,6 +60,9 @@ class DeepHashing(Hasher):
         Fraction of each hidden layer that is dropped in training.
     random_state : None, int or numpy random generator
         Source of randomness; an integer makes `fit` repeatable.
+    output : {"packed", "bits", "signs"}
+        What `transform` returns: the packed codes of `encode`, features that are 0 or 1, or features that are
+        -1 or +1.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
@@ -73,6 +76,8 @@ class DeepHashing(Hasher):
         The mean loss of each epoch. It can increase, since :math:`\beta` does.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     Examples
     --------
@@ -108,6 +113,7 @@ class DeepHashing(Hasher):
         learning_rate: float = 3e-3,
         dropout: float = 0.0,
         random_state: Any = None,
+        output: str = "packed",
         verbose: bool = False,
     ) -> None:
         self.n_bits = n_bits
@@ -120,6 +126,7 @@ class DeepHashing(Hasher):
         self.learning_rate = learning_rate
         self.dropout = dropout
         self.random_state = random_state
+        self.output = output
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
@@ -157,7 +164,7 @@ class DeepHashing(Hasher):
         optimizer, schedule = Adam(self.learning_rate), Cosine()
         loss = self._loss()
         rng = random_generator(self.random_state)
-        samples = as_training_samples(X)
+        samples = self._training_samples(X)
         labels = as_targets(y, len(samples), type(self).__name__)
         network = Network(*self._layers(n_bits, dropout), random_state=rng).build(samples.shape[1:])
         mean, covariance = mean_and_covariance(samples)
@@ -235,7 +242,7 @@ class DeepHashing(Hasher):
             "objective_history": self.objective_history_,
         }
 
-    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
         mean = _files.take(arrays, "mean", np.float32, ("d",), finite=True)
         scale = _files.take(arrays, "scale", np.float32, mean.shape, finite=True)
         if not (scale > 0).all():

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
+from fastcodes._blocks import check_finite
 from fastcodes._typing import Array, Codes, Floats
-from fastcodes._validation import as_samples, check_threads
+from fastcodes._validation import check_threads
 from fastcodes.hashing._random_projection import Projection
 from fastcodes.hashing.base import Hasher
 
@@ -38,6 +39,9 @@ class RandomHyperplanes(Hasher):
         stored, and the probability holds closely for all vectors.
     random_state : None, int or numpy random generator
         Source of randomness. The same integer gives the same directions on every machine.
+    output : {"packed", "bits", "signs"}
+        What `transform` returns: the packed codes of `encode`, features that are 0 or 1, or features that are
+        -1 or +1.
     verbose : bool
         Whether to show a progress bar when many samples are encoded; needs the extra ``cli``.
 
@@ -49,6 +53,8 @@ class RandomHyperplanes(Hasher):
         With "hadamard", the signs as in `fastcodes.hadamard.project`.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     See Also
     --------
@@ -86,11 +92,13 @@ class RandomHyperplanes(Hasher):
         *,
         projection: str = "gaussian",
         random_state: Any = 0,
+        output: str = "packed",
         verbose: bool = False,
     ) -> None:
         self.n_bits = n_bits
         self.projection = projection
         self.random_state = random_state
+        self.output = output
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
@@ -118,8 +126,9 @@ class RandomHyperplanes(Hasher):
         """
         check_threads(threads)
         n_bits = self._checked_bits()
-        d = as_samples(X).shape[1]
-        self._learn(Projection.draw(self.projection, d, n_bits, self.random_state))
+        samples = self._training_samples(X)
+        check_finite(samples)
+        self._learn(Projection.draw(self.projection, samples.shape[1], n_bits, self.random_state))
         return self
 
     def _learn(self, projection: Projection) -> None:
@@ -144,5 +153,5 @@ class RandomHyperplanes(Hasher):
     def _to_arrays(self) -> dict[str, Array]:
         return self._projection.to_arrays()
 
-    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
         self._learn(Projection.from_arrays(self.projection, arrays))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from fastcodes._blocks import training_samples
+from fastcodes._blocks import sample
 from fastcodes._linalg import principal_components
 from fastcodes._validation import check_threads, random_generator
 from fastcodes.hashing._rotation import RotatedHasher
@@ -38,6 +38,9 @@ class ITQ(RotatedHasher):
         Maximum number of random rows to learn from; None uses all rows.
     random_state : None, int or numpy random generator
         Source of randomness; an integer makes `fit` repeatable.
+    output : {"packed", "bits", "signs"}
+        What `transform` returns: the packed codes of `encode`, features that are 0 or 1, or features that are
+        -1 or +1.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
@@ -52,8 +55,12 @@ class ITQ(RotatedHasher):
     objective_history_ : float64 array (iterations + 1,)
         The objective divided by the number of samples, for the initial rotation and after each iteration.
         Never increases.
+    n_iter_ : int
+        The number of iterations, one less than the length of `objective_history_`.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     See Also
     --------
@@ -80,12 +87,14 @@ class ITQ(RotatedHasher):
         max_iter: int = 50,
         max_samples: int | None = 32768,
         random_state: Any = None,
+        output: str = "packed",
         verbose: bool = False,
     ) -> None:
         self.n_bits = n_bits
         self.max_iter = max_iter
         self.max_samples = max_samples
         self.random_state = random_state
+        self.output = output
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
@@ -117,7 +126,7 @@ class ITQ(RotatedHasher):
         check_threads(threads)
         n_bits = self._checked_bits()
         rng = random_generator(self.random_state)
-        x = training_samples(X, self.max_samples, rng)
+        x = sample(self._training_samples(X), self.max_samples, rng)
         components = principal_components(x)
         check_rank(n_bits, components.rank, x, type(self).__name__)
         self._rotate(x, components.mean, components.vectors[:, :n_bits], n_bits, rng)

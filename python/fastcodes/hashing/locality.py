@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files
-from fastcodes._blocks import blocks, training_samples
+from fastcodes._blocks import blocks, sample
 from fastcodes._linalg import oriented, principal_components, squared_distances
 from fastcodes._typing import Array, Doubles, Floats
 from fastcodes._validation import as_integer, random_generator
@@ -48,6 +48,9 @@ class LocalityPreservingHashing(LinearHasher):
         Maximum number of random rows to learn from; None uses all rows.
     random_state : None, int or numpy random generator
         Source of randomness; an integer makes `fit` repeatable.
+    output : {"packed", "bits", "signs"}
+        What `transform` returns: the packed codes of `encode`, features that are 0 or 1, or features that are
+        -1 or +1.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
@@ -63,6 +66,8 @@ class LocalityPreservingHashing(LinearHasher):
         independent samples.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     Examples
     --------
@@ -86,6 +91,7 @@ class LocalityPreservingHashing(LinearHasher):
         n_nearest: int = 3,
         max_samples: int | None = 65536,
         random_state: Any = None,
+        output: str = "packed",
         verbose: bool = False,
     ) -> None:
         self.n_bits = n_bits
@@ -93,6 +99,7 @@ class LocalityPreservingHashing(LinearHasher):
         self.n_nearest = n_nearest
         self.max_samples = max_samples
         self.random_state = random_state
+        self.output = output
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
@@ -127,7 +134,7 @@ class LocalityPreservingHashing(LinearHasher):
         if n_anchors <= n_bits:
             raise ValueError(f"n_anchors must be more than n_bits={n_bits}; got {n_anchors}")
         rng = random_generator(self.random_state)
-        x = training_samples(X, self.max_samples, rng)
+        x = sample(self._training_samples(X), self.max_samples, rng)
         components = principal_components(x)
         check_rank(n_bits, components.rank, x, type(self).__name__)
         centered = x - components.mean.astype(np.float32)
@@ -151,8 +158,8 @@ class LocalityPreservingHashing(LinearHasher):
     def _to_arrays(self) -> dict[str, Array]:
         return {**super()._to_arrays(), "eigenvalues": self.eigenvalues_}
 
-    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
-        super()._from_arrays(arrays)
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
+        super()._restore(arrays)
         self.eigenvalues_ = _files.take(arrays, "eigenvalues", np.float64, (self._n_bits,), finite=True)
 
 

@@ -155,13 +155,12 @@ class MinHash(Codec):
         found = self._signatures(sets, threads)
         return found if self.b_bits is None else minhash.pack(found, self.b_bits, threads=threads)
 
-    def transform(self, X: Sequence[Any], *, threads: int | None = None) -> Array:
-        """Return ``encode(X)``."""
-        return self.encode(X, threads=threads)
-
-    def fit_transform(self, X: Sequence[Any], y: object = None, *, threads: int | None = None) -> Array:
-        """Return ``fit(X).encode(X)``."""
-        return self.fit(X).encode(X, threads=threads)
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags that scikit-learn asks for: sets or texts, not vectors, and nothing to learn."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.string = False, True
+        tags.no_validation, tags.requires_fit = True, False
+        return tags
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -189,6 +188,10 @@ class MinHash(Codec):
                 "exhaustively; give a MinHash with b_bits=1, or use a MinHashIndex"
             )
         return BitStorage(self._n_columns, metric)
+
+    @property
+    def _n_outputs(self) -> int:
+        return self._n_columns
 
     @property
     def _n_columns(self) -> int:

@@ -86,6 +86,18 @@ class Bits(Codec):
         self._bits()
         return self
 
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags that scikit-learn asks for: bytes of bits, not features, and nothing to learn."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation, tags.requires_fit = True, False
+        tags.transformer_tags.preserves_dtype = ["uint8"]
+        return tags
+
+    @property
+    def _n_outputs(self) -> int:
+        return self.n_features_in_
+
     def _bits(self) -> int:
         return as_integer(self.n_bits, "n_bits", 1, MAX_BITS)
 

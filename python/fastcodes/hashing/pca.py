@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from fastcodes import _files
 from fastcodes._linalg import principal_components, projections
 from fastcodes._typing import Array, Floats
-from fastcodes._validation import as_option, as_training_samples, check_threads
+from fastcodes._validation import as_option, check_threads
 from fastcodes.hashing.base import LinearHasher, check_rank
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ class PCAHashing(LinearHasher):
     threshold : {"mean", "median"}
         The threshold that a component exceeds if its bit is 1. With the median (of at most 65536 evenly
         spaced samples), each bit is 1 for half of the samples, which matters for skewed components.
+    output : {"packed", "bits", "signs"}
+        What `transform` returns: the packed codes of `encode`, features that are 0 or 1, or features that are
+        -1 or +1.
     verbose : bool
         Whether to show a progress bar when many samples are encoded; needs the extra ``cli``.
 
@@ -52,6 +55,8 @@ class PCAHashing(LinearHasher):
         Values are ``(x - mean_) @ components_.T - thresholds_``; zeros unless with the median.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     Notes
     -----
@@ -72,9 +77,12 @@ class PCAHashing(LinearHasher):
 
     thresholds_: Floats
 
-    def __init__(self, n_bits: int = 64, *, threshold: str = "mean", verbose: bool = False) -> None:
+    def __init__(
+        self, n_bits: int = 64, *, threshold: str = "mean", output: str = "packed", verbose: bool = False
+    ) -> None:
         self.n_bits = n_bits
         self.threshold = threshold
+        self.output = output
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
@@ -106,7 +114,7 @@ class PCAHashing(LinearHasher):
         check_threads(threads)
         n_bits = self._checked_bits()
         as_option(self.threshold, "threshold", ("mean", "median"))
-        samples = as_training_samples(X)
+        samples = self._training_samples(X)
         components = principal_components(samples)
         check_rank(n_bits, components.rank, samples, type(self).__name__)
         self._learn(components.mean, components.vectors[:, :n_bits].T)
@@ -127,6 +135,6 @@ class PCAHashing(LinearHasher):
     def _to_arrays(self) -> dict[str, Array]:
         return {**super()._to_arrays(), "thresholds": self.thresholds_}
 
-    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
-        super()._from_arrays(arrays)
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
+        super()._restore(arrays)
         self.thresholds_ = _files.take(arrays, "thresholds", np.float32, (self._n_bits,), finite=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastcodes._blocks import blocks, naming_nonfinite, rows_per_block
-from fastcodes._estimator import Estimator
+from fastcodes._blocks import blocks, check_finite, naming_nonfinite, rows_per_block
+from fastcodes._estimator import Transformer
 from fastcodes._progress import progress_bar
 from fastcodes._typing import Array, Codes, Floats
-from fastcodes._validation import as_integer, as_real, as_samples, check_threads
+from fastcodes._validation import as_integer, as_real, check_threads
 from fastcodes.hashing._random_projection import Projection
 from fastcodes.hashing.packed_bits import MAX_BITS
 
@@ -62,7 +62,7 @@ def johnson_lindenstrauss_min_dim(n_samples: int, *, eps: float = 0.1) -> int:
     return max(1, int(4 * math.log(n_samples) / (eps**2 / 2 - eps**3 / 3)))
 
 
-class RandomProjection(Estimator):
+class RandomProjection(Transformer):
     r"""Project vectors on random directions, which approximately preserves distances.
 
     :math:`y = R x / \sqrt k` with ``k`` random rows. The expected squared length of ``y`` is that of ``x``,
@@ -93,6 +93,8 @@ class RandomProjection(Estimator):
         With "hadamard", the signs as in `fastcodes.hadamard.project`.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     Notes
     -----
@@ -112,6 +114,7 @@ class RandomProjection(Estimator):
     """
 
     _learned = "_projection"
+    _preserves: ClassVar[list[str]] = ["float32"]
     components_: Floats | None
     signs_: Codes | None
     n_components_: int
@@ -138,7 +141,7 @@ class RandomProjection(Estimator):
         Parameters
         ----------
         X : array_like (n, d)
-            Any samples: only the shape is used.
+            Samples: their shape is used, and they are checked.
         y : object
             Ignored; present for API consistency.
         threads : int, optional
@@ -153,13 +156,16 @@ class RandomProjection(Estimator):
         TypeError
             If `X` is not an array of real numbers, or a parameter has the wrong type.
         ValueError
-            If `X` has another shape, a parameter is out of range, or "auto" needs more dimensions than
+            If `X` has another shape, no rows or a value that is not finite (the message says where), if a
+            parameter is out of range, or "auto" needs more dimensions than
             `X` has.
         """
         check_threads(threads)
-        n, d = as_samples(X).shape
+        samples = self._training_samples(X)
+        check_finite(samples)
+        n, d = samples.shape
         if isinstance(self.n_components, str) and self.n_components == "auto":
-            n_components = johnson_lindenstrauss_min_dim(max(n, 1), eps=self.eps)
+            n_components = johnson_lindenstrauss_min_dim(n, eps=self.eps)
             if n_components > d:
                 raise ValueError(
                     f"eps={self.eps} for {n} samples needs {n_components} dimensions, but X has only {d}; "
@@ -177,7 +183,7 @@ class RandomProjection(Estimator):
         self.n_components_ = projection.n
         self.n_features_in_ = projection.d
 
-    def transform(self, X: ArrayLike, *, threads: int | None = None) -> Floats:
+    def transform(self, X: ArrayLike, *, threads: int | None = None) -> Any:
         """Project samples.
 
         Parameters
@@ -189,7 +195,8 @@ class RandomProjection(Estimator):
 
         Returns
         -------
-        float32 array (n, n_components_)
+        float32 array (n, n_components_), or data frame
+            See `set_output`.
 
         Raises
         ------
@@ -212,11 +219,11 @@ class RandomProjection(Estimator):
             for rows, block in blocks(samples, width=self.n_components_, check=False):
                 np.multiply(self._projection.values(block, threads), scale, out=projected[rows])
                 show(f"{rows.stop} samples")
-        return projected
+        return self._contained(projected, X)
 
-    def fit_transform(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Floats:
-        """Return ``fit(X).transform(X)``."""
-        return self.fit(X, threads=threads).transform(X, threads=threads)
+    @property
+    def _n_outputs(self) -> int:
+        return self.n_components_
 
     def _to_arrays(self) -> dict[str, Array]:
         return self._projection.to_arrays()

@@ -12,7 +12,7 @@ from fastcodes import _files
 from fastcodes._blocks import blocks
 from fastcodes._linalg import exact_product, principal_components
 from fastcodes._typing import Array, Doubles, Floats, Ids
-from fastcodes._validation import as_training_samples, check_threads
+from fastcodes._validation import check_threads
 from fastcodes.hashing.base import Hasher, check_samples_differ
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ class SpectralHashing(Hasher):
     ----------
     n_bits : int
         Bits k of a code; any number. At most the first k components are used.
+    output : {"packed", "bits", "signs"}
+        What `transform` returns: the packed codes of `encode`, features that are 0 or 1, or features that are
+        -1 or +1.
     verbose : bool
         Whether to show a progress bar when many samples are encoded; needs the extra ``cli``.
 
@@ -50,6 +53,8 @@ class SpectralHashing(Hasher):
         The direction i of each bit and its number j of half periods, by increasing eigenvalue.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     Examples
     --------
@@ -70,8 +75,9 @@ class SpectralHashing(Hasher):
     upper_: Floats
     modes_: Ids
 
-    def __init__(self, n_bits: int = 64, *, verbose: bool = False) -> None:
+    def __init__(self, n_bits: int = 64, *, output: str = "packed", verbose: bool = False) -> None:
         self.n_bits = n_bits
+        self.output = output
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
@@ -101,7 +107,7 @@ class SpectralHashing(Hasher):
         """
         check_threads(threads)
         n_bits = self._checked_bits()
-        samples = as_training_samples(X)
+        samples = self._training_samples(X)
         components = principal_components(samples)
         check_samples_differ(len(samples), np.diag(components.variances))
         m = min(n_bits, components.rank)
@@ -140,7 +146,7 @@ class SpectralHashing(Hasher):
             "modes": self.modes_,
         }
 
-    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
         directions = _files.take(arrays, "directions", np.float32, ("n_directions", "d"), finite=True)
         m, d = directions.shape
         lower, upper = (

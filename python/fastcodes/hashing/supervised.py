@@ -70,6 +70,9 @@ class SupervisedDiscreteHashing(Hasher):
         float32.
     random_state : None, int or numpy random generator
         Source of randomness; an integer makes `fit` repeatable.
+    output : {"packed", "bits", "signs"}
+        What `transform` returns: the packed codes of `encode`, features that are 0 or 1, or features that are
+        -1 or +1.
     verbose : bool
         Whether to show a progress bar; needs the extra ``cli``.
 
@@ -86,8 +89,12 @@ class SupervisedDiscreteHashing(Hasher):
     objective_history_ : float64 array (max_iter + 1,)
         The objective divided by the number of samples, for the initial bits and after each iteration. Never
         increases.
+    n_iter_ : int
+        The number of iterations, one less than the length of `objective_history_`.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     Examples
     --------
@@ -125,6 +132,7 @@ class SupervisedDiscreteHashing(Hasher):
         max_iter: int = 5,
         max_samples: int | None = 65536,
         random_state: Any = None,
+        output: str = "packed",
         verbose: bool = False,
     ) -> None:
         self.n_bits = n_bits
@@ -137,6 +145,7 @@ class SupervisedDiscreteHashing(Hasher):
         self.max_iter = max_iter
         self.max_samples = max_samples
         self.random_state = random_state
+        self.output = output
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
@@ -175,7 +184,7 @@ class SupervisedDiscreteHashing(Hasher):
         embedding_penalty = as_real(self.embedding_penalty, "embedding_penalty", above=0)
         sigma = None if self.sigma is None else as_real(self.sigma, "sigma", above=0)
         rng = random_generator(self.random_state)
-        x, labels = labeled_samples(X, y, self.max_samples, rng, type(self).__name__)
+        x, labels = labeled_samples(self._training_samples(X), y, self.max_samples, rng, type(self).__name__)
         check_scale(x)
         anchors = x[np.sort(rng.choice(len(x), min(n_anchors, len(x)), replace=False))]
         sigma = _width(x, anchors) if sigma is None else sigma
@@ -212,6 +221,11 @@ class SupervisedDiscreteHashing(Hasher):
         self.n_features_in_ = anchors.shape[1]
 
     @property
+    def n_iter_(self) -> int:
+        """The number of iterations."""
+        return max(len(self.objective_history_) - 1, 0)
+
+    @property
     def _n_bits(self) -> int:
         return int(self.weights_.shape[1])
 
@@ -233,7 +247,7 @@ class SupervisedDiscreteHashing(Hasher):
             "objective_history": self.objective_history_,
         }
 
-    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
         anchors = _files.take(arrays, "anchors", np.float32, ("m", "d"), finite=True)
         weights = _files.take(arrays, "weights", np.float32, (len(anchors), "n_bits"), finite=True)
         intercept = _files.take(arrays, "intercept", np.float32, weights.shape[1:], finite=True)

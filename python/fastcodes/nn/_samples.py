@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastcodes._estimator import without_column
 from fastcodes._typing import Array
-from fastcodes._validation import as_numbers, to_float32
+from fastcodes._validation import as_features, to_float32
 
 __all__ = [
     "SAMPLES_PER_BATCH",
@@ -27,7 +28,7 @@ SAMPLES_PER_BATCH = 256
 
 def as_network_samples(X: ArrayLike, name: str = "X") -> Array:
     """Return samples as an array (n, ...) of real numbers, in its own dtype."""
-    samples = as_numbers(X, name)
+    samples = as_features(X, name)
     if samples.ndim < 2:
         raise ValueError(
             f"{name} must have samples along its first axis, (n, d) or (n, height, width, channels); "
@@ -54,8 +55,8 @@ def check_finite(samples: Array, name: str = "X") -> None:
 
 
 def as_labels(y: ArrayLike, name: str = "y") -> Array:
-    """Return class labels as an array (n,); continuous targets are refused."""
-    labels = np.asarray(y)
+    """Return class labels, (n,) or a column (n, 1), as an array (n,); continuous targets are refused."""
+    labels = without_column(np.asarray(y), name)
     if labels.ndim != 1:
         advice = f"; for one-hot rows give {name}.argmax(axis=1)" if labels.ndim == 2 else ""
         raise ValueError(f"{name} must be labels (n,); got shape {labels.shape}{advice}")

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from fastcodes import _files
 from fastcodes._estimator import Estimator
 from fastcodes._typing import Array, Floats
-from fastcodes._validation import as_integer, as_real, as_samples, describe
+from fastcodes._validation import as_integer, as_real, describe
 from fastcodes.nn._samples import as_labels, check_lengths
 from fastcodes.nn._softmax import softmax
 from fastcodes.nn.layers import MAX_UNITS, BatchNorm, BinaryDense, Dropout, Layer, Quantize, Sign
@@ -64,6 +64,8 @@ class BinaryMLPClassifier(Estimator):
         The labels, sorted.
     n_features_in_ : int
         The number of features d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     Notes
     -----
@@ -138,7 +140,7 @@ class BinaryMLPClassifier(Estimator):
         FloatingPointError
             If the loss is no longer finite.
         """
-        samples = as_samples(X)
+        samples = self._training_samples(X)
         if y is None:
             raise ValueError(
                 "This BinaryMLPClassifier estimator requires y to be passed, but the target y is None"
@@ -186,7 +188,8 @@ class BinaryMLPClassifier(Estimator):
         self.n_features_in_ = model.input_shape_[0]
 
     def _logits(self, X: ArrayLike, threads: int | None) -> Floats:
-        return self.model_.decision_function(self._samples(X), threads=threads)
+        samples = self._samples(X)
+        return self.model_.decision_function(samples, threads=threads)
 
     def decision_function(self, X: ArrayLike, *, threads: int | None = None) -> Floats:
         """Return the logits, or for two classes their difference.

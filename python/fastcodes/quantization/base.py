@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,9 +16,6 @@ from fastcodes._typing import Array, Floats, UnsignedCodes
 from fastcodes._validation import as_codes, as_option
 from fastcodes.quantization._lloyd import code_dtype
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 __all__ = ["METRICS", "Quantizer"]
 
 METRICS = ("l2", "ip")  # squared L2 distance, negative inner product
@@ -27,10 +23,6 @@ METRICS = ("l2", "ip")  # squared L2 distance, negative inner product
 
 class Quantizer(Codec):
     """A model with ``fit``, ``encode`` and ``decode``, and the methods that follow from them."""
-
-    @abc.abstractmethod
-    def fit(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Self:
-        """Learn from samples (n, d)."""
 
     @abc.abstractmethod
     def encode(self, X: ArrayLike, *, threads: int | None = None) -> Array:
@@ -104,10 +96,8 @@ class Quantizer(Codec):
     def _as_codes(self, codes: ArrayLike, name: str) -> UnsignedCodes:
         """Validate the argument `name`."""
         check_fitted(self)
-        n_subspaces, n_codewords, _ = self._codebooks.shape
-        if (n_bits := self._bits_per_number) is not None:
-            return as_codes(codes, (n_subspaces * n_bits + 7) // 8, 256, name=name)
-        return as_codes(codes, n_subspaces, n_codewords, code_dtype(n_codewords), name=name)
+        n_codewords = 256 if self._bits_per_number is not None else self._codebooks.shape[1]
+        return as_codes(codes, self._n_outputs, n_codewords, code_dtype(n_codewords), name=name)
 
     def operand(self, queries: Array, metric: str, *, threads: int | None = None) -> Floats:
         """Return the `tables` of rows of ``as_queries(queries)``."""
@@ -159,14 +149,11 @@ class Quantizer(Codec):
         """Return minus the `quantization_error` of `X`: larger is better, as model selection expects."""
         return -self.quantization_error(X, threads=threads)
 
-    def transform(self, X: ArrayLike, *, threads: int | None = None) -> Array:
-        """Return ``encode(X)``."""
-        return self.encode(X, threads=threads)
-
     def inverse_transform(self, X: Array, *, threads: int | None = None) -> Floats:
         """Return ``decode(X)``."""
         return self._decode(X, "X", threads)
 
-    def fit_transform(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Array:
-        """Return ``fit(X).encode(X)``."""
-        return self.fit(X, threads=threads).encode(X, threads=threads)
+    @property
+    def _n_outputs(self) -> int:
+        n_subspaces, n_bits = len(self._codebooks), self._bits_per_number
+        return n_subspaces if n_bits is None else (n_subspaces * n_bits + 7) // 8

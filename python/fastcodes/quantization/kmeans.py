@@ -14,7 +14,7 @@ from fastcodes._estimator import Estimator
 from fastcodes._linalg import check_scale
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Doubles, Floats
-from fastcodes._validation import as_integer, as_real, as_training_samples, random_generator
+from fastcodes._validation import as_integer, as_real, random_generator
 from fastcodes.quantization import _lloyd
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class KMeans(Estimator):
         Iterations of the run that was kept.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     See Also
     --------
@@ -141,7 +143,7 @@ class KMeans(Estimator):
         n_init, max_iter = as_integer(self.n_init, "n_init", 1), as_integer(self.max_iter, "max_iter", 1)
         tol = as_real(self.tol, "tol", at_least=0)
         rng = random_generator(self.random_state)
-        samples = as_training_samples(X, n_clusters, "n_clusters")
+        samples = self._training_samples(X, n_clusters, "n_clusters")
         if self.batch_size is None:
             x = sample(samples, None, rng)
             with progress(self.verbose, n_init * max_iter, "k-means") as step:

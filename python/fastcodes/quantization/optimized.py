@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files, _native
-from fastcodes._blocks import sample, training_samples
+from fastcodes._blocks import sample
 from fastcodes._linalg import (
     PrincipalComponents,
     centered_product,
@@ -86,8 +86,12 @@ class OptimizedProductQuantizer(ProductQuantizer):
         The mean squared error of the training samples over all rows: before the first rotation, after each
         one, and after each of the last steps of k-means. Never increases, except for float32 rounding. Empty
         if the codebooks were given.
+    n_iter_ : int
+        The number of iterations, one less than the length of `objective_history_`.
     n_features_in_ : int
         The number of dimensions of a sample, d unless the rotation reduces them.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     Examples
     --------
@@ -201,7 +205,8 @@ class OptimizedProductQuantizer(ProductQuantizer):
         as_option(self.metric, "metric", METRICS)
         init = as_option(self.init, "init", _lloyd.SEEDS)
         rng = random_generator(self.random_state)
-        x = training_samples(X, self.max_samples, rng, at_least=n_codewords, parameter="n_codewords")
+        samples = self._training_samples(X, n_codewords, "n_codewords")
+        x = sample(samples, self.max_samples, rng, at_least=n_codewords)
         n_subspaces = as_subspaces(self.n_subspaces, x.shape[1])
         check_scale(x)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files
-from fastcodes._blocks import training_samples
+from fastcodes._blocks import sample
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
 from fastcodes._validation import as_integer, as_option, check_threads, random_generator, to_float32
@@ -63,8 +63,12 @@ class ProductQuantizer(Quantizer):
     objective_history_ : float64 array (iterations + 1,)
         The mean squared error of the training samples for the seeds, and after each iteration. Never
         increases. Empty if the codebooks were given.
+    n_iter_ : int
+        The number of iterations, one less than the length of `objective_history_`.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     See Also
     --------
@@ -175,7 +179,8 @@ class ProductQuantizer(Quantizer):
         as_option(self.metric, "metric", METRICS)
         init = as_option(self.init, "init", _lloyd.SEEDS)
         rng = random_generator(self.random_state)
-        x = training_samples(X, self.max_samples, rng, at_least=n_codewords, parameter="n_codewords")
+        samples = self._training_samples(X, n_codewords, "n_codewords")
+        x = sample(samples, self.max_samples, rng, at_least=n_codewords)
         n_subspaces = as_subspaces(self.n_subspaces, x.shape[1])
         with progress(self.verbose, n_init * max_iter, "product quantizer") as step:
             codebooks, history = _lloyd.train(
@@ -263,6 +268,11 @@ class ProductQuantizer(Quantizer):
             as_option(self.metric, "metric", METRICS),
             *(other for other in METRICS if other != self.metric),
         )
+
+    @property
+    def n_iter_(self) -> int:
+        """The number of iterations over all rows."""
+        return max(len(self.objective_history_) - 1, 0)
 
     @property
     def _codebooks(self) -> Floats:

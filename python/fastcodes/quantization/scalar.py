@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files, bits
-from fastcodes._blocks import blocks, training_samples
+from fastcodes._blocks import blocks, sample
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
 from fastcodes._validation import as_integer, as_option, check_threads, random_generator
@@ -56,8 +56,12 @@ class ScalarQuantizer(Quantizer):
         ``levels_[j, c]`` is the value of code ``c`` in dimension ``j``; increasing with ``c``.
     lower_, step_ : float32 arrays (d,)
         With "uniform", ``levels_[j, c]`` is ``lower_[j] + (c + 0.5) * step_[j]``; None with "lloyd-max".
+    n_iter_ : int
+        The most iterations of a dimension with "lloyd-max"; 0 with "uniform".
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     Examples
     --------
@@ -131,7 +135,7 @@ class ScalarQuantizer(Quantizer):
         as_option(self.kind, "kind", ("uniform", "lloyd-max"))
         if self.ranges is not None and self.kind != "uniform":
             raise ValueError(f'ranges needs kind="uniform"; got kind={self.kind!r}')
-        x = training_samples(X, self.max_samples, random_generator(self.random_state))
+        x = sample(self._training_samples(X), self.max_samples, random_generator(self.random_state))
         d = x.shape[1]
         if self.kind == "uniform":
             if self.ranges is None:
@@ -141,18 +145,23 @@ class ScalarQuantizer(Quantizer):
             # In float64, since the width can overflow float32.
             step = ((upper.astype(np.float64) - lower) / n_levels).astype(np.float32)
             levels = lower[:, None] + (np.arange(n_levels, dtype=np.float32) + 0.5) * step[:, None]
-            self._learn(levels, lower, step)
+            self._learn(levels, 0, lower, step)
         else:
             levels = np.empty((d, n_levels), np.float32)
             with progress(self.verbose, d, "scalar quantizer") as advance:
+                n_iter = 0
                 for j in range(d):
-                    levels[j], error = _lloyd_max(x[:, j], n_levels, max_iter)
+                    levels[j], error, iterations = _lloyd_max(x[:, j], n_levels, max_iter)
+                    n_iter = max(n_iter, iterations)
                     advance(error)
-            self._learn(levels)
+            self._learn(levels, n_iter)
         return self
 
-    def _learn(self, levels: Floats, lower: Floats | None = None, step: Floats | None = None) -> None:
+    def _learn(
+        self, levels: Floats, n_iter: int, lower: Floats | None = None, step: Floats | None = None
+    ) -> None:
         self.levels_ = levels
+        self.n_iter_ = n_iter
         self.lower_ = lower
         self.step_ = step
         self.n_features_in_ = len(levels)
@@ -245,7 +254,7 @@ class ScalarQuantizer(Quantizer):
         return self._bits
 
     def _to_arrays(self) -> dict[str, Array]:
-        arrays: dict[str, Array] = {"levels": self.levels_}
+        arrays: dict[str, Array] = {"levels": self.levels_, "n_iter": np.array(self.n_iter_)}
         if self.lower_ is not None and self.step_ is not None:
             arrays |= {"lower": self.lower_, "step": self.step_}
         return arrays
@@ -264,7 +273,7 @@ class ScalarQuantizer(Quantizer):
             step = _files.take(arrays, "step", np.float32, (len(levels),))
             if not (np.isfinite(lower).all() and np.isfinite(step).all() and (step >= 0).all()):
                 raise ValueError("lower or step has values that are not finite, or step has negative values")
-        self._learn(levels, lower, step)
+        self._learn(levels, int(_files.take(arrays, "n_iter", np.int64, ())), lower, step)
 
 
 def _as_ranges(ranges: tuple[ArrayLike, ArrayLike], d: int) -> tuple[Floats, Floats]:
@@ -279,14 +288,16 @@ def _as_ranges(ranges: tuple[ArrayLike, ArrayLike], d: int) -> tuple[Floats, Flo
     return lower, upper
 
 
-def _lloyd_max(values: Floats, n_levels: int, max_iter: int) -> tuple[Doubles, float]:
-    """Return the levels that minimize the mean squared error of the values, and this error."""
+def _lloyd_max(values: Floats, n_levels: int, max_iter: int) -> tuple[Doubles, float, int]:
+    """Return the levels that minimize the mean squared error of the values, this error, and iterations."""
     mean = values.mean(dtype=np.float64)
     x = np.sort(values) - mean  # centered and float64, so that the sums below are accurate
     n = len(x)
     sums, squares = np.append(0, np.cumsum(x)), np.append(0, np.cumsum(x * x))
     levels = _first_levels(x, n_levels)
+    n_iter = 0
     for _ in range(max_iter):
+        n_iter += 1
         ends = np.searchsorted(x, (levels[1:] + levels[:-1]) / 2, side="right")
         ends = np.concatenate([[0], ends, [n]])
         counts, totals = np.diff(ends), np.diff(sums[ends])
@@ -303,7 +314,7 @@ def _lloyd_max(values: Floats, n_levels: int, max_iter: int) -> tuple[Doubles, f
         if np.array_equal(new, levels):
             break
         levels = new
-    return levels + mean, max(float(errors.sum()), 0.0) / n
+    return levels + mean, max(float(errors.sum()), 0.0) / n, n_iter
 
 
 def _first_levels(x: Doubles, n_levels: int) -> Doubles:

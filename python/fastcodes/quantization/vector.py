@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files, adc
-from fastcodes._blocks import training_samples
+from fastcodes._blocks import sample
 from fastcodes._estimator import check_fitted
 from fastcodes._progress import progress
 from fastcodes._storage import CodewordStorage, Storage
@@ -46,8 +46,12 @@ class VectorQuantizer(Quantizer):
     objective_history_ : float64 array (iterations + 1,)
         The mean squared error of the training samples for the seeds, and after each iteration. Never
         increases.
+    n_iter_ : int
+        The number of iterations, one less than the length of `objective_history_`.
     n_features_in_ : int
         The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
 
     Examples
     --------
@@ -110,7 +114,8 @@ class VectorQuantizer(Quantizer):
         n_codewords = as_integer(self.n_codewords, "n_codewords", 1, _lloyd.MAX_CODEWORDS)
         n_init, max_iter = as_integer(self.n_init, "n_init", 1), as_integer(self.max_iter, "max_iter", 1)
         rng = random_generator(self.random_state)
-        x = training_samples(X, self.max_samples, rng, at_least=n_codewords, parameter="n_codewords")
+        samples = self._training_samples(X, n_codewords, "n_codewords")
+        x = sample(samples, self.max_samples, rng, at_least=n_codewords)
         with progress(self.verbose, n_init * max_iter, "vector quantizer") as step:
             codebooks, history = _lloyd.train(
                 x,
@@ -187,6 +192,11 @@ class VectorQuantizer(Quantizer):
         check_threads(threads)
         vectors: Floats = self.codebook_[self._as_codes(codes, name)[:, 0]]
         return vectors
+
+    @property
+    def n_iter_(self) -> int:
+        """The number of iterations."""
+        return max(len(self.objective_history_) - 1, 0)
 
     @property
     def _codebooks(self) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from contract.class_kit import FOLDER, INTEGERS, OPTIONS, POSITIVE, REALS, Case, X, Y
+from contract.class_kit import FOLDER, INTEGERS, OBJECTS, OPTIONS, POSITIVE, REALS, Case, X, Y
 from fastcodes import nn
 
 HUGE = 10**30
@@ -38,8 +38,8 @@ BATCHES = frozenset(
     {"train_step.x", "train_step.targets", "train_step.rate", "train_step.progress", "fit.resume"}
 )
 TRAINING = {
-    "X": ["X", X.astype(object), np.full_like(X, np.nan)],
-    "x": ["x", X.astype(object), X[:, :5]],
+    "X": ["X", OBJECTS, np.full_like(X, np.nan)],
+    "x": ["x", OBJECTS, X[:, :5]],
     "loss": OPTIONS,
     "y": [Y[:5], np.arange(60), np.ones((60, 3))],
     "optimizer": ["adam", nn.Adam],

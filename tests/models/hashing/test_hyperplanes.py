@@ -44,7 +44,7 @@ def test_lengths_do_not_matter(projection: str) -> None:
 
 
 def test_sparse_directions_are_those_of_achlioptas() -> None:
-    components = RandomHyperplanes(200, projection="sparse").fit(np.zeros((0, 300))).components_
+    components = RandomHyperplanes(200, projection="sparse").fit(np.zeros((1, 300))).components_
     assert components is not None
     values, counts = np.unique(components, return_counts=True)
     assert np.allclose(values, [-np.sqrt(3), 0, np.sqrt(3)])

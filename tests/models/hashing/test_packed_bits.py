@@ -30,7 +30,7 @@ def test_what_is_not_packed_bits_is_refused() -> None:
         (codes, ValueError, "X has ones after bit 13 in row 0"),
         (codes[:, :1], ValueError, r"X must have shape \(n, 2\)"),
         (codes[0], ValueError, r"X must have shape \(n, 2\)"),
-        (codes.astype(bool), TypeError, "X must be an array of uint8"),
+        (codes.astype(bool), TypeError, "X must be a numpy uint8 array"),
     ):
         with pytest.raises(error, match=match):
             Bits(13).encode(wrong)

@@ -162,7 +162,7 @@ def test_wrong_parameters_are_errors_of_fit(model: Any) -> None:
     for x, error, match in (
         (X[0], ValueError, "Expected 2D array"),
         (X[:, :0], ValueError, r"0 feature\(s\)"),
-        (X * 1j, TypeError, "real numbers"),
+        (X * 1j, ValueError, "Complex data not supported"),
         ("x", TypeError, "real numbers"),
     ):
         with pytest.raises(error, match=match):
@@ -171,4 +171,10 @@ def test_wrong_parameters_are_errors_of_fit(model: Any) -> None:
         made(model, "gaussian", 20).transform(X)
     with pytest.raises(ValueError, match=r"X has 39 features, but .* is expecting 40"):
         made(model, "gaussian", 20).fit(X).transform(X[:, 1:])
-    assert made(model, "gaussian", 20).fit(X[:0]).transform(X[:0]).shape[0] == 0
+    assert made(model, "gaussian", 20).fit(X).transform(X[:0]).shape[0] == 0
+    for x, match in (
+        (X[:0], r"Found array with 0 sample\(s\)"),
+        (X * np.nan, "X has nan in row 0, column 0"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            made(model, "gaussian", 20).fit(x)

@@ -272,7 +272,7 @@ def with_nan(value: float) -> Any:
             ValueError,
             r"X must have samples along its first axis.*got shape \(12,\). X.reshape\(1, -1\)",
         ),
-        (X * 1j, Y, TypeError, r"X must be real numbers .* got an array of dtype complex64"),
+        (X * 1j, Y, ValueError, "Complex data not supported: X is an array of dtype complex64"),
         ([["a"]], ["b"], TypeError, r"X must be real numbers .* got an array of dtype <U1"),
         (X, Y[:-1], ValueError, "X has 210 samples and y 209 labels"),
         (X[:0], Y[:0], ValueError, "X has no samples; expected at least one"),
