@@ -58,7 +58,7 @@ def tables(
     ----------
     queries : array_like (nq, d)
         Numbers of any real dtype, computed with as float32; a one-dimensional array is one query.
-    codebooks : float32 array (M, K, d / M)
+    codebooks : array_like of float32 (M, K, d / M)
         The codewords of each part.
     metric : {"l2", "ip"}
         "l2" is the squared Euclidean distance, the sum over dimensions 0, 1, ... of ``(q - c) ** 2``; "ip" is
@@ -111,7 +111,7 @@ def scan(
 
     Parameters
     ----------
-    tables : float32 array (nq, M, K)
+    tables : array_like of float32 (nq, M, K)
         As `tables` makes them; a two-dimensional array is one query.
     codes : array_like of uint8 (n, M) or PackedCodes
         The database.
@@ -167,7 +167,7 @@ def knn(
 
     Parameters
     ----------
-    tables : float32 array (nq, M, K)
+    tables : array_like of float32 (nq, M, K)
         As `tables` makes them; a two-dimensional array is one query. Entries may have any sign.
     codes : array_like of uint8 (n, M) or PackedCodes
         The database. Pack codes that are searched more than once.
@@ -300,7 +300,7 @@ def encode(
     x : array_like (n, d)
         Numbers of any real dtype, computed with as float32; a one-dimensional array is one vector. Other
         dtypes than float32 are converted block by block.
-    codebooks : float32 array (M, K, d / M)
+    codebooks : array_like of float32 (M, K, d / M)
         The codewords of each part.
     return_distances : bool
         Whether to return the squared distances to these codewords too.

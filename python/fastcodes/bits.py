@@ -165,7 +165,7 @@ def unpack(
 
     Parameters
     ----------
-    codes : uint8 array (..., ceil(n_bits / 8))
+    codes : array_like of uint8 (..., ceil(n_bits / 8))
         Packed bits.
     n_bits : int
         Number of bits in a row. The bits that pad the last byte are not read.
@@ -233,7 +233,7 @@ def popcount(codes: ArrayLike, *, threads: int | None = None) -> NDArray[np.int3
 
     Parameters
     ----------
-    codes : uint8 array (..., n_bytes)
+    codes : array_like of uint8 (..., n_bytes)
         Packed bits, padded with zeros.
     threads : int, optional
         Number of threads; all CPUs of this process by default.
@@ -355,7 +355,7 @@ def unpack_uint(
 
     Parameters
     ----------
-    packed : uint8 array (..., ceil(count * n_bits / 8))
+    packed : array_like of uint8 (..., ceil(count * n_bits / 8))
         The result of `pack_uint`.
     n_bits : int
         Bits of an integer, 1 to 16.

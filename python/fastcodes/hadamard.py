@@ -94,7 +94,7 @@ def project(
     x : array_like (n, d)
         Vectors of any real dtype; a one-dimensional array is one vector. Dtypes other than float32 are
         converted to it block by block.
-    signs : uint8 array (3 * n_rotations, size / 8)
+    signs : array_like of uint8 (3 * n_rotations, size / 8)
         The result of `signs` for ``d``.
     n_features : int
         Numbers of each vector, from 1 to ``n_rotations * size``.

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _native
 from fastcodes._typing import Ids
-from fastcodes._validation import as_array, as_integer, describe
+from fastcodes._validation import as_array, as_integer, describe, described
 
 __all__ = ["components", "count_with_self", "merge_topk", "no_neighbors", "ragged", "without_self"]
 
@@ -148,12 +148,13 @@ def _blocks(blocks: Any, name: str, dtypes: tuple[str, ...]) -> list[NDArray[Any
         )
     if not len(blocks):
         raise ValueError(f"{name} has no blocks; expected at least one")
-    for block in blocks:
-        if not isinstance(block, np.ndarray) or block.dtype.name not in dtypes:
-            raise TypeError(f"{name} must be arrays of {' or '.join(dtypes)}; got {describe(block)}")
-        if block.ndim != 2:
-            raise ValueError(f"{name} must be arrays of shape (nq, k_i); got {describe(block)}")
-    return list(blocks)
+    arrays = [as_array(block, name) for block in blocks]
+    for array, block in zip(arrays, blocks, strict=True):
+        if array.dtype.name not in dtypes:
+            raise TypeError(f"{name} must be arrays of {' or '.join(dtypes)}; got {described(array, block)}")
+        if array.ndim != 2:
+            raise ValueError(f"{name} must be arrays of shape (nq, k_i); got {describe(array)}")
+    return arrays
 
 
 def components(i: ArrayLike, j: ArrayLike, n: int) -> Ids:

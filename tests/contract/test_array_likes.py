@@ -11,7 +11,7 @@ import fastcodes
 import numpy as np
 import pytest
 from fastcodes import adc, bits, hadamard, hamming, jaccard, metrics, minhash, xnor
-from fastcodes.hashing import Bits
+from fastcodes.hashing import Bits, RandomHyperplanes
 from fastcodes.index import FlatIndex
 from helpers import Array, pq_codes, pq_tables, random_codes, same
 
@@ -283,7 +283,18 @@ TAKES_ARRAYS: dict[str, Callable[[], Any]] = {
     "relevance": lambda: metrics.precision_at_k(masked(np.zeros((2, 4), bool)), 2),
     "ids": lambda: index_of(CODES).remove(masked(np.arange(5))),
     "X": lambda: index_of(masked(CODES)),
+    "rerank": lambda: reranked(masked(REAL)),
+    "distances": lambda: fastcodes.merge_topk(
+        [masked(np.zeros((2, 4), np.int32))], [np.zeros((2, 4), int)], 2
+    ),
+    "i": lambda: fastcodes.components(masked(np.arange(5)), np.arange(5), 5),
 }
+
+
+def reranked(vectors: Any) -> Any:
+    index = FlatIndex(RandomHyperplanes(8).fit(REAL))
+    index.add(REAL)
+    return index.search(REAL, 2, rerank=vectors)
 
 
 @pytest.mark.parametrize("name", TAKES_ARRAYS)

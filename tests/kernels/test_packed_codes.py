@@ -132,9 +132,9 @@ def test_rows_are_taken_in_any_order(n_codewords: int) -> None:
             packed.take(np.array(ids))
     assert same_bits(packed.take([2, 1]), codes[[2, 1]])
     for ids in (np.array([1.0]), np.array([True]), None):
-        with pytest.raises(TypeError, match="^ids must be integers"):
+        with pytest.raises(TypeError, match=r"^ids must be integers"):
             packed.take(ids)
-    with pytest.raises(ValueError, match="^ids must have one dimension"):
+    with pytest.raises(ValueError, match=r"^ids must have one dimension"):
         packed.take(3)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastcodes._typing import Array, Floats, Ids
-from fastcodes._validation import describe
+from fastcodes._validation import as_array, describe
 from fastcodes.results import no_neighbors
 
 __all__ = ["check_vectors", "rescored"]
@@ -24,6 +24,7 @@ def check_vectors(vectors: Any, n_vectors: int, n_features: int) -> None:
         raise TypeError(
             f"rerank must be a numpy array {expected} of real numbers, row i the vector of id i; got {given}"
         )
+    as_array(vectors, "rerank")  # refuses masked elements
     if vectors.ndim != 2 or vectors.shape[1] != n_features or len(vectors) < n_vectors:
         raise ValueError(
             f"rerank has shape {vectors.shape}; expected {expected} or more rows, row i being the vector of "

@@ -35,7 +35,7 @@ def band_keys(
 
     Parameters
     ----------
-    signatures : uint32 array (n, n_hashes)
+    signatures : array_like of uint32 (n, n_hashes)
         The result of `signatures`.
     n_bands, n_rows : int
         Bands, and slots of a band, as from `band_shape`; the slots beyond ``n_bands * n_rows`` are ignored.

@@ -187,7 +187,7 @@ def union(a: ArrayLike, b: ArrayLike) -> Signatures:
 
     Parameters
     ----------
-    a, b : uint32 array (n, n_hashes)
+    a, b : array_like of uint32 (n, n_hashes)
         Signatures with the same seed, not made with `one_permutation`, whose empty slots are filled from
         others.
 
@@ -250,7 +250,7 @@ def pack(
 
     Parameters
     ----------
-    signatures : uint32 array (n, n_hashes)
+    signatures : array_like of uint32 (n, n_hashes)
         The result of `signatures`.
     n_bits : int
         Bits of a slot, 1 to 16. With one bit the rows are codes for `fastcodes.hamming`.
@@ -302,7 +302,7 @@ def cdist(
 
     Parameters
     ----------
-    a : uint32 array (na, n_hashes), or uint8 array (na, n_bytes)
+    a : array_like of uint32 (na, n_hashes), or uint8 array (na, n_bytes)
         Signatures, or packed ones; a one-dimensional array is one row.
     b : array (nb, n_hashes) or (nb, n_bytes)
         The same.

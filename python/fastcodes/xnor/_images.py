@@ -45,9 +45,9 @@ def conv2d(
 
     Parameters
     ----------
-    images : uint8 array (n, h, w, ceil(n_channels / 8))
+    images : array_like of uint8 (n, h, w, ceil(n_channels / 8))
         Signs, packed along the channels.
-    filters : uint8 array (n_filters, kh, kw, ceil(n_channels / groups / 8)) or PackedFilters
+    filters : array_like of uint8 (n_filters, kh, kw, ceil(n_channels / groups / 8)) or PackedFilters
         Signs, packed along the channels; prepare PackedFilters once for several convolutions.
     n_channels : int
         Channels of the images.
@@ -127,9 +127,9 @@ def byte_conv2d(
 
     Parameters
     ----------
-    images : uint8 array (n, h, w, c)
+    images : array_like of uint8 (n, h, w, c)
         Bytes, channels last.
-    filters : uint8 array (n_filters, kh, kw, ceil(c / groups / 8)) or PackedFilters
+    filters : array_like of uint8 (n_filters, kh, kw, ceil(c / groups / 8)) or PackedFilters
         Signs, packed along the channels.
     stride, padding, dilation, groups
         As in `conv2d`.
@@ -186,7 +186,7 @@ def max_pool2d(
 
     Parameters
     ----------
-    images : uint8 array (n, h, w, n_bytes)
+    images : array_like of uint8 (n, h, w, n_bytes)
         Bits, packed along the channels.
     size : int or pair of int
         Height and width of a window.

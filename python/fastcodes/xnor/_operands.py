@@ -135,7 +135,7 @@ class PackedMatrix:
 
     Parameters
     ----------
-    b : uint8 array (n, ceil(n_bits / 8)) or (n_planes, n, ceil(n_bits / 8))
+    b : array_like of uint8 (n, ceil(n_bits / 8)) or (n_planes, n, ceil(n_bits / 8))
         Rows of signs, or bit planes of integers from `planes`.
     n_bits : int
         Numbers per row.
@@ -198,7 +198,7 @@ class PackedFilters:
 
     Parameters
     ----------
-    filters : uint8 array (n_filters, kh, kw, ceil(n_channels / groups / 8))
+    filters : array_like of uint8 (n_filters, kh, kw, ceil(n_channels / groups / 8))
         Signs, packed along the channels.
     n_channels : int
         Channels of the images.

@@ -37,9 +37,9 @@ def matmul(
 
     Parameters
     ----------
-    a : uint8 array (m, ceil(n_bits / 8))
+    a : array_like of uint8 (m, ceil(n_bits / 8))
         Packed by `bits.pack`; a one-dimensional array is one row.
-    b : uint8 array (n, ceil(n_bits / 8)) or PackedMatrix
+    b : array_like of uint8 (n, ceil(n_bits / 8)) or PackedMatrix
         Packed by `bits.pack`; prepare a PackedMatrix once to multiply by the same rows several times. Weights
         (n_bits, n), as in ``x @ weights``, become rows by ``bits.pack(weights.T)``, which takes no copy.
     n_bits : int
@@ -100,9 +100,9 @@ def and_matmul(
 
     Parameters
     ----------
-    a : uint8 array (m, n_bytes)
+    a : array_like of uint8 (m, n_bytes)
         Packed bits; a one-dimensional array is one row.
-    b : uint8 array (n, n_bytes)
+    b : array_like of uint8 (n, n_bytes)
         Packed bits.
     out, threads
         As in `matmul`.
@@ -220,9 +220,9 @@ def bitserial_matmul(
 
     Parameters
     ----------
-    a : uint8 array (a_bits, m, ceil(n_features / 8))
+    a : array_like of uint8 (a_bits, m, ceil(n_features / 8))
         Bit planes from `planes`; a two-dimensional array is rows of signs.
-    b : uint8 array (n, ceil(n_features / 8)) or (b_bits, n, ceil(n_features / 8)), or PackedMatrix
+    b : array_like of uint8 (n, ceil(n_features / 8)) or (b_bits, n, ceil(n_features / 8)), or PackedMatrix
         Rows of signs, or bit planes.
     n_features : int
         Numbers per row.
@@ -282,9 +282,9 @@ def byte_matmul(
 
     Parameters
     ----------
-    a : uint8 array (m, d)
+    a : array_like of uint8 (m, d)
         Bytes; a one-dimensional array is one row.
-    b : uint8 array (n, ceil(d / 8)) or PackedMatrix
+    b : array_like of uint8 (n, ceil(d / 8)) or PackedMatrix
         Rows of signs, packed by `bits.pack`.
     byte_scale, byte_offset : int
         A byte stands for the number ``byte_offset + byte_scale * byte``. For example, 4-bit codes of the odd
