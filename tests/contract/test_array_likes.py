@@ -11,8 +11,9 @@ import fastcodes
 import numpy as np
 import pytest
 from fastcodes import adc, bits, hadamard, hamming, jaccard, metrics, minhash, xnor
-from fastcodes.hashing import Bits, RandomHyperplanes
+from fastcodes.hashing import CCAITQ, Bits, RandomHyperplanes
 from fastcodes.index import FlatIndex
+from fastcodes.quantization import ProductQuantizer
 from helpers import Array, pq_codes, pq_tables, random_codes, same
 
 QUERIES, CODES = random_codes(4, 8, seed=1), random_codes(20, 8, seed=2)
@@ -283,6 +284,8 @@ TAKES_ARRAYS: dict[str, Callable[[], Any]] = {
     "relevance": lambda: metrics.precision_at_k(masked(np.zeros((2, 4), bool)), 2),
     "ids": lambda: index_of(CODES).remove(masked(np.arange(5))),
     "X": lambda: index_of(masked(CODES)),
+    "y": lambda: CCAITQ(8).fit(REAL, masked(np.arange(4) % 2)),
+    "codebooks": lambda: ProductQuantizer.from_codebooks(masked(np.zeros((2, 3, 4)))),
     "rerank": lambda: reranked(masked(REAL)),
     "distances": lambda: fastcodes.merge_topk(
         [masked(np.zeros((2, 4), np.int32))], [np.zeros((2, 4), int)], 2

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from fastcodes._blocks import sampled_rows, take_rows
 from fastcodes._estimator import without_column
 from fastcodes._typing import Floats
-from fastcodes._validation import as_integer, as_training_samples
+from fastcodes._validation import as_array, as_integer, as_training_samples
 
 __all__ = ["as_targets", "labeled_samples"]
 
@@ -30,7 +30,7 @@ def as_targets(y: Any, n: int, owner: str) -> Floats:
     """
     if y is None:
         raise ValueError(f"This {owner} estimator requires y to be passed, but the target y is None")
-    labels = without_column(np.asarray(y))
+    labels = without_column(as_array(y, "y"))
     if labels.ndim not in (1, 2) or labels.dtype.kind not in "biufUSO":
         raise ValueError(
             "y must be labels (n,), or booleans (n, c) that say which labels each sample has; "

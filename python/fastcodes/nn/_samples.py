@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastcodes._estimator import without_column
 from fastcodes._typing import Array
-from fastcodes._validation import as_features, to_float32
+from fastcodes._validation import as_array, as_features, to_float32
 
 __all__ = [
     "SAMPLES_PER_BATCH",
@@ -56,7 +56,7 @@ def check_finite(samples: Array, name: str = "X") -> None:
 
 def as_labels(y: ArrayLike, name: str = "y") -> Array:
     """Return class labels, (n,) or a column (n, 1), as an array (n,); continuous targets are refused."""
-    labels = without_column(np.asarray(y), name)
+    labels = without_column(as_array(y, name), name)
     if labels.ndim != 1:
         advice = f"; for one-hot rows give {name}.argmax(axis=1)" if labels.ndim == 2 else ""
         raise ValueError(f"{name} must be labels (n,); got shape {labels.shape}{advice}")

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from fastcodes import _files
 from fastcodes._estimator import Estimator
 from fastcodes._typing import Array, Floats
-from fastcodes._validation import as_integer, as_real, describe
+from fastcodes._validation import as_array, as_integer, as_real, describe
 from fastcodes.nn._samples import as_labels, check_lengths
 from fastcodes.nn._softmax import softmax
 from fastcodes.nn.layers import MAX_UNITS, BatchNorm, BinaryDense, Dropout, Layer, Quantize, Sign
@@ -145,7 +145,7 @@ class BinaryMLPClassifier(Estimator):
             raise ValueError(
                 "This BinaryMLPClassifier estimator requires y to be passed, but the target y is None"
             )
-        labels = np.asarray(y)
+        labels = as_array(y, "y")
         model = Sequential(*self._layers(len(np.unique(labels))), random_state=self.random_state)
         model.fit(
             samples,

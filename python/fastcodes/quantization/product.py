@@ -13,7 +13,7 @@ from fastcodes import _files
 from fastcodes._blocks import sample
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
-from fastcodes._validation import as_integer, as_option, check_threads, random_generator, to_float32
+from fastcodes._validation import as_array, as_integer, as_option, check_threads, random_generator, to_float32
 from fastcodes.quantization import _lloyd
 from fastcodes.quantization.base import METRICS, Quantizer
 
@@ -289,7 +289,7 @@ class ProductQuantizer(Quantizer):
 
 def as_codebooks(codebooks: ArrayLike) -> Floats:
     """Return codebooks as finite float32 (M, K, d/M)."""
-    codebooks = np.asarray(codebooks)
+    codebooks = as_array(codebooks, "codebooks")
     if codebooks.dtype.kind not in "iuf":
         raise TypeError(f"codebooks must be real numbers; got an array of dtype {codebooks.dtype}")
     if codebooks.ndim != 3 or 0 in codebooks.shape or codebooks.shape[1] > _lloyd.BYTE:
