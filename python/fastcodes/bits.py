@@ -43,6 +43,10 @@ def pack(
 ) -> NDArray[np.uint8]:
     """Pack ``x > threshold`` into bits along the last axis.
 
+    The comparison is strict: zero becomes the bit 0, as in `fastcodes.hashing`. Binary networks count zero as
+    positive; their signs are packed by ``bits.pack(x >= 0)``, which is what `fastcodes.nn.Sign` and
+    ``fastcodes.xnor.Finish(thresholds=0)`` compute.
+
     Parameters
     ----------
     x : array_like (..., d)

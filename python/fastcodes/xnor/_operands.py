@@ -42,8 +42,9 @@ class Finish:
     Parameters
     ----------
     thresholds : int array (n,) or int, optional
-        Makes the result packed bits: ``dot >= threshold``. One element per column of the result, or one
-        number for all columns.
+        Makes the result packed bits: ``dot >= threshold``, so that zero is positive as in
+        `fastcodes.nn.Sign`; the strict comparison of `fastcodes.bits.pack` is that of ``threshold + 1``. One
+        element per column of the result, or one number for all columns.
     flips : bool array (n,) or bool, optional
         With `thresholds`: the columns whose bits are inverted.
     scale, bias : float array (n,) or float, optional

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import nn
+from fastcodes import bits, nn, xnor
 from fastcodes.nn.packed import compile, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,6 +71,32 @@ def test_random_networks_of_images(
         stride = dilation = 1
     x = np.random.default_rng(seed).integers(256, size=(9, 10, 11, 2), dtype=np.uint8)
     check(trained([*layers, nn.Flatten(), *dense(2)], x, 2, seed), x)
+
+
+@pytest.mark.parametrize("gamma", [1.0, -1.0, 0.0])
+def test_zero_is_positive_in_trained_and_in_packed_networks(gamma: float) -> None:
+    # Dot products of an even number of signs are often zero, also after a normalization without a shift.
+    layers = [nn.Sign(), nn.BinaryDense(9), nn.BatchNorm(), nn.Sign(), nn.BinaryDense(2), nn.BatchNorm()]
+    x = np.random.default_rng(0).integers(-1, 2, (300, 4)).astype(np.float32)  # a third are zero
+    model = nn.Sequential(*layers, random_state=0).build((4,), classes=[0, 1])
+    model.layers[2].parameters["gamma"].value[:] = gamma
+    model.layers[1].parameters["weights"].value[::2] = 0
+    packed = check(model, x)
+    signs = np.where(x >= 0, 1, -1)
+    weights = np.where(model.layers[1].parameters["weights"].value >= 0, 1, -1)
+    dots = signs @ weights
+    assert (dots == 0).mean() > 0.2
+    hidden = np.where(gamma * dots >= 0, 1, -1)
+    assert np.array_equal(model.layers[3].forward(model.layers[2].forward(dots.astype(np.float32))), hidden)
+    rows, columns = bits.pack(x >= 0), bits.pack(weights.T >= 0)
+    assert np.array_equal(bits.unpack(packed.steps[0].run(x, None), 4, dtype=int, values=(-1, 1)), signs)
+    for finish, expected in (
+        (xnor.Finish(thresholds=0), dots >= 0),
+        (xnor.Finish(thresholds=1), dots > 0),
+    ):
+        found = xnor.matmul(rows, columns, n_bits=4, finish=finish)
+        assert np.array_equal(found, np.packbits(expected, axis=1))
+    assert np.array_equal(bits.pack(dots), np.packbits(dots > 0, axis=1))
 
 
 def test_which_kernels_a_network_becomes() -> None:

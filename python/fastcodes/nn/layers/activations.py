@@ -15,6 +15,10 @@ __all__ = ["Dropout", "HardTanh", "Quantize", "Sign"]
 class Sign(Layer):
     """Binarize values: +1 where they are 0 or more, -1 elsewhere.
 
+    Zero counts as positive, as in the thresholds of `fastcodes.xnor.Finish`, which make ``dot >= 0`` of
+    ``thresholds=0``; a compiled network agrees with it in every value. `fastcodes.bits.pack` is strict, ``x >
+    threshold``: it packs the bits of this layer as ``bits.pack(x >= 0)``.
+
     Parameters
     ----------
     estimator : {"straight-through", "approximate", "error-decay"}
