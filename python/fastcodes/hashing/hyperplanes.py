@@ -38,7 +38,8 @@ class RandomHyperplanes(Hasher):
         "hadamard": fast transforms with random signs (`fastcodes.hadamard`): fewer operations, only signs are
         stored, and the probability holds closely for all vectors.
     random_state : None, int or numpy random generator
-        Source of randomness. The same integer gives the same directions on every machine.
+        Source of randomness. The same integer gives the same directions on every machine; those of "hadamard"
+        are ``fastcodes.hadamard.signs(d, n_bits, random_state=random_state)``.
     output : {"packed", "bits", "signs"}
         What `transform` returns: the packed codes of `encode`, features that are 0 or 1, or features that are
         -1 or +1.

@@ -29,7 +29,7 @@ def layer(cls: type, wrong: dict[str, list[Any]] | None = None, **params: Any) -
 
 
 METHODS: dict[str, dict[str, Any]] = {
-    "build": {"input_shape": (8,)},
+    "build": {"input_shape": (8,), "classes": np.arange(3)},
     "set_weights": {"weights": lambda made: made.get_weights()},
     "train_step": {"x": X, "targets": Y, "loss": nn.CrossEntropy(), "optimizer": lambda made: nn.Adam()},
 }
@@ -50,6 +50,8 @@ TRAINING = {
     "monitor": NOT_METRICS,
     "augment": ["flip", 3],
     "input_shape": NOT_TUPLES,
+    "classes": [3, [2, 1, 0], [[0, 1, 2]], [0, 1]],
+    "input_bits": [4, "8"],
     "weights": [3, {"0.weights": np.zeros(3)}, {"no": np.zeros(3)}],
 }
 CONV = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fastcodes import _blocks, bits, hamming
+from fastcodes import _blocks, bits, hadamard, hamming
 from fastcodes.hashing import RandomHyperplanes, RandomProjection
 from helpers import same_bits
 from models.hashing.random_cases import X, at_angle, every_projection
@@ -76,3 +76,9 @@ def test_progress_is_shown_where_there_are_many_blocks(
     assert "encode" in capsys.readouterr().err
     RandomProjection(8, verbose=True).fit(X).transform(X)
     assert "project" in capsys.readouterr().err
+
+
+def test_an_integer_random_state_is_that_of_the_function() -> None:
+    model = RandomHyperplanes(24, projection="hadamard", random_state=5).fit(X)
+    assert np.array_equal(model.signs_, hadamard.signs(X.shape[1], 24, random_state=5))
+    assert same_bits(model.encode(X), hadamard.pack(X, hadamard.signs(X.shape[1], 24, random_state=5), 24))

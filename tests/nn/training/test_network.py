@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,47 @@ def test_weights_are_copied_by_name() -> None:
     for action in (small().get_weights, lambda: small().train_step(X, Y, nn.CrossEntropy(), nn.Adam())):
         with pytest.raises(nn.NotFittedError, match="This Sequential does not know its shapes yet"):
             action()
+
+
+def test_weights_trained_elsewhere_predict_compile_and_train_on(tmp_path: Path) -> None:
+    trained = small().fit(X, Y, epochs=2)
+    model = small().build((12,), classes=trained.classes_).set_weights(trained.get_weights())
+    assert np.array_equal(model.decision_function(X), trained.decision_function(X))
+    assert np.array_equal(model.predict(X), trained.predict(X))
+    assert np.array_equal(model.compile().decision_function(X), trained.compile().decision_function(X))
+    model.save(tmp_path / "model")
+    assert np.array_equal(nn.Sequential.load(tmp_path / "model").predict(X), model.predict(X))
+    before = model.evaluate(X, Y)["loss"]
+    model.fit(X, Y, epochs=3, optimizer=nn.SGD(0.01), resume=True)  # another optimizer than before
+    assert len(model.history_["loss"]) == 3
+    assert model.history_["loss"][0] == pytest.approx(before, rel=0.5)
+    model.build((12,))
+    with pytest.raises(nn.NotFittedError):
+        model.predict(X)
+
+
+def test_weights_of_bytes_and_of_images_trained_elsewhere() -> None:
+    images = images_network().fit(IMAGES, KINDS, epochs=1)
+    shape, bits = IMAGES.shape[1:], images.input_bits_
+    model = images_network().build(shape, classes=images.classes_, input_bits=bits)
+    model.set_weights(images.get_weights())
+    assert repr(model.compile()) == repr(images.compile())
+    assert np.array_equal(model.compile().decision_function(IMAGES), images.decision_function(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"classes": [2, 1, 0]}, "classes must be 2 or more different labels, sorted"),
+        ({"classes": [[0, 1, 2]]}, "classes must be 2 or more different labels, sorted"),
+        ({"classes": [0]}, "classes must be 2 or more different labels, sorted"),
+        ({"classes": [0, 1]}, r"must have an output for each of the 2 classes in classes; .* \(3,\)"),
+        ({"input_bits": 4}, "input_bits must be an integer from 8 to 8; got 4"),
+    ],
+)
+def test_wrong_arguments_of_build(params: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        small().build((12,), **params)
 
 
 def test_wrong_layers() -> None:

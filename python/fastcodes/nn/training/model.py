@@ -24,10 +24,10 @@ from fastcodes.nn._samples import (
     labels_to_state,
 )
 from fastcodes.nn._thread_pool import limit_threads
-from fastcodes.nn.layers import layer_from_config
+from fastcodes.nn.layers import Shape, layer_from_config
 from fastcodes.nn.packed import PackedModel
 from fastcodes.nn.training.augmentation import Augmentation
-from fastcodes.nn.training.losses import LOSSES, Balance, Loss, as_loss
+from fastcodes.nn.training.losses import LOSSES, Balance, CrossEntropy, Loss, as_loss
 from fastcodes.nn.training.network import Network
 from fastcodes.nn.training.optimizers import Adam, Optimizer, check_optimizer
 from fastcodes.nn.training.schedules import Schedule
@@ -99,6 +99,83 @@ class Sequential(Network, Predictor):
     loss_: Loss
 
     # --- training ------------------------------------------------------------------------------------------
+
+    def build(
+        self, input_shape: Shape, *, classes: ArrayLike | None = None, input_bits: int | None = None
+    ) -> Self:
+        """Initialize the parameters for samples of a shape; `fit` calls this.
+
+        With `classes` the network predicts, compiles and is saved without training: give it weights trained
+        elsewhere by `set_weights`. ``fit(..., resume=True)`` fine-tunes them.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            The shape of one sample.
+        classes : array_like (n_classes,), optional
+            The labels, sorted; logit ``j`` is that of ``classes[j]``.
+        input_bits : {8}, optional
+            8 if samples are uint8, so that `compile` packs the first layer for bytes.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a layer cannot process the output of the one before it (the message names the layer), `classes`
+            are not 2 or more sorted labels, one for each output, or `input_bits` is something else.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastcodes import nn
+        >>> elsewhere = {
+        ...     "dense": np.array([[0.3, -0.2], [0.1, -0.7], [-0.5, 0.9]], np.float32),
+        ...     "scale": np.array([1.0, 0.5], np.float32),
+        ...     "shift": np.array([0.0, 0.25], np.float32),
+        ... }
+        >>> model = nn.Sequential(nn.Sign(), nn.BinaryDense(2), nn.BatchNorm(epsilon=1e-9))
+        >>> model = model.build((3,), classes=["cat", "dog"]).set_weights({
+        ...     "1.weights": elsewhere["dense"],
+        ...     "2.gamma": elsewhere["scale"],
+        ...     "2.beta": elsewhere["shift"],
+        ...     "2.mean": np.zeros(2, np.float32),
+        ...     "2.variance": np.ones(2, np.float32),
+        ... })
+        >>> X = np.array([[1.0, 2.0, -3.0], [-1.0, -0.1, 1.0]])
+        >>> model.decision_function(X)
+        array([[ 3.  , -1.25],
+               [-3.  ,  1.75]], dtype=float32)
+        >>> model.compile().predict(X)
+        array(['cat', 'dog'], dtype='<U3')
+        """
+        labels = None if classes is None else np.asarray(classes)
+        if input_bits is not None:
+            as_integer(input_bits, "input_bits", 8, 8)
+        super().build(input_shape)
+        self.input_bits_ = input_bits
+        for name in ("classes_", "history_"):
+            vars(self).pop(name, None)
+        if labels is not None:
+            self._classify(labels, "classes")
+        return self
+
+    def _classify(self, classes: Array, name: str) -> None:
+        """Take the labels, the argument `name`."""
+        outputs = self.layers[-1].output_shape
+        if classes.ndim != 1 or len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
+            raise ValueError(f"{name} must be 2 or more different labels, sorted; got {describe(classes)}")
+        if outputs != (len(classes),):
+            raise ValueError(
+                f"the last layer must have an output for each of the {len(classes)} classes in {name}; its "
+                f"output has the shape {outputs}. End with Flatten() if needed, and a layer of "
+                f"{len(classes)} units"
+            )
+        self.classes_ = classes
+        self.history_ = {"loss": [], "accuracy": []}
+        self.loss_ = CrossEntropy()
 
     def fit(
         self,
@@ -255,23 +332,17 @@ class Sequential(Network, Predictor):
             ) from None
         if len(classes) < 2:
             raise ValueError(f"y must have 2 classes or more; got one class, {classes.tolist()[0]!r}")
-        self.build(samples.shape[1:])
-        outputs = self.layers[-1].output_shape
-        if outputs != (len(classes),):
-            raise ValueError(
-                f"the last layer must have an output for each of the {len(classes)} classes in y; its output "
-                f"has the shape {outputs}. End with Flatten() if needed, and a layer of {len(classes)} units"
-            )
+        self.build(samples.shape[1:], input_bits=8 if samples.dtype == np.uint8 else None)
+        self._classify(classes, "y")
         self._prepare(optimizer)
-        self.input_bits_ = 8 if samples.dtype == np.uint8 else None
-        self.classes_ = classes
-        self.history_ = {"loss": [], "accuracy": []}
 
     def _check_resumable(self, optimizer: Optimizer) -> None:
         if not hasattr(self, "history_"):
             raise NotFittedError(
                 "resume=True continues a training, but this network was never trained; call fit without it"
             )
+        if not self._n_steps:
+            return  # the first step prepares the parameters
         for name, parameter in self._parameters().items():
             expected = optimizer.slots(parameter)
             if set(parameter.slots) != set(expected):

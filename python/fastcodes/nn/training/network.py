@@ -151,12 +151,16 @@ class Network:
         return weights | self._running_means()
 
     def set_weights(self, weights: Mapping[str, Array]) -> Self:
-        """Copy parameters and running means into a network that is built.
+        """Copy parameters and running means, also those of another framework, into a network that is built.
 
         Parameters
         ----------
         weights : mapping of str to float32 arrays
-            As `get_weights` returns them; other entries are ignored.
+            As `get_weights` returns them; other entries are ignored. Names are the number of the layer and
+            "weights", "bias", "gamma", "beta", "mean" or "variance"; "3.0.weights" is inside layer 3. The
+            layout of weights is that of Keras, outputs last: (inputs, units) and (height, width, channels,
+            filters); ``w.T`` and ``w.transpose(2, 3, 1, 0)`` make it from that of PyTorch. A binary layer
+            takes latent weights or signs; a weight of 0 counts as positive.
 
         Returns
         -------
@@ -170,6 +174,10 @@ class Network:
             If `weights` is not a mapping.
         ValueError
             If an array is missing, has the wrong dtype or shape, or is not finite.
+
+        See Also
+        --------
+        Sequential.build : Prepares a classifier for weights trained elsewhere, with an example.
         """
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights must be a mapping from names to arrays; got {describe(weights)}")
