@@ -131,8 +131,7 @@ class PackedCodes(_native.PackedCodes):
         The codes become ``np.delete(packed.unpack(), mask, axis=0)``. All blocks are copied, so remove many
         rows at once.
         """
-        rows = as_mask(mask, len(self))
-        return super().remove(rows, threads=threads)  # type: ignore[arg-type]  # None is refused
+        return super().remove(as_mask(mask, len(self)), threads=threads)
 
     def unpack(self, start: int = 0, stop: int | None = None, *, threads: int | None = None) -> Codes:
         """Return consecutive rows as an array.

@@ -488,18 +488,16 @@ def row_count(codes: Array) -> int:
     return len(codes) if codes.ndim > 1 else 1
 
 
-def as_mask(mask: Any, n_rows: int) -> Mask | None:
+def as_mask(mask: Any, n_rows: int) -> Mask:
     """Return the argument `mask` as a plain array of booleans or integers; the kernels check the rest.
 
     Parameters
     ----------
-    mask : array_like of bool (n_rows,) or of int, optional
+    mask : array_like of bool (n_rows,) or of int
         The rows to search.
     n_rows : int
         The rows of the database.
     """
-    if mask is None:
-        return None
     array = _as_range(mask) if isinstance(mask, range) else as_array(mask, "mask")
     if not array.size and isinstance(mask, (list, tuple)):
         array = array.astype(np.int64)

@@ -217,10 +217,10 @@ def knn(
     """
     entries, source = kernel_array(tables, "tables"), _code_source(codes)
     rows = None if mask is None else as_mask(mask, _row_count(source))
-    if as_bool(exclude_self, "exclude_self"):
-        k = count_with_self(k, len(entries) if np.ndim(entries) == 3 else 1, _row_count(source))
-    found = _native.adc_knn(entries, source, k, rows, threads)
-    return without_self(*found) if exclude_self else found
+    if exclude_self is not False and as_bool(exclude_self, "exclude_self"):
+        n_near = count_with_self(k, len(entries) if np.ndim(entries) == 3 else 1, _row_count(source))
+        return without_self(*_native.adc_knn(entries, source, n_near, rows, threads))
+    return _native.adc_knn(entries, source, k, rows, threads)
 
 
 def radius(

@@ -84,11 +84,11 @@ def knn(
         distances = np.take_along_axis(d, indices, axis=1)
     """
     queries, codes = code_array(queries, "queries"), code_array(codes, "codes")
-    rows = as_mask(mask, row_count(codes))
-    if as_bool(exclude_self, "exclude_self"):
-        k = count_with_self(k, row_count(queries), row_count(codes))
-    found = _native.hamming_knn(queries, codes, k, rows, threads)
-    return without_self(*found) if exclude_self else found
+    rows = None if mask is None else as_mask(mask, row_count(codes))
+    if exclude_self is not False and as_bool(exclude_self, "exclude_self"):
+        n_near = count_with_self(k, row_count(queries), row_count(codes))
+        return without_self(*_native.hamming_knn(queries, codes, n_near, rows, threads))
+    return _native.hamming_knn(queries, codes, k, rows, threads)
 
 
 def radius(
@@ -147,7 +147,8 @@ def radius(
         scipy.sparse.csr_array((distances, indices, offsets), shape=(len(queries), len(codes)))
     """
     queries, codes = code_array(queries, "queries"), code_array(codes, "codes")
-    return _native.hamming_radius(queries, codes, radius, as_mask(mask, row_count(codes)), threads)
+    rows = None if mask is None else as_mask(mask, row_count(codes))
+    return _native.hamming_radius(queries, codes, radius, rows, threads)
 
 
 def asymmetric_knn(
@@ -220,11 +221,11 @@ def asymmetric_knn(
     of 16 codewords.
     """
     numbers, codes = float32_array(queries, "queries"), code_array(codes, "codes")
-    rows = as_mask(mask, row_count(codes))
-    if as_bool(exclude_self, "exclude_self"):
-        k = count_with_self(k, row_count(numbers), row_count(codes))
-    found = _native.hamming_asymmetric_knn(numbers, codes, k, rows, threads)
-    return without_self(*found) if exclude_self else found
+    rows = None if mask is None else as_mask(mask, row_count(codes))
+    if exclude_self is not False and as_bool(exclude_self, "exclude_self"):
+        n_near = count_with_self(k, row_count(numbers), row_count(codes))
+        return without_self(*_native.hamming_asymmetric_knn(numbers, codes, n_near, rows, threads))
+    return _native.hamming_asymmetric_knn(numbers, codes, k, rows, threads)
 
 
 def cdist(

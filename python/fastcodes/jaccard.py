@@ -88,11 +88,11 @@ def knn(
         distances = np.take_along_axis(d, indices, axis=1)
     """
     queries, codes = code_array(queries, "queries"), code_array(codes, "codes")
-    rows = as_mask(mask, row_count(codes))
-    if as_bool(exclude_self, "exclude_self"):
-        k = count_with_self(k, row_count(queries), row_count(codes))
-    found = _native.jaccard_knn(queries, codes, k, rows, threads)
-    return without_self(*found) if exclude_self else found
+    rows = None if mask is None else as_mask(mask, row_count(codes))
+    if exclude_self is not False and as_bool(exclude_self, "exclude_self"):
+        n_near = count_with_self(k, row_count(queries), row_count(codes))
+        return without_self(*_native.jaccard_knn(queries, codes, n_near, rows, threads))
+    return _native.jaccard_knn(queries, codes, k, rows, threads)
 
 
 def radius(
@@ -151,7 +151,8 @@ def radius(
         scipy.sparse.csr_array((distances, indices, offsets), shape=(len(queries), len(codes)))
     """
     queries, codes = code_array(queries, "queries"), code_array(codes, "codes")
-    return _native.jaccard_radius(queries, codes, radius, as_mask(mask, row_count(codes)), threads)
+    rows = None if mask is None else as_mask(mask, row_count(codes))
+    return _native.jaccard_radius(queries, codes, radius, rows, threads)
 
 
 def cdist(a: ArrayLike, b: ArrayLike, *, out: Floats | None = None, threads: int | None = None) -> Floats:

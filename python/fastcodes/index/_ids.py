@@ -96,8 +96,10 @@ class RowIds:
 
     def mask(self, mask: ArrayLike | None) -> Mask | None:
         """Return a mask of rows from booleans over the rows, or from ids."""
+        if mask is None:
+            return None
         selected = as_mask(mask, self._n)
-        if selected is None or self._stored is None or selected.dtype.kind == "b" or selected.ndim != 1:
+        if self._stored is None or selected.dtype.kind == "b" or selected.ndim != 1:
             return selected  # the kernels refuse what is wrong
         return self._known_rows(selected, "mask")
 
