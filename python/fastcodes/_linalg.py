@@ -71,8 +71,8 @@ def mean_and_covariance(samples: Array) -> tuple[Doubles, Doubles]:
     return mean, covariance / n
 
 
-def check_scale(x: Floats) -> None:
-    """Raise an error if squared distances between the samples overflow or underflow float32."""
+def check_scale(x: Floats, name: str = "X") -> None:
+    """Raise an error if squared distances between the rows of an array overflow or underflow float32."""
     mean = x.mean(axis=0, dtype=np.float64)
     total = 0.0
     for _, block in blocks(x):
@@ -82,7 +82,7 @@ def check_scale(x: Floats) -> None:
     if square and not _SMALLEST_SQUARE <= square <= _LARGEST_SQUARE:
         size, problem = ("small", "underflow") if square < 1 else ("large", "overflow")
         raise ValueError(
-            f"X has values so {size} that their squared distances {problem} float32; scale it, "
+            f"{name} has values so {size} that their squared distances {problem} float32; scale it, "
             f"for example by {1 / np.sqrt(square):.0e}"
         )
 
@@ -134,16 +134,22 @@ def projections(x: Floats, directions: Floats) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):
         values: Floats = x @ directions.T
         # Twice the bound on the rounding error of an inner product: d * 2^-24 * |x| * |w|.
-        lengths = np.linalg.norm(directions, axis=1) * np.float32((d + 2) * 2.0**-23)
+        factors = _lengths(directions) * np.float32((d + 2) * 2.0**-23)
         step = max(1, _ELEMENTS_PER_STEP // max(d, k))
         for start in range(0, n, step):
             part, products = x[start : start + step], values[start : start + step]
-            bound = np.sqrt(np.einsum("nd,nd->n", part, part)) + _LEAST_LENGTH
-            unsure = np.flatnonzero(np.abs(products) < np.multiply.outer(bound, lengths))
-            for places in np.array_split(unsure, len(unsure) // step + 1):
-                row, column = np.divmod(places, k)
+            bounds = np.multiply.outer(_lengths(part), factors)
+            unsure = np.flatnonzero(np.abs(products) < bounds)
+            for first in range(0, len(unsure), step):
+                row, column = np.divmod(unsure[first : first + step], k)
                 products[row, column] = (part[row].astype(np.float64) * directions[column]).sum(axis=1)
     return values
+
+
+def _lengths(x: Floats) -> Floats:
+    """Return the L2 norm of each row, or a bound on it where squares underflow."""
+    lengths: Floats = np.sqrt(np.einsum("nd,nd->n", x, x)) + _LEAST_LENGTH
+    return lengths
 
 
 def exact_product(x: Floats, matrix: Floats) -> Floats:

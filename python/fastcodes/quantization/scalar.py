@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files, bits
 from fastcodes._blocks import blocks, sample
+from fastcodes._linalg import check_scale
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
 from fastcodes._validation import as_integer, as_option, check_threads, random_generator
@@ -244,6 +245,15 @@ class ScalarQuantizer(Quantizer):
         numbers = bits.unpack_uint(packed, self._bits, d, threads=threads)
         vectors: Floats = self.levels_[np.arange(d), numbers]
         return vectors
+
+    def operand(self, queries: Array, metric: str, *, threads: int | None = None) -> Floats:
+        """Return the `tables` of rows of ``as_queries(queries)``.
+
+        Samples of any scale can be encoded and decoded, but these are squared distances: a ValueError says so
+        where float32 cannot represent them.
+        """
+        check_scale(self.levels_.T, "levels_")
+        return super().operand(queries, metric, threads=threads)
 
     @property
     def _codebooks(self) -> Floats:

@@ -269,17 +269,16 @@ def test_a_code_does_not_depend_on_the_other_rows(name: str) -> None:
 @pytest.mark.parametrize("scale", [1e-30, 1e-23, 1e20, 1e30])
 def test_samples_of_any_scale_are_quantized_or_refused(name: str, scale: float) -> None:
     scaled = X * np.float32(scale)
+    ranges = {"ranges": None} if "ranges" in name else {}
     if name.startswith("Scalar"):
-        ranges = {"ranges": None} if "ranges" in name else {}
         error = model_of(name, **ranges).fit(scaled).quantization_error(scaled)
         assert error == pytest.approx(
             model_of(name, **ranges).fit(X).quantization_error(X) * scale**2, rel=1e-3
         )
-        return
     size, problem = ("small", "underflow") if scale < 1 else ("large", "overflow")
-    message = f"X has values so {size} that their squared distances {problem} float32; scale it, for example"
+    message = f" has values so {size} that their squared distances {problem} float32; scale it, for example"
     with pytest.raises(ValueError, match=message):
-        model_of(name).fit(scaled)
+        model_of(name, **ranges).fit(scaled).tables(scaled)
 
 
 def test_the_error_of_a_scalar_quantizer_with_an_outlier_is_finite() -> None:
