@@ -37,9 +37,9 @@ $(VENV)/.tools: pyproject.toml
 	$(BIN)/python -m pip install --quiet --group test --group bench --group lint "numpy>=1.24" "rich>=13" "scikit-learn>=1.3" "matplotlib>=3.7"
 	@touch $@
 
-# The peers are only compared with; a platform that lacks one of their wheels does without it.
+# The peers are only compared with, and data frames only taken; a platform that lacks their wheels does without them.
 $(VENV)/.peers: $(VENV)/.tools
-	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
+	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa pandas polars; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
 	@touch $@
 
 # The release extension, installed in place: Python changes need no rebuild.
