@@ -19,8 +19,7 @@
 =========================  ===================================================================================
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # the constant of typing, whose import takes longer than that of this package
 
 if TYPE_CHECKING:
     from fastcodes import (
@@ -65,7 +64,9 @@ __all__ = [
 # can handle signals while they are imported.
 if not TYPE_CHECKING:  # for type checkers, each name would exist
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
+        import importlib
+
         if name == "__version__":
             return importlib.import_module("fastcodes._native").version()
         if name in ("components", "merge_topk"):

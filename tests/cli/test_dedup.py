@@ -161,7 +161,7 @@ def test_dedup_options_change_what_is_alike(folder: Path, capfd: pytest.CaptureF
     [
         (["missing.txt"], ["missing.txt", "no such file"]),
         (["."], ["directory"]),
-        (["", "-o", "x"], ["no such file"]),
+        (["", "-o", "x"], ["'': no such file"]),
         (["texts.txt", "--threshold", "1.5"], ["--threshold: expected a number above 0 and at most 1"]),
         (["texts.txt", "--threshold", "0"], ["--threshold: expected a number above 0 and at most 1"]),
         (["texts.txt", "--threshold", "nan"], ["--threshold", "nan"]),

@@ -13,6 +13,7 @@ import pytest
 from fastcodes import cli, hamming
 from fastcodes.cli import knn as command
 
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 GENERATOR = np.random.default_rng(0)
 VALUES = GENERATOR.standard_normal((200, 70)).astype(np.float32)
 CODES = np.packbits(VALUES > 0, axis=1)
@@ -214,6 +215,7 @@ def test_the_hints_for_packed_integers_give_the_codes(folder: Path) -> None:
     assert np.array_equal(array.view(np.uint8).reshape(200, 8), CODES[:, :8])
 
 
+@POSIX
 @pytest.mark.parametrize("output", ["result.NPZ", "-", "/dev/stdout", "/dev/null", "fifo"])
 def test_results_are_written_to_pipes_devices_and_any_case(folder: Path, output: str) -> None:
     if output == "fifo":
@@ -230,6 +232,7 @@ def test_results_are_written_to_pipes_devices_and_any_case(folder: Path, output:
     assert not list(folder.glob("*.part*"))
 
 
+@POSIX
 @pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0"])
 @pytest.mark.parametrize("source", ["< codes.npy", "cat codes.npy |"])
 def test_codes_are_read_from_pipes(folder: Path, name: str, source: str) -> None:

@@ -106,6 +106,7 @@ BROKEN_STREAMS = {
     "info | true": (0, ""),
     "--help | true": (0, ""),
     "dedup texts.txt | true": (0, ""),
+    "bench bits --quick | true": (0, ""),
     "dedup texts.txt >&-": (2, "fastcodes: stdout: Bad file descriptor\n"),
     "dedup texts.txt > /dev/full": (2, "fastcodes: stdout: No space left on device\n"),
     "dedup texts.txt -o /dev/full": (2, "fastcodes: /dev/full: No space left on device\n"),
@@ -129,6 +130,8 @@ BROKEN_STREAMS = {
 @POSIX
 @pytest.mark.parametrize("call", BROKEN_STREAMS)
 def test_a_broken_stream_is_one_line(folder: Path, call: str) -> None:
+    if call.startswith("bench"):
+        pytest.importorskip("rich", reason="the tables need rich")
     texts = "".join(f"line {i // 2} has the words {i // 2}\n" for i in range(5_000))
     Path("texts.txt").write_text(texts)
     code, printed = BROKEN_STREAMS[call]
@@ -158,6 +161,13 @@ def test_names_outside_the_encoding_of_the_terminal_are_escaped(folder: Path, en
 
 # --- signals ------------------------------------------------------------------------------------------------
 
+
+def default_signals() -> None:
+    """Undo what a shell that ignores signals in the background has set."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 # Starts a command whose work sends a signal while it imports a module.
 RAISING = """
 import os, sys
@@ -182,11 +192,24 @@ sys.exit(main(sys.argv[1:]))
         ("SIGHUP", 129, "ended by SIGHUP"),
     ],
 )
-@pytest.mark.parametrize("module", ["numpy", "fastcodes.cli.demo"])
+@pytest.mark.parametrize("module", ["fastcodes.cli.terminal", "numpy", "datetime", "fastcodes.cli.demo"])
 def test_a_signal_during_imports_is_one_line(name: str, code: int, words: str, module: str) -> None:
+    if module == "fastcodes.cli.terminal" and name != "SIGINT":
+        return  # nothing has been done yet: the signal ends the process
     script = RAISING.format(module=module, number=int(getattr(signal, name)))
-    done = subprocess.run([sys.executable, "-c", script, "info"], capture_output=True, text=True)
+    command = [sys.executable, "-c", script, "info"]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=default_signals)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", f"fastcodes: {words}\n")
+
+
+@POSIX
+def test_a_signal_during_the_imports_of_the_demo_is_one_line() -> None:
+    for package in ("rich", "sklearn"):
+        pytest.importorskip(package, reason=f"the demo needs {package}")
+    script = RAISING.format(module="sklearn", number=int(signal.SIGINT))
+    command = [sys.executable, "-c", script, "demo"]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=default_signals)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "fastcodes: interrupted\n")
 
 
 def end(process: subprocess.Popen[bytes], name: str) -> tuple[int, str]:
@@ -204,7 +227,7 @@ def test_a_signal_leaves_no_partial_file(folder: Path, name: str, code: int) -> 
     Path("out.npz").write_bytes(b"old")
     files = "--codes codes.npy --queries codes.npy -o out.npz"
     command = [sys.executable, "-m", "fastcodes", "knn", *files.split()]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=default_signals) as process:
         while len(os.listdir()) == 2:
             assert process.poll() is None
             time.sleep(0.01)
@@ -223,8 +246,9 @@ def test_a_signal_ends_a_command_that_waits_for_a_pipe(
 ) -> None:
     os.mkfifo("fifo")
     command = [sys.executable, "-m", "fastcodes", "dedup", "fifo", *options]
+    streams = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
     with (
-        subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process,
+        subprocess.Popen(command, **streams, preexec_fn=default_signals) as process,
         open("fifo", "w") as lines,
     ):
         lines.write("a line\n")

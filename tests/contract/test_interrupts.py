@@ -138,3 +138,21 @@ def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
     seconds = json.loads(run_python(INTERRUPT, timeout=240))
     assert len(seconds) == 54
     assert {name: x for name, x in seconds.items() if isinstance(x, str) or x > 1} == {}
+
+
+FIRST_CALL = """
+import sys
+import numpy as np
+from fastcodes import hamming
+codes = np.zeros((3, 8), np.uint8)
+calls = []
+sys.setprofile(lambda frame, event, _: calls.append(frame.f_code.co_filename) if event == "call" else None)
+hamming.knn(codes, codes, 1)
+sys.setprofile(None)
+print([name for name in calls if "numpy" in name])
+"""
+
+
+def test_the_first_call_runs_no_code_of_numpy_that_a_signal_could_end() -> None:
+    # What a signal handler raises while the C API of numpy is looked up would be a panic.
+    assert run_python(FIRST_CALL) == "[]"

@@ -24,7 +24,7 @@ from fastcodes.cli.measure import (
     seconds_text,
 )
 from fastcodes.cli.peers import contestants
-from fastcodes.cli.terminal import UserError, integer, plain_table, thread_count
+from fastcodes.cli.terminal import UserError, integer, plain_table, signals_wait, thread_count
 from fastcodes.index import MinHashIndex
 from fastcodes.quantization import ProductQuantizer
 
@@ -68,8 +68,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the five parts, and draw the last one if `--plot` names a file."""
     if arguments.plot is not None:
         check_output(arguments.plot)
-    from rich.console import Console
-    from sklearn.datasets import load_digits
+    with signals_wait():
+        import sklearn.model_selection
+        import sklearn.neighbors  # noqa: F401
+        from rich.console import Console
+        from sklearn.datasets import load_digits
 
     if arguments.plot is not None:
         _check_format(arguments.plot)  # before the work, not after

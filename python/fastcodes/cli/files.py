@@ -31,7 +31,7 @@ def opened(name: str) -> io.BufferedReader:
     try:
         return open(name if number is None else os.dup(number), "rb")
     except FileNotFoundError:
-        raise UserError(f"{name}: no such file") from None
+        raise UserError(f"{_label(name, 'stdin')}: no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in a name
         raise UserError(f"{_label(name, 'stdin')}: {_reason(error)}") from None
 
@@ -109,7 +109,7 @@ def _status(name: str, number: int | None, label: str) -> os.stat_result | None:
 
 
 def _label(name: str, standard: str) -> str:
-    return standard if name == "-" else name
+    return standard if name == "-" else name or "''"
 
 
 def _reason(error: OSError | ValueError) -> str:

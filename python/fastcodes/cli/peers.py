@@ -12,6 +12,7 @@ import numpy as np
 
 from fastcodes import __version__, _native, adc, hamming, jaccard
 from fastcodes._typing import Array
+from fastcodes.cli.terminal import signals_wait
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
 
 __all__ = [
@@ -113,7 +114,8 @@ def fastcodes_itself() -> Peer:
 @cache
 def installed() -> tuple[Peer, ...]:
     """Return numpy and each peer that can be imported."""
-    return tuple(_import_peers())
+    with signals_wait():
+        return tuple(_import_peers())
 
 
 def _import_peers() -> Iterator[Peer]:

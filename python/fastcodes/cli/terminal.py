@@ -8,6 +8,7 @@ import io
 import math
 import os
 import reprlib
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,7 @@ __all__ = [
     "plain_table",
     "real",
     "report",
+    "signals_wait",
     "silence",
     "thread_count",
     "tracked",
@@ -72,6 +74,19 @@ def silence(stream: IO[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+@contextlib.contextmanager
+def signals_wait() -> Iterator[None]:
+    """Let signals wait while modules are imported: extensions can lose what a signal handler raises."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 # --- types of arguments -------------------------------------------------------------------------------------
 
 
@@ -79,10 +94,9 @@ def integer(low: int, high: int = 2**63 - 1) -> Callable[[str], int]:
     """Return the type of an argument that is an integer from `low` to `high`."""
 
     def parse(text: str) -> int:
-        is_integer = text.isdecimal()
-        value = int(text[:20]) if is_integer else -1
+        value = int(text[:20]) if text.isdecimal() else -1
         if not low <= value <= high:
-            limits = f"from {low} to {high}" if is_integer or high < 2**63 - 1 else f"from {low} up"
+            limits = f"from {low} to {high}" if value > high or high < 2**63 - 1 else f"from {low} up"
             raise argparse.ArgumentTypeError(f"expected an integer {limits}, got {reprlib.repr(text)}")
         return value
 
