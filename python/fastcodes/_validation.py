@@ -289,8 +289,10 @@ def finite_float32(x: Array, rows: range | np.ndarray[Any, Any], name: str = "X"
 
 
 def as_numbers(x: ArrayLike, name: str) -> Array:
-    """Return an array-like of real numbers as an array of its own dtype; sparse matrices are refused."""
+    """Return an array-like of real numbers as an array of its own dtype, or as float32 for bfloat16."""
     numbers = as_array(x, name)
+    if numbers.dtype.name == "bfloat16":
+        return numbers.astype(np.float32)
     if numbers.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} must be real numbers (float16, float32, float64 or integers); "

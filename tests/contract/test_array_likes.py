@@ -161,6 +161,15 @@ def test_numbers_may_be_array_likes(form: str, name: str) -> None:
     assert same(function((FORMS | {"brain floats": BrainFloats})[form](x)), function(x))
 
 
+@pytest.mark.parametrize("name", of_numbers)
+def test_numbers_may_be_of_bfloat16(name: str) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="needs ml_dtypes")
+    function, x = of_numbers[name]
+    rounded = x.astype(ml_dtypes.bfloat16)
+    assert same(function(rounded), function(rounded.astype(np.float32)))
+    assert same(function(Tensor(rounded)), function(rounded.astype(np.float32)))
+
+
 @pytest.mark.parametrize("form", BUFFERS)
 def test_buffers_are_read_without_a_copy(form: str) -> None:
     codes = CODES.copy()
