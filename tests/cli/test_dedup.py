@@ -41,7 +41,7 @@ def test_dedup_writes_groups_and_reports_bad_lines(folder: Path, capfd: pytest.C
     assert groups_in(captured.out) == [[1, 4, 9], [2, 8]]
     assert json.loads(captured.out.splitlines()[0]) == {"lines": [1, 4, 9], "similarity": [1.0, 1.0, 1.0]}
     bad, summary = captured.err.splitlines()
-    assert bad == "fastcodes: texts.txt:5: not valid UTF-8: invalid start byte at byte 1"
+    assert bad == "fastcodes: texts.txt:5: not valid UTF-8: invalid start byte at byte 1 (see --encoding)"
     assert "9 lines, 3 of them near-duplicates of an earlier one, in 2 groups" in summary
     assert "1 bad lines and 2 without words" in summary
 
@@ -220,7 +220,8 @@ def test_many_bad_lines_are_ten_complaints_and_a_count(
     assert cli.main(["dedup", "texts.txt"]) == 0
     *complaints, summary = capfd.readouterr().err.splitlines()
     expected = [
-        f"texts.txt:{number}: not valid UTF-8: invalid start byte at byte 1" for number in range(1, 11)
+        f"texts.txt:{number}: not valid UTF-8: invalid start byte at byte 1 (see --encoding)"
+        for number in range(1, 11)
     ]
     expected += [f"texts.txt: {n_bad - 10} more bad lines"] * (n_bad > 10)
     assert complaints == [f"fastcodes: {line}" for line in expected]
@@ -270,9 +271,12 @@ CHINESE = "敏捷的棕色狐狸跳过了懒狗。然后在河边喝水。"
         (["one name"] * 20, ["--shingle-size", "1"], ""),
         ([FOX, CHINESE, "one name", ""], [], ""),
         (["", "!"], [], ""),
+        ([json.dumps({"text": FOX})] * 2, [], "JSON objects are compared as plain text; --field"),
+        ([json.dumps({"text": FOX})] * 2, ["--field", "text"], ""),
+        (["{the quick brown fox jumps}"] * 2, [], ""),
     ],
 )
-def test_words_that_are_no_good_unit_get_advice(
+def test_texts_that_should_be_compared_otherwise_get_advice(
     folder: Path, texts: list[str], options: list[str], advice: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     write_lines("texts.txt", [text.encode() for text in texts])

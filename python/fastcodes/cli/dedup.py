@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import re
 import reprlib
@@ -194,7 +195,7 @@ def _index_lines(
         index.add_codes(signatures[has_words], threads=threads)
         rows.numbers.extend(compress(numbers, has_words))
         rows.ids.extend(compress(ids, has_words))
-        if batch.first == 1 and (advice := _advice(texts, index.codec)):
+        if batch.first == 1 and (advice := _advice(texts, index.codec, parse)):
             report(f"fastcodes: {name}: {advice}")
         if rows.numbers:  # otherwise the command may be wrong rather than the lines
             while complaints:
@@ -209,8 +210,12 @@ def _index_lines(
     return rows
 
 
-def _advice(texts: Sequence[str], model: MinHash) -> str | None:
-    """Return advice if words are no good unit for most of some texts."""
+def _advice(texts: Sequence[str], model: MinHash, parse: Parser) -> str | None:
+    """Return advice if lines are compared as plain text or by words, but should not be."""
+    if parse is _plain_text and texts and texts[0].lstrip().startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            json.loads(texts[0])
+            return "lines that look like JSON objects are compared as plain text; --field names their text"
     texts = [text[:LETTERS_OF_SAMPLE] for text in texts[:TEXTS_OF_SAMPLE]]
     n_shingles = np.diff(model.shingles(texts)[1])
     if model.unit == "char" or not n_shingles.any():
@@ -230,7 +235,7 @@ def _joined(parts: list[TokenSets]) -> TokenSets:
     """Join parts of (tokens, set lengths) to (tokens, offsets), without empty sets; the parts are freed."""
     lengths = np.concatenate([np.zeros(1, np.int64), *(lengths[lengths > 0] for _, lengths in parts)])
     offsets = lengths.cumsum()
-    tokens, end = np.empty(offsets[-1], np.uint64), len(offsets) and offsets[-1]
+    tokens, end = np.empty(offsets[-1], np.uint64), offsets[-1]
     while parts:
         part, _ = parts.pop()
         tokens[end - len(part) : end] = part
@@ -246,7 +251,8 @@ def _plain_text(line: bytes) -> tuple[str, None]:
     try:
         return line.decode(), None
     except UnicodeDecodeError as error:
-        raise BadLineError(f"not valid UTF-8: {error.reason} at byte {error.start + 1}") from None
+        place = f"{error.reason} at byte {error.start + 1}"
+        raise BadLineError(f"not valid UTF-8: {place} (see --encoding)") from None
 
 
 def _json_text(field: str, id_field: str | None) -> Parser:

@@ -81,7 +81,7 @@ class Lines:
     encoding : str or None
         The encoding; None means UTF-8, UTF-16 or UTF-32, by the byte order mark.
     twice : bool
-        Whether the lines are read `again`: what cannot be read twice is first copied to a temporary file.
+        Whether `read` is called twice: what cannot be read twice is first copied to a temporary file.
     """
 
     def __init__(self, name: str, encoding: str | None, *, twice: bool) -> None:
