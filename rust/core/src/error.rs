@@ -221,3 +221,11 @@ pub(crate) fn try_vec<T: Clone>(value: T, len: usize) -> Result<Vec<T>, Error> {
     vec.resize(len, value);
     Ok(vec)
 }
+
+/// A copy of a slice, if there is memory for it.
+pub(crate) fn try_copy<T: Copy>(slice: &[T]) -> Result<Vec<T>, Error> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(slice.len())?;
+    copy.extend_from_slice(slice);
+    Ok(copy)
+}

@@ -1,6 +1,6 @@
 //! The adc family. `fastcodes.adc` converts vectors to float32 and documents packed codes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
 
 use fastcodes_core::adc::{self, Blocks, Codebooks, TableMetric, Tables, Vectors};
 use fastcodes_core::{Error, Run};
@@ -14,7 +14,8 @@ use crate::arrays::{
     to_py_err,
 };
 use crate::results::{self, CsrArrays, NeighborArrays};
-use crate::runtime::detached;
+use crate::runtime::{detached, n_threads};
+use crate::versions::Versions;
 
 const TABLES: &str = "a numpy float32 array (nq, M, K), as fastcodes.adc.tables makes it";
 const CODES: &str =
@@ -34,7 +35,7 @@ enum CodesSource<'py> {
 impl<'py> CodesSource<'py> {
     fn new(codes: &Bound<'py, PyAny>) -> PyResult<Self> {
         match codes.cast::<PackedCodes>() {
-            Ok(packed) => Ok(CodesSource::Packed(packed.get().snapshot(codes.py()))),
+            Ok(packed) => Ok(CodesSource::Packed(packed.get().rows.current(codes.py()))),
             Err(_) => Ok(CodesSource::Rows(CodesArray::described(codes, "codes", CODES)?)),
         }
     }
@@ -64,6 +65,7 @@ pub fn adc_tables<'py>(
     metric: &Bound<'py, PyAny>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray3<f32>>> {
+    let threads = n_threads(threads)?;
     let queries = FloatsArray::new(queries, "queries", 1..=2, "a numpy array (nq, d) of numbers")?;
     let codebooks = FloatsArray::new(codebooks, "codebooks", 3..=3, CODEBOOKS)?;
     let metric = match metric.extract::<&str>() {
@@ -98,12 +100,13 @@ pub fn adc_knn<'py>(
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<NeighborArrays<'py, f32>> {
+    let threads = n_threads(threads)?;
+    let (k, mask) = (count(k, "k", 0)?, MaskArray::new(mask)?);
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
     let codes = CodesSource::new(codes)?;
-    let (mask, k) = (MaskArray::new(mask)?, count(k, "k", 0)?);
     let (values, shape) = (tables.values()?, tables.shape());
     let (blocks, mask) = (codes.view(shape[2])?, mask.view()?);
-    results::neighbors(py, shape[0], k, |out| {
+    results::neighbors(py, shape[0], codes.n_rows(), k, |out| {
         detached(py, threads, |run| adc::knn(tables_of(values, shape)?, blocks, mask, out, run))
     })
 }
@@ -118,10 +121,10 @@ pub fn adc_radius<'py>(
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<CsrArrays<'py, f32>> {
+    let threads = n_threads(threads)?;
+    let (radius, mask) = (real(radius, "radius", None)?, MaskArray::new(mask)?);
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
     let codes = CodesSource::new(codes)?;
-    let mask = MaskArray::new(mask)?;
-    let radius = real(radius, "radius", None)?;
     let (values, shape) = (tables.values()?, tables.shape());
     let (blocks, mask) = (codes.view(shape[2])?, mask.view()?);
     let found =
@@ -138,6 +141,7 @@ pub fn adc_scan<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let threads = n_threads(threads)?;
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
     let codes = CodesSource::new(codes)?;
     let (values, shape) = (tables.values()?, tables.shape());
@@ -161,6 +165,7 @@ pub fn adc_encode(
     distances: Option<&Bound<'_, PyAny>>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
+    let threads = n_threads(threads)?;
     let x = FloatsArray::new(x, "x", 1..=2, "a numpy array (n, d) of numbers")?;
     let codebooks = FloatsArray::new(codebooks, "codebooks", 3..=3, CODEBOOKS)?;
     let mut codes = elements_mut::<u8>(codes, "codes", FILLED)?;
@@ -187,6 +192,7 @@ pub fn adc_sums(
     counts: &Bound<'_, PyAny>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
+    let threads = n_threads(threads)?;
     let x = FloatsArray::new(x, "x", 1..=2, "a numpy array (n, d) of numbers")?;
     let codes = CodesArray::described(codes, "codes", CODES)?;
     let ([n_rows, n_dims], vectors, codes) = (x.shape(), x.values()?, codes.view()?);
@@ -203,46 +209,19 @@ pub fn adc_sums(
 struct BlocksParts<'py>(Bound<'py, PyArray1<u8>>, usize, usize, usize);
 
 /// The state of `fastcodes.adc.PackedCodes`.
-///
-/// A search holds the rows of the moment when it began: a change that finds them in use makes a new copy of the blocks, and
-/// one that fails changes nothing.
 #[pyclass(frozen, subclass, module = "fastcodes._native")]
 pub struct PackedCodes {
-    rows: Mutex<Arc<adc::PackedCodes>>,
+    rows: Versions<adc::PackedCodes>,
 }
 
 impl PackedCodes {
-    /// Waits for changes of other threads: to be called without the interpreter's lock, which these may need to end.
-    fn lock(&self) -> MutexGuard<'_, Arc<adc::PackedCodes>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The rows of this moment.
-    fn snapshot(&self, py: Python<'_>) -> Arc<adc::PackedCodes> {
-        match self.rows.try_lock() {
-            Ok(rows) => rows.clone(),
-            Err(TryLockError::Poisoned(rows)) => rows.into_inner().clone(),
-            Err(TryLockError::WouldBlock) => py.detach(|| self.lock().clone()),
-        }
-    }
-
-    /// Changes the rows in place if nobody else holds them, or a new version of them.
     fn change<T: Send>(
         &self,
         py: Python<'_>,
-        threads: Option<&Bound<'_, PyAny>>,
+        threads: usize,
         change: impl FnOnce(&mut adc::PackedCodes, &Run<'_>) -> Result<T, Error> + Send,
     ) -> PyResult<T> {
-        detached(py, threads, |run| {
-            let mut rows = self.lock();
-            if let Some(rows) = Arc::get_mut(&mut rows) {
-                return change(rows, run);
-            }
-            let mut changed = adc::PackedCodes::shared(&rows);
-            let result = change(&mut changed, run)?;
-            *rows = Arc::new(changed);
-            Ok(result)
-        })
+        self.rows.change(py, threads, |rows| Ok(adc::PackedCodes::shared(rows)), change)
     }
 }
 
@@ -258,6 +237,7 @@ impl PackedCodes {
         threads: Option<&Bound<'_, PyAny>>,
         blocks: Option<BlocksParts<'_>>,
     ) -> PyResult<Self> {
+        let threads = n_threads(threads)?;
         let wrong = || {
             PyValueError::new_err(format!("n_codewords must be 16 or 256; got {}", described(n_codewords)))
         };
@@ -279,34 +259,34 @@ impl PackedCodes {
                 })?
             }
         };
-        Ok(PackedCodes { rows: Mutex::new(Arc::new(packed)) })
+        Ok(PackedCodes { rows: Versions::new(packed) })
     }
 
     /// A read-only view of the blocks, `n_rows` and the largest code, all of the same moment.
     #[pyo3(name = "_blocks")]
     fn blocks<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyArray1<u8>>, usize, u8)> {
-        let rows = self.snapshot(py);
+        let rows = self.rows.current(py);
         let (n_rows, largest) = (rows.n_rows(), rows.largest());
         Ok((readonly_bytes(py, rows)?, n_rows, largest))
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
-        self.snapshot(py).n_rows()
+        self.rows.current(py).n_rows()
     }
 
     #[getter]
     fn n_subspaces(&self, py: Python<'_>) -> usize {
-        self.snapshot(py).n_subspaces()
+        self.rows.current(py).n_subspaces()
     }
 
     #[getter]
     fn n_codewords(&self, py: Python<'_>) -> usize {
-        self.snapshot(py).n_codewords()
+        self.rows.current(py).n_codewords()
     }
 
     #[getter]
     fn nbytes(&self, py: Python<'_>) -> usize {
-        self.snapshot(py).as_bytes().len()
+        self.rows.current(py).as_bytes().len()
     }
 
     /// See `fastcodes.adc.PackedCodes.append`.
@@ -317,6 +297,7 @@ impl PackedCodes {
         codes: &Bound<'_, PyAny>,
         threads: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
+        let threads = n_threads(threads)?;
         let codes = CodesArray::described(codes, "codes", CODES)?;
         let view = codes.view()?;
         self.change(py, threads, |rows, run| rows.append(view, run))
@@ -330,6 +311,7 @@ impl PackedCodes {
         mask: &Bound<'_, PyAny>,
         threads: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
+        let threads = n_threads(threads)?;
         let mask = MaskArray::new(Some(mask))?;
         let view = mask.view()?;
         self.change(py, threads, |rows, run| rows.remove(view, run))
@@ -344,7 +326,8 @@ impl PackedCodes {
         stop: Option<&Bound<'py, PyAny>>,
         threads: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray2<u8>>> {
-        let rows = self.snapshot(py);
+        let threads = n_threads(threads)?;
+        let rows = self.rows.current(py);
         let bounds =
             py.get_type::<PySlice>().call1((start, stop))?.call_method1("indices", (rows.n_rows(),))?;
         let (start, stop, _): (usize, usize, usize) = bounds.extract()?;
@@ -362,6 +345,7 @@ impl PackedCodes {
         ids: &Bound<'py, PyAny>,
         threads: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray2<u8>>> {
+        let threads = n_threads(threads)?;
         let wrong = || {
             PyTypeError::new_err(format!(
                 "ids must be a numpy integer array (m,) of row ids; got {}",
@@ -372,7 +356,7 @@ impl PackedCodes {
             Ok(MaskArray::Ids(array)) => array,
             _ => return Err(wrong()),
         };
-        let (rows, ids) = (self.snapshot(py), ids_array.as_slice()?);
+        let (rows, ids) = (self.rows.current(py), ids_array.as_slice()?);
         results::filled(py, None, &[ids.len(), rows.n_subspaces()], |out| {
             detached(py, threads, |run| rows.take(ids, out, run))
         })

@@ -1,7 +1,7 @@
 //! NumPy arrays as arguments and results: one function for each kind of argument, with the checks, the error texts, and the
 //! decision between a view and a copy. All unsafe code that touches the memory of arrays.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use fastcodes_core::bits::Rows;
@@ -9,13 +9,15 @@ use fastcodes_core::{Codes, Error, Mask};
 use numpy::ndarray::{ArrayView1, Dimension};
 use numpy::npyffi::flags::NPY_ARRAY_WRITEABLE;
 use numpy::{
-    Element, PyArray, PyArray1, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
-    PyReadwriteArray, PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods, dtype,
+    Element, IxDyn, PyArray, PyArray1, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray,
+    PyUntypedArrayMethods, dtype,
 };
 use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyInt, PyTuple};
+
+use crate::claims::Claim;
 
 /// The core's error as the exception that Python users expect.
 pub fn to_py_err(error: Error) -> PyErr {
@@ -77,13 +79,87 @@ pub fn typed<'py, T: Element>(
     value.cast::<PyArrayDyn<T>>().cloned().map_err(|_| wrong())
 }
 
+/// An array whose elements a call reads: no other call writes to it meanwhile.
+pub struct ReadArray<'py, T> {
+    array: Bound<'py, PyArrayDyn<T>>,
+    _claim: Claim,
+}
+
+impl<'py, T: Element> ReadArray<'py, T> {
+    /// Claims an array, or says that another call writes to it.
+    pub fn new(array: Bound<'py, PyArrayDyn<T>>, name: &str) -> PyResult<Self> {
+        let claim = Claim::new(addresses(array.as_untyped()), false).ok_or_else(|| shared(name))?;
+        Ok(ReadArray { array, _claim: claim })
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        self.array.shape()
+    }
+
+    pub fn len(&self) -> usize {
+        self.array.len()
+    }
+
+    /// All elements, if they are contiguous.
+    pub fn as_slice(&self) -> PyResult<&[T]> {
+        // SAFETY: the claim keeps other calls from writing, and the array keeps its memory as long as it lives.
+        Ok(unsafe { self.array.as_slice()? })
+    }
+}
+
+/// An array whose elements a call writes: no other call uses it meanwhile.
+pub struct WriteArray<'py, T, D> {
+    array: Bound<'py, PyArray<T, D>>,
+    _claim: Claim,
+}
+
+impl<'py, T: Element, D: Dimension> WriteArray<'py, T, D> {
+    /// Claims an array, or says that it is read-only or that another call uses it.
+    pub fn new(array: Bound<'py, PyArray<T, D>>, name: &str) -> PyResult<Self> {
+        if !is_writable(array.as_untyped()) {
+            return Err(PyValueError::new_err(format!("{name} must be writable; got a read-only array")));
+        }
+        let claim = Claim::new(addresses(array.as_untyped()), true).ok_or_else(|| shared(name))?;
+        Ok(WriteArray { array, _claim: claim })
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        self.array.shape()
+    }
+
+    /// All elements, if they are contiguous.
+    pub fn as_slice_mut(&mut self) -> PyResult<&mut [T]> {
+        // SAFETY: the array is writable, the claim keeps other calls away from it, and it keeps its memory as long as it lives.
+        Ok(unsafe { self.array.as_slice_mut()? })
+    }
+}
+
+/// Where the elements of an array are, and what is between them.
+fn addresses(array: &Bound<'_, PyUntypedArray>) -> Range<usize> {
+    let (size, first) = (array.dtype().itemsize(), data(array) as usize);
+    if array.len() == 0 || size == 0 {
+        return 0..0;
+    }
+    let (mut below, mut above) = (0, 0);
+    for (len, stride) in array.shape().iter().zip(array.strides()) {
+        let reach = (*len as isize - 1) * stride;
+        if reach < 0 { below -= reach } else { above += reach }
+    }
+    first - below as usize..first + above as usize + size
+}
+
+fn is_writable(array: &Bound<'_, PyUntypedArray>) -> bool {
+    // SAFETY: the pointer is that of a live NumPy array, whose flags are plain integers.
+    unsafe { (*array.as_array_ptr()).fields.flags & NPY_ARRAY_WRITEABLE != 0 }
+}
+
 /// The elements of an array that the call reads.
 pub fn elements<'py, T: Element>(
     value: &Bound<'py, PyAny>,
     name: &str,
     expected: &str,
-) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
-    typed::<T>(value, name, expected)?.try_readonly().map_err(|_| shared(name))
+) -> PyResult<ReadArray<'py, T>> {
+    ReadArray::new(typed::<T>(value, name, expected)?, name)
 }
 
 /// The same for an array with a given number of axes.
@@ -92,9 +168,9 @@ pub fn elements_of_axes<'py, T: Element>(
     name: &str,
     expected: &str,
     n_axes: usize,
-) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
+) -> PyResult<ReadArray<'py, T>> {
     let array = elements::<T>(value, name, expected)?;
-    if array.ndim() != n_axes {
+    if array.shape().len() != n_axes {
         let shape = shape_text(array.shape());
         return Err(PyValueError::new_err(format!("{name} must be {expected}; got shape {shape}")));
     }
@@ -106,8 +182,8 @@ pub fn elements_mut<'py, T: Element>(
     value: &Bound<'py, PyAny>,
     name: &str,
     expected: &str,
-) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
-    typed::<T>(value, name, expected)?.try_readwrite().map_err(|_| shared(name))
+) -> PyResult<WriteArray<'py, T, IxDyn>> {
+    WriteArray::new(typed::<T>(value, name, expected)?, name)
 }
 
 /// The rows of an array along its last axis, if each is contiguous and all are equally far apart.
@@ -164,9 +240,7 @@ pub fn bytes_to_fill<'a>(
     input: Rows<'_>,
     name: &str,
 ) -> PyResult<&'a mut [u8]> {
-    // SAFETY: the pointer is that of a live NumPy array, whose flags are plain integers.
-    let flags = unsafe { (*out.as_array_ptr()).fields.flags };
-    if flags & NPY_ARRAY_WRITEABLE == 0 || !out.is_c_contiguous() {
+    if !is_writable(out) || !out.is_c_contiguous() {
         return Err(PyValueError::new_err("out must be writeable and C-contiguous"));
     }
     let len = out.len() * out.dtype().itemsize();
@@ -199,7 +273,7 @@ pub fn contiguous<'py>(array: Bound<'py, PyArrayDyn<u8>>) -> PyResult<Bound<'py,
 
 /// Codes taken from an array: `uint8 (n, n_bytes)`, or `(n_bytes,)` for one row.
 pub struct CodesArray<'py> {
-    array: PyReadonlyArrayDyn<'py, u8>,
+    array: ReadArray<'py, u8>,
     layout: RowLayout,
 }
 
@@ -234,7 +308,7 @@ impl<'py> CodesArray<'py> {
                 RowLayout { n_rows: array.len() / n_bytes, n_bytes, stride: n_bytes }
             }
         };
-        Ok(CodesArray { array: array.try_readonly().map_err(|_| shared(name))?, layout })
+        Ok(CodesArray { array: ReadArray::new(array, name)?, layout })
     }
 
     /// Rows of the array; 1 for a one-dimensional one.
@@ -245,13 +319,14 @@ impl<'py> CodesArray<'py> {
     /// The rows as the core takes them.
     pub fn view(&self) -> PyResult<Codes<'_>> {
         let RowLayout { n_rows, n_bytes, stride } = self.layout;
-        Codes::strided(self.layout.bytes(self.array.as_untyped()), n_rows, n_bytes, stride).map_err(to_py_err)
+        Codes::strided(self.layout.bytes(self.array.array.as_untyped()), n_rows, n_bytes, stride)
+            .map_err(to_py_err)
     }
 }
 
 /// An array of float32, C-contiguous.
 pub struct FloatsArray<'py> {
-    array: PyReadonlyArrayDyn<'py, f32>,
+    array: ReadArray<'py, f32>,
 }
 
 impl<'py> FloatsArray<'py> {
@@ -279,7 +354,7 @@ impl<'py> FloatsArray<'py> {
             let function = REQUIRE.import(value.py(), "numpy", "require")?;
             function.call1((array, value.py().None(), "CA"))?.cast_into::<PyArrayDyn<f32>>()?
         };
-        Ok(FloatsArray { array: array.try_readonly().map_err(|_| shared(name))? })
+        Ok(FloatsArray { array: ReadArray::new(array, name)? })
     }
 
     /// The axes; missing ones in front are 1.
@@ -292,15 +367,15 @@ impl<'py> FloatsArray<'py> {
 
     /// All elements.
     pub fn values(&self) -> PyResult<&[f32]> {
-        Ok(self.array.as_slice()?)
+        self.array.as_slice()
     }
 }
 
 /// The `mask=` argument, contiguous and in one of two dtypes.
 pub enum MaskArray<'py> {
     All,
-    Booleans(PyReadonlyArrayDyn<'py, u8>),
-    Ids(PyReadonlyArrayDyn<'py, i64>),
+    Booleans(ReadArray<'py, u8>),
+    Ids(ReadArray<'py, i64>),
 }
 
 impl<'py> MaskArray<'py> {
@@ -327,10 +402,11 @@ impl<'py> MaskArray<'py> {
             b'b' => {
                 // As bytes: other code may have written any byte into booleans.
                 let bytes = contiguous("bool")?.call_method1("view", ("uint8",))?;
-                Ok(MaskArray::Booleans(bytes.cast_into::<PyArrayDyn<u8>>()?.try_readonly()?))
+                ReadArray::new(bytes.cast_into::<PyArrayDyn<u8>>()?, "mask").map(MaskArray::Booleans)
             }
             b'i' | b'u' => {
-                Ok(MaskArray::Ids(contiguous("int64")?.cast_into::<PyArrayDyn<i64>>()?.try_readonly()?))
+                let ids = contiguous("int64")?.cast_into::<PyArrayDyn<i64>>()?;
+                ReadArray::new(ids, "mask").map(MaskArray::Ids)
             }
             _ => Err(wrong()),
         }
@@ -403,8 +479,8 @@ impl AsRef<[u8]> for ArrayBytes {
 
 /// The bytes of an array beyond the call: those of a contiguous, read-only one themselves, else a copy.
 pub fn borrowed_bytes(array: &Bound<'_, PyArray1<u8>>) -> PyResult<Arc<dyn AsRef<[u8]> + Send + Sync>> {
-    let readonly = array.try_readonly().map_err(|_| shared("blocks"))?;
-    let bytes = readonly.as_slice()?;
+    let readable = ReadArray::new(array.to_dyn().clone(), "blocks")?;
+    let bytes = readable.as_slice()?;
     if bytes.is_empty() || array.getattr("flags")?.getattr("writeable")?.is_truthy()? {
         return Ok(Arc::new(bytes.to_vec()));
     }
@@ -478,18 +554,21 @@ pub fn array_out<'py, T: Element, D: Dimension>(
 /// The elements of `out`, if no input shares them.
 pub fn writable<'py, T: Element, D: Dimension>(
     out: &Bound<'py, PyArray<T, D>>,
-) -> PyResult<PyReadwriteArray<'py, T, D>> {
-    out.try_readwrite().map_err(|_| shared("out"))
+) -> PyResult<WriteArray<'py, T, D>> {
+    WriteArray::new(out.clone(), "out")
 }
 
-/// The shape `(n_rows, k)` of results, or an error that names `k` if no memory could hold them.
-pub fn results_shape(n_rows: usize, k: usize) -> PyResult<[usize; 2]> {
-    // Eight bytes are the largest element.
-    match n_rows.max(1).checked_mul(k) {
-        Some(elements) if elements <= isize::MAX as usize / 8 => Ok([n_rows, k]),
-        _ => Err(PyValueError::new_err(format!(
-            "k is {k}, which is too large: results of shape {} fit no memory; expected at most about the rows of codes",
-            shape_text(&[n_rows, k])
+/// More neighbours than a database of this many rows has are refused.
+const MOST_NEIGHBORS: usize = 1 << 20;
+
+/// The `k` argument of a search, or an error that names it if it is far beyond the rows of the database: the results would only
+/// be padding, and could fill the memory.
+pub fn check_neighbors(k: usize, n_rows: usize) -> PyResult<()> {
+    match k <= n_rows.max(MOST_NEIGHBORS) {
+        true => Ok(()),
+        false => Err(PyValueError::new_err(format!(
+            "k is {k}, but codes has {n_rows} rows; expected at most {}",
+            n_rows.max(MOST_NEIGHBORS)
         ))),
     }
 }

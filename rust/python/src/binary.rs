@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::arrays::{CodesArray, MaskArray, count};
 use crate::results::{self, CsrArrays, NeighborArrays, PairArrays};
-use crate::runtime::detached;
+use crate::runtime::{detached, n_threads};
 
 type KnnOfCore<D> = fn(Codes<'_>, Codes<'_>, Mask<'_>, Neighbors<'_, D>, &Run<'_>) -> Result<(), Error>;
 type RadiusOfCore<D, R> = fn(Codes<'_>, Codes<'_>, R, Mask<'_>, &Run<'_>) -> Result<Csr<D>, Error>;
@@ -19,11 +19,12 @@ pub fn knn<'py, D: Element + Copy + Send>(
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<NeighborArrays<'py, D>> {
+    let threads = n_threads(threads)?;
     let (py, k) = (queries.py(), count(k, "k", 0)?);
-    let (queries, codes) = (CodesArray::new(queries, "queries")?, CodesArray::new(codes, "codes")?);
     let mask = MaskArray::new(mask)?;
+    let (queries, codes) = (CodesArray::new(queries, "queries")?, CodesArray::new(codes, "codes")?);
     let (query_rows, codes, mask) = (queries.view()?, codes.view()?, mask.view()?);
-    results::neighbors(py, queries.n_rows(), k, |out| {
+    results::neighbors(py, queries.n_rows(), codes.n_rows(), k, |out| {
         detached(py, threads, |run| search(query_rows, codes, mask, out, run))
     })
 }
@@ -36,9 +37,10 @@ pub fn radius<'py, D: Element + Send, R: Send>(
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<CsrArrays<'py, D>> {
+    let threads = n_threads(threads)?;
     let py = queries.py();
-    let (queries, codes) = (CodesArray::new(queries, "queries")?, CodesArray::new(codes, "codes")?);
     let mask = MaskArray::new(mask)?;
+    let (queries, codes) = (CodesArray::new(queries, "queries")?, CodesArray::new(codes, "codes")?);
     let (queries, codes, mask) = (queries.view()?, codes.view()?, mask.view()?);
     let found = detached(py, threads, |run| search(queries, codes, radius, mask, run))?;
     Ok(results::csr(py, found))
@@ -51,6 +53,7 @@ pub fn cdist<'py, D: Element + Send>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<D>>> {
+    let threads = n_threads(threads)?;
     let py = a.py();
     let (a, b) = (CodesArray::new(a, "a")?, CodesArray::new(b, "b")?);
     let (a_rows, b_rows) = (a.view()?, b.view()?);
@@ -66,6 +69,7 @@ pub fn pairs<'py, D: Element + Send, R: Send>(
     radius: R,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<PairArrays<'py, D>> {
+    let threads = n_threads(threads)?;
     let py = codes.py();
     let codes = CodesArray::new(codes, "codes")?;
     let codes = codes.view()?;

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::arrays::{CodesArray, bytes_to_fill, count, described, elements, elements_mut, rows, typed};
 use crate::results::filled;
-use crate::runtime::detached;
+use crate::runtime::{detached, n_threads};
 
 /// Fills `out` with the bits of `x > thresholds`, or of `x != 0` for bytes and no thresholds; with those of
 /// the columns of `x`, if it is given transposed.
@@ -23,6 +23,7 @@ pub fn bits_pack(
     out: &Bound<'_, PyAny>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
+    let threads = n_threads(threads)?;
     let (along, order) = (if transposed { Along::Columns } else { Along::Rows }, bit_order(bitorder)?);
     let floats = match thresholds {
         None if x.dtype().itemsize() == 1 => Floats::None,
@@ -46,6 +47,7 @@ pub fn bits_unpack(
     out: &Bound<'_, PyUntypedArray>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
+    let threads = n_threads(threads)?;
     let (n_bits, order) = (count(n_bits, "n_bits", 0)?, bit_order(bitorder)?);
     let codes = typed::<u8>(codes, "codes", "a numpy uint8 array (..., n_bytes) of packed bits")?;
     let (codes, pair) = (rows(codes.as_untyped(), "codes")?, rows(values, "values")?.as_bytes());
@@ -65,6 +67,7 @@ pub fn bits_popcount<'py>(
     codes: &Bound<'py, PyAny>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<i32>>> {
+    let threads = n_threads(threads)?;
     let codes = CodesArray::new(codes, "codes")?;
     let view = codes.view()?;
     filled::<i32, Ix1>(py, None, &[codes.n_rows()], |out| {
@@ -96,6 +99,7 @@ fn pack_uint<T: Element + Copy + Into<u16> + Sync>(
     out: &Bound<'_, PyAny>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
+    let threads = n_threads(threads)?;
     let values = elements::<T>(values, "values", "a uint8 or uint16 array")?;
     let mut out = elements_mut::<u8>(out, "out", "a uint8 array")?;
     let d = values.shape().last().copied().unwrap_or(1);
@@ -127,6 +131,7 @@ fn unpack_uint<T: Element + FromBits>(
     out: &Bound<'_, PyUntypedArray>,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
+    let threads = n_threads(threads)?;
     let packed = elements::<u8>(packed, "packed", "a numpy uint8 array (..., n_bytes)")?;
     let mut out = elements_mut::<T>(out, "out", "a uint8 or uint16 array")?;
     let count = out.shape().last().copied().unwrap_or(1);

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 
 use crate::arrays::{count, elements_of_axes};
 use crate::results::filled;
-use crate::runtime::detached;
+use crate::runtime::{default_threads, detached};
 
 const ROWS: &str = "a numpy int64 array (n_edges,) of rows";
 
@@ -21,6 +21,6 @@ pub fn components<'py>(
     let (i, j) = (elements_of_axes::<i64>(i, "i", ROWS, 1)?, elements_of_axes::<i64>(j, "j", ROWS, 1)?);
     let (i, j) = (i.as_slice()?, j.as_slice()?);
     filled::<i64, Ix1>(py, None, &[n], |out| {
-        detached(py, None, |run| fastcodes_core::components(i, j, out, run))
+        detached(py, default_threads()?, |run| fastcodes_core::components(i, j, out, run))
     })
 }

@@ -5,9 +5,9 @@ use numpy::{Ix2, PyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::arrays::{CodesArray, FloatsArray, count, results_shape, to_py_err};
+use crate::arrays::{CodesArray, FloatsArray, count, to_py_err};
 use crate::results::filled;
-use crate::runtime::detached;
+use crate::runtime::{detached, n_threads};
 
 const X: &str = "a numpy array (n, d) of numbers";
 const SIGNS: &str =
@@ -34,12 +34,13 @@ pub fn hadamard_project<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let threads = n_threads(threads)?;
     let n_features = count(n_features, "n_features", 1)?;
     let (x, signs) = (FloatsArray::new(x, "x", 1..=2, X)?, CodesArray::described(signs, "signs", SIGNS)?);
     let [n_rows, n_dims] = x.shape();
     let (values, signs) = (x.values()?, Signs::new(signs.view()?, n_dims).map_err(to_py_err)?);
     check_features(n_features, "n_features", &signs)?;
-    filled::<f32, Ix2>(py, out, &results_shape(n_rows, n_features)?, |out| {
+    filled::<f32, Ix2>(py, out, &[n_rows, n_features], |out| {
         detached(py, threads, |run| hadamard::project(values, &signs, n_features, out, run))
     })
 }
@@ -54,12 +55,13 @@ pub fn hadamard_pack<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<u8>>> {
+    let threads = n_threads(threads)?;
     let n_bits = count(n_bits, "n_bits", 1)?;
     let (x, signs) = (FloatsArray::new(x, "x", 1..=2, X)?, CodesArray::described(signs, "signs", SIGNS)?);
     let [n_rows, n_dims] = x.shape();
     let (values, signs) = (x.values()?, Signs::new(signs.view()?, n_dims).map_err(to_py_err)?);
     check_features(n_bits, "n_bits", &signs)?;
-    filled::<u8, Ix2>(py, out, &results_shape(n_rows, n_bits.div_ceil(8))?, |out| {
+    filled::<u8, Ix2>(py, out, &[n_rows, n_bits.div_ceil(8)], |out| {
         detached(py, threads, |run| hadamard::pack(values, &signs, n_bits, out, run))
     })
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use crate::arrays::{CodesArray, FloatsArray, MaskArray, count, to_py_err};
 use crate::binary;
 use crate::results::{self, CsrArrays, NeighborArrays, PairArrays};
-use crate::runtime::detached;
+use crate::runtime::{detached, n_threads};
 
 /// A number of bits.
 fn bits(value: &Bound<'_, PyAny>) -> PyResult<u32> {
@@ -70,13 +70,14 @@ pub fn hamming_asymmetric_knn<'py>(
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<NeighborArrays<'py, f32>> {
+    let threads = n_threads(threads)?;
+    let (k, mask) = (count(k, "k", 0)?, MaskArray::new(mask)?);
     let queries = FloatsArray::new(queries, "queries", 1..=2, "a numpy array (nq, n_bits) of numbers")?;
     let codes = CodesArray::new(codes, "codes")?;
-    let (mask, k) = (MaskArray::new(mask)?, count(k, "k", 0)?);
     let [n_queries, n_bits] = queries.shape();
     let queries = RealQueries::new(queries.values()?, n_queries, n_bits).map_err(to_py_err)?;
     let (codes, mask) = (codes.view()?, mask.view()?);
-    results::neighbors(py, n_queries, k, |out| {
+    results::neighbors(py, n_queries, codes.n_rows(), k, |out| {
         detached(py, threads, |run| asymmetric::knn(queries, codes, mask, out, run))
     })
 }

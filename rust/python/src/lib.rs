@@ -1,11 +1,12 @@
 //! `fastcodes._native`: argument -> slice -> detach -> core -> array. One file per family, and for all of them `arrays` and `objects`
-//! (arguments), `results`, and `runtime` (how a call runs). Unsafe code is in `arrays` and `objects` only. The public names, the
+//! (arguments), `results`, `runtime` (how a call runs), `claims` and `versions` (calls beside each other). Unsafe code is in `arrays` and `objects` only. The public names, the
 //! docstrings and the examples are in the Python package.
 
 mod adc;
 mod arrays;
 mod binary;
 mod bits;
+mod claims;
 mod components;
 mod hadamard;
 mod hamming;
@@ -16,6 +17,7 @@ mod minhash;
 mod objects;
 mod results;
 mod runtime;
+mod versions;
 mod xnor;
 
 use pyo3::prelude::*;
@@ -25,12 +27,12 @@ mod _native {
     use numpy::PyArray1;
     use pyo3::prelude::*;
 
-    /// Looks up the C API of numpy. The first use does that by Python code, in which a signal handler may raise, and then panics:
+    /// Prepares forks, and looks up the C API of numpy. The first use does that by Python code, in which a signal handler may raise, and then panics:
     /// Ctrl-C during the first call would be no KeyboardInterrupt.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let _array = PyArray1::<u8>::zeros(module.py(), 0, false);
-        Ok(())
+        super::versions::prepare_forks(module.py())
     }
 
     #[pymodule_export]

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 
 use crate::arrays::{CodesArray, MaskArray, count, elements, to_py_err};
 use crate::results::{self, NeighborArrays};
-use crate::runtime::detached;
+use crate::runtime::{detached, n_threads};
 
 /// The nearest rows by Hamming distance among `ids[starts[q, p]:stops[q, p]]` for all `p`, for each query `q`.
 #[pyfunction]
@@ -20,16 +20,17 @@ pub fn hamming_lists_knn<'py>(
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<NeighborArrays<'py, i32>> {
+    let threads = n_threads(threads)?;
     let (py, k) = (queries.py(), count(k, "k", 0)?);
-    let (queries, codes) = (CodesArray::new(queries, "queries")?, CodesArray::new(codes, "codes")?);
     let mask = MaskArray::new(mask)?;
+    let (queries, codes) = (CodesArray::new(queries, "queries")?, CodesArray::new(codes, "codes")?);
     let starts = elements::<i64>(starts, "starts", "an int64 array")?;
     let stops = elements::<i64>(stops, "stops", "an int64 array")?;
     let ids = elements::<u32>(ids, "ids", "a uint32 array")?;
     let probes = Probes::new(starts.as_slice()?, stops.as_slice()?, ids.as_slice()?, queries.n_rows());
     let probes = probes.map_err(to_py_err)?;
     let (query_rows, codes, mask) = (queries.view()?, codes.view()?, mask.view()?);
-    results::neighbors(py, queries.n_rows(), k, |out| {
+    results::neighbors(py, queries.n_rows(), codes.n_rows(), k, |out| {
         detached(py, threads, |run| lists::hamming_knn(query_rows, codes, probes, mask, out, run))
     })
 }

@@ -1,17 +1,16 @@
 //! The minhash family, and the signatures behind `fastcodes.index.MinHashIndex`. `fastcodes.minhash` checks numbers and options.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
-
 use fastcodes_core::minhash::{self, Bands, Hasher, Scheme, Sets, Shingles, Slots, Unit};
-use numpy::{IntoPyArray, Ix1, Ix2, PyArray1, PyArray2, PyReadonlyArrayDyn, PyUntypedArrayMethods};
+use numpy::{IntoPyArray, Ix1, Ix2, PyArray1, PyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::arrays::{CodesArray, elements_of_axes, shape_text, to_py_err};
+use crate::arrays::{CodesArray, ReadArray, elements_of_axes, shape_text, to_py_err};
 use crate::objects;
 use crate::results::{CsrArrays, PairArrays, csr, filled, pairs};
-use crate::runtime::detached;
+use crate::runtime::{detached, n_threads};
+use crate::versions::Versions;
 
 const ROWS: &str =
     "a numpy uint32 array (n, n_hashes) of signatures, or a uint8 array (n, n_bytes) of packed ones";
@@ -46,8 +45,8 @@ fn slots_of(n_bits: Option<usize>) -> Slots {
 
 /// Sets as tokens and offsets.
 struct SetsArrays<'py> {
-    tokens: PyReadonlyArrayDyn<'py, u64>,
-    offsets: PyReadonlyArrayDyn<'py, i64>,
+    tokens: ReadArray<'py, u64>,
+    offsets: ReadArray<'py, i64>,
 }
 
 impl<'py> SetsArrays<'py> {
@@ -63,7 +62,7 @@ impl<'py> SetsArrays<'py> {
     }
 }
 
-fn rows_of_pairs<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<PyReadonlyArrayDyn<'py, i64>> {
+fn rows_of_pairs<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<ReadArray<'py, i64>> {
     elements_of_axes(value, name, "a numpy int64 array (n_pairs,) of rows", 1)
 }
 
@@ -91,6 +90,7 @@ pub fn minhash_shingles<'py>(
     let (tokens, offsets) = py
         .detach(|| {
             let (mut tokens, mut offsets) = (Vec::new(), vec![0]);
+            offsets.try_reserve_exact(texts.len())?;
             for text in &texts {
                 shingles.append(text, &mut tokens)?;
                 offsets.push(tokens.len() as i64);
@@ -111,6 +111,7 @@ pub fn minhash_signatures<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<u32>>> {
+    let threads = n_threads(threads)?;
     let (hasher, sets) = (hasher_of(hasher)?, SetsArrays::new(tokens, offsets)?);
     let sets = sets.view()?;
     filled::<u32, Ix2>(py, out, &[sets.len(), hasher.n_hashes()], |out| {
@@ -129,6 +130,7 @@ pub fn minhash_text_signatures<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<u32>>> {
+    let threads = n_threads(threads)?;
     let (hasher, shingles) = (hasher_of(hasher)?, shingles_of(shingles)?);
     let texts = objects::texts(texts, first)?;
     filled::<u32, Ix2>(py, out, &[texts.len(), hasher.n_hashes()], |out| {
@@ -145,6 +147,7 @@ pub fn minhash_pack<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<u8>>> {
+    let threads = n_threads(threads)?;
     let signatures = elements_of_axes::<u32>(signatures, "signatures", SIGNATURES, 2)?;
     let [n_rows, n_hashes] = [signatures.shape()[0], signatures.shape()[1]];
     let n_bytes = minhash::packed_bytes(n_hashes, n_bits).map_err(to_py_err)?;
@@ -164,6 +167,7 @@ pub fn minhash_band_keys<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<u64>>> {
+    let threads = n_threads(threads)?;
     let signatures = elements_of_axes::<u32>(signatures, "signatures", SIGNATURES, 2)?;
     let [n, n_hashes] = [signatures.shape()[0], signatures.shape()[1]];
     minhash::check_bands(n_hashes, n_bands, n_rows).map_err(to_py_err)?;
@@ -183,6 +187,7 @@ pub fn minhash_cdist<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<i32>>> {
+    let threads = n_threads(threads)?;
     let (a, b) = (CodesArray::described(a, "a", ROWS)?, CodesArray::described(b, "b", ROWS)?);
     let (a_view, b_view) = (a.view()?, b.view()?);
     filled::<i32, Ix2>(py, out, &[a.n_rows(), b.n_rows()], |out| {
@@ -201,6 +206,7 @@ pub fn minhash_paired<'py>(
     n_bits: Option<usize>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<i32>>> {
+    let threads = n_threads(threads)?;
     let (a, b) = (CodesArray::described(a, "a", ROWS)?, CodesArray::described(b, "b", ROWS)?);
     let (i, j) = (rows_of_pairs(i, "i")?, rows_of_pairs(j, "j")?);
     let (a, b, i, j) = (a.view()?, b.view()?, i.as_slice()?, j.as_slice()?);
@@ -219,6 +225,7 @@ pub fn minhash_jaccard<'py>(
     j: &Bound<'py, PyAny>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<f32>>> {
+    let threads = n_threads(threads)?;
     let (a, b) = (SetsArrays::new(&a.0, &a.1)?, SetsArrays::new(&b.0, &b.1)?);
     let (i, j) = (rows_of_pairs(i, "i")?, rows_of_pairs(j, "j")?);
     let (a, b, i, j) = (a.view()?, b.view()?, i.as_slice()?, j.as_slice()?);
@@ -227,19 +234,15 @@ pub fn minhash_jaccard<'py>(
     })
 }
 
-/// Signatures and the tables of their bands. The lock is taken without the interpreter's, so that neither waits for the other.
+/// Signatures and the tables of their bands.
 #[pyclass(frozen, module = "fastcodes._native")]
 pub struct MinHashBands {
     n_hashes: usize,
-    bands: RwLock<Bands>,
+    bands: Versions<Bands>,
 }
 
 impl MinHashBands {
-    fn read(&self) -> RwLockReadGuard<'_, Bands> {
-        self.bands.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn rows<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArrayDyn<'py, u32>> {
+    fn rows<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<ReadArray<'py, u32>> {
         let expected = format!("a numpy uint32 array (n, {})", self.n_hashes);
         let rows = elements_of_axes::<u32>(value, "signatures", &expected, 2)?;
         match rows.shape()[1] == self.n_hashes {
@@ -258,25 +261,24 @@ impl MinHashBands {
     #[new]
     fn new(n_hashes: usize, n_bands: usize, n_rows: usize) -> PyResult<Self> {
         let bands = Bands::new(n_hashes, n_bands, n_rows).map_err(to_py_err)?;
-        Ok(MinHashBands { n_hashes, bands: RwLock::new(bands) })
+        Ok(MinHashBands { n_hashes, bands: Versions::new(bands) })
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
-        py.detach(|| self.read().len())
+        self.bands.current(py).len()
     }
 
     /// Bytes of signatures and tables.
     #[getter]
     fn nbytes(&self, py: Python<'_>) -> usize {
-        py.detach(|| self.read().n_bytes())
+        self.bands.current(py).n_bytes()
     }
 
     /// A copy of all signatures, uint32 `(n, n_hashes)`.
     fn signatures<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<u32>>> {
-        // Rows can be added by other threads meanwhile, but none go.
-        let n = self.__len__(py);
-        filled::<u32, Ix2>(py, None, &[n, self.n_hashes], |out| {
-            py.detach(|| out.copy_from_slice(&self.read().signatures()[..out.len()]));
+        let bands = self.bands.current(py);
+        filled::<u32, Ix2>(py, None, &[bands.len(), self.n_hashes], |out| {
+            py.detach(|| out.copy_from_slice(bands.signatures()));
             Ok(())
         })
     }
@@ -288,11 +290,10 @@ impl MinHashBands {
         signatures: &Bound<'_, PyAny>,
         threads: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
+        let threads = n_threads(threads)?;
         let signatures = self.rows(signatures)?;
         let signatures = signatures.as_slice()?;
-        detached(py, threads, |run| {
-            self.bands.write().unwrap_or_else(PoisonError::into_inner).add(signatures, run)
-        })
+        self.bands.change(py, threads, |bands| bands.try_clone(), |bands, run| bands.add(signatures, run))
     }
 
     /// `(offsets, differing slots, rows)` of the candidates of each query that agree in at least `n_equal` slots.
@@ -303,9 +304,11 @@ impl MinHashBands {
         n_equal: usize,
         threads: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<CsrArrays<'py, i32>> {
+        let threads = n_threads(threads)?;
         let signatures = self.rows(signatures)?;
         let signatures = signatures.as_slice()?;
-        let found = detached(py, threads, |run| self.read().query(signatures, n_equal, run))?;
+        let bands = self.bands.current(py);
+        let found = detached(py, threads, |run| bands.query(signatures, n_equal, run))?;
         Ok(csr(py, found))
     }
 
@@ -316,7 +319,9 @@ impl MinHashBands {
         n_equal: usize,
         threads: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<PairArrays<'py, i32>> {
-        let found = detached(py, threads, |run| self.read().pairs(n_equal, run))?;
+        let threads = n_threads(threads)?;
+        let bands = self.bands.current(py);
+        let found = detached(py, threads, |run| bands.pairs(n_equal, run))?;
         Ok(pairs(py, found))
     }
 
@@ -329,10 +334,11 @@ impl MinHashBands {
         j: &Bound<'py, PyAny>,
         threads: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<i32>>> {
+        let threads = n_threads(threads)?;
         let (i, j) = (rows_of_pairs(i, "i")?, rows_of_pairs(j, "j")?);
-        let (i, j) = (i.as_slice()?, j.as_slice()?);
+        let (i, j, bands) = (i.as_slice()?, j.as_slice()?, self.bands.current(py));
         filled::<i32, Ix1>(py, None, &[i.len()], |out| {
-            detached(py, threads, |run| self.read().differing(i, j, out, run))
+            detached(py, threads, |run| bands.differing(i, j, out, run))
         })
     }
 
@@ -343,7 +349,9 @@ impl MinHashBands {
         n_equal: usize,
         threads: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let groups = detached(py, threads, |run| self.read().groups(n_equal, run))?;
+        let threads = n_threads(threads)?;
+        let bands = self.bands.current(py);
+        let groups = detached(py, threads, |run| bands.groups(n_equal, run))?;
         Ok(groups.into_pyarray(py))
     }
 
@@ -356,9 +364,11 @@ impl MinHashBands {
         least: f32,
         threads: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let threads = n_threads(threads)?;
         let sets = SetsArrays::new(tokens, offsets)?;
         let sets = sets.view()?;
-        let groups = detached(py, threads, |run| self.read().groups_of_sets(&sets, least, run))?;
+        let bands = self.bands.current(py);
+        let groups = detached(py, threads, |run| bands.groups_of_sets(&sets, least, run))?;
         Ok(groups.into_pyarray(py))
     }
 }

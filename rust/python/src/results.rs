@@ -2,10 +2,10 @@
 
 use fastcodes_core::{Csr, Neighbors, Pairs};
 use numpy::ndarray::Dimension;
-use numpy::{Element, IntoPyArray, PyArray, PyArray1, PyArray2, PyArrayMethods, PyReadwriteArray2};
+use numpy::{Element, IntoPyArray, PyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
 
-use crate::arrays::{array_out, empty, results_shape, writable};
+use crate::arrays::{array_out, check_neighbors, empty, writable};
 
 /// Distances and indices, one row per query.
 pub type NeighborArrays<'py, D> = (Bound<'py, PyArray2<D>>, Bound<'py, PyArray2<i64>>);
@@ -16,18 +16,19 @@ pub type CsrArrays<'py, D> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<D>>
 /// i, j and distances.
 pub type PairArrays<'py, D> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<D>>);
 
-/// The arrays that `search` fills with the `k` nearest rows of each query.
+/// The arrays that `search` fills with the `k` nearest of `n_rows` rows for each query.
 pub fn neighbors<'py, D: Element + Copy>(
     py: Python<'py>,
     n_queries: usize,
+    n_rows: usize,
     k: usize,
     search: impl FnOnce(Neighbors<'_, D>) -> PyResult<()>,
 ) -> PyResult<NeighborArrays<'py, D>> {
-    let shape = results_shape(n_queries, k)?;
+    check_neighbors(k, n_rows)?;
+    let shape = [n_queries, k];
     let (distances, indices): NeighborArrays<'py, D> = (empty(py, &shape)?, empty(py, &shape)?);
     {
-        let mut distances: PyReadwriteArray2<'_, D> = distances.try_readwrite()?;
-        let mut indices: PyReadwriteArray2<'_, i64> = indices.try_readwrite()?;
+        let (mut distances, mut indices) = (writable(&distances)?, writable(&indices)?);
         search(Neighbors::new(distances.as_slice_mut()?, indices.as_slice_mut()?, k))?;
     }
     Ok((distances, indices))

@@ -45,17 +45,19 @@ pub fn default_threads() -> PyResult<usize> {
         .map_err(PyValueError::new_err)
 }
 
+/// The `threads=` argument. Like every number it is read before the arrays of a call are borrowed, since its methods are code of
+/// the user.
+pub fn n_threads(value: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
+    value.map_or_else(default_threads, |value| count(value, "threads", 1))
+}
+
 /// Runs `work` without the interpreter's lock, at the level and on the threads of this call. Ctrl-C ends it.
 pub fn detached<T: Send>(
     py: Python<'_>,
-    threads: Option<&Bound<'_, PyAny>>,
+    threads: usize,
     work: impl FnOnce(&Run<'_>) -> Result<T, Error> + Send,
 ) -> PyResult<T> {
     let level = level()?;
-    let threads = match threads {
-        None => default_threads()?,
-        Some(value) => count(value, "threads", 1)?,
-    };
     py.detach(move || {
         let raised = RefCell::new(None);
         let stop = || match Python::attach(|py| py.check_signals()) {

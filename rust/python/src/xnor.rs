@@ -6,15 +6,15 @@ use fastcodes_core::xnor::{
     self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
 };
 use numpy::ndarray::{Dimension, Ix2, Ix3, Ix4};
-use numpy::{Element, PyArray3, PyArray4, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
+use numpy::{Element, PyArray3, PyArray4, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::arrays::{
-    CodesArray, array_out, contiguous, count, elements, shape_text, shared, to_py_err, typed, writable,
+    CodesArray, ReadArray, array_out, contiguous, count, elements, shape_text, to_py_err, typed, writable,
 };
 use crate::results::filled;
-use crate::runtime::detached;
+use crate::runtime::{detached, n_threads};
 
 const ROWS: &str = "a numpy uint8 array (n, n_bytes) of packed bits, as fastcodes.bits.pack makes it";
 const IMAGES: &str = "a numpy uint8 array (n, height, width, n_bytes) of packed bits, channels last";
@@ -138,6 +138,7 @@ impl XnorMatrix {
         values: &str,
         threads: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let threads = n_threads(threads)?;
         let (values, n_features) = (values_of(values)?, count(n_features, "n_bits", 1)?);
         let rows = PlanesArray::new(rows, "b")?;
         let planes = rows.views()?;
@@ -178,6 +179,7 @@ pub fn xnor_matmul<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let threads = n_threads(threads)?;
     let (values, n_features) = (values_of(values)?, count(n_features, "n_bits", 1)?);
     let a = PlanesArray::new(a, "a")?;
     let planes = a.views()?;
@@ -207,6 +209,7 @@ pub fn xnor_byte_matmul<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let threads = n_threads(threads)?;
     let a = CodesArray::described(a, "a", "a numpy uint8 array (m, d)")?;
     let a = a.view()?;
     finished::<Ix2>(py, finish, out, &[a.n_rows(), b.0.n_rows()], |output| {
@@ -223,6 +226,7 @@ pub fn xnor_planes<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray3<u8>>> {
+    let threads = n_threads(threads)?;
     let n_planes = count(n_planes, "n_bits", 1)?;
     let values = CodesArray::described(values, "values", "a numpy array (m, d) of integers")?;
     let view = values.view()?;
@@ -237,13 +241,13 @@ fn four_axes<'py>(
     value: &Bound<'py, PyAny>,
     name: &str,
     expected: &str,
-) -> PyResult<(PyReadonlyArrayDyn<'py, u8>, [usize; 4])> {
+) -> PyResult<(ReadArray<'py, u8>, [usize; 4])> {
     let array = typed::<u8>(value, name, expected)?;
     let Ok(shape) = <[usize; 4]>::try_from(array.shape()) else {
         let given = shape_text(array.shape());
         return Err(PyValueError::new_err(format!("{name} must be {expected}; got shape {given}")));
     };
-    Ok((contiguous(array)?.try_readonly().map_err(|_| shared(name))?, shape))
+    Ok((ReadArray::new(contiguous(array)?, name)?, shape))
 }
 
 /// Filters of signs, transposed.
@@ -261,6 +265,7 @@ impl XnorFilters {
         groups: &Bound<'_, PyAny>,
         threads: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let threads = n_threads(threads)?;
         let (n_channels, groups) = (count(n_channels, "n_channels", 1)?, count(groups, "groups", 1)?);
         let (array, [n, height, width, n_bytes]) = four_axes(filters, "filters", FILTERS)?;
         let bytes = array.as_slice()?;
@@ -325,6 +330,7 @@ pub fn xnor_conv2d<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let threads = n_threads(threads)?;
     let expected =
         if byte_values.is_none() { IMAGES } else { "a numpy uint8 array (n, height, width, channels)" };
     let (n_channels, conv) = (count(n_channels, "n_channels", 1)?, conv_of(conv)?);
@@ -359,6 +365,7 @@ pub fn xnor_max_pool2d<'py>(
     out: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray4<u8>>> {
+    let threads = n_threads(threads)?;
     let (array, [n, height, width, n_bytes]) = four_axes(images, "images", IMAGES)?;
     let (size, stride) = (size.into(), stride.into());
     let images = Images::new(array.as_slice()?, [n, height, width], n_bytes, n_bytes.saturating_mul(8))

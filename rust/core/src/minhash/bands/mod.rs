@@ -12,7 +12,7 @@ pub use keys::band_keys;
 use super::exact::{SortedSets, similarity};
 use super::slots::{agreeing, pairs_of};
 use super::{Sets, mix};
-use crate::error::check_len;
+use crate::error::{check_len, try_copy};
 use crate::select::components::UnionFind;
 use crate::select::sink::Found;
 use crate::{Csr, Error, Pairs, Run};
@@ -74,6 +74,19 @@ impl Bands {
     pub fn new(n_hashes: usize, n_bands: usize, n_rows: usize) -> Result<Self, Error> {
         check_bands(n_hashes, n_bands, n_rows)?;
         Ok(Bands { n_hashes, n_rows, signatures: Vec::new(), tables: vec![Table::default(); n_bands] })
+    }
+
+    /// A copy.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn try_clone(&self) -> Result<Self, Error> {
+        let mut tables = Vec::new();
+        tables.try_reserve_exact(self.tables.len())?;
+        for table in &self.tables {
+            tables.push(table.try_clone()?);
+        }
+        Ok(Bands { signatures: try_copy(&self.signatures)?, tables, ..*self })
     }
 
     /// Number of signatures.

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::hash;
 use crate::Error;
-use crate::error::try_vec;
+use crate::error::{try_copy, try_vec};
 
 /// Marks the end of a chain, and an unused head.
 pub(super) const NO_ROW: u32 = u32::MAX;
@@ -56,6 +56,10 @@ impl<'a> BandSlots<'a> {
 impl Table {
     pub(super) fn n_bytes(&self) -> usize {
         size_of_val(&self.heads[..]) + size_of_val(&self.older[..])
+    }
+
+    pub(super) fn try_clone(&self) -> Result<Self, Error> {
+        Ok(Table { heads: try_copy(&self.heads)?, older: try_copy(&self.older)?, n_heads: self.n_heads })
     }
 
     /// Removes all rows, but keeps the memory.
