@@ -173,7 +173,7 @@ NOT_A_REAL_NUMBER = [
 ]
 
 
-HUGE_K = Wrong("too large for results", 2**62, ValueError, str(2**62), "rows of codes")
+HUGE_K = Wrong("too large for results", 2**62, ValueError, str(2**62), "at most 1048576")
 THREADS = [Wrong("zero", 0, ValueError, "got 0", "from 1 up"), *wrong_integers(1)]
 
 
