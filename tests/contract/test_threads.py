@@ -1,8 +1,7 @@
-"""Threads and processes: the answer never depends on them, and nothing hangs or crashes."""
+"""Threads: the answer never depends on them, and nothing hangs or crashes."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 import threading
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import _native, adc, bits, hadamard, hamming, jaccard, minhash, nn, xnor
+from fastcodes import _native, adc, bits, hadamard, hamming, jaccard, minhash, xnor
 from fastcodes.index import MinHashIndex
 from helpers import (
     Array,
@@ -27,9 +26,6 @@ from helpers import (
 )
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-forks_only = pytest.mark.skipif(
-    "fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork"
-)
 
 
 def some_calls(family: Family, queries: Array, codes: Array, threads: int | None) -> tuple[Any, ...]:
@@ -345,77 +341,6 @@ def test_calls_of_many_threads_at_once_get_their_own_answers() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(work, list(range(24)) * 3))
     assert all(same(found[i], expected[i % 24]) for i in range(72))
-
-
-# --- processes ----------------------------------------------------------------------------------------------
-
-QUERIES, CODES = random_codes(50, 32, seed=1), random_codes(20_000, 32)
-
-
-TABLES, PACKED = pq_tables(50, 32, 256), adc.PackedCodes(CODES)
-MATRIX = xnor.PackedMatrix(CODES, 256)
-
-
-def search_in_child(threads: int | None) -> tuple[Any, ...]:
-    return (
-        *adc.knn(TABLES, CODES, 5, threads=threads),
-        *adc.knn(TABLES, PACKED, 5, threads=threads),
-        *hamming.knn(QUERIES, CODES, 5, threads=threads),
-        *jaccard.knn(QUERIES, CODES, 5, threads=threads),
-        minhash.signatures(CODES.view(np.uint64).reshape(-1), range(0, 80_001, 100), threads=threads),
-        xnor.matmul(QUERIES, MATRIX, 256, finish=xnor.Finish(thresholds=3), threads=threads),
-        xnor.bitserial_matmul(xnor.planes(QUERIES, 8, threads=threads), CODES[:, :4], 32, threads=threads),
-        xnor.byte_matmul(QUERIES, CODES[:, :4], threads=threads),
-        xnor.conv2d(CODES.reshape(2, 100, 100, 32), QUERIES[:, None, None], 256, threads=threads),
-    )
-
-
-@forks_only
-@pytest.mark.timeout(60)
-def test_children_of_a_fork_answer() -> None:
-    expected = search_in_child(2)
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        for threads in (2, 1, None):
-            results = [pool.apply_async(search_in_child, (threads,)) for _ in range(4)]
-            assert all(same(result.get(timeout=20), expected) for result in results), threads
-    assert same(search_in_child(2), expected)
-
-
-def train_in_child() -> Any:
-    images = np.random.default_rng(0).integers(0, 256, (64, 12, 12, 8), dtype=np.uint8)
-    model = nn.Sequential(nn.Conv2D(32, 3), nn.MaxPool2D(2), nn.Flatten(), nn.Dense(2), random_state=0)
-    return model.fit(images / 255, np.arange(64) % 2, epochs=1).decision_function(images / 255)
-
-
-@forks_only
-@pytest.mark.timeout(60)
-def test_children_of_a_fork_train() -> None:
-    expected = train_in_child()  # by threads that stay in this process alone
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert np.array_equal(pool.apply_async(train_in_child).get(timeout=20), expected)
-
-
-@forks_only
-@pytest.mark.timeout(60)
-def test_children_of_a_fork_in_the_middle_of_a_call_answer() -> None:
-    expected = search_in_child(2)
-    done = threading.Event()
-
-    def keep_searching() -> None:
-        while not done.is_set():
-            hamming.knn(QUERIES, CODES, 5, threads=2)
-            adc.knn(TABLES, PACKED, 5, threads=2)
-            xnor.matmul(QUERIES, MATRIX, 256, threads=2)
-
-    searcher = threading.Thread(target=keep_searching)
-    searcher.start()
-    try:
-        for _ in range(5):
-            with multiprocessing.get_context("fork").Pool(1) as pool:
-                assert same(pool.apply_async(search_in_child, (2,)).get(timeout=20), expected)
-    finally:
-        done.set()
-        searcher.join()
 
 
 # --- how many threads ---------------------------------------------------------------------------------------

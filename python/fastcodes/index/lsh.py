@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -114,19 +113,13 @@ class LSHIndex(Index):
             )
         self.bits_per_table = n_bits // self.n_tables
         self._tables = Tables(self.n_tables, self.bits_per_table)
-        self._filling = threading.Lock()
 
     def _settings(self) -> dict[str, Any]:
         return {"n_tables": self.n_tables}
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy fills tables of its own.
-        state = {**self.__dict__, "_tables": Tables(self.n_tables, self.bits_per_table)}
-        del state["_filling"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _filling=threading.Lock())
+        return {**self.__dict__, "_tables": Tables(self.n_tables, self.bits_per_table)}
 
     def remove(self, ids: Any) -> int:  # noqa: D102
         n_removed = super().remove(ids)
@@ -259,11 +252,12 @@ class LSHIndex(Index):
 
     def _filled(self) -> tuple[Tables, Codes]:
         """Return tables that have all rows, and the rows."""
-        with self._filling:
-            codes = self._storage.codes
-            if self._tables.n_rows < len(codes):
-                self._tables = self._tables.extended(codes)
-            return self._tables, codes
+        # In this order, so that tables that another thread fills meanwhile have no more rows than the codes.
+        # Without a lock, which the child of a fork might find taken: two threads may do the same work.
+        tables, codes = self._tables, self._storage.codes
+        if tables.n_rows < len(codes):
+            self._tables = tables = tables.extended(codes)
+        return tables, codes
 
     def _probes(self, values: Floats, codes: Codes, probing: Probing) -> Ids:
         """Return the keys that each query looks up in each table, (nq, n_tables, n_probes)."""

@@ -27,8 +27,8 @@ mod _native {
     use numpy::PyArray1;
     use pyo3::prelude::*;
 
-    /// Prepares forks, and looks up the C API of numpy. The first use does that by Python code, in which a signal handler may raise, and then panics:
-    /// Ctrl-C during the first call would be no KeyboardInterrupt.
+    /// Looks up the C API of numpy: the first use does that by Python code, in which a signal handler may raise, and then panics,
+    /// so that Ctrl-C during the first call would be no KeyboardInterrupt. And prepares forks.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let _array = PyArray1::<u8>::zeros(module.py(), 0, false);
