@@ -215,6 +215,35 @@ def test_threads_may_search_at_once(case: Case) -> None:
 
 
 @every_case
+@pytest.mark.parametrize("own_ids", [False, True])
+def test_rows_may_be_added_during_searches(case: Case, own_ids: bool) -> None:
+    index = case.make()
+    index.add(case.part(slice(0, 40)), ids=IDS[:40] if own_ids else None)
+    whole = case.filled(ids=IDS if own_ids else None)
+    wanted = {
+        (query, row): distance
+        for query, own in enumerate(case.distances(whole, case.queries))
+        for row, distance in zip(whole.ids.tolist(), own.tolist(), strict=True)
+    }
+
+    def add() -> None:
+        for row in range(40, N):
+            index.add(case.part(slice(row, row + 1)), ids=IDS[row : row + 1] if own_ids else None)
+
+    with ThreadPoolExecutor(1) as pool:
+        adding = pool.submit(add)
+        is_last = False
+        while not is_last:
+            is_last = adding.done()
+            distances, ids = index.search(case.queries, 5, **case.options)
+            for query, row in zip(*np.nonzero(ids >= 0), strict=True):
+                distance = wanted[query, ids[query, row]]
+                np.testing.assert_allclose(distances[query, row], distance, rtol=1e-4, atol=1e-4)
+        adding.result()
+    assert same(index.search(case.queries, 5, **case.options), whole.search(case.queries, 5, **case.options))
+
+
+@every_case
 def test_an_empty_index_is_searched(case: Case) -> None:
     index = case.make()
     for mask in (None, np.empty(0, bool), np.empty(0, np.int64)):

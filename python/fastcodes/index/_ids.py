@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +15,15 @@ from fastcodes._storage import Rows
 from fastcodes._typing import Array, Ids, Mask
 from fastcodes._validation import as_array, as_mask, describe
 
-__all__ = ["RowIds"]
+__all__ = ["RowIds", "changes"]
+
+# Held while rows and their ids change together: a search that found new rows waits for their ids, and a fork
+# for both, so that a child finds every index whole.
+changes = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=changes.acquire, after_in_parent=changes.release, after_in_child=changes.release
+    )
 
 _NO_IDS = 2**63 - 1  # the largest int64: the number after the last id
 
@@ -69,13 +79,14 @@ class RowIds:
 
     def of(self, rows: Ids) -> Ids:
         """Return the ids of rows; -1 stays -1."""
-        if self._stored is None:
-            return rows
-        if not self._n:
-            return np.full_like(rows, -1)
-        ids: Ids = self._stored.used[rows]
-        ids[rows < 0] = -1
-        return ids
+        with changes:
+            if self._stored is None:
+                return rows
+            if not self._n:
+                return np.full_like(rows, -1)
+            ids: Ids = self._stored.used[rows]
+            ids[rows < 0] = -1
+            return ids
 
     # --- ids to rows ---------------------------------------------------------------------------------------
 

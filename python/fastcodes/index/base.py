@@ -16,7 +16,7 @@ from fastcodes._estimator import check_fitted
 from fastcodes._storage import Storage
 from fastcodes._typing import Array, Ids, PathLike, UnsignedCodes
 from fastcodes._validation import as_bool, as_integer, as_option, as_real, check_threads, describe
-from fastcodes.index._ids import RowIds
+from fastcodes.index._ids import RowIds, changes
 from fastcodes.index._reranking import check_vectors, rescored
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class Index:
     numbers that follow the largest id so far. You can give ids of your own when you add. Results are sorted
     by (distance, id), so that they do not depend on the order in which rows were added.
 
-    Any number of threads may search at once; `add`, `add_codes` and `remove` need the index for themselves.
+    Any number of threads may search at once, also while others add rows: a search sees the rows of a moment
+    between its start and its end. `remove` needs the index for itself. A fork waits for running changes.
 
     Parameters
     ----------
@@ -214,9 +215,10 @@ class Index:
 
     def _append(self, codes: UnsignedCodes, ids: ArrayLike | None, threads: int | None) -> None:
         check_threads(threads)
-        new = self._ids.new(ids, len(codes))
-        self._storage.append(codes, threads=threads)
-        self._ids.append(new)
+        with changes:
+            new = self._ids.new(ids, len(codes))
+            self._storage.append(codes, threads=threads)
+            self._ids.append(new)
 
     def remove(self, ids: ArrayLike) -> int:
         """Remove rows; the others keep their ids and their order.
@@ -256,15 +258,16 @@ class Index:
         -----
         Each call copies all codes, so remove many rows at a time.
         """
-        rows = self._ids.rows(ids)
-        is_kept = np.ones(len(self), bool)
-        is_kept[rows] = False
-        kept = np.flatnonzero(is_kept)
-        n_removed = len(self) - len(kept)
-        if n_removed:
-            self._storage.keep(kept)
-            self._ids.keep(kept)
-        return n_removed
+        with changes:
+            rows = self._ids.rows(ids)
+            is_kept = np.ones(len(self), bool)
+            is_kept[rows] = False
+            kept = np.flatnonzero(is_kept)
+            n_removed = len(self) - len(kept)
+            if n_removed:
+                self._storage.keep(kept)
+                self._ids.keep(kept)
+            return n_removed
 
     def reconstruct(self, ids: ArrayLike) -> Array:
         """Return what the codes of some rows stand for.
@@ -554,8 +557,9 @@ class Index:
         """
         model, learned = self.codec.to_state()
         codec = {"class": type(self.codec).__name__, "params": model}
-        contents, codes = self._storage.to_parts()
-        next_id, ids = self._ids.to_parts()
+        with changes:
+            contents, codes = self._storage.to_parts()
+            next_id, ids = self._ids.to_parts()
         params = {"codec": codec, "settings": self._settings(), "contents": contents, "next_id": next_id}
         arrays = {**codes, **ids, **{f"codec.{name}": array for name, array in learned.items()}}
         _files.write(path, type(self).__name__, params, arrays)
