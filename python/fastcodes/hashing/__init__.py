@@ -20,8 +20,9 @@
 
 Similar vectors differ in few bits. The first group needs no data, the second learns from samples, the third
 also from labels. Codes are those of `fastcodes.bits.pack` and are searched by `fastcodes.hamming`. The models
-follow the scikit-learn API and work in its pipelines and searches, but do not require it. They are saved as
-safetensors.
+follow the scikit-learn API and work in its pipelines and searches, but do not require it; before another
+estimator in a pipeline they need ``output="bits"`` or ``"signs"``, since packed bytes are no features. They
+are saved as safetensors.
 """
 
 from fastcodes._estimator import NotFittedError

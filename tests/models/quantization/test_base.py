@@ -281,6 +281,14 @@ def test_samples_of_any_scale_are_quantized_or_refused(name: str, scale: float) 
         model_of(name, **ranges).fit(scaled).tables(scaled)
 
 
+@pytest.mark.parametrize("name", [name for name in MODELS if not name.startswith("Scalar")])
+def test_an_outlier_that_overflows_is_refused(name: str) -> None:
+    x = X.copy()
+    x[5] = 1e30
+    with pytest.raises(ValueError, match="X has values so large that their squared distances overflow"):
+        model_of(name).fit(x)
+
+
 def test_the_error_of_a_scalar_quantizer_with_an_outlier_is_finite() -> None:
     x = X.copy()
     x[5] = 1e30
