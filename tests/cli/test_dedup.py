@@ -288,7 +288,7 @@ def test_texts_that_should_be_compared_otherwise_get_advice(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
 def test_exact_similarities_take_the_documented_memory(folder: Path) -> None:
-    n_texts, n_words = 10_000, 200
+    n_texts, n_words = 20_000, 200
     words = np.array([f"w{number}" for number in range(9_000)])
     texts = [" ".join(row).encode() for row in words[GENERATOR.integers(0, 9_000, (n_texts // 2, n_words))]]
     write_lines("texts.txt", texts * 2)
@@ -301,7 +301,8 @@ def test_exact_similarities_take_the_documented_memory(folder: Path) -> None:
         1024 * int(subprocess.run([*command, *options], capture_output=True, check=True).stdout)
         for options in ([], ["--exact"])
     )
-    assert exact - plain < 17 * n_texts * n_words  # the help says 16 bytes a word
+    # The help says 16 bytes a word; some MiB more do not depend on the number of words.
+    assert exact - plain < 16 * n_texts * n_words + (8 << 20)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes a pipe")
