@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import itertools
 import math
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import minhash
+from fastcodes import components, minhash
 from fastcodes.hashing import MinHash
 from fastcodes.index import FlatIndex, MinHashIndex
 from helpers import Array, data_file, same
@@ -380,3 +381,27 @@ def test_all_known_near_duplicates_among_articles_are_found_and_no_others() -> N
     for verify in (None, texts):
         i, j, _ = index.pairs(verify=verify)
         assert {frozenset((names[a], names[b])) for a, b in zip(i, j, strict=True)} == truth
+
+
+def test_almost_equal_sets_are_grouped_in_linear_time() -> None:
+    # All pairs are candidates and similar: there are five thousand million of them.
+    tokens = np.tile(np.arange(40, dtype=np.uint64), (100_000, 1))
+    tokens[:, -1] += np.arange(100_000, dtype=np.uint64)
+    found = MinHashIndex()
+    found.add_codes(found.codec.encode((tokens.ravel(), np.arange(0, tokens.size + 1, 40))))
+    begun = time.process_time()
+    assert (found.groups() == 0).all()
+    assert time.process_time() - begun < 10
+
+
+def test_sets_that_share_a_band_alone_are_grouped_by_their_similarity() -> None:
+    rng = np.random.default_rng(0)
+    signatures = rng.integers(0, 2**32, (6000, 128), dtype=np.uint32)
+    signatures[3000:] = signatures[:3000]
+    signatures[3000:, 100:110] += 1
+    signatures[:, :9] = 7
+    found = MinHashIndex()
+    found.add_codes(rng.permutation(signatures))
+    i, j, _ = found.pairs()
+    assert np.array_equal(found.groups(), components(i, j, 6000))
+    assert len(np.unique(found.groups())) == 3000

@@ -4,6 +4,7 @@
 //! probability `1 - (1 - J^r)^b`: an S-curve that rises near `(1 / b)^(1 / r)` (Broder, 1997; Gionis, Indyk and Motwani, 1999). Each
 //! band has a hash table of its slots (see [`table`]); [`band_keys`] gives the hashes alone.
 
+mod groups;
 mod keys;
 mod table;
 
@@ -13,9 +14,9 @@ use super::exact::{SortedSets, similarity};
 use super::slots::{agreeing, pairs_of};
 use super::{Sets, mix};
 use crate::error::{check_len, try_copy};
-use crate::select::components::UnionFind;
 use crate::select::sink::Found;
 use crate::{Csr, Error, Pairs, Run};
+use groups::Likeness;
 use table::{BandSlots, NO_ROW, Table};
 
 /// Rows that are added to all tables before the next ones are.
@@ -256,10 +257,7 @@ impl Bands {
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Interrupted`].
     pub fn groups(&self, n_equal: usize, run: &Run<'_>) -> Result<Vec<i64>, Error> {
-        self.groups_by(run, |row, older| {
-            let agreeing = agreeing(self.row(row), self.row(older));
-            Likeness { are_similar: agreeing >= n_equal, are_equal: agreeing == self.n_hashes }
-        })
+        self.groups_of_signatures(n_equal, run)
     }
 
     /// Groups rows by the candidate pairs whose sets, one for each row, have a similarity of at least `least`.
@@ -273,40 +271,10 @@ impl Bands {
             return Err(Error::Mismatch { unit: "rows", first, second, hint });
         }
         let sets = SortedSets::new(sets, 0..self.len(), run)?;
-        self.groups_by(run, |row, older| {
+        self.groups_by(None, run, |row, older| {
             let similarity = similarity(sets.set(row as usize), sets.set(older as usize));
             Likeness { are_similar: similarity >= least, are_equal: similarity == 1.0 }
         })
-    }
-
-    /// Joins similar candidates on this thread, since each row depends on the groups of those before it.
-    fn groups_by(&self, run: &Run<'_>, compare: impl Fn(u32, u32) -> Likeness) -> Result<Vec<i64>, Error> {
-        let mut groups = UnionFind::new(self.len())?;
-        for row in 0..self.len() {
-            self.join(row as u32, &compare, &mut groups);
-            if row.is_multiple_of(ROWS_PER_TASK) && run.should_stop() {
-                return Err(Error::Interrupted);
-            }
-        }
-        groups.labels()
-    }
-
-    /// Joins a row with the groups of similar older rows.
-    fn join(&self, row: u32, compare: impl Fn(u32, u32) -> Likeness, groups: &mut UnionFind) {
-        for table in &self.tables {
-            for older in table.older_rows(row) {
-                if groups.find(row) != groups.find(older) {
-                    let Likeness { are_similar, are_equal } = compare(row, older);
-                    if are_similar {
-                        groups.join(row, older);
-                    }
-                    // All rows that are similar to this one are in the group of its equal already.
-                    if are_equal {
-                        return;
-                    }
-                }
-            }
-        }
     }
 
     /// Calls `work(row, row in task, candidates, results)` for all rows, in tasks. Returns the rows and results of each task, in order.
@@ -329,16 +297,11 @@ impl Bands {
     }
 }
 
-/// The result of comparing two rows.
-struct Likeness {
-    are_similar: bool,
-    are_equal: bool,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Level;
+    use crate::select::components::UnionFind;
 
     fn serial() -> Run<'static> {
         Run::serial(Level::best())
@@ -409,5 +372,42 @@ mod tests {
         }
         bands.add(&rows, &serial()).unwrap();
         assert!(bands.groups(8, &serial()).unwrap()[bands.len() - 100..].iter().all(|row| *row < 100));
+    }
+
+    #[test]
+    fn groups_of_rows_that_share_many_bands_are_the_components_of_the_pairs() {
+        let (n, n_hashes) = (700, 70);
+        let mut state = 5;
+        let mut word = || {
+            state = mix(state + 1);
+            state
+        };
+        for n_values in [1, 2, 3, 40] {
+            // The first band is shared by all; the others by rows that come from one of a few.
+            let mut rows = vec![7; n * n_hashes];
+            for row in 0..n {
+                let source = word() as usize % n_values.min(row + 1);
+                for slot in 2..n_hashes {
+                    let changed = word() % 20 == 0;
+                    rows[row * n_hashes + slot] = if changed || row < n_values {
+                        word() as u32
+                    } else {
+                        rows[source * n_hashes + slot]
+                    };
+                }
+            }
+            let mut bands = Bands::new(n_hashes, 35, 2).unwrap();
+            bands.add(&rows, &serial()).unwrap();
+            for n_equal in [0, 55, 63, 69, 70] {
+                let mut expected = UnionFind::new(n).unwrap();
+                let pairs = bands.pairs(n_equal, &serial()).unwrap();
+                pairs.i.iter().zip(&pairs.j).for_each(|(i, j)| expected.join(*i as u32, *j as u32));
+                let expected = expected.labels().unwrap();
+                for level in Level::available() {
+                    let groups = bands.groups(n_equal, &Run::serial(level)).unwrap();
+                    assert_eq!(groups, expected, "{n_values} {n_equal}");
+                }
+            }
+        }
     }
 }

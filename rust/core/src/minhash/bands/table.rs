@@ -132,16 +132,12 @@ impl Table {
             true => NO_ROW,
             false => self.heads[self.position(slots, own, hash(own))].1,
         };
-        self.chain(newest)
-    }
-
-    /// The older rows with the slots of a row of the table, the newest first.
-    pub(super) fn older_rows(&self, row: u32) -> impl Iterator<Item = u32> + '_ {
-        self.chain(self.older[row as usize])
-    }
-
-    fn chain(&self, newest: u32) -> impl Iterator<Item = u32> + '_ {
         let row_or_end = |row: u32| (row != NO_ROW).then_some(row);
         std::iter::successors(row_or_end(newest), move |row| row_or_end(self.older[*row as usize]))
+    }
+
+    /// For each row the next older one with the same slots, or [`NO_ROW`].
+    pub(super) fn older(&self) -> &[u32] {
+        &self.older
     }
 }
