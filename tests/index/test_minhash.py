@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import components, minhash
+from fastcodes import minhash
 from fastcodes.hashing import MinHash
 from fastcodes.index import FlatIndex, MinHashIndex
 from helpers import Array, data_file, same
@@ -403,5 +403,5 @@ def test_sets_that_share_a_band_alone_are_grouped_by_their_similarity() -> None:
     found = MinHashIndex()
     found.add_codes(rng.permutation(signatures))
     i, j, _ = found.pairs()
-    assert np.array_equal(found.groups(), components(i, j, 6000))
+    assert np.array_equal(found.groups(), components(6000, zip(i.tolist(), j.tolist(), strict=True)))
     assert len(np.unique(found.groups())) == 3000
