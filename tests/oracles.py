@@ -234,3 +234,15 @@ def convolution(x, weights, pads, stride, dilation, groups, fill):
             pixel = x[n, y * stride + i * dilation, z * stride + j * dilation, first + c]
             out[n, y, z, f] += pixel * weights[i, j, c, f]
     return out
+
+
+def components(i, j, n):
+    """Lowest node of the component of each of n nodes, by the edges (i, j)."""
+    labels = np.arange(n)
+    while True:
+        lowest = labels.copy()
+        np.minimum.at(lowest, i, labels[j])
+        np.minimum.at(lowest, j, labels[i])
+        if np.array_equal(lowest, labels):
+            return labels
+        labels = lowest

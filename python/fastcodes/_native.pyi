@@ -39,11 +39,13 @@ __all__ = [
     "hadamard_project",
     "hamming_asymmetric_knn",
     "hamming_cdist",
+    "hamming_groups",
     "hamming_knn",
     "hamming_lists_knn",
     "hamming_pairs",
     "hamming_radius",
     "jaccard_cdist",
+    "jaccard_groups",
     "jaccard_knn",
     "jaccard_pairs",
     "jaccard_radius",
@@ -166,6 +168,7 @@ def hamming_cdist(
 def hamming_pairs(
     codes: _Codes, radius: int, threads: int | None
 ) -> tuple[_Ids, _Ids, npt.NDArray[np.int32]]: ...
+def hamming_groups(codes: _Codes, radius: int, threads: int | None) -> _Ids: ...
 def jaccard_knn(
     queries: _Codes, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
 ) -> tuple[npt.NDArray[np.float32], _Ids]: ...
@@ -178,6 +181,7 @@ def jaccard_cdist(
 def jaccard_pairs(
     codes: _Codes, radius: float, threads: int | None
 ) -> tuple[_Ids, _Ids, npt.NDArray[np.float32]]: ...
+def jaccard_groups(codes: _Codes, radius: float, threads: int | None) -> _Ids: ...
 def minhash_tokens(sets: list[Any], first: int, most: int) -> tuple[_Tokens, _Ids]: ...
 def minhash_shingles(texts: list[Any], first: int, shingles: _Shingles) -> tuple[_Tokens, _Ids]: ...
 def minhash_signatures(

@@ -17,7 +17,7 @@ from fastcodes._typing import Floats, Ids
 from fastcodes._validation import as_bool, as_mask, check_separate, code_array, float32_array, row_count
 from fastcodes.results import count_with_self, without_self
 
-__all__ = ["asymmetric_knn", "cdist", "knn", "pairs", "radius"]
+__all__ = ["asymmetric_knn", "cdist", "groups", "knn", "pairs", "radius"]
 
 
 def knn(
@@ -318,3 +318,38 @@ def pairs(
     The numpy equivalent, with ``d = cdist(codes, codes)``: ``np.nonzero(np.triu(d <= radius, 1))``.
     """
     return _native.hamming_pairs(code_array(codes, "codes"), radius, threads)
+
+
+def groups(codes: ArrayLike, radius: int, *, threads: int | None = None) -> Ids:
+    """Group codes that are connected by pairs at a distance of at most `radius`: near-duplicates.
+
+    The pairs are not stored: many equal codes, which have very many pairs, take no memory.
+
+    Parameters
+    ----------
+    codes, radius, threads
+        As in `pairs`.
+
+    Returns
+    -------
+    int64 array (n,)
+        The lowest row of the group of each row: itself if it is the first of its group, or alone.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `pairs`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes import bits, hamming
+    >>> codes = bits.pack(np.array([[1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1]]))
+    >>> hamming.groups(codes, radius=1)
+    array([0, 0, 2])
+
+    Notes
+    -----
+    Equal to ``fastcodes.components(*pairs(codes, radius)[:2], len(codes))``: groups by single linkage.
+    """
+    return _native.hamming_groups(code_array(codes, "codes"), radius, threads)

@@ -58,6 +58,7 @@ def search():
                     except ValueError as error:
                         assert "mask has the row" in str(error), error
                 family.pairs(codes[:300], radius, threads=threads)
+                family.groups(codes[:300], radius, threads=threads)
                 family.cdist(queries, codes, out=out, threads=threads)
         few = tables[..., :16]
         for form, t in ((codes, tables), (packed[0], tables), (packed[1], few), (codes, few)):

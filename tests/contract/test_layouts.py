@@ -99,6 +99,7 @@ for _name, _module, _radius in (("hamming", hamming, 40), ("jaccard", jaccard, 0
         f"{_name}.cdist, a": (lambda x, m=_module: m.cdist(x, CODES), QUERIES),
         f"{_name}.cdist, b": (lambda x, m=_module: m.cdist(QUERIES, x), CODES),
         f"{_name}.pairs, codes": (lambda x, m=_module, r=_radius: m.pairs(x, r), CODES),
+        f"{_name}.groups, codes": (lambda x, m=_module, r=_radius: m.groups(x, r), CODES),
         f"{_name}.pairs, words": (lambda x, m=_module, r=_radius: m.pairs(x, r), WORDS),
     }
 for _dtype in ("float16", "float32", "float64", "int8", "uint8", "bool", "int64"):

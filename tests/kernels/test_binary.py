@@ -72,6 +72,13 @@ def check_pairs(family: Family, codes: Array, context: Any) -> None:
             found = family.module.pairs(codes, limit, threads=threads)
             dtypes = (np.int64, np.int64, family.dtype)
             assert same(found, wanted, dtypes), ("pairs", context, limit, threads)
+            groups = family.module.groups(codes, limit, threads=threads)
+            assert same(groups, oracles.components(*wanted[:2], len(codes))), (
+                "groups",
+                context,
+                limit,
+                threads,
+            )
 
 
 @both_families
@@ -136,7 +143,10 @@ def test_pairs_of_many_rows_equal_the_definition(family: Family) -> None:
     d = family.distances(codes, codes)
     limit = family.radius_of(np.partition(d.ravel(), 5000)[5000])
     for threads in THREADS:
-        assert same(family.module.pairs(codes, limit, threads=threads), oracles.pairs(d, limit)), threads
+        wanted = oracles.pairs(d, limit)
+        assert same(family.module.pairs(codes, limit, threads=threads), wanted), threads
+        groups = family.module.groups(codes, limit, threads=threads)
+        assert same(groups, oracles.components(*wanted[:2], len(codes))), threads
 
 
 @st.composite
@@ -283,3 +293,12 @@ def test_the_results_of_a_radius_are_a_sparse_matrix_of_scipy(family: Family) ->
     graph = sparse.csr_array((distances, indices, offsets), shape=(7, 50))
     assert graph.nnz == (d <= radius).sum()
     assert np.array_equal(graph.toarray(), np.where(d <= radius, d, 0))
+
+
+@both_families
+def test_equal_codes_are_grouped_without_their_pairs(family: Family) -> None:
+    # Blank images: 200 million pairs.
+    codes = np.concatenate([np.zeros((20_000, 8), np.uint8), np.full((5, 8), 255, np.uint8)])
+    groups = family.module.groups(codes, 0)
+    assert (groups[:20_000] == 0).all()
+    assert (groups[20_000:] == 20_000).all()

@@ -62,6 +62,14 @@ pub fn pairs(codes: Codes<'_>, radius: u32, run: &Run<'_>) -> Result<Pairs<i32>,
     binary::pairs(&Hamming, codes, radius.saturating_add(1), run)
 }
 
+/// Groups rows by the pairs of [`pairs`], which are not stored: for each row the lowest one of its group, itself if it is alone.
+///
+/// # Errors
+/// [`Error::OutOfMemory`]; [`Error::Range`] for more than `2^32 - 1` rows; [`Error::Interrupted`].
+pub fn groups(codes: Codes<'_>, radius: u32, run: &Run<'_>) -> Result<Vec<i64>, Error> {
+    binary::groups(&Hamming, codes, radius.saturating_add(1), run)
+}
+
 /// Writes all distances: row `i` of `out` has the distances of row `i` of `a` to all rows of `b`.
 ///
 /// # Errors

@@ -102,6 +102,14 @@ pub fn pairs(codes: Codes<'_>, radius: f32, run: &Run<'_>) -> Result<Pairs<f32>,
     binary::pairs(&Jaccard, codes, below(radius), run)
 }
 
+/// Groups rows by the pairs of [`pairs`], which are not stored: for each row the lowest one of its group, itself if it is alone.
+///
+/// # Errors
+/// [`Error::OutOfMemory`]; [`Error::Range`] for more than `2^32 - 1` rows; [`Error::Interrupted`].
+pub fn groups(codes: Codes<'_>, radius: f32, run: &Run<'_>) -> Result<Vec<i64>, Error> {
+    binary::groups(&Jaccard, codes, below(radius), run)
+}
+
 /// Writes all distances: row `i` of `out` has the distances of row `i` of `a` to all rows of `b`.
 ///
 /// # Errors

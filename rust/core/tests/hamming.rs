@@ -12,6 +12,7 @@ const FAMILY: Family<i32> = Family {
     naive: |a, b| count(a, b, |a, b| a ^ b) as i32,
     knn: hamming::knn,
     radius: |queries, codes, radius, mask, run| hamming::radius(queries, codes, radius as u32, mask, run),
+    groups: |codes, radius, run| hamming::groups(codes, radius as u32, run),
     pairs: |codes, radius, run| hamming::pairs(codes, radius as u32, run),
     cdist: hamming::cdist,
     padding: i32::MAX,

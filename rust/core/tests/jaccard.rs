@@ -19,6 +19,7 @@ const FAMILY: Family<f32> = Family {
     naive,
     knn: jaccard::knn,
     radius: jaccard::radius,
+    groups: jaccard::groups,
     pairs: jaccard::pairs,
     cdist: jaccard::cdist,
     padding: f32::INFINITY,

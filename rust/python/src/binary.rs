@@ -1,7 +1,7 @@
-//! The four functions that every metric on packed bits has, written once.
+//! The functions that every metric on packed bits has, written once.
 
 use fastcodes_core::{Codes, Csr, Error, Mask, Neighbors, Pairs, Run};
-use numpy::{Element, PyArray2};
+use numpy::{Element, IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
 
 use crate::arrays::{CodesArray, MaskArray, count};
@@ -75,4 +75,18 @@ pub fn pairs<'py, D: Element + Send, R: Send>(
     let codes = codes.view()?;
     let found = detached(py, threads, |run| search(codes, radius, run))?;
     Ok(results::pairs(py, found))
+}
+
+/// The groups of rows within a radius, by a function of the core.
+pub fn groups<'py, R: Send>(
+    search: fn(Codes<'_>, R, &Run<'_>) -> Result<Vec<i64>, Error>,
+    codes: &Bound<'py, PyAny>,
+    radius: R,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let (py, threads) = (codes.py(), n_threads(threads)?);
+    let codes = CodesArray::new(codes, "codes")?;
+    let codes = codes.view()?;
+    let groups = detached(py, threads, |run| search(codes, radius, run))?;
+    Ok(groups.into_pyarray(py))
 }

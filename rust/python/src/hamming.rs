@@ -2,7 +2,7 @@
 
 use fastcodes_core::asymmetric::{self, RealQueries};
 use fastcodes_core::hamming;
-use numpy::PyArray2;
+use numpy::{PyArray1, PyArray2};
 use pyo3::prelude::*;
 
 use crate::arrays::{CodesArray, FloatsArray, MaskArray, count, to_py_err};
@@ -58,6 +58,16 @@ pub fn hamming_pairs<'py>(
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<PairArrays<'py, i32>> {
     binary::pairs(hamming::pairs, codes, bits(radius)?, threads)
+}
+
+/// See `fastcodes.hamming.groups`.
+#[pyfunction]
+pub fn hamming_groups<'py>(
+    codes: &Bound<'py, PyAny>,
+    radius: &Bound<'py, PyAny>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    binary::groups(hamming::groups, codes, bits(radius)?, threads)
 }
 
 /// See `fastcodes.hamming.asymmetric_knn`.

@@ -1,7 +1,7 @@
 //! `fastcodes.jaccard`.
 
 use fastcodes_core::jaccard;
-use numpy::PyArray2;
+use numpy::{PyArray1, PyArray2};
 use pyo3::prelude::*;
 
 use crate::arrays::real;
@@ -56,4 +56,14 @@ pub fn jaccard_pairs<'py>(
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<PairArrays<'py, f32>> {
     binary::pairs(jaccard::pairs, codes, distance(radius)?, threads)
+}
+
+/// See `fastcodes.jaccard.groups`.
+#[pyfunction]
+pub fn jaccard_groups<'py>(
+    codes: &Bound<'py, PyAny>,
+    radius: &Bound<'py, PyAny>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    binary::groups(jaccard::groups, codes, distance(radius)?, threads)
 }

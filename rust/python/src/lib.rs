@@ -44,11 +44,13 @@ mod _native {
     #[pymodule_export]
     use super::hadamard::{hadamard_pack, hadamard_project};
     #[pymodule_export]
-    use super::hamming::{hamming_asymmetric_knn, hamming_cdist, hamming_knn, hamming_pairs, hamming_radius};
+    use super::hamming::{
+        hamming_asymmetric_knn, hamming_cdist, hamming_groups, hamming_knn, hamming_pairs, hamming_radius,
+    };
     #[pymodule_export]
     use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
     #[pymodule_export]
-    use super::jaccard::{jaccard_cdist, jaccard_knn, jaccard_pairs, jaccard_radius};
+    use super::jaccard::{jaccard_cdist, jaccard_groups, jaccard_knn, jaccard_pairs, jaccard_radius};
     #[pymodule_export]
     use super::lists::hamming_lists_knn;
     #[pymodule_export]

@@ -29,6 +29,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "radius": {"queries": A, "codes": B, "radius": 3, "mask": None, "threads": None},
     "cdist": {"a": A, "b": B, "out": None, "threads": None},
     "pairs": {"codes": B, "radius": 3, "threads": None},
+    "groups": {"codes": B, "radius": 3, "threads": None},
     "asymmetric_knn": {
         "queries": REAL,
         "codes": B,
@@ -71,5 +72,9 @@ WRONG: dict[str, list[Wrong]] = {
 
 def wrong_values(verb: str, name: str) -> list[Wrong]:
     """List the wrong values of an argument."""
-    special = {("pairs", "codes"): CODES, ("asymmetric_knn", "queries"): REAL_QUERIES}
+    special = {
+        ("pairs", "codes"): CODES,
+        ("groups", "codes"): CODES,
+        ("asymmetric_knn", "queries"): REAL_QUERIES,
+    }
     return special.get((verb, name), WRONG[name])

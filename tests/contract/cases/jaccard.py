@@ -27,6 +27,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "radius": {"queries": A, "codes": B, "radius": 0.5, "mask": None, "threads": None},
     "cdist": {"a": A, "b": B, "out": None, "threads": None},
     "pairs": {"codes": B, "radius": 0.5, "threads": None},
+    "groups": {"codes": B, "radius": 0.5, "threads": None},
 }
 
 WRONG: dict[str, list[Wrong]] = {
@@ -53,4 +54,4 @@ WRONG: dict[str, list[Wrong]] = {
 
 def wrong_values(verb: str, name: str) -> list[Wrong]:
     """List the wrong values of an argument."""
-    return CODES if (verb, name) == ("pairs", "codes") else WRONG[name]
+    return CODES if verb in ("pairs", "groups") and name == "codes" else WRONG[name]

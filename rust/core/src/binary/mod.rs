@@ -14,7 +14,8 @@ mod queries;
 mod visit;
 
 use crate::codes::check_same_bytes;
-use crate::select::sink::{Below, Found, largest_block};
+use crate::select::components::UnionFind;
+use crate::select::sink::{Below, Found, Joined, largest_block};
 use crate::select::top_k::TopK;
 use crate::{Codes, Csr, Error, Mask, Neighbors, Pairs, Run};
 
@@ -103,6 +104,28 @@ pub(crate) fn pairs<M: Metric>(
     // Rows are queries in ascending blocks, so the pairs of all blocks are in order too.
     let blocks = Visit::new(metric, &queries, &database, run.level()).collect_below(below, order, run)?;
     Pairs::from_blocks(&blocks, |key| metric.distance(key))
+}
+
+/// Groups rows by the pairs with keys below `below`, which are not stored: for each row the lowest one of its group.
+pub(crate) fn groups<M: Metric>(
+    metric: &M,
+    codes: Codes<'_>,
+    below: u32,
+    run: &Run<'_>,
+) -> Result<Vec<i64>, Error> {
+    let database = Database::new(codes, Mask::All, M::BY_ONES)?;
+    let queries = Queries::from_database(codes, M::BY_ONES, run.level())?;
+    let groups = UnionFind::new(codes.n_rows())?;
+    Visit::new(metric, &queries, &database, run.level()).for_each_block(
+        usize::MAX,
+        |n_queries| Joined::new(below, &groups, n_queries),
+        |ids, parts| {
+            parts.iter().for_each(|part| part.finish(ids));
+            Ok(())
+        },
+        run,
+    )?;
+    groups.labels()
 }
 
 /// The ids of the queries of a block, and what was found for them.

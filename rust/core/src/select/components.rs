@@ -1,5 +1,7 @@
 //! [`components`]: the connected components of a graph, by [`UnionFind`].
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::error::{check_len, try_vec};
 use crate::{Error, Run};
 
@@ -21,7 +23,7 @@ pub fn components(i: &[i64], j: &[i64], out: &mut [i64], run: &Run<'_>) -> Resul
         Ok(index) if index < n_rows => Ok(index as u32),
         _ => Err(Error::Row { name, row, n_rows }),
     };
-    let mut groups = UnionFind::new(n_rows)?;
+    let groups = UnionFind::new(n_rows)?;
     for (edge, (&a, &b)) in i.iter().zip(j).enumerate() {
         groups.join(row("i", a)?, row("j", b)?);
         if edge.is_multiple_of(EDGES_PER_CHECK) && run.should_stop() {
@@ -31,10 +33,11 @@ pub fn components(i: &[i64], j: &[i64], out: &mut [i64], run: &Run<'_>) -> Resul
     groups.write_labels(out)
 }
 
-/// Disjoint sets of nodes. The root of each is its lowest node, whatever the order of the joins.
+/// Disjoint sets of nodes, which threads may join at the same time. The root of each is its lowest node, whatever the order of the
+/// joins.
 pub(crate) struct UnionFind {
     /// A node of the same set that is lower, or the node itself if it is the root.
-    lower: Vec<u32>,
+    lower: Vec<AtomicU32>,
 }
 
 impl UnionFind {
@@ -44,37 +47,50 @@ impl UnionFind {
             let high = u32::MAX as usize;
             return Err(Error::Range { name: "n", unit: "", given: n_nodes, low: 0, high });
         }
-        let mut lower = try_vec(0, n_nodes)?;
-        lower.iter_mut().zip(0..).for_each(|(lower, node)| *lower = node);
+        let mut lower = Vec::new();
+        lower.try_reserve_exact(n_nodes)?;
+        lower.extend((0..n_nodes as u32).map(AtomicU32::new));
         Ok(UnionFind { lower })
     }
 
     /// The root of the set of a node. Halves the path to it.
     #[inline]
-    pub fn find(&mut self, mut node: u32) -> u32 {
-        while self.lower[node as usize] != node {
-            let above = self.lower[self.lower[node as usize] as usize];
-            self.lower[node as usize] = above;
+    pub fn find(&self, mut node: u32) -> u32 {
+        loop {
+            let next = self.lower[node as usize].load(Ordering::Relaxed);
+            if next == node {
+                return node;
+            }
+            // Only a node that is no root is changed, and to one of its set: another thread loses nothing.
+            let above = self.lower[next as usize].load(Ordering::Relaxed);
+            self.lower[node as usize].store(above, Ordering::Relaxed);
             node = above;
         }
-        node
     }
 
     /// Unites the sets of two nodes.
     #[inline]
-    pub fn join(&mut self, a: u32, b: u32) {
-        let (a, b) = (self.find(a), self.find(b));
-        self.lower[a.max(b) as usize] = a.min(b);
+    pub fn join(&self, mut a: u32, mut b: u32) {
+        loop {
+            (a, b) = (self.find(a), self.find(b));
+            let (low, high) = (a.min(b), a.max(b));
+            // It fails if another thread has joined the higher root meanwhile.
+            let joined =
+                self.lower[high as usize].compare_exchange(high, low, Ordering::Relaxed, Ordering::Relaxed);
+            if low == high || joined.is_ok() {
+                return;
+            }
+        }
     }
 
     /// The root of the set of each node.
-    pub fn labels(mut self) -> Result<Vec<i64>, Error> {
+    pub fn labels(&self) -> Result<Vec<i64>, Error> {
         let mut labels = try_vec(0, self.lower.len())?;
         self.write_labels(&mut labels)?;
         Ok(labels)
     }
 
-    fn write_labels(&mut self, out: &mut [i64]) -> Result<(), Error> {
+    fn write_labels(&self, out: &mut [i64]) -> Result<(), Error> {
         check_len("out", "elements", out.len(), self.lower.len())?;
         for (node, label) in (0..).zip(out) {
             *label = self.find(node).into();

@@ -1,5 +1,6 @@
 //! [`Sink`]: what collects the rows that qualify for the queries of a block, on one thread.
 
+use super::components::UnionFind;
 use super::top_k::{Neighbor, TopK};
 use crate::Error;
 
@@ -95,5 +96,45 @@ impl Below {
         }
         merged.sort_unstable_by_key(order);
         Ok(merged)
+    }
+}
+
+/// Joins everything below one key, instead of collecting it.
+pub(crate) struct Joined<'a> {
+    below: u32,
+    groups: &'a UnionFind,
+    /// For each query the first row that qualified, with which the others are joined.
+    rows: Vec<Option<u32>>,
+}
+
+impl<'a> Joined<'a> {
+    pub fn new(below: u32, groups: &'a UnionFind, n_queries: usize) -> Self {
+        Joined { below, groups, rows: vec![None; n_queries] }
+    }
+
+    /// Joins the queries of the block, which are rows, with what qualified for them.
+    pub fn finish(&self, ids: &[usize]) {
+        for (id, row) in ids.iter().zip(&self.rows) {
+            if let Some(row) = row {
+                self.groups.join(*id as u32, *row);
+            }
+        }
+    }
+}
+
+impl Sink for Joined<'_> {
+    fn below(&self, _query: usize, _first_id: u64) -> u32 {
+        self.below
+    }
+
+    fn push(&mut self, found: Found) {
+        match &mut self.rows[found.query as usize] {
+            Some(row) => self.groups.join(*row, found.id as u32),
+            none => *none = Some(found.id as u32),
+        }
+    }
+
+    fn fork(&self) -> Self {
+        Joined::new(self.below, self.groups, self.rows.len())
     }
 }

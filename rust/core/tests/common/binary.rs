@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use fastcodes_core::{Codes, Csr, Error, Level, Mask, Neighbors, Pairs, Run};
+use fastcodes_core::{Codes, Csr, Error, Level, Mask, Neighbors, Pairs, Run, components};
 
 use crate::common::Random;
 
@@ -24,6 +24,7 @@ pub struct Family<D: 'static> {
     pub naive: fn(&[u8], &[u8]) -> D,
     pub knn: Knn<D>,
     pub radius: Radius<D>,
+    pub groups: fn(Codes<'_>, D, &Run<'_>) -> Result<Vec<i64>, Error>,
     pub pairs: fn(Codes<'_>, D, &Run<'_>) -> Result<Pairs<D>, Error>,
     pub cdist: fn(Codes<'_>, Codes<'_>, &mut [D], &Run<'_>) -> Result<(), Error>,
     pub padding: D,
@@ -111,6 +112,9 @@ fn check<D: Copy + PartialOrd + Debug>(
                     }
                 }
             }
+            let mut groups = vec![0; codes.n_rows()];
+            components(&pairs.i, &pairs.j, &mut groups, run).unwrap();
+            assert_eq!((family.groups)(codes, radius, run).unwrap(), groups, "groups, {place}");
             assert_eq!((family.pairs)(codes, radius, run).unwrap(), pairs, "pairs, {place}");
         }
     }

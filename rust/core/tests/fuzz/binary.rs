@@ -57,7 +57,8 @@ macro_rules! answers {
         let found = $family::radius(queries, codes, radius, mask, run).unwrap();
         // All pairs of thousands of rows would take longer than the rest.
         let few = codes.slice(0, n_rows.min(200));
-        (knn, cdist, found, $family::pairs(few, radius, run).unwrap())
+        let groups = $family::groups(few, radius, run).unwrap();
+        (knn, cdist, found, groups, $family::pairs(few, radius, run).unwrap())
     }};
 }
 

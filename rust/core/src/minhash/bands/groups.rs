@@ -61,7 +61,7 @@ impl Bands {
         run: &Run<'_>,
         compare: impl Fn(u32, u32) -> Likeness,
     ) -> Result<Vec<i64>, Error> {
-        let mut groups = UnionFind::new(self.len())?;
+        let groups = UnionFind::new(self.len())?;
         // For each row of a table the next older one in its chain, or one behind it: those between are of its group.
         let mut skips = Vec::new();
         skips.try_reserve_exact(self.tables.len())?;
@@ -78,7 +78,7 @@ impl Bands {
                     candidates.clear();
                     while next != NO_ROW && candidates.len() < n_candidates {
                         if groups.find(next) == groups.find(row as u32) {
-                            next = behind_group(next, skips, &mut groups);
+                            next = behind_group(next, skips, &groups);
                         } else {
                             candidates.push(next as usize);
                             next = table.older()[next as usize];
@@ -118,7 +118,7 @@ impl Bands {
 }
 
 /// The first row behind `row` in its chain that is of another group.
-fn behind_group(row: u32, skips: &mut [u32], groups: &mut UnionFind) -> u32 {
+fn behind_group(row: u32, skips: &mut [u32], groups: &UnionFind) -> u32 {
     let mut next = skips[row as usize];
     while next != NO_ROW && groups.find(next) == groups.find(row) {
         next = skips[next as usize];

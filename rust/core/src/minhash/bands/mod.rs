@@ -340,7 +340,7 @@ mod tests {
             assert_eq!(found, expected);
 
             for n_equal in [0, n_hashes / 2, n_hashes] {
-                let mut groups = UnionFind::new(300).unwrap();
+                let groups = UnionFind::new(300).unwrap();
                 for &(i, j, distance) in &expected {
                     if n_hashes - distance as usize >= n_equal {
                         groups.join(i as u32, j as u32);
@@ -399,7 +399,7 @@ mod tests {
             let mut bands = Bands::new(n_hashes, 35, 2).unwrap();
             bands.add(&rows, &serial()).unwrap();
             for n_equal in [0, 55, 63, 69, 70] {
-                let mut expected = UnionFind::new(n).unwrap();
+                let expected = UnionFind::new(n).unwrap();
                 let pairs = bands.pairs(n_equal, &serial()).unwrap();
                 pairs.i.iter().zip(&pairs.j).for_each(|(i, j)| expected.join(*i as u32, *j as u32));
                 let expected = expected.labels().unwrap();
