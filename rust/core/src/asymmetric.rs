@@ -55,7 +55,8 @@ impl<'a> RealQueries<'a> {
 ///
 /// # Errors
 /// If codes do not have the bytes that the bits of the queries take, a query has a number that is not finite or so large that
-/// four of them overflow, the mask does not fit the codes, `out` does not fit the queries, or the call was interrupted.
+/// four of them overflow, the mask does not fit the codes, `out` does not fit the queries, the memory does not suffice, or
+/// the call was interrupted.
 pub fn knn(
     queries: RealQueries<'_>,
     codes: Codes<'_>,

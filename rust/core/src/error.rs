@@ -229,3 +229,28 @@ pub(crate) fn try_copy<T: Copy>(slice: &[T]) -> Result<Vec<T>, Error> {
     copy.extend_from_slice(slice);
     Ok(copy)
 }
+
+/// [`Vec::resize`], if there is memory for it: for buffers that are used again.
+pub(crate) fn try_resize<T: Clone>(vec: &mut Vec<T>, len: usize, value: T) -> Result<(), Error> {
+    vec.try_reserve(len.saturating_sub(vec.len()))?;
+    vec.resize(len, value);
+    Ok(())
+}
+
+/// [`Vec::push`], if there is memory for it.
+pub(crate) fn try_push<T>(vec: &mut Vec<T>, item: T) -> Result<(), Error> {
+    vec.try_reserve(1)?;
+    vec.push(item);
+    Ok(())
+}
+
+/// The items of an iterator, if there is memory for them.
+pub(crate) fn try_collect<T>(items: impl IntoIterator<Item = T>) -> Result<Vec<T>, Error> {
+    let items = items.into_iter();
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(items.size_hint().0)?;
+    for item in items {
+        try_push(&mut vec, item)?;
+    }
+    Ok(vec)
+}

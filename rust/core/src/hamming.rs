@@ -29,7 +29,8 @@ impl Metric for Hamming {
 ///
 /// # Errors
 /// [`Error::Mismatch`] if queries and codes differ in bytes, or the mask does not have one boolean per row; [`Error::Row`] for
-/// an id that is not a row; [`Error::Length`] if `out` does not have room for each query; [`Error::Interrupted`].
+/// an id that is not a row; [`Error::Length`] if `out` does not have room for each query; [`Error::OutOfMemory`],
+/// [`Error::Interrupted`].
 pub fn knn(
     queries: Codes<'_>,
     codes: Codes<'_>,
@@ -74,12 +75,11 @@ pub fn groups(codes: Codes<'_>, radius: u32, run: &Run<'_>) -> Result<Vec<i64>, 
 ///
 /// # Errors
 /// [`Error::Mismatch`] if `a` and `b` differ in bytes, [`Error::Length`] if `out` does not have one element for each pair,
-/// [`Error::Interrupted`].
+/// [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn cdist(a: Codes<'_>, b: Codes<'_>, out: &mut [i32], run: &Run<'_>) -> Result<(), Error> {
     let level = run.level();
     write_pieces(a, b, out, run, |rows, columns, out| {
         let (a, b) = (a.slice(rows.start, rows.end), b.slice(columns.start, columns.end));
-        all_distances(a, b, out, level);
-        Ok(())
+        all_distances(a, b, out, level)
     })
 }

@@ -12,7 +12,7 @@
 //! Swamidass and Baldi, J. Chem. Inf. Model. 47, 2007).
 
 use crate::binary::{self, Metric, all_distances};
-use crate::error::try_vec;
+use crate::error::{try_collect, try_vec};
 use crate::popcount::tile::Tile;
 use crate::select::matrix::write_pieces;
 use crate::{Codes, Csr, Error, Mask, Neighbors, Pairs, Run, bits};
@@ -69,7 +69,8 @@ fn below(radius: f32) -> u32 {
 ///
 /// # Errors
 /// [`Error::Mismatch`] if queries and codes differ in bytes, or the mask does not have one boolean per row; [`Error::Row`] for
-/// an id that is not a row; [`Error::Length`] if `out` does not have room for each query; [`Error::Interrupted`].
+/// an id that is not a row; [`Error::Length`] if `out` does not have room for each query; [`Error::OutOfMemory`],
+/// [`Error::Interrupted`].
 pub fn knn(
     queries: Codes<'_>,
     codes: Codes<'_>,
@@ -114,7 +115,7 @@ pub fn groups(codes: Codes<'_>, radius: f32, run: &Run<'_>) -> Result<Vec<i64>, 
 ///
 /// # Errors
 /// [`Error::Mismatch`] if `a` and `b` differ in bytes, [`Error::Length`] if `out` does not have one element for each pair,
-/// [`Error::Interrupted`].
+/// [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn cdist(a: Codes<'_>, b: Codes<'_>, out: &mut [f32], run: &Run<'_>) -> Result<(), Error> {
     let level = run.level();
     let (mut a_ones, mut b_ones) = (try_vec(0, a.n_rows())?, try_vec(0, b.n_rows())?);
@@ -122,12 +123,12 @@ pub fn cdist(a: Codes<'_>, b: Codes<'_>, out: &mut [f32], run: &Run<'_>) -> Resu
     bits::popcount(b, &mut b_ones, run)?;
     write_pieces(a, b, out, run, |rows, columns, out| {
         let capacity = Tile::capacity(level, b.n_words());
-        let mut differing = vec![0; out.len() * capacity.min(columns.len())];
+        let mut differing = try_vec(0, out.len() * capacity.min(columns.len()))?;
         for start in columns.clone().step_by(capacity) {
             let end = (start + capacity).min(columns.end);
-            let mut differing_rows: Vec<_> = differing.chunks_mut(end - start).take(out.len()).collect();
+            let mut differing_rows = try_collect(differing.chunks_mut(end - start).take(out.len()))?;
             let (a, b) = (a.slice(rows.start, rows.end), b.slice(start, end));
-            all_distances(a, b, &mut differing_rows, level);
+            all_distances(a, b, &mut differing_rows, level)?;
             for ((out, differing), &a_ones) in out.iter_mut().zip(differing_rows).zip(&a_ones[rows.clone()]) {
                 let out = &mut out[start - columns.start..end - columns.start];
                 for ((out, differing), &b_ones) in out.iter_mut().zip(differing).zip(&b_ones[start..end]) {

@@ -4,6 +4,7 @@
 //! rows in them, each counted once, are its candidates. A [`Scorer`] computes how far they are from the query.
 
 use crate::codes::check_same_bytes;
+use crate::error::try_copy;
 use crate::popcount::distances_of;
 use crate::select::mask::RowMask;
 use crate::select::top_k::{Neighbor, TopK};
@@ -136,7 +137,7 @@ impl Scorer for HammingScorer<'_> {
 /// # Errors
 /// [`Error::Mismatch`] if queries and codes differ in bytes or number, or the mask does not have one boolean per row;
 /// [`Error::Row`] if an id of a list or of the mask is not a row; [`Error::Length`] if `out` does not have room for each query;
-/// [`Error::Interrupted`].
+/// [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn hamming_knn(
     queries: Codes<'_>,
     codes: Codes<'_>,
@@ -173,12 +174,12 @@ fn knn<S: Scorer>(
     }
     let words_per_candidate = WORDS_PER_CANDIDATE + scorer.words_per_row();
     let run = run.for_words(probes.n_candidates().saturating_mul(words_per_candidate));
-    let new_candidates = || Candidates { met: excluded.clone(), rows: Vec::new() };
+    let new_candidates = || Ok(Candidates { met: try_copy(&excluded)?, rows: Vec::new() });
     run.for_each_part(out.blocks(QUERIES_PER_TASK), new_candidates, |candidates, task, mut out| {
         let first = task * QUERIES_PER_TASK;
         for query in first..probes.n_queries.min(first + QUERIES_PER_TASK) {
             candidates.collect(scorer, probes.lists(query))?;
-            let best = nearest(scorer, query, &candidates.rows, k);
+            let best = nearest(scorer, query, &candidates.rows, k)?;
             out.write(query - first, &best, |key| scorer.distance(key));
         }
         Ok(())
@@ -223,7 +224,7 @@ impl Candidates {
 }
 
 /// The `k` nearest of some rows.
-fn nearest<S: Scorer>(scorer: &S, query: usize, rows: &[usize], k: usize) -> Vec<Neighbor> {
+fn nearest<S: Scorer>(scorer: &S, query: usize, rows: &[usize], k: usize) -> Result<Vec<Neighbor>, Error> {
     let mut top_k = TopK::new(k);
     let mut keys = [0; CANDIDATES_PER_BATCH];
     for rows in rows.chunks(CANDIDATES_PER_BATCH) {
@@ -231,7 +232,7 @@ fn nearest<S: Scorer>(scorer: &S, query: usize, rows: &[usize], k: usize) -> Vec
         scorer.score(query, rows, keys);
         for (&row, &key) in rows.iter().zip(&*keys) {
             if key < top_k.below(row as u64) {
-                top_k.push(Neighbor { key, id: row as u64 });
+                top_k.push(Neighbor { key, id: row as u64 })?;
             }
         }
     }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
 
+use crate::error::try_collect;
 use crate::{Error, Run};
 
 impl Run<'_> {
@@ -19,45 +20,54 @@ impl Run<'_> {
     pub(crate) fn for_each_task<S: Send>(
         &self,
         n_tasks: usize,
-        new_state: impl Fn() -> S + Sync,
+        new_state: impl Fn() -> Result<S, Error> + Sync,
         work: impl Fn(&mut S, usize) -> Result<(), Error> + Sync,
     ) -> Result<Vec<S>, Error> {
         let (next, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let worker = |should_stop: &dyn Fn() -> bool| {
-            let (mut state, mut failure) = (new_state(), None);
+        let worker = |should_stop: &dyn Fn() -> bool| -> Result<S, (usize, Error)> {
+            // Every task below a failed one was taken before it and is finished, so the lowest failure is always found.
+            let end = |task, error| {
+                ended.store(true, Ordering::Relaxed);
+                (task, error)
+            };
+            let mut state = new_state().map_err(|error| end(usize::MAX, error))?;
             while !ended.load(Ordering::Relaxed) {
                 let task = next.fetch_add(1, Ordering::Relaxed);
                 if task >= n_tasks {
                     break;
                 }
-                // Every task below a failed one was taken before it and is finished, so the lowest failure is always found.
-                failure = match work(&mut state, task) {
-                    Err(error) => Some((task, error)),
-                    Ok(()) if should_stop() => Some((usize::MAX, Error::Interrupted)),
-                    Ok(()) => continue,
-                };
-                ended.store(true, Ordering::Relaxed);
+                work(&mut state, task).map_err(|error| end(task, error))?;
+                if should_stop() {
+                    return Err(end(usize::MAX, Error::Interrupted));
+                }
             }
-            (state, failure)
+            Ok(state)
         };
 
-        let mut workers = Vec::new();
+        let n_helpers = self.threads().min(n_tasks).saturating_sub(1);
+        let (mut states, mut first_failure) = (Vec::new(), None);
+        states.try_reserve_exact(n_helpers + 1)?;
+        let mut finish = |done| match done {
+            Ok(state) => states.push(state),
+            Err((task, error)) => match first_failure {
+                Some((first, _)) if first <= task => {}
+                _ => first_failure = Some((task, error)),
+            },
+        };
         std::thread::scope(|scope| {
             let start =
                 || Builder::new().name("fastcodes".to_owned()).spawn_scoped(scope, || worker(&|| false));
             // Where the system refuses to start threads, the others do the work.
-            let helpers = self.threads().min(n_tasks).saturating_sub(1);
-            let helpers: Vec<_> = (0..helpers).map_while(|_| start().ok()).collect();
-            workers.push(worker(&|| self.should_stop()));
+            let helpers: Vec<_> = (0..n_helpers).map_while(|_| start().ok()).collect();
+            finish(worker(&|| self.should_stop()));
             for helper in helpers {
                 match helper.join() {
-                    Ok(done) => workers.push(done),
+                    Ok(done) => finish(done),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
         });
-        let (states, failures): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
-        match failures.into_iter().flatten().min_by_key(|(task, _)| *task) {
+        match first_failure {
             Some((_, error)) => Err(error),
             None => Ok(states),
         }
@@ -67,31 +77,26 @@ impl Run<'_> {
     pub(crate) fn map_tasks<S: Send, R: Send>(
         &self,
         n_tasks: usize,
-        new_state: impl Fn() -> S + Sync,
+        new_state: impl Fn() -> Result<S, Error> + Sync,
         work: impl Fn(&mut S, usize) -> Result<R, Error> + Sync,
     ) -> Result<Vec<R>, Error> {
-        let workers = self.for_each_task(
-            n_tasks,
-            || (new_state(), Vec::new()),
-            |(state, results), task| {
-                results.push((task, work(state, task)?));
-                Ok(())
-            },
-        )?;
-        let mut results: Vec<_> = workers.into_iter().flat_map(|(_, results)| results).collect();
-        results.sort_unstable_by_key(|(task, _)| *task);
-        Ok(results.into_iter().map(|(_, result)| result).collect())
+        let mut results = try_collect((0..n_tasks).map(|_| None))?;
+        self.for_each_part(&mut results, new_state, |state, task, result| {
+            *result = Some(work(state, task)?);
+            Ok(())
+        })?;
+        try_collect(results.into_iter().flatten())
     }
 
     /// Calls `work(state, index, part)` once for every part: pieces of an output that workers fill.
     pub(crate) fn for_each_part<P: Send, S: Send>(
         &self,
         parts: impl IntoIterator<Item = P>,
-        new_state: impl Fn() -> S + Sync,
+        new_state: impl Fn() -> Result<S, Error> + Sync,
         work: impl Fn(&mut S, usize, P) -> Result<(), Error> + Sync,
     ) -> Result<Vec<S>, Error> {
         // No lock is ever waited for, since each task is done once; it is how safe code gives a part away.
-        let parts: Vec<_> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
+        let parts = try_collect(parts.into_iter().map(|part| Mutex::new(Some(part))))?;
         self.for_each_task(parts.len(), new_state, |state, task| {
             match parts[task].lock().unwrap_or_else(PoisonError::into_inner).take() {
                 Some(part) => work(state, task, part),
@@ -110,7 +115,7 @@ impl Run<'_> {
         if out.len() <= chunk_len {
             return work(0, out);
         }
-        self.for_each_part(out.chunks_mut(chunk_len), || (), |(), index, chunk| work(index, chunk))?;
+        self.for_each_part(out.chunks_mut(chunk_len), || Ok(()), |(), index, chunk| work(index, chunk))?;
         Ok(())
     }
 }
@@ -131,12 +136,12 @@ mod tests {
                     done.push(task);
                     Ok(())
                 };
-                let states = run.for_each_task(n_tasks, Vec::new, collect).unwrap();
+                let states = run.for_each_task(n_tasks, || Ok(Vec::new()), collect).unwrap();
                 assert!(states.iter().all(|done| done.is_sorted()));
                 let mut done: Vec<usize> = states.concat();
                 done.sort_unstable();
                 assert_eq!(done, (0..n_tasks).collect::<Vec<_>>());
-                assert_eq!(run.map_tasks(n_tasks, || (), |(), task| Ok(task)).unwrap(), done);
+                assert_eq!(run.map_tasks(n_tasks, || Ok(()), |(), task| Ok(task)).unwrap(), done);
                 let mut out = vec![0; n_tasks];
                 run.for_each_chunk(&mut out, 7, |index, chunk| {
                     (index * 7..).zip(chunk).for_each(|(task, out)| *out = task);
@@ -157,9 +162,18 @@ mod tests {
                 _ => Err(Error::Row { name: "task", row: task as i64, n_rows: 20 }),
             };
             for _ in 0..50 {
-                let error = run.for_each_task(100, || (), fail).unwrap_err();
+                let error = run.for_each_task(100, || Ok(()), fail).unwrap_err();
                 assert_eq!(error, Error::Row { name: "task", row: 20, n_rows: 20 });
             }
+        }
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_made_is_an_error() {
+        for threads in [1, 5] {
+            let run = Run::exactly(Level::PORTABLE, threads, &|| false);
+            let new_state = || -> Result<(), Error> { Err(Error::OutOfMemory) };
+            assert_eq!(run.for_each_task(100, new_state, |(), _| Ok(())), Err(Error::OutOfMemory));
         }
     }
 
@@ -172,7 +186,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(1));
                 Ok(())
             };
-            assert_eq!(run.for_each_task(10_000, || (), work).unwrap_err(), Error::Interrupted);
+            assert_eq!(run.for_each_task(10_000, || Ok(()), work).unwrap_err(), Error::Interrupted);
             assert!(begun.elapsed() < Duration::from_secs(2));
         }
     }

@@ -13,7 +13,8 @@ use super::bound::{SUBSPACES_PER_BYTE, SUBSPACES_PER_GROUP};
 use super::encode::{Codebook, Nearest, ROWS_PER_STRIP, Scores};
 use super::layout::{ROWS_PER_BLOCK, Width};
 use super::{BlockHits, BlockRows, TableMetric, portable};
-use crate::Codes;
+use crate::error::try_collect;
+use crate::{Codes, Error};
 
 /// Registers of codes that share the loads of the rows of a table.
 const REGISTERS_PER_PASS: usize = 4;
@@ -46,13 +47,14 @@ pub(super) fn bound_bytes<const QUERIES: usize>(
     limits: [u16; QUERIES],
     blocks: &[u8],
     hits: &mut Vec<BlockHits>,
-) {
+) -> Result<(), Error> {
     for (slot, (tables, limit)) in tables.iter().zip(limits).enumerate() {
-        let differences: Vec<[u8; 256]> = tables.as_chunks().0.iter().map(differences).collect();
+        let differences = try_collect(tables.as_chunks().0.iter().map(differences))?;
         bound(slot, limit, blocks, differences.len(), 1, hits, |plane, codes, sums| {
             add_bytes(&differences[plane], codes, sums);
         });
     }
+    Ok(())
 }
 
 /// Sums `n_planes` planes of each block, of `in_plane` subspaces each, and appends the rows within the limit.
@@ -143,7 +145,7 @@ pub(super) fn bound_nibbles<const QUERIES: usize>(
     limits: [u16; QUERIES],
     blocks: &[u8],
     hits: &mut Vec<BlockHits>,
-) {
+) -> Result<(), Error> {
     let mut chunked: [&[[u8; 32]]; QUERIES] = [&[]; QUERIES];
     for slot in 0..QUERIES {
         chunked[slot] = tables[slot].as_chunks().0;
@@ -151,7 +153,7 @@ pub(super) fn bound_nibbles<const QUERIES: usize>(
     let tables = chunked;
     let n_planes = tables.iter().map(|tables| tables.len()).min().unwrap_or(0);
     if n_planes == 0 {
-        return;
+        return Ok(());
     }
     let group = if n_planes > SUBSPACES_PER_BYTE / 2 { SUBSPACES_PER_GROUP / 2 } else { n_planes };
     let mask = _mm256_set1_epi8(0xF);
@@ -197,6 +199,7 @@ pub(super) fn bound_nibbles<const QUERIES: usize>(
             }
         }
     }
+    Ok(())
 }
 
 /// Adds the even bytes of some sums to the first totals, and the odd ones to the second.

@@ -14,7 +14,7 @@ use super::bound::{SUBSPACES_PER_BYTE, SUBSPACES_PER_GROUP};
 use super::encode::{Codebook, Nearest, ROWS_PER_STRIP, Scores};
 use super::layout::{ROWS_PER_BLOCK, Width};
 use super::{BlockHits, BlockRows, TableMetric, portable};
-use crate::Codes;
+use crate::{Codes, Error};
 
 /// Registers that hold a plane of a block.
 const REGISTERS_PER_PLANE: usize = ROWS_PER_BLOCK / 64;
@@ -117,7 +117,7 @@ macro_rules! bound_function {
             limits: [u16; QUERIES],
             blocks: &[u8],
             hits: &mut Vec<BlockHits>,
-        ) {
+        ) -> Result<(), Error> {
             let mut chunked: [&[[u8; $table_bytes]]; QUERIES] = [&[]; QUERIES];
             for slot in 0..QUERIES {
                 chunked[slot] = tables[slot].as_chunks().0;
@@ -125,7 +125,7 @@ macro_rules! bound_function {
             let tables = chunked;
             let n_planes = tables.iter().map(|tables| tables.len()).min().unwrap_or(0);
             if n_planes == 0 {
-                return;
+                return Ok(());
             }
             let (registers, _) = blocks.as_chunks::<64>();
             let (planes, _) = registers.as_chunks::<REGISTERS_PER_PLANE>();
@@ -147,7 +147,7 @@ macro_rules! bound_function {
                         collect_wide(&totals[slot], limits[slot], slot, block, hits);
                     }
                 }
-                return;
+                return Ok(());
             }
             let mut limits_u8x64 = [_mm512_setzero_si512(); QUERIES];
             for slot in 0..QUERIES {
@@ -181,6 +181,7 @@ macro_rules! bound_function {
                     push(lanes, slot, block, hits);
                 }
             }
+            Ok(())
         }
     };
 }

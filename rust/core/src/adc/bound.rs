@@ -20,7 +20,8 @@
 //! infinity on the way, and not minus infinity either if `A` is finite in float32; if it is not, or `t` is not, there is no
 //! bound.
 
-use crate::level::Level;
+use crate::error::{try_collect, try_resize};
+use crate::{Error, Level};
 
 /// Up to this many subspaces are summed in one byte. The loss by rounding down grows with their number.
 pub(super) const SUBSPACES_PER_BYTE: usize = 32;
@@ -56,16 +57,16 @@ pub(super) enum Threshold {
 
 impl Offsets {
     /// `tables` has one array of `N` entries per subspace; entries without a codeword are infinite.
-    pub fn new<const N: usize>(tables: &[[f32; N]]) -> Self {
-        let smallest: Vec<f32> =
-            tables.iter().map(|table| table.iter().copied().fold(f32::INFINITY, f32::min)).collect();
+    pub fn new<const N: usize>(tables: &[[f32; N]]) -> Result<Self, Error> {
+        let smallest =
+            try_collect(tables.iter().map(|table| table.iter().copied().fold(f32::INFINITY, f32::min)))?;
         let sum = smallest.iter().map(|entry| f64::from(*entry)).sum();
         let magnitude: f64 = smallest.iter().map(|entry| f64::from(entry.abs())).sum();
         // Two more than M: for the rounding of `sum`.
         let rounding = (tables.len() + 2) as f64 / f64::from(1 << 24);
         // Twenty-four bits of subspaces would make a row of 16 MB; they get no bound.
         let error = if rounding < 0.5 { rounding / (1.0 - rounding) } else { f64::INFINITY };
-        Offsets { smallest, sum, slack: error * magnitude, kept: 1.0 - error }
+        Ok(Offsets { smallest, sum, slack: error * magnitude, kept: 1.0 - error })
     }
 
     /// The threshold of rows with a float sum of at most `largest`.
@@ -96,21 +97,28 @@ impl<const N: usize> QuantizedTables<N> {
     }
 
     /// Quantises the tables for a threshold, unless they already are for one that is hardly worse.
-    pub fn fit(&mut self, level: Level, tables: &[[f32; N]], offsets: &Offsets, threshold: f64) {
+    pub fn fit(
+        &mut self,
+        level: Level,
+        tables: &[[f32; N]],
+        offsets: &Offsets,
+        threshold: f64,
+    ) -> Result<(), Error> {
         // Quantising costs as much as bounding some thousand rows. How many rows too wide a threshold lets pass depends on
         // the spread of the sums.
         let tolerance = 0.1 / (tables.len() as f64).sqrt();
         if !self.tables.is_empty() && threshold >= self.threshold * (1.0 - tolerance) {
-            return;
+            return Ok(());
         }
         let limit = limit(tables, offsets, threshold);
         // A scale of zero width: entries are then 0 at the smallest entry and 255 everywhere else.
         let scale = (limit / threshold).min(1e300);
         // Two tables per plane of nibbles: an odd last one is followed by zeros.
         let n_tables = if N == 16 { tables.len().next_multiple_of(2) } else { tables.len() };
-        self.tables.resize(n_tables, [0; N]);
+        try_resize(&mut self.tables, n_tables, [0; N])?;
         super::quantize(level, tables, &offsets.smallest, scale, &mut self.tables);
         (self.limit, self.threshold) = (limit as u16, threshold);
+        Ok(())
     }
 }
 
@@ -126,12 +134,10 @@ fn limit<const N: usize>(tables: &[[f32; N]], offsets: &Offsets, threshold: f64)
     };
     let (groups, smallest) =
         (tables.chunks(SUBSPACES_PER_GROUP), offsets.smallest.chunks(SUBSPACES_PER_GROUP));
-    let spreads: Vec<f64> = groups
-        .zip(smallest)
-        .map(|(tables, smallest)| tables.iter().zip(smallest).map(spread).sum())
-        .collect();
-    let largest = spreads.iter().copied().fold(0.0, f64::max);
-    let total: f64 = spreads.iter().sum();
+    let spreads =
+        groups.zip(smallest).map(|(tables, smallest)| tables.iter().zip(smallest).map(spread).sum::<f64>());
+    let (largest, total) =
+        spreads.fold((0.0_f64, 0.0), |(largest, total), spread| (largest.max(spread), total + spread));
     // A group has room for a quarter more than its mean share of the threshold.
     let groups = if largest > 0.0 { total / largest } else { 1.0 };
     (200.0 * groups).clamp(BYTE_LIMIT, 65_534.0).floor()
@@ -143,7 +149,7 @@ mod tests {
 
     /// Every row with a float sum of at most `largest` must have a quantised sum within the limit.
     fn check(tables: &[[f32; 16]], codes: &[Vec<usize>], largest: f32) {
-        let offsets = Offsets::new(tables);
+        let offsets = Offsets::new(tables).unwrap();
         let threshold = offsets.threshold(largest);
         for level in Level::available() {
             let mut quantized = QuantizedTables::new();
@@ -156,7 +162,7 @@ mod tests {
                     Threshold::Unbounded => {}
                     Threshold::Nothing => panic!("a row with {sum} was declared impossible below {largest}"),
                     Threshold::Within(threshold) => {
-                        quantized.fit(level, tables, &offsets, threshold);
+                        quantized.fit(level, tables, &offsets, threshold).unwrap();
                         let entry = |(code, table): (&usize, &[u8; 16])| u32::from(table[*code]);
                         let bound: u32 = codes.iter().zip(&quantized.tables).map(entry).sum();
                         assert!(
@@ -236,9 +242,9 @@ mod tests {
     fn a_huge_entry_does_not_loosen_the_bound() {
         let mut tables = [[1.0_f32; 16]; 8];
         tables.iter_mut().for_each(|table| table[0] = 0.0);
-        let plain = Offsets::new(&tables).threshold(3.0);
+        let plain = Offsets::new(&tables).unwrap().threshold(3.0);
         tables[3][7] = 1e30;
-        assert_eq!(Offsets::new(&tables).threshold(3.0), plain);
+        assert_eq!(Offsets::new(&tables).unwrap().threshold(3.0), plain);
         let Threshold::Within(threshold) = plain else { panic!("{plain:?}") };
         assert!((3.0..3.0001).contains(&threshold));
     }

@@ -10,7 +10,7 @@
 
 use super::layout::check_codes;
 use super::tables::{Codebooks, Vectors};
-use crate::error::{check_len, try_vec};
+use crate::error::{check_len, try_resize, try_vec};
 use crate::{Codes, Error, Run};
 
 /// Rows that are compared with codewords side by side.
@@ -108,7 +108,7 @@ impl Scores {
 ///
 /// # Errors
 /// [`Error::Mismatch`] if vectors and codebooks differ in dimensions, [`Error::Value`] if a vector is not finite,
-/// [`Error::Length`] if an output does not have an element per part, [`Error::Interrupted`].
+/// [`Error::Length`] if an output does not have an element per part, [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn encode(
     x: Vectors<'_>,
     codebooks: Codebooks<'_>,
@@ -130,11 +130,11 @@ pub fn encode(
     let parts = codes.chunks_mut(ROWS_PER_TASK * n_subspaces);
     let parts = parts.map(|codes| (codes, errors.as_mut().and_then(Iterator::next)));
     let (level, words) = (run.level(), expected.saturating_mul(n_codewords * n_dims) / 8);
-    run.for_words(words).for_each_part(parts, Vec::new, |columns, task, (codes, mut errors)| {
+    let new_columns = || Ok(Vec::new());
+    run.for_words(words).for_each_part(parts, new_columns, |columns, task, (codes, mut errors)| {
         let (first_row, n_rows) = (task * ROWS_PER_TASK, codes.len() / n_subspaces);
         x.check_finite(first_row..first_row + n_rows)?;
-        columns.try_reserve_exact(n_dims - columns.len())?;
-        columns.resize(n_dims, [0.0; ROWS_PER_STRIP]);
+        try_resize(columns, n_dims, [0.0; ROWS_PER_STRIP])?;
         let books = half_squares.chunks_exact(n_codewords).enumerate();
         for (subspace, half_squares) in books {
             let codebook = Codebook::new(codebooks.of(subspace), half_squares);
@@ -166,7 +166,7 @@ pub fn encode(
 /// # Errors
 /// [`Error::Length`] if the outputs do not have `n_subspaces * n_codewords * n_dims` sums and `n_subspaces * n_codewords`
 /// counts, [`Error::Mismatch`] if codes and vectors do not go together, [`Error::Value`] if a code names no codeword,
-/// [`Error::Interrupted`].
+/// [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn add_up(
     x: Vectors<'_>,
     codes: Codes<'_>,
@@ -197,7 +197,7 @@ pub fn add_up(
     let words = x.n_rows().saturating_mul(x.n_dims()) / 8;
     run.for_words(words).for_each_part(
         parts,
-        || (),
+        || Ok(()),
         |(), task, (sums, counts)| {
             sums.fill(0.0);
             counts.fill(0);

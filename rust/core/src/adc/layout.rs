@@ -14,6 +14,7 @@
 use std::ops::Range;
 
 use super::pack_block;
+use crate::error::try_resize;
 use crate::{At, Codes, Error, Level};
 
 /// Rows of a block.
@@ -200,7 +201,7 @@ impl<'a> Blocks<'a> {
     /// A block that holds a quarter of block `block`, and the row in it that the quarter starts with.
     ///
     /// # Errors
-    /// [`Error::Value`] if a code names no codeword.
+    /// [`Error::Value`] if a code names no codeword, [`Error::OutOfMemory`].
     pub(crate) fn get_quarter<'s>(
         &self,
         level: Level,
@@ -233,7 +234,7 @@ impl<'a> Blocks<'a> {
     /// Blocks `start..end`, one after the other; those of row-major codes are made in `scratch`.
     ///
     /// # Errors
-    /// [`Error::Value`] if a code names no codeword.
+    /// [`Error::Value`] if a code names no codeword, [`Error::OutOfMemory`].
     pub(crate) fn get<'s>(
         &self,
         level: Level,
@@ -270,9 +271,7 @@ fn pack_blocks(
     len: usize,
     out: &mut Vec<u8>,
 ) -> Result<u8, Error> {
-    let needed = blocks.len() * len;
-    out.try_reserve(needed.saturating_sub(out.len()))?;
-    out.resize(needed, 0);
+    try_resize(out, blocks.len() * len, 0)?;
     let mut largest = 0;
     for (block, planes) in blocks.zip(out.chunks_exact_mut(len)) {
         // The CPU cannot predict the addresses of a gather: prefetch the next block.

@@ -28,7 +28,7 @@ mod avx2;
 mod avx512;
 
 use crate::level::at_level;
-use crate::{Codes, Level};
+use crate::{Codes, Error, Level};
 
 pub use encode::{add_up, encode};
 pub use layout::Blocks;
@@ -69,13 +69,14 @@ fn quantize<const N: usize>(
     at_level!(level, quantize(tables, smallest, scale, quantized));
 }
 
-/// Appends the rows of whole blocks whose quantised sums are within the limit, for each of a few queries.
+/// Appends the rows of whole blocks whose quantised sums are within the limit, for each of a few queries: at most one element for
+/// each block and query, for which there has to be room.
 fn bound_sums<const N: usize, const QUERIES: usize>(
     level: Level,
     queries: [&QuantizedTables<N>; QUERIES],
     blocks: &[u8],
     hits: &mut Vec<BlockHits>,
-) {
+) -> Result<(), Error> {
     let tables = queries.map(|query| query.tables.as_flattened());
     let limits = queries.map(|query| query.limit);
     match N {
@@ -174,6 +175,7 @@ mod tests {
                     16 => at_level!(level, bound_nibbles(tables, limits, &blocks, &mut hits)),
                     _ => at_level!(level, bound_bytes(tables, limits, &blocks, &mut hits)),
                 }
+                .unwrap();
                 hits.sort_by_key(|hit| (hit.slot, hit.block));
                 assert_eq!(hits, expected, "{level:?}, {n_subspaces} subspaces of {N}, limits {limits:?}");
             }

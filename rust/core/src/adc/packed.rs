@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::layout::{Blocks, ROWS_PER_BLOCK, Width, check_codes, code_at};
 use super::pack_block;
-use crate::error::{check_len, try_vec};
+use crate::error::{check_len, try_resize, try_vec};
 use crate::select::mask::RowMask;
 use crate::{Codes, Error, Mask, Run};
 
@@ -211,7 +211,7 @@ impl PackedCodes {
     ///
     /// # Errors
     /// [`Error::Row`] for rows beyond the last one, [`Error::Length`] if `out` does not have their elements,
-    /// [`Error::Interrupted`].
+    /// [`Error::OutOfMemory`], [`Error::Interrupted`].
     pub fn unpack(&self, rows: Range<usize>, out: &mut [u8], run: &Run<'_>) -> Result<(), Error> {
         if rows.start > rows.end || rows.end > self.n_rows {
             return Err(Error::Row { name: "rows", row: rows.end as i64, n_rows: self.n_rows });
@@ -223,7 +223,7 @@ impl PackedCodes {
     ///
     /// # Errors
     /// [`Error::Row`] if an id is not a row, [`Error::Length`] if `out` does not have the elements of the rows,
-    /// [`Error::Interrupted`].
+    /// [`Error::OutOfMemory`], [`Error::Interrupted`].
     pub fn take(&self, ids: &[i64], out: &mut [u8], run: &Run<'_>) -> Result<(), Error> {
         let is_row = |id: i64| usize::try_from(id).is_ok_and(|row| row < self.n_rows);
         if let Some(&row) = ids.iter().find(|id| !is_row(**id)) {
@@ -279,11 +279,10 @@ impl PackedCodes {
         let blocks = bytes.as_mut_slice().chunks_mut(self.width.block_len(n_subspaces));
         let largest = run.for_each_part(
             blocks,
-            || (Vec::new(), 0),
+            || Ok((Vec::new(), 0)),
             |(rows, largest): &mut (Vec<u8>, u8), block, planes| {
                 let ranks = block * ROWS_PER_BLOCK..n_kept.min((block + 1) * ROWS_PER_BLOCK);
-                rows.try_reserve((ranks.len() * n_subspaces).saturating_sub(rows.len()))?;
-                rows.resize(ranks.len() * n_subspaces, 0);
+                try_resize(rows, ranks.len() * n_subspaces, 0)?;
                 let n_rows = ranks.len();
                 for (row, out) in kept.rows(ranks).zip(rows.chunks_exact_mut(n_subspaces)) {
                     self.write_row(row, out);
@@ -338,7 +337,7 @@ fn pack_rows(
     let run = run.for_words(codes.n_rows().saturating_mul(codes.n_bytes()));
     let workers = run.for_each_part(
         tasks,
-        || 0,
+        || Ok(0),
         |largest, task, blocks| {
             for (block, planes) in (task * BLOCKS_PER_TASK..).zip(blocks.chunks_exact_mut(len)) {
                 let start = n_single + block * ROWS_PER_BLOCK;

@@ -7,7 +7,7 @@ use super::bound::{SUBSPACES_PER_BYTE, SUBSPACES_PER_GROUP};
 use super::encode::{Codebook, Nearest, ROWS_PER_STRIP};
 use super::layout::{ROWS_PER_BLOCK, Width};
 use super::{BlockHits, BlockRows, TableMetric};
-use crate::Codes;
+use crate::{Codes, Error};
 
 #[inline(always)]
 pub(super) fn quantize<const N: usize>(
@@ -29,11 +29,12 @@ pub(super) fn bound_bytes<const QUERIES: usize>(
     limits: [u16; QUERIES],
     blocks: &[u8],
     hits: &mut Vec<BlockHits>,
-) {
+) -> Result<(), Error> {
     for (slot, (tables, limit)) in tables.iter().zip(limits).enumerate() {
         let (tables, _) = tables.as_chunks::<256>();
         bound(slot, limit, blocks, tables, 1, hits, |table, code| u32::from(table[code as usize]));
     }
+    Ok(())
 }
 
 pub(super) fn bound_nibbles<const QUERIES: usize>(
@@ -41,13 +42,14 @@ pub(super) fn bound_nibbles<const QUERIES: usize>(
     limits: [u16; QUERIES],
     blocks: &[u8],
     hits: &mut Vec<BlockHits>,
-) {
+) -> Result<(), Error> {
     for (slot, (tables, limit)) in tables.iter().zip(limits).enumerate() {
         let (tables, _) = tables.as_chunks::<32>();
         bound(slot, limit, blocks, tables, 2, hits, |table, code| {
             u32::from(table[(code & 0xF) as usize]) + u32::from(table[16 + (code >> 4) as usize])
         });
     }
+    Ok(())
 }
 
 /// Sums, for each row of each block, the entries of its codes, `in_plane` subspaces at a time; a group saturates at 255.

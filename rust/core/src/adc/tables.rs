@@ -211,7 +211,8 @@ impl<'a> Codebooks<'a> {
 ///
 /// # Errors
 /// [`Error::Mismatch`] if queries and codebooks differ in dimensions, [`Error::Value`] if a query is not finite,
-/// [`Error::Length`] if `out` does not have an element per query, subspace and codeword, [`Error::Interrupted`].
+/// [`Error::Length`] if `out` does not have an element per query, subspace and codeword, [`Error::OutOfMemory`],
+/// [`Error::Interrupted`].
 pub fn tables(
     queries: Vectors<'_>,
     codebooks: Codebooks<'_>,

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::error::{try_collect, try_vec};
 use crate::popcount::tile::{MAX_WORDS, Tile};
 use crate::select::mask::RowMask;
 use crate::{Codes, Error, Level, Mask, bits};
@@ -82,7 +83,7 @@ impl<'a> RowIds<'a> {
     }
 
     /// Transposes the rows into a tile.
-    pub fn fill(&self, codes: Codes<'_>, tile: &mut Tile, level: Level) {
+    pub fn fill(&self, codes: Codes<'_>, tile: &mut Tile, level: Level) -> Result<(), Error> {
         match self {
             RowIds::Range(ids) => tile.fill_all(level, codes.slice(ids.start, ids.end)),
             RowIds::List(ids) => tile.fill(level, codes, ids.iter().copied()),
@@ -90,8 +91,8 @@ impl<'a> RowIds<'a> {
     }
 
     /// The number of ones of each row.
-    fn count_ones(&self, codes: Codes<'_>, level: Level) -> Vec<u32> {
-        let mut ones = vec![0; self.len()];
+    fn count_ones(&self, codes: Codes<'_>, level: Level) -> Result<Vec<u32>, Error> {
+        let mut ones = try_vec(0, self.len())?;
         match self {
             RowIds::Range(ids) => bits::popcount_rows(level, codes.slice(ids.start, ids.end), &mut ones),
             RowIds::List(ids) => {
@@ -103,7 +104,7 @@ impl<'a> RowIds<'a> {
                 }
             }
         }
-        ones.into_iter().map(|ones| ones as u32).collect()
+        try_collect(ones.into_iter().map(|ones| ones as u32))
     }
 }
 
@@ -167,8 +168,8 @@ impl<'a> Database<'a> {
         task: usize,
         streamed: bool,
         level: Level,
-        mut receive: impl FnMut(Batch<'_>),
-    ) {
+        mut receive: impl FnMut(Batch<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let task_len = self.task_len(streamed, level);
         let ranks = task * task_len..self.n_selected().min((task + 1) * task_len);
         let listed: Vec<usize>;
@@ -177,19 +178,18 @@ impl<'a> Database<'a> {
         } else if let Some(ids) = self.selected.as_list(ranks.clone()) {
             RowIds::ascending(ids)
         } else {
-            listed = self.selected.rows(ranks.clone()).collect();
+            listed = try_collect(self.selected.rows(ranks.clone()))?;
             RowIds::ascending(&listed)
         };
-        let ones = if self.by_ones { ids.count_ones(self.codes, level) } else { Vec::new() };
+        let ones = if self.by_ones { ids.count_ones(self.codes, level)? } else { Vec::new() };
         if streamed {
-            receive(Batch { ids, ones: &ones, rank: ranks.start });
-            return;
+            return receive(Batch { ids, ones: &ones, rank: ranks.start });
         }
         let (sorted_ids, sorted_ones): (Vec<usize>, Vec<u32>);
         let (ids, ones) = if self.by_ones {
-            let order = sorted_by(&ones);
-            sorted_ids = order.iter().map(|position| ids.get(*position)).collect();
-            sorted_ones = order.iter().map(|position| ones[*position]).collect();
+            let order = sorted_by(&ones)?;
+            sorted_ids = try_collect(order.iter().map(|position| ids.get(*position)))?;
+            sorted_ones = try_collect(order.iter().map(|position| ones[*position]))?;
             (RowIds::List(&sorted_ids), &sorted_ones)
         } else {
             (ids, &ones)
@@ -198,29 +198,30 @@ impl<'a> Database<'a> {
         for start in (0..ids.len()).step_by(capacity) {
             let positions = start..ids.len().min(start + capacity);
             let ones = ones.get(positions.clone()).unwrap_or_default();
-            receive(Batch { ids: ids.slice(positions), ones, rank: ranks.start + start });
+            receive(Batch { ids: ids.slice(positions), ones, rank: ranks.start + start })?;
         }
+        Ok(())
     }
 }
 
 /// Indices that sort the values, ties by index: a counting sort, unless there are fewer values than counts.
-fn sorted_by(values: &[u32]) -> Vec<usize> {
+fn sorted_by(values: &[u32]) -> Result<Vec<usize>, Error> {
     let largest = values.iter().copied().max().unwrap_or(0) as usize;
     if largest > 8 * values.len() {
-        let mut order: Vec<usize> = (0..values.len()).collect();
-        order.sort_by_key(|index| values[*index]);
-        return order;
+        let mut order = try_collect(0..values.len())?;
+        order.sort_unstable_by_key(|index| (values[*index], *index));
+        return Ok(order);
     }
-    let mut starts = vec![0; largest + 2];
+    let mut starts = try_vec(0, largest + 2)?;
     values.iter().for_each(|value| starts[*value as usize + 1] += 1);
     for value in 1..starts.len() {
         starts[value] += starts[value - 1];
     }
-    let mut order = vec![0; values.len()];
+    let mut order = try_vec(0, values.len())?;
     for (index, value) in values.iter().enumerate() {
         let start = &mut starts[*value as usize];
         order[*start] = index;
         *start += 1;
     }
-    order
+    Ok(order)
 }

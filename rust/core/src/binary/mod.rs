@@ -14,6 +14,7 @@ mod queries;
 mod visit;
 
 use crate::codes::check_same_bytes;
+use crate::error::{try_collect, try_copy};
 use crate::select::components::UnionFind;
 use crate::select::sink::{Below, Found, Joined, largest_block};
 use crate::select::top_k::TopK;
@@ -64,11 +65,8 @@ pub(crate) fn knn<M: Metric>(
     let out = out.shared();
     Visit::new(metric, &queries, &database, run.level()).for_each_block(
         largest_block(k, run.threads()),
-        |n_queries| (0..n_queries).map(|_| TopK::new(k)).collect::<Vec<_>>(),
-        |ids, parts| {
-            out.merge(ids.iter().copied(), parts, |key| metric.distance(key));
-            Ok(())
-        },
+        |n_queries| try_collect((0..n_queries).map(|_| TopK::new(k))),
+        |ids, parts| out.merge(ids.iter().copied(), parts, |key| metric.distance(key)),
         run,
     )?;
     Ok(())
@@ -141,8 +139,8 @@ impl<M: Metric> Visit<'_, M> {
     ) -> Result<Vec<BlockResults>, Error> {
         let finish = |ids: &[usize], parts| {
             let found = Below::merge(parts, |found| order(ids, found))?;
-            Ok((ids.to_vec(), found))
+            Ok((try_copy(ids)?, found))
         };
-        self.for_each_block(usize::MAX, |_| Below::new(below), finish, run)
+        self.for_each_block(usize::MAX, |_| Ok(Below::new(below)), finish, run)
     }
 }

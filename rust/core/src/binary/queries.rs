@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::bits::popcount_rows;
-use crate::error::try_vec;
+use crate::error::{try_collect, try_vec};
 use crate::popcount::tile::{QUERIES_PER_GROUP, QueryGroups};
 use crate::{Codes, Error, Level};
 
@@ -40,9 +40,7 @@ impl<'a> Queries<'a> {
         level: Level,
         are_database: bool,
     ) -> Result<Self, Error> {
-        let mut order = Vec::new();
-        order.try_reserve_exact(codes.n_rows())?;
-        order.extend(0..codes.n_rows());
+        let mut order = try_collect(0..codes.n_rows())?;
         let mut ones = try_vec(0, if by_ones { codes.n_rows() } else { 0 })?;
         if by_ones {
             popcount_rows(level, codes, &mut ones);
@@ -66,16 +64,16 @@ impl<'a> Queries<'a> {
     }
 
     /// Some queries; in groups only if they are compared with tiles.
-    pub fn block(&self, queries: Range<usize>, in_groups: bool, level: Level) -> Block<'_> {
+    pub fn block(&self, queries: Range<usize>, in_groups: bool, level: Level) -> Result<Block<'_>, Error> {
         let ids = &self.order[queries];
         let grouped = if in_groups { ids } else { &[] };
         let rows = grouped.iter().map(|id| self.codes.row(*id));
-        Block {
+        Ok(Block {
             ids,
-            ones: ids.iter().map(|id| self.ones.get(*id).map_or(0, |ones| *ones as u32)).collect(),
-            groups: QueryGroups::new(level, self.codes.n_words(), rows),
+            ones: try_collect(ids.iter().map(|id| self.ones.get(*id).map_or(0, |ones| *ones as u32)))?,
+            groups: QueryGroups::new(level, self.codes.n_words(), rows)?,
             only_higher: self.are_database,
-        }
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::Metric;
 use super::database::{Batch, Database, RowIds};
 use super::queries::{Block, QUERIES_PER_BLOCK, Queries};
+use crate::error::{try_collect, try_push, try_resize};
 use crate::popcount::tile::{QUERIES_PER_GROUP, Tile};
 use crate::popcount::{Hit, Hits, distances_of, scan, scan_rows};
 use crate::select::sink::{Found, Sink};
@@ -52,19 +53,20 @@ impl Buffers {
         query: &[u8],
         bound: u32,
         level: Level,
-    ) -> &[Hit] {
+    ) -> Result<&[Hit], Error> {
         let Buffers { distances, hits, .. } = self;
         hits.clear();
         match ids {
-            RowIds::Range(ids) => scan_rows(level, query, codes.slice(ids.start, ids.end), bound, 0, hits),
+            RowIds::Range(ids) => scan_rows(level, query, codes.slice(ids.start, ids.end), bound, 0, hits)?,
             RowIds::List(ids) => {
-                distances.resize(ids.len(), 0);
+                try_resize(distances, ids.len(), 0)?;
                 distances_of(level, query, codes, ids, distances);
                 let near = (0..).zip(&*distances).filter(|(_, distance)| **distance < bound);
+                hits.try_reserve(ids.len())?;
                 hits.extend(near.map(|(row, distance)| Hit { slot: 0, row, distance: *distance }));
             }
         }
-        hits
+        Ok(hits)
     }
 }
 
@@ -80,7 +82,7 @@ impl<'a, M: Metric> Visit<'a, M> {
     pub fn for_each_block<S: Sink, R: Send>(
         &self,
         largest_block: usize,
-        new_sink: impl Fn(usize) -> S + Sync,
+        new_sink: impl Fn(usize) -> Result<S, Error> + Sync,
         finish: impl Fn(&[usize], Vec<S>) -> Result<R, Error> + Sync,
         run: &Run<'_>,
     ) -> Result<Vec<R>, Error> {
@@ -104,28 +106,30 @@ impl<'a, M: Metric> Visit<'a, M> {
             self.queries.block(queries, !self.streamed, self.level)
         };
         if split_database {
-            let visit_block = |index| {
-                let block = block(index);
+            let mut results = Vec::new();
+            for index in 0..n_blocks {
+                let block = block(index)?;
                 let first_task = self.first_task(&block);
-                let seed = self.seed(&block, new_sink(block.ids.len()));
+                let seed = self.seed(&block, new_sink(block.ids.len())?)?;
                 let workers = run.for_each_task(
                     n_tasks - first_task,
-                    || (Buffers::default(), seed.fork()),
+                    || Ok((Buffers::default(), seed.fork()?)),
                     |(buffers, sink), step| {
                         let task = first_task + step;
-                        self.visit_task(&block, task, task + threads, buffers, sink);
-                        Ok(())
+                        self.visit_task(&block, task, task + threads, buffers, sink)
                     },
                 )?;
-                finish(block.ids, workers.into_iter().map(|(_, sink)| sink).collect())
-            };
-            return (0..n_blocks).map(visit_block).collect();
+                let sinks = try_collect(workers.into_iter().map(|(_, sink)| sink))?;
+                try_push(&mut results, finish(block.ids, sinks)?)?;
+            }
+            return Ok(results);
         }
-        run.map_tasks(n_blocks, Buffers::default, |buffers, index| {
-            let block = block(index);
-            let mut sink = self.seed(&block, new_sink(block.ids.len())).fork();
+        let new_buffers = || Ok(Buffers::default());
+        run.map_tasks(n_blocks, new_buffers, |buffers, index| {
+            let block = block(index)?;
+            let mut sink = self.seed(&block, new_sink(block.ids.len())?)?.fork()?;
             for task in self.first_task(&block)..n_tasks {
-                self.visit_task(&block, task, task + 1, buffers, &mut sink);
+                self.visit_task(&block, task, task + 1, buffers, &mut sink)?;
             }
             finish(block.ids, vec![sink])
         })
@@ -143,18 +147,19 @@ impl<'a, M: Metric> Visit<'a, M> {
 
     /// Where rows are sorted by ones, each group first sees some of those most like it. What it finds there is found again,
     /// but the bounds that it sets rule out most other rows from the start.
-    fn seed<S: Sink>(&self, block: &Block<'_>, mut sink: S) -> S {
+    fn seed<S: Sink>(&self, block: &Block<'_>, mut sink: S) -> Result<S, Error> {
         if self.database.is_by_ones() && self.n_tasks() > 1 && !self.streamed && !block.only_higher {
             let (mut buffers, mut group) = (Buffers::default(), 0);
             self.database.for_each_batch(0, self.streamed, self.level, |batch| {
                 let most = batch.ones.last().copied().unwrap_or(0);
                 while group < block.n_groups() && block.ones[group * QUERIES_PER_GROUP] <= most {
-                    self.visit_batch(block, group..group + 1, &batch, 0, &mut buffers, &mut sink);
+                    self.visit_batch(block, group..group + 1, &batch, 0, &mut buffers, &mut sink)?;
                     group += 1;
                 }
-            });
+                Ok(())
+            })?;
         }
-        sink
+        Ok(sink)
     }
 
     /// Compares a block of queries with the rows of a task; those of `upcoming` are probably next.
@@ -165,11 +170,11 @@ impl<'a, M: Metric> Visit<'a, M> {
         upcoming: usize,
         buffers: &mut Buffers,
         sink: &mut S,
-    ) {
+    ) -> Result<(), Error> {
         let ahead = (upcoming - task) * self.database.task_len(self.streamed, self.level);
         self.database.for_each_batch(task, self.streamed, self.level, |batch| {
-            self.visit_batch(block, 0..block.n_groups(), &batch, batch.rank + ahead, buffers, sink);
-        });
+            self.visit_batch(block, 0..block.n_groups(), &batch, batch.rank + ahead, buffers, sink)
+        })
     }
 
     /// Compares some groups with a batch; the rows from rank `upcoming` on are probably read next.
@@ -181,30 +186,36 @@ impl<'a, M: Metric> Visit<'a, M> {
         upcoming: usize,
         buffers: &mut Buffers,
         sink: &mut S,
-    ) {
+    ) -> Result<(), Error> {
         let meeting = Meeting::new(self.metric, block, batch);
         if block.queries(groups.clone()).all(|query| meeting.bound(sink, query) == 0) {
-            return;
+            return Ok(());
         }
         if self.streamed {
-            self.stream(&meeting, buffers, sink);
+            self.stream(&meeting, buffers, sink)
         } else {
-            self.scan_tile(&meeting, groups, upcoming, buffers, sink);
+            self.scan_tile(&meeting, groups, upcoming, buffers, sink)
         }
     }
 
     /// Scans untransposed rows, one query after the other.
-    fn stream<S: Sink>(&self, meeting: &Meeting<'_, M>, buffers: &mut Buffers, sink: &mut S) {
+    fn stream<S: Sink>(
+        &self,
+        meeting: &Meeting<'_, M>,
+        buffers: &mut Buffers,
+        sink: &mut S,
+    ) -> Result<(), Error> {
         for (query, &query_id) in meeting.block.ids.iter().enumerate() {
             let row = self.queries.codes().row(query_id);
             for positions in meeting.ranges(sink, query..query + 1) {
                 let first = positions.start;
                 let (ids, bound) = (meeting.batch.ids.slice(positions), meeting.bound(sink, query));
-                for hit in buffers.near_rows(self.database.codes(), ids, row, bound, self.level) {
-                    meeting.offer(sink, query, first + hit.row as usize, hit.distance);
+                for hit in buffers.near_rows(self.database.codes(), ids, row, bound, self.level)? {
+                    meeting.offer(sink, query, first + hit.row as usize, hit.distance)?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Transposes the rows, and scans them group by group.
@@ -215,10 +226,10 @@ impl<'a, M: Metric> Visit<'a, M> {
         mut upcoming: usize,
         buffers: &mut Buffers,
         sink: &mut S,
-    ) {
+    ) -> Result<(), Error> {
         let Buffers { tile, hits, .. } = buffers;
         let Meeting { block, batch, .. } = *meeting;
-        batch.ids.fill(self.database.codes(), tile, self.level);
+        batch.ids.fill(self.database.codes(), tile, self.level)?;
         // What this thread will probably read next comes in while it computes, a share for each group.
         let share = batch.ids.len().div_ceil(groups.len());
         for group in groups {
@@ -235,12 +246,13 @@ impl<'a, M: Metric> Visit<'a, M> {
                 }
                 hits.clear();
                 let (first_row, end) = (positions.start as u32, positions.end);
-                scan(self.level, tile.words(positions), block.groups.get(group), bounds, first_row, hits);
+                scan(self.level, tile.words(positions), block.groups.get(group), bounds, first_row, hits)?;
                 for hit in hits.iter().filter(|hit| (hit.row as usize) < end) {
-                    meeting.offer(sink, queries.start + hit.slot as usize, hit.row as usize, hit.distance);
+                    meeting.offer(sink, queries.start + hit.slot as usize, hit.row as usize, hit.distance)?;
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -273,15 +285,23 @@ impl<'a, M: Metric> Meeting<'a, M> {
     }
 
     /// Passes the row at a position on, if it qualifies.
-    fn offer<S: Sink>(&self, sink: &mut S, query: usize, position: usize, differing: u32) {
+    #[inline]
+    fn offer<S: Sink>(
+        &self,
+        sink: &mut S,
+        query: usize,
+        position: usize,
+        differing: u32,
+    ) -> Result<(), Error> {
         let id = self.batch.ids.get(position);
         if self.block.includes(query, id) {
             let row_ones = self.batch.ones.get(position).copied().unwrap_or(0);
             let key = self.metric.key(differing, self.block.ones[query], row_ones);
             if key < sink.below(query, id as u64) {
-                sink.push(Found { query: query as u32, key, id: id as u64 });
+                sink.push(Found { query: query as u32, key, id: id as u64 })?;
             }
         }
+        Ok(())
     }
 
     /// Positions that are scanned at a time. Without a bound all rows are hits, so while a query has none, a few rows are

@@ -24,7 +24,7 @@ mod uint;
 pub use rows::Rows;
 pub use uint::{FromBits, pack_uint, unpack_uint};
 
-use crate::error::check_len;
+use crate::error::{check_len, try_collect};
 use crate::level::at_level;
 use crate::{Codes, Error, Level, Run};
 
@@ -90,7 +90,7 @@ pub enum Along {
 ///
 /// # Errors
 /// [`Error::Incompatible`] if rows do not hold whole elements, [`Error::Mismatch`] for the wrong number of thresholds,
-/// [`Error::Length`] for the wrong length of `out`, [`Error::Interrupted`].
+/// [`Error::Length`] for the wrong length of `out`, [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn pack(
     x: Rows<'_>,
     along: Along,
@@ -105,7 +105,7 @@ pub fn pack(
             at_level!(level, pack_bool(x, t, out));
         }),
         Thresholds::F16(t) => {
-            let keys: Vec<i16> = t.iter().copied().map(f16_threshold_key).collect();
+            let keys = try_collect(t.iter().copied().map(f16_threshold_key))?;
             pack_with::<2, _>(x, along, &keys, order, out, run, |x, t, out| {
                 at_level!(level, pack_f16(x, t, out));
             })
@@ -162,9 +162,11 @@ fn pack_split_rows<const N: usize, T: Copy + Sync>(
     kernel: impl Fn(Rows<'_>, &[Limits<T>], &mut [u8]) + Sync,
 ) -> Result<(), Error> {
     let dims = x.n_bytes / N;
-    let blocks: Vec<Limits<T>> = match thresholds {
+    let blocks = match thresholds {
         [threshold] => vec![Limits([*threshold; DIMS_PER_BLOCK])],
-        _ => thresholds.chunks(DIMS_PER_BLOCK).map(|chunk| Limits(padded(chunk, thresholds[0]))).collect(),
+        _ => {
+            try_collect(thresholds.chunks(DIMS_PER_BLOCK).map(|chunk| Limits(padded(chunk, thresholds[0]))))?
+        }
     };
     // Rows without padding between them are one long row, which has at most one tail.
     let x = x.flat().filter(|_| thresholds.len() == 1 && dims.is_multiple_of(8)).unwrap_or(x);
@@ -245,7 +247,7 @@ fn pack_rows_with<'t, const N: usize, T: 't>(
 ///
 /// # Errors
 /// [`Error::Incompatible`] for elements of another size, [`Error::Length`] for the wrong number of bytes in a row of `codes` or
-/// elements in `out`, [`Error::Interrupted`].
+/// elements in `out`, [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn unpack(
     codes: Rows<'_>,
     n_bits: usize,
@@ -362,7 +364,7 @@ fn unpack_rows<const N: usize>(
 /// Writes the number of ones of each row.
 ///
 /// # Errors
-/// [`Error::Length`] if `out` does not have one element for each row, [`Error::Interrupted`].
+/// [`Error::Length`] if `out` does not have one element for each row, [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn popcount(codes: Codes<'_>, out: &mut [i32], run: &Run<'_>) -> Result<(), Error> {
     check_len("out", "elements", out.len(), codes.n_rows())?;
     let level = run.level();

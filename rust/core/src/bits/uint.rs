@@ -30,7 +30,7 @@ macro_rules! with_bits {
 ///
 /// # Errors
 /// [`Error::Range`] if `n_bits` is not from 1 to 16, [`Error::Value`] if a value has more bits, [`Error::Length`] if there are no
-/// whole rows of `values`, or not `ceil(d * n_bits / 8)` bytes of `out` for each, [`Error::Interrupted`].
+/// whole rows of `values`, or not `ceil(d * n_bits / 8)` bytes of `out` for each, [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn pack_uint<T: Copy + Into<u16> + Sync>(
     values: &[T],
     d: usize,
@@ -45,7 +45,7 @@ pub fn pack_uint<T: Copy + Into<u16> + Sync>(
 ///
 /// # Errors
 /// [`Error::Range`] if `n_bits` is not from 1 to 16, [`Error::Length`] if `out` has no whole rows or `packed` does not have as many,
-/// [`Error::Interrupted`].
+/// [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn unpack_uint<T: FromBits>(
     packed: &[u8],
     count: usize,

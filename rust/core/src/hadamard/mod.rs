@@ -16,7 +16,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-use crate::error::{At, check_len, first_bad, try_vec};
+use crate::error::{At, check_len, first_bad, try_push, try_vec};
 use crate::level::at_level;
 use crate::{Codes, Error, Level, Run};
 
@@ -97,7 +97,7 @@ impl Signs {
     ///
     /// # Errors
     /// [`Error::Range`] for no dimensions or more than [`MAX_SIZE`], [`Error::Incompatible`] if the rows are not whole rotations
-    /// of that size.
+    /// of that size, [`Error::OutOfMemory`].
     pub fn new(codes: Codes<'_>, n_dims: usize) -> Result<Self, Error> {
         if !(1..=MAX_SIZE).contains(&n_dims) {
             let (unit, high) = ("dimensions", MAX_SIZE);
@@ -128,7 +128,8 @@ impl Signs {
             for block in second.get_mut().as_chunks_mut::<NUMBERS_PER_BLOCK>().0 {
                 *block = portable::transposed(block);
             }
-            rotations.push(Rotation { first: row(0, 1.0 / size as f32)?, second, third: row(2, 1.0)? });
+            let (first, third) = (row(0, 1.0 / size as f32)?, row(2, 1.0)?);
+            try_push(&mut rotations, Rotation { first, second, third })?;
         }
         Ok(Signs { rotations, n_dims, size })
     }

@@ -4,7 +4,7 @@
 
 use super::Sets;
 use super::slots::pairs_of;
-use crate::error::try_vec;
+use crate::error::{try_push, try_vec};
 use crate::{Error, Run};
 
 /// Pairs that a task compares: few, since sets may be large.
@@ -63,22 +63,26 @@ impl SortedSets {
             in_task += own.len();
             spans[index].0 = start;
             start += own.len();
-            task.push((index, own));
+            try_push(&mut task, (index, own))?;
             if in_task >= TOKENS_PER_TASK {
-                tasks.push(std::mem::take(&mut task));
+                try_push(&mut tasks, std::mem::take(&mut task))?;
                 in_task = 0;
             }
             left = rest;
         }
-        tasks.push(task);
-        let lengths = run.for_each_part(tasks, Vec::new, |lengths, _, task| {
-            for (index, own) in task {
-                own.copy_from_slice(sets.set(index));
-                own.sort_unstable();
-                lengths.push((index, dedup(own)));
-            }
-            Ok(())
-        })?;
+        try_push(&mut tasks, task)?;
+        let lengths = run.for_each_part(
+            tasks,
+            || Ok(Vec::new()),
+            |lengths, _, task| {
+                for (index, own) in task {
+                    own.copy_from_slice(sets.set(index));
+                    own.sort_unstable();
+                    try_push(lengths, (index, dedup(own)))?;
+                }
+                Ok(())
+            },
+        )?;
         for (index, length) in lengths.into_iter().flatten() {
             spans[index].1 = length;
         }

@@ -44,7 +44,7 @@ pub use sets::Sets;
 pub use shingles::{Shingles, Unit, token};
 pub use slots::{Slots, cdist, pack, packed_bytes, paired};
 
-use crate::error::{check_len, try_vec};
+use crate::error::{check_len, try_copy, try_push, try_vec};
 use crate::level::at_level;
 use crate::{Error, Level, Run};
 
@@ -94,14 +94,14 @@ impl Hasher {
     /// The functions of `seed` for signatures of `n_hashes` slots. Fewer slots are the first of more.
     ///
     /// # Errors
-    /// [`Error::Range`] if `n_hashes` is not from 1 to [`Hasher::MAX_HASHES`].
+    /// [`Error::Range`] if `n_hashes` is not from 1 to [`Hasher::MAX_HASHES`], [`Error::OutOfMemory`].
     pub fn new(scheme: Scheme, n_hashes: usize, seed: u64) -> Result<Self, Error> {
         if !(1..=Hasher::MAX_HASHES).contains(&n_hashes) {
             let (name, high) = ("n_hashes", Hasher::MAX_HASHES);
             return Err(Error::Range { name, unit: "", given: n_hashes, low: 1, high });
         }
         let word = |i: usize| mix(seed.wrapping_add((i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
-        let mut multipliers = vec![[0; LANES]; n_hashes.div_ceil(2 * LANES)];
+        let mut multipliers = try_vec([0; LANES], n_hashes.div_ceil(2 * LANES))?;
         for (j, multiplier) in multipliers.as_flattened_mut().iter_mut().enumerate() {
             *multiplier = (word(j + 1) >> 32) as u32 | 1;
         }
@@ -153,12 +153,13 @@ impl Hasher {
     }
 
     /// Turns the minima of a set that is not empty into its signature.
-    fn finish(&self, level: Level, minima: &mut [Minima], signature: &mut [u32]) {
+    fn finish(&self, level: Level, minima: &mut [Minima], signature: &mut [u32]) -> Result<(), Error> {
         let minima = &mut minima.as_flattened_mut().as_flattened_mut()[..self.n_hashes];
         if self.scheme == Scheme::OnePermutation {
-            one_permutation::densify(self.key, minima);
+            one_permutation::densify(self.key, minima)?;
         }
         at_level!(level, finish(minima, signature));
+        Ok(())
     }
 }
 
@@ -213,7 +214,7 @@ pub fn signatures(sets: &Sets<'_>, hasher: &Hasher, out: &mut [u32], run: &Run<'
         } else if tokens.len() <= most {
             minima.fill(NO_TOKENS);
             hasher.add(level, tokens, minima);
-            hasher.finish(level, minima, row);
+            hasher.finish(level, minima, row)?;
         }
         Ok(())
     })?;
@@ -225,14 +226,14 @@ pub fn signatures(sets: &Sets<'_>, hasher: &Hasher, out: &mut [u32], run: &Run<'
                 hasher.add(level, tokens, minima);
                 Ok(())
             };
-            for of_worker in run.for_each_part(tokens.chunks(most), || minima.clone(), add)? {
+            for of_worker in run.for_each_part(tokens.chunks(most), || try_copy(&minima), add)? {
                 let of_worker = of_worker.as_flattened().as_flattened();
                 for (least, minimum) in minima.as_flattened_mut().as_flattened_mut().iter_mut().zip(of_worker)
                 {
                     *least = (*least).min(*minimum);
                 }
             }
-            hasher.finish(level, &mut minima, row);
+            hasher.finish(level, &mut minima, row)?;
         }
     }
     Ok(())
@@ -263,7 +264,7 @@ pub fn text_signatures<T: AsRef<str> + Sync>(
         if is_empty {
             row.fill(u32::MAX);
         } else {
-            hasher.finish(level, minima, row);
+            hasher.finish(level, minima, row)?;
         }
         Ok(())
     })
@@ -288,11 +289,10 @@ fn write_rows(
             end += 1;
         }
         let (own, rest) = left.split_at_mut((end - first) * hasher.n_hashes);
-        tasks.push((first, own));
+        try_push(&mut tasks, (first, own))?;
         (left, first) = (rest, end);
     }
-    let minima = hasher.minima()?;
-    let new_minima = || minima.clone();
+    let new_minima = || hasher.minima();
     run.for_each_part(tasks, new_minima, |minima, _, (first, rows)| {
         (first..)
             .zip(rows.chunks_exact_mut(hasher.n_hashes))

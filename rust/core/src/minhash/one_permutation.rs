@@ -10,7 +10,8 @@
 //! the probability of their similarity, and different slots probe independently, which keeps the variance small.
 
 use super::{TOKENS_PER_BLOCK, mix, mix_tokens};
-use crate::Level;
+use crate::error::try_collect;
+use crate::{Error, Level};
 
 /// The slot that a random number selects.
 #[inline(always)]
@@ -61,11 +62,11 @@ pub(super) fn add(level: Level, key: u64, tokens: &[u64], minima: &mut [u32]) {
 }
 
 /// Fills the empty slots. At least one slot must have a value; the value `u32::MAX`, one in four billion, counts as none.
-pub(super) fn densify(key: u64, minima: &mut [u32]) {
+pub(super) fn densify(key: u64, minima: &mut [u32]) -> Result<(), Error> {
     if !minima.contains(&u32::MAX) {
-        return;
+        return Ok(());
     }
-    let own: Vec<bool> = minima.iter().map(|minimum| *minimum != u32::MAX).collect();
+    let own = try_collect(minima.iter().map(|minimum| *minimum != u32::MAX))?;
     let mut with_own = (0..own.len()).filter(|slot| own[*slot]);
     let (first, is_alone) = (with_own.next().unwrap_or(0), with_own.next().is_none());
     for slot in 0..minima.len() {
@@ -85,4 +86,5 @@ pub(super) fn densify(key: u64, minima: &mut [u32]) {
         }
         minima[slot] = minima[lender];
     }
+    Ok(())
 }

@@ -14,6 +14,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Error;
+use crate::error::try_vec;
 
 /// Tokens that are passed on at a time.
 const TOKENS_PER_BLOCK: usize = 512;
@@ -102,7 +103,7 @@ impl<F: FnMut(&[u64]) -> Result<(), Error>> Pieces<F> {
         Ok(Pieces {
             bytes,
             size,
-            starts: vec![0; size],
+            starts: try_vec(0, size)?,
             n_units: 0,
             block: [0; TOKENS_PER_BLOCK],
             in_block: 0,

@@ -72,7 +72,8 @@ pub fn packed_bytes(n_hashes: usize, n_bits: usize) -> Result<usize, Error> {
 /// Writes the lowest `n_bits` of each slot: `packed_bytes(n_hashes, n_bits)` for each row of `signatures`.
 ///
 /// # Errors
-/// [`Error::Range`] for a wrong `n_bits`, [`Error::Length`] for the wrong length of `out`, [`Error::Interrupted`].
+/// [`Error::Range`] for a wrong `n_bits`, [`Error::Length`] for the wrong length of `out`, [`Error::OutOfMemory`],
+/// [`Error::Interrupted`].
 pub fn pack(
     signatures: &[u32],
     n_hashes: usize,
@@ -104,7 +105,8 @@ pub fn pack(
 ///
 /// # Errors
 /// [`Error::Range`] for a wrong number of bits, [`Error::Incompatible`] if rows do not consist of whole slots, [`Error::Mismatch`] if
-/// the rows of `a` and `b` differ in bytes, [`Error::Length`] if `out` does not have one element per pair, [`Error::Interrupted`].
+/// the rows of `a` and `b` differ in bytes, [`Error::Length`] if `out` does not have one element per pair, [`Error::OutOfMemory`],
+/// [`Error::Interrupted`].
 pub fn cdist(a: Codes<'_>, b: Codes<'_>, slots: Slots, out: &mut [i32], run: &Run<'_>) -> Result<(), Error> {
     slots.check("a", a)?;
     slots.check("b", b)?;

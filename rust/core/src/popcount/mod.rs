@@ -13,8 +13,8 @@ mod avx2;
 mod avx512;
 
 use crate::level::at_level;
-use crate::{Codes, Level};
-use tile::{Lanes, QUERIES_PER_GROUP};
+use crate::{Codes, Error, Level};
+use tile::{Lanes, QUERIES_PER_GROUP, ROWS_PER_BLOCK};
 
 /// A row that is nearer to a query than its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +67,11 @@ pub(crate) fn scan(
     bounds: [u32; QUERIES_PER_GROUP],
     first_row: u32,
     hits: &mut Hits,
-) {
+) -> Result<(), Error> {
+    // Every row for every query, so that the kernels never allocate.
+    hits.try_reserve(words.len() / query.len() * ROWS_PER_BLOCK * QUERIES_PER_GROUP)?;
     at_level!(level, scan(words, query, bounds, first_row, hits));
+    Ok(())
 }
 
 /// Writes the distance of each query of a group to each row; `words` are whole steps of a tile.
@@ -90,9 +93,11 @@ pub(crate) fn scan_rows(
     bound: u32,
     first_row: u32,
     hits: &mut Hits,
-) {
+) -> Result<(), Error> {
     assert!(query.len() == codes.n_bytes(), "kernel called with wrong lengths");
+    hits.try_reserve(codes.n_rows())?; // every row, so that the kernels never allocate
     at_level!(level, scan_rows(query, codes, bound, first_row, hits));
+    Ok(())
 }
 
 /// Writes the distance of `query` to each row of `codes`; both have the same number of bytes.

@@ -17,7 +17,8 @@
 use std::ops::Range;
 
 use crate::codes::for_each_word;
-use crate::{Codes, Level};
+use crate::error::{try_resize, try_vec};
+use crate::{Codes, Error, Level};
 
 /// Rows in a block: 64-bit lanes of a 512-bit register.
 pub(crate) const ROWS_PER_BLOCK: usize = 8;
@@ -62,24 +63,29 @@ impl Tile {
     ///
     /// # Panics
     /// If there are more rows than the capacity, or an index is not a row.
-    pub fn fill(&mut self, level: Level, codes: Codes<'_>, rows: impl ExactSizeIterator<Item = usize>) {
-        self.resize(level, codes.n_words(), rows.len());
+    pub fn fill(
+        &mut self,
+        level: Level,
+        codes: Codes<'_>,
+        rows: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<(), Error> {
+        self.resize(level, codes.n_words(), rows.len())?;
         super::transpose(level, rows.map(|row| codes.row(row)), self.n_words, &mut self.words);
+        Ok(())
     }
 
     /// As [`Tile::fill`] for all rows of `codes`.
-    pub fn fill_all(&mut self, level: Level, codes: Codes<'_>) {
-        self.resize(level, codes.n_words(), codes.n_rows());
+    pub fn fill_all(&mut self, level: Level, codes: Codes<'_>) -> Result<(), Error> {
+        self.resize(level, codes.n_words(), codes.n_rows())?;
         super::transpose_all(level, codes, &mut self.words);
+        Ok(())
     }
 
-    fn resize(&mut self, level: Level, n_words: usize, n_rows: usize) {
+    fn resize(&mut self, level: Level, n_words: usize, n_rows: usize) -> Result<(), Error> {
         assert!(n_rows <= Tile::capacity(level, n_words), "{n_rows} rows in one tile");
         (self.n_words, self.step_rows) = (n_words, super::step_rows(level));
-        self.words.resize(
-            n_rows.next_multiple_of(self.step_rows) / ROWS_PER_BLOCK * n_words,
-            Lanes([0; ROWS_PER_BLOCK]),
-        );
+        let len = n_rows.next_multiple_of(self.step_rows) / ROWS_PER_BLOCK * n_words;
+        try_resize(&mut self.words, len, Lanes([0; ROWS_PER_BLOCK]))
     }
 
     /// The words of the steps that hold the given rows, one step after the other.
@@ -115,14 +121,19 @@ pub(crate) struct QueryGroups {
 }
 
 impl QueryGroups {
-    pub fn new<'a>(level: Level, n_words: usize, queries: impl ExactSizeIterator<Item = &'a [u8]>) -> Self {
-        let mut words = vec![[0; QUERIES_PER_GROUP]; queries.len().div_ceil(QUERIES_PER_GROUP) * n_words];
+    pub fn new<'a>(
+        level: Level,
+        n_words: usize,
+        queries: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) -> Result<Self, Error> {
+        let len = queries.len().div_ceil(QUERIES_PER_GROUP) * n_words;
+        let mut words = try_vec([0; QUERIES_PER_GROUP], len)?;
         for (position, query) in queries.enumerate() {
             let group = &mut words[position / QUERIES_PER_GROUP * n_words..][..n_words];
             for_each_word(query, |index, word| group[index][position % QUERIES_PER_GROUP] = word);
         }
         super::arrange_queries(level, n_words, &mut words);
-        QueryGroups { words, n_words }
+        Ok(QueryGroups { words, n_words })
     }
 
     /// One group, as `[word][query]`.

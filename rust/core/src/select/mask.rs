@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::Error;
-use crate::error::try_vec;
+use crate::error::{try_collect, try_vec};
 
 /// Rows of a word of a mask.
 const ROWS_PER_WORD: usize = u64::BITS as usize;
@@ -47,7 +47,8 @@ impl RowMask {
     /// The rows of a database of `n_rows` rows that `mask` selects.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] if there is not one boolean per row, [`Error::Row`] if an id is not a row.
+    /// [`Error::Mismatch`] if there is not one boolean per row, [`Error::Row`] if an id is not a row,
+    /// [`Error::OutOfMemory`].
     pub fn new(mask: Mask<'_>, n_rows: usize) -> Result<Self, Error> {
         let n_words = n_rows.div_ceil(ROWS_PER_WORD);
         let words = match mask {
@@ -162,18 +163,18 @@ impl RowMask {
     }
 
     /// The groups of `64 * N` rows with selected ones, in ascending order.
-    pub fn groups<const N: usize>(&self) -> Vec<usize> {
+    pub fn groups<const N: usize>(&self) -> Result<Vec<usize>, Error> {
         let n_rows = match self {
             RowMask::All(n_rows) => *n_rows,
             RowMask::Bits(bits) => bits.words.len() * ROWS_PER_WORD,
             RowMask::List(list) => {
-                let mut groups: Vec<_> = list.rows.iter().map(|row| row / (N * ROWS_PER_WORD)).collect();
+                let mut groups = try_collect(list.rows.iter().map(|row| row / (N * ROWS_PER_WORD)))?;
                 groups.dedup();
-                return groups;
+                return Ok(groups);
             }
         };
         let groups = 0..n_rows.div_ceil(N * ROWS_PER_WORD);
-        groups.filter(|group| self.words::<N>(group * N) != [0; N]).collect()
+        try_collect(groups.filter(|group| self.words::<N>(group * N) != [0; N]))
     }
 
     /// One bit for each row that is not selected, as words; bits beyond the last row mean nothing.
@@ -239,7 +240,7 @@ mod tests {
                     }
                     let mut groups: Vec<usize> = rows.iter().map(|row| row / 128).collect();
                     groups.dedup();
-                    assert_eq!(mask.groups::<2>(), groups);
+                    assert_eq!(mask.groups::<2>().unwrap(), groups);
                     let words = [mask.words::<4>(0), mask.words::<4>(4)];
                     for (row, &boolean) in booleans.iter().enumerate() {
                         let word = words.as_flattened()[row / 64];

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::codes::check_same_bytes;
-use crate::error::check_len;
+use crate::error::{check_len, try_collect, try_push};
 use crate::{Codes, Error, Run};
 
 /// Rows of `a` in a piece: enough that transposing `b` costs little.
@@ -41,14 +41,14 @@ pub(crate) fn write_pieces<D: Send>(
     let mut pieces = Vec::new();
     for (row_piece, out) in out.chunks_mut(rows * b.n_rows()).enumerate() {
         let first_row = row_piece * rows;
-        let mut out_rows: Vec<_> = out.chunks_mut(b.n_rows()).map(|row| row.chunks_mut(columns)).collect();
+        let mut out_rows = try_collect(out.chunks_mut(b.n_rows()).map(|row| row.chunks_mut(columns)))?;
         for first_column in (0..b.n_rows()).step_by(columns) {
-            let out: Vec<&mut [D]> = out_rows.iter_mut().filter_map(Iterator::next).collect();
+            let out = try_collect(out_rows.iter_mut().filter_map(Iterator::next))?;
             let columns = first_column..(first_column + columns).min(b.n_rows());
-            pieces.push((first_row..first_row + out.len(), columns, out));
+            try_push(&mut pieces, (first_row..first_row + out.len(), columns, out))?;
         }
     }
-    let new_state = || ();
+    let new_state = || Ok(());
     run.for_each_part(pieces, new_state, |(), _, (rows, columns, mut out)| write(rows, columns, &mut out))?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::sink::Found;
 use super::top_k::{Neighbor, TopK};
 use crate::Error;
-use crate::error::{check_len, try_vec};
+use crate::error::{check_len, try_collect, try_vec};
 
 /// Where the `k` nearest rows of each query go: those of query `i` from element `i * k` on, in both slices.
 pub struct Neighbors<'a, D> {
@@ -68,13 +68,14 @@ impl<D: Copy> SharedNeighbors<'_, D> {
         queries: impl IntoIterator<Item = usize>,
         parts: Vec<Vec<TopK>>,
         distance: impl Fn(u32) -> D,
-    ) {
-        let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
+    ) -> Result<(), Error> {
+        let mut parts = try_collect(parts.into_iter().map(Vec::into_iter))?;
         for query in queries {
-            let best = TopK::merge(parts.iter_mut().filter_map(Iterator::next));
+            let best = TopK::merge(parts.iter_mut().filter_map(Iterator::next))?;
             let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             out.write(query, &best, &distance);
         }
+        Ok(())
     }
 }
 

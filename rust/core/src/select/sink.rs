@@ -3,6 +3,7 @@
 use super::components::UnionFind;
 use super::top_k::{Neighbor, TopK};
 use crate::Error;
+use crate::error::{try_push, try_vec};
 
 /// Neighbours that the sinks of all threads may hold together while a block of queries is searched.
 const NEIGHBORS_IN_FLIGHT: usize = 1 << 19;
@@ -19,15 +20,15 @@ pub(crate) struct Found {
 }
 
 /// Collects the rows that qualify.
-pub(crate) trait Sink: Send + Sync {
+pub(crate) trait Sink: Send + Sync + Sized {
     /// Rows with ids from `first_id` up qualify for the query only with a key below this.
     fn below(&self, query: usize, first_id: u64) -> u32;
 
     /// Takes a row whose key is below what [`Sink::below`] said before.
-    fn push(&mut self, found: Found);
+    fn push(&mut self, found: Found) -> Result<(), Error>;
 
     /// An empty sink that knows the bounds that this one has found.
-    fn fork(&self) -> Self;
+    fn fork(&self) -> Result<Self, Error>;
 }
 
 /// Collects the k nearest of each query of a block.
@@ -36,12 +37,16 @@ impl Sink for Vec<TopK> {
         self[query].below(first_id)
     }
 
-    fn push(&mut self, found: Found) {
-        self[found.query as usize].push(Neighbor { key: found.key, id: found.id });
+    fn push(&mut self, found: Found) -> Result<(), Error> {
+        self[found.query as usize].push(Neighbor { key: found.key, id: found.id })
     }
 
-    fn fork(&self) -> Self {
-        self.iter().map(TopK::fork).collect()
+    fn fork(&self) -> Result<Self, Error> {
+        let mut forks = Vec::new();
+        for top_k in self {
+            try_push(&mut forks, top_k.fork()?)?;
+        }
+        Ok(forks)
     }
 }
 
@@ -54,39 +59,31 @@ pub(crate) fn largest_block(k: usize, threads: usize) -> usize {
 pub(crate) struct Below {
     below: u32,
     found: Vec<Found>,
-    /// Whether there was more than the memory has room for.
-    is_full: bool,
 }
 
 impl Sink for Below {
     fn below(&self, _query: usize, _first_id: u64) -> u32 {
-        if self.is_full { 0 } else { self.below }
+        self.below
     }
 
-    fn push(&mut self, found: Found) {
-        match self.found.try_reserve(1) {
-            Ok(()) => self.found.push(found),
-            Err(_) => self.is_full = true,
-        }
+    fn push(&mut self, found: Found) -> Result<(), Error> {
+        try_push(&mut self.found, found)
     }
 
-    fn fork(&self) -> Self {
-        Below::new(self.below)
+    fn fork(&self) -> Result<Self, Error> {
+        Ok(Below::new(self.below))
     }
 }
 
 impl Below {
     pub fn new(below: u32) -> Self {
-        Below { below, found: Vec::new(), is_full: false }
+        Below { below, found: Vec::new() }
     }
 
     /// All that was found, sorted by `order`.
     pub fn merge<K: Ord>(parts: Vec<Below>, order: impl Fn(&Found) -> K) -> Result<Vec<Found>, Error> {
         let mut merged = Vec::new();
         for part in parts {
-            if part.is_full {
-                return Err(Error::OutOfMemory);
-            }
             if merged.is_empty() {
                 merged = part.found;
             } else {
@@ -108,8 +105,8 @@ pub(crate) struct Joined<'a> {
 }
 
 impl<'a> Joined<'a> {
-    pub fn new(below: u32, groups: &'a UnionFind, n_queries: usize) -> Self {
-        Joined { below, groups, rows: vec![None; n_queries] }
+    pub fn new(below: u32, groups: &'a UnionFind, n_queries: usize) -> Result<Self, Error> {
+        Ok(Joined { below, groups, rows: try_vec(None, n_queries)? })
     }
 
     /// Joins the queries of the block, which are rows, with what qualified for them.
@@ -127,14 +124,15 @@ impl Sink for Joined<'_> {
         self.below
     }
 
-    fn push(&mut self, found: Found) {
+    fn push(&mut self, found: Found) -> Result<(), Error> {
         match &mut self.rows[found.query as usize] {
             Some(row) => self.groups.join(*row, found.id as u32),
             none => *none = Some(found.id as u32),
         }
+        Ok(())
     }
 
-    fn fork(&self) -> Self {
+    fn fork(&self) -> Result<Self, Error> {
         Joined::new(self.below, self.groups, self.rows.len())
     }
 }

@@ -1,5 +1,8 @@
 //! [`TopK`]: the k smallest (key, id), ties to the lower id.
 
+use crate::Error;
+use crate::error::{try_copy, try_push};
+
 /// A row that was found: its distance as a key that sorts like the distance, and its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Neighbor {
@@ -30,27 +33,28 @@ impl TopK {
         }
     }
 
-    pub fn push(&mut self, neighbor: Neighbor) {
+    pub fn push(&mut self, neighbor: Neighbor) -> Result<(), Error> {
         if self.worst.is_some_and(|worst| neighbor >= worst) {
-            return;
+            return Ok(());
         }
-        self.found.push(neighbor);
+        try_push(&mut self.found, neighbor)?;
         // A few dozen at least: with k = 1 a clean-up at every second push would be the cost of a push.
         if self.found.len() >= self.k.saturating_add(self.k.max(32)) {
             self.clean_up();
         }
+        Ok(())
     }
 
     /// An empty one that drops what cannot be among the `k` smallest of a set that has all rows of this one.
-    pub fn fork(&self) -> TopK {
-        let mut found: Vec<Neighbor> = self.found.clone();
+    pub fn fork(&self) -> Result<TopK, Error> {
+        let mut found = try_copy(&self.found)?;
         let worst = match found.len() {
             len if len >= self.k && self.k > 0 => Some(found.select_nth_unstable(self.k - 1).1.key),
             _ => self.worst.map(|worst| worst.key),
         };
         // Those rows will be seen again: the id stays open.
         let worst = worst.map(|key| Neighbor { key, id: u64::MAX });
-        TopK { k: self.k, found: Vec::new(), worst }
+        Ok(TopK { k: self.k, found: Vec::new(), worst })
     }
 
     fn clean_up(&mut self) {
@@ -64,15 +68,20 @@ impl TopK {
     }
 
     /// The smallest `k` of all parts together, in order.
-    pub fn merge(parts: impl IntoIterator<Item = TopK>) -> Vec<Neighbor> {
+    pub fn merge(parts: impl IntoIterator<Item = TopK>) -> Result<Vec<Neighbor>, Error> {
         let mut merged = TopK::new(0);
         for part in parts {
             merged.k = part.k;
-            merged.found.extend(part.found);
+            if merged.found.is_empty() {
+                merged.found = part.found;
+            } else {
+                merged.found.try_reserve_exact(part.found.len())?;
+                merged.found.extend(part.found);
+            }
         }
         merged.clean_up();
         merged.found.sort_unstable();
-        merged.found
+        Ok(merged.found)
     }
 }
 
@@ -100,13 +109,13 @@ mod tests {
                         let mut top_k = TopK::new(k);
                         for &neighbor in part {
                             if neighbor.key < top_k.below(neighbor.id) {
-                                top_k.push(neighbor);
+                                top_k.push(neighbor).unwrap();
                             }
                         }
                         top_k
                     });
                     assert_eq!(
-                        TopK::merge(parts),
+                        TopK::merge(parts).unwrap(),
                         sorted_smallest(neighbors.clone(), k),
                         "k {k} split {split}"
                     );
@@ -119,10 +128,10 @@ mod tests {
     fn a_tie_with_a_lower_id_still_qualifies() {
         let mut top_k = TopK::new(1);
         for id in 100..200 {
-            top_k.push(Neighbor { key: 5, id });
+            top_k.push(Neighbor { key: 5, id }).unwrap();
         }
         assert_eq!((top_k.below(101), top_k.below(3)), (5, 6));
-        top_k.push(Neighbor { key: 5, id: 3 });
-        assert_eq!(TopK::merge([top_k]), [Neighbor { key: 5, id: 3 }]);
+        top_k.push(Neighbor { key: 5, id: 3 }).unwrap();
+        assert_eq!(TopK::merge([top_k]).unwrap(), [Neighbor { key: 5, id: 3 }]);
     }
 }

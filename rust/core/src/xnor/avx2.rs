@@ -10,7 +10,7 @@ use super::layout::{
     quad_sums,
 };
 use super::{portable, subsets};
-use crate::Codes;
+use crate::{Codes, Error};
 
 #[target_feature(enable = "avx2")]
 pub(super) fn to_dots(distances: &[i32], factor: i32, columns: &[i32], row: i32, dots: &mut [i32]) {
@@ -94,7 +94,7 @@ pub(super) fn byte_sums(
     columns: Range<usize>,
     scratch: &mut ByteScratch,
     receive: impl FnMut(usize, Range<usize>, &[i32]),
-) {
+) -> Result<(), Error> {
     match signs {
         SignTiles::Quads { tiles, n_quads } => quad_sums(
             rows,
@@ -106,7 +106,7 @@ pub(super) fn byte_sums(
             receive,
         ),
         SignTiles::Bits { steps, n_words } => {
-            subsets::byte_sums(rows, (steps, *n_words), columns, scratch, receive);
+            subsets::byte_sums(rows, (steps, *n_words), columns, scratch, receive)
         }
     }
 }

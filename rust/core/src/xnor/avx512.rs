@@ -10,7 +10,7 @@ use super::layout::{
     quad_sums,
 };
 use super::portable;
-use crate::Codes;
+use crate::{Codes, Error};
 
 #[target_feature(enable = "avx512f,avx512dq")]
 pub(super) fn to_dots(distances: &[i32], factor: i32, columns: &[i32], row: i32, dots: &mut [i32]) {
@@ -74,7 +74,7 @@ pub(super) fn byte_sums(
     columns: Range<usize>,
     scratch: &mut ByteScratch,
     receive: impl FnMut(usize, Range<usize>, &[i32]),
-) {
+) -> Result<(), Error> {
     quad_sums(
         rows,
         signs.as_quads(),
@@ -83,7 +83,7 @@ pub(super) fn byte_sums(
         |groups, n_quads, tiles, sums| byte_dots(groups, n_quads, tiles, sums),
         |row, tiles, sums| byte_dots_of_one(row, tiles, sums),
         receive,
-    );
+    )
 }
 
 /// Two groups by two tiles: sixteen independent sums, of signs that stay in the first-level cache.

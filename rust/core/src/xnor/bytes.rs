@@ -7,7 +7,7 @@ use super::operand::{Matrix, check_range};
 use super::output::{Finish, Output, RowsOut};
 use super::pieces::{Cut, LeftRows, Piece, ROWS_PER_TASK};
 use super::{byte_sums, to_dots};
-use crate::error::try_vec;
+use crate::error::{try_collect, try_resize, try_vec};
 use crate::{Codes, Error, Run};
 
 /// Columns that pieces do not divide: a multiple of those that lie side by side in either layout.
@@ -67,7 +67,7 @@ pub fn byte_matmul(
         });
     }
     let (finish, mut rows) = output.into_rows(a.n_rows(), matrix.n_rows)?;
-    multiply(&a, byte_values, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], run)
+    multiply(&a, byte_values, matrix, finish, |n_rows| Ok(vec![rows.take_rows(n_rows)]), run)
 }
 
 /// Twice the dot products of zero bytes with each row of a matrix of signs.
@@ -89,7 +89,7 @@ pub(super) fn multiply<'o, L: LeftRows>(
     byte_values: ByteValues,
     matrix: &Matrix,
     finish: Finish<'_>,
-    next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
+    next_rows: impl FnMut(usize) -> Result<Vec<RowsOut<'o>>, Error>,
     run: &Run<'_>,
 ) -> Result<(), Error> {
     let (signs, columns) = (matrix.signs(run)?, columns_of_zeros(matrix, byte_values)?);
@@ -134,10 +134,11 @@ impl<L: LeftRows> ByteProduct<'_, L> {
     fn compute(&self, piece: Piece<'_>, scratch: &mut ByteTaskScratch) -> Result<(), Error> {
         let ByteTaskScratch { bytes, left, dots } = scratch;
         let level = self.matrix.level;
-        let mut out: Vec<_> = piece.out.into_iter().flat_map(RowsOut::rows).collect();
+        let mut out = try_collect(piece.out.into_iter().flat_map(RowsOut::rows))?;
         bytes.clear();
+        bytes.try_reserve(piece.rows.len() * self.matrix.n_features)?;
         self.left.gather(piece.rows.clone(), bytes);
-        dots.resize(COLUMNS_PER_BLOCK, 0);
+        try_resize(dots, COLUMNS_PER_BLOCK, 0)?;
         let rows = Codes::new(bytes, piece.rows.len(), self.matrix.n_features)?;
         let receive = |row: usize, columns: Range<usize>, sums: &[i32]| {
             let zeros = self.left.columns(piece.rows.start + row).unwrap_or(&self.columns);
@@ -147,7 +148,6 @@ impl<L: LeftRows> ByteProduct<'_, L> {
                 to_dots(level, sums, -2 * self.byte_values.scale, zeros, 0, dots);
             });
         };
-        byte_sums(level, rows, self.signs, piece.columns.clone(), left, receive);
-        Ok(())
+        byte_sums(level, rows, self.signs, piece.columns.clone(), left, receive)
     }
 }

@@ -20,7 +20,7 @@ use super::operand::{Matrix, Operand, Values, check_padding, check_row_bytes};
 use super::output::{Finish, Output, RowsOut};
 use super::pieces::LeftRows;
 use crate::codes::for_each_word;
-use crate::error::try_vec;
+use crate::error::{try_collect, try_push, try_vec};
 use crate::{Codes, Error, Run};
 
 /// Images of bits, channels last: `(n, height, width, ceil(channels / 8))` bytes, C-contiguous. Or of bytes:
@@ -102,12 +102,12 @@ impl Padding {
     }
 
     /// The bits of such a pixel; those of -1 for zero, which has none.
-    fn bits(self, n_channels: usize) -> Vec<u8> {
-        let mut pixel = vec![if self == Padding::Plus { u8::MAX } else { 0 }; n_channels.div_ceil(8)];
+    fn bits(self, n_channels: usize) -> Result<Vec<u8>, Error> {
+        let mut pixel = try_vec(if self == Padding::Plus { u8::MAX } else { 0 }, n_channels.div_ceil(8))?;
         if let (Some(last), used @ 1..) = (pixel.last_mut(), n_channels % 8) {
             *last &= !(u8::MAX >> used);
         }
-        pixel
+        Ok(pixel)
     }
 }
 
@@ -175,7 +175,7 @@ impl Filters {
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Padding`] for wrong bytes, [`Error::Incompatible`] if the groups do not divide the
-    /// filters into whole bytes, [`Error::Range`] for filters without pixels.
+    /// filters into whole bytes, [`Error::Range`] for filters without pixels, [`Error::OutOfMemory`].
     pub fn new(
         bytes: &[u8],
         shape: [usize; 3],
@@ -210,7 +210,7 @@ impl Filters {
         for group in 0..n_groups {
             let rows = filters.slice(group * in_group, (group + 1) * in_group);
             let operand = Operand::padded_signs(rows, n_pixels, n_channels);
-            groups.push(Matrix::new(&operand, run)?);
+            try_push(&mut groups, Matrix::new(&operand, run)?)?;
             let mut group_sums = try_vec(0, n_pixels * in_group)?;
             for (filter, row) in (0..in_group).map(|filter| (filter, rows.row(filter))) {
                 for (pixel, bytes) in row.chunks_exact(n_bytes).enumerate() {
@@ -219,7 +219,7 @@ impl Filters {
                     group_sums[pixel * in_group + filter] = 2 * ones - n_channels as i32;
                 }
             }
-            sums.push(group_sums);
+            try_push(&mut sums, group_sums)?;
         }
         Ok(Filters { groups, kernel: [height, width], n_channels, sums })
     }
@@ -281,20 +281,21 @@ fn covered(
     stride: usize,
     padding: usize,
     dilation: usize,
-) -> (Vec<usize>, Vec<Vec<bool>>) {
-    let mut kinds: Vec<Vec<bool>> = Vec::new();
-    let of_result = (0..n_results).map(|result| {
+) -> Result<(Vec<usize>, Vec<Vec<bool>>), Error> {
+    let (mut of_result, mut kinds) = (Vec::new(), Vec::new());
+    for result in 0..n_results {
         let on_image = |element: usize| {
             (result * stride + element * dilation).checked_sub(padding).is_some_and(|pixel| pixel < image)
         };
-        let kind: Vec<bool> = (0..kernel).map(on_image).collect();
+        let kind = try_collect((0..kernel).map(on_image))?;
         // Neighbours are of the same kind, and there are few kinds.
-        kinds.iter().rposition(|known| *known == kind).unwrap_or_else(|| {
-            kinds.push(kind);
-            kinds.len() - 1
-        })
-    });
-    (of_result.collect(), kinds)
+        let known = kinds.iter().rposition(|known| *known == kind);
+        try_push(&mut of_result, known.unwrap_or(kinds.len()))?;
+        if known.is_none() {
+            try_push(&mut kinds, kind)?;
+        }
+    }
+    Ok((of_result, kinds))
 }
 
 impl<'a> Patches<'a> {
@@ -318,11 +319,11 @@ impl<'a> Patches<'a> {
         // The number that the bits or bytes of padding stand for.
         let stored = match images.byte_values {
             None => {
-                patches.pad = conv.pad_value.bits(filters.n_channels);
+                patches.pad = conv.pad_value.bits(filters.n_channels)?;
                 if conv.pad_value == Padding::Plus { 1 } else { -1 }
             }
             Some(byte_values) => {
-                patches.pad = vec![0; filters.n_channels];
+                patches.pad = try_vec(0, filters.n_channels)?;
                 byte_values.offset
             }
         };
@@ -343,7 +344,7 @@ impl<'a> Patches<'a> {
 
     /// Adds `factor` times the sum over channels, from `sums`, for each pixel outside the image.
     fn borders(&self, begin: Vec<i32>, factor: i32, sums: &[i32]) -> Result<Borders, Error> {
-        let [rows, columns] = [0, 1].map(|axis| {
+        let along = |axis: usize| {
             let (conv, image) = (self.conv, self.images.shape[1 + axis]);
             let before = conv.padding[axis][0];
             covered(
@@ -354,7 +355,8 @@ impl<'a> Patches<'a> {
                 before,
                 conv.dilation[axis],
             )
-        });
+        };
+        let (rows, columns) = (along(0)?, along(1)?);
         let mut by_kind = Vec::new();
         for row_kind in &rows.1 {
             for column_kind in &columns.1 {
@@ -369,7 +371,7 @@ impl<'a> Patches<'a> {
                         }
                     }
                 }
-                by_kind.push(totals);
+                try_push(&mut by_kind, totals)?;
             }
         }
         Ok(Borders { kinds: [rows.0, columns.0], n_kinds: columns.1.len(), columns: by_kind })
@@ -463,18 +465,18 @@ pub fn conv2d(
     }
     let mut groups = Vec::new();
     for (group, matrix) in filters.groups.iter().enumerate() {
-        groups.push((Patches::new(images, conv, filters, group, out_shape)?, matrix));
+        try_push(&mut groups, (Patches::new(images, conv, filters, group, out_shape)?, matrix))?;
     }
     if let [(patches, matrix)] = groups.as_slice() {
-        return slide(patches, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], run);
+        return slide(patches, matrix, finish, |n_rows| Ok(vec![rows.take_rows(n_rows)]), run);
     }
     for start in (0..n_rows).step_by(ROWS_PER_BATCH) {
         let batch = start..(start + ROWS_PER_BATCH).min(n_rows);
-        let mut rows: Vec<_> = rows.take_rows(batch.len()).split().collect();
+        let mut rows = try_collect(rows.take_rows(batch.len()).split())?;
         for (group, (patches, matrix)) in groups.iter_mut().enumerate() {
             patches.rows = batch.clone();
-            let mut own = RowsOut::take_columns(&mut rows, matrix.n_rows).into_iter();
-            let next_rows = |n_rows| own.by_ref().take(n_rows).collect();
+            let mut own = RowsOut::take_columns(&mut rows, matrix.n_rows)?.into_iter();
+            let next_rows = |n_rows| try_collect(own.by_ref().take(n_rows));
             slide(patches, matrix, finish.from(group * matrix.n_rows), next_rows, run)?;
         }
     }
@@ -486,7 +488,7 @@ fn slide<'o>(
     patches: &Patches<'_>,
     matrix: &Matrix,
     finish: Finish<'_>,
-    next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
+    next_rows: impl FnMut(usize) -> Result<Vec<RowsOut<'o>>, Error>,
     run: &Run<'_>,
 ) -> Result<(), Error> {
     match patches.images.byte_values {

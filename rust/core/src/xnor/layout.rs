@@ -15,9 +15,10 @@
 
 use std::ops::Range;
 
-use crate::Codes;
+use crate::error::try_resize;
 #[cfg(target_arch = "x86_64")]
 use crate::popcount::tile::Lanes;
+use crate::{Codes, Error};
 
 /// Columns whose results are in the cache together.
 pub(super) const COLUMNS_PER_BLOCK: usize = 256;
@@ -91,15 +92,16 @@ pub(super) fn quad_sums(
     byte_dots: impl Fn(&[[[u8; 4]; ROWS_PER_GROUP]], usize, &[Quads], &mut [i32]),
     byte_dots_of_one: impl Fn(&[[u8; 4]], &[Quads], &mut [i32]),
     mut receive: impl FnMut(usize, Range<usize>, &[i32]),
-) {
+) -> Result<(), Error> {
     let n_rows = rows.n_rows();
     let ByteScratch { groups, quads, sums, .. } = scratch;
-    fill_groups(rows, n_quads, groups);
+    fill_groups(rows, n_quads, groups)?;
     if n_rows == 1 {
         quads.clear();
+        quads.try_reserve(groups.len())?;
         quads.extend(groups.iter().map(|group| group[0]));
     }
-    sums.resize(n_rows.next_multiple_of(ROWS_PER_GROUP) * COLUMNS_PER_BLOCK, 0);
+    try_resize(sums, n_rows.next_multiple_of(ROWS_PER_GROUP) * COLUMNS_PER_BLOCK, 0)?;
     let tiles = &tiles[columns.start / COLUMNS_PER_TILE * n_quads..];
     let blocks = tiles.chunks(COLUMNS_PER_BLOCK / COLUMNS_PER_TILE * n_quads);
     for (start, tiles) in columns.clone().step_by(COLUMNS_PER_BLOCK).zip(blocks) {
@@ -114,12 +116,17 @@ pub(super) fn quad_sums(
             receive(row, columns.clone(), &sums[..columns.len()]);
         }
     }
+    Ok(())
 }
 
 /// Arranges rows in groups; missing rows of the last group are zeros.
-fn fill_groups(rows: Codes<'_>, n_quads: usize, groups: &mut Vec<[[u8; 4]; ROWS_PER_GROUP]>) {
+fn fill_groups(
+    rows: Codes<'_>,
+    n_quads: usize,
+    groups: &mut Vec<[[u8; 4]; ROWS_PER_GROUP]>,
+) -> Result<(), Error> {
     groups.clear();
-    groups.resize(rows.n_rows().div_ceil(ROWS_PER_GROUP) * n_quads, [[0; 4]; ROWS_PER_GROUP]);
+    try_resize(groups, rows.n_rows().div_ceil(ROWS_PER_GROUP) * n_quads, [[0; 4]; ROWS_PER_GROUP])?;
     for row in 0..rows.n_rows() {
         let group = &mut groups[row / ROWS_PER_GROUP * n_quads..][..n_quads];
         let (quads, last) = rows.row(row).as_chunks::<4>();
@@ -130,4 +137,5 @@ fn fill_groups(rows: Codes<'_>, n_quads: usize, groups: &mut Vec<[[u8; 4]; ROWS_
             group[row % ROWS_PER_GROUP][..last.len()].copy_from_slice(last);
         }
     }
+    Ok(())
 }

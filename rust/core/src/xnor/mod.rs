@@ -50,7 +50,7 @@ mod subsets;
 use std::ops::Range;
 
 use crate::level::at_level;
-use crate::{Codes, Level};
+use crate::{Codes, Error, Level};
 pub use bytes::{ByteValues, byte_matmul};
 pub use conv::{Conv, Filters, Images, Padding, conv2d};
 use layout::{ByteScratch, SignTiles};
@@ -99,6 +99,6 @@ fn byte_sums(
     columns: Range<usize>,
     scratch: &mut ByteScratch,
     receive: impl FnMut(usize, Range<usize>, &[i32]),
-) {
-    at_level!(level, byte_sums(rows, signs, columns, scratch, receive));
+) -> Result<(), Error> {
+    at_level!(level, byte_sums(rows, signs, columns, scratch, receive))
 }

@@ -18,6 +18,7 @@ use super::operand::{Matrix, Operand, Values, check_range};
 use super::output::{Finish, Output, RowOut, RowsOut};
 use super::pieces::{Cut, LeftRows, Piece, ROWS_PER_TASK};
 use super::{subtract, to_dots};
+use crate::error::{try_collect, try_resize, try_vec};
 use crate::popcount::tile::{QUERIES_PER_GROUP, QueryGroups};
 use crate::{Codes, Error, Level, Run, bits, popcount};
 
@@ -52,7 +53,7 @@ impl LeftBits for Operand<'_> {
 ///
 /// # Errors
 /// [`Error::Mismatch`] if the rows differ in length, [`Error::Incompatible`] if sums can overflow int32,
-/// [`Error::Length`] if the output does not fit, [`Error::Interrupted`].
+/// [`Error::Length`] if the output does not fit, [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn matmul(a: &Operand<'_>, matrix: &Matrix, output: Output<'_>, run: &Run<'_>) -> Result<(), Error> {
     if a.n_features() != matrix.n_features {
         return Err(Error::Mismatch {
@@ -63,7 +64,7 @@ pub fn matmul(a: &Operand<'_>, matrix: &Matrix, output: Output<'_>, run: &Run<'_
         });
     }
     let (finish, mut rows) = output.into_rows(a.n_rows(), matrix.n_rows)?;
-    multiply(a, matrix, finish, |n_rows| vec![rows.take_rows(n_rows)], run)
+    multiply(a, matrix, finish, |n_rows| Ok(vec![rows.take_rows(n_rows)]), run)
 }
 
 /// What all tasks of a product share.
@@ -96,7 +97,7 @@ pub(super) fn multiply<'o, L: LeftBits>(
     left: &L,
     matrix: &Matrix,
     finish: Finish<'_>,
-    next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
+    next_rows: impl FnMut(usize) -> Result<Vec<RowsOut<'o>>, Error>,
     run: &Run<'_>,
 ) -> Result<(), Error> {
     let (values, n_planes) = left.values();
@@ -107,7 +108,7 @@ pub(super) fn multiply<'o, L: LeftBits>(
     let (left_weights, weights) = (values.weights(n_planes), matrix.values.weights(matrix.planes.len()));
     let column_factor = left_weights.iter().sum::<i32>() + 2 * values.offset();
     let constant = 2 * values.offset() * matrix.values.offset() * matrix.n_features as i32;
-    let mut columns = crate::error::try_vec(constant, matrix.n_rows)?;
+    let mut columns = try_vec(constant, matrix.n_rows)?;
     for (plane, weight) in matrix.planes.iter().zip(&weights) {
         let factor = weight * column_factor;
         for (column, ones) in columns.iter_mut().zip(&plane.ones) {
@@ -146,19 +147,20 @@ impl<L: LeftBits> BitProduct<'_, L> {
     fn compute(&self, mut piece: Piece<'_>, scratch: &mut BitTaskScratch) -> Result<(), Error> {
         let (matrix, n_planes) = (self.matrix, self.left_weights.len());
         let level = matrix.level;
-        let mut out: Vec<_> = piece.out.drain(..).flat_map(RowsOut::rows).collect();
+        let mut out = try_collect(piece.out.drain(..).flat_map(RowsOut::rows))?;
         let mut bytes = std::mem::take(&mut scratch.bytes);
         bytes.clear();
+        bytes.try_reserve(piece.rows.len() * n_planes * matrix.n_bytes)?;
         self.left.gather(piece.rows.clone(), &mut bytes);
         let rows = Codes::new(&bytes, piece.rows.len() * n_planes, matrix.n_bytes)?;
         row_terms(level, rows, &self.left_weights, self.row_factor, &mut scratch.row_terms)?;
-        scratch.distances.resize(self.block_rows() * n_planes * COLUMNS_PER_BLOCK, 0);
-        scratch.sums.resize(self.block_rows() * COLUMNS_PER_BLOCK, 0);
-        scratch.dots.resize(COLUMNS_PER_BLOCK, 0);
+        try_resize(&mut scratch.distances, self.block_rows() * n_planes * COLUMNS_PER_BLOCK, 0)?;
+        try_resize(&mut scratch.sums, self.block_rows() * COLUMNS_PER_BLOCK, 0)?;
+        try_resize(&mut scratch.dots, COLUMNS_PER_BLOCK, 0)?;
 
         let tiled = rows.n_rows() > popcount::few_queries(level) && !matrix.planes[0].tiles.is_empty();
-        let groups = tiled
-            .then(|| QueryGroups::new(level, rows.n_words(), (0..rows.n_rows()).map(|row| rows.row(row))));
+        let all_rows = (0..rows.n_rows()).map(|row| rows.row(row));
+        let groups = if tiled { Some(QueryGroups::new(level, rows.n_words(), all_rows)?) } else { None };
         let step = if tiled { matrix.tile_rows() } else { COLUMNS_PER_BLOCK };
         for tile_start in piece.columns.clone().step_by(step) {
             let tile_end = (tile_start + step).min(piece.columns.end);
@@ -284,11 +286,11 @@ fn row_terms(
     terms: &mut Vec<i32>,
 ) -> Result<(), Error> {
     terms.clear();
-    terms.resize(planes.n_rows() / weights.len(), 0);
+    try_resize(terms, planes.n_rows() / weights.len(), 0)?;
     if factor == 0 {
         return Ok(());
     }
-    let mut ones = vec![0; planes.n_rows()];
+    let mut ones = try_vec(0, planes.n_rows())?;
     bits::popcount(planes, &mut ones, &Run::serial(level))?;
     for (term, ones) in terms.iter_mut().zip(ones.chunks(weights.len())) {
         let sum = ones

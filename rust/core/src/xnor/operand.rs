@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::layout::SignTiles;
-use crate::error::{check_len, try_vec};
+use crate::error::{check_len, try_collect, try_vec};
 use crate::popcount::tile::{MAX_WORDS, Tile};
 use crate::{Codes, Error, Level, Run, bits};
 
@@ -240,14 +240,11 @@ impl Plane {
         let mut tiles = Vec::new();
         if codes.n_words() <= MAX_WORDS {
             let capacity = Tile::capacity(level, codes.n_words());
-            tiles.resize_with(codes.n_rows().div_ceil(capacity), Tile::default);
+            tiles = try_collect((0..codes.n_rows().div_ceil(capacity)).map(|_| Tile::default()))?;
             let run = run.for_words(codes.n_rows() * codes.n_words());
             run.for_each_chunk(&mut tiles, 1, |index, tiles| {
                 let end = codes.n_rows().min((index + 1) * capacity);
-                for tile in tiles {
-                    tile.fill_all(level, codes.slice(index * capacity, end));
-                }
-                Ok(())
+                tiles.iter_mut().try_for_each(|tile| tile.fill_all(level, codes.slice(index * capacity, end)))
             })?;
         }
         Ok(Plane { rows, tiles, ones })

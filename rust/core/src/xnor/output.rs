@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{above, scale_and_add};
-use crate::error::check_len;
+use crate::error::{check_len, try_collect};
 use crate::{Error, Level};
 
 /// The kind of results of a product, and where they are written, C-contiguous: one row for each row of the left-hand side,
@@ -113,8 +113,8 @@ impl<'a> RowsOut<'a> {
     }
 
     /// Removes and returns the columns before `column`, which begins a byte, of each row.
-    pub fn take_columns(rows: &mut [RowsOut<'a>], column: usize) -> Vec<RowsOut<'a>> {
-        rows.iter_mut().map(|row| RowsOut { all: row.all.take_columns(column), n_rows: 1 }).collect()
+    pub fn take_columns(rows: &mut [RowsOut<'a>], column: usize) -> Result<Vec<RowsOut<'a>>, Error> {
+        try_collect(rows.iter_mut().map(|row| RowsOut { all: row.all.take_columns(column), n_rows: 1 }))
     }
 
     /// Splits into single rows.

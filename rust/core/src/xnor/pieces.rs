@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::output::RowsOut;
+use crate::error::try_collect;
 use crate::{Error, Run};
 
 /// Rows of a task; each plane of bits counts as a row.
@@ -13,7 +14,7 @@ pub(super) trait LeftRows: Sync {
     /// Number of rows.
     fn n_rows(&self) -> usize;
 
-    /// Appends the bytes of some rows, all planes of a row before the next row.
+    /// Appends the bytes of some rows, all planes of a row before the next row; there has to be room for them.
     fn gather(&self, rows: Range<usize>, bytes: &mut Vec<u8>);
 
     /// The initial values of twice the dot products of a row, by column, where they differ between rows.
@@ -44,7 +45,7 @@ impl Cut {
     /// The pieces; `next_rows(n)` gives the next `n` rows of the results.
     fn pieces<'o>(
         &self,
-        mut next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
+        mut next_rows: impl FnMut(usize) -> Result<Vec<RowsOut<'o>>, Error>,
         threads: usize,
     ) -> Result<Vec<Piece<'o>>, Error> {
         // Fewer rows mean more pieces of columns, a few for each thread.
@@ -57,16 +58,16 @@ impl Cut {
         pieces.try_reserve_exact(row_pieces.saturating_mul(self.n_columns.div_ceil(columns)))?;
         for first_row in (0..self.n_rows).step_by(self.rows_per_task) {
             let rows = first_row..(first_row + self.rows_per_task).min(self.n_rows);
-            let out = next_rows(rows.len());
+            let out = next_rows(rows.len())?;
             if columns >= self.n_columns {
                 // Rows are split by the task that writes them: there may be very many.
                 pieces.push(Piece { rows, columns: 0..self.n_columns, out });
                 continue;
             }
-            let mut block: Vec<_> = out.into_iter().flat_map(RowsOut::split).collect();
+            let mut block = try_collect(out.into_iter().flat_map(RowsOut::split))?;
             for start in (0..self.n_columns).step_by(columns) {
                 let columns = start..(start + columns).min(self.n_columns);
-                let out = RowsOut::take_columns(&mut block, columns.len());
+                let out = RowsOut::take_columns(&mut block, columns.len())?;
                 pieces.push(Piece { rows: rows.clone(), columns, out });
             }
         }
@@ -76,12 +77,12 @@ impl Cut {
     /// Computes each piece; every worker has a `T` of its own.
     pub fn for_each<'o, T: Default + Send>(
         &self,
-        next_rows: impl FnMut(usize) -> Vec<RowsOut<'o>>,
+        next_rows: impl FnMut(usize) -> Result<Vec<RowsOut<'o>>, Error>,
         run: &Run<'_>,
         compute: impl Fn(&mut T, Piece<'o>) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
         let pieces = self.pieces(next_rows, run.threads())?;
-        run.for_each_part(pieces, T::default, |scratch, _, piece| compute(scratch, piece))?;
+        run.for_each_part(pieces, || Ok(T::default()), |scratch, _, piece| compute(scratch, piece))?;
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ const VALUES_PER_TASK: usize = 1 << 18;
 ///
 /// # Errors
 /// [`Error::Range`] for no planes or more than eight, [`Error::Length`] for an output of another length,
-/// [`Error::Interrupted`].
+/// [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn planes(values: Codes<'_>, n_planes: usize, out: &mut [u8], run: &Run<'_>) -> Result<(), Error> {
     if !(1..=Operand::MAX_PLANES).contains(&n_planes) {
         let high = Operand::MAX_PLANES;
@@ -33,7 +33,7 @@ pub fn planes(values: Codes<'_>, n_planes: usize, out: &mut [u8], run: &Run<'_>)
     let level = run.level();
     run.for_each_part(
         parts,
-        || (),
+        || Ok(()),
         |(), task, mut out| {
             let rows = task * rows_per_task..values.n_rows().min((task + 1) * rows_per_task);
             split_planes(level, values.slice(rows.start, rows.end), &mut out);

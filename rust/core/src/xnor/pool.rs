@@ -12,7 +12,7 @@ const BYTES_PER_TASK: usize = 1 << 20;
 ///
 /// # Errors
 /// [`Error::Incompatible`] if a window is larger than an image, [`Error::Length`] for an output of another length,
-/// [`Error::Interrupted`].
+/// [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn max_pool2d(
     images: Images<'_>,
     size: [usize; 2],

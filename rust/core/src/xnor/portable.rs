@@ -6,7 +6,7 @@ use super::layout::{
     ByteScratch, COLUMNS_PER_BLOCK, COLUMNS_PER_TILE, Quads, ROWS_PER_GROUP, SignTiles, VALUES_PER_WORD,
     quad_sums,
 };
-use crate::Codes;
+use crate::{Codes, Error};
 
 /// `dot = (column + row - factor * distance) / 2`, which is a whole number.
 #[inline(always)]
@@ -95,8 +95,8 @@ pub(super) fn byte_sums(
     columns: Range<usize>,
     scratch: &mut ByteScratch,
     receive: impl FnMut(usize, Range<usize>, &[i32]),
-) {
-    quad_sums(rows, signs.as_quads(), columns, scratch, byte_dots, byte_dots_of_one, receive);
+) -> Result<(), Error> {
+    quad_sums(rows, signs.as_quads(), columns, scratch, byte_dots, byte_dots_of_one, receive)
 }
 
 /// Products of groups of rows of bytes by tiles of signs; `sums` has [`COLUMNS_PER_BLOCK`] elements for each row.

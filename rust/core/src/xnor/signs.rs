@@ -44,7 +44,7 @@ impl SignTiles {
         let run = run.for_words(rows.n_rows() * n_words);
         run.for_each_chunk(&mut steps, step_words, |step, words| {
             let rows = rows.slice(step * step_rows, rows.n_rows().min((step + 1) * step_rows));
-            let mut packed = vec![0; rows.n_rows() * n_bytes];
+            let mut packed = try_vec(0, rows.n_rows() * n_bytes)?;
             for (index, packed) in packed.chunks_exact_mut(n_bytes).enumerate() {
                 for (feature, bit) in bits_of(rows.row(index), n_channels).enumerate() {
                     packed[feature / 8] |= bit << (7 - feature % 8);

@@ -11,8 +11,9 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::layout::{ByteScratch, COLUMNS_PER_BLOCK, Subsets};
-use crate::Codes;
+use crate::error::try_resize;
 use crate::popcount::tile::Lanes;
+use crate::{Codes, Error};
 
 /// Columns of a register of bytes: half a step of a popcount tile.
 const COLUMNS_PER_HALF: usize = 32;
@@ -29,9 +30,9 @@ pub(super) fn byte_sums(
     columns: Range<usize>,
     scratch: &mut ByteScratch,
     mut receive: impl FnMut(usize, Range<usize>, &[i32]),
-) {
+) -> Result<(), Error> {
     let ByteScratch { subsets, sums, .. } = scratch;
-    sums.resize(2 * COLUMNS_PER_BLOCK, 0);
+    try_resize(sums, 2 * COLUMNS_PER_BLOCK, 0)?;
     // Bytes of signs, in pairs. A step has zeros after them, up to a whole word.
     let n_bytes = 2 * rows.n_bytes().div_ceil(16);
     for first in (0..rows.n_rows()).step_by(2) {
@@ -39,7 +40,7 @@ pub(super) fn byte_sums(
         let mut totals = [0; 2];
         for (row, (total, subsets)) in pair.clone().zip(totals.iter_mut().zip(&mut *subsets)) {
             *total = rows.row(row).iter().map(|byte| i32::from(*byte)).sum();
-            fill_subsets(rows.row(row), 2 * n_bytes, subsets);
+            fill_subsets(rows.row(row), 2 * n_bytes, subsets)?;
         }
         let [(one, _), (other, _)] = subsets.each_ref().map(|subsets| subsets.as_chunks::<4>());
         for start in columns.clone().step_by(COLUMNS_PER_BLOCK) {
@@ -62,6 +63,7 @@ pub(super) fn byte_sums(
             }
         }
     }
+    Ok(())
 }
 
 /// For each of four bytes: its index in the subsets that contain it; elsewhere an index for which shuffles give zero.
@@ -80,10 +82,10 @@ const PICKS: [[u8; 16]; 4] = {
 
 /// Writes the subset sums of each four bytes of a row, `n_fours` in all.
 #[target_feature(enable = "avx2")]
-fn fill_subsets(row: &[u8], n_fours: usize, subsets: &mut Vec<Subsets>) {
+fn fill_subsets(row: &[u8], n_fours: usize, subsets: &mut Vec<Subsets>) -> Result<(), Error> {
     let picks = [0, 1, 2, 3].map(|byte| load_table(&PICKS[byte]));
     let low_nibbles = _mm256_set1_epi8(0x0f);
-    subsets.resize(n_fours, Subsets::default());
+    try_resize(subsets, n_fours, Subsets::default())?;
     let (fours, tail) = row.as_chunks::<4>();
     let mut last = [0; 4];
     last[..tail.len()].copy_from_slice(tail);
@@ -97,6 +99,7 @@ fn fill_subsets(row: &[u8], n_fours: usize, subsets: &mut Vec<Subsets>) {
         unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), sum) };
     }
     subsets.iter_mut().skip(fours.len() + 1).for_each(|sums| *sums = Subsets::default());
+    Ok(())
 }
 
 /// Sums of bytes of some rows for the columns of half a step, eight in each register.

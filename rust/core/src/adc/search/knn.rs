@@ -8,6 +8,7 @@ use super::{
 };
 use crate::adc::layout::{Blocks, ROWS_PER_BLOCK, ROWS_PER_QUARTER};
 use crate::adc::{BlockRows, Tables};
+use crate::error::try_collect;
 use crate::select::sink::largest_block;
 use crate::select::top_k::TopK;
 use crate::{Error, Mask, Neighbors, Run};
@@ -26,7 +27,7 @@ const QUARTERS_PER_BLOCK: usize = ROWS_PER_BLOCK / ROWS_PER_QUARTER;
 ///
 /// # Errors
 /// If tables and codes do not go together, a code names no codeword, the mask does not fit the codes, `out` does not fit the
-/// queries, or the call was interrupted.
+/// queries, the memory does not suffice, or the call was interrupted.
 pub fn knn(
     tables: Tables<'_>,
     blocks: Blocks<'_>,
@@ -52,7 +53,7 @@ fn knn_of<const N: usize>(
     }
     let wanted = (FIRST_LOOKUPS / blocks.n_subspaces()).clamp(*FIRST_ROWS.start(), *FIRST_ROWS.end());
     let wanted = wanted.max(kept.saturating_mul(FIRST_ROWS_PER_NEIGHBOR));
-    let (first, are_all) = search.first_rows(wanted);
+    let (first, are_all) = search.first_rows(wanted)?;
     let out = out.shared();
     search.for_each_group(largest_block(kept, run.threads()), run, |group, run| {
         let seed = run.map_tasks(
@@ -61,8 +62,7 @@ fn knn_of<const N: usize>(
             |scratch, slot| search.look(group.queries.start + slot, &first, scratch, kept),
         )?;
         let found = if are_all { vec![seed] } else { search.visit(&group, &seed, run)? };
-        out.merge(group.queries, found, sum_of);
-        Ok(())
+        out.merge(group.queries, found, sum_of)
     })?;
     Ok(())
 }
@@ -70,19 +70,21 @@ fn knn_of<const N: usize>(
 impl<const N: usize> TableSearch<'_, N> {
     /// Rows that a query looks at first, by blocks: about `wanted` of them from all over the database, or all if they are
     /// hardly more; and whether they are all.
-    fn first_rows(&self, wanted: usize) -> (Vec<(usize, BlockRows)>, bool) {
+    fn first_rows(&self, wanted: usize) -> Result<(Vec<(usize, BlockRows)>, bool), Error> {
         if wanted.saturating_mul(2) >= self.mask.n_selected() {
-            let all = self.listed.clone().unwrap_or_else(|| (0..self.blocks.n_blocks()).collect());
-            return (all.into_iter().map(|block| (block, self.selected(block))).collect(), true);
+            let rows = |block| (block, self.selected(block));
+            let all = match &self.listed {
+                Some(listed) => try_collect(listed.iter().copied().map(rows)),
+                None => try_collect((0..self.blocks.n_blocks()).map(rows)),
+            };
+            return Ok((all?, true));
         }
         // A quarter of many blocks: there are fewer whole blocks, and neighbouring rows may be alike.
         let listed = self.listed.iter().flatten().map(|block| (*block, self.selected(*block)));
-        let quarters: Vec<usize> = listed
-            .flat_map(|(block, selected)| {
-                let has_rows = move |part: &usize| quarter(*part, &selected) != [0; QUARTERS_PER_BLOCK];
-                (0..QUARTERS_PER_BLOCK).filter(has_rows).map(move |part| block * QUARTERS_PER_BLOCK + part)
-            })
-            .collect();
+        let quarters = try_collect(listed.flat_map(|(block, selected)| {
+            let has_rows = move |part: &usize| quarter(*part, &selected) != [0; QUARTERS_PER_BLOCK];
+            (0..QUARTERS_PER_BLOCK).filter(has_rows).map(move |part| block * QUARTERS_PER_BLOCK + part)
+        }))?;
         let n_quarters =
             if self.mask.is_all() { self.blocks.n_rows().div_ceil(ROWS_PER_QUARTER) } else { quarters.len() };
         let n_first = wanted.saturating_mul(n_quarters).div_ceil(self.mask.n_selected());
@@ -92,7 +94,7 @@ impl<const N: usize> TableSearch<'_, N> {
             let block = position / QUARTERS_PER_BLOCK;
             (block, quarter(position % QUARTERS_PER_BLOCK, &self.selected(block)))
         });
-        (first.collect(), false)
+        Ok((try_collect(first)?, false))
     }
 
     /// Sums some rows of some blocks for one query.
@@ -118,11 +120,11 @@ impl<const N: usize> TableSearch<'_, N> {
                 let mut left = rows;
                 while let Some(row) = take_lowest(&mut left) {
                     let sum = row_sums[row % ROWS_PER_QUARTER];
-                    offer(&mut sink, 0, (block * ROWS_PER_BLOCK + row) as u64, sum);
+                    offer(&mut sink, 0, (block * ROWS_PER_BLOCK + row) as u64, sum)?;
                 }
             } else {
                 let planes = self.blocks.get(self.level, block, block + 1, &mut scratch.planes)?;
-                self.sum_up(query, 0, block, rows, planes, &mut scratch.sums, &mut sink);
+                self.sum_up(query, 0, block, rows, planes, &mut scratch.sums, &mut sink)?;
             }
         }
         Ok(sink.swap_remove(0))

@@ -21,6 +21,7 @@ use std::ops::Range;
 use super::bound::{Offsets, QuantizedTables, Threshold};
 use super::layout::{Blocks, ROWS_PER_BLOCK, code_at};
 use super::{BlockHits, BlockRows, Tables, alike, bound_sums, sums};
+use crate::error::{try_collect, try_push};
 use crate::select::mask::RowMask;
 use crate::select::sink::{Found, Sink};
 use crate::{Error, Level, Mask, Run};
@@ -128,14 +129,14 @@ struct BlockScratch<const N: usize> {
 }
 
 impl<const N: usize> BlockScratch<N> {
-    fn new(n_queries: usize) -> Self {
-        BlockScratch {
+    fn new(n_queries: usize) -> Result<Self, Error> {
+        Ok(BlockScratch {
             planes: Vec::new(),
-            quantized: (0..n_queries).map(|_| QuantizedTables::new()).collect(),
+            quantized: try_collect((0..n_queries).map(|_| QuantizedTables::new()))?,
             hits: Vec::new(),
             few: array::from_fn(|_| Vec::new()),
             sums: [0.0; ROWS_PER_BLOCK],
-        }
+        })
     }
 }
 
@@ -143,7 +144,7 @@ impl<'a, const N: usize> TableSearch<'a, N> {
     fn new(tables: Tables<'a>, blocks: Blocks<'a>, mask: Mask<'_>, run: &Run<'_>) -> Result<Self, Error> {
         let (level, n_queries) = (run.level(), tables.n_queries());
         let mask = RowMask::new(mask, blocks.n_rows())?.for_words()?;
-        let listed = (!mask.is_all()).then(|| mask.groups::<{ ROWS_PER_BLOCK / 64 }>());
+        let listed = if mask.is_all() { None } else { Some(mask.groups::<{ ROWS_PER_BLOCK / 64 }>()?) };
         Ok(TableSearch { level, tables: tables.padded()?, blocks, mask, listed, n_queries })
     }
 
@@ -182,25 +183,32 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         }
         let group_len = group_len.min(largest_group).max(1);
         let n_groups = self.n_queries.div_ceil(group_len);
-        let group = |index: usize| {
+        let group = |index: usize| -> Result<QueryGroup, Error> {
             let queries = index * group_len..self.n_queries.min((index + 1) * group_len);
-            let offsets = queries.clone().map(|query| Offsets::new(self.table(query))).collect();
-            QueryGroup { queries, offsets }
+            let mut offsets = Vec::new();
+            for query in queries.clone() {
+                try_push(&mut offsets, Offsets::new(self.table(query))?)?;
+            }
+            Ok(QueryGroup { queries, offsets })
         };
         if split_database || run.threads() == 1 {
-            return (0..n_groups).map(|index| search(group(index), run)).collect();
+            let mut results = Vec::new();
+            for index in 0..n_groups {
+                try_push(&mut results, search(group(index)?, run)?)?;
+            }
+            return Ok(results);
         }
-        run.map_tasks(n_groups, || (), |(), index| search(group(index), &Run::serial(self.level)))
+        run.map_tasks(n_groups, || Ok(()), |(), index| search(group(index)?, &Run::serial(self.level)))
     }
 
     /// Scans all blocks for the queries of a group, and returns the sink of each worker.
     fn visit<S: Sink>(&self, group: &QueryGroup, seed: &S, run: &Run<'_>) -> Result<Vec<S>, Error> {
         let workers = run.for_each_task(
             self.n_tasks(),
-            || (BlockScratch::new(group.queries.len()), seed.fork()),
+            || Ok((BlockScratch::new(group.queries.len())?, seed.fork()?)),
             |(scratch, sink), task| self.visit_task(group, task, scratch, sink),
         )?;
-        Ok(workers.into_iter().map(|(_, sink)| sink).collect())
+        try_collect(workers.into_iter().map(|(_, sink)| sink))
     }
 
     fn visit_task<S: Sink>(
@@ -250,7 +258,7 @@ impl<'a, const N: usize> TableSearch<'a, N> {
                     Some(codes) => sum(table, |subspace| codes[subspace]),
                     None => sum(table, |subspace| self.blocks.code(row, subspace)),
                 };
-                offer(sink, slot, row as u64, sum);
+                offer(sink, slot, row as u64, sum)?;
             }
         }
         Ok(())
@@ -282,29 +290,30 @@ impl<'a, const N: usize> TableSearch<'a, N> {
                 Threshold::Unbounded => {
                     let query = group.queries.start + slot;
                     for (block, planes) in range.clone().zip(planes.chunks_exact(self.blocks.block_len())) {
-                        self.sum_up(query, slot, block, self.selected(block), planes, row_sums, sink);
+                        self.sum_up(query, slot, block, self.selected(block), planes, row_sums, sink)?;
                     }
                 }
                 Threshold::Within(threshold) => {
                     let table = self.table(group.queries.start + slot);
-                    quantized[slot].fit(self.level, table, offsets, threshold);
+                    quantized[slot].fit(self.level, table, offsets, threshold)?;
                     waiting[n_waiting] = slot;
                     n_waiting += 1;
                 }
             }
             if n_waiting == queries_per_pass::<N>() || (n_waiting > 0 && slot + 1 == group.offsets.len()) {
                 hits.clear();
+                hits.try_reserve(QUERIES_PER_PASS * range.len())?; // one for each query and block at most
                 let slots = &waiting[..n_waiting];
                 // Three are treated as four: the hits of the repeated last one are dropped.
                 let tables = |index: usize| &quantized[slots[index.min(n_waiting - 1)]];
                 match n_waiting {
-                    1 => bound_sums(self.level, [tables(0)], planes, hits),
-                    2 => bound_sums(self.level, [tables(0), tables(1)], planes, hits),
-                    _ => bound_sums(self.level, [tables(0), tables(1), tables(2), tables(3)], planes, hits),
+                    1 => bound_sums(self.level, [tables(0)], planes, hits)?,
+                    2 => bound_sums(self.level, [tables(0), tables(1)], planes, hits)?,
+                    _ => bound_sums(self.level, [tables(0), tables(1), tables(2), tables(3)], planes, hits)?,
                 }
                 hits.retain(|hit| (hit.slot as usize) < n_waiting);
                 let tile = BlockTile { first_block: range.start, planes };
-                self.visit_hits(group, slots, tile, hits, few, row_sums, sink);
+                self.visit_hits(group, slots, tile, hits, few, row_sums, sink)?;
                 n_waiting = 0;
             }
         }
@@ -322,7 +331,7 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         few: &mut [Vec<usize>; QUERIES_PER_PASS],
         row_sums: &mut [f32],
         sink: &mut S,
-    ) {
+    ) -> Result<(), Error> {
         let block_len = self.blocks.block_len();
         for hit in hits {
             let (slot, in_tile) = (slots[hit.slot as usize], hit.block as usize);
@@ -335,29 +344,30 @@ impl<'a, const N: usize> TableSearch<'a, N> {
                 && let Some(row) = take_lowest(&mut rows)
             {
                 let codes = |subspace| code_at(self.blocks.width(), planes, subspace, row);
-                if !offer(sink, slot, (block * ROWS_PER_BLOCK + row) as u64, sum(self.table(query), codes)) {
+                if !offer(sink, slot, (block * ROWS_PER_BLOCK + row) as u64, sum(self.table(query), codes))? {
                     // Perhaps many rows have equal codes: those after the first cannot do better than it.
                     let alike = alike(self.level, planes, row);
                     rows = array::from_fn(|word| rows[word] & !alike[word]);
                 }
                 if count(&rows) > MANY_ROWS {
-                    self.sum_up(query, slot, block, rows, planes, row_sums, sink);
+                    self.sum_up(query, slot, block, rows, planes, row_sums, sink)?;
                     continue;
                 }
             }
             while let Some(row) = take_lowest(&mut rows) {
-                few[hit.slot as usize].push(in_tile * ROWS_PER_BLOCK + row);
+                try_push(&mut few[hit.slot as usize], in_tile * ROWS_PER_BLOCK + row)?;
             }
         }
         for (&slot, few) in slots.iter().zip(few) {
             for rows in few.chunks(ROWS_SUMMED_TOGETHER) {
                 let sums = self.sum_few(group.queries.start + slot, tile.planes, rows);
                 for (row, sum) in rows.iter().zip(sums) {
-                    offer(sink, slot, (tile.first_block * ROWS_PER_BLOCK + row) as u64, sum);
+                    offer(sink, slot, (tile.first_block * ROWS_PER_BLOCK + row) as u64, sum)?;
                 }
             }
             few.clear();
         }
+        Ok(())
     }
 
     /// The float sums of some rows of a tile, side by side.
@@ -389,11 +399,12 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         planes: &[u8],
         row_sums: &mut [f32],
         sink: &mut S,
-    ) {
+    ) -> Result<(), Error> {
         sums(self.level, self.table(query), planes, 0, row_sums);
         while let Some(row) = take_lowest(&mut rows) {
-            offer(sink, slot, (block * ROWS_PER_BLOCK + row) as u64, row_sums[row]);
+            offer(sink, slot, (block * ROWS_PER_BLOCK + row) as u64, row_sums[row])?;
         }
+        Ok(())
     }
 }
 
@@ -404,13 +415,14 @@ fn sum<const N: usize>(tables: &[[f32; N]], code: impl Fn(usize) -> u8) -> f32 {
 }
 
 /// Hands a row to the sink if it is near enough, and says whether it was.
-fn offer<S: Sink>(sink: &mut S, slot: usize, id: u64, sum: f32) -> bool {
+#[inline]
+fn offer<S: Sink>(sink: &mut S, slot: usize, id: u64, sum: f32) -> Result<bool, Error> {
     let key = key(sum);
     let is_near = key < sink.below(slot, id);
     if is_near {
-        sink.push(Found { query: slot as u32, key, id });
+        sink.push(Found { query: slot as u32, key, id })?;
     }
-    is_near
+    Ok(is_near)
 }
 
 /// Calls a function of [`TableSearch`] for the width of the codes.

@@ -3,14 +3,15 @@
 use super::{TableSearch, key, sum_of, with_width};
 use crate::adc::Tables;
 use crate::adc::layout::Blocks;
+use crate::error::try_collect;
 use crate::select::sink::Below;
 use crate::{Csr, Error, Mask, Run};
 
 /// Finds all rows with a sum of at most `radius` for each query, sorted by (sum, index).
 ///
 /// # Errors
-/// If tables and codes do not go together, a code names no codeword, the mask does not fit the codes, or the call was
-/// interrupted.
+/// If tables and codes do not go together, a code names no codeword, the mask does not fit the codes, the memory does
+/// not suffice, or the call was interrupted.
 pub fn radius(
     tables: Tables<'_>,
     blocks: Blocks<'_>,
@@ -34,7 +35,7 @@ fn radius_of<const N: usize>(
     let groups = search.for_each_group(usize::MAX, run, |group, run| {
         let parts = search.visit(&group, &Below::new(below), run)?;
         let found = Below::merge(parts, |found| (found.query, found.key, found.id))?;
-        Ok((group.queries.collect(), found))
+        Ok((try_collect(group.queries)?, found))
     })?;
     Csr::from_blocks(search.n_queries, &groups, f32::INFINITY, sum_of)
 }

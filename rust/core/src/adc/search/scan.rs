@@ -3,7 +3,7 @@
 use super::{BlockScratch, TableSearch, sums, with_width};
 use crate::adc::Tables;
 use crate::adc::layout::{Blocks, ROWS_PER_BLOCK};
-use crate::error::check_len;
+use crate::error::{check_len, try_collect, try_push};
 use crate::{Error, Mask, Run};
 
 /// Queries of a task.
@@ -12,8 +12,8 @@ const QUERIES_PER_TASK: usize = 64;
 /// Writes the sums of all rows, one row of `out` per query.
 ///
 /// # Errors
-/// If tables and codes do not go together, a code names no codeword, `out` does not have one element per query and row, or
-/// the call was interrupted.
+/// If tables and codes do not go together, a code names no codeword, `out` does not have one element per query and row,
+/// the memory does not suffice, or the call was interrupted.
 pub fn scan(tables: Tables<'_>, blocks: Blocks<'_>, out: &mut [f32], run: &Run<'_>) -> Result<(), Error> {
     with_width!(scan_of(tables, blocks, out, run))
 }
@@ -36,10 +36,10 @@ fn scan_of<const N: usize>(
     let mut parts = Vec::new();
     for (group, out) in out.chunks_mut(QUERIES_PER_TASK * n_rows).enumerate() {
         let rows = out.chunks_mut(n_rows).map(|row| row.chunks_mut(blocks_per_task * ROWS_PER_BLOCK));
-        let mut rows: Vec<_> = rows.collect();
+        let mut rows = try_collect(rows)?;
         for task in 0..search.n_tasks() {
-            let out: Vec<_> = rows.iter_mut().filter_map(Iterator::next).collect();
-            parts.push((group * QUERIES_PER_TASK, task * blocks_per_task, out));
+            let out = try_collect(rows.iter_mut().filter_map(Iterator::next))?;
+            try_push(&mut parts, (group * QUERIES_PER_TASK, task * blocks_per_task, out))?;
         }
     }
     run.for_words(n_sums.saturating_mul(blocks.n_subspaces()) / 8).for_each_part(

@@ -16,7 +16,7 @@ const KEYS_PER_TASK: usize = 1 << 14;
 ///
 /// # Errors
 /// [`Error::Incompatible`] if there are no bands, no slots in them, or more slots than a signature has; [`Error::Length`] if `signatures`
-/// are not whole rows or `out` does not have one element for each band; [`Error::Interrupted`].
+/// are not whole rows or `out` does not have one element for each band; [`Error::OutOfMemory`], [`Error::Interrupted`].
 pub fn band_keys(
     signatures: &[u32],
     n_hashes: usize,

@@ -13,7 +13,7 @@ pub use keys::band_keys;
 use super::exact::{SortedSets, similarity};
 use super::slots::{agreeing, pairs_of};
 use super::{Sets, mix};
-use crate::error::{check_len, try_copy};
+use crate::error::{check_len, try_collect, try_copy};
 use crate::select::sink::Found;
 use crate::{Csr, Error, Pairs, Run};
 use groups::Likeness;
@@ -71,10 +71,12 @@ impl Bands {
     /// An empty index with `n_bands` bands of `n_rows` slots each; the search ignores the slots beyond.
     ///
     /// # Errors
-    /// [`Error::Incompatible`] if there are no bands, no slots in them, or more slots than a signature has.
+    /// [`Error::Incompatible`] if there are no bands, no slots in them, or more slots than a signature has,
+    /// [`Error::OutOfMemory`].
     pub fn new(n_hashes: usize, n_bands: usize, n_rows: usize) -> Result<Self, Error> {
         check_bands(n_hashes, n_bands, n_rows)?;
-        Ok(Bands { n_hashes, n_rows, signatures: Vec::new(), tables: vec![Table::default(); n_bands] })
+        let tables = try_collect((0..n_bands).map(|_| Table::default()))?;
+        Ok(Bands { n_hashes, n_rows, signatures: Vec::new(), tables })
     }
 
     /// A copy.
@@ -154,7 +156,7 @@ impl Bands {
             let run = run.for_words(batch.len() * self.tables.len() * WORDS_PER_LOOKUP);
             run.for_each_part(
                 self.tables.iter_mut(),
-                || (),
+                || Ok(()),
                 |(), band, table| table.extend(&BandSlots::new(rows, n_hashes, n_rows, band), batch.clone()),
             )?;
         }
@@ -286,13 +288,14 @@ impl Bands {
         work: impl Fn(usize, usize, &mut Vec<u32>, &mut Vec<T>) -> Result<(), Error> + Sync,
     ) -> Result<Vec<(Vec<usize>, Vec<T>)>, Error> {
         let run = run.for_words(n_rows * self.tables.len() * WORDS_PER_LOOKUP);
-        run.map_tasks(n_rows.div_ceil(ROWS_PER_TASK), Vec::new, |candidates, task| {
+        let new_candidates = || Ok(Vec::new());
+        run.map_tasks(n_rows.div_ceil(ROWS_PER_TASK), new_candidates, |candidates, task| {
             let first = task * ROWS_PER_TASK;
             let (rows, mut results) = (first..(first + ROWS_PER_TASK).min(n_rows), Vec::new());
             for row in rows.clone() {
                 work(row, row - first, candidates, &mut results)?;
             }
-            Ok((rows.collect(), results))
+            Ok((try_collect(rows)?, results))
         })
     }
 }

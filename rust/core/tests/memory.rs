@@ -1,0 +1,343 @@
+//! A call whose memory ends returns an error, whichever allocation fails: none that can grow with the arguments aborts.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicIsize, Ordering};
+
+use common::Random;
+use fastcodes_core::adc::{self, Blocks, Codebooks, PackedCodes, TableMetric, Tables, Vectors};
+use fastcodes_core::asymmetric::{self, RealQueries};
+use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
+use fastcodes_core::lists::{self, Probes};
+use fastcodes_core::minhash::{self, Bands, Hasher, Scheme, Sets, Shingles, Slots, Unit};
+use fastcodes_core::xnor::{
+    self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
+};
+use fastcodes_core::{Codes, Error, Level, Mask, Neighbors, Run, components, hadamard, hamming, jaccard};
+
+/// Smaller allocations always succeed: most of them do not grow with the arguments.
+const LARGE: usize = 1024;
+
+/// Allocations that fail at either end of a call, and at least as many between them, if there are so many.
+const SAMPLES: isize = 8;
+
+/// The large allocations that still succeed; negative once one has failed.
+static LEFT: AtomicIsize = AtomicIsize::new(isize::MAX);
+
+/// The allocator of the system, but large allocations fail once [`LEFT`] is used up.
+struct Limited;
+
+impl Limited {
+    fn fails(size: usize) -> bool {
+        size >= LARGE
+            && LEFT.load(Ordering::Relaxed) < isize::MAX
+            && LEFT.fetch_sub(1, Ordering::Relaxed) <= 0
+    }
+}
+
+// SAFETY: every method is that of `System`, or returns null, which means that there is no memory. The others are made of these.
+unsafe impl GlobalAlloc for Limited {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if Limited::fails(layout.size()) {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: the caller keeps the contract of the same method.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if Limited::fails(new_size) {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: as above.
+        unsafe { System.realloc(memory, layout, new_size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Limited = Limited;
+
+/// Makes a call again and again, each time with memory that ends at another large allocation: at the first ones, the last ones, and
+/// some between them.
+fn check(name: &str, call: impl Fn(&Run<'_>) -> Result<(), Error>) {
+    for level in Level::available() {
+        let run = &Run::serial(level);
+        const PLENTY: isize = isize::MAX - 1;
+        LEFT.store(PLENTY, Ordering::Relaxed);
+        call(run).unwrap();
+        let n_allocations = PLENTY - LEFT.swap(isize::MAX, Ordering::Relaxed);
+        assert!(n_allocations > 0, "{name} makes no large allocation");
+        // Odd, since allocations often take turns.
+        let step = (n_allocations / SAMPLES) | 1;
+        let near_an_end = |failing| failing < SAMPLES || n_allocations - failing <= SAMPLES;
+        for failing in (0..n_allocations).filter(|index| near_an_end(*index) || index % step == 0) {
+            // Should the process abort, this is the last line (with `--nocapture`).
+            println!("{name}, {level:?}: large allocation {failing} of {n_allocations} fails");
+            LEFT.store(failing, Ordering::Relaxed);
+            let result = call(run);
+            LEFT.store(isize::MAX, Ordering::Relaxed);
+            assert_eq!(result, Err(Error::OutOfMemory));
+        }
+    }
+}
+
+/// What the caller of a call allocates, none of which fails.
+fn of_caller<T>(allocate: impl FnOnce() -> T) -> T {
+    let left = LEFT.swap(isize::MAX, Ordering::Relaxed);
+    let allocated = allocate();
+    LEFT.store(left, Ordering::Relaxed);
+    allocated
+}
+
+fn with_room<T: Clone + Default>(
+    len: usize,
+    call: impl FnOnce(&mut [T]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    call(&mut of_caller(|| vec![T::default(); len]))
+}
+
+fn with_found<D: Copy + Default>(
+    n_queries: usize,
+    k: usize,
+    call: impl FnOnce(Neighbors<'_, D>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (mut distances, mut indices) =
+        of_caller(|| (vec![D::default(); n_queries * k], vec![0; n_queries * k]));
+    call(Neighbors::new(&mut distances, &mut indices, k))
+}
+
+fn nothing<T>(_: T) {}
+
+#[test]
+fn where_memory_ends_every_call_is_an_error() {
+    let mut random = Random::new(1);
+    searches(&mut random);
+    tables(&mut random);
+    products(&mut random);
+    sets(&mut random);
+    numbers(&mut random);
+}
+
+fn searches(random: &mut Random) {
+    const N: usize = 3000;
+    let bytes = random.bytes(N * 700);
+    let codes = Codes::new(&bytes, N, 40).unwrap();
+    let booleans: Vec<u8> = random.bytes(N).iter().map(|byte| byte & 1).collect();
+    let ids: Vec<i64> = (0..2000).map(|_| random.below(N) as i64).collect();
+    let masks = [Mask::All, Mask::Booleans(&booleans), Mask::Ids(&ids)];
+    for (n_queries, k) in [(1, 400), (130, 1), (130, 70)] {
+        let queries = codes.slice(0, n_queries);
+        for mask in masks {
+            check("hamming::knn", |run| {
+                with_found(n_queries, k, |out| hamming::knn(queries, codes, mask, out, run))
+            });
+            check("jaccard::knn", |run| {
+                with_found(n_queries, k, |out| jaccard::knn(queries, codes, mask, out, run))
+            });
+            check("hamming::radius", |run| hamming::radius(queries, codes, 150, mask, run).map(nothing));
+            check("jaccard::radius", |run| jaccard::radius(queries, codes, 0.6, mask, run).map(nothing));
+        }
+    }
+    // Too many bytes for one task.
+    let wide = Codes::new(&bytes, N, 700).unwrap();
+    let queries = wide.slice(0, 5);
+    check("hamming::knn", |run| with_found(5, 70, |out| hamming::knn(queries, wide, Mask::All, out, run)));
+    check("jaccard::knn", |run| with_found(5, 70, |out| jaccard::knn(queries, wide, Mask::All, out, run)));
+    let (few, many) = (codes.slice(0, 70), codes.slice(0, 1100));
+    check("hamming::pairs", |run| hamming::pairs(many, 145, run).map(nothing));
+    check("jaccard::pairs", |run| jaccard::pairs(many, 0.6, run).map(nothing));
+    check("hamming::groups", |run| hamming::groups(many, 145, run).map(nothing));
+    check("jaccard::groups", |run| jaccard::groups(many, 0.6, run).map(nothing));
+    check("hamming::cdist", |run| with_room(70 * N, |out| hamming::cdist(few, codes, out, run)));
+    check("jaccard::cdist", |run| with_room(70 * N, |out| jaccard::cdist(few, codes, out, run)));
+    let real = random.floats(10 * 320, -1.0..1.0);
+    let real = RealQueries::new(&real, 10, 320).unwrap();
+    check("asymmetric::knn", |run| {
+        with_found(10, 70, |out| asymmetric::knn(real, codes, Mask::All, out, run))
+    });
+    let rows: Vec<u32> = (0..N as u32).collect();
+    let (starts, stops) = (vec![0; 20], vec![N as i64; 20]);
+    let (queries, probes) = (codes.slice(0, 20), Probes::new(&starts, &stops, &rows, 20).unwrap());
+    // So many that a bit for each is a large allocation.
+    let codes = Codes::new(&bytes, 9000, 40).unwrap();
+    for mask in [Mask::All, Mask::Ids(&ids)] {
+        check("lists::hamming_knn", |run| {
+            with_found(20, 70, |out| lists::hamming_knn(queries, codes, probes, mask, out, run))
+        });
+    }
+    let (i, j): (Vec<i64>, Vec<i64>) = (0..900).map(|i| (i, (i * 7 + 3) % 900)).unzip();
+    check("components", |run| with_room(900, |out| components(&i, &j, out, run)));
+}
+
+fn tables(random: &mut Random) {
+    const N_QUERIES: usize = 12;
+    // Tables of many subspaces are bounded in groups.
+    for (n_codewords, n_subspaces, n_rows) in [(16, 8, 5000), (256, 8, 5000), (16, 300, 300), (256, 300, 300)]
+    {
+        let booleans: Vec<u8> = random.bytes(n_rows).iter().map(|byte| byte & 1).collect();
+        let ids: Vec<i64> = (0..n_rows / 2).map(|_| random.below(n_rows) as i64).collect();
+        let bytes: Vec<u8> = (0..n_rows * n_subspaces).map(|_| random.below(n_codewords) as u8).collect();
+        let codes = Codes::new(&bytes, n_rows, n_subspaces).unwrap();
+        let entries = random.floats(N_QUERIES * n_subspaces * n_codewords, 0.0..1.0);
+        let tables = Tables::new(&entries, N_QUERIES, n_subspaces, n_codewords).unwrap();
+        let mut packed = PackedCodes::new(n_subspaces, n_codewords).unwrap();
+        packed.append(codes, &Run::serial(Level::PORTABLE)).unwrap();
+        for blocks in [Blocks::from_rows(codes, n_codewords), packed.blocks()] {
+            for mask in [Mask::All, Mask::Booleans(&booleans), Mask::Ids(&ids)] {
+                check("adc::knn", |run| {
+                    with_found(N_QUERIES, 70, |out| adc::knn(tables, blocks, mask, out, run))
+                });
+                let radius = 0.4 * n_subspaces as f32;
+                check("adc::radius", |run| adc::radius(tables, blocks, radius, mask, run).map(nothing));
+            }
+            check("adc::scan", |run| {
+                with_room(N_QUERIES * n_rows, |out| adc::scan(tables, blocks, out, run))
+            });
+        }
+        let new = || PackedCodes::new(n_subspaces, n_codewords).unwrap();
+        check("PackedCodes::append", |run| new().append(codes, run));
+        check("PackedCodes::remove", |run| {
+            let mut copy = new();
+            of_caller(|| copy.append(codes, run))?;
+            copy.remove(Mask::Ids(&ids), run).map(nothing)
+        });
+    }
+    let books = random.floats(8 * 256 * 4, -1.0..1.0);
+    let books = Codebooks::new(&books, 8, 256, 4).unwrap();
+    let x = random.floats(500 * 32, -1.0..1.0);
+    let x = Vectors::new("x", &x, 500, 32).unwrap();
+    check("adc::encode", |run| with_room(500 * 8, |out| adc::encode(x, books, out, None, run)));
+    check("adc::tables", |run| {
+        with_room(500 * 8 * 256, |out| adc::tables(x, books, TableMetric::L2, out, run))
+    });
+}
+
+fn products(random: &mut Random) {
+    const N: usize = 300;
+    let (bytes, weights) = (random.bytes(8 * N * 32), random.bytes(96 * 9 * 32));
+    let thresholds = vec![0; N];
+    let rows = |plane: usize| Codes::new(&bytes[plane * N * 32..][..N * 32], N, 32).unwrap();
+    let operand =
+        |n_planes, values| Operand::new("a", (0..n_planes).map(rows).collect(), values, 256).unwrap();
+    let (signs, planes) = (operand(1, Values::Signs), operand(8, Values::Unsigned));
+    let right = Operand::new("b", vec![Codes::new(&weights, N, 32).unwrap()], Values::Signs, 256).unwrap();
+    check("Matrix::new", |run| Matrix::new(&right, run).map(nothing));
+    for left in [&signs, &planes] {
+        check("xnor::matmul", |run| {
+            let matrix = of_caller(|| Matrix::new(&right, run))?;
+            with_room(N * N, |out| xnor::matmul(left, &matrix, Output::Dots(out), run))
+        });
+        check("xnor::matmul, bits", |run| {
+            let matrix = of_caller(|| Matrix::new(&right, run))?;
+            with_room(N * N.div_ceil(8), |out| {
+                let output = Output::Bits { thresholds: &thresholds, flips: &[], out };
+                xnor::matmul(left, &matrix, output, run)
+            })
+        });
+    }
+    let byte_values = ByteValues { scale: 1, offset: 0 };
+    let tall = Codes::new(&bytes, N, 256).unwrap();
+    check("xnor::byte_matmul", |run| {
+        let matrix = Matrix::new(&right, run)?;
+        with_room(N * N, |out| xnor::byte_matmul(tall, byte_values, &matrix, Output::Dots(out), run))
+    });
+    let conv = Conv { stride: [1, 1], padding: [[1, 1]; 2], pad_value: Padding::Zero, dilation: [1, 1] };
+    for n_groups in [1, 4] {
+        let n_bytes = 32 / n_groups;
+        let filters = |run: &Run<'_>| {
+            Filters::new(&weights[..96 * 9 * n_bytes], [96, 3, 3], n_bytes, 256 / n_groups, n_groups, run)
+        };
+        check("Filters::new", |run| filters(run).map(nothing));
+        let images = Images::new(&bytes[..8 * 144 * 32], [8, 12, 12], 32, 256).unwrap();
+        check("xnor::conv2d", |run| {
+            let filters = of_caller(|| filters(run))?;
+            with_room(8 * 144 * 96, |out| xnor::conv2d(images, &filters, conv, Output::Dots(out), run))
+        });
+        let images = Images::of_bytes(&bytes[..144 * 256], [1, 12, 12], 256, byte_values).unwrap();
+        check("xnor::conv2d, bytes", |run| {
+            let filters = filters(run)?;
+            with_room(144 * 96, |out| xnor::conv2d(images, &filters, conv, Output::Dots(out), run))
+        });
+    }
+}
+
+fn sets(random: &mut Random) {
+    let tokens: Vec<u64> = (0..60_000).map(|_| random.word() % 5000).collect();
+    let offsets: Vec<i64> = (0..=600).map(|set| set * 100).collect();
+    check("Sets::new", |_| Sets::new(&tokens, &offsets).map(nothing));
+    let sets = Sets::new(&tokens, &offsets).unwrap();
+    let texts: Vec<String> = tokens[..5_000]
+        .chunks(100)
+        .map(|words| words.iter().map(|word| format!("Wörd{word} ")).collect())
+        .collect();
+    let text = texts.concat();
+    for scheme in [Scheme::Independent, Scheme::OnePermutation] {
+        check("Hasher::new", |_| Hasher::new(scheme, 2048, 0).map(nothing));
+        let hasher = Hasher::new(scheme, 512, 0).unwrap();
+        check("minhash::signatures", |run| {
+            with_room(600 * 512, |out| minhash::signatures(&sets, &hasher, out, run))
+        });
+        for unit in [Unit::Words, Unit::Characters] {
+            let shingles = Shingles::new(unit, 300, true).unwrap();
+            check("minhash::text_signatures", |run| {
+                with_room(50 * 512, |out| minhash::text_signatures(&texts, &shingles, &hasher, out, run))
+            });
+            check("Shingles::append", |_| shingles.append(&text, &mut Vec::new()));
+        }
+    }
+    let (i, j): (Vec<i64>, Vec<i64>) = (0..600).map(|i| (i, (i * 7 + 3) % 600)).unzip();
+    check("minhash::jaccard", |run| with_room(600, |out| minhash::jaccard(&sets, &sets, &i, &j, out, run)));
+    let signatures: Vec<u32> = (0..600 * 128).map(|_| random.below(3) as u32).collect();
+    let bytes = random.bytes(600 * 64);
+    let codes = Codes::new(&bytes, 600, 64).unwrap();
+    let slots = Slots::Bits(4);
+    check("minhash::cdist", |run| with_room(600 * 600, |out| minhash::cdist(codes, codes, slots, out, run)));
+    check("minhash::paired", |run| {
+        with_room(600, |out| minhash::paired(codes, codes, &i, &j, slots, out, run))
+    });
+    let bands = |run: &Run<'_>| {
+        let mut bands = Bands::new(128, 32, 4)?;
+        bands.add(&signatures, run).map(|()| bands)
+    };
+    check("Bands::add", |run| bands(run).map(nothing));
+    let filled = bands(&Run::serial(Level::PORTABLE)).unwrap();
+    check("Bands::query", |run| filled.query(&signatures[..100 * 128], 20, run).map(nothing));
+    check("Bands::pairs", |run| filled.pairs(20, run).map(nothing));
+    check("Bands::groups", |run| filled.groups(50, run).map(nothing));
+    check("Bands::groups_of_sets", |run| filled.groups_of_sets(&sets, 0.01, run).map(nothing));
+    check("Bands::differing", |run| with_room(600, |out| filled.differing(&i, &j, out, run)));
+}
+
+fn numbers(random: &mut Random) {
+    let x = random.floats(500 * 300, -1.0..1.0);
+    let bytes: Vec<u8> = x.iter().flat_map(|value| value.to_ne_bytes()).collect();
+    let rows = Rows::new(&bytes, 500, 1200, 1200).unwrap();
+    let thresholds = random.floats(300, -1.0..1.0);
+    check("bits::pack", |run| {
+        with_room(500 * 38, |out| {
+            bits::pack(rows, Along::Rows, Thresholds::F32(&thresholds), BitOrder::Big, out, run)
+        })
+    });
+    // The same bytes as half floats.
+    let thresholds: Vec<u16> = (0..600).collect();
+    check("bits::pack", |run| {
+        with_room(500 * 75, |out| {
+            bits::pack(rows, Along::Rows, Thresholds::F16(&thresholds), BitOrder::Big, out, run)
+        })
+    });
+    check("hadamard::Signs::new", |_| {
+        hadamard::Signs::new(Codes::new(&bytes[..3 * 8 * 128], 24, 128).unwrap(), 1000).map(nothing)
+    });
+    let signs = hadamard::Signs::new(Codes::new(&bytes[..3 * 2 * 64], 6, 64).unwrap(), 300).unwrap();
+    check("hadamard::project", |run| {
+        with_room(500 * 700, |out| hadamard::project(&x, &signs, 700, out, run))
+    });
+    check("hadamard::pack", |run| with_room(500 * 88, |out| hadamard::pack(&x, &signs, 700, out, run)));
+}
