@@ -288,3 +288,45 @@ def test_results_that_fit_no_memory_are_an_error() -> None:
     lines = run_python(FULL, timeout=240).splitlines()  # some fill the memory first
     assert len(lines) == 6
     assert all("do not fit the memory" in line for line in lines)
+
+
+LIMITED = """
+import resource
+import numpy as np
+from fastcodes import adc, hamming, jaccard, minhash, xnor
+
+bytes_ = np.random.default_rng(0).integers(0, 256, (20_000, 64), dtype=np.uint8)
+equal, tables = np.ones((20_000, 8), np.uint8), np.ones((500, 8, 256), np.float32)
+words = list(map(str, range(200_000)))
+calls = (
+    lambda: minhash.signatures([range(10**9)]),
+    lambda: minhash.tokens([words] * 1000),
+    lambda: minhash.shingles([" ".join(words)] * 1000),
+    lambda: jaccard.pairs(equal, 1.0),
+    lambda: jaccard.knn(bytes_, bytes_, 5_000),
+    lambda: hamming.radius(bytes_, bytes_, 300),
+    lambda: adc.knn(tables, equal, 20_000),
+    lambda: adc.radius(tables, equal, np.inf),
+    lambda: xnor.matmul(bytes_, bytes_, 512),
+    lambda: xnor.byte_matmul(bytes_, bytes_[:, :8]),
+)
+with open("/proc/self/status") as file:
+    size = next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmSize"))
+limit = size + {megabytes} * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for call in calls:
+    try:
+        call()
+        print("done")
+    except MemoryError:
+        print("MemoryError")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+@pytest.mark.parametrize("megabytes", [5, 30, 200])
+def test_calls_within_a_limit_of_memory_end_or_raise(megabytes: int) -> None:
+    ends = run_python(LIMITED.format(megabytes=megabytes), timeout=240).split()
+    assert len(ends) == 10
+    # A product of all rows, and the tokens of 10**9 numbers, fit none of the limits.
+    assert ends[0] == ends[8] == "MemoryError"
