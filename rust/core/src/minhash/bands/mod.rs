@@ -140,9 +140,7 @@ impl Bands {
             self.signatures.truncate(before * self.n_hashes);
             let (rows, n_hashes, n_rows) = (&self.signatures, self.n_hashes, self.n_rows);
             for (band, table) in self.tables.iter_mut().enumerate() {
-                // Memory that held more rows before holds these.
-                table.clear();
-                table.extend(&BandSlots::new(rows, n_hashes, n_rows, band), 0..before)?;
+                table.truncate(&BandSlots::new(rows, n_hashes, n_rows, band), before);
             }
         }
         done

@@ -62,11 +62,12 @@ impl Table {
         Ok(Table { heads: try_copy(&self.heads)?, older: try_copy(&self.older)?, n_heads: self.n_heads })
     }
 
-    /// Removes all rows, but keeps the memory.
-    pub(super) fn clear(&mut self) {
+    /// Removes the rows from `n_rows` on. It takes no memory: there is room for those before.
+    pub(super) fn truncate(&mut self, slots: &BandSlots<'_>, n_rows: usize) {
         self.heads.fill((0, NO_ROW));
         self.older.clear();
         self.n_heads = 0;
+        self.insert(slots, 0..n_rows);
     }
 
     /// Makes room for more rows.
@@ -78,6 +79,12 @@ impl Table {
     pub(super) fn extend(&mut self, slots: &BandSlots<'_>, rows: Range<usize>) -> Result<(), Error> {
         self.reserve_heads(slots, self.n_heads + rows.len())?;
         self.reserve_rows(rows.len())?;
+        self.insert(slots, rows);
+        Ok(())
+    }
+
+    /// Adds rows for which there is room.
+    fn insert(&mut self, slots: &BandSlots<'_>, rows: Range<usize>) {
         for row in rows {
             let own = slots.of(row);
             let hash = hash(own);
@@ -87,7 +94,6 @@ impl Table {
             self.older.push(*newest);
             (*tag, *newest) = ((hash >> 32) as u32, row as u32);
         }
-        Ok(())
     }
 
     /// Makes room for heads.
