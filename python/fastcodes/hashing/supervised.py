@@ -271,7 +271,9 @@ def _width(x: Floats, anchors: Floats) -> float:
 
 def _gaussians(x: Floats, anchors: Floats, sigma: float) -> Floats:
     squares = squared_distances(x, anchors)
-    squares *= np.float32(-1 / (2 * sigma**2))
+    # A finite factor, since zero times infinity has no value; its products may be infinite.
+    with np.errstate(over="ignore"):
+        squares *= np.float32(-0.5 / max(sigma * sigma, 1e-38))
     return np.exp(squares, out=squares)
 
 

@@ -26,6 +26,13 @@ def test_no_step_of_supervised_hashing_raises_the_objective(solver: str, init: s
             assert history[-1] < history[0]
 
 
+@pytest.mark.parametrize("sigma", [1e-300, 1e300])
+def test_any_width_of_the_gaussians_has_codes(sigma: float) -> None:
+    sdh = SupervisedDiscreteHashing(8, n_anchors=50, sigma=sigma, random_state=0).fit(X, Y)
+    assert np.isfinite(sdh.weights_).all()
+    assert sdh.encode(X).shape == (len(X), 1)
+
+
 def test_coordinate_descent_ends_where_no_single_bit_is_better() -> None:
     from fastcodes.hashing.supervised import _CoordinateDescent
 
