@@ -16,11 +16,13 @@ ranked: ``k=len(codes)``.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes._typing import Array, Booleans, Doubles, Integers
-from fastcodes._validation import as_array, as_integer
+from fastcodes._validation import as_array, as_integer, described
 
 __all__ = [
     "average_precision",
@@ -389,12 +391,15 @@ def chance_level(n_relevant: ArrayLike, n: int) -> float:
     >>> round(metrics.chance_level(5900, 59000), 4)
     0.1002
     """
-    n = as_integer(n, "n", 1)
+    n = as_integer(n, "n", 1, 2**63 - 1)
     m = as_array(n_relevant, "n_relevant")
     if m.dtype.kind not in "iu" or not m.size or m.min() < 0 or m.max() > n:
-        raise ValueError(f"n_relevant must be integers from 0 to n={n}; got {n_relevant!r}")
-    harmonic = (1 / np.arange(1, n + 1)).sum()
-    others = np.maximum(n - 1, 1)
+        raise ValueError(f"n_relevant must be integers from 0 to n={n}; got {described(m, n_relevant)}")
+    # Beyond these terms, the asymptotic series is exact to float64.
+    n_terms = min(n, 1 << 16)
+    harmonic = (1 / np.arange(1, n_terms + 1)).sum()
+    harmonic += math.log(n / n_terms) + (1 / n - 1 / n_terms) / 2 - (1 / n**2 - 1 / n_terms**2) / 12
+    others = max(n - 1, 1)
     expected = np.where(m == 0, 0, (m - 1) / others + (n - m) / others * harmonic / n)
     return float(np.where(m == n, 1, expected).mean())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,13 @@ def test_the_chance_level_is_the_mean_of_random_orders(m: int, n: int) -> None:
     assert metrics.chance_level([m, m], n) == pytest.approx(metrics.chance_level(m, n))
 
 
+@pytest.mark.parametrize("n", [2**16, 2**16 + 1, 10**6])
+def test_the_chance_level_of_many_rows_takes_the_whole_harmonic_number(n: int) -> None:
+    harmonic = math.fsum(1 / rank for rank in range(1, n + 1))
+    assert metrics.chance_level(1, n) == pytest.approx(harmonic / n, rel=1e-14)
+    assert 0 < metrics.chance_level(1, 2**63 - 1) < 1e-17
+
+
 def test_equal_distances_are_ranked_by_index() -> None:
     codes, labels = np.zeros((6, 2), np.uint8), np.array([1, 0, 1, 0, 0, 0])
     _, found = hamming.knn(codes[:1], codes, 6)
@@ -229,7 +237,12 @@ HITS = np.zeros((2, 3), np.bool_)
         (lambda: metrics.average_precision(HITS, n_relevant=[1, 2, 3]), ValueError, r"of shape \(2,\);"),
         (lambda: metrics.average_precision(HITS, n_relevant=1.5), ValueError, "dtype float64"),
         (lambda: metrics.chance_level(11, 10), ValueError, "integers from 0 to n=10; got 11"),
-        (lambda: metrics.chance_level(1, 0), ValueError, "n must be an integer from 1 up; got 0"),
+        (lambda: metrics.chance_level([1], 2**63), ValueError, "n must be an integer from 1 to"),
+        (
+            lambda: metrics.chance_level(1, 0),
+            ValueError,
+            f"n must be an integer from 1 to {2**63 - 1}; got 0",
+        ),
         (lambda: metrics.ns_score([0, 0], FOUND), ValueError, "indices has 3 columns; expected at least 4"),
     ],
 )
