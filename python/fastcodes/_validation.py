@@ -162,10 +162,11 @@ def random_generator(random_state: Any) -> np.random.Generator:
         random_state = random_state.randint(2**31, size=4, dtype=np.int64)
     try:
         return np.random.default_rng(random_state)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
+    except Exception as error:  # numpy puts the repr of the value, which may fail, in its own message
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(
             "random_state must be None, an integer from 0 up or a numpy random generator; "
-            f"got {random_state!r}"
+            f"got {describe(random_state)}"
         ) from None
 
 

@@ -462,7 +462,7 @@ def _patterns(values: Sequence[float], dtype: np.dtype[Any]) -> NDArray[Any]:
         raise TypeError(f"dtype must be bool, an integer, float16, float32 or float64; got {dtype}")
     if values is _ZERO_ONE:
         return _zero_and_one(dtype)
-    pair = np.asarray(values)
+    pair = as_array(values, "values")
     if pair.shape != (2,) or pair.dtype.kind not in "biuf":
         raise ValueError(f"values must be two numbers, for a zero and for a one; got {describe(values)}")
     with np.errstate(over="ignore", invalid="ignore"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from contract.kit import WithoutRepr
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 8)).astype(np.float32)
@@ -47,7 +48,7 @@ WRONG: dict[str, list[Any]] = {
     "threads": THREADS,
     "path": PATHS,
     "metric": OPTIONS,
-    "random_state": [-1, "0", 0.5],
+    "random_state": [-1, "0", 0.5, WithoutRepr()],
     "n_bits": [*POSITIVE, 10**30],
     "n_probes": POSITIVE,
     "output": OPTIONS,

@@ -78,6 +78,7 @@ WRONG: dict[tuple[str, str], list[Wrong]] = {
         Wrong("records", [("x", "u1")], TypeError, "[('x', 'u1')]", "float32"),
     ],
     ("unpack", "values"): [
+        Wrong("lists of several lengths", [["a"], []], ValueError, "inhomogeneous", "numpy array"),
         Wrong("None", None, ValueError, "None", "two numbers"),
         Wrong("number", 1, ValueError, "1", "two numbers"),
         Wrong("one", (1,), ValueError, "(1,)", "two numbers"),

@@ -12,7 +12,7 @@ HUGE = 10**30
 FRACTIONS = [*REALS, 1.0]
 NOT_TUPLES = [[1.5], ["3"], [0], [HUGE], 3.5]
 PAIRS = [*POSITIVE, (1, 0), (1, 2, 3)]
-NOT_METRICS = ["no such metric"]
+NOT_METRICS = ["no such metric", 3, ["loss"]]
 
 
 def network() -> nn.Sequential:
@@ -133,7 +133,7 @@ CASES: dict[str, Case] = {
     "nn.Residual": Case(
         nn.Residual,
         {"shortcut": ()},
-        wrong={"shortcut": [["layer"], [nn.Sign]]},
+        wrong={"shortcut": [["layer"], [nn.Sign], 3, nn.Sign()]},
         args=(nn.Sign(), nn.BinaryDense(8)),
     ),
     "nn.Network": Case(

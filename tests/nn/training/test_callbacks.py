@@ -40,7 +40,8 @@ def test_early_stopping_and_checkpoints(tmp_path: Path) -> None:
     assert not nn.EarlyStopping(3, monitor="loss")(model)
     assert nn.EarlyStopping(2, monitor="loss")(model)
     with pytest.raises(
-        ValueError, match=r"monitor must be one of \['accuracy', 'loss'\]; got 'validation_loss'; gi"
+        ValueError,
+        match=r"monitor must be one of \['accuracy', 'loss'\]; got 'validation_loss' of type str; gi",
     ):
         small().fit(X, Y, callbacks=[nn.EarlyStopping()])
 

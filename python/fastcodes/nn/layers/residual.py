@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastcodes._typing import Array
+from fastcodes._validation import as_list
 from fastcodes.nn.layers.base import Layer, Shape, layer_from_config
 
 __all__ = ["Residual"]
@@ -34,7 +35,7 @@ class Residual(Layer):
     def __init__(self, *layers: Layer, shortcut: Iterable[Layer] = ()) -> None:
         super().__init__()
         self.layers = layers
-        self.shortcut = tuple(shortcut)
+        self.shortcut = tuple(as_list(shortcut, "shortcut", "layers"))
         self.children = (*self.layers, *self.shortcut)
         if not layers or not all(isinstance(layer, Layer) for layer in self.children):
             raise TypeError(

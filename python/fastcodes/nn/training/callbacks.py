@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastcodes._typing import PathLike
-from fastcodes._validation import as_integer
+from fastcodes._validation import as_integer, describe
 
 if TYPE_CHECKING:
     from fastcodes.nn.training.model import Sequential
@@ -79,8 +79,9 @@ class Checkpoint:
 
 def _costs(model: Sequential, monitor: str) -> list[float]:
     """Return a metric of all epochs, negated if large values are good."""
-    if monitor not in model.history_:
-        advice = "; give fit validation_data=" if monitor.startswith("validation") else ""
-        raise ValueError(f"monitor must be one of {sorted(model.history_)}; got {monitor!r}{advice}")
+    if not isinstance(monitor, str) or monitor not in model.history_:
+        wants_validation = isinstance(monitor, str) and monitor.startswith("validation")
+        advice = "; give fit validation_data=" if wants_validation else ""
+        raise ValueError(f"monitor must be one of {sorted(model.history_)}; got {describe(monitor)}{advice}")
     values = model.history_[monitor]
     return [-value for value in values] if monitor.endswith("accuracy") else values
