@@ -87,8 +87,13 @@ bench-networks: $(VENV)/.built ## Train binary networks on real data (hours); wr
 bench-rust: cargo ## Time the kernels alone, by level and shape
 	$(CARGO) bench --package fastcodes-core
 
-fuzz: cargo ## Compare every family with its portable body on random shapes for FASTCODES_FUZZ_SECONDS (600)
-	FASTCODES_FUZZ_SECONDS=$${FASTCODES_FUZZ_SECONDS:-600} $(CARGO) test --release --package fastcodes-core --test fuzz -- --nocapture
+fuzz: export FASTCODES_FUZZ_SECONDS ?= 600
+fuzz: export FASTCODES_FUZZ_CALLS ?= 20000
+fuzz: export FASTCODES_FUZZ_FILES ?= 10000
+fuzz: $(VENV)/.built ## Try random shapes (for FASTCODES_FUZZ_SECONDS), random calls, altered files and rival savers
+	$(CARGO) test --release --package fastcodes-core --test fuzz -- --nocapture
+	$(BIN)/python -m pytest -q -s --timeout 0 tests/contract/test_fuzz.py
+	$(BIN)/python -m pytest -q --timeout 0 tests/test_files.py -k savers
 
 # The address sanitizer ships with the stable toolchain but its flag counts as unstable, hence the bootstrap variable.
 memcheck: cargo ## Run the core's tests under the address sanitizer
