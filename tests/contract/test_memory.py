@@ -330,3 +330,41 @@ def test_calls_within_a_limit_of_memory_end_or_raise(megabytes: int) -> None:
     assert len(ends) == 10
     # A product of all rows, and the tokens of 10**9 numbers, fit none of the limits.
     assert ends[0] == ends[8] == "MemoryError"
+
+
+FULL_OF_EVERYTHING = """
+import resource, sys
+import numpy as np
+from contract.test_arguments import FAMILIES, call
+
+FIXED = ("codebooks", "filters", "signs", "tables")
+
+def larger(name, value):
+    if not isinstance(value, np.ndarray) or value.ndim < 2 or name in FIXED:
+        return value
+    return np.concatenate([value] * (2000 // value.shape[-2]), axis=-2)
+
+for family, table in FAMILIES.items():
+    for verb, right in table.RIGHT.items():
+        # In one thread: the C library ends a process that has no room for the data of another one.
+        given = {name: larger(name, value) for name, value in right.items()}
+        given |= {"threads": 1} if "threads" in given else {}
+        for beyond in (0, 1 << 16, 1 << 20, 1 << 24):
+            print(family, verb, beyond, file=sys.stderr, flush=True)
+            with open("/proc/self/statm") as file:
+                size = int(file.read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (size + beyond, resource.RLIM_INFINITY))
+            try:
+                call(family, verb, given)
+                print("success")
+            except MemoryError:
+                print("MemoryError")
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+def test_every_function_without_memory_succeeds_or_raises_a_memory_error() -> None:
+    # Some calls fit the smallest limit, and some do not fit the largest.
+    ends = run_python(FULL_OF_EVERYTHING).splitlines()
+    assert set(ends) == {"MemoryError", "success"}
