@@ -346,7 +346,7 @@ def larger(name, value):
 
 for family, table in FAMILIES.items():
     for verb, right in table.RIGHT.items():
-        # In one thread: the C library ends a process that has no room for the data of another one.
+        # In one thread: the C library aborts where it has no memory for the data of a new thread.
         given = {name: larger(name, value) for name, value in right.items()}
         given |= {"threads": 1} if "threads" in given else {}
         for beyond in (0, 1 << 16, 1 << 20, 1 << 24):
@@ -365,6 +365,6 @@ for family, table in FAMILIES.items():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
 def test_every_function_without_memory_succeeds_or_raises_a_memory_error() -> None:
-    # Some calls fit the smallest limit, and some do not fit the largest.
+    # Some calls need more than a limit allows, and some do not.
     ends = run_python(FULL_OF_EVERYTHING).splitlines()
     assert set(ends) == {"MemoryError", "success"}
