@@ -9,7 +9,7 @@ from fastcodes import bits
 from fastcodes._blocks import blocks
 from fastcodes._linalg import nearest_rotation
 from fastcodes._typing import Codes, Floats
-from fastcodes._validation import as_samples
+from fastcodes._validation import as_samples, code_array
 
 __all__ = ["align"]
 
@@ -66,10 +66,11 @@ def align(old_codes: Codes, new_values: ArrayLike, *, n_bits: int | None = None)
     """
     values = as_samples(new_values, name="new_values")
     k = values.shape[1] if n_bits is None else n_bits
-    old = bits.unpack(old_codes, k, dtype=np.float32, values=(-1, 1))
+    codes = code_array(old_codes, "old_codes")
+    old = bits.unpack(codes, k, dtype=np.float32, values=(-1, 1))
     if old.ndim != 2 or len(old) != len(values):
         raise ValueError(
-            f"old_codes has shape {old_codes.shape} and new_values {values.shape}; "
+            f"old_codes has shape {codes.shape} and new_values {values.shape}; "
             "expected one row per item in each"
         )
     if not len(old):

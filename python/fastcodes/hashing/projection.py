@@ -59,6 +59,8 @@ def johnson_lindenstrauss_min_dim(n_samples: int, *, eps: float = 0.1) -> int:
     """
     n_samples = as_integer(n_samples, "n_samples", 1)
     eps = as_real(eps, "eps", above=0, below=1)
+    if eps < 1e-100:
+        raise ValueError(f"eps is {eps}, which takes more than 10**200 dimensions; give a larger one")
     return max(1, int(4 * math.log(n_samples) / (eps**2 / 2 - eps**3 / 3)))
 
 

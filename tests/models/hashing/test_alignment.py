@@ -89,3 +89,8 @@ def test_a_model_that_is_trained_again_can_search_the_old_database() -> None:
 def test_wrong_arguments_of_align(codes: Any, values: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         align(codes, values)
+
+
+def test_bytes_are_one_row_of_codes() -> None:
+    with pytest.raises(ValueError, match=r"old_codes has shape \(1,\) and new_values \(60, 8\)"):
+        align(b"x", np.zeros((60, 8), np.float32), n_bits=8)

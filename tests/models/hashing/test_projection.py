@@ -59,3 +59,5 @@ def test_wrong_numbers_of_dimensions() -> None:
             johnson_lindenstrauss_min_dim(10, eps=eps)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="n_samples must be"):
         johnson_lindenstrauss_min_dim(0)
+    with pytest.raises(ValueError, match="eps is 1e-300, which takes more than"):
+        johnson_lindenstrauss_min_dim(10, eps=1e-300)
