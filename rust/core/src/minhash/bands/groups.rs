@@ -2,19 +2,23 @@
 //!
 //! Rows of the own group that follow each other in a chain are skipped in one step, as paths are compressed in [`UnionFind`]: almost
 //! equal rows, which all share their bands, are grouped in linear time. Pairs that share a band but are not similar are compared by
-//! their [`Sketches`] first.
+//! their [`Sketches`] first; where a chain has very many of them, it is left for the end, and its sketches are scanned one after
+//! the other.
 
 use super::super::slots::agreeing;
 use super::table::NO_ROW;
 use super::{Bands, ROWS_PER_TASK};
-use crate::error::{try_copy, try_vec};
-use crate::popcount::distances_of;
+use crate::error::{try_copy, try_push, try_vec};
+use crate::popcount::{distances_of, scan_rows};
 use crate::select::components::UnionFind;
 use crate::{Codes, Error, Run};
 
 /// Candidates of a chain that are compared before those behind them are looked up: the first few, since they may be of one group
 /// with all others, then more and more.
 const MOST_CANDIDATES: usize = 1024;
+
+/// Candidates that are no rows of the own group, after which a chain is left for the end.
+const MOST_DISSIMILAR: usize = 4096;
 
 /// The result of comparing two rows.
 pub(super) struct Likeness {
@@ -41,6 +45,42 @@ impl Sketches {
             }
         }
         Ok(Sketches { bytes, n_bytes, most: n_hashes.saturating_sub(n_equal) as u32 })
+    }
+
+    /// Joins the similar rows of a chain.
+    fn join_chain(
+        &self,
+        rows: &[usize],
+        groups: &UnionFind,
+        run: &Run<'_>,
+        compare: impl Fn(u32, u32) -> Likeness,
+    ) -> Result<(), Error> {
+        let (mut bytes, mut hits) = (try_vec(0, rows.len() * self.n_bytes)?, Vec::new());
+        for (row, sketch) in rows.iter().zip(bytes.chunks_exact_mut(self.n_bytes)) {
+            sketch.copy_from_slice(&self.bytes[row * self.n_bytes..][..self.n_bytes]);
+        }
+        let sketches = Codes::new(&bytes, rows.len(), self.n_bytes)?;
+        for (position, &row) in rows.iter().enumerate() {
+            hits.clear();
+            let others = sketches.slice(0, position);
+            scan_rows(run.level(), sketches.row(position), others, self.most + 1, 0, &mut hits)?;
+            for hit in &hits {
+                let other = rows[hit.row as usize];
+                if groups.find(row as u32) != groups.find(other as u32) {
+                    let Likeness { are_similar, are_equal } = compare(row as u32, other as u32);
+                    if are_similar {
+                        groups.join(row as u32, other as u32);
+                    }
+                    if are_equal {
+                        break;
+                    }
+                }
+            }
+            if position.is_multiple_of(ROWS_PER_TASK) && run.should_stop() {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -70,11 +110,24 @@ impl Bands {
         }
         let (mut candidates, mut distances) = (Vec::new(), Vec::new());
         candidates.try_reserve_exact(MOST_CANDIDATES)?;
+        // The rows of each table whose chains are left for the end.
+        let mut long = try_vec(Vec::new(), self.tables.len())?;
         distances.try_reserve_exact(MOST_CANDIDATES)?;
         for row in 0..self.len() {
-            'tables: for (table, skips) in self.tables.iter().zip(&mut skips) {
-                let (mut next, mut n_candidates) = (table.older()[row], 1);
+            'tables: for ((table, skips), long) in self.tables.iter().zip(&mut skips).zip(&mut long) {
+                let (mut next, mut n_candidates, mut n_dissimilar) = (table.older()[row], 1, 0);
+                if long.get(next as usize) == Some(&true) {
+                    long[row] = true;
+                    continue;
+                }
                 while next != NO_ROW {
+                    if n_dissimilar > MOST_DISSIMILAR && sketches.is_some() {
+                        if long.is_empty() {
+                            *long = try_vec(false, self.len())?;
+                        }
+                        long[row] = true;
+                        break;
+                    }
                     candidates.clear();
                     while next != NO_ROW && candidates.len() < n_candidates {
                         if groups.find(next) == groups.find(row as u32) {
@@ -84,6 +137,7 @@ impl Bands {
                             next = table.older()[next as usize];
                         }
                     }
+                    n_dissimilar += candidates.len();
                     n_candidates = (2 * n_candidates).min(MOST_CANDIDATES);
                     distances.clear();
                     distances.resize(candidates.len(), 0);
@@ -111,6 +165,22 @@ impl Bands {
             }
             if row.is_multiple_of(ROWS_PER_TASK) && run.should_stop() {
                 return Err(Error::Interrupted);
+            }
+        }
+        if let Some(sketches) = sketches {
+            for (table, long) in self.tables.iter().zip(&mut long) {
+                for newest in (0..long.len()).rev() {
+                    if long[newest] {
+                        candidates.clear();
+                        let mut next = newest as u32;
+                        while next != NO_ROW {
+                            long[next as usize] = false;
+                            try_push(&mut candidates, next as usize)?;
+                            next = table.older()[next as usize];
+                        }
+                        sketches.join_chain(&candidates, &groups, run, &compare)?;
+                    }
+                }
             }
         }
         groups.labels()
