@@ -176,6 +176,7 @@ def test_zstd_is_read_or_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"PAR1\x15\x04\x15\xff\x00" + bytes(range(256)), "binary data"),
         (b"\x93NUMPY\x01\x00v\x00{'descr': '<f8'}".ljust(128) + os.urandom(1000), "binary data"),
     ],
+    ids=["gzip twice", "zip", "7z", "lz4", "tar", "tar in gzip", "zeros", "parquet", "npy"],
 )
 def test_what_is_no_text_is_refused(content: bytes, words: str) -> None:
     Path("file").write_bytes(content)
