@@ -33,6 +33,8 @@ Ragged = tuple[Ids, Distances, Ids]
 _NUMBERS_PER_BLOCK = 1 << 24
 # Neighbors that are fetched beyond `k` where ties have to be sorted by ids that do not follow the rows.
 _MORE_FOR_TIES = 64
+# More neighbors than an index of this many rows has are refused.
+_MOST_NEIGHBORS = 1 << 20
 _LAST = np.iinfo(np.int64).max
 
 
@@ -334,7 +336,8 @@ class Index:
             What ``codec.encode`` takes, as a rule vectors: float16, float32, float64 or integers; a
             one-dimensional array is one query.
         k : int
-            Neighbors per query, 0 or more. If there are fewer rows, the results are padded.
+            Neighbors per query, 0 or more, and not beyond both the rows and 2**20. If there are fewer rows,
+            the results are padded.
         rerank_metric : {"l2", "ip"}, optional
             The distance of re-ranking: squared L2, or the negative inner product. By default the metric of
             the index if it is one of them, else "l2".
@@ -390,6 +393,13 @@ class Index:
         """
         checked = self.codec.as_queries(queries, threads=threads)
         return self._search(self._near(mask, threads), checked, k, rerank, rerank_metric, oversample)
+
+    def _n_neighbors(self, k: Any) -> int:
+        """Return `k`, unless the results would be padding that fills the memory."""
+        number, most = as_integer(k, "k", 0), max(len(self), _MOST_NEIGHBORS)
+        if number > most:
+            raise ValueError(f"k is {number}, but the index has {len(self)} rows; expected at most {most}")
+        return number
 
     def _near(self, mask: ArrayLike | None, threads: int | None) -> Callable[[Array, int], Neighbors]:
         """Return a search of all rows that a mask selects."""
@@ -464,7 +474,7 @@ class Index:
         `queries` are those that the codec returned. `width` is the number of values that are computed for
         each query, by default the operand.
         """
-        n_near = as_integer(k, "k", 0)
+        n_near = self._n_neighbors(k)
         oversample = (
             self.codec.oversample if oversample is None else as_real(oversample, "oversample", at_least=1)
         )

@@ -189,7 +189,7 @@ class MinHashIndex(Index):
         if rerank is None:
             found: tuple[Floats, Ids] = super().search(queries, k, mask=mask, threads=threads)  # type: ignore[assignment]
             return found
-        k = as_integer(k, "k", 0)
+        k = self._n_neighbors(k)
         tokens = self.codec.tokens(queries)
         sets = self._sets_by_row(rerank, "rerank")
         n_near = min(math.ceil(more * k), len(self))
