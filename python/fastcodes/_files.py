@@ -47,11 +47,11 @@ __all__ = ["Registered", "read", "refusing", "replacing", "take", "write"]
 Layout: TypeAlias = dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
 
 _VERSION = "1"
-# That the library reads, in bytes.
+# The largest header that safetensors reads, in bytes.
 _LARGEST_HEADER = 100_000_000
 # Folders in which files are written before they replace others.
 _PREFIX = ".fastcodes-"
-# Between the creation of such a folder and its lock.
+# A younger folder may belong to a saver that has not locked it yet.
 _SECONDS_TO_LOCK = 60
 _DTYPES = {
     "BOOL": np.bool_,
@@ -99,7 +99,7 @@ def write(path: PathLike, kind: str, params: Mapping[str, Any], arrays: Mapping[
         try:
             safetensors.numpy.save_file(arrays, part, metadata)
         except safetensors.SafetensorError as error:
-            # Where the system refuses to write, the library gives its number among words.
+            # The library reports errors of the system as text that contains their number.
             code = re.search(r"(?:os error|code:) (\d+)", str(error))
             if code is None:
                 raise
@@ -117,16 +117,17 @@ def replacing(path: PathLike) -> Iterator[str]:
     path = os.path.realpath(os.fsdecode(path))
     if os.path.exists(path) and not os.path.isfile(path):
         code = errno.EISDIR if os.path.isdir(path) else errno.EINVAL
-        raise OSError(code, "not a regular file, which alone can be replaced", path)
+        raise OSError(code, "not a regular file, and only these can be replaced", path)
     folder = os.path.dirname(path)
     _remove_leftovers(folder)
-    # In the same folder, since only within a file system a rename is atomic; private, since its name is seen.
+    # In the same folder, because a rename is atomic only within a file system.
     try:
         own = tempfile.mkdtemp(prefix=_PREFIX, dir=folder)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from None
-    lock = _lock(own)
+    lock = None
     try:
+        lock = _lock(own)
         part = os.path.join(own, "part")
         with open(part, "xb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)

@@ -161,7 +161,7 @@ def test_packed_codes_that_a_thread_changes_are_changed_in_a_child() -> None:
 def test_an_index_that_a_thread_uses_is_used_in_a_child(works: str, tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((3000, 32), np.float32)
     sets = [range(i, i + 20) for i in range(2000)]
-    # Without products of numpy, whose library does not survive a fork beside them.
+    # This hasher calls no BLAS: OpenBLAS can hang if the process forks while another thread is in it.
     hasher = RandomHyperplanes(n_bits=64, projection="hadamard").fit(x)
     for make, samples in (
         (lambda: LSHIndex(hasher, n_tables=4), x),

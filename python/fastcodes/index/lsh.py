@@ -22,7 +22,7 @@ __all__ = ["LSHIndex"]
 _MAX_BITS_PER_TABLE = 32
 # Numbers per block that the score of a set of bits counts as: it is float64 and is sorted.
 _NUMBERS_PER_SCORE = 4
-# From so many probes on, a search of all rows is faster if there are no more rows than probes.
+# With at least this many probes, and no more rows than probes, it is faster to search all rows.
 _MANY_PROBES = 65
 # Candidates that a radius search fetches per query at first.
 _FIRST_CANDIDATES = 128

@@ -17,7 +17,7 @@ use crate::{Codes, Error, Run};
 /// with all others, then more and more.
 const MOST_CANDIDATES: usize = 1024;
 
-/// Candidates that are no rows of the own group, after which a chain is left for the end.
+/// Candidates from other groups that a row may meet in a chain before the chain is left to the final pass.
 const MOST_DISSIMILAR: usize = 4096;
 
 /// The result of comparing two rows.
