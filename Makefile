@@ -39,7 +39,7 @@ $(VENV)/.tools: pyproject.toml
 
 # The peers are only compared with, and data frames only taken; a platform that lacks their wheels does without them.
 $(VENV)/.peers: $(VENV)/.tools
-	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa pandas polars; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
+	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa turbovec rabitqlib pandas polars; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
 	@touch $@
 
 # The release extension, installed in place: Python changes need no rebuild.
@@ -73,8 +73,8 @@ bench: $(VENV)/.built $(VENV)/.peers ## Compare with numpy and the peers; write 
 	$(BIN)/python -m pytest -q benches --benchmark-only && $(BIN)/python benches/readme.py
 
 # Its data are not part of the project: FASTCODES_DATA names their folder.
-bench-recall: $(VENV)/.built $(VENV)/.peers ## Compare product quantisers on real data (half an hour); write a dated record
-	$(BIN)/python benches/recall.py
+bench-recall: $(VENV)/.built $(VENV)/.peers ## Compare codecs on real data (an hour); write dated records
+	$(BIN)/python benches/recall.py && $(BIN)/python benches/tradeoff.py
 
 # The descriptors of images, which take minutes, are kept in FASTCODES_CACHE or among the temporary files.
 bench-hashing: $(VENV)/.built $(VENV)/.peers ## Compare hash functions on real data (an hour); write a dated record

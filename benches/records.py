@@ -18,7 +18,7 @@ from fastcodes.cli.peers import contestants
 from pytest_benchmark.utils import get_commit_info
 
 RECORDS = Path(__file__).parent / "record"
-OTHER_PEERS = ("onnxruntime", "datasketch", "rensa")
+OTHER_PEERS = ("onnxruntime", "datasketch", "rensa", "turbovec", "rabitqlib")
 """Peers of a single family, outside `fastcodes.cli.peers`; they do not report their instruction set."""
 
 
