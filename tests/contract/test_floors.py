@@ -34,7 +34,7 @@ PYTHON_FLOORS = (
 RUST_FLOORS = (
     {"level", "codes", "error", "run", "tasks"},
     {"select"},
-    {"bits", "popcount", "hadamard", "minhash", "adc", "xnor", "roofline"},
+    {"bits", "popcount", "hadamard", "minhash", "adc", "additive", "xnor", "roofline"},
     {"hamming", "jaccard", "asymmetric", "binary", "adc::search", "lists"},
 )
 

@@ -16,6 +16,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`adc`] | search of product-quantised codes by sums of table look-ups |
+//! | [`additive`] | codes of vectors as sums of codewords: beam search and local search |
 //! | [`asymmetric`] | search of bits by real queries |
 //! | [`bits`] | bits in and out of bytes, and how many there are |
 //! | [`hadamard`] | random rotations by fast Hadamard transforms, and their signs |
@@ -39,6 +40,7 @@ mod select;
 mod tasks;
 
 pub mod adc;
+pub mod additive;
 pub mod asymmetric;
 pub mod bits;
 pub mod hadamard;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 
 use common::Random;
 use fastcodes_core::adc::{self, Blocks, Codebooks, PackedCodes, TableMetric, Tables, Vectors};
+use fastcodes_core::additive::{self, Search};
 use fastcodes_core::asymmetric::{self, RealQueries};
 use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
 use fastcodes_core::lists::{self, Probes};
@@ -216,6 +217,17 @@ fn tables(random: &mut Random) {
     check("adc::encode", |run| with_room(500 * 8, |out| adc::encode(x, books, out, None, run)));
     check("adc::tables", |run| {
         with_room(500 * 8 * 256, |out| adc::tables(x, books, TableMetric::L2, out, run))
+    });
+    let books = random.floats(4 * 256 * 32, -1.0..1.0);
+    let books = Codebooks::new(&books, 4, 256, 32).unwrap();
+    check("additive::beam", |run| {
+        with_room(500 * 4, |codes| with_room(500, |errors| additive::beam(x, books, 3, codes, errors, run)))
+    });
+    let search = Search { resume: false, n_iterations: 1, n_passes: 1, n_changes: 2, seed: 0 };
+    check("additive::local_search", |run| {
+        with_room(500 * 4, |codes| {
+            with_room(500, |errors| additive::local_search(x, books, search, codes, errors, run))
+        })
     });
 }
 

@@ -3,6 +3,7 @@
 //! docstrings and the examples are in the Python package.
 
 mod adc;
+mod additive;
 mod arrays;
 mod binary;
 mod bits;
@@ -37,6 +38,8 @@ mod _native {
 
     #[pymodule_export]
     use super::adc::{PackedCodes, adc_encode, adc_knn, adc_radius, adc_scan, adc_sums, adc_tables};
+    #[pymodule_export]
+    use super::additive::{additive_beam, additive_search};
     #[pymodule_export]
     use super::bits::{bits_pack, bits_pack_uint, bits_popcount, bits_unpack, bits_unpack_uint};
     #[pymodule_export]

@@ -120,7 +120,7 @@ impl<'a> Vectors<'a> {
     }
 
     /// The values of a row for a subspace of `n_dims` dimensions.
-    pub(super) fn part(&self, row: usize, subspace: usize, n_dims: usize) -> &'a [f32] {
+    pub(crate) fn part(&self, row: usize, subspace: usize, n_dims: usize) -> &'a [f32] {
         &self.values[row * self.n_dims + subspace * n_dims..][..n_dims]
     }
 
@@ -128,7 +128,7 @@ impl<'a> Vectors<'a> {
     ///
     /// # Errors
     /// [`Error::Value`] with the row and the column of the first that is not.
-    pub(super) fn check_finite(&self, rows: Range<usize>) -> Result<(), Error> {
+    pub(crate) fn check_finite(&self, rows: Range<usize>) -> Result<(), Error> {
         let first = rows.start * self.n_dims;
         match first_bad(&self.values[first..rows.end * self.n_dims], |value| !value.is_finite()) {
             None => Ok(()),
@@ -192,7 +192,7 @@ impl<'a> Codebooks<'a> {
     }
 
     /// The coordinates of all codewords of all subspaces.
-    pub(super) fn codewords(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+    pub(crate) fn codewords(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         self.values.chunks_exact(self.n_dims)
     }
 

@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod adc;
+mod additive;
 mod binary;
 mod bits;
 #[path = "../common/mod.rs"]
