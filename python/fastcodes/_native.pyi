@@ -28,6 +28,8 @@ __all__ = [
     "adc_scan",
     "adc_sums",
     "adc_tables",
+    "additive_beam",
+    "additive_search",
     "bits_pack",
     "bits_pack_uint",
     "bits_popcount",
@@ -94,6 +96,14 @@ def adc_encode(
 ) -> None: ...
 def adc_sums(
     x: _Floats, codes: _Codes, sums: npt.NDArray[np.float64], counts: _Ids, threads: int | None
+) -> None: ...
+def additive_beam(
+    arrays: tuple[_Floats, _Floats, _Codes, _Floats], n_paths: int, threads: int | None
+) -> None: ...
+def additive_search(
+    arrays: tuple[_Floats, _Floats, _Codes, _Floats],
+    params: tuple[bool, int, int, int, int],
+    threads: int | None,
 ) -> None: ...
 
 @disjoint_base

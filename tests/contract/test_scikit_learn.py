@@ -37,10 +37,12 @@ ESTIMATORS: dict[str, Any] = {
     "BinaryMLPClassifier": nn.BinaryMLPClassifier(
         (32,), epochs=100, batch_size=32, learning_rate=0.01, random_state=0
     ),
+    "AdditiveQuantizer": quantization.AdditiveQuantizer(2, 2, max_iter=3, random_state=0),
     "KMeans": quantization.KMeans(3, random_state=0),
     "KMeans, mini-batch": quantization.KMeans(3, batch_size=20, random_state=0),
     "OptimizedProductQuantizer": quantization.OptimizedProductQuantizer(1, 2, random_state=0),
     "ProductQuantizer": quantization.ProductQuantizer(1, 2, random_state=0),
+    "ResidualQuantizer": quantization.ResidualQuantizer(2, 2, random_state=0),
     "ScalarQuantizer": quantization.ScalarQuantizer(4),
     "ScalarQuantizer, lloyd-max": quantization.ScalarQuantizer(2, kind="lloyd-max"),
     "VectorQuantizer": quantization.VectorQuantizer(2, random_state=0),

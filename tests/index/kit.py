@@ -24,8 +24,10 @@ from fastcodes.hashing import (
 )
 from fastcodes.index import FlatIndex, LSHIndex, MinHashIndex
 from fastcodes.quantization import (
+    AdditiveQuantizer,
     OptimizedProductQuantizer,
     ProductQuantizer,
+    ResidualQuantizer,
     ScalarQuantizer,
     VectorQuantizer,
 )
@@ -120,6 +122,12 @@ TABLES: dict[str, tuple[Any, str]] = {
     "pq 6x16": (PQ, "l2"),
     "pq 12x5 as ip": (ProductQuantizer.from_codebooks(codebooks(12, 5)), "ip"),
     "opq 3x16 of ip": (OptimizedProductQuantizer.from_codebooks(codebooks(3, 16), TURN, metric="ip"), "ip"),
+    "rq 2x40": (ResidualQuantizer(2, 40, max_iter=2, random_state=0).fit(X), "l2"),
+    "rq 3x16, ip": (
+        ResidualQuantizer(3, 16, norm_bits=0, metric="ip", max_iter=2, random_state=0).fit(X),
+        "ip",
+    ),
+    "aq 3x16": (AdditiveQuantizer(3, 16, norm_bits=16, max_iter=2, random_state=0).fit(X), "l2"),
     "sq 1": (ScalarQuantizer(1).fit(X), "l2"),
     "sq 3": (ScalarQuantizer(3, kind="lloyd-max").fit(X), "ip"),
     "sq 8": (ScalarQuantizer(8).fit(X), "l2"),

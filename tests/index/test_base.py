@@ -28,8 +28,10 @@ from fastcodes.hashing import (
 )
 from fastcodes.index import FlatIndex, Index, MinHashIndex, base
 from fastcodes.quantization import (
+    AdditiveQuantizer,
     OptimizedProductQuantizer,
     ProductQuantizer,
+    ResidualQuantizer,
     ScalarQuantizer,
     VectorQuantizer,
 )
@@ -538,6 +540,12 @@ CODECS: dict[type[Codec], Codec] = {
         ),
         OptimizedProductQuantizer(
             3, 7, init="random", n_init=2, max_iter=3, max_samples=250, metric="ip", random_state=5
+        ),
+        ResidualQuantizer(
+            3, 7, beam_size=2, norm_bits=16, max_iter=3, max_samples=250, metric="ip", random_state=5
+        ),
+        AdditiveQuantizer(
+            3, 7, search_iter=2, norm_bits=16, max_iter=3, max_samples=250, metric="ip", random_state=5
         ),
         ScalarQuantizer(5, kind="uniform", ranges=(-2.0, 1.5), max_iter=9, max_samples=250, random_state=5),
         VectorQuantizer(9, n_init=2, max_iter=3, max_samples=250, random_state=5),

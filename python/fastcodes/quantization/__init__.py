@@ -5,6 +5,8 @@
 `VectorQuantizer`              one codeword for the whole vector
 `ProductQuantizer`             one codeword for each part of the vector: what `fastcodes.adc` searches
 `OptimizedProductQuantizer`    the same after a rotation that minimizes the error
+`ResidualQuantizer`            a sum of codewords, chosen one after the other
+`AdditiveQuantizer`            a sum of codewords, chosen together: the smallest error
 `ScalarQuantizer`              one level for each dimension: 1 to 8 bits
 ============================  ========================================================================
 
@@ -13,17 +15,21 @@ saved as safetensors.
 """
 
 from fastcodes._estimator import NotFittedError
+from fastcodes.quantization.additive import AdditiveQuantizer
 from fastcodes.quantization.kmeans import KMeans
 from fastcodes.quantization.optimized import OptimizedProductQuantizer
 from fastcodes.quantization.product import ProductQuantizer
+from fastcodes.quantization.residual import ResidualQuantizer
 from fastcodes.quantization.scalar import ScalarQuantizer
 from fastcodes.quantization.vector import VectorQuantizer
 
 __all__ = [
+    "AdditiveQuantizer",
     "KMeans",
     "NotFittedError",
     "OptimizedProductQuantizer",
     "ProductQuantizer",
+    "ResidualQuantizer",
     "ScalarQuantizer",
     "VectorQuantizer",
 ]

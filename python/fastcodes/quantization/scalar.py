@@ -152,7 +152,7 @@ class ScalarQuantizer(Quantizer):
             with progress(self.verbose, d, "scalar quantizer") as advance:
                 n_iter = 0
                 for j in range(d):
-                    levels[j], error, iterations = _lloyd_max(x[:, j], n_levels, max_iter)
+                    levels[j], error, iterations = lloyd_max(x[:, j], n_levels, max_iter)
                     n_iter = max(n_iter, iterations)
                     advance(error)
             self._learn(levels, n_iter)
@@ -298,7 +298,7 @@ def _as_ranges(ranges: tuple[ArrayLike, ArrayLike], d: int) -> tuple[Floats, Flo
     return lower, upper
 
 
-def _lloyd_max(values: Floats, n_levels: int, max_iter: int) -> tuple[Doubles, float, int]:
+def lloyd_max(values: Floats, n_levels: int, max_iter: int) -> tuple[Doubles, float, int]:
     """Return the levels that minimize the mean squared error of the values, this error, and iterations."""
     mean = values.mean(dtype=np.float64)
     x = np.sort(values) - mean  # centered and float64, so that the sums below are accurate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from contract.class_kit import OPTIONS, POSITIVE, REALS, RNG, SETS, Case, X, fitted
+from contract.class_kit import NATURAL, OPTIONS, POSITIVE, REALS, RNG, SETS, Case, X, fitted
 from fastcodes import hashing, quantization
 
 BITS = {"n_bits": 4}
@@ -21,6 +21,10 @@ def quantizer(cls: type, **params: Any) -> Case:
     wrong: dict[str, list[Any]] = {
         "codebooks": ["codebooks", CODEBOOKS[0], CODEBOOKS[:, :0], CODEBOOKS * np.nan],
         "rotation": ["rotation", ROTATION[:4], ROTATION * np.nan],
+        "n_codebooks": [*POSITIVE, 65],
+        "beam_size": [*POSITIVE, HUGE],
+        "search_iter": [*NATURAL, HUGE],
+        "norm_bits": [1, 7.5, "8", True],
         "ranges": [3, (1, 0), (np.zeros(3), np.ones(3))],
     }
     return Case(cls, {**params, "max_iter": 2, "random_state": 0}, fitted, right, wrong)
@@ -51,6 +55,12 @@ CASES: dict[str, Case] = {
     "quantization.ProductQuantizer": quantizer(quantization.ProductQuantizer, n_subspaces=4, n_codewords=3),
     "quantization.OptimizedProductQuantizer": quantizer(
         quantization.OptimizedProductQuantizer, n_subspaces=4, n_codewords=3
+    ),
+    "quantization.ResidualQuantizer": quantizer(
+        quantization.ResidualQuantizer, n_codebooks=2, n_codewords=3, beam_size=2
+    ),
+    "quantization.AdditiveQuantizer": quantizer(
+        quantization.AdditiveQuantizer, n_codebooks=2, n_codewords=3, search_iter=2
     ),
     "quantization.ScalarQuantizer": quantizer(quantization.ScalarQuantizer, n_bits=4),
     "hashing.RandomHyperplanes": Case(hashing.RandomHyperplanes, BITS, fitted, skipped=IGNORED),

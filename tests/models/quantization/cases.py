@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 from fastcodes.quantization import (
+    AdditiveQuantizer,
     KMeans,
     OptimizedProductQuantizer,
     ProductQuantizer,
+    ResidualQuantizer,
     ScalarQuantizer,
     VectorQuantizer,
 )
@@ -30,6 +32,9 @@ MODELS: dict[str, Any] = {
     "VectorQuantizer, 16 bits": VectorQuantizer(300, random_state=0, max_iter=5),
     "ProductQuantizer": ProductQuantizer(4, 16, random_state=0, max_iter=5),
     "OptimizedProductQuantizer": OptimizedProductQuantizer(4, 16, random_state=0, max_iter=5),
+    "ResidualQuantizer": ResidualQuantizer(3, 16, random_state=0, max_iter=3),
+    "ResidualQuantizer, 17": ResidualQuantizer(2, 17, norm_bits=16, random_state=0, max_iter=3),
+    "AdditiveQuantizer": AdditiveQuantizer(3, 16, random_state=0, max_iter=3),
     "ScalarQuantizer": ScalarQuantizer(3),
     "ScalarQuantizer, ranges": ScalarQuantizer(5, ranges=(-1.5, np.linspace(1, 2, 16))),
     "ScalarQuantizer, lloyd-max": ScalarQuantizer(4, kind="lloyd-max"),

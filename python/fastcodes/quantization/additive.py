@@ -1,0 +1,214 @@
+"""Additive quantization by local search: the codewords of all codebooks are chosen together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastcodes import _native
+from fastcodes._blocks import sample
+from fastcodes._linalg import check_scale
+from fastcodes._progress import progress
+from fastcodes._typing import Codes, Floats
+from fastcodes._validation import as_integer, random_generator
+from fastcodes.quantization import _lloyd
+from fastcodes.quantization._sums import SumQuantizer, centered, check_errors, fit_codebooks, residuals
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["AdditiveQuantizer"]
+
+MAX_SEARCH_ITER = 1000
+
+_BEAM_SIZE = 5  # of the search whose codes `encode` improves
+_PASSES = 4  # over all codebooks, after each change
+_CHANGES = 4  # random codes at a time, but no more than half of them
+_FIRST_ITERATIONS = 4  # of k-means for the codebooks that training begins with
+_FIRST_ROWS = 64  # per codeword, that these are trained on
+
+
+class AdditiveQuantizer(SumQuantizer):
+    r"""Encode a vector as a sum of codewords that are chosen together (LSQ++).
+
+    The vector is approximated by :math:`\hat x = \sum_m c_m(b_m)` with codewords of the full dimension
+    (Babenko and Lempitsky, CVPR 2014). `encode` begins with the codes of a beam search. It changes a few
+    of them at random, improves all in turn, each given the others (iterated conditional modes), and keeps
+    what lowers the error (Martinez, Clement, Hoos and Little, ECCV 2016). Training alternates this search
+    with a least-squares fit of all codebooks, to which noise of falling variance is added (SR-D: Martinez,
+    Zakhmi, Hoos and Little, *LSQ++*, ECCV 2018).
+
+    The squared distance of a query to :math:`\hat x` is a sum of M entries of `tables` and
+    :math:`\lVert \hat x \rVert^2`, which is quantized in `norm_bits` more bits of the code: one more column,
+    so that `fastcodes.adc` and the indexes search these codes as those of a `ProductQuantizer`.
+
+    Parameters
+    ----------
+    n_codebooks : int
+        Number of codewords in the sum, M, from 1 to 64.
+    n_codewords : int
+        Codewords K of each codebook, from 1 to 256. A code is always a byte.
+    search_iter : int
+        Random changes that `encode` tries, from 0 to 1000; training tries half as many in each iteration.
+    norm_bits : {8, 16, 0}
+        Bits of the squared norm: 8 bits are Lloyd-Max levels, 16 bits a fixed-point number. With up to 16
+        codewords they are columns of 4 bits, else of 8. 0 keeps no norm, which needs ``metric="ip"``.
+    max_iter : int
+        Number of training iterations.
+    max_samples : int or None
+        Maximum number of random rows to train on; None uses all rows.
+    metric : {"l2", "ip"}
+        The sums of entries of `tables`: squared L2 distances, or negative inner products.
+    random_state : None, int or numpy random generator
+        Source of randomness of `fit`; an integer makes it repeatable. `encode` is always repeatable.
+    verbose : bool
+        Whether to show a progress bar; needs the extra ``cli``.
+
+    Attributes
+    ----------
+    codebooks_ : float32 array (M, K, d)
+        ``codebooks_[m, k]`` is the codeword of code ``k`` in column ``m``.
+    norm_levels_ : float32 array (n_norms, L)
+        The squared norm of a code, after centering, is the sum of one level for each further column.
+    objective_history_ : float64 array (iterations,)
+        The mean squared error of the training samples after each search, with the noise of that iteration,
+        because of which it can increase.
+    n_iter_ : int
+        The number of training iterations.
+    n_features_in_ : int
+        The number of dimensions d.
+    feature_names_in_ : object array (d,)
+        The names of the columns, if the training samples were a data frame that names them.
+
+    See Also
+    --------
+    ResidualQuantizer : Trains and encodes faster, with a larger error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes.quantization import AdditiveQuantizer, ProductQuantizer
+    >>> X = np.random.default_rng(0).normal(size=(1000, 8)).astype(np.float32)
+    >>> aq = AdditiveQuantizer(n_codebooks=4, n_codewords=16, random_state=0).fit(X)
+    >>> pq = ProductQuantizer(n_subspaces=4, n_codewords=16, random_state=0).fit(X)
+    >>> aq.quantization_error(X) < pq.quantization_error(X)
+    True
+    """
+
+    def __init__(
+        self,
+        n_codebooks: int = 8,
+        n_codewords: int = 256,
+        *,
+        search_iter: int = 16,
+        norm_bits: int = 8,
+        max_iter: int = 25,
+        max_samples: int | None = 65536,
+        metric: str = "l2",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_codebooks = n_codebooks
+        self.n_codewords = n_codewords
+        self.search_iter = search_iter
+        self.norm_bits = norm_bits
+        self.max_iter = max_iter
+        self.max_samples = max_samples
+        self.metric = metric
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> Self:
+        """Learn the codebooks.
+
+        Parameters
+        ----------
+        X : array_like (n, d)
+            Samples, one per row: float16, float32, float64 or integers. Of a memory map, only the rows that
+            are used are read. At least as many as codewords.
+        y : object
+            Ignored; present for API consistency.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If `X` is not an array of real numbers, or a parameter has the wrong type.
+        ValueError
+            If `X` has another shape, a value that is not finite (the message says where) or too few rows, or
+            a parameter is out of range.
+        """
+        n_books, n_codewords = self._shape(self.n_codebooks, self.n_codewords)
+        search_iter = as_integer(self.search_iter, "search_iter", 0, MAX_SEARCH_ITER)
+        max_iter = as_integer(self.max_iter, "max_iter", 1)
+        rng = random_generator(self.random_state)
+        samples = self._training_samples(X, n_codewords, "n_codewords")
+        x = sample(samples, self.max_samples, rng, at_least=n_codewords)
+        check_scale(x)
+        n_steps = n_books * _FIRST_ITERATIONS + max_iter
+        with progress(self.verbose, n_steps, "additive quantizer") as step:
+            few = x
+            if len(x) > _FIRST_ROWS * n_codewords:
+                few = x[np.sort(rng.choice(len(x), _FIRST_ROWS * n_codewords, replace=False))]
+            books, rest = [], few
+            for _ in range(n_books):
+                learned, _ = _lloyd.train(
+                    rest,
+                    1,
+                    n_codewords,
+                    init="random",
+                    n_init=1,
+                    max_iter=_FIRST_ITERATIONS,
+                    tol=0.0,
+                    rng=rng,
+                    step=step,
+                    threads=threads,
+                )
+                books.append(learned[0])
+                rest = residuals(rest, _lloyd.nearest_codes(rest, learned, threads=threads), learned)
+            codebooks = np.stack(books)
+            # The sums of codewords do not change if a codebook is moved and another one moved back.
+            offset, codebooks = centered(codebooks)
+            moved = x - offset
+            codes, errors = _found(moved, codebooks, None, search_iter // 2, 0, threads)
+            history = []
+            for iteration in range(max_iter):
+                codebooks = fit_codebooks(moved, codes, codebooks, threads=threads)
+                size = np.sqrt(1 - (iteration + 1) / max_iter) / n_books
+                spread = codebooks.std(axis=1, keepdims=True)
+                noise = rng.standard_normal(codebooks.shape, np.float32)
+                codebooks += np.float32(size) * spread * noise
+                codes, errors = _found(moved, codebooks, codes, search_iter // 2, iteration + 1, threads)
+                history.append(check_errors(errors))
+                step(history[-1])
+            codebooks = fit_codebooks(moved, codes, codebooks, threads=threads)
+        codebooks[0] += offset
+        levels = self._learn_norms(codes, codebooks)
+        self._learn(codebooks, levels, np.array(history), max_iter)
+        return self
+
+    def _search(self, x: Floats, codebooks: Floats, threads: int | None) -> Codes:
+        codes, errors = np.empty((len(x), len(codebooks)), np.uint8), np.empty(len(x), np.float32)
+        _native.additive_beam((x, codebooks, codes, errors), _BEAM_SIZE, threads)
+        search_iter = as_integer(self.search_iter, "search_iter", 0, MAX_SEARCH_ITER)
+        return _found(x, codebooks, codes, search_iter, 0, threads)[0]
+
+
+def _found(
+    x: Floats, codebooks: Floats, codes: Codes | None, n_iterations: int, seed: int, threads: int | None
+) -> tuple[Codes, Floats]:
+    """Return codes (n, M) by local search, from given ones if there are some, and their squared errors."""
+    resume = codes is not None
+    found = codes.copy() if codes is not None else np.empty((len(x), len(codebooks)), np.uint8)
+    errors = np.empty(len(x), np.float32)
+    n_changes = min(_CHANGES, (len(codebooks) + 1) // 2)
+    params = (resume, n_iterations, _PASSES, n_changes, seed)
+    _native.additive_search((x, codebooks, found, errors), params, threads)
+    return found, errors
