@@ -45,6 +45,7 @@ class Contest:
         needs: dict[str, float] | None = None,
         bytes_per_unit: float | None = None,
         limit_seconds: float | None = None,
+        once: bool = False,
     ) -> None:
         """Check the answer of `call`, then time it.
 
@@ -68,15 +69,15 @@ class Contest:
             Bytes of codes per unit; if given, the roofline is measured right after the contestant.
         limit_seconds
             An upper bound on the best time.
+        once
+            Whether the work takes minutes: it is done once, timed, and then checked.
         """
-        check(call())
-        started = time.perf_counter()
-        call()
-        seconds = time.perf_counter() - started
-        iterations = max(1, int(SECONDS_PER_ROUND / seconds))
-        rounds = min(max(int(SECONDS / (iterations * seconds)), ROUNDS[0]), ROUNDS[1])
         self.benchmark.group = group
-        self.benchmark.pedantic(call, rounds=rounds, iterations=iterations)
+        if once:
+            check(self.benchmark.pedantic(call, rounds=1, iterations=1))
+        else:
+            check(call())
+            self._time(call)
         roofline = None
         if bytes_per_unit is not None:
             # Measured within seconds, because the clock rate of a busy machine drifts.
@@ -89,6 +90,14 @@ class Contest:
             rooflines_per_second=roofline,
             limit_seconds=limit_seconds,
         )
+
+    def _time(self, call: Callable[[], Any]) -> None:
+        started = time.perf_counter()
+        call()
+        seconds = time.perf_counter() - started
+        iterations = max(1, int(SECONDS_PER_ROUND / seconds))
+        rounds = min(max(int(SECONDS / (iterations * seconds)), ROUNDS[0]), ROUNDS[1])
+        self.benchmark.pedantic(call, rounds=rounds, iterations=iterations)
 
 
 @pytest.fixture
