@@ -182,12 +182,13 @@ class SumQuantizer(Quantizer):
 
     def _norm_shape(self, n_codewords: int) -> tuple[int, int]:
         """Return the columns of a norm, and the levels of each: 16 where codes have 4 bits."""
-        if self.norm_bits not in NORM_BITS or isinstance(self.norm_bits, bool):
-            raise ValueError(f"norm_bits must be 0, 8 or 16; got {self.norm_bits!r}")
-        if not self.norm_bits and self.metric == "l2":
+        norm_bits = as_integer(self.norm_bits, "norm_bits", 0, 16)
+        if norm_bits not in NORM_BITS:
+            raise ValueError(f"norm_bits must be 0, 8 or 16; got {norm_bits}")
+        if not norm_bits and self.metric == "l2":
             raise ValueError('norm_bits=0 keeps no norms, which metric="l2" needs; take 8 or metric="ip"')
         n_bits = 4 if n_codewords <= 16 else 8
-        return self.norm_bits // n_bits, 1 << n_bits
+        return norm_bits // n_bits, 1 << n_bits
 
     def _learn_norms(self, codes: Codes, codebooks: Floats) -> Floats:
         """Return levels for the norms of codes: those of Lloyd and Max, or of a fixed-point number."""
