@@ -44,16 +44,16 @@ HEADINGS = ["data", "codec", "size", "bytes", "by", "recall@10", "queries/s"]
 ABOUT = """\
 recall@10: the share of the 10 nearest vectors that are among the 10 nearest by codes alone (500 queries).
 SIFT: 100000 descriptors of photographs (128 dimensions, L2), trained on 50000 others. Captions: 24514
-sentence embeddings of MiniLM (384 dimensions, inner product). MNIST: 60000 images (784 pixels, L2). Sizes are bits per
-dimension, or AxB: A subspaces of B bits each. Bytes are those of one vector with its factors; ids are not
-counted. A search takes 100 queries in one call on one thread, rotation and look-up tables included, and scans
-all codes.
+sentence embeddings of MiniLM (384 dimensions, inner product). MNIST: 60000 images (784 pixels, L2). Sizes:
+bits per dimension, or AxB: A subspaces of B bits each. Bytes are those of a vector with its factors; ids are
+not counted. A search takes 100 queries in one call on one thread, rotation and look-up tables included, and
+scans all codes.
 
 IndexRaBitQ, IndexRaBitQFastScan and IndexEDEN of faiss follow a random rotation; `qb` are the bits of the
 query, 8 where none are named. "EDEN, biased" has the scale of the smallest error. turbovec has inner products
 only, hence no line on SIFT and MNIST, and is calibrated by 4096 random rows. rabitqlib is `IvfIndex` with one
-cluster. A promise compares with the best peer of the same number of bits per dimension, whose codes are as
-long or longer."""
+cluster. A promise compares with the best peer of the same number of bits per dimension, whose factors take 4
+to 20 bytes beside the 8 of fastcodes."""
 
 
 def page_of(record: dict[str, Any], name: str, lines: list[Line], promises: Sequence[Promise]) -> str:
