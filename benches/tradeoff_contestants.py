@@ -8,7 +8,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from fastcodes._typing import Array
 from fastcodes.index import FlatIndex
-from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer, ScalarQuantizer
+from fastcodes.quantization import (
+    AdditiveQuantizer,
+    OptimizedProductQuantizer,
+    ProductQuantizer,
+    ResidualQuantizer,
+    ScalarQuantizer,
+)
 
 SEED = 0
 N_CALIBRATING = 4096
@@ -86,6 +92,9 @@ def ours(dims: int) -> Iterator[Contestant]:
         yield of("PQ, 4 bits", f"{n_subspaces}x4", quantizer(ProductQuantizer, n_subspaces, 16))
     for n_subspaces in (dims // part for part in (32, 16) if dims % part == 0):  # more take minutes to train
         yield of("OPQ, 8 bits", f"{n_subspaces}x8", quantizer(OptimizedProductQuantizer, n_subspaces, 256))
+    for n_codebooks in (7, 15):  # and a byte for the norm
+        yield of("residual", f"{n_codebooks}x8", quantizer(ResidualQuantizer, n_codebooks, 256))
+        yield of("additive", f"{n_codebooks}x8", quantizer(AdditiveQuantizer, n_codebooks, 256))
     for n_bits, kind in ((4, "lloyd-max"), (8, "uniform")):
         model = partial(ScalarQuantizer, n_bits, kind=kind, random_state=SEED)
         yield of("scalar", bits_text(n_bits), lambda data, model=model: model())

@@ -45,7 +45,7 @@ ABOUT = """\
 recall@10: the share of the 10 nearest vectors that are among the 10 nearest by codes alone (500 queries).
 SIFT: 100000 descriptors of photographs (128 dimensions, L2), trained on 50000 others. Captions: 24514
 sentence embeddings of MiniLM (384 dimensions, inner product). MNIST: 60000 images (784 pixels, L2). Sizes:
-bits per dimension, or AxB: A subspaces of B bits each. Bytes are those of a vector with its factors; ids are
+bits per dimension, or AxB: A numbers of B bits each. Bytes are those of a vector with its factors; ids are
 not counted. A search takes 100 queries in one call on one thread, rotation and look-up tables included, and
 scans all codes.
 
@@ -84,7 +84,6 @@ COLOURS = {
     "TQ+": "#8c564b",
     "residual": "#7f3fbf",
     "additive": "#c03060",
-    "composite": "#808000",
 }
 STYLES = {
     "fastcodes": ("o", "-"),
