@@ -23,6 +23,7 @@ mod uint;
 
 pub use rows::Rows;
 pub use uint::{FromBits, pack_uint, unpack_uint};
+pub(crate) use uint::pack_bytes;
 
 use crate::error::{check_len, try_collect};
 use crate::level::at_level;

@@ -117,6 +117,20 @@ fn first_out_of_range<const N: usize, T: Copy + Into<u16>>(values: &[T]) -> Opti
     Some((index, values[index].into()))
 }
 
+/// Packs one row of values below `2^n_bits`, for 1 to 8 bits.
+pub(crate) fn pack_bytes(values: &[u8], n_bits: usize, out: &mut [u8]) {
+    match n_bits {
+        1 => pack_row::<1, u8>(values, out),
+        2 => pack_row::<2, u8>(values, out),
+        3 => pack_row::<3, u8>(values, out),
+        4 => pack_row::<4, u8>(values, out),
+        5 => pack_row::<5, u8>(values, out),
+        6 => pack_row::<6, u8>(values, out),
+        7 => pack_row::<7, u8>(values, out),
+        _ => out.copy_from_slice(values),
+    }
+}
+
 fn pack_row<const N: usize, T: Copy + Into<u16>>(values: &[T], out: &mut [u8]) {
     let (groups, rest) = values.as_chunks::<8>();
     let (out_groups, out_rest) = out.split_at_mut(groups.len() * N);

@@ -6,6 +6,7 @@
 
 use std::arch::x86_64::*;
 
+use super::orthogonal::Round;
 use super::{Block, portable};
 
 #[target_feature(enable = "avx2")]
@@ -54,6 +55,29 @@ pub(super) fn block(given: &Block, signs: &Block, numbers: &mut Block) {
         *register = _mm256_mul_ps(*register, signs);
     }
     store(numbers, hadamard_8(transposed(hadamard_8(registers))));
+}
+
+/// The same without signs.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn transform_block(numbers: &mut Block) {
+    let registers = load(numbers);
+    store(numbers, hadamard_8(transposed(hadamard_8(registers))));
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn transform(vector: &mut [f32], round: &Round) {
+    round.transform(vector, |block| transform_block(block));
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn transform_back(vector: &mut [f32], round: &Round) {
+    round.transform_back(vector, |block| transform_block(block));
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn butterflies(vector: &mut [f32]) {
+    portable::butterflies(vector);
 }
 
 /// Three steps over eight registers, from neighbours outwards.

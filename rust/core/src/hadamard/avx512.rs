@@ -3,6 +3,7 @@
 
 use std::arch::x86_64::*;
 
+use super::orthogonal::Round;
 use super::{avx2, portable};
 
 #[target_feature(enable = "avx512f,avx512vl")]
@@ -20,6 +21,21 @@ pub(super) fn rotate(x: &[f32], signs: [&[f32]; 3], kept: usize, buffer: &mut [f
             }
         },
     )
+}
+
+#[target_feature(enable = "avx512f,avx512vl")]
+pub(super) fn transform(vector: &mut [f32], round: &Round) {
+    round.transform(vector, |block| avx2::transform_block(block));
+}
+
+#[target_feature(enable = "avx512f,avx512vl")]
+pub(super) fn transform_back(vector: &mut [f32], round: &Round) {
+    round.transform_back(vector, |block| avx2::transform_block(block));
+}
+
+#[target_feature(enable = "avx512f,avx512vl")]
+pub(super) fn butterflies(vector: &mut [f32]) {
+    portable::butterflies(vector);
 }
 
 #[target_feature(enable = "avx512f")]

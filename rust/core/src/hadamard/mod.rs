@@ -9,6 +9,7 @@
 //! A level provides the rotation of a row, which stays in the first-level cache. Float additions do not associate, so their
 //! order is part of the definition: see `portable`.
 
+pub mod orthogonal;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]

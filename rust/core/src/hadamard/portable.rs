@@ -11,6 +11,9 @@
 //!                    blocks: bits 3 4 5, then 0 1 2, and transposed once more    then bits 6 7 ...
 //! ```
 
+use std::f32::consts::FRAC_1_SQRT_2;
+
+use super::orthogonal::Round;
 use super::{Block, NUMBERS_PER_BLOCK};
 
 /// Numbers of a row of a block.
@@ -72,7 +75,7 @@ pub(super) fn rotate_with(
 
 /// Bits 6 and upwards, up to three at a time, so that numbers are loaded and stored once for them.
 #[inline(always)]
-fn add_and_subtract(buffer: &mut [f32]) {
+pub(super) fn add_and_subtract(buffer: &mut [f32]) {
     let mut distance = NUMBERS_PER_BLOCK;
     while distance < buffer.len() {
         let n_left = (buffer.len() / distance).trailing_zeros();
@@ -133,6 +136,11 @@ fn hadamard_8([a, b, c, d, e, f, g, h]: [f32; SIDE]) -> [f32; SIDE] {
 /// Multiplies a block by its signs, transforms it, and writes it transposed.
 fn block(given: &Block, signs: &Block, numbers: &mut Block) {
     *numbers = std::array::from_fn(|index| given[index] * signs[index]);
+    transform_block(numbers);
+}
+
+/// Transforms a block, and leaves it transposed.
+fn transform_block(numbers: &mut Block) {
     for _ in 0..2 {
         let rows = *numbers;
         for column in 0..SIDE {
@@ -151,6 +159,23 @@ fn transpose_blocks(numbers: &mut [f32]) {
 
 pub(super) fn transposed(block: &Block) -> Block {
     std::array::from_fn(|index| block[index % SIDE * SIDE + index / SIDE])
+}
+
+pub(super) fn transform(vector: &mut [f32], round: &Round) {
+    round.transform(vector, transform_block);
+}
+
+pub(super) fn transform_back(vector: &mut [f32], round: &Round) {
+    round.transform_back(vector, transform_block);
+}
+
+/// Rotates each number and the one half of the vector after it by an eighth of a turn, and reflects.
+#[inline(always)]
+pub(super) fn butterflies(vector: &mut [f32]) {
+    let (a, b) = vector.split_at_mut(vector.len() / 2);
+    for (a, b) in a.iter_mut().zip(b) {
+        (*a, *b) = ((*a + *b) * FRAC_1_SQRT_2, (*a - *b) * FRAC_1_SQRT_2);
+    }
 }
 
 /// Packs `value > 0` with the first value as the highest bit; the rest of the last byte is zero.
