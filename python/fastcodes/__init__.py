@@ -6,7 +6,8 @@
 `fastcodes.jaccard`        search packed bits by the overlap of the sets that they stand for
 `fastcodes.minhash`        signatures of sets and texts, and similarity estimates
 `fastcodes.adc`            search product-quantised codes by look-up tables
-`fastcodes.hadamard`       random projections by fast Hadamard transforms, and their signs
+`fastcodes.rabitq`         search vectors kept as a few bits per dimension, by unbiased estimates
+`fastcodes.hadamard`       random rotations and projections by fast Hadamard transforms
 `fastcodes.xnor`           products of matrices of a few bits, convolution of packed images
 `fastcodes.hashing`        models that make binary codes and signatures
 `fastcodes.quantization`   models that make codes of small integers
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         minhash,
         nn,
         quantization,
+        rabitq,
         xnor,
     )
     from fastcodes.results import components, merge_topk
@@ -56,6 +58,7 @@ __all__ = [
     "minhash",
     "nn",
     "quantization",
+    "rabitq",
     "xnor",
 ]
 

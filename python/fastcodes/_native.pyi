@@ -39,6 +39,7 @@ __all__ = [
     "components",
     "hadamard_pack",
     "hadamard_project",
+    "hadamard_rotate",
     "hamming_asymmetric_knn",
     "hamming_cdist",
     "hamming_groups",
@@ -62,6 +63,13 @@ __all__ = [
     "minhash_signatures",
     "minhash_text_signatures",
     "minhash_tokens",
+    "rabitq_cdist",
+    "rabitq_decode",
+    "rabitq_encode",
+    "rabitq_errors",
+    "rabitq_knn",
+    "rabitq_radius",
+    "rabitq_scan",
     "roofline",
     "threads",
     "version",
@@ -153,6 +161,9 @@ def hadamard_project(
 def hadamard_pack(
     x: _Floats, signs: _Codes, n_bits: int, out: _Codes | None, threads: int | None
 ) -> _Codes: ...
+def hadamard_rotate(
+    x: _Floats, signs: _Codes, back_to: int | None, out: _Floats | None, threads: int | None
+) -> _Floats: ...
 def hamming_asymmetric_knn(
     queries: _Floats, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
 ) -> tuple[_Floats, _Ids]: ...
@@ -263,6 +274,51 @@ class XnorMatrix:
     def shape(self) -> tuple[int, int]: ...
     def rows(self) -> _Codes: ...
 
+def rabitq_encode(x: _Floats, n_bits: int, threads: int | None) -> tuple[_Codes, _Floats]: ...
+def rabitq_decode(codes: _Codes, factors: _Floats, n_bits: int, threads: int | None) -> _Floats: ...
+def rabitq_errors(codes: _Codes, factors: _Floats, n_bits: int, threads: int | None) -> _Floats: ...
+def rabitq_scan(
+    queries: _Floats,
+    offsets: _Floats,
+    codes: _Codes | PackedCodes,
+    factors: _Floats,
+    n_bits: int,
+    metric: str,
+    out: _Floats | None,
+    threads: int | None,
+) -> _Floats: ...
+def rabitq_knn(
+    queries: _Floats,
+    offsets: _Floats,
+    codes: _Codes | PackedCodes,
+    factors: _Floats,
+    k: int,
+    n_bits: int,
+    metric: str,
+    mask: _Mask | None,
+    threads: int | None,
+) -> tuple[_Floats, _Ids]: ...
+def rabitq_radius(
+    queries: _Floats,
+    offsets: _Floats,
+    codes: _Codes | PackedCodes,
+    factors: _Floats,
+    radius: float,
+    n_bits: int,
+    metric: str,
+    mask: _Mask | None,
+    threads: int | None,
+) -> tuple[_Ids, _Floats, _Ids]: ...
+def rabitq_cdist(
+    a: _Codes,
+    a_factors: _Floats,
+    b: _Codes,
+    b_factors: _Floats,
+    n_bits: int,
+    metric: str,
+    out: _Floats | None,
+    threads: int | None,
+) -> _Floats: ...
 def xnor_byte_matmul(
     a: _Codes,
     byte_values: tuple[int, int],

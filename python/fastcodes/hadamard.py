@@ -6,9 +6,12 @@ numbers ``H D3 H D2 H D1 x`` behave like projections of ``x`` on random Gaussian
 Laarhoven, Razenshteyn and Schmidt, *Practical and optimal LSH for angular distance*, NIPS 2015; a single
 factor: Ailon and Chazelle, *The fast Johnson-Lindenstrauss transform*, SIAM J. Comput. 39, 2009).
 
-Vectors are padded with zeros to the size, a power of two of at least 64. `project` computes the numbers,
-`pack` their signs as bits; `fastcodes.hashing.RandomHyperplanes` and ``RandomProjection`` are models that use
-them.
+There, vectors are padded with zeros to the size, a power of two of at least 64. `project` computes the
+numbers, `pack` their signs as bits; `fastcodes.hashing.RandomHyperplanes` and ``RandomProjection`` are models
+that use them.
+
+`rotate` is a rotation that keeps the number of dimensions, up to a multiple of 8: transforms of the largest
+power of two, which overlap. `rotate_back` is its inverse; `fastcodes.quantization.RaBitQuantizer` uses both.
 """
 
 from __future__ import annotations
@@ -31,11 +34,13 @@ from fastcodes._validation import (
     random_generator,
 )
 
-__all__ = ["pack", "project", "signs"]
+__all__ = ["pack", "project", "rotate", "rotate_back", "rotation_signs", "signs"]
 
 
 _SMALLEST = 64
 _LARGEST = 1 << 20
+_ROUNDS = 4
+_ROTATION = "a numpy uint8 array (4, n_bytes) of packed bits, as fastcodes.hadamard.rotation_signs makes it"
 _SIGNS = "a numpy uint8 array (3 * n_rotations, n_bytes) of packed bits, as fastcodes.hadamard.signs makes it"
 
 
@@ -199,6 +204,145 @@ def pack(
     for rows, block in blocks(x, "x"):
         _native.hadamard_pack(block, signs, n_bits, _part(out, rows, len(x)), threads)
     return out
+
+
+def rotation_signs(d: int, *, random_state: Any = None) -> Codes:
+    """Draw the random signs of a rotation of `d` dimensions.
+
+    Parameters
+    ----------
+    d : int
+        Dimensions of the vectors, from 1 to 1048576.
+    random_state : None, int or numpy random generator
+        Source of random numbers; an integer makes the result reproducible.
+
+    Returns
+    -------
+    uint8 array (4, ceil(d / 8))
+        Row ``r`` is the diagonal of ``D_r`` of round ``r``, packed: a one for +1, a zero for -1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `d` is not an integer, or out of range.
+
+    Examples
+    --------
+    >>> from fastcodes import hadamard
+    >>> hadamard.rotation_signs(100, random_state=0).shape
+    (4, 13)
+    """
+    n_bytes = -(-as_integer(d, "d", 1, _LARGEST) // 8)
+    return random_generator(random_state).integers(0, 256, (_ROUNDS, n_bytes), dtype=np.uint8)
+
+
+def rotate(
+    x: ArrayLike, signs: Codes, *, out: Floats | None = None, threads: int | None = None
+) -> Floats:
+    """Rotate vectors at random, and keep their dimensions.
+
+    Parameters
+    ----------
+    x : array_like (n, d)
+        Vectors of any real dtype; a one-dimensional array is one vector. Dtypes other than float32 are
+        converted to it.
+    signs : array_like of uint8 (4, n_bytes)
+        The result of `rotation_signs` for ``d``, or for more dimensions.
+    out : float32 array (n, 8 * n_bytes), optional
+        C-contiguous array for the result.
+    threads : int, optional
+        As in `project`.
+
+    Returns
+    -------
+    float32 array (n, 8 * n_bytes)
+        The rotated vectors; dimensions beyond ``d`` are zeros before the rotation. Lengths and angles are those
+        of `x`, up to rounding. The result is `out`, if that is given. It is bit-identical for every number of
+        threads and every instruction set.
+
+    Raises
+    ------
+    TypeError
+        If an array has the wrong dtype, or `threads` is not an integer.
+    ValueError
+        If `signs` are for fewer dimensions, or `x` has a number that is not finite or so large that sums
+        overflow.
+
+    See Also
+    --------
+    rotate_back : The inverse.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes import hadamard
+    >>> x = np.random.default_rng(0).standard_normal((2, 100))
+    >>> y = hadamard.rotate(x, hadamard.rotation_signs(100, random_state=0))
+    >>> y.shape, bool(np.allclose(y @ y.T, x @ x.T))
+    ((2, 104), True)
+
+    Notes
+    -----
+    With ``D`` dimensions, ``s`` the largest power of two up to ``D``, and ``H`` the Hadamard matrix of size
+    ``s`` over ``sqrt(s)``, in which bits 0 to 2 and 3 to 5 of the output index are exchanged if ``s >= 64``,
+    the numpy equivalent is::
+
+        for r, diagonal in enumerate(bits.unpack(signs, D, dtype=np.float32, values=(-1, 1))):
+            y = y * diagonal
+            part = slice(0, s) if r % 2 == 0 else slice(D - s, D)
+            y[:, part] = y[:, part] @ H
+            if s < D:
+                a, b = y[:, : D // 2], y[:, D // 2 :]
+                y = np.hstack([a + b, a - b]) / np.sqrt(2)
+
+    That is the rotation of the RaBitQ library (Gao et al., *Practical and asymptotically optimal quantization
+    of high-dimensional vectors*, SIGMOD 2025), but for the order within 64 numbers.
+    """
+    numbers, signs = as_numbers(x, "x"), code_array(signs, "signs", _ROTATION)
+    check_separate(out, numbers, "x")
+    return _native.hadamard_rotate(float32_array(numbers, "x"), signs, None, out, threads)
+
+
+def rotate_back(
+    y: ArrayLike, signs: Codes, d: int, *, out: Floats | None = None, threads: int | None = None
+) -> Floats:
+    """Undo `rotate`.
+
+    Parameters
+    ----------
+    y : array_like (n, 8 * n_bytes)
+        Rotated vectors; a one-dimensional array is one vector.
+    signs : array_like of uint8 (4, n_bytes)
+        The signs of the rotation.
+    d : int
+        The dimensions to keep, from 1 to ``8 * n_bytes``: the first ones.
+    out : float32 array (n, d), optional
+        C-contiguous array for the result.
+    threads : int, optional
+        As in `project`.
+
+    Returns
+    -------
+    float32 array (n, d)
+        The vectors before the rotation, up to rounding; `out`, if that is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `rotate`, or if `d` is no integer in that range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes import hadamard
+    >>> x, signs = np.arange(5.0), hadamard.rotation_signs(5, random_state=0)
+    >>> hadamard.rotate_back(hadamard.rotate(x, signs), signs, 5).round(3)
+    array([[0., 1., 2., 3., 4.]], dtype=float32)
+    """
+    numbers, signs = as_numbers(y, "y"), code_array(signs, "signs", _ROTATION)
+    check_separate(out, numbers, "y")
+    d = as_integer(d, "d", 1, _LARGEST)
+    return _native.hadamard_rotate(float32_array(numbers, "y"), signs, d, out, threads)
 
 
 def _goes_at_once(x: npt.NDArray[Any]) -> bool:

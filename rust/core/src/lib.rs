@@ -24,6 +24,7 @@
 //! | [`jaccard`] | search and matrices of `1 - popcount(a & b) / popcount(a \| b)` |
 //! | [`lists`] | search of the candidates in inverted lists |
 //! | [`minhash`] | signatures of sets, whose equal slots estimate how similar the sets are |
+//! | [`rabitq`] | search of vectors kept as a few bits per dimension, by unbiased estimates |
 //! | [`xnor`] | products of matrices of a few bits, convolution of packed images |
 //! | [`roofline`] | what this CPU could do at best, for comparison |
 //!
@@ -48,6 +49,7 @@ pub mod hamming;
 pub mod jaccard;
 pub mod lists;
 pub mod minhash;
+pub mod rabitq;
 pub mod roofline;
 pub mod xnor;
 

@@ -35,7 +35,7 @@ enum CodesSource<'py> {
 impl<'py> CodesSource<'py> {
     fn new(codes: &Bound<'py, PyAny>) -> PyResult<Self> {
         match codes.cast::<PackedCodes>() {
-            Ok(packed) => Ok(CodesSource::Packed(packed.get().rows.current(codes.py()))),
+            Ok(packed) => Ok(CodesSource::Packed(packed.get().current(codes.py()))),
             Err(_) => Ok(CodesSource::Rows(CodesArray::described(codes, "codes", CODES)?)),
         }
     }
@@ -215,6 +215,11 @@ pub struct PackedCodes {
 }
 
 impl PackedCodes {
+    /// The rows of the moment.
+    pub fn current(&self, py: Python<'_>) -> Arc<adc::PackedCodes> {
+        self.rows.current(py)
+    }
+
     fn change<T: Send>(
         &self,
         py: Python<'_>,

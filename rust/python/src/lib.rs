@@ -16,6 +16,7 @@ mod jaccard;
 mod lists;
 mod minhash;
 mod objects;
+mod rabitq;
 mod results;
 mod runtime;
 mod versions;
@@ -45,7 +46,7 @@ mod _native {
     #[pymodule_export]
     use super::components::components;
     #[pymodule_export]
-    use super::hadamard::{hadamard_pack, hadamard_project};
+    use super::hadamard::{hadamard_pack, hadamard_project, hadamard_rotate};
     #[pymodule_export]
     use super::hamming::{
         hamming_asymmetric_knn, hamming_cdist, hamming_groups, hamming_knn, hamming_pairs, hamming_radius,
@@ -60,6 +61,10 @@ mod _native {
     use super::minhash::{
         MinHashBands, minhash_band_keys, minhash_cdist, minhash_jaccard, minhash_pack, minhash_paired,
         minhash_shingles, minhash_signatures, minhash_text_signatures, minhash_tokens,
+    };
+    #[pymodule_export]
+    use super::rabitq::{
+        rabitq_cdist, rabitq_decode, rabitq_encode, rabitq_errors, rabitq_knn, rabitq_radius, rabitq_scan,
     };
     #[pymodule_export]
     use super::xnor::{

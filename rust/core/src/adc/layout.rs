@@ -14,6 +14,7 @@
 use std::ops::Range;
 
 use super::pack_block;
+use crate::codes::prefetch;
 use crate::error::try_resize;
 use crate::{At, Codes, Error, Level};
 
@@ -228,6 +229,15 @@ impl<'a> Blocks<'a> {
                 pack_blocks(level, rows(codes), Width::Byte, 0..1, len, scratch)?;
                 Ok((scratch, 0))
             }
+        }
+    }
+
+    /// Tells the CPU that a block that was packed before, if there is one of this number, will be read soon.
+    pub(crate) fn prefetch(&self, block: usize) {
+        if let Source::Packed { bytes, .. } = self.source
+            && let Some(block) = bytes.chunks_exact(self.block_len()).nth(block)
+        {
+            prefetch(block);
         }
     }
 

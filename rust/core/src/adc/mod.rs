@@ -38,7 +38,9 @@ pub use tables::{Codebooks, TableMetric, Tables, Vectors, tables};
 
 use bound::QuantizedTables;
 use encode::{Codebook, Nearest, ROWS_PER_STRIP};
-use layout::{ROWS_PER_BLOCK, Width};
+pub(crate) use layout::ROWS_PER_BLOCK;
+use layout::Width;
+pub(crate) use search::{key, largest, sum_of};
 
 /// Rows of a block, one bit each.
 type BlockRows = [u64; ROWS_PER_BLOCK / 64];

@@ -22,8 +22,8 @@ mod rows;
 mod uint;
 
 pub use rows::Rows;
-pub use uint::{FromBits, pack_uint, unpack_uint};
 pub(crate) use uint::pack_bytes;
+pub use uint::{FromBits, pack_uint, unpack_uint};
 
 use crate::error::{check_len, try_collect};
 use crate::level::at_level;

@@ -56,11 +56,18 @@ impl Orthogonal {
     pub fn new(signs: Codes<'_>) -> Result<Self, Error> {
         let (n_rows, n_dims) = (signs.n_rows(), DIMS_PER_BYTE * signs.n_bytes());
         if n_rows != ROUNDS {
-            let problem = format!("signs have {n_rows} rows; expected {ROUNDS}, one for each round of the rotation");
+            let problem =
+                format!("signs have {n_rows} rows; expected {ROUNDS}, one for each round of the rotation");
             return Err(Error::Incompatible { problem });
         }
         if n_dims > MAX_SIZE {
-            return Err(Error::Range { name: "signs", unit: "dimensions", given: n_dims, low: DIMS_PER_BYTE, high: MAX_SIZE });
+            return Err(Error::Range {
+                name: "signs",
+                unit: "dimensions",
+                given: n_dims,
+                low: DIMS_PER_BYTE,
+                high: MAX_SIZE,
+            });
         }
         let size = 1 << n_dims.ilog2();
         let (has_butterflies, mut rounds) = (size < n_dims, Vec::new());

@@ -63,18 +63,18 @@ const MANY_ALIKE: u32 = 8;
 const MANY_ROWS: u32 = 48;
 
 /// A key that sorts like the sum, which is never minus zero or NaN.
-fn key(sum: f32) -> u32 {
+pub(crate) fn key(sum: f32) -> u32 {
     let bits = sum.to_bits();
     if sum.is_sign_negative() { !bits } else { bits | 1 << 31 }
 }
 
 /// The sum that a key stands for.
-fn sum_of(key: u32) -> f32 {
+pub(crate) fn sum_of(key: u32) -> f32 {
     f32::from_bits(if key >> 31 == 0 { !key } else { key & !(1 << 31) })
 }
 
 /// The largest sum with a key below this, if there is one.
-fn largest(below: u32) -> Option<f32> {
+pub(crate) fn largest(below: u32) -> Option<f32> {
     match below {
         u32::MAX => Some(f32::INFINITY),
         _ => below.checked_sub(1).map(sum_of),

@@ -1,0 +1,231 @@
+//! AVX2. One bit: a byte shuffle looks up 32 halves of bytes in a table of 16 entries; with two look-ups added in bytes and their sums in
+//! 16 bits, eight dimensions of 32 rows take four instructions for the codes and six for each query. More bits: a multiplication adds
+//! the products of two bytes, a second one widens two such sums, and a third instruction adds: 32 dimensions of a row and a query.
+
+#![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
+
+use std::arch::x86_64::*;
+
+use super::encode::Products;
+use super::grid::{Grid, Levels};
+use super::queries::Finish;
+use super::{BlockRows, BlockSums, PLANES_PER_SUM, ROWS_PER_BLOCK, portable};
+use crate::Codes;
+
+/// Registers of rows that are summed together: with four queries, their sums fill the registers.
+const REGISTERS: usize = 2;
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: `bytes` is 32 bytes.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_signed(bytes: &[i8; 32]) -> __m256i {
+    // SAFETY: `bytes` is 32 bytes.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(bytes: &mut [u8; 32], register: __m256i) {
+    // SAFETY: `bytes` is 32 bytes.
+    unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), register) };
+}
+
+/// Sixteen bytes, twice.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_repeated(bytes: &[u8; 16]) -> __m256i {
+    // SAFETY: `bytes` is 16 bytes.
+    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn quantize(x: &[f32], levels: &Levels, numbers: &mut [u8]) -> Products {
+    portable::quantize(x, levels, numbers)
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn sum_bits<const QUERIES: usize>(
+    tables: [&[[u8; 32]]; QUERIES],
+    planes: &[u8],
+    sums: &mut [BlockSums; QUERIES],
+) {
+    let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
+    let n_planes = tables.iter().fold(planes.len(), |len, tables| len.min(tables.len()));
+    let mask = _mm256_set1_epi8(0xF);
+    sums.iter_mut().for_each(|sums| *sums = [0; ROWS_PER_BLOCK]);
+    for part in 0..ROWS_PER_BLOCK / (32 * REGISTERS) {
+        for start in (0..n_planes).step_by(PLANES_PER_SUM) {
+            // Sums of 16 bits: of both rows in a lane, where those of the odd row are 256 times as large, and of the odd row alone.
+            let zeros = [[_mm256_setzero_si256(); REGISTERS]; QUERIES];
+            let (mut both, mut odd) = (zeros, zeros);
+            for plane in start..n_planes.min(start + PLANES_PER_SUM) {
+                let (codes, _) = planes[plane].as_chunks::<{ 32 * REGISTERS }>().0[part].as_chunks::<32>();
+                let (mut low, mut high) =
+                    ([_mm256_setzero_si256(); REGISTERS], [_mm256_setzero_si256(); REGISTERS]);
+                for register in 0..REGISTERS {
+                    let codes = load(&codes[register]);
+                    low[register] = _mm256_and_si256(codes, mask);
+                    high[register] = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), mask);
+                }
+                for query in 0..QUERIES {
+                    let (halves, _) = tables[query][plane].as_chunks::<16>();
+                    let (low_table, high_table) = (load_repeated(&halves[0]), load_repeated(&halves[1]));
+                    for register in 0..REGISTERS {
+                        let entries = _mm256_add_epi8(
+                            _mm256_shuffle_epi8(low_table, low[register]),
+                            _mm256_shuffle_epi8(high_table, high[register]),
+                        );
+                        both[query][register] = _mm256_add_epi16(both[query][register], entries);
+                        odd[query][register] =
+                            _mm256_add_epi16(odd[query][register], _mm256_srli_epi16::<8>(entries));
+                    }
+                }
+            }
+            for query in 0..QUERIES {
+                let (eights, _) = sums[query].as_chunks_mut::<8>();
+                for register in 0..REGISTERS {
+                    let odd = odd[query][register];
+                    let even = _mm256_sub_epi16(both[query][register], _mm256_slli_epi16::<8>(odd));
+                    // Rows 0..8 and 16..24, and those after them.
+                    let (first, second) =
+                        (_mm256_unpacklo_epi16(even, odd), _mm256_unpackhi_epi16(even, odd));
+                    let rows = [
+                        _mm256_castsi256_si128(first),
+                        _mm256_castsi256_si128(second),
+                        _mm256_extracti128_si256::<1>(first),
+                        _mm256_extracti128_si256::<1>(second),
+                    ];
+                    for (eight, rows) in eights[4 * (REGISTERS * part + register)..].iter_mut().zip(rows) {
+                        add(eight, _mm256_cvtepu16_epi32(rows));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add(sums: &mut [i32; 8], more: __m256i) {
+    let pointer = sums.as_mut_ptr().cast();
+    // SAFETY: `sums` are 8 integers.
+    let given = unsafe { _mm256_loadu_si256(pointer) };
+    let total = _mm256_add_epi32(given, more);
+    // SAFETY: likewise.
+    unsafe { _mm256_storeu_si256(pointer, total) };
+}
+
+#[target_feature(enable = "avx2,bmi2")]
+pub(super) fn expand(codes: Codes<'_>, rows: &[usize], grid: Grid, expanded: &mut [u8]) {
+    let len = expanded.len() / rows.len().max(1);
+    for (row, expanded) in rows.iter().zip(expanded.chunks_exact_mut(len.max(1))) {
+        let row = codes.row(*row);
+        match grid.n_bits() {
+            8 => portable::expand_row(row, grid, expanded),
+            2 => expand_parts::<2, 4>(row, grid, expanded),
+            4 => expand_parts::<4, 2>(row, grid, expanded),
+            n_bits => expand_groups(row, n_bits, grid, expanded),
+        }
+    }
+}
+
+/// Numbers of 2 or 4 bits: shifts, and a look-up of the level.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn expand_parts<const BITS: i32, const PER_BYTE: usize>(row: &[u8], grid: Grid, expanded: &mut [u8]) {
+    let (levels, mask) = (load_repeated(&grid.bytes()), _mm256_set1_epi8((1 << BITS) - 1));
+    let (expanded, _) = expanded.as_chunks_mut::<32>();
+    let (chunks, rest) = row.as_chunks::<32>();
+    let mut last = [0; 32];
+    last[..rest.len()].copy_from_slice(rest);
+    let chunks = chunks.iter().chain(if rest.is_empty() { None } else { Some(&last) });
+    for (chunk, expanded) in chunks.zip(expanded.as_chunks_mut::<PER_BYTE>().0) {
+        let mut numbers = load(chunk);
+        for out in expanded.iter_mut().rev() {
+            store(out, _mm256_shuffle_epi8(levels, _mm256_and_si256(numbers, mask)));
+            numbers = _mm256_srli_epi16::<BITS>(numbers);
+        }
+    }
+}
+
+/// Numbers of other bits: eight of them are whole bytes, which one instruction spreads.
+#[inline]
+#[target_feature(enable = "avx2,bmi2")]
+fn expand_groups(row: &[u8], n_bits: usize, grid: Grid, expanded: &mut [u8]) {
+    let mask = u64::from_ne_bytes([u8::MAX >> (8 - n_bits); 8]);
+    let levels = load_repeated(&grid.bytes());
+    let (eights, _) = expanded.as_chunks_mut::<8>();
+    for (start, out) in (0..row.len()).step_by(n_bits).zip(eights.iter_mut()) {
+        let bits = match row[start..].first_chunk() {
+            Some(bytes) => u64::from_be_bytes(*bytes) >> (64 - 8 * n_bits),
+            None => row[start..start + n_bits].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)),
+        };
+        // The last number is in the lowest bits.
+        *out = _pdep_u64(bits, mask).to_be_bytes();
+    }
+    if n_bits == 3 {
+        for out in expanded.as_chunks_mut::<32>().0 {
+            let numbers = load(out);
+            store(out, _mm256_shuffle_epi8(levels, numbers));
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn multiply<const QUERIES: usize>(
+    expanded: &[u8],
+    queries: [&[i8]; QUERIES],
+    products: &mut [[i32; QUERIES]],
+) {
+    let (len, ones) = (queries[0].len(), _mm256_set1_epi16(1));
+    let queries = queries.map(|query| query[..len].as_chunks::<32>().0);
+    for (levels, products) in expanded.chunks_exact(len).zip(products) {
+        let mut sums = [_mm256_setzero_si256(); QUERIES];
+        for (index, levels) in levels.as_chunks::<32>().0.iter().enumerate() {
+            let levels = load(levels);
+            for query in 0..QUERIES {
+                let pairs = _mm256_maddubs_epi16(levels, load_signed(&queries[query][index]));
+                sums[query] = _mm256_add_epi32(sums[query], _mm256_madd_epi16(pairs, ones));
+            }
+        }
+        for query in 0..QUERIES {
+            products[query] = added(sums[query]);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn added(sums: __m256i) -> i32 {
+    let four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+    let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b01_00_11_10>(four));
+    _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<0b10_11_00_01>(two)))
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn distances(
+    sums: &[&BlockSums],
+    factors: &[[f32; 2]],
+    finish: &Finish,
+    out: &mut [f32; ROWS_PER_BLOCK],
+) -> bool {
+    portable::distances(sums, factors, finish, out)
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn near(distances: &[f32; ROWS_PER_BLOCK], limit: f32) -> BlockRows {
+    let (mut rows, limit) = ([0; ROWS_PER_BLOCK / 64], _mm256_set1_ps(limit));
+    for (index, eight) in distances.as_chunks::<8>().0.iter().enumerate() {
+        // SAFETY: `eight` are 8 floats.
+        let distances = unsafe { _mm256_loadu_ps(eight.as_ptr()) };
+        let near = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(distances, limit));
+        rows[index / 8] |= (near as u64) << (index % 8 * 8);
+    }
+    rows
+}

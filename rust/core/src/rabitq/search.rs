@@ -1,0 +1,506 @@
+//! `knn`, `radius` and `scan`: blocks of rows are summed for all queries of a group, and their distances computed and compared while they
+//! are in registers and the first-level cache.
+
+use std::array;
+use std::ops::Range;
+
+use super::encode::squares;
+use super::grid::Grid;
+use super::queries::{Metric, Queries};
+use super::{
+    BlockRows, BlockSums, QUERIES_PER_PASS, ROWS_PER_BLOCK, ROWS_PER_TILE, distances, expand, multiply, near,
+    sum_bits,
+};
+use crate::adc::{Blocks, key, largest, sum_of};
+use crate::codes::check_same_bytes;
+use crate::error::{At, check_len, try_collect, try_push, try_vec};
+use crate::select::mask::RowMask;
+use crate::select::sink::{Below, Found, Sink, largest_block};
+use crate::select::top_k::TopK;
+use crate::{Codes, Csr, Error, Level, Mask, Neighbors, Run};
+
+/// Bytes of the codes of a task: few enough to stay in the second-level cache while all queries of a group visit them.
+const CODE_BYTES_PER_TASK: usize = 64 * 1024;
+
+/// Bytes of the queries of a group, likewise.
+const QUERY_BYTES_PER_GROUP: usize = 256 * 1024;
+
+/// Queries of a group at most.
+const QUERIES_PER_GROUP: usize = 32;
+
+/// Tasks per thread from which the database is split rather than the queries.
+const TASKS_PER_THREAD: usize = 4;
+
+/// Rows of codes with their factors.
+#[derive(Clone, Copy, Debug)]
+pub struct Database<'a> {
+    grid: Grid,
+    n_dims: usize,
+    rows: Rows<'a>,
+    factors: &'a [[f32; 2]],
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Rows<'a> {
+    /// Codes of one bit, in blocks of planes or to be brought into such blocks.
+    Bits(Blocks<'a>),
+    Numbers(Codes<'a>),
+}
+
+impl<'a> Database<'a> {
+    /// Row-major codes, with two factors for each row.
+    ///
+    /// # Errors
+    /// [`Error::Incompatible`] or [`Error::Range`] for bytes that rows cannot have, [`Error::Length`] without two factors for each row.
+    pub fn from_rows(codes: Codes<'a>, factors: &'a [f32], grid: Grid) -> Result<Self, Error> {
+        let n_dims = grid.n_dims(codes.n_bytes())?;
+        let rows =
+            if grid.n_bits() == 1 { Rows::Bits(Blocks::from_bits(codes)) } else { Rows::Numbers(codes) };
+        Database { grid, n_dims, rows, factors: &[] }.with_factors(factors)
+    }
+
+    /// Codes of one bit that were packed as codes of 256 codewords.
+    ///
+    /// # Errors
+    /// As [`Database::from_rows`], and [`Error::Incompatible`] for more bits.
+    pub fn from_packed(
+        packed: &'a crate::adc::PackedCodes,
+        factors: &'a [f32],
+        grid: Grid,
+    ) -> Result<Self, Error> {
+        if grid.n_bits() != 1 || packed.n_codewords() != 256 {
+            let problem = format!(
+                "codes are packed with n_codewords={}, and n_bits is {}; expected packed codes of 256 codewords, one for each byte, \
+                 and n_bits=1, or else an array",
+                packed.n_codewords(),
+                grid.n_bits()
+            );
+            return Err(Error::Incompatible { problem });
+        }
+        let n_dims = grid.n_dims(packed.n_subspaces())?;
+        Database { grid, n_dims, rows: Rows::Bits(packed.blocks()), factors: &[] }.with_factors(factors)
+    }
+
+    fn with_factors(self, factors: &'a [f32]) -> Result<Self, Error> {
+        check_len("factors", "elements", factors.len(), self.n_rows().saturating_mul(2))?;
+        Ok(Database { factors: factors.as_chunks().0, ..self })
+    }
+
+    /// Number of rows.
+    pub fn n_rows(&self) -> usize {
+        match self.rows {
+            Rows::Bits(blocks) => blocks.n_rows(),
+            Rows::Numbers(codes) => codes.n_rows(),
+        }
+    }
+
+    fn check(&self, queries: &Queries) -> Result<(), Error> {
+        if queries.grid() != self.grid || queries.n_dims() != self.n_dims {
+            let problem = format!(
+                "queries have {} dimensions, but codes of {} bits have {}; were both rotated, and is n_bits right?",
+                queries.n_dims(),
+                self.grid.n_bits(),
+                self.n_dims
+            );
+            return Err(Error::Incompatible { problem });
+        }
+        Ok(())
+    }
+}
+
+/// Finds the rows with the smallest distances to each query. Missing neighbours are infinity and -1.
+///
+/// # Errors
+/// If queries and codes do not go together, a distance is not finite, the mask does not fit the codes, `out` does not fit the
+/// queries, the memory does not suffice, or the call was interrupted.
+pub fn knn(
+    queries: &Queries,
+    database: Database<'_>,
+    mask: Mask<'_>,
+    mut out: Neighbors<'_, f32>,
+    run: &Run<'_>,
+) -> Result<(), Error> {
+    out.clear(queries.n_queries(), f32::INFINITY)?;
+    let search = Search::new(queries, database, mask, run)?;
+    let kept = out.k().min(search.mask.n_selected());
+    if kept == 0 {
+        return Ok(());
+    }
+    let out = out.shared();
+    search.for_each_group(largest_block(kept, run.threads()), run, |group, run| {
+        let seed = try_collect(group.clone().map(|_| TopK::new(kept)))?;
+        out.merge(group.clone(), search.visit(group, &seed, run)?, sum_of)
+    })?;
+    Ok(())
+}
+
+/// Finds all rows with a distance of at most `radius`, sorted by (distance, row).
+///
+/// # Errors
+/// As [`knn`].
+pub fn radius(
+    queries: &Queries,
+    database: Database<'_>,
+    radius: f32,
+    mask: Mask<'_>,
+    run: &Run<'_>,
+) -> Result<Csr<f32>, Error> {
+    let search = Search::new(queries, database, mask, run)?;
+    // No distance is minus zero; a radius may be.
+    let below = if radius.is_nan() { 0 } else { key(radius + 0.0).saturating_add(1) };
+    let groups = search.for_each_group(usize::MAX, run, |group, run| {
+        let parts = search.visit(group.clone(), &Below::new(below), run)?;
+        let found = Below::merge(parts, |found| (found.query, found.key, found.id))?;
+        Ok((try_collect(group)?, found))
+    })?;
+    Csr::from_blocks(queries.n_queries(), &groups, f32::INFINITY, sum_of)
+}
+
+/// Writes the distances of all rows, one row of `out` per query.
+///
+/// # Errors
+/// As [`knn`], and if `out` does not have one element per query and row.
+pub fn scan(queries: &Queries, database: Database<'_>, out: &mut [f32], run: &Run<'_>) -> Result<(), Error> {
+    let n_rows = database.n_rows();
+    check_len("out", "elements", out.len(), queries.n_queries().saturating_mul(n_rows))?;
+    let search = Search::new(queries, database, Mask::All, run)?;
+    if out.is_empty() {
+        return Ok(());
+    }
+    let rows_per_task = search.blocks_per_task() * ROWS_PER_BLOCK;
+    // Each task writes some columns of the rows of a group of queries.
+    let mut parts = Vec::new();
+    let group_len = search.queries_per_group();
+    for (group, out) in out.chunks_mut(group_len * n_rows).enumerate() {
+        let mut rows = try_collect(out.chunks_mut(n_rows).map(|row| row.chunks_mut(rows_per_task)))?;
+        for task in 0..search.n_tasks() {
+            let out = try_collect(rows.iter_mut().filter_map(Iterator::next))?;
+            try_push(&mut parts, (group * group_len, task, out))?;
+        }
+    }
+    search.run_for(run).for_each_part(
+        parts,
+        || Scratch::new(group_len, database),
+        |scratch, _, (first_query, task, mut out)| {
+            let group = first_query..first_query + out.len();
+            let first = task * search.blocks_per_task();
+            search.visit_blocks(&group, search.task_blocks(task), scratch, |slot, block, distances, _| {
+                let start = (block - first) * ROWS_PER_BLOCK;
+                let out = &mut out[slot][start..];
+                let len = out.len().min(ROWS_PER_BLOCK);
+                out[..len].copy_from_slice(&distances[..len]);
+                Ok(())
+            })
+        },
+    )?;
+    Ok(())
+}
+
+struct Search<'a> {
+    level: Level,
+    queries: &'a Queries,
+    database: Database<'a>,
+    mask: RowMask,
+    /// The blocks that have selected rows, in ascending order, unless all rows are selected.
+    listed: Option<Vec<usize>>,
+}
+
+/// Writes the distances between what two sets of codes stand for, one row of `out` for each of the first: squared distances, or
+/// negative inner products.
+///
+/// # Errors
+/// As [`scan`]; codes of both have the same number of bytes.
+pub fn cdist(
+    a: (Codes<'_>, &[f32]),
+    b: (Codes<'_>, &[f32]),
+    grid: Grid,
+    metric: Metric,
+    out: &mut [f32],
+    run: &Run<'_>,
+) -> Result<(), Error> {
+    check_same_bytes(("a", a.0), ("b", b.0))?;
+    let a_squares = squares(a.0, a.1, grid, run)?;
+    let mut factors = squares(b.0, b.1, grid, run)?;
+    let offsets = try_collect(a_squares.as_chunks::<2>().0.iter().map(|[square, _]| match metric {
+        Metric::L2 => *square,
+        Metric::Ip => 0.0,
+    }))?;
+    if metric == Metric::Ip {
+        factors.as_chunks_mut::<2>().0.iter_mut().for_each(|[square, _]| *square = 0.0);
+    }
+    let queries = Queries::from_codes(a.0, a.1, &offsets, grid, metric)?;
+    scan(&queries, Database::from_rows(b.0, &factors, grid)?, out, run)?;
+    if metric == Metric::L2 {
+        // What rounding leaves of equal rows.
+        run.for_words(out.len()).for_each_chunk(out, 1 << 16, |_, out| {
+            out.iter_mut().for_each(|distance| *distance = distance.max(0.0));
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// What a worker needs in addition to its sink.
+struct Scratch {
+    planes: Vec<u8>,
+    expanded: Vec<u8>,
+    /// For each query, its parts one after the other.
+    sums: Vec<BlockSums>,
+    distances: [f32; ROWS_PER_BLOCK],
+}
+
+impl Scratch {
+    fn new(n_queries: usize, database: Database<'_>) -> Result<Self, Error> {
+        let Database { grid, n_dims, .. } = database;
+        let n_expanded = if grid.n_bits() == 1 { 0 } else { ROWS_PER_TILE * grid.expanded_len(n_dims) };
+        Ok(Scratch {
+            planes: Vec::new(),
+            expanded: try_vec(0, n_expanded)?,
+            sums: try_vec([0; ROWS_PER_BLOCK], n_queries * grid.query_parts())?,
+            distances: [0.0; ROWS_PER_BLOCK],
+        })
+    }
+}
+
+impl<'a> Search<'a> {
+    fn new(
+        queries: &'a Queries,
+        database: Database<'a>,
+        mask: Mask<'_>,
+        run: &Run<'_>,
+    ) -> Result<Self, Error> {
+        database.check(queries)?;
+        let mask = RowMask::new(mask, database.n_rows())?.for_words()?;
+        let listed = if mask.is_all() { None } else { Some(mask.groups::<{ ROWS_PER_BLOCK / 64 }>()?) };
+        Ok(Search { level: run.level(), queries, database, mask, listed })
+    }
+
+    fn blocks_per_task(&self) -> usize {
+        let block_len = self.database.grid.n_bytes(self.database.n_dims) * ROWS_PER_BLOCK;
+        (CODE_BYTES_PER_TASK / block_len).max(1)
+    }
+
+    fn n_blocks(&self) -> usize {
+        self.listed.as_ref().map_or(self.database.n_rows().div_ceil(ROWS_PER_BLOCK), Vec::len)
+    }
+
+    fn n_tasks(&self) -> usize {
+        self.n_blocks().div_ceil(self.blocks_per_task())
+    }
+
+    /// The blocks of a task, in ascending order.
+    fn task_blocks(&self, task: usize) -> impl Iterator<Item = usize> + '_ {
+        let (start, end) = (task * self.blocks_per_task(), (task + 1) * self.blocks_per_task());
+        (start..end.min(self.n_blocks()))
+            .map(|index| self.listed.as_ref().map_or(index, |listed| listed[index]))
+    }
+
+    fn queries_per_group(&self) -> usize {
+        let n_bytes = self.database.n_dims * if self.database.grid.n_bits() == 1 { 4 } else { 2 };
+        (QUERY_BYTES_PER_GROUP / n_bytes).clamp(QUERIES_PER_PASS, QUERIES_PER_GROUP)
+    }
+
+    /// The run for this much work.
+    fn run_for<'r>(&self, run: &Run<'r>) -> Run<'r> {
+        let sums = self.queries.n_queries().saturating_mul(self.mask.n_selected());
+        run.for_words(sums.saturating_mul(self.database.grid.n_bytes(self.database.n_dims)) / 8)
+    }
+
+    /// Calls `search` with groups of queries, each with the threads that it may use, and returns the results in order.
+    fn for_each_group<R: Send>(
+        &self,
+        largest_group: usize,
+        run: &Run<'_>,
+        search: impl Fn(Range<usize>, &Run<'_>) -> Result<R, Error> + Sync,
+    ) -> Result<Vec<R>, Error> {
+        let (run, n_queries) = (&self.run_for(run), self.queries.n_queries());
+        let mut group_len = self.queries_per_group();
+        let split_database = self.n_tasks() >= TASKS_PER_THREAD * run.threads() || run.threads() == 1;
+        if !split_database {
+            group_len = group_len.min(n_queries.div_ceil(TASKS_PER_THREAD * run.threads()));
+        }
+        let group_len = group_len.min(largest_group).max(1);
+        let n_groups = n_queries.div_ceil(group_len);
+        let group = |index: usize| index * group_len..n_queries.min((index + 1) * group_len);
+        if split_database {
+            let mut results = Vec::new();
+            for index in 0..n_groups {
+                try_push(&mut results, search(group(index), run)?)?;
+            }
+            return Ok(results);
+        }
+        run.map_tasks(n_groups, || Ok(()), |(), index| search(group(index), &Run::serial(self.level)))
+    }
+
+    /// Compares all rows with the queries of a group, and returns the sink of each worker.
+    fn visit<S: Sink>(&self, group: Range<usize>, seed: &S, run: &Run<'_>) -> Result<Vec<S>, Error> {
+        let workers = run.for_each_task(
+            self.n_tasks(),
+            || Ok((Scratch::new(group.len(), self.database)?, seed.fork()?)),
+            |(scratch, sink), task| {
+                self.visit_blocks(
+                    &group,
+                    self.task_blocks(task),
+                    scratch,
+                    |slot, block, distances, selected| {
+                        offer(self.level, sink, slot, (block * ROWS_PER_BLOCK) as u64, distances, selected)
+                    },
+                )
+            },
+        )?;
+        try_collect(workers.into_iter().map(|(_, sink)| sink))
+    }
+
+    /// Calls `receive(slot of a query, block, distances, selected rows)` for each block and query.
+    fn visit_blocks(
+        &self,
+        group: &Range<usize>,
+        blocks: impl Iterator<Item = usize>,
+        scratch: &mut Scratch,
+        mut receive: impl FnMut(usize, usize, &[f32; ROWS_PER_BLOCK], BlockRows) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let n_parts = self.database.grid.query_parts();
+        for block in blocks {
+            let selected: BlockRows = self.mask.words(block * (ROWS_PER_BLOCK / 64));
+            match self.database.rows {
+                Rows::Bits(blocks) => {
+                    blocks.prefetch(block + 1);
+                    let planes = blocks.get(self.level, block, block + 1, &mut scratch.planes)?;
+                    self.sum_planes(group, planes, &mut scratch.sums);
+                }
+                Rows::Numbers(codes) => {
+                    self.sum_numbers(group, codes, block, selected, &mut scratch.expanded, &mut scratch.sums);
+                }
+            }
+            let factors = &self.database.factors[block * ROWS_PER_BLOCK..];
+            let factors = &factors[..factors.len().min(ROWS_PER_BLOCK)];
+            for (slot, query) in group.clone().enumerate() {
+                let sums = &scratch.sums[slot * n_parts..][..n_parts];
+                let finish = self.queries.finish(query);
+                let is_finite = match sums {
+                    [upper, lower] => {
+                        distances(self.level, &[upper, lower], factors, finish, &mut scratch.distances)
+                    }
+                    [sums, ..] => distances(self.level, &[sums], factors, finish, &mut scratch.distances),
+                    [] => true,
+                };
+                if !is_finite {
+                    check_finite(block, factors, &scratch.distances, selected)?;
+                }
+                receive(slot, block, &scratch.distances, selected)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sum_planes(&self, group: &Range<usize>, planes: &[u8], sums: &mut [BlockSums]) {
+        let mut query = group.start;
+        let (passes, rest) = sums[..group.len()].as_chunks_mut::<QUERIES_PER_PASS>();
+        for sums in passes {
+            let tables = array::from_fn(|index| self.queries.tables(query + index));
+            sum_bits(self.level, tables, planes, sums);
+            query += QUERIES_PER_PASS;
+        }
+        for sums in rest.as_chunks_mut::<1>().0 {
+            sum_bits(self.level, [self.queries.tables(query)], planes, sums);
+            query += 1;
+        }
+    }
+
+    fn sum_numbers(
+        &self,
+        group: &Range<usize>,
+        codes: Codes<'_>,
+        block: usize,
+        selected: BlockRows,
+        expanded: &mut [u8],
+        sums: &mut [BlockSums],
+    ) {
+        let Database { grid, n_dims, .. } = self.database;
+        let (len, n_parts) = (grid.expanded_len(n_dims), grid.query_parts());
+        let operands = |index: usize| self.queries.bytes(group.start + index / n_parts, index % n_parts);
+        codes.prefetch((block + 1) * ROWS_PER_BLOCK, (block + 2) * ROWS_PER_BLOCK);
+        let mut left = (0..ROWS_PER_BLOCK).filter(|row| selected[row / 64] >> (row % 64) & 1 == 1);
+        loop {
+            let (mut rows, mut n_rows) = ([0; ROWS_PER_TILE], 0);
+            for (place, row) in rows.iter_mut().zip(&mut left) {
+                *place = block * ROWS_PER_BLOCK + row;
+                n_rows += 1;
+            }
+            if n_rows == 0 {
+                return;
+            }
+            let (rows, expanded) = (&rows[..n_rows], &mut expanded[..n_rows * len]);
+            expand(self.level, codes, rows, grid, expanded);
+            let n_operands = group.len() * n_parts;
+            for first in (0..n_operands).step_by(QUERIES_PER_PASS) {
+                if first + QUERIES_PER_PASS <= n_operands {
+                    let queries = array::from_fn::<_, QUERIES_PER_PASS, _>(|index| operands(first + index));
+                    let mut products = [[0; QUERIES_PER_PASS]; ROWS_PER_TILE];
+                    multiply(self.level, expanded, queries, &mut products[..n_rows]);
+                    for (index, sums) in sums[first..first + QUERIES_PER_PASS].iter_mut().enumerate() {
+                        for (row, products) in rows.iter().zip(products) {
+                            sums[row % ROWS_PER_BLOCK] = products[index];
+                        }
+                    }
+                } else {
+                    for (index, sums) in (first..n_operands).zip(&mut sums[first..n_operands]) {
+                        let mut products = [[0]; ROWS_PER_TILE];
+                        multiply(self.level, expanded, [operands(index)], &mut products[..n_rows]);
+                        for (row, [product]) in rows.iter().zip(products) {
+                            sums[row % ROWS_PER_BLOCK] = product;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Hands the selected rows of a block that are near enough to the sink.
+#[inline]
+fn offer<S: Sink>(
+    level: Level,
+    sink: &mut S,
+    slot: usize,
+    first_id: u64,
+    distances: &[f32; ROWS_PER_BLOCK],
+    selected: BlockRows,
+) -> Result<(), Error> {
+    let Some(limit) = largest(sink.below(slot, first_id)) else { return Ok(()) };
+    let near = near(level, distances, limit);
+    for (word, (near, selected)) in near.into_iter().zip(selected).enumerate() {
+        let mut left = near & selected;
+        while left != 0 {
+            let row = 64 * word + left.trailing_zeros() as usize;
+            left &= left - 1;
+            let (id, key) = (first_id + row as u64, key(distances[row]));
+            if key < sink.below(slot, id) {
+                sink.push(Found { query: slot as u32, key, id })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The error of the first selected row whose distance is not finite, if there is one.
+#[cold]
+fn check_finite(
+    block: usize,
+    factors: &[[f32; 2]],
+    distances: &[f32; ROWS_PER_BLOCK],
+    selected: BlockRows,
+) -> Result<(), Error> {
+    for (row, (factors, distance)) in factors.iter().zip(distances).enumerate() {
+        if selected[row / 64] >> (row % 64) & 1 == 1 && !distance.is_finite() {
+            let [norm, factor] = factors;
+            return Err(Error::Value {
+                name: "factors",
+                value: format!("({norm:e}, {factor:e})"),
+                at: At::Row(block * ROWS_PER_BLOCK + row),
+                expected: "numbers whose products with the query are finite float32".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
