@@ -124,6 +124,46 @@ def hadamard(x, signs, n_features):
 # --- xnor: rows of signs, integers, images; how dot products are finished ----------------------------------
 
 
+def rotate(x, signs):
+    """Rotate by overlapping transforms, in float64; the order within 64 numbers is that of the kernels."""
+    rounds, d = unpack(signs, 8 * signs.shape[1], np.float64, (-1, 1)), 8 * signs.shape[1]
+    y, s = np.pad(np.asarray(x, np.float64), ((0, 0), (0, d - x.shape[1]))), 1 << (d.bit_length() - 1)
+    index = np.arange(s)
+    matrix = 1.0 - 2.0 * (np.bitwise_count(index[:, None] & index) & 1)
+    if s >= 64:
+        matrix = matrix[:, index & ~63 | (index & 7) << 3 | index >> 3 & 7]
+    for r, diagonal in enumerate(rounds):
+        y, part = y * diagonal, slice(0, s) if r % 2 == 0 else slice(d - s, d)
+        y[:, part] = y[:, part] @ matrix / np.sqrt(s)
+        if s < d:
+            a, b = y[:, : d // 2], y[:, d // 2 :]
+            y = np.hstack([a + b, a - b]) / np.sqrt(2)
+    return y
+
+
+def rabitq_levels(n_bits):
+    """Return the level of each number."""
+    listed = {1: [1], 2: [19, 63], 3: [7, 22, 39, 63], 4: [3, 9, 15, 22, 29, 37, 48, 63]}
+    positive = np.array(listed.get(n_bits, range(1, 1 << n_bits, 2)), np.float64)
+    return np.concatenate([-positive[::-1], positive])
+
+
+def rabitq_decode(codes, factors, n_bits):
+    numbers = unpack_uint(codes, n_bits, codes.shape[1] * 8 // n_bits)
+    return factors[:, 1:].astype(np.float64) * rabitq_levels(n_bits)[numbers]
+
+
+def rabitq(queries, codes, factors, n_bits, metric="l2", offsets=None):
+    """Return estimates by queries rounded as they are, in float64."""
+    largest = 31 if n_bits == 1 else 127 if n_bits <= 4 else 8128
+    step = np.abs(queries).max(axis=1, keepdims=True).astype(np.float64) / largest
+    rounded = np.round(queries / np.where(step == 0, 1, step)) * step
+    if offsets is None:
+        offsets = (queries.astype(np.float64) ** 2).sum(axis=1) if metric == "l2" else np.zeros(len(queries))
+    inner = rounded @ rabitq_decode(codes, factors, n_bits).T
+    return offsets[:, None] + factors[:, 0] - (2 if metric == "l2" else 1) * inner
+
+
 def signs(codes, n_bits):
     return 2 * np.unpackbits(codes, axis=-1, count=n_bits).astype(np.int32) - 1
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 import abc
 from typing import Any, ClassVar
 
-from numpy.typing import ArrayLike
-
 from fastcodes._estimator import Transformer
 from fastcodes._storage import Storage
-from fastcodes._typing import Array, UnsignedCodes
+from fastcodes._typing import Array, Floats, UnsignedCodes
 
 __all__ = ["Codec"]
 
@@ -52,20 +50,29 @@ class Codec(Transformer):
         """The distances by which codes can be searched, the default first."""
 
     @abc.abstractmethod
-    def encode(self, X: Any, *, threads: int | None = None) -> UnsignedCodes:
+    def encode(self, X: Any, *, threads: int | None = None) -> Any:
         """Return the code of each sample."""
 
+    def rows(self, X: Any, *, threads: int | None = None) -> UnsignedCodes:
+        """Return the code of each sample as a `storage` takes it: one row of one array."""
+        codes: UnsignedCodes = self.encode(X, threads=threads)
+        return codes
+
+    def from_rows(self, rows: UnsignedCodes) -> Any:
+        """Return rows of a `storage` as `encode` returns codes."""
+        return rows
+
     def transform(self, X: Any, *, threads: int | None = None) -> Any:
-        """Return ``encode(X)``, as an array or as a data frame: see `set_output`."""
-        return self._contained(self.encode(X, threads=threads), X)
+        """Return the `rows` of the samples, as an array or as a data frame: see `set_output`."""
+        return self._contained(self.rows(X, threads=threads), X)
 
     def decode(self, codes: Any, *, threads: int | None = None) -> Array:
         """Return what each code stands for."""
         raise TypeError(f"codes of {type(self).__name__} cannot be decoded: they do not stand for vectors")
 
     @abc.abstractmethod
-    def as_codes(self, codes: ArrayLike) -> UnsignedCodes:
-        """Return codes from elsewhere, or raise an error if `encode` cannot have made them."""
+    def as_codes(self, codes: Any) -> UnsignedCodes:
+        """Return codes from elsewhere as `rows`, or raise an error if `encode` cannot have made them."""
 
     def as_queries(self, queries: Any, *, threads: int | None = None) -> Array:
         """Return queries as an array, some rows of which `operand` takes, or raise an error."""
@@ -74,6 +81,13 @@ class Codec(Transformer):
     @abc.abstractmethod
     def operand(self, queries: Array, metric: str, *, threads: int | None = None) -> Any:
         """Return what a `storage` with this metric needs to know of rows of ``as_queries(queries)``."""
+
+    def doubts(self, queries: Array) -> Floats | None:
+        """Return what the `Storage.errors` of a row are multiplied by to bound its distance to each query.
+
+        float32 (nq,); None if distances are those of what codes stand for, and no estimates.
+        """
+        return None
 
     @abc.abstractmethod
     def storage(self, metric: str) -> Storage:

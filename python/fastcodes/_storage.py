@@ -6,6 +6,7 @@ storage             codes                   operand of a query                 s
 `TableStorage`      M numbers up to 256     look-up tables (M, K)              `fastcodes.adc`
 `CodewordStorage`   one number up to 65536  distances to all codewords (1, K)  posting lists of the codewords
 `BitStorage`        packed bits             packed bits, or real values        `fastcodes.hamming`, `.jaccard`
+`RaBitQStorage`     bits and two factors    rotated vectors and offsets        `fastcodes.rabitq`
 ==================  ======================  =================================  ==============================
 """
 
@@ -19,12 +20,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastcodes import _files, adc, bits, hamming, jaccard
+from fastcodes import _files, adc, bits, hamming, jaccard, rabitq
 from fastcodes._typing import Array, Codes, Floats, Ids, Mask, UnsignedCodes
 from fastcodes._validation import describe
 from fastcodes.results import no_neighbors, ragged
 
-__all__ = ["BitStorage", "CodewordStorage", "Rows", "Storage", "TableStorage", "selected_rows"]
+__all__ = [
+    "BitStorage",
+    "CodewordStorage",
+    "RaBitQStorage",
+    "Rows",
+    "Storage",
+    "TableStorage",
+    "join_factors",
+    "selected_rows",
+    "split_factors",
+]
 
 Neighbors = tuple[npt.NDArray[Any], Ids]
 Ragged = tuple[Ids, npt.NDArray[Any], Ids]
@@ -74,6 +85,10 @@ class Storage(abc.ABC):
         self, operand: Any, radius: float, *, mask: Mask | None = None, threads: int | None = None
     ) -> Ragged:
         """Return offsets, distances and rows of those within a radius, sorted by (distance, row)."""
+
+    def errors(self, rows: Ids) -> Floats:
+        """Return the lengths of what some codes err by, where distances are estimates."""
+        raise TypeError(f"distances of {type(self).__name__} are no estimates")
 
     @abc.abstractmethod
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -257,6 +272,137 @@ class BitStorage(Storage):
 
     def restore(self, params: Any, arrays: Mapping[str, Array]) -> None:
         self._rows = Rows(_files.take(arrays, "codes", np.uint8, ("n", self._n_bytes)))
+
+
+class RaBitQStorage(Storage):
+    """RaBitQ codes with their factors: a row is the bytes of a code and those of its two factors, float32.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Bytes of a code.
+    n_bits : int
+        Bits of a dimension.
+    metric : {"l2", "ip"}
+        The distance that the factors are for.
+    error_ratio : float, optional
+        The usual length of the error of a code over the length of what it stands for; None if the first
+        factor, a squared length, says it of each row.
+    """
+
+    def __init__(self, n_bytes: int, n_bits: int, metric: str, error_ratio: float | None) -> None:
+        self.operand_size = 4 * n_bytes
+        self._n_bytes = n_bytes
+        self._settings: dict[str, Any] = {"n_bits": n_bits, "metric": metric}
+        self._error_ratio = error_ratio
+        self._factors = Rows(np.empty((0, 2), np.float32))
+        # Only bits are searched faster in blocks.
+        empty = np.empty((0, n_bytes), np.uint8)
+        self._codes = adc.PackedCodes(empty, n_codewords=256) if n_bits == 1 else Rows(empty)
+
+    def __len__(self) -> int:
+        return len(self._factors.used)
+
+    @property
+    def _source(self) -> Codes | adc.PackedCodes:
+        return self._codes.used if isinstance(self._codes, Rows) else self._codes
+
+    def _parts(self) -> tuple[Codes | adc.PackedCodes, Floats]:
+        """Return codes and factors of one moment: factors are appended last."""
+        factors, codes = self._factors.used, self._source
+        if isinstance(codes, adc.PackedCodes) or len(codes) == len(factors):
+            return codes, factors
+        return codes[: len(factors)], factors
+
+    @property
+    def nbytes(self) -> int:
+        return self._source.nbytes + self._factors.used.nbytes
+
+    def append(self, codes: UnsignedCodes, *, threads: int | None = None) -> None:
+        rows, factors = split_factors(codes)
+        if isinstance(self._codes, Rows):
+            self._codes.append(rows)
+        else:
+            self._codes.append(np.ascontiguousarray(rows), threads=threads)
+        self._factors.append(factors)
+
+    def take(self, rows: Ids | slice) -> UnsignedCodes:
+        codes, factors = self._parts()
+        if isinstance(codes, adc.PackedCodes):
+            bits = codes.unpack(0, len(factors)) if isinstance(rows, slice) else codes.take(rows)
+        else:
+            bits = codes[rows]
+        return join_factors(bits, factors[rows])
+
+    def keep(self, rows: Ids) -> None:
+        if isinstance(self._codes, Rows):
+            self._codes = Rows(self._codes.used[rows])
+        else:
+            removed = np.ones(len(self), bool)
+            removed[rows] = False
+            self._codes.remove(removed)
+        self._factors = Rows(self._factors.used[rows])
+
+    def knn(
+        self, operand: tuple[Floats, Floats], k: int, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Neighbors:
+        queries, offsets = operand
+        codes, factors = self._parts()
+        return rabitq.knn(
+            queries, codes, factors, k, offsets=offsets, mask=mask, threads=threads, **self._settings
+        )
+
+    def radius(
+        self,
+        operand: tuple[Floats, Floats],
+        radius: float,
+        *,
+        mask: Mask | None = None,
+        threads: int | None = None,
+    ) -> Ragged:
+        queries, offsets = operand
+        codes, factors = self._parts()
+        return rabitq.radius(
+            queries, codes, factors, radius, offsets=offsets, mask=mask, threads=threads, **self._settings
+        )
+
+    def errors(self, rows: Ids) -> Floats:
+        codes, factors = split_factors(self.take(rows))
+        if self._error_ratio is not None:
+            factors = factors * np.array([0, self._error_ratio], np.float32)
+        return rabitq.errors(codes, factors, n_bits=self._settings["n_bits"])
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        codes, factors = self._parts()
+        if isinstance(codes, adc.PackedCodes):
+            params, arrays = codes.to_state()
+            return params, {**arrays, "factors": factors}
+        return {}, {"codes": codes, "factors": factors}
+
+    def restore(self, params: Any, arrays: Mapping[str, Array]) -> None:
+        factors = _files.take(arrays, "factors", np.float32, ("n", 2))
+        if isinstance(self._codes, Rows):
+            codes = Rows(_files.take(arrays, "codes", np.uint8, ("n", self._n_bytes)))
+            n_rows = len(codes.used)
+        else:
+            codes = adc.PackedCodes.from_state(params, arrays)
+            n_rows = len(codes)
+            if (codes.n_subspaces, codes.n_codewords) != (self._n_bytes, 256):
+                raise ValueError(f"its codes have {codes.n_subspaces} bytes; expected {self._n_bytes}")
+        if n_rows != len(factors):
+            raise ValueError(f"there are {n_rows} codes, but {len(factors)} rows of factors")
+        self._codes, self._factors = codes, Rows(factors)
+
+
+def join_factors(codes: Codes, factors: Floats) -> Codes:
+    """Return rows of the bytes of codes (n, n_bytes) and those of factors (n, 2)."""
+    return np.hstack([codes, np.ascontiguousarray(factors, "<f4").view(np.uint8)])
+
+
+def split_factors(rows: UnsignedCodes) -> tuple[Codes, Floats]:
+    """Return the codes and factors of such rows."""
+    factors: Floats = np.ascontiguousarray(rows[:, -8:]).view("<f4").astype(np.float32, copy=False)
+    return rows[:, :-8], factors
 
 
 class CodewordStorage(Storage):

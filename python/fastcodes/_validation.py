@@ -564,6 +564,8 @@ def as_output(
     dtype: DTypeLike,
     source: Array | None = None,
     source_name: str = "",
+    *,
+    name: str = "out",
 ) -> Array:
     """Return `out`, or a new array if it is None.
 
@@ -577,18 +579,20 @@ def as_output(
         An input that is still read while `out` is written, so that they must not share memory.
     source_name : str
         Its name, for the error message.
+    name : str
+        The name of `out`, likewise.
     """
     dtype = np.dtype(dtype)
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or out.dtype != dtype:
-        raise TypeError(f"out must be a numpy array of {dtype}; got {describe(out)}")
+        raise TypeError(f"{name} must be a numpy array of {dtype}; got {describe(out)}")
     if out.shape != shape or not out.flags.carray:
         read_only = "" if out.flags.writeable else ", read-only"
         gaps = "" if out.flags.c_contiguous else ", not contiguous"
         offset = "" if out.flags.aligned else ", unaligned"
         raise ValueError(
-            f"out must be a C-contiguous, aligned and writeable array of shape {shape}; "
+            f"{name} must be a C-contiguous, aligned and writeable array of shape {shape}; "
             f"got shape {out.shape}{read_only}{gaps}{offset}"
         )
     if source is not None:

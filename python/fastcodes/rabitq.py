@@ -1,4 +1,4 @@
-"""RaBitQ: search of vectors that are kept as a few bits per dimension, by unbiased estimates of distances.
+"""RaBitQ: search of vectors kept as a few bits per dimension, by unbiased estimates of distances.
 
 A vector ``x`` that was rotated at random (`fastcodes.hadamard.rotate`) is replaced by a point ``u`` of a grid
 with nearly the same direction, `n_bits` bits per dimension, and a factor ``f = |x|^2 / <u, x>``. The inner
@@ -30,7 +30,7 @@ A query is rounded to integers: 6 bits for codes of one bit, 8 bits for 2 to 4, 
 error is small beside that of the codes. Sums are integers, exact for every ``D`` up to 65536, and results are
 equal to the bit for every number of threads and every instruction set.
 
-`fastcodes.quantization.RaBitQuantizer` rotates, centers and encodes, and `fastcodes.index.FlatIndex` searches.
+`fastcodes.quantization.RaBitQuantizer` rotates, centers and encodes; `fastcodes.index.FlatIndex` searches.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ from fastcodes._typing import Array, Codes, Floats, Ids
 from fastcodes._validation import (
     as_mask,
     as_option,
-    as_vector,
     check_separate,
     code_array,
     float32_array,
@@ -52,10 +51,13 @@ from fastcodes._validation import (
     row_count,
 )
 
-__all__ = ["PackedCodes", "cdist", "decode", "encode", "errors", "knn", "radius", "scan"]
+__all__ = ["cdist", "decode", "encode", "errors", "knn", "radius", "scan"]
 
 _CODES = "a numpy uint8 array (n, n_bytes), as fastcodes.rabitq.encode makes it"
 _METRICS = ("l2", "ip")
+
+MAX_DIMENSIONS = 1 << 16
+"""The most dimensions: with more, sums of products might not fit 32 bits."""
 
 
 def encode(
@@ -101,7 +103,7 @@ def encode(
     >>> np.unpackbits(codes)
     array([1, 1, 0, 1, 1, 0, 1, 0], dtype=uint8)
     >>> factors
-    array([[30.       ,  2.142857 ]], dtype=float32)
+    array([[30.      ,  2.142857]], dtype=float32)
 
     Notes
     -----
@@ -148,7 +150,7 @@ def decode(codes: ArrayLike, factors: ArrayLike, *, n_bits: int = 1, threads: in
     >>> x = np.array([[3.0, 1.0, -2.0, 1.0, 1.0, -1.0, 2.0, -3.0]], np.float32)
     >>> decoded = rabitq.decode(*rabitq.encode(x, n_bits=4), n_bits=4)
     >>> decoded.round(1)
-    array([[ 3. ,  1.1, -1.9,  1.1,  1.1, -1.1,  1.9, -3. ]], dtype=float32)
+    array([[ 3.2,  0.8, -1.9,  0.8,  0.8, -0.8,  1.9, -3.2]], dtype=float32)
     >>> bool(np.isclose((decoded * x).sum(), (x * x).sum()))
     True
 
@@ -186,13 +188,15 @@ def errors(codes: ArrayLike, factors: ArrayLike, *, n_bits: int = 1, threads: in
     >>> import numpy as np
     >>> from fastcodes import rabitq
     >>> x = np.array([[3.0, 1.0, -2.0, 1.0, 1.0, -1.0, 2.0, -3.0]], np.float32)
-    >>> rabitq.errors(*rabitq.encode(x)), rabitq.errors(*rabitq.encode(x, n_bits=8), n_bits=8)
-    (array([2.5912566], dtype=float32), array([0.01463157], dtype=float32))
+    >>> rabitq.errors(*rabitq.encode(x)).round(3)
+    array([2.595], dtype=float32)
+    >>> rabitq.errors(*rabitq.encode(x, n_bits=8), n_bits=8).round(3)
+    array([0.014], dtype=float32)
 
     Notes
     -----
-    The numpy equivalent: ``np.sqrt((decode(codes, factors)**2).sum(axis=1) - factors[:, 0])``, since ``f u - x``
-    is orthogonal to ``x``.
+    The numpy equivalent, since ``f u - x`` is orthogonal to ``x``:
+    ``np.sqrt((decode(codes, factors)**2).sum(axis=1) - factors[:, 0])``.
     """
     rows = code_array(codes, "codes", _CODES)
     return _native.rabitq_errors(rows, kernel_array(factors, "factors"), n_bits, threads)
@@ -217,7 +221,7 @@ def scan(
         Rotated queries of any real dtype, computed with as float32; a one-dimensional array is one query.
     codes : array_like of uint8 (n, n_bytes) or PackedCodes
         The database, as `encode` makes it. Codes of one bit that are searched more than once can be packed,
-        ``PackedCodes(codes, n_codewords=256)``.
+        ``adc.PackedCodes(codes, n_codewords=256)``.
     factors : array_like of float32 (n, 2)
         Likewise.
     n_bits : int
@@ -426,10 +430,10 @@ def cdist(
     Returns
     -------
     float32 array (na, nb)
-        ``result[i, j]`` is the distance of ``decode(a)[i]`` and ``decode(b)[j]``, from exact integer sums: the
-        symmetric distance computation of Jégou, Douze and Schmid (PAMI 33, 2011, eq. 12). The distance of a
-        code to itself is 0 up to rounding; of codes of different vectors, the squared distance is larger than
-        that of the vectors by about the squares of both `errors`. The result is `out`, if that is given.
+        ``result[i, j]`` is the distance of ``decode(a)[i]`` and ``decode(b)[j]``, from exact integer sums:
+        the symmetric distance computation of Jégou, Douze and Schmid (PAMI 33, 2011, eq. 12). The distance of
+        a code to itself is 0 up to rounding; of codes of different vectors, the squared distance is larger
+        than that of the vectors by about the squares of both `errors`. The result is `out`, if that is given.
 
     Raises
     ------
@@ -474,9 +478,11 @@ def _offsets(queries: Floats, offsets: ArrayLike | None, metric: str) -> Floats:
     """Return what is added to all distances of each query, float32 (nq,)."""
     n_queries = row_count(queries)
     if offsets is not None:
-        given = as_vector(offsets, "offsets", "real numbers, one for each query", np.float32)
-        if len(given) != n_queries:
-            raise ValueError(f"offsets has {len(given)} numbers; expected one for each of {n_queries} queries")
+        given = float32_array(offsets, "offsets")
+        if given.shape != (n_queries,):
+            raise ValueError(
+                f"offsets must have shape ({n_queries},), one number for each query; got {given.shape}"
+            )
         return given
     as_option(metric, "metric", _METRICS)
     if metric == "ip" or queries.ndim not in (1, 2):

@@ -23,6 +23,7 @@ PYTHON_FLOORS = (
         "_packed_codes",
         "minhash",
         "hadamard",
+        "rabitq",
         "xnor",
         "metrics",
         "results",
@@ -35,7 +36,7 @@ RUST_FLOORS = (
     {"level", "codes", "error", "run", "tasks"},
     {"select"},
     {"bits", "popcount", "hadamard", "minhash", "adc", "additive", "xnor", "roofline"},
-    {"hamming", "jaccard", "asymmetric", "binary", "adc::search", "lists"},
+    {"hamming", "jaccard", "asymmetric", "binary", "adc::search", "lists", "rabitq"},
 )
 
 

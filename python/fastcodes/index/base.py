@@ -14,10 +14,18 @@ from fastcodes import _files
 from fastcodes._codec import Codec
 from fastcodes._estimator import check_fitted
 from fastcodes._storage import Storage
-from fastcodes._typing import Array, Ids, PathLike, UnsignedCodes
-from fastcodes._validation import as_bool, as_integer, as_option, as_real, check_threads, describe
+from fastcodes._typing import Array, Floats, Ids, PathLike, UnsignedCodes
+from fastcodes._validation import (
+    as_bool,
+    as_integer,
+    as_option,
+    as_output,
+    as_real,
+    check_threads,
+    describe,
+)
 from fastcodes.index._ids import RowIds, changes
-from fastcodes.index._reranking import check_vectors, rescored
+from fastcodes.index._reranking import METRICS, check_vectors, reranked
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -92,9 +100,9 @@ class Index:
         return self._ids.values
 
     @property
-    def codes(self) -> UnsignedCodes:
+    def codes(self) -> Any:
         """A copy of the codes as the codec makes them, in the order in which the rows were added."""
-        return self._storage.take(slice(None))
+        return self.codec.from_rows(self._storage.take(slice(None)))
 
     @property
     def nbytes(self) -> int:
@@ -138,17 +146,15 @@ class Index:
         >>> len(index), index.ids[-4:]
         (35, array([  31, 1000, 2000, 3000]))
         """
-        self._append(self.codec.encode(X, threads=threads), ids, threads)
+        self._append(self.codec.rows(X, threads=threads), ids, threads)
 
-    def add_codes(
-        self, codes: ArrayLike, *, ids: ArrayLike | None = None, threads: int | None = None
-    ) -> None:
+    def add_codes(self, codes: Any, *, ids: ArrayLike | None = None, threads: int | None = None) -> None:
         """Add rows that were encoded before.
 
         Parameters
         ----------
         codes : array (n, code_size)
-            Codes as ``codec.encode`` returns them.
+            Codes as ``codec.encode`` returns them: for a `RaBitQuantizer` a tuple (codes, factors).
         ids, threads
             As in `add`.
 
@@ -213,7 +219,7 @@ class Index:
                 f"other has the codec {other.codec!r}, which makes other codes than {self.codec!r} of this "
                 "index; expected copies of one fitted model"
             )
-        self._append(other.codes, ids, threads)
+        self._append(other._storage.take(slice(None)), ids, threads)
 
     def _append(self, codes: UnsignedCodes, ids: ArrayLike | None, threads: int | None) -> None:
         check_threads(threads)
@@ -323,6 +329,7 @@ class Index:
         mask: ArrayLike | None = None,
         rerank: Array | None = None,
         oversample: float | None = None,
+        n_read: Ids | None = None,
         threads: int | None = None,
     ) -> Neighbors:
         """Find the `k` nearest rows of each query.
@@ -338,19 +345,22 @@ class Index:
         k : int
             Neighbors per query, 0 or more, and not beyond both the rows and 2**20. If there are fewer rows,
             the results are padded.
-        rerank_metric : {"l2", "ip"}, optional
-            The distance of re-ranking: squared L2, or the negative inner product. By default the metric of
-            the index if it is one of them, else "l2".
+        rerank_metric : {"l2", "ip", "cosine"}, optional
+            The distance of re-ranking: squared L2, the negative inner product, or one minus the cosine. By
+            default the metric of the index if it is one of them, else "l2".
         mask : array_like of bool (n,) or of int, optional
             The rows to search: booleans over the rows in the order of `ids`, or ids in any order, where
             duplicates count once.
         rerank : array (n, d) of float16, float32, float64 or integers, optional
             The vectors: ``rerank[i]`` is the vector with the id ``i``. It stays valid after removals, and ids
             of your own are then the row numbers of this array. Only the rows of candidates are read, so it
-            may be a memory map. Vectors are used as they are: for cosine similarity, normalize them.
+            may be a memory map. Where distances are estimates with a known error (`RaBitQuantizer`),
+            candidates that it rules out are not read: see `n_read`.
         oversample : float, optional
             With `rerank`, the number of candidates for each of the `k` results, 1 or more. By default 4, or
-            16 for codes of hash functions, which are coarser.
+            16 for codes of hash functions, which are coarser, and of a `RaBitQuantizer`.
+        n_read : int64 array (nq,), optional
+            With `rerank`, it is filled with the number of vectors that were read for each query.
         threads : int, optional
             Threads to use at most; None means all CPUs of this process, or the number in the environment
             variable ``FASTCODES_NUM_THREADS``; 1 starts none.
@@ -392,7 +402,7 @@ class Index:
             indices = c[np.lexsort((c, distances))[:k]]
         """
         checked = self.codec.as_queries(queries, threads=threads)
-        return self._search(self._near(mask, threads), checked, k, rerank, rerank_metric, oversample)
+        return self._search(self._near(mask, threads), checked, k, rerank, rerank_metric, oversample, n_read)
 
     def _n_neighbors(self, k: Any) -> int:
         """Return `k`, unless the results would be padding that fills the memory."""
@@ -467,6 +477,7 @@ class Index:
         rerank: Array | None,
         rerank_metric: str | None,
         oversample: float | None,
+        n_read: Ids | None,
         width: int | None = None,
     ) -> Neighbors:
         """Find neighbors by ``near(queries, n)``, which returns distances and rows, and score them again.
@@ -478,9 +489,9 @@ class Index:
         oversample = (
             self.codec.oversample if oversample is None else as_real(oversample, "oversample", at_least=1)
         )
-        metric = self.metric if self.metric in ("l2", "ip") else "l2"
+        metric = self.metric if self.metric in METRICS else "l2"
         if rerank_metric is not None:
-            metric = as_option(rerank_metric, "rerank_metric", ("l2", "ip"))
+            metric = as_option(rerank_metric, "rerank_metric", METRICS)
         if rerank is not None:
             if not self.codec.encodes_vectors:
                 raise ValueError(
@@ -489,15 +500,34 @@ class Index:
                 )
             check_vectors(rerank, self._ids.limit, queries.shape[1])
             n_near = min(math.ceil(oversample * n_near), len(self))
-        found = []
+        if n_read is not None:
+            as_output(n_read, (len(queries),), np.int64, name="n_read")
+            n_read[:] = 0
+        found, start = [], 0
         for block in self._blocks(queries, max(width or self._storage.operand_size, n_near)):
             neighbors = self._with_ids(near, block, n_near)
             if rerank is not None:
-                neighbors = rescored(block, neighbors[1], rerank, metric, k)
+                bounds = self._bounds(block, *neighbors) if metric == self.metric else None
+                distances, ids, of_block = reranked(block, neighbors[1], rerank, metric, k, bounds)
+                neighbors = distances, ids
+                if n_read is not None:
+                    n_read[start : start + len(block)] = of_block
             found.append(neighbors)
+            start += len(block)
         if len(found) == 1:
             return found[0]
         return np.concatenate([part[0] for part in found]), np.concatenate([part[1] for part in found])
+
+    def _bounds(self, queries: Array, distances: Distances, ids: Ids) -> Floats | None:
+        """Return what the distances of candidates are not expected to fall below, if they are estimates."""
+        doubts = self.codec.doubts(queries)
+        if doubts is None:
+            return None
+        is_some = ids >= 0
+        bounds = distances.astype(np.float32)
+        errors = self._storage.errors(self._ids.rows(ids[is_some]))
+        bounds[is_some] -= (errors * np.broadcast_to(doubts[:, None], ids.shape)[is_some]).astype(np.float32)
+        return bounds
 
     def _radius_search(
         self,

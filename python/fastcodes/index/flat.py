@@ -21,6 +21,8 @@ class FlatIndex(Index):
     `OptimizedProductQuantizer`   "ip"
     `ScalarQuantizer`             "l2", "ip"                    d, or half of it for up to 4 bits
     `VectorQuantizer`             "l2", "ip"                    1, or 2 for more than 256 codewords
+    `RaBitQuantizer`              that of the model: "l2",      n_bits * ceil(d / 8) + 8
+                                  "ip" or "cosine"
     hash functions                "hamming", "asymmetric"       ceil(n_bits / 8)
     `fastcodes.hashing.Bits`      "hamming", "jaccard"          ceil(n_bits / 8)
     ============================  ============================  ===========================================

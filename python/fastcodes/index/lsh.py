@@ -137,6 +137,7 @@ class LSHIndex(Index):
         mask: ArrayLike | None = None,
         rerank: Array | None = None,
         oversample: float | None = None,
+        n_read: Ids | None = None,
         threads: int | None = None,
     ) -> Neighbors:
         """Find the `k` nearest of each query's candidates.
@@ -148,7 +149,7 @@ class LSHIndex(Index):
         n_probes : int
             Buckets to look at in each table. With ``2 ** bits_per_table`` or more, or more than 64 if there
             are no more rows than probes, all rows are candidates, and the search of codes is exact.
-        rerank_metric, mask, rerank, oversample, threads
+        rerank_metric, mask, rerank, oversample, n_read, threads
             As in `FlatIndex.search`.
 
         Returns
@@ -178,7 +179,7 @@ class LSHIndex(Index):
         """
         near, width = self._probe(n_probes, mask, threads)
         checked = self.codec.as_queries(queries, threads=threads)
-        return self._search(near, checked, k, rerank, rerank_metric, oversample, width)
+        return self._search(near, checked, k, rerank, rerank_metric, oversample, n_read, width)
 
     def radius_search(  # type: ignore[override]  # one more keyword
         self,

@@ -8,6 +8,7 @@
 `ResidualQuantizer`            a sum of codewords, chosen one after the other
 `AdditiveQuantizer`            a sum of codewords, chosen together: the smallest error
 `ScalarQuantizer`              one level for each dimension: 1 to 8 bits
+`RaBitQuantizer`               the same after a random rotation, with unbiased estimates of distances
 ============================  ========================================================================
 
 The models follow the scikit-learn API and work in its pipelines and searches, but do not require it. They are
@@ -19,6 +20,7 @@ from fastcodes.quantization.additive import AdditiveQuantizer
 from fastcodes.quantization.kmeans import KMeans
 from fastcodes.quantization.optimized import OptimizedProductQuantizer
 from fastcodes.quantization.product import ProductQuantizer
+from fastcodes.quantization.rabitq import RaBitQuantizer
 from fastcodes.quantization.residual import ResidualQuantizer
 from fastcodes.quantization.scalar import ScalarQuantizer
 from fastcodes.quantization.vector import VectorQuantizer
@@ -29,6 +31,7 @@ __all__ = [
     "NotFittedError",
     "OptimizedProductQuantizer",
     "ProductQuantizer",
+    "RaBitQuantizer",
     "ResidualQuantizer",
     "ScalarQuantizer",
     "VectorQuantizer",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,27 +17,71 @@ from fastcodes._typing import Array, Floats, UnsignedCodes
 from fastcodes._validation import as_codes, as_option
 from fastcodes.quantization._lloyd import code_dtype
 
-__all__ = ["METRICS", "Quantizer"]
+__all__ = ["METRICS", "Quantizer", "VectorCodec"]
 
 METRICS = ("l2", "ip")  # squared L2 distance, negative inner product
 
 
-class Quantizer(Codec):
-    """A model with ``fit``, ``encode`` and ``decode``, and the methods that follow from them."""
+class VectorCodec(Codec):
+    """A codec whose codes stand for vectors, and the methods that follow from `encode` and `decode`."""
+
+    @abc.abstractmethod
+    def decode(self, codes: Any, *, threads: int | None = None) -> Floats:
+        """Return the vector that each code stands for."""
+
+    @abc.abstractmethod
+    def _decode(self, codes: Any, name: str, threads: int | None) -> Floats:
+        """Decode the argument `name`."""
+
+    def quantization_error(self, X: ArrayLike, *, threads: int | None = None) -> float:
+        """Return the mean squared L2 distance of the samples to the vectors that their codes stand for.
+
+        Parameters
+        ----------
+        X : array_like (n, d)
+            Samples, at least one.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
+
+        Returns
+        -------
+        float
+            The mean over ``i`` of ``((X[i] - decode(encode(X))[i]) ** 2).sum()``.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError, ValueError
+            As `encode`; or if there are no samples.
+        """
+        samples = self._samples(X)
+        if not len(samples):
+            raise ValueError("X has no rows; the mean error needs at least one")
+        total = 0.0
+        for _, block in blocks(samples):
+            # In float64, in which no square overflows or underflows.
+            differences = block - self.decode(self.encode(block, threads=threads), threads=threads).astype(
+                np.float64
+            )
+            total += float(np.einsum("nd,nd->", differences, differences))
+        return total / len(samples)
+
+    def score(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> float:
+        """Return minus the `quantization_error` of `X`: larger is better, as model selection expects."""
+        return -self.quantization_error(X, threads=threads)
+
+    def inverse_transform(self, X: Array, *, threads: int | None = None) -> Floats:
+        """Return ``decode(X)``."""
+        return self._decode(X, "X", threads)
+
+
+class Quantizer(VectorCodec):
+    """A model with codebooks: codes are searched by look-up tables of the distances to codewords."""
 
     @abc.abstractmethod
     def encode(self, X: ArrayLike, *, threads: int | None = None) -> Array:
         """Return the code of each sample."""
-
-    @abc.abstractmethod
-    def decode(self, codes: Array, *, threads: int | None = None) -> Floats:
-        """Return the vector that each code stands for."""
-
-    @abc.abstractmethod
-    def _decode(self, codes: Array, name: str, threads: int | None) -> Floats:
-        """Decode the argument `name`."""
-
-    # --- search --------------------------------------------------------------------------------------------
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -108,50 +153,6 @@ class Quantizer(Codec):
         """Return an empty storage for codes of this model, which is searched by `tables`."""
         n_subspaces, n_codewords, _ = self._codebooks.shape
         return TableStorage(n_subspaces, n_codewords, self._bits_per_number)
-
-    # --- quality -------------------------------------------------------------------------------------------
-
-    def quantization_error(self, X: ArrayLike, *, threads: int | None = None) -> float:
-        """Return the mean squared L2 distance of the samples to the vectors that their codes stand for.
-
-        Parameters
-        ----------
-        X : array_like (n, d)
-            Samples, at least one.
-        threads : int, optional
-            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
-
-        Returns
-        -------
-        float
-            The mean over ``i`` of ``((X[i] - decode(encode(X))[i]) ** 2).sum()``.
-
-        Raises
-        ------
-        NotFittedError
-            If the model is not fitted.
-        TypeError, ValueError
-            As `encode`; or if there are no samples.
-        """
-        samples = self._samples(X)
-        if not len(samples):
-            raise ValueError("X has no rows; the mean error needs at least one")
-        total = 0.0
-        for _, block in blocks(samples):
-            # In float64, in which no square overflows or underflows.
-            differences = block - self.decode(self.encode(block, threads=threads), threads=threads).astype(
-                np.float64
-            )
-            total += float(np.einsum("nd,nd->", differences, differences))
-        return total / len(samples)
-
-    def score(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> float:
-        """Return minus the `quantization_error` of `X`: larger is better, as model selection expects."""
-        return -self.quantization_error(X, threads=threads)
-
-    def inverse_transform(self, X: Array, *, threads: int | None = None) -> Floats:
-        """Return ``decode(X)``."""
-        return self._decode(X, "X", threads)
 
     @property
     def _n_outputs(self) -> int:

@@ -97,28 +97,22 @@ impl<'a> Codes<'a> {
     /// Tells the CPU that rows `start..end`, as far as there are such rows, will be read soon.
     #[inline]
     pub(crate) fn prefetch(&self, start: usize, end: usize) {
+        #[cfg(target_arch = "x86_64")]
         if start < end.min(self.n_rows) {
-            prefetch(self.slice(start, end.min(self.n_rows)).bytes);
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            for line in self.slice(start, end.min(self.n_rows)).bytes.chunks(64) {
+                // SAFETY: the instructions of SSE are part of x86-64, and a prefetch does not touch what it points to.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+            }
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (start, end);
     }
 
     /// The bytes from the first row to the end of the last, gaps included.
     pub(crate) fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
-}
-
-/// Tells the CPU that these bytes will be read soon.
-#[inline]
-pub(crate) fn prefetch(bytes: &[u8]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in bytes.chunks(64) {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: the instructions of SSE are part of x86-64, and a prefetch does not touch what it points to.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = bytes;
 }
 
 /// Checks that two operands have rows of the same length; each comes with its name.

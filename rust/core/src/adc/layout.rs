@@ -14,7 +14,6 @@
 use std::ops::Range;
 
 use super::pack_block;
-use crate::codes::prefetch;
 use crate::error::try_resize;
 use crate::{At, Codes, Error, Level};
 
@@ -232,12 +231,13 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// Tells the CPU that a block that was packed before, if there is one of this number, will be read soon.
-    pub(crate) fn prefetch(&self, block: usize) {
-        if let Source::Packed { bytes, .. } = self.source
-            && let Some(block) = bytes.chunks_exact(self.block_len()).nth(block)
-        {
-            prefetch(block);
+    /// A block that was packed before, or nothing.
+    pub(crate) fn packed(&self, block: usize) -> &'a [u8] {
+        match self.source {
+            Source::Packed { bytes, .. } => {
+                bytes.chunks_exact(self.block_len()).nth(block).unwrap_or_default()
+            }
+            Source::Rows { .. } | Source::Bits(_) => &[],
         }
     }
 

@@ -6,8 +6,8 @@
 
 use std::arch::x86_64::*;
 
-use super::encode::Products;
-use super::grid::{Grid, Levels};
+use super::encode::{Products, REFINEMENTS};
+use super::grid::{Grid, Levels, MAGNITUDES};
 use super::queries::Finish;
 use super::{BlockRows, BlockSums, PLANES_PER_SUM, ROWS_PER_BLOCK, portable};
 use crate::Codes;
@@ -44,15 +44,129 @@ fn load_repeated(bytes: &[u8; 16]) -> __m256i {
     _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
 }
 
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_floats(floats: &[f32; 8]) -> __m256 {
+    // SAFETY: `floats` are 8 floats.
+    unsafe { _mm256_loadu_ps(floats.as_ptr()) }
+}
+
+/// The sum of the lanes, in the order of the portable body.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn added_floats(lanes: __m256) -> f32 {
+    let mut floats = [0.0; 8];
+    // SAFETY: `floats` are 8 floats.
+    unsafe { _mm256_storeu_ps(floats.as_mut_ptr(), lanes) };
+    portable::added(floats)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn magnitude(values: __m256) -> __m256 {
+    _mm256_andnot_ps(_mm256_set1_ps(-0.0), values)
+}
+
 #[target_feature(enable = "avx2")]
 pub(super) fn quantize(x: &[f32], levels: &Levels, numbers: &mut [u8]) -> Products {
-    portable::quantize(x, levels, numbers)
+    let (mut squares, mut largest) = (_mm256_setzero_ps(), _mm256_setzero_ps());
+    for x in x.as_chunks().0 {
+        let x = load_floats(x);
+        squares = _mm256_add_ps(squares, _mm256_mul_ps(x, x));
+        largest = _mm256_max_ps(largest, magnitude(x));
+    }
+    let mut lanes = [0.0; 8];
+    // SAFETY: `lanes` are 8 floats.
+    unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), largest) };
+    let square = added_floats(squares);
+    let scale = levels.first_scale(x.len(), square, lanes.into_iter().fold(0.0, f32::max));
+    let listed =
+        |count: usize, magnitudes: &[f32; MAGNITUDES], middles: &[f32; MAGNITUDES], scaled: __m256| {
+            let (mut values, mut indices) = (_mm256_set1_ps(magnitudes[0]), _mm256_setzero_si256());
+            for index in 1..count {
+                let is_above = _mm256_cmp_ps::<_CMP_GT_OQ>(scaled, _mm256_set1_ps(middles[index - 1]));
+                values = _mm256_blendv_ps(values, _mm256_set1_ps(magnitudes[index]), is_above);
+                indices = _mm256_sub_epi32(indices, _mm256_castps_si256(is_above));
+            }
+            (values, indices)
+        };
+    let inner = match levels {
+        Levels::Signs => {
+            let one = (_mm256_set1_ps(1.0), _mm256_setzero_si256());
+            fitted(x, 1.0, 0, 1, numbers, |_| one)
+        }
+        Levels::Listed { count: 2, magnitudes, middles, .. } => {
+            fitted(x, scale, REFINEMENTS, 2, numbers, |scaled| listed(2, magnitudes, middles, scaled))
+        }
+        Levels::Listed { count: 4, magnitudes, middles, .. } => {
+            fitted(x, scale, REFINEMENTS, 4, numbers, |scaled| listed(4, magnitudes, middles, scaled))
+        }
+        Levels::Listed { magnitudes, middles, .. } => {
+            fitted(x, scale, REFINEMENTS, 8, numbers, |scaled| listed(8, magnitudes, middles, scaled))
+        }
+        Levels::Uniform { count, .. } => {
+            let last = _mm256_set1_ps((count - 1) as f32);
+            fitted(x, scale, REFINEMENTS, *count, numbers, |scaled| {
+                let halves = _mm256_min_ps(_mm256_mul_ps(scaled, _mm256_set1_ps(0.5)), last);
+                let indices = _mm256_cvttps_epi32(halves);
+                let odd = _mm256_add_epi32(_mm256_add_epi32(indices, indices), _mm256_set1_epi32(1));
+                (_mm256_cvtepi32_ps(odd), indices)
+            })
+        }
+    };
+    Products { square, inner }
+}
+
+/// The same as the portable body; `assign` gives magnitudes and indices.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn fitted(
+    x: &[f32],
+    mut scale: f32,
+    refinements: usize,
+    count: i32,
+    numbers: &mut [u8],
+    assign: impl Fn(__m256) -> (__m256, __m256i),
+) -> f32 {
+    for _ in 0..refinements {
+        let (mut inner, mut squares) = (_mm256_setzero_ps(), _mm256_setzero_ps());
+        for x in x.as_chunks().0 {
+            let x = load_floats(x);
+            let (values, _) = assign(magnitude(_mm256_mul_ps(x, _mm256_set1_ps(scale))));
+            inner = _mm256_add_ps(inner, _mm256_mul_ps(values, magnitude(x)));
+            squares = _mm256_add_ps(squares, _mm256_mul_ps(values, values));
+        }
+        let next = added_floats(squares) / added_floats(inner);
+        if next.is_finite() {
+            scale = next;
+        }
+    }
+    let mut inner = _mm256_setzero_ps();
+    // The lowest byte of each lane, side by side.
+    let lowest = _mm256_setr_epi8(
+        0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, //
+        0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+    );
+    for (x, numbers) in x.as_chunks().0.iter().zip(numbers.as_chunks_mut::<8>().0) {
+        let x = load_floats(x);
+        let (values, indices) = assign(magnitude(_mm256_mul_ps(x, _mm256_set1_ps(scale))));
+        inner = _mm256_add_ps(inner, _mm256_mul_ps(values, magnitude(x)));
+        // All bits flipped: -1 less the index.
+        let not_positive = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_NGT_UQ>(x, _mm256_setzero_ps()));
+        let signed = _mm256_xor_si256(indices, not_positive);
+        let bytes = _mm256_shuffle_epi8(_mm256_add_epi32(signed, _mm256_set1_epi32(count)), lowest);
+        let (low, high) = (_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes));
+        let eight = _mm_cvtsi128_si64(_mm_unpacklo_epi32(low, high));
+        *numbers = eight.to_le_bytes();
+    }
+    added_floats(inner)
 }
 
 #[target_feature(enable = "avx2")]
 pub(super) fn sum_bits<const QUERIES: usize>(
     tables: [&[[u8; 32]]; QUERIES],
     planes: &[u8],
+    next: &[u8],
     sums: &mut [BlockSums; QUERIES],
 ) {
     let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
@@ -65,6 +179,10 @@ pub(super) fn sum_bits<const QUERIES: usize>(
             let zeros = [[_mm256_setzero_si256(); REGISTERS]; QUERIES];
             let (mut both, mut odd) = (zeros, zeros);
             for plane in start..n_planes.min(start + PLANES_PER_SUM) {
+                // One line after the other, as memory is read fastest.
+                if let Some(line) = next.get((part * n_planes + plane) * 32 * REGISTERS..) {
+                    _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
+                }
                 let (codes, _) = planes[plane].as_chunks::<{ 32 * REGISTERS }>().0[part].as_chunks::<32>();
                 let (mut low, mut high) =
                     ([_mm256_setzero_si256(); REGISTERS], [_mm256_setzero_si256(); REGISTERS]);
@@ -215,7 +333,61 @@ pub(super) fn distances(
     finish: &Finish,
     out: &mut [f32; ROWS_PER_BLOCK],
 ) -> bool {
-    portable::distances(sums, factors, finish, out)
+    let (multiplier, bias) =
+        (_mm256_set1_epi32(finish.multiplier), finish.bias.map(|b| _mm256_set1_epi32(b)));
+    let steps = finish.steps.map(|step| _mm256_set1_ps(step));
+    let product = |sums: &[i32; 8], part: usize| {
+        // SAFETY: `sums` are 8 integers.
+        let sums = unsafe { _mm256_loadu_si256(sums.as_ptr().cast()) };
+        let integers = _mm256_sub_epi32(_mm256_mullo_epi32(multiplier, sums), bias[part]);
+        _mm256_mul_ps(_mm256_cvtepi32_ps(integers), steps[part])
+    };
+    match sums {
+        [upper, lower] => {
+            let (upper, lower) = (upper.as_chunks().0, lower.as_chunks().0);
+            finished(factors, finish, out, |eight| {
+                _mm256_add_ps(product(&upper[eight], 0), product(&lower[eight], 1))
+            })
+        }
+        [sums, ..] => {
+            let sums = sums.as_chunks().0;
+            finished(factors, finish, out, |eight| product(&sums[eight], 0))
+        }
+        [] => true,
+    }
+}
+
+/// The same as the portable body, where `product` takes eight rows.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn finished(
+    factors: &[[f32; 2]],
+    finish: &Finish,
+    out: &mut [f32; ROWS_PER_BLOCK],
+    product: impl Fn(usize) -> __m256,
+) -> bool {
+    let (offset, factor) = (_mm256_set1_ps(finish.offset), _mm256_set1_ps(finish.factor));
+    let (zero, mut nothing) = (_mm256_setzero_ps(), _mm256_setzero_ps());
+    let (eights, rest) = factors.as_chunks::<8>();
+    let mut last = [[0.0; 2]; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let eights = eights.iter().chain(if rest.is_empty() { None } else { Some(&last) });
+    for ((eight, factors), out) in eights.enumerate().zip(out.as_chunks_mut::<8>().0) {
+        let (halves, _) = factors.as_flattened().as_chunks::<8>();
+        let (low, high) = (load_floats(&halves[0]), load_floats(&halves[1]));
+        // The first and the second factors, of rows 0, 1, 4, 5, 2, 3, 6 and 7, and then in order.
+        let in_order = |numbers: __m256| {
+            _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(numbers)))
+        };
+        let added = in_order(_mm256_shuffle_ps::<0b10_00_10_00>(low, high));
+        let multiples = in_order(_mm256_shuffle_ps::<0b11_01_11_01>(low, high));
+        let of_product = _mm256_mul_ps(_mm256_mul_ps(factor, multiples), product(eight));
+        let distances = _mm256_add_ps(_mm256_add_ps(_mm256_add_ps(offset, added), of_product), zero);
+        nothing = _mm256_add_ps(nothing, _mm256_mul_ps(distances, zero));
+        // SAFETY: `out` are 8 floats.
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), distances) };
+    }
+    added_floats(nothing) == 0.0
 }
 
 #[target_feature(enable = "avx2")]

@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use super::encode::Products;
 use super::grid::{Grid, Levels};
 use super::queries::Finish;
-use super::{BlockRows, BlockSums, PLANES_PER_SUM, ROWS_PER_BLOCK, avx2, portable};
+use super::{BlockRows, BlockSums, PLANES_PER_SUM, ROWS_PER_BLOCK, avx2};
 use crate::Codes;
 
 /// Registers of rows that are summed together.
@@ -36,15 +36,16 @@ fn load_repeated(bytes: &[u8; 16]) -> __m512i {
     _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx2,avx512f")]
 pub(super) fn quantize(x: &[f32], levels: &Levels, numbers: &mut [u8]) -> Products {
-    portable::quantize(x, levels, numbers)
+    avx2::quantize(x, levels, numbers)
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn sum_bits<const QUERIES: usize>(
     tables: [&[[u8; 32]]; QUERIES],
     planes: &[u8],
+    next: &[u8],
     sums: &mut [BlockSums; QUERIES],
 ) {
     let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
@@ -57,6 +58,10 @@ pub(super) fn sum_bits<const QUERIES: usize>(
             let zeros = [[_mm512_setzero_si512(); REGISTERS]; QUERIES];
             let (mut both, mut odd) = (zeros, zeros);
             for plane in start..n_planes.min(start + PLANES_PER_SUM) {
+                // One line after the other, as memory is read fastest.
+                if let Some(line) = next.get((part * n_planes + plane) * 64 * REGISTERS..) {
+                    _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
+                }
                 let (codes, _) = planes[plane].as_chunks::<{ 64 * REGISTERS }>().0[part].as_chunks::<64>();
                 let (mut low, mut high) =
                     ([_mm512_setzero_si512(); REGISTERS], [_mm512_setzero_si512(); REGISTERS]);
@@ -139,14 +144,14 @@ pub(super) fn multiply<const QUERIES: usize>(
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx2,avx512f")]
 pub(super) fn distances(
     sums: &[&BlockSums],
     factors: &[[f32; 2]],
     finish: &Finish,
     out: &mut [f32; ROWS_PER_BLOCK],
 ) -> bool {
-    portable::distances(sums, factors, finish, out)
+    avx2::distances(sums, factors, finish, out)
 }
 
 #[target_feature(enable = "avx512f")]

@@ -26,12 +26,14 @@ impl Levels {
     #[inline(always)]
     pub fn first_scale(&self, n_dims: usize, square: f32, largest: f32) -> f32 {
         let per_deviation = |levels: f32| levels * (n_dims as f32 / square).sqrt();
-        match *self {
+        let scale = match *self {
             Levels::Signs => 1.0,
             Levels::Listed { per_deviation: levels, .. } => per_deviation(levels),
             Levels::Uniform { per_deviation: Some(levels), .. } => per_deviation(levels),
             Levels::Uniform { count, per_deviation: None } => (2 * count - 1) as f32 / largest,
-        }
+        };
+        // Where squares vanish, no level matters.
+        if scale.is_finite() { scale } else { 0.0 }
     }
 }
 

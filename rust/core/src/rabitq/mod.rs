@@ -84,14 +84,15 @@ fn quantize(level: Level, x: &[f32], levels: &Levels, numbers: &mut [u8]) -> Pro
 }
 
 /// Writes the sums of the entries for the halves of bytes of `planes`, one plane of [`ROWS_PER_BLOCK`] bytes after the other. Each
-/// query has two tables of 16 entries up to 124 per plane: for the low and the high half.
+/// query has two tables of 16 entries up to 124 per plane: for the low and the high half. `next` is the block that will be read then, or nothing.
 fn sum_bits<const QUERIES: usize>(
     level: Level,
     tables: [&[[u8; 32]]; QUERIES],
     planes: &[u8],
+    next: &[u8],
     sums: &mut [BlockSums; QUERIES],
 ) {
-    at_level!(level, sum_bits(tables, planes, sums));
+    at_level!(level, sum_bits(tables, planes, next, sums));
 }
 
 /// Writes the bytes of the numbers of some rows, [`Grid::expanded_len`] for each in the order of [`Grid::place`]; what is beyond the

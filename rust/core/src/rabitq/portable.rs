@@ -12,7 +12,7 @@ use crate::Codes;
 /// Sums are kept in this many lanes and added up in the end, in this order at every level.
 const LANES: usize = 8;
 
-fn added(lanes: [f32; LANES]) -> f32 {
+pub(super) fn added(lanes: [f32; LANES]) -> f32 {
     let [a, b, c, d, e, f, g, h] = lanes;
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
@@ -27,10 +27,7 @@ pub(super) fn quantize(x: &[f32], levels: &Levels, numbers: &mut [u8]) -> Produc
         }
     }
     let (square, largest) = (added(squares), largest.into_iter().fold(0.0, f32::max));
-    let mut scale = levels.first_scale(x.len(), square, largest);
-    if !scale.is_finite() {
-        scale = 0.0; // squares that are all zero: no level matters
-    }
+    let scale = levels.first_scale(x.len(), square, largest);
     let inner = match levels {
         Levels::Signs => signs(x, numbers),
         Levels::Listed { count: 2, magnitudes, middles, .. } => {
@@ -142,6 +139,7 @@ fn uniform_index(x: f32, scale: f32, count: i32) -> i32 {
 pub(super) fn sum_bits<const QUERIES: usize>(
     tables: [&[[u8; 32]]; QUERIES],
     planes: &[u8],
+    _next: &[u8],
     sums: &mut [BlockSums; QUERIES],
 ) {
     for (tables, sums) in tables.into_iter().zip(sums) {
@@ -210,28 +208,43 @@ pub(super) fn distances(
     finish: &Finish,
     out: &mut [f32; ROWS_PER_BLOCK],
 ) -> bool {
-    let Finish { multiplier, bias, steps, offset, factor } = *finish;
-    // Zero if all are finite, else NaN.
-    let mut nothing = 0.0;
+    let Finish { multiplier, bias, steps, .. } = *finish;
     match sums {
-        [first, second] => {
-            for row in 0..factors.len().min(ROWS_PER_BLOCK) {
-                let upper = (multiplier * first[row] - bias[0]) as f32 * steps[0];
-                let inner = upper + (multiplier * second[row] - bias[1]) as f32 * steps[1];
-                out[row] = (offset + factors[row][0]) + (factor * factors[row][1]) * inner + 0.0;
-                nothing += out[row] * 0.0;
-            }
-        }
+        [upper, lower] => finished(factors, finish, out, |row| {
+            let upper = (multiplier * upper[row] - bias[0]) as f32 * steps[0];
+            upper + (multiplier * lower[row] - bias[1]) as f32 * steps[1]
+        }),
         [sums, ..] => {
-            for row in 0..factors.len().min(ROWS_PER_BLOCK) {
-                let inner = (multiplier * sums[row] - bias[0]) as f32 * steps[0];
-                out[row] = (offset + factors[row][0]) + (factor * factors[row][1]) * inner + 0.0;
-                nothing += out[row] * 0.0;
-            }
+            finished(factors, finish, out, |row| (multiplier * sums[row] - bias[0]) as f32 * steps[0])
         }
-        [] => {}
+        [] => true,
     }
-    nothing == 0.0
+}
+
+/// Distances from the products of rows with a query, and whether all are finite.
+#[inline(always)]
+fn finished(
+    factors: &[[f32; 2]],
+    finish: &Finish,
+    out: &mut [f32; ROWS_PER_BLOCK],
+    product: impl Fn(usize) -> f32,
+) -> bool {
+    let Finish { offset, factor, .. } = *finish;
+    // Zeros if all are finite, else NaN. In lanes: the order of additions would keep compilers from vector code.
+    let mut nothing = [0.0_f32; LANES];
+    let (eights, rest) = factors.as_chunks::<LANES>();
+    let mut last = [[0.0; 2]; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    let eights = eights.iter().chain(if rest.is_empty() { None } else { Some(&last) });
+    for ((index, factors), out) in eights.enumerate().zip(out.as_chunks_mut::<LANES>().0) {
+        for lane in 0..LANES {
+            let [added, multiple] = factors[lane];
+            // Plus zero: no distance is minus zero.
+            out[lane] = (offset + added) + (factor * multiple) * product(index * LANES + lane) + 0.0;
+            nothing[lane] += out[lane] * 0.0;
+        }
+    }
+    added(nothing) == 0.0
 }
 
 pub(super) fn near(distances: &[f32; ROWS_PER_BLOCK], limit: f32) -> BlockRows {

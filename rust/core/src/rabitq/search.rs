@@ -364,9 +364,8 @@ impl<'a> Search<'a> {
             let selected: BlockRows = self.mask.words(block * (ROWS_PER_BLOCK / 64));
             match self.database.rows {
                 Rows::Bits(blocks) => {
-                    blocks.prefetch(block + 1);
                     let planes = blocks.get(self.level, block, block + 1, &mut scratch.planes)?;
-                    self.sum_planes(group, planes, &mut scratch.sums);
+                    self.sum_planes(group, planes, blocks.packed(block + 1), &mut scratch.sums);
                 }
                 Rows::Numbers(codes) => {
                     self.sum_numbers(group, codes, block, selected, &mut scratch.expanded, &mut scratch.sums);
@@ -393,16 +392,17 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn sum_planes(&self, group: &Range<usize>, planes: &[u8], sums: &mut [BlockSums]) {
+    /// `next` is the block that will be read then.
+    fn sum_planes(&self, group: &Range<usize>, planes: &[u8], next: &[u8], sums: &mut [BlockSums]) {
         let mut query = group.start;
         let (passes, rest) = sums[..group.len()].as_chunks_mut::<QUERIES_PER_PASS>();
         for sums in passes {
             let tables = array::from_fn(|index| self.queries.tables(query + index));
-            sum_bits(self.level, tables, planes, sums);
+            sum_bits(self.level, tables, planes, next, sums);
             query += QUERIES_PER_PASS;
         }
         for sums in rest.as_chunks_mut::<1>().0 {
-            sum_bits(self.level, [self.queries.tables(query)], planes, sums);
+            sum_bits(self.level, [self.queries.tables(query)], planes, next, sums);
             query += 1;
         }
     }
@@ -419,7 +419,6 @@ impl<'a> Search<'a> {
         let Database { grid, n_dims, .. } = self.database;
         let (len, n_parts) = (grid.expanded_len(n_dims), grid.query_parts());
         let operands = |index: usize| self.queries.bytes(group.start + index / n_parts, index % n_parts);
-        codes.prefetch((block + 1) * ROWS_PER_BLOCK, (block + 2) * ROWS_PER_BLOCK);
         let mut left = (0..ROWS_PER_BLOCK).filter(|row| selected[row / 64] >> (row % 64) & 1 == 1);
         loop {
             let (mut rows, mut n_rows) = ([0; ROWS_PER_TILE], 0);
