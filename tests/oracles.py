@@ -154,10 +154,13 @@ def rabitq_decode(codes, factors, n_bits):
 
 
 def rabitq(queries, codes, factors, n_bits, metric="l2", offsets=None):
-    """Return estimates by queries rounded as they are, in float64."""
-    largest = 31 if n_bits == 1 else 127 if n_bits <= 4 else 8128
-    step = np.abs(queries).max(axis=1, keepdims=True).astype(np.float64) / largest
-    rounded = np.round(queries / np.where(step == 0, 1, step)) * step
+    """Return estimates by rounded queries."""
+    largest = np.float32(31 if n_bits == 1 else 127 if n_bits <= 4 else 8128)
+    extent = np.abs(queries).max(axis=1, keepdims=True)
+    # In float32, so that ties are rounded alike.
+    rounded = np.round(queries * (largest / np.where(extent == 0, 1, extent))) * (extent / largest).astype(
+        float
+    )
     if offsets is None:
         offsets = (queries.astype(np.float64) ** 2).sum(axis=1) if metric == "l2" else np.zeros(len(queries))
     inner = rounded @ rabitq_decode(codes, factors, n_bits).T

@@ -298,7 +298,9 @@ class RaBitQStorage(Storage):
         self._factors = Rows(np.empty((0, 2), np.float32))
         # Only bits are searched faster in blocks.
         empty = np.empty((0, n_bytes), np.uint8)
-        self._codes = adc.PackedCodes(empty, n_codewords=256) if n_bits == 1 else Rows(empty)
+        self._codes: Rows | adc.PackedCodes = (
+            adc.PackedCodes(empty, n_codewords=256) if n_bits == 1 else Rows(empty)
+        )
 
     def __len__(self) -> int:
         return len(self._factors.used)
@@ -381,14 +383,15 @@ class RaBitQStorage(Storage):
 
     def restore(self, params: Any, arrays: Mapping[str, Array]) -> None:
         factors = _files.take(arrays, "factors", np.float32, ("n", 2))
+        codes: Rows | adc.PackedCodes
         if isinstance(self._codes, Rows):
-            codes = Rows(_files.take(arrays, "codes", np.uint8, ("n", self._n_bytes)))
-            n_rows = len(codes.used)
+            array = _files.take(arrays, "codes", np.uint8, ("n", self._n_bytes))
+            codes, n_rows = Rows(array), len(array)
         else:
-            codes = adc.PackedCodes.from_state(params, arrays)
-            n_rows = len(codes)
-            if (codes.n_subspaces, codes.n_codewords) != (self._n_bytes, 256):
-                raise ValueError(f"its codes have {codes.n_subspaces} bytes; expected {self._n_bytes}")
+            packed = adc.PackedCodes.from_state(params, arrays)
+            codes, n_rows = packed, len(packed)
+            if (packed.n_subspaces, packed.n_codewords) != (self._n_bytes, 256):
+                raise ValueError(f"its codes have {packed.n_subspaces} bytes; expected {self._n_bytes}")
         if n_rows != len(factors):
             raise ValueError(f"there are {n_rows} codes, but {len(factors)} rows of factors")
         self._codes, self._factors = codes, Rows(factors)

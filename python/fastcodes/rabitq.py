@@ -2,8 +2,8 @@
 
 A vector ``x`` that was rotated at random (`fastcodes.hadamard.rotate`) is replaced by a point ``u`` of a grid
 with nearly the same direction, `n_bits` bits per dimension, and a factor ``f = |x|^2 / <u, x>``. The inner
-product ``<f u, q>`` estimates ``<x, q>``: on average over rotations it is right, whatever ``x`` and ``q``, and
-it errs by about ``|e| |q| / sqrt(D)``, where ``e = f u - x`` is what `errors` returns (Gao and Long, *RaBitQ:
+product ``<f u, q>`` estimates ``<x, q>``: on average over rotations it is right, whatever ``x`` and ``q``. It
+errs by about ``|e| |q| / sqrt(D)``, where ``e = f u - x`` is what `errors` returns (Gao and Long, *RaBitQ:
 Quantizing high-dimensional vectors with a theoretical error bound*, SIGMOD 2024, theorem 3.2; for more bits
 Gao et al., *Practical and asymptotically optimal quantization of high-dimensional vectors*, SIGMOD 2025).
 
@@ -489,4 +489,5 @@ def _offsets(queries: Floats, offsets: ArrayLike | None, metric: str) -> Floats:
         return np.zeros(n_queries, np.float32)
     rows = queries if queries.ndim == 2 else queries[None]
     with np.errstate(over="ignore", invalid="ignore"):  # the kernels refuse what is not finite
-        return np.einsum("qd,qd->q", rows, rows, dtype=np.float64).astype(np.float32)
+        squares: Floats = np.einsum("qd,qd->q", rows, rows, dtype=np.float64).astype(np.float32)
+    return squares

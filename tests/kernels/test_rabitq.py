@@ -86,11 +86,12 @@ def test_codes_are_the_nearest_levels_at_their_scale(n_bits: int, d: int, n: int
     with np.errstate(divide="ignore"):
         low, high = middles[index] / np.abs(x), middles[index + 1] / np.abs(x)
     assert (low.max(axis=1) <= high.min(axis=1) * (1 + 1e-5)).all()
-    # The fitted scale is no worse than the usual one for Gaussian numbers.
+    # The share of the squared length that is lost is that of the best quantisers of a Gaussian, of any levels up to
+    # 4 bits and of uniform ones beyond (Max, 1960, tables I and II), give or take what 20 rows vary by.
+    lost = {2: 0.1175, 3: 0.03454, 4: 0.009497, 5: 0.003495, 6: 0.001041, 7: 0.0003035, 8: 0.0001}
     cosine = inner / np.sqrt(square * (u * u).sum(axis=1))
-    usual = {2: 0.88, 3: 0.965, 4: 0.99, 5: 0.9965, 6: 0.999, 7: 0.9996, 8: 0.9999}
     if d >= 64:
-        assert cosine.mean() ** 2 > usual[n_bits]
+        assert 1 - np.mean(cosine**2) < 1.05 * lost[n_bits]
 
 
 @pytest.mark.parametrize("n_bits", N_BITS)
@@ -133,6 +134,15 @@ def test_a_rotation_is_that_of_its_definition(d: int) -> None:
     np.testing.assert_allclose(hadamard.rotate(x[0], signs)[0], rotated[0], rtol=0)
 
 
+def rotated(x: Array, d: int, seed: int) -> Array:
+    """Rotate as `RaBitQuantizer` does: few dimensions by a dense matrix, since signs give too few rotations."""
+    if d >= 64:
+        return hadamard.rotate(x, hadamard.rotation_signs(d, random_state=seed))
+    normal = np.random.default_rng(seed).standard_normal((-(-d // 8) * 8,) * 2)
+    q, r = np.linalg.qr(normal)
+    return (x @ (q * np.sign(np.diag(r)))[:d]).astype(np.float32)
+
+
 KINDS = ("gaussian", "sparse", "one-hot", "clustered", "duplicate", "zero")
 
 
@@ -143,7 +153,7 @@ def test_estimates_are_unbiased_and_their_bound_covers(d: int, kind: str, n_bits
     """Over rotations, the mean of the errors vanishes, and few errors exceed the bound.
 
     Gao and Long, SIGMOD 2024, theorem 3.2; the bound has 1.9 standard deviations, which 94 % of the errors of
-    a Gaussian do not exceed. Few dimensions have few rotations by signs: the rest is the allowance.
+    a Gaussian do not exceed.
     """
     n_rotations, n = (60, 4) if d >= 384 else (150, 6)
     x, q = (
@@ -153,8 +163,7 @@ def test_estimates_are_unbiased_and_their_bound_covers(d: int, kind: str, n_bits
     exact = q.astype(np.float64) @ x.T.astype(np.float64)
     errors, bounds = [], []
     for seed in range(n_rotations):
-        signs = hadamard.rotation_signs(d, random_state=seed)
-        y, r = hadamard.rotate(x, signs), hadamard.rotate(q, signs)
+        y, r = rotated(x, d, seed), rotated(q, d, seed)
         codes, factors = rabitq.encode(y, n_bits=n_bits)
         bare = factors * np.array([0, 1], np.float32)
         estimates = -rabitq.scan(r, codes, bare, n_bits=n_bits, metric="ip")

@@ -33,6 +33,8 @@ __all__ = ["RaBitQuantizer"]
 
 _METRICS = ("l2", "ip", "cosine")
 _ROTATIONS = ("hadamard", "dense")
+# Dimensions from which a fast rotation is used: fewer have too few rotations by signs for unbiased estimates.
+_LEAST_SIGNS = 64
 # Rows from which the mean and the usual error are learned.
 _MAX_SAMPLES = 65536
 # Standard deviations of an estimate within which the truth is taken to be: Gao and Long use the same.
@@ -58,7 +60,8 @@ class RaBitQuantizer(VectorCodec):
         cosine, for which vectors are normalized (a vector of zeros has the cosine 0).
     rotation : {"hadamard", "dense"}
         A fast rotation (`fastcodes.hadamard.rotate`), or a dense random orthogonal matrix, which takes
-        ``d**2`` multiplications. Both keep the dimensions, up to a multiple of 8.
+        ``d**2`` multiplications. Both keep the dimensions, up to a multiple of 8. Below 64 dimensions both
+        are dense.
     center : bool
         Whether to subtract the mean of the training samples. For inner products the part of a row along the
         mean is kept exactly, so that queries are centered too.
@@ -170,7 +173,7 @@ class RaBitQuantizer(VectorCodec):
         self.center_ = np.zeros(d, np.float32)
         if as_bool(self.center, "center"):
             self.center_ = x.mean(axis=0, dtype=np.float64).astype(np.float32)
-        if self.rotation == "hadamard":
+        if self._has_signs(d):
             self.rotation_: Array = hadamard.rotation_signs(d, random_state=rng)
         else:
             self.rotation_ = random_rotation(d, -(-d // 8) * 8, rng).T.astype(np.float32)
@@ -191,7 +194,12 @@ class RaBitQuantizer(VectorCodec):
             return x
         lengths = np.sqrt(np.einsum("nd,nd->n", x, x, dtype=np.float64))
         lengths[lengths == 0] = 1
-        return (x / lengths[:, None]).astype(np.float32)
+        normalized: Floats = (x / lengths[:, None]).astype(np.float32)
+        return normalized
+
+    def _has_signs(self, d: int) -> bool:
+        """Whether the rotation of `d` dimensions is a fast one."""
+        return self.rotation == "hadamard" and d >= _LEAST_SIGNS
 
     def _rotated(self, x: Floats, threads: int | None) -> Floats:
         if self.rotation_.dtype == np.uint8:
@@ -347,7 +355,8 @@ class RaBitQuantizer(VectorCodec):
         centered = self._normalized(queries) - self.center_
         lengths = np.sqrt(_inner(centered, centered))
         multiple = _DEVIATIONS * (2 if self.metric == "l2" else 1) / np.sqrt(max(self._n_dims - 1, 1))
-        return (multiple * lengths).astype(np.float32)
+        doubts: Floats = (multiple * lengths).astype(np.float32)
+        return doubts
 
     def storage(self, metric: str) -> RaBitQStorage:
         """Return an empty storage for codes of this model."""
@@ -373,7 +382,8 @@ class RaBitQuantizer(VectorCodec):
         self.n_features_in_ = d = len(self.center_)
         if not 1 <= d <= rabitq.MAX_DIMENSIONS:
             raise ValueError(f"center has {d} numbers; expected 1 to {rabitq.MAX_DIMENSIONS}")
-        if as_option(self.rotation, "rotation", _ROTATIONS) == "hadamard":
+        as_option(self.rotation, "rotation", _ROTATIONS)
+        if self._has_signs(d):
             self.rotation_ = _files.take(arrays, "rotation", np.uint8, (4, -(-d // 8)))
         else:
             self.rotation_ = _files.take(arrays, "rotation", np.float32, (self._n_dims, d), finite=True)
