@@ -61,7 +61,12 @@ MAX_DIMENSIONS = 1 << 16
 
 
 def encode(
-    x: ArrayLike, *, n_bits: int = 1, metric: str = "l2", threads: int | None = None
+    x: ArrayLike,
+    *,
+    n_bits: int = 1,
+    metric: str = "l2",
+    weights: ArrayLike | None = None,
+    threads: int | None = None,
 ) -> tuple[Codes, Floats]:
     """Encode rotated vectors.
 
@@ -74,6 +79,11 @@ def encode(
         Bits per dimension, from 1 to 8.
     metric : {"l2", "ip"}
         The distance that the factors are for.
+    weights : array_like of float32 (D, D), optional
+        A symmetric, positive semidefinite matrix ``W``. Levels are then chosen by coordinate descent, from
+        those without it on, such that ``e.T @ W @ e`` is small for the error ``e = f u - x``: the mean square
+        of what estimates err by for queries with the second moments ``W``. They stay unbiased along ``x``,
+        but the error has preferred directions, and for other queries it is larger.
     threads : int, optional
         The largest number of threads; None means all CPUs of this process, or the number in the environment
         variable ``FASTCODES_NUM_THREADS``; 1 starts none. No more threads than CPUs are started.
@@ -114,7 +124,8 @@ def encode(
         factors = np.stack([square, square / np.abs(x).sum(axis=1)], axis=1)
     """
     as_option(metric, "metric", _METRICS)
-    codes, factors = _native.rabitq_encode(float32_array(x, "x"), n_bits, threads)
+    matrix = None if weights is None else kernel_array(weights, "weights")
+    codes, factors = _native.rabitq_encode(float32_array(x, "x"), n_bits, matrix, threads)
     if metric == "ip":
         factors[:, 0] = 0
     return codes, factors

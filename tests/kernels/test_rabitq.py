@@ -86,8 +86,8 @@ def test_codes_are_the_nearest_levels_at_their_scale(n_bits: int, d: int, n: int
     with np.errstate(divide="ignore"):
         low, high = middles[index] / np.abs(x), middles[index + 1] / np.abs(x)
     assert (low.max(axis=1) <= high.min(axis=1) * (1 + 1e-5)).all()
-    # The share of the squared length that is lost is that of the best quantisers of a Gaussian, of any levels up to
-    # 4 bits and of uniform ones beyond (Max, 1960, tables I and II), give or take what 20 rows vary by.
+    # The share of the squared length that is lost is that of the best quantisers of a Gaussian, of any levels
+    # up to 4 bits and of uniform ones beyond (Max, 1960, tables I and II), give or take what 20 rows vary by.
     lost = {2: 0.1175, 3: 0.03454, 4: 0.009497, 5: 0.003495, 6: 0.001041, 7: 0.0003035, 8: 0.0001}
     cosine = inner / np.sqrt(square * (u * u).sum(axis=1))
     if d >= 64:
@@ -135,7 +135,7 @@ def test_a_rotation_is_that_of_its_definition(d: int) -> None:
 
 
 def rotated(x: Array, d: int, seed: int) -> Array:
-    """Rotate as `RaBitQuantizer` does: few dimensions by a dense matrix, since signs give too few rotations."""
+    """Rotate as `RaBitQuantizer` does: few dimensions by a matrix, since signs give too few rotations."""
     if d >= 64:
         return hadamard.rotate(x, hadamard.rotation_signs(d, random_state=seed))
     normal = np.random.default_rng(seed).standard_normal((-(-d // 8) * 8,) * 2)

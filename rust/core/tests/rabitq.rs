@@ -5,7 +5,7 @@ mod common;
 
 use common::Random;
 use fastcodes_core::adc::PackedCodes;
-use fastcodes_core::rabitq::{self, Database, Grid, Metric, Queries};
+use fastcodes_core::rabitq::{self, Database, Grid, Metric, Queries, Weights};
 use fastcodes_core::{Codes, Error, Level, Mask, Neighbors, Run};
 
 /// Rows of numbers between -1 and 1.
@@ -30,7 +30,7 @@ impl Case {
         for level in Level::available() {
             let mut codes = vec![0; n_rows * grid.n_bytes(n_dims)];
             let mut factors = vec![f32::NAN; n_rows * 2];
-            rabitq::encode(&x, n_dims, grid, &mut codes, &mut factors, &Run::serial(level)).unwrap();
+            rabitq::encode(&x, n_dims, grid, None, &mut codes, &mut factors, &Run::serial(level)).unwrap();
             let found = (codes, factors);
             assert_eq!(
                 *expected.get_or_insert(found.clone()),
@@ -257,13 +257,13 @@ fn zeros_stand_for_zeros_and_bad_numbers_are_errors() {
     for n_bits in 1..=8 {
         let grid = Grid::new(n_bits).unwrap();
         let (mut codes, mut factors) = (vec![0; grid.n_bytes(16)], [1.0; 2]);
-        rabitq::encode(&[0.0; 16], 16, grid, &mut codes, &mut factors, &run).unwrap();
+        rabitq::encode(&[0.0; 16], 16, grid, None, &mut codes, &mut factors, &run).unwrap();
         assert_eq!(factors, [0.0, 0.0]);
         let mut x = [1.0; 16];
         x[5] = f32::NAN;
-        let error = rabitq::encode(&x, 16, grid, &mut codes, &mut factors, &run).unwrap_err();
+        let error = rabitq::encode(&x, 16, grid, None, &mut codes, &mut factors, &run).unwrap_err();
         assert!(matches!(error, Error::NotFinite { index: 5, .. }), "{error}");
-        let error = rabitq::encode(&[1e30; 16], 16, grid, &mut codes, &mut factors, &run).unwrap_err();
+        let error = rabitq::encode(&[1e30; 16], 16, grid, None, &mut codes, &mut factors, &run).unwrap_err();
         assert!(matches!(error, Error::Value { .. }), "{error}");
         let queries = Queries::new(&[1.0; 16], 16, &[0.0], grid, Metric::L2).unwrap();
         let view = Codes::new(&codes, 1, grid.n_bytes(16)).unwrap();
@@ -276,5 +276,51 @@ fn zeros_stand_for_zeros_and_bad_numbers_are_errors() {
         let out = Neighbors::new(&mut found.0, &mut found.1, 1);
         rabitq::knn(&queries, database, Mask::Booleans(&[0]), out, &run).unwrap();
         assert_eq!(found, ([f32::INFINITY], [-1]));
+    }
+}
+
+#[test]
+fn weighted_codes_err_less_where_the_weights_are_and_are_the_same_at_every_level() {
+    for (n_bits, n_dims, n_rows) in SHAPES.into_iter().filter(|shape| shape.1 < 300) {
+        let case = Case::new(n_bits, n_dims, n_rows);
+        // Second moments of queries that lie near a few directions.
+        let directions = rows(5, 3 * n_dims);
+        let weights: Vec<f32> = (0..n_dims * n_dims)
+            .map(|index| {
+                let (i, j) = (index / n_dims, index % n_dims);
+                let sum: f32 = directions.chunks(n_dims).map(|direction| direction[i] * direction[j]).sum();
+                sum + if i == j { 0.01 } else { 0.0 }
+            })
+            .collect();
+        let mut expected = None;
+        for level in Level::available() {
+            let (mut codes, mut factors) = (vec![0; case.codes.len()], vec![f32::NAN; n_rows * 2]);
+            let weights = Weights::new(&weights, n_dims).unwrap();
+            let run = Run::new(level, 3, &|| false);
+            rabitq::encode(&case.x, n_dims, case.grid, Some(weights), &mut codes, &mut factors, &run)
+                .unwrap();
+            let found = (codes, factors);
+            assert_eq!(*expected.get_or_insert(found.clone()), found, "{level:?} {n_bits} {n_dims}");
+        }
+        let (codes, factors) = expected.unwrap();
+        let plain = case.decoded();
+        let weighted = Case { codes, factors, ..case };
+        let error = |decoded: &[f32]| -> f64 {
+            let rows = decoded.chunks(n_dims).zip(weighted.x.chunks(n_dims));
+            rows.map(|(decoded, x)| {
+                let error: Vec<f32> = decoded.iter().zip(x).map(|(a, b)| a - b).collect();
+                weights
+                    .chunks(n_dims)
+                    .zip(&error)
+                    .map(|(row, e)| f64::from(*e) * dot(row, &error))
+                    .sum::<f64>()
+            })
+            .sum()
+        };
+        let (before, after) = (error(&plain), error(&weighted.decoded()));
+        assert!(after < 0.8 * before || n_rows == 1, "{n_bits} {n_dims}: {before} {after}");
+        for (row, decoded) in weighted.x.chunks(n_dims).zip(weighted.decoded().chunks(n_dims)) {
+            assert!((dot(row, decoded) / dot(row, row) - 1.0).abs() < 1e-5, "{n_bits} {n_dims}");
+        }
     }
 }

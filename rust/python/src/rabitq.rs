@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fastcodes_core::adc;
-use fastcodes_core::rabitq::{self, Database, Grid, Metric, Queries};
+use fastcodes_core::rabitq::{self, Database, Grid, Metric, Queries, Weights};
 use numpy::{PyArray1, PyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -47,6 +47,16 @@ fn factors_of<'py>(value: &Bound<'py, PyAny>, name: &str, n_rows: usize) -> PyRe
         )));
     }
     Ok(factors)
+}
+
+/// Weights of `n_dims` dimensions.
+fn weights_of<'py>(value: &Bound<'py, PyAny>, n_dims: usize) -> PyResult<FloatsArray<'py>> {
+    let expected = format!("a numpy float32 array ({n_dims}, {n_dims})");
+    let weights = FloatsArray::new(value, "weights", 2..=2, &expected)?;
+    if weights.shape::<2>() != [n_dims, n_dims] {
+        return Err(PyValueError::new_err(format!("weights must be {expected}; got {}", described(value))));
+    }
+    Ok(weights)
 }
 
 /// Codes as an array, or packed: the rows of the moment.
@@ -125,17 +135,24 @@ pub fn rabitq_encode<'py>(
     py: Python<'py>,
     x: &Bound<'py, PyAny>,
     n_bits: &Bound<'py, PyAny>,
+    weights: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<EncodedArrays<'py>> {
     let (threads, grid) = (n_threads(threads)?, grid(n_bits)?);
     let x = FloatsArray::new(x, "x", 1..=2, X)?;
+    let [_, n_dims]: [usize; 2] = x.shape();
+    let weights = weights.map(|weights| weights_of(weights, n_dims)).transpose()?;
+    let weights = weights.as_ref().map(FloatsArray::values).transpose()?;
     let ([n_rows, n_dims], values) = (x.shape(), x.values()?);
     let codes: Bound<'py, PyArray2<u8>> = empty(py, &[n_rows, grid.n_bytes(n_dims)])?;
     let factors: Bound<'py, PyArray2<f32>> = empty(py, &[n_rows, 2])?;
     {
         let (mut codes, mut factors) = (writable(&codes)?, writable(&factors)?);
         let (codes, factors) = (codes.as_slice_mut()?, factors.as_slice_mut()?);
-        detached(py, threads, |run| rabitq::encode(values, n_dims, grid, codes, factors, run))?;
+        detached(py, threads, |run| {
+            let weights = weights.map(|weights| Weights::new(weights, n_dims)).transpose()?;
+            rabitq::encode(values, n_dims, grid, weights, codes, factors, run)
+        })?;
     }
     Ok((codes, factors))
 }

@@ -163,6 +163,11 @@ fn fitted(
 }
 
 #[target_feature(enable = "avx2")]
+pub(super) fn multiply_add(factor: f32, values: &[f32], sums: &mut [f32]) {
+    portable::multiply_add(factor, values, sums);
+}
+
+#[target_feature(enable = "avx2")]
 pub(super) fn sum_bits<const QUERIES: usize>(
     tables: [&[[u8; 32]]; QUERIES],
     planes: &[u8],

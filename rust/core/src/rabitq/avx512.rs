@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use super::encode::Products;
 use super::grid::{Grid, Levels};
 use super::queries::Finish;
-use super::{BlockRows, BlockSums, PLANES_PER_SUM, ROWS_PER_BLOCK, avx2};
+use super::{BlockRows, BlockSums, PLANES_PER_SUM, ROWS_PER_BLOCK, avx2, portable};
 use crate::Codes;
 
 /// Registers of rows that are summed together.
@@ -39,6 +39,11 @@ fn load_repeated(bytes: &[u8; 16]) -> __m512i {
 #[target_feature(enable = "avx2,avx512f")]
 pub(super) fn quantize(x: &[f32], levels: &Levels, numbers: &mut [u8]) -> Products {
     avx2::quantize(x, levels, numbers)
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn multiply_add(factor: f32, values: &[f32], sums: &mut [f32]) {
+    portable::multiply_add(factor, values, sums);
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]

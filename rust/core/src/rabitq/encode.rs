@@ -2,6 +2,7 @@
 
 use super::grid::{Grid, Levels};
 use super::quantize;
+use super::refine::{Refiner, Weights};
 use crate::bits::pack_bytes;
 use crate::error::{At, check_len, first_bad, try_copy, try_vec};
 use crate::{Codes, Error, Run};
@@ -38,16 +39,19 @@ impl Levels {
 }
 
 /// Writes the codes of rotated rows of `n_dims` numbers, and of each row the factors `|x|^2` and `|x|^2 / <u, x>`; both are 0 for a
-/// row whose squares are. Numbers are side by side, those of the first dimension in the highest bits.
+/// row whose squares are. Numbers are side by side, those of the first dimension in the highest bits. Levels are those of the nearest
+/// direction, or with `weights` those that queries see the smallest error of.
 ///
 /// # Errors
 /// [`Error::Range`] or [`Error::Incompatible`] for dimensions that rows cannot have, [`Error::Length`] if the arrays do not go
 /// together, [`Error::NotFinite`] or [`Error::Value`] for a row with such a number, or one whose square is no finite float32,
 /// [`Error::OutOfMemory`], [`Error::Interrupted`].
+#[allow(clippy::too_many_arguments, reason = "rows, how they are encoded, and where to")]
 pub fn encode(
     x: &[f32],
     n_dims: usize,
     grid: Grid,
+    weights: Option<Weights<'_>>,
     codes: &mut [u8],
     factors: &mut [f32],
     run: &Run<'_>,
@@ -61,13 +65,22 @@ pub fn encode(
     let parts = codes.chunks_mut(rows_per_task * n_bytes).zip(factors.chunks_mut(rows_per_task * 2));
     run.for_words(x.len().saturating_mul(4)).for_each_part(
         parts,
-        || try_vec(0_u8, n_dims),
-        |numbers, task, (codes, factors)| {
+        || {
+            let refiner = weights.map(|weights| Refiner::new(level, grid, weights)).transpose()?;
+            Ok((try_vec(0_u8, n_dims)?, refiner))
+        },
+        |(numbers, refiner), task, (codes, factors)| {
             let first = task * rows_per_task;
             let rows = codes.chunks_exact_mut(n_bytes).zip(factors.as_chunks_mut::<2>().0);
             for (row, (code, factors)) in (first..).zip(rows) {
                 let x = &x[row * n_dims..][..n_dims];
-                let Products { square, inner } = quantize(level, x, &levels, numbers);
+                let Products { square, mut inner } = quantize(level, x, &levels, numbers);
+                if let Some(refiner) = refiner
+                    && square > 0.0
+                    && square.is_finite()
+                {
+                    inner = refiner.refine(x, square, numbers);
+                }
                 let factor = f64::from(square) / f64::from(inner);
                 *factors = match square {
                     0.0 => [0.0, 0.0],

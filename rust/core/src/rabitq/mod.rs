@@ -25,6 +25,7 @@
 //! |---|---|
 //! | `grid` | the levels of each number of bits, and the order of the bits in a row |
 //! | `encode` | rows to numbers and factors |
+//! | `refine` | levels chosen by the error that queries see |
 //! | `queries` | queries as integers: tables of the sums of four, or bytes |
 //! | `search` | `knn`, `radius` and `scan` |
 
@@ -32,6 +33,7 @@ mod encode;
 mod grid;
 mod portable;
 mod queries;
+mod refine;
 mod search;
 
 #[cfg(target_arch = "x86_64")]
@@ -45,6 +47,7 @@ use crate::{Codes, Level};
 pub use encode::{decode, encode, errors};
 pub use grid::Grid;
 pub use queries::{Metric, Queries};
+pub use refine::Weights;
 pub use search::{Database, cdist, knn, radius, scan};
 
 use encode::Products;
@@ -81,6 +84,11 @@ type BlockSums = [i32; ROWS_PER_BLOCK];
 /// Assigns a level to each dimension, and returns the sums that the factors are made of.
 fn quantize(level: Level, x: &[f32], levels: &Levels, numbers: &mut [u8]) -> Products {
     at_level!(level, quantize(x, levels, numbers))
+}
+
+/// Adds `factor` times each value to the sums, rounding twice.
+fn multiply_add(level: Level, factor: f32, values: &[f32], sums: &mut [f32]) {
+    at_level!(level, multiply_add(factor, values, sums));
 }
 
 /// Writes the sums of the entries for the halves of bytes of `planes`, one plane of [`ROWS_PER_BLOCK`] bytes after the other. Each

@@ -136,6 +136,13 @@ fn uniform_index(x: f32, scale: f32, count: i32) -> i32 {
     ((x * scale).abs() * 0.5).min((count - 1) as f32) as i32
 }
 
+#[inline(always)]
+pub(super) fn multiply_add(factor: f32, values: &[f32], sums: &mut [f32]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += factor * value;
+    }
+}
+
 pub(super) fn sum_bits<const QUERIES: usize>(
     tables: [&[[u8; 32]]; QUERIES],
     planes: &[u8],
