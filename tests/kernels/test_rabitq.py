@@ -197,3 +197,26 @@ def test_more_dimensions_than_others_sum_are_exact() -> None:
             np.testing.assert_allclose(found, 0.25 * d - 0.25 * d, atol=0.25 * d * 1e-5)
             found = rabitq.scan(x, codes, factors * np.array([0, 1], np.float32), n_bits=n_bits, metric="ip")
             np.testing.assert_allclose(found, -0.25 * d, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_bits", [1, 2, 4])
+def test_weights_lower_the_error_that_queries_see(n_bits: int) -> None:
+    """For vectors that vary most in few directions, more of the nearest are found in the same bytes."""
+    rng, d = np.random.default_rng(0), 64
+    scales = 1 / np.arange(1, d + 1)
+    x, q = ((rng.standard_normal((n, d)) * scales).astype(np.float32) for n in (4000, 100))
+    signs = hadamard.rotation_signs(d, random_state=0)
+    y, r = hadamard.rotate(x, signs), hadamard.rotate(q, signs)
+    values, vectors = np.linalg.eigh(np.cov(y.T))
+    weights = ((vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T + 0.003 * np.eye(d)).astype(np.float32)
+    nearest = ((q[:, None] - x) ** 2).sum(axis=2).argsort(axis=1)[:, :10]
+    recalls, errors = [], []
+    for matrix in (None, weights):
+        codes, factors = rabitq.encode(y, n_bits=n_bits, weights=matrix)
+        error = rabitq.decode(codes, factors, n_bits=n_bits) - y
+        np.testing.assert_allclose(np.einsum("nd,nd->n", error, y), 0, atol=1e-4 * factors[:, 0].max())
+        errors.append(np.einsum("nd,de,ne->", error, weights, error))
+        found = rabitq.knn(r, codes, factors, 10, n_bits=n_bits)[1]
+        recalls.append(np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, nearest, strict=True)]))
+    assert errors[1] < 0.7 * errors[0]
+    assert recalls[1] > recalls[0] + 0.02

@@ -422,7 +422,8 @@ def _weights(rotated: Floats) -> Floats:
     roots = np.sqrt(np.maximum(values, 0))
     weights = (vectors * roots) @ vectors.T
     weights[np.diag_indices_from(weights)] += _RIDGE * roots.mean()
-    return weights.astype(np.float32)
+    weights32: Floats = weights.astype(np.float32)
+    return weights32
 
 
 def _inner(x: Floats, y: Floats) -> Doubles:
