@@ -18,7 +18,7 @@ from fastcodes._typing import Array
 from fastcodes.cli.measure import best_time
 from records import Promise
 from threadpoolctl import threadpool_limits
-from tradeoff_contestants import Contestant, DataSet, contestants
+from tradeoff_contestants import Contestant, DataSet, bits_text, contestants
 from tradeoff_report import Line
 
 K = 10
@@ -131,7 +131,7 @@ def promises_on(lines: list[Line]) -> Iterator[Promise]:
         theirs = [line for line in group if line.by != "fastcodes"]
         if mine and theirs:
             best = max(theirs, key=lambda line: line.recall)
-            what = f"{data}, {n_bits} bits: recall@{K} of {best.by} {best.codec}"
+            what = f"{data}, {bits_text(n_bits)}: recall@{K} of {best.by} {best.codec}"
             yield Promise(what, round(best.recall + MARGIN, 4), max(mine))
 
 

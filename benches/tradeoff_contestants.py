@@ -12,6 +12,7 @@ from fastcodes.quantization import (
     AdditiveQuantizer,
     OptimizedProductQuantizer,
     ProductQuantizer,
+    RaBitQuantizer,
     ResidualQuantizer,
     ScalarQuantizer,
 )
@@ -98,6 +99,14 @@ def ours(dims: int) -> Iterator[Contestant]:
     for n_bits, kind in ((4, "lloyd-max"), (8, "uniform")):
         model = partial(ScalarQuantizer, n_bits, kind=kind, random_state=SEED)
         yield of("scalar", bits_text(n_bits), lambda data, model=model: model())
+
+    def rabitq(n_bits: int, calibrate: bool) -> Callable[[DataSet], Any]:
+        return lambda data: RaBitQuantizer(n_bits, metric=data.metric, calibrate=calibrate, random_state=SEED)
+
+    for n_bits in (1, 2, 3, 4, 6, 8):
+        yield of("RaBitQ", bits_text(n_bits), rabitq(n_bits, False), n_bits)
+    for n_bits in (1, 2, 3, 4):
+        yield of("RaBitQ, calibrated", bits_text(n_bits), rabitq(n_bits, True), n_bits)
 
 
 def bits_text(n_bits: int) -> str:
