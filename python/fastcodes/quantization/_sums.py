@@ -31,8 +31,8 @@ MAX_CODEBOOKS = 64
 NORM_BITS = (0, 8, 16)
 
 _NORM_ITERATIONS = 50
-_SOLVER_STEPS = 12  # of the conjugate gradient method, which begins with the codebooks so far
-_RIDGE = 1e-4
+_SOLVER_STEPS = 12  # of the conjugate gradient method
+_RIDGE = 2.0  # samples at zero for each codeword: without them, codebooks fit the noise of few samples
 # Residuals with a smaller share of the mean square are rounding errors.
 _ROUNDING = 1e-12
 
@@ -300,11 +300,12 @@ def check_errors(errors: Floats) -> float:
 
 
 def fit_codebooks(x: Floats, codes: Codes, codebooks: Floats, *, threads: int | None) -> Floats:
-    r"""Return codebooks with a smaller squared error for given codes.
+    r"""Return the codebooks with the smallest regularized squared error for given codes.
 
     They solve :math:`(B^T B + \rho I) C = B^T X`, in which a row of B has ones at the codewords of a sample:
     :math:`B^T B` counts how often two codewords occur together. A few steps of the conjugate gradient method,
-    preconditioned by its diagonal, start from the given codebooks; codewords that do not occur stay.
+    preconditioned by its diagonal, start from zero, so that what the samples do not decide stays small.
+    Samples and codebooks are centered. Codewords that do not occur stay as they are given.
     """
     n_books, n_codewords, d = codebooks.shape
     size = n_books * n_codewords
@@ -322,10 +323,8 @@ def fit_codebooks(x: Floats, codes: Codes, codebooks: Floats, *, threads: int | 
             gram[other, :, m] = gram[m, :, other].T
     matrix = gram.reshape(size, size)
     diagonal = matrix.diagonal()[:, None] + np.float32(_RIDGE)
-    start = codebooks.reshape(size, d)
-    change = np.zeros_like(start)
-    rest = right.reshape(size, d) - matrix @ start
-    rest[matrix.diagonal() == 0] = 0
+    fitted = np.zeros((size, d), np.float32)
+    rest = right.reshape(size, d)
     scaled = rest / diagonal
     direction = scaled.copy()
     energy = np.einsum("kd,kd->d", rest, scaled)
@@ -333,11 +332,12 @@ def fit_codebooks(x: Floats, codes: Codes, codebooks: Floats, *, threads: int | 
         image = matrix @ direction + np.float32(_RIDGE) * direction
         length = np.einsum("kd,kd->d", direction, image)
         step = np.divide(energy, length, out=np.zeros_like(energy), where=length > 0)
-        change += step * direction
+        fitted += step * direction
         rest -= step * image
         scaled = rest / diagonal
         before, energy = energy, np.einsum("kd,kd->d", rest, scaled)
         direction *= np.divide(energy, before, out=np.zeros_like(energy), where=before > 0)
         direction += scaled
-    fitted: Floats = (start + change).reshape(codebooks.shape)
-    return fitted
+    fitted = fitted.reshape(codebooks.shape)
+    occurs = matrix.diagonal().reshape(n_books, n_codewords, 1) > 0
+    return np.where(occurs, fitted, codebooks)

@@ -184,8 +184,8 @@ class AdditiveQuantizer(SumQuantizer):
                 size = np.sqrt(1 - (iteration + 1) / max_iter) / n_books
                 spread = codebooks.std(axis=1, keepdims=True)
                 noise = rng.standard_normal(codebooks.shape, np.float32)
-                codebooks += np.float32(size) * spread * noise
-                codes, errors = _found(moved, codebooks, codes, search_iter // 2, iteration + 1, threads)
+                noisy = codebooks + np.float32(size) * spread * noise
+                codes, errors = _found(moved, noisy, codes, search_iter // 2, iteration + 1, threads)
                 history.append(check_errors(errors))
                 step(history[-1])
             codebooks = fit_codebooks(moved, codes, codebooks, threads=threads)

@@ -170,7 +170,9 @@ class ResidualQuantizer(SumQuantizer):
                 history.append(check_errors(errors))
                 rest = residuals(x, codes, codebooks)
             for _ in range(_REFINEMENTS):
-                fitted = fit_codebooks(x, codes, codebooks, threads=threads)
+                offset, moved = centered(codebooks)
+                fitted = fit_codebooks(x - offset, codes, moved, threads=threads)
+                fitted[0] += offset
                 found, errors = _beam_search(x, fitted, beam_size, threads)
                 error = check_errors(errors)
                 step(error)

@@ -110,9 +110,8 @@ def test_training_lowers_the_error_and_never_raises_it(x: Any) -> None:
 
 def test_few_distinct_samples_are_represented_exactly() -> None:
     few = np.tile(X[:16], (4, 1))
-    for model_class in SUMS:
-        model = model_class(3, 16, max_iter=4, random_state=0).fit(few)
-        assert model.quantization_error(few) < 1e-4 * np.square(few).sum(axis=1).mean()
+    model = ResidualQuantizer(3, 16, random_state=0).fit(few)
+    assert model.quantization_error(few) < 1e-4 * np.square(few).sum(axis=1).mean()
 
 
 def test_codes_of_more_numbers_than_codewords_are_refused() -> None:
