@@ -6,8 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::orthogonal::Round;
-use super::{Block, portable};
+use super::{Block, Round, portable};
 
 #[target_feature(enable = "avx2")]
 pub(super) fn rotate(x: &[f32], signs: [&[f32]; 3], kept: usize, buffer: &mut [f32]) -> bool {

@@ -3,8 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::orthogonal::Round;
-use super::{avx2, portable};
+use super::{Round, avx2, portable};
 
 #[target_feature(enable = "avx512f,avx512vl")]
 pub(super) fn rotate(x: &[f32], signs: [&[f32]; 3], kept: usize, buffer: &mut [f32]) -> bool {

@@ -261,3 +261,69 @@ fn rotate(level: Level, x: &[f32], rotation: &Rotation, n_out: usize, buffer: &m
     let (kept, Rotation { first, second, third }) = (padded(n_out), rotation);
     at_level!(level, rotate(x, [first.get(), second.get(), third.get()], kept, buffer))
 }
+
+/// One round of an [`orthogonal`] rotation: the numbers from `start` on are transformed.
+#[derive(Debug)]
+struct Round {
+    /// `+-1`, times what the transform and the butterflies before multiply lengths by.
+    factors: Aligned,
+    start: usize,
+    size: usize,
+}
+
+impl Round {
+    /// Multiplies by the factors, and transforms, given the transform of a block.
+    #[inline(always)]
+    fn transform(&self, vector: &mut [f32], transform_block: impl Fn(&mut Block)) {
+        self.multiply(vector);
+        transform_part(&mut vector[self.start..][..self.size], transform_block);
+    }
+
+    /// The inverse.
+    #[inline(always)]
+    fn transform_back(&self, vector: &mut [f32], transform_block: impl Fn(&mut Block)) {
+        transform_part(&mut vector[self.start..][..self.size], transform_block);
+        self.multiply(vector);
+    }
+
+    #[inline(always)]
+    fn multiply(&self, vector: &mut [f32]) {
+        for (value, factor) in vector.iter_mut().zip(self.factors.get()) {
+            *value *= factor;
+        }
+    }
+}
+
+#[inline(always)]
+fn transform_part(numbers: &mut [f32], transform_block: impl Fn(&mut Block)) {
+    if numbers.len() >= NUMBERS_PER_BLOCK {
+        numbers.as_chunks_mut().0.iter_mut().for_each(transform_block);
+        portable::add_and_subtract(numbers);
+        return;
+    }
+    let mut distance = 1;
+    while distance < numbers.len() {
+        for numbers in numbers.chunks_exact_mut(2 * distance) {
+            let (a, b) = numbers.split_at_mut(distance);
+            for (a, b) in a.iter_mut().zip(b) {
+                (*a, *b) = (*a + *b, *a - *b);
+            }
+        }
+        distance *= 2;
+    }
+}
+
+/// Multiplies a vector by the factors of a round, and transforms the numbers that it is about.
+fn transform(level: Level, vector: &mut [f32], round: &Round) {
+    at_level!(level, transform(vector, round));
+}
+
+/// The inverse of [`transform`].
+fn transform_back(level: Level, vector: &mut [f32], round: &Round) {
+    at_level!(level, transform_back(vector, round));
+}
+
+/// Replaces the halves of a vector by their sum and their difference.
+fn butterflies(level: Level, vector: &mut [f32]) {
+    at_level!(level, butterflies(vector));
+}

@@ -13,13 +13,9 @@
 //!
 //! Every step is its own inverse, hence the inverse takes them in the opposite order.
 
-use super::{Aligned, Block, MAX_SIZE, NUMBERS_PER_BLOCK, portable};
+use super::{Aligned, MAX_SIZE, Round, butterflies, transform, transform_back};
 use crate::error::{At, check_len, first_bad, try_push};
-use crate::level::at_level;
 use crate::{Codes, Error, Level, Run};
-
-#[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
 
 /// Rounds of a rotation.
 pub const ROUNDS: usize = 4;
@@ -36,15 +32,6 @@ pub struct Orthogonal {
     rounds: Vec<Round>,
     n_dims: usize,
     has_butterflies: bool,
-}
-
-/// One round: the numbers from `start` on are transformed.
-#[derive(Debug)]
-pub(super) struct Round {
-    /// `+-1`, times what the transform and the butterflies before multiply lengths by.
-    pub factors: Aligned,
-    pub start: usize,
-    pub size: usize,
 }
 
 impl Orthogonal {
@@ -96,15 +83,15 @@ impl Orthogonal {
         if inverse {
             for round in self.rounds.iter().rev() {
                 if self.has_butterflies {
-                    at_level!(level, butterflies(vector));
+                    butterflies(level, vector);
                 }
-                at_level!(level, transform_back(vector, round));
+                transform_back(level, vector, round);
             }
         } else {
             for round in &self.rounds {
-                at_level!(level, transform(vector, round));
+                transform(level, vector, round);
                 if self.has_butterflies {
-                    at_level!(level, butterflies(vector));
+                    butterflies(level, vector);
                 }
             }
         }
@@ -163,48 +150,6 @@ fn not_finite(row: &[f32], start: usize, n_dims: usize) -> Error {
     let (index, value) = first_bad(row, |value: f32| value.abs() > most).unwrap_or((0, f32::NAN));
     let expected = format!("numbers of at most {most:e}, since larger ones are too large for float32 sums");
     Error::Value { name, value: format!("{value:e}"), at: At::Element(start + index), expected }
-}
-
-impl Round {
-    /// Multiplies by the factors, and transforms, given the transform of a block.
-    #[inline(always)]
-    pub fn transform(&self, vector: &mut [f32], transform_block: impl Fn(&mut Block)) {
-        self.multiply(vector);
-        transform_part(&mut vector[self.start..][..self.size], transform_block);
-    }
-
-    /// The inverse.
-    #[inline(always)]
-    pub fn transform_back(&self, vector: &mut [f32], transform_block: impl Fn(&mut Block)) {
-        transform_part(&mut vector[self.start..][..self.size], transform_block);
-        self.multiply(vector);
-    }
-
-    #[inline(always)]
-    fn multiply(&self, vector: &mut [f32]) {
-        for (value, factor) in vector.iter_mut().zip(self.factors.get()) {
-            *value *= factor;
-        }
-    }
-}
-
-#[inline(always)]
-fn transform_part(numbers: &mut [f32], transform_block: impl Fn(&mut Block)) {
-    if numbers.len() >= NUMBERS_PER_BLOCK {
-        numbers.as_chunks_mut().0.iter_mut().for_each(transform_block);
-        portable::add_and_subtract(numbers);
-        return;
-    }
-    let mut distance = 1;
-    while distance < numbers.len() {
-        for numbers in numbers.chunks_exact_mut(2 * distance) {
-            let (a, b) = numbers.split_at_mut(distance);
-            for (a, b) in a.iter_mut().zip(b) {
-                (*a, *b) = (*a + *b, *a - *b);
-            }
-        }
-        distance *= 2;
-    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,7 @@
 
 use std::f32::consts::FRAC_1_SQRT_2;
 
-use super::orthogonal::Round;
-use super::{Block, NUMBERS_PER_BLOCK};
+use super::{Block, NUMBERS_PER_BLOCK, Round};
 
 /// Numbers of a row of a block.
 const SIDE: usize = 8;
