@@ -11,8 +11,10 @@ use fastcodes_core::adc::{self, Blocks, Codebooks, PackedCodes, TableMetric, Tab
 use fastcodes_core::additive::{self, Search};
 use fastcodes_core::asymmetric::{self, RealQueries};
 use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
+use fastcodes_core::hadamard::orthogonal::{self, Orthogonal};
 use fastcodes_core::lists::{self, Probes};
 use fastcodes_core::minhash::{self, Bands, Hasher, Scheme, Sets, Shingles, Slots, Unit};
+use fastcodes_core::rabitq::{self, Database, Grid, Metric, Queries, Weights};
 use fastcodes_core::xnor::{
     self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
 };
@@ -121,6 +123,7 @@ fn where_memory_ends_every_call_is_an_error() {
     let mut random = Random::new(1);
     searches(&mut random);
     tables(&mut random);
+    estimates(&mut random);
     products(&mut random);
     sets(&mut random);
     numbers(&mut random);
@@ -229,6 +232,55 @@ fn tables(random: &mut Random) {
             with_room(500, |errors| additive::local_search(x, books, search, codes, errors, run))
         })
     });
+}
+
+fn estimates(random: &mut Random) {
+    const N_ROWS: usize = 1500;
+    const N_QUERIES: usize = 12;
+    const N_DIMS: usize = 1200;
+    let x = random.floats(N_ROWS * N_DIMS, -1.0..1.0);
+    let values = &x[..N_QUERIES * N_DIMS];
+    let offsets = [0.0; N_QUERIES];
+    let booleans: Vec<u8> = random.bytes(N_ROWS).iter().map(|byte| byte & 1).collect();
+    let ids: Vec<i64> = (0..N_ROWS / 2).map(|_| random.below(N_ROWS) as i64).collect();
+    for n_bits in [1, 2, 4, 8] {
+        let grid = Grid::new(n_bits).unwrap();
+        let n_bytes = grid.n_bytes(N_DIMS);
+        let (mut codes, mut factors) = (vec![0; N_ROWS * n_bytes], vec![0.0; N_ROWS * 2]);
+        let run = &Run::serial(Level::PORTABLE);
+        rabitq::encode(&x, N_DIMS, grid, None, &mut codes, &mut factors, run).unwrap();
+        check("rabitq::encode", |run| {
+            let (mut codes, mut factors) = of_caller(|| (vec![0; N_ROWS * n_bytes], vec![0.0; N_ROWS * 2]));
+            rabitq::encode(&x, N_DIMS, grid, None, &mut codes, &mut factors, run)
+        });
+        check("rabitq::encode, weights", |run| {
+            let (mut codes, mut factors) = of_caller(|| (vec![0; n_bytes], vec![0.0; 2]));
+            let weights = Some(Weights::new(&x[..N_DIMS * N_DIMS], N_DIMS)?);
+            rabitq::encode(&x[..N_DIMS], N_DIMS, grid, weights, &mut codes, &mut factors, run)
+        });
+        let codes = Codes::new(&codes, N_ROWS, n_bytes).unwrap();
+        check("rabitq::errors", |run| {
+            with_room(N_ROWS, |out| rabitq::errors(codes, &factors, grid, out, run))
+        });
+        let some = (codes.slice(0, 70), &factors[..140]);
+        check("rabitq::cdist", |run| {
+            with_room(70 * N_ROWS, |out| rabitq::cdist(some, (codes, &factors), grid, Metric::L2, out, run))
+        });
+        check("rabitq::Queries::new", |_| {
+            Queries::new(values, N_DIMS, &offsets, grid, Metric::L2).map(nothing)
+        });
+        let queries = Queries::new(values, N_DIMS, &offsets, grid, Metric::L2).unwrap();
+        let database = Database::from_rows(codes, &factors, grid).unwrap();
+        for mask in [Mask::All, Mask::Booleans(&booleans), Mask::Ids(&ids)] {
+            check("rabitq::knn", |run| {
+                with_found(N_QUERIES, 70, |out| rabitq::knn(&queries, database, mask, out, run))
+            });
+            check("rabitq::radius", |run| rabitq::radius(&queries, database, 700.0, mask, run).map(nothing));
+        }
+        check("rabitq::scan", |run| {
+            with_room(N_QUERIES * N_ROWS, |out| rabitq::scan(&queries, database, out, run))
+        });
+    }
 }
 
 fn products(random: &mut Random) {
@@ -365,4 +417,11 @@ fn numbers(random: &mut Random) {
         with_room(500 * 700, |out| hadamard::project(&x, &signs, 700, out, run))
     });
     check("hadamard::pack", |run| with_room(500 * 88, |out| hadamard::pack(&x, &signs, 700, out, run)));
+    check("Orthogonal::new", |_| {
+        Orthogonal::new(Codes::new(&bytes[..4 * 128], 4, 128).unwrap()).map(nothing)
+    });
+    let rotation = Orthogonal::new(Codes::new(&bytes[..4 * 38], 4, 38).unwrap()).unwrap();
+    check("orthogonal::rotate", |run| {
+        with_room(500 * 304, |out| orthogonal::rotate(&x, 300, &rotation, false, out, run))
+    });
 }

@@ -11,6 +11,7 @@ mod common;
 mod hadamard;
 mod lists;
 mod minhash;
+mod rabitq;
 mod xnor;
 
 use std::time::{Duration, Instant};
