@@ -303,35 +303,35 @@ class RaBitQStorage(Storage):
         )
 
     def __len__(self) -> int:
-        return len(self._factors.used)
-
-    @property
-    def _source(self) -> Codes | adc.PackedCodes:
-        return self._codes.used if isinstance(self._codes, Rows) else self._codes
+        return len(self._codes.used if isinstance(self._codes, Rows) else self._codes)
 
     def _parts(self) -> tuple[Codes | adc.PackedCodes, Floats]:
-        """Return codes and factors of one moment: factors are appended last."""
-        factors, codes = self._factors.used, self._source
-        if isinstance(codes, adc.PackedCodes) or len(codes) == len(factors):
-            return codes, factors
-        return codes[: len(factors)], factors
+        """Return codes and factors of one moment, though others append: codes are appended last."""
+        codes: Codes | adc.PackedCodes
+        if isinstance(self._codes, Rows):
+            codes = self._codes.used
+        else:
+            codes = adc.PackedCodes.from_state(*self._codes.to_state())  # a view
+        return codes, self._factors.used[: len(codes)]
 
     @property
     def nbytes(self) -> int:
-        return self._source.nbytes + self._factors.used.nbytes
+        return sum(part.nbytes for part in self._parts())
 
     def append(self, codes: UnsignedCodes, *, threads: int | None = None) -> None:
         rows, factors = split_factors(codes)
+        if len(self._factors.used) > len(self):  # of codes that no memory was left for
+            self._factors = Rows(self._factors.used[: len(self)].copy())
+        self._factors.append(factors)
         if isinstance(self._codes, Rows):
             self._codes.append(rows)
         else:
             self._codes.append(np.ascontiguousarray(rows), threads=threads)
-        self._factors.append(factors)
 
     def take(self, rows: Ids | slice) -> UnsignedCodes:
         codes, factors = self._parts()
         if isinstance(codes, adc.PackedCodes):
-            bits = codes.unpack(0, len(factors)) if isinstance(rows, slice) else codes.take(rows)
+            bits = codes.unpack() if isinstance(rows, slice) else codes.take(rows)
         else:
             bits = codes[rows]
         return join_factors(bits, factors[rows])

@@ -302,13 +302,13 @@ def rotate(x: ArrayLike, signs: Codes, *, out: Floats | None = None, threads: in
 
 
 def rotate_back(
-    y: ArrayLike, signs: Codes, d: int, *, out: Floats | None = None, threads: int | None = None
+    x: ArrayLike, signs: Codes, d: int, *, out: Floats | None = None, threads: int | None = None
 ) -> Floats:
     """Undo `rotate`.
 
     Parameters
     ----------
-    y : array_like (n, 8 * n_bytes)
+    x : array_like (n, 8 * n_bytes)
         Rotated vectors; a one-dimensional array is one vector.
     signs : array_like of uint8 (4, n_bytes)
         The signs of the rotation.
@@ -337,10 +337,12 @@ def rotate_back(
     >>> bool(np.allclose(hadamard.rotate_back(hadamard.rotate(x, signs), signs, 5), x, atol=1e-6))
     True
     """
-    numbers, signs = as_numbers(y, "y"), code_array(signs, "signs", _ROTATION)
-    check_separate(out, numbers, "y")
-    d = as_integer(d, "d", 1, _LARGEST)
-    return _native.hadamard_rotate(float32_array(numbers, "y"), signs, d, out, threads)
+    numbers, signs = as_numbers(x, "x"), code_array(signs, "signs", _ROTATION)
+    check_separate(out, numbers, "x")
+    d, n_dims = as_integer(d, "d", 1, _LARGEST), numbers.shape[-1] if numbers.ndim else 0
+    if d > n_dims > 0:
+        raise ValueError(f"d must be an integer from 1 to {n_dims}, the dimensions of x; got {d}")
+    return _native.hadamard_rotate(float32_array(numbers, "x"), signs, d, out, threads)
 
 
 def _goes_at_once(x: npt.NDArray[Any]) -> bool:

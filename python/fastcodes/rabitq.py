@@ -43,6 +43,7 @@ from fastcodes._packed_codes import PackedCodes
 from fastcodes._typing import Array, Codes, Floats, Ids
 from fastcodes._validation import (
     as_mask,
+    as_numbers,
     as_option,
     check_separate,
     code_array,
@@ -269,9 +270,9 @@ def scan(
     >>> x = np.random.default_rng(0).standard_normal((3, 64)).astype(np.float32)
     >>> codes, factors = rabitq.encode(x, n_bits=4)
     >>> rabitq.scan(x[0], codes, factors, n_bits=4).round()
-    array([[ -0., 130., 138.]], dtype=float32)
+    array([[ -0., 136., 129.]], dtype=float32)
     >>> ((x - x[0]) ** 2).sum(axis=1).round()
-    array([  0., 131., 138.], dtype=float32)
+    array([  0., 136., 129.], dtype=float32)
 
     Notes
     -----
@@ -279,8 +280,8 @@ def scan(
 
         factors[:, 0] - 2 * queries @ decode(codes, factors).T + (queries**2).sum(axis=1, keepdims=True)
     """
+    check_separate(out, as_numbers(queries, "queries"), "queries")
     given, source, numbers = _operands(queries, codes, factors)
-    check_separate(out, given, "queries")
     check_separate(out, source, "codes")
     check_separate(out, numbers, "factors")
     added = _offsets(given, offsets, metric)
@@ -458,9 +459,9 @@ def cdist(
     >>> x = np.random.default_rng(0).standard_normal((3, 64)).astype(np.float32)
     >>> codes, factors = rabitq.encode(x, n_bits=4)
     >>> rabitq.cdist(codes, factors, codes, factors, n_bits=4).round()
-    array([[  0., 132., 140.],
-           [132.,   0., 139.],
-           [140., 139.,   0.]], dtype=float32)
+    array([[  0., 138., 128.],
+           [138.,   0., 144.],
+           [128., 144.,   0.]], dtype=float32)
 
     Notes
     -----

@@ -326,10 +326,10 @@ class Index:
         k: int,
         *,
         rerank_metric: str | None = None,
+        n_read: Ids | None = None,
         mask: ArrayLike | None = None,
         rerank: Array | None = None,
         oversample: float | None = None,
-        n_read: Ids | None = None,
         threads: int | None = None,
     ) -> Neighbors:
         """Find the `k` nearest rows of each query.
@@ -348,6 +348,8 @@ class Index:
         rerank_metric : {"l2", "ip", "cosine"}, optional
             The distance of re-ranking: squared L2, the negative inner product, or one minus the cosine. By
             default the metric of the index if it is one of them, else "l2".
+        n_read : int64 array (nq,), optional
+            With `rerank`, it is filled with the number of vectors that were read for each query.
         mask : array_like of bool (n,) or of int, optional
             The rows to search: booleans over the rows in the order of `ids`, or ids in any order, where
             duplicates count once.
@@ -359,8 +361,6 @@ class Index:
         oversample : float, optional
             With `rerank`, the number of candidates for each of the `k` results, 1 or more. By default 4, or
             16 for codes of hash functions, which are coarser, and of a `RaBitQuantizer`.
-        n_read : int64 array (nq,), optional
-            With `rerank`, it is filled with the number of vectors that were read for each query.
         threads : int, optional
             Threads to use at most; None means all CPUs of this process, or the number in the environment
             variable ``FASTCODES_NUM_THREADS``; 1 starts none.

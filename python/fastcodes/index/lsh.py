@@ -134,10 +134,10 @@ class LSHIndex(Index):
         *,
         n_probes: int = 1,
         rerank_metric: str | None = None,
+        n_read: Ids | None = None,
         mask: ArrayLike | None = None,
         rerank: Array | None = None,
         oversample: float | None = None,
-        n_read: Ids | None = None,
         threads: int | None = None,
     ) -> Neighbors:
         """Find the `k` nearest of each query's candidates.
@@ -149,7 +149,7 @@ class LSHIndex(Index):
         n_probes : int
             Buckets to look at in each table. With ``2 ** bits_per_table`` or more, or more than 64 if there
             are no more rows than probes, all rows are candidates, and the search of codes is exact.
-        rerank_metric, mask, rerank, oversample, n_read, threads
+        rerank_metric, n_read, mask, rerank, oversample, threads
             As in `FlatIndex.search`.
 
         Returns

@@ -42,6 +42,8 @@ _MAX_ENCODED = 4096
 _RIDGE = 0.03
 # Standard deviations of an estimate within which the truth is taken to be: Gao and Long use the same.
 _DEVIATIONS = 1.9
+# Of a row: a little less than the largest float32, since sums are rounded.
+_LARGEST_SQUARE = 3.4e38
 
 
 class RaBitQuantizer(VectorCodec):
@@ -188,7 +190,7 @@ class RaBitQuantizer(VectorCodec):
             self.rotation_: Array = hadamard.rotation_signs(d, random_state=rng)
         else:
             self.rotation_ = random_rotation(d, -(-d // 8) * 8, rng).T.astype(np.float32)
-        rotated = self._rotated(x - self.center_, threads)
+        rotated = self._rotated(self._centered(x, "X"), threads)
         vars(self).pop("weights_", None)
         if as_bool(self.calibrate, "calibrate"):
             self.weights_ = _weights(rotated)
@@ -219,6 +221,15 @@ class RaBitQuantizer(VectorCodec):
     @property
     def _weights(self) -> Floats | None:
         return getattr(self, "weights_", None)
+
+    def _centered(self, x: Floats, name: str) -> Floats:
+        with np.errstate(over="ignore"):  # an error below
+            centered = x - self.center_
+        if not (_inner(centered, centered) <= _LARGEST_SQUARE).all():
+            raise ValueError(
+                f"{name} has values so large that their squared distances overflow float32; scale it"
+            )
+        return centered
 
     def _rotated(self, x: Floats, threads: int | None) -> Floats:
         if self.rotation_.dtype == np.uint8:
@@ -268,7 +279,7 @@ class RaBitQuantizer(VectorCodec):
         codes = np.empty((len(samples), self._n_dims // 8 * self.n_bits), np.uint8)
         factors = np.empty((len(samples), 2), np.float32)
         for rows, block in blocks(samples):
-            x = self._normalized(block) - self.center_
+            x = self._centered(self._normalized(block), "X")
             rotated = self._rotated(x, threads)
             codes[rows], factors[rows] = rabitq.encode(
                 rotated, n_bits=self.n_bits, weights=self._weights, threads=threads
@@ -302,7 +313,7 @@ class RaBitQuantizer(VectorCodec):
             factors = as_array(codes[1], "factors")
             if factors.dtype != np.float32 or factors.shape != (len(given), 2):
                 raise ValueError(
-                    f"factors must be a float32 array ({len(given)}, 2), as encode returns; "
+                    f"the factors of {name} must be a float32 array ({len(given)}, 2), as encode returns; "
                     f"got {describe(codes[1])}"
                 )
             if given.ndim != 2 or given.shape[1] != n_bytes:
@@ -361,7 +372,7 @@ class RaBitQuantizer(VectorCodec):
         """Return rows of ``as_queries(queries)``, centered and rotated (nq, D), and their offsets (nq,)."""
         as_option(metric, "metric", self.metrics)
         x = self._normalized(queries)
-        centered = x - self.center_
+        centered = self._centered(x, "queries")
         if metric == "l2":
             offsets = _inner(centered, centered)
         else:
@@ -373,7 +384,7 @@ class RaBitQuantizer(VectorCodec):
 
         The truth is farther away for about one rotation in twenty.
         """
-        centered = self._normalized(queries) - self.center_
+        centered = self._centered(self._normalized(queries), "queries")
         lengths = np.sqrt(_inner(centered, centered))
         multiple = _DEVIATIONS * (2 if self.metric == "l2" else 1) / np.sqrt(max(self._n_dims - 1, 1))
         doubts: Floats = (multiple * lengths).astype(np.float32)
