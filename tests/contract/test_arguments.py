@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from contract.cases import adc, bits, hadamard, hamming, jaccard, minhash, xnor
+from contract.cases import adc, bits, hadamard, hamming, jaccard, minhash, rabitq, xnor
 from contract.kit import Wrong
 
 FAMILIES = {
@@ -19,6 +19,7 @@ FAMILIES = {
     "hamming": hamming,
     "jaccard": jaccard,
     "minhash": minhash,
+    "rabitq": rabitq,
     "xnor": xnor,
 }
 

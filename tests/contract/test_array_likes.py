@@ -10,7 +10,7 @@ from typing import Any
 import fastcodes
 import numpy as np
 import pytest
-from fastcodes import adc, bits, hadamard, hamming, jaccard, metrics, minhash, xnor
+from fastcodes import adc, bits, hadamard, hamming, jaccard, metrics, minhash, rabitq, xnor
 from fastcodes.hashing import CCAITQ, Bits, RandomHyperplanes
 from fastcodes.index import FlatIndex
 from fastcodes.quantization import ProductQuantizer
@@ -19,6 +19,8 @@ from helpers import Array, pq_codes, pq_tables, random_codes, same
 QUERIES, CODES = random_codes(4, 8, seed=1), random_codes(20, 8, seed=2)
 REAL = np.random.default_rng(3).standard_normal((4, 64)).astype(np.float32)
 TABLES, PARTS = pq_tables(4, 8, 10), pq_codes(20, 8, 10)
+FACTORS = np.random.default_rng(4).random((20, 2), np.float32)
+ROTATION = hadamard.rotation_signs(64, random_state=0)
 
 
 class Tensor:
@@ -125,6 +127,12 @@ of_codes: dict[str, tuple[Callable[[Any], Any], Array]] = {
     "adc.radius": (lambda x: adc.radius(TABLES, x, 0.0), PARTS),
     "adc.scan": (lambda x: adc.scan(TABLES, x), PARTS),
     "adc.PackedCodes": (lambda x: adc.PackedCodes(x).unpack(), PARTS),
+    "rabitq.knn": (lambda x: rabitq.knn(REAL, x, FACTORS, 3), CODES),
+    "rabitq.radius": (lambda x: rabitq.radius(REAL, x, FACTORS, 60.0), CODES),
+    "rabitq.scan": (lambda x: rabitq.scan(REAL, x, FACTORS), CODES),
+    "rabitq.decode": (lambda x: rabitq.decode(x, FACTORS), CODES),
+    "rabitq.errors": (lambda x: rabitq.errors(x, FACTORS), CODES),
+    "rabitq.cdist": (lambda x: rabitq.cdist(x, FACTORS, x, FACTORS), CODES),
     "bits.unpack": (lambda x: bits.unpack(x, 64), CODES),
     "bits.popcount": (bits.popcount, CODES),
     "xnor.and_matmul": (lambda x: xnor.and_matmul(x, x), CODES),
@@ -139,6 +147,15 @@ of_numbers: dict[str, tuple[Callable[[Any], Any], Array]] = {
     "hadamard.project": (
         lambda x: hadamard.project(x, hadamard.signs(64, 64, random_state=0), 64),
         REAL,
+    ),
+    "hadamard.rotate": (lambda x: hadamard.rotate(x, ROTATION), REAL),
+    "hadamard.rotate_back": (lambda x: hadamard.rotate_back(x, ROTATION, 64), REAL),
+    "rabitq.encode": (lambda x: rabitq.encode(x, n_bits=4), REAL),
+    "rabitq.scan": (lambda x: rabitq.scan(x, CODES, FACTORS), REAL),
+    "rabitq.knn": (lambda x: rabitq.knn(x, CODES, FACTORS, 3), REAL),
+    "rabitq.scan, offsets": (
+        lambda x: rabitq.scan(REAL, CODES, FACTORS, offsets=x),
+        np.arange(4, dtype=np.float32),
     ),
 }
 
@@ -231,6 +248,8 @@ def masked_searches(mask: Any) -> list[Any]:
         adc.knn(TABLES, PARTS, 9, mask=mask),
         adc.knn(TABLES, packed, 9, mask=mask),
         adc.radius(TABLES, packed, 0.0, mask=mask),
+        rabitq.knn(REAL, CODES, FACTORS, 9, mask=mask),
+        rabitq.radius(REAL, CODES, FACTORS, 60.0, mask=mask),
         index_of(CODES).search(QUERIES, 9, mask=mask),
         index_of(CODES).radius_search(QUERIES, 30, mask=mask),
     ]
@@ -287,6 +306,7 @@ TAKES_ARRAYS: dict[str, Callable[[], Any]] = {
     "mask": lambda: hamming.knn(QUERIES, CODES, 3, mask=masked(np.arange(20) > 3)),
     "tables": lambda: adc.scan(masked(TABLES), PARTS),
     "signs": lambda: hadamard.project(REAL, masked(hadamard.signs(64, 64)), 64),
+    "factors": lambda: rabitq.scan(REAL, CODES, masked(FACTORS)),
     "b": lambda: minhash.cdist(SLOTS, masked(SLOTS)),
     "signatures": lambda: minhash.pack(masked(SLOTS), 2),
     "sets": lambda: minhash.signatures(masked(PARTS)),

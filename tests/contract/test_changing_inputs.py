@@ -7,7 +7,7 @@ from helpers import run_python
 CHANGING = """
 import threading, time
 import numpy as np
-from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, xnor
+from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, rabitq, xnor
 
 rng = np.random.default_rng(0)
 def array(shape, dtype=np.uint8):
@@ -30,8 +30,8 @@ images, filters, planes = array((3, 9, 8, 2)), array((40, 3, 2, 2)), array((8, 4
 outs += [np.empty((40, 40), np.float32), np.empty((40, 5), np.uint8), np.empty((3, 9, 7, 40), np.int32)]
 outs += [np.empty((300, 256), np.float32)]
 matrix, packed_filters = xnor.PackedMatrix(queries, 128), xnor.PackedFilters(filters, 16)
-rotations = array((6, 16))
-inputs = (queries, codes, x, rotations, booleans, integers, tables, books, *blocks)
+rotations, rounds, factors = array((6, 16)), array((4, 16)), array((3000, 2), np.float32)
+inputs = (queries, codes, x, rotations, rounds, factors, booleans, integers, tables, books, *blocks)
 inputs += (thresholds, flips, images, filters, planes)
 changed = [a.reshape(-1).view(np.uint8) for a in (*inputs, *outs)]
 done = False
@@ -66,6 +66,16 @@ def search():
                 lambda: hamming.asymmetric_knn(x[:9], codes, 10, mask=ids, threads=2),
                 lambda: hadamard.pack(x, rotations, 200),
                 lambda: hadamard.project(x, rotations, 256, out=outs[5]),
+                lambda: hadamard.rotate(x, rounds),
+                lambda: rabitq.encode(x, n_bits=rng.integers(1, 9), threads=2),
+                lambda: rabitq.encode(x, n_bits=2, weights=x[:128], threads=2),
+                lambda: rabitq.knn(x[:9], codes, factors, 10, mask=ids, threads=2),
+                lambda: rabitq.knn(x[:9], packed[0], factors, 10, threads=1),
+                lambda: rabitq.radius(x[:9, :64], codes, factors, 0.5, n_bits=2, threads=2),
+                lambda: rabitq.scan(x[:40], codes, factors, out=outs[1], threads=2),
+                lambda: rabitq.scan(x[:3, :16], codes, factors, n_bits=8, threads=1),
+                lambda: rabitq.decode(codes, factors, n_bits=4),
+                lambda: rabitq.cdist(queries, factors[:40], codes, factors, n_bits=4),
                 lambda: adc.knn(t, form, 10, threads=2),
                 lambda: adc.knn(t, form, 10, mask=booleans.view(bool), threads=1),
                 lambda: adc.radius(t, form, rng.random() - 0.5, mask=ids, threads=2),

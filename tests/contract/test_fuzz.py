@@ -428,8 +428,11 @@ def files(folder: str) -> list[tuple[type, bytes, Any]]:
         for name, case in test_classes.CASES.items()
         if hasattr(case.cls, "load") and hasattr(case.cls, "save")
     ]
-    made += [index.FlatIndex(quantization.ScalarQuantizer().fit(X)), adc.PackedCodes(adc_cases.ROWS)]
-    made[-2].add(X)
+    codecs = [quantization.ScalarQuantizer(), *map(quantization.RaBitQuantizer, (1, 4))]
+    filled = [index.FlatIndex(codec.fit(X)) for codec in codecs]
+    for one in filled:
+        one.add(X)
+    made += [*filled, adc.PackedCodes(adc_cases.ROWS)]
     found = []
     for one in made:
         path = Path(folder, "saved")

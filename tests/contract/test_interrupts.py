@@ -11,7 +11,7 @@ from helpers import run_python
 INTERRUPT = """
 import json, os, signal, threading, time
 import numpy as np
-from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, xnor
+from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, rabitq, xnor
 from fastcodes.hashing import RandomHyperplanes
 from fastcodes.index import LSHIndex, MinHashIndex
 
@@ -61,6 +61,15 @@ signs = hadamard.signs(512, 1 << 17, random_state=0)
 for threads in (1, None):
     interrupt(f"hadamard.pack, {threads} threads",
         lambda: hadamard.pack(real, signs, 1 << 17, threads=threads))
+factors = np.ones((1_000_000, 2), np.float32)
+for name, form in (("rows", codes), ("packed", adc.PackedCodes(codes))):
+    for threads in (1, None):
+        interrupt(f"rabitq.knn, {name}, {threads} threads",
+            lambda: rabitq.knn(real, form, factors, 10, threads=threads))
+    interrupt(f"rabitq.radius, {name}", lambda: rabitq.radius(real, form, factors, -99))
+    interrupt(f"rabitq.scan, {name}", lambda: rabitq.scan(real[:300], form, factors, threads=1))
+interrupt("rabitq.knn, four bits", lambda: rabitq.knn(real[:, :128], codes, factors, 10, n_bits=4))
+interrupt("rabitq.encode, weights", lambda: rabitq.encode(real, n_bits=4, weights=real.T @ real, threads=1))
 interrupt("bits.popcount", lambda: bits.popcount(np.broadcast_to(long[0], (5_000_000, 1 << 20))))
 tables = np.random.default_rng(0).standard_normal((5_000, 64, 16), np.float32)
 parts = codes % np.uint8(16)
@@ -137,7 +146,7 @@ print(json.dumps(seconds))
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
     seconds = json.loads(run_python(INTERRUPT, timeout=240))
-    assert len(seconds) == 56
+    assert len(seconds) == 66
     assert {name: x for name, x in seconds.items() if isinstance(x, str) or x > 1} == {}
 
 

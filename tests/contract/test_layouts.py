@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, xnor
+from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, rabitq, xnor
 from helpers import Array, Family, both_families, pq_codes, pq_tables, random_codes, same
 from numpy.lib.stride_tricks import as_strided
 
@@ -166,6 +166,51 @@ for _dtype in ("float16", "float32", "float64", "uint8", "int64", "bool"):
         f"hadamard.project, x of {_dtype}": (lambda x: hadamard.project(x, _rotations, 200), _x),
         f"hadamard.pack, x of {_dtype}": (lambda x: hadamard.pack(x, _rotations, 200), _x),
         f"hadamard.pack, one x of {_dtype}": (lambda x: hadamard.pack(x[3], _rotations, 200), _x),
+    }
+
+
+_rounds = hadamard.rotation_signs(77, random_state=0)
+_rotated = hadamard.rotate(_vectors, _rounds)
+_one_bit, _four_bits = (rabitq.encode(_rotated, n_bits=n_bits) for n_bits in (1, 4))
+_many_codes, _many_factors = random_codes(900, 10), np.random.default_rng(15).random((900, 2), np.float32)
+FUNCTIONS |= {
+    "hadamard.rotate, signs": (lambda s: hadamard.rotate(_vectors[:, :64], s), _rounds),
+    "hadamard.rotate_back, x": (lambda x: hadamard.rotate_back(x, _rounds, 77), _rotated),
+    "rabitq.decode, codes": (lambda x: rabitq.decode(x, _one_bit[1]), _one_bit[0]),
+    "rabitq.decode, factors": (lambda f: rabitq.decode(_one_bit[0], f), _one_bit[1]),
+    "rabitq.errors, codes": (lambda x: rabitq.errors(x, _four_bits[1], n_bits=4), _four_bits[0]),
+    "rabitq.scan, codes": (lambda x: rabitq.scan(_rotated, x, _one_bit[1]), _one_bit[0]),
+    "rabitq.scan, factors": (lambda f: rabitq.scan(_rotated, _one_bit[0], f), _one_bit[1]),
+    "rabitq.knn, queries": (lambda q: rabitq.knn(q, *_one_bit, 7), _rotated),
+    "rabitq.knn, many codes": (lambda x: rabitq.knn(_rotated, x, _many_factors, 7), _many_codes),
+    "rabitq.knn, codes, mask": (
+        lambda x: rabitq.knn(_rotated, x, _four_bits[1], 7, n_bits=4, mask=np.arange(0, 40, 3)),
+        _four_bits[0],
+    ),
+    "rabitq.radius, codes": (
+        lambda x: rabitq.radius(_rotated, x, _four_bits[1], 900.0, n_bits=4),
+        _four_bits[0],
+    ),
+    "rabitq.radius, offsets": (
+        lambda o: rabitq.radius(_rotated, *_one_bit, 900.0, offsets=o),
+        np.arange(40, dtype=np.float32),
+    ),
+    "rabitq.cdist, a": (
+        lambda x: rabitq.cdist(x, _four_bits[1], *_four_bits, n_bits=4),
+        _four_bits[0],
+    ),
+    "rabitq.cdist, b_factors": (
+        lambda f: rabitq.cdist(*_four_bits, _four_bits[0], f, n_bits=4),
+        _four_bits[1],
+    ),
+}
+for _dtype in ("float16", "float32", "float64", "uint8", "int64", "bool"):
+    _x = abs(_rotated).astype(_dtype)
+    FUNCTIONS |= {
+        f"hadamard.rotate, x of {_dtype}": (lambda x: hadamard.rotate(x, _rounds), _x),
+        f"rabitq.encode, x of {_dtype}": (lambda x: rabitq.encode(x, n_bits=3), _x),
+        f"rabitq.scan, queries of {_dtype}": (lambda x: rabitq.scan(x, *_one_bit), _x),
+        f"rabitq.scan, one query of {_dtype}": (lambda x: rabitq.scan(x[3], *_one_bit), _x),
     }
 
 
@@ -487,6 +532,36 @@ COPYING: dict[str, tuple[Callable[[Array, Array], Any], Array, tuple[int, ...], 
         np.int32,
     ),
     "adc.scan, tables": (lambda x, out: adc.scan(x, _parts, out=out), _tables, (3, 40), np.float32),
+    "hadamard.rotate, x": (
+        lambda x, out: hadamard.rotate(x, hadamard.rotation_signs(16, random_state=0), out=out),
+        _normal,
+        (40, 16),
+        np.float32,
+    ),
+    "hadamard.rotate_back, x": (
+        lambda x, out: hadamard.rotate_back(x, hadamard.rotation_signs(16, random_state=0), 16, out=out),
+        _normal,
+        (40, 16),
+        np.float32,
+    ),
+    "rabitq.scan, queries": (
+        lambda x, out: rabitq.scan(x, *_one_bit, out=out),
+        _rotated,
+        (40, 40),
+        np.float32,
+    ),
+    "rabitq.scan, factors": (
+        lambda x, out: rabitq.scan(_rotated, _one_bit[0], x, out=out),
+        _one_bit[1],
+        (40, 40),
+        np.float32,
+    ),
+    "rabitq.cdist, a": (
+        lambda x, out: rabitq.cdist(x, _one_bit[1], *_one_bit, out=out),
+        _one_bit[0],
+        (40, 40),
+        np.float32,
+    ),
     "hadamard.project, x": (
         lambda x, out: hadamard.project(x, hadamard.signs(16, 16, random_state=0), 16, out=out),
         _normal,

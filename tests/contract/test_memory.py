@@ -10,7 +10,7 @@ from helpers import run_python
 MEASURE = """
 import resource
 import numpy as np
-from fastcodes import adc, hadamard, hamming, jaccard, xnor
+from fastcodes import adc, hadamard, hamming, jaccard, rabitq, xnor
 from fastcodes.hashing import RandomHyperplanes, RandomProjection
 
 def status(field):
@@ -40,9 +40,15 @@ if "{family}" == "hashing":
     models = {{kind: RandomHyperplanes(256, projection=kind).fit(x) for kind in kinds}}
     [model.encode(x[:5000]) for model in models.values()]
     signs = hadamard.signs({n_bytes}, 256, random_state=0)
+    rounds = hadamard.rotation_signs({n_bytes}, random_state=0)
 elif "{family}" == "adc":
     queries = np.random.default_rng(1).standard_normal((100, {n_bytes}, 256), np.float32)
     packed = adc.PackedCodes(database)
+elif "{family}" == "rabitq":
+    queries = np.random.default_rng(1).standard_normal((100, 8 * {n_bytes}), np.float32)
+    factors = np.random.default_rng(2).random(({n}, 2), np.float32)
+    packed = adc.PackedCodes(database)
+    rabitq.knn(queries[:5], database[:3000], factors[:3000], 1, threads=2)
 elif "{family}" == "xnor":
     xnor.matmul(queries, database, 8 * {n_bytes}, finish=xnor.Finish(thresholds=0), threads=2)
     images = codes(64, 56 * 56 * 16, 3).reshape(64, 56, 56, 16)
@@ -90,6 +96,40 @@ def test_hashing_takes_a_tenth_of_the_memory_of_all_projections(kind: str) -> No
 def test_rotating_takes_no_memory_beside_the_results() -> None:
     used = measure("hashing", 200_000, 64, "(hadamard.project(x, signs, 256),)")
     assert used < 4, used
+
+
+def test_a_rotation_takes_no_memory_beside_the_results() -> None:
+    used = measure("hashing", 200_000, 64, "(hadamard.rotate(x, rounds),)")
+    assert used < 4, used
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "knn(queries, database, factors, 10)",
+        "knn(queries, packed, factors, 1000)",
+        "knn(queries[:, :64], database, factors, 10, n_bits=4, mask=np.arange(0, 1_000_000, 3))",
+        "radius(queries, packed, factors, 100.0)",
+        "radius(queries[:, :32], database, factors, 10.0, n_bits=8)",
+    ],
+)
+def test_a_search_of_rabitq_takes_little_memory(call: str) -> None:
+    used = measure("rabitq", 1_000_000, 32, f"rabitq.{call}")
+    assert used < 64, used
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "(rabitq.scan(queries[:3], packed, factors),)",
+        "(rabitq.scan(queries[:3, :64], database, factors, n_bits=4),)",
+        "rabitq.encode(np.broadcast_to(queries[0], (200_000, 256)), n_bits=4)",
+        "(rabitq.decode(database[:100_000], factors[:100_000]),)",
+    ],
+)
+def test_the_rest_of_rabitq_takes_little_memory(call: str) -> None:
+    used = measure("rabitq", 1_000_000, 32, call)
+    assert used < 16, used
 
 
 @pytest.mark.parametrize("form", ["database", "packed"])

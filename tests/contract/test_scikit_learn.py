@@ -42,6 +42,11 @@ ESTIMATORS: dict[str, Any] = {
     "KMeans, mini-batch": quantization.KMeans(3, batch_size=20, random_state=0),
     "OptimizedProductQuantizer": quantization.OptimizedProductQuantizer(1, 2, random_state=0),
     "ProductQuantizer": quantization.ProductQuantizer(1, 2, random_state=0),
+    "RaBitQuantizer": quantization.RaBitQuantizer(random_state=0),
+    "RaBitQuantizer, cosine": quantization.RaBitQuantizer(4, metric="cosine", random_state=0),
+    "RaBitQuantizer, dense": quantization.RaBitQuantizer(
+        8, metric="ip", rotation="dense", center=False, random_state=0
+    ),
     "ResidualQuantizer": quantization.ResidualQuantizer(2, 2, random_state=0),
     "ScalarQuantizer": quantization.ScalarQuantizer(4),
     "ScalarQuantizer, lloyd-max": quantization.ScalarQuantizer(2, kind="lloyd-max"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import _native, adc, bits, hadamard, hamming, jaccard, minhash, xnor
+from fastcodes import _native, adc, bits, hadamard, hamming, jaccard, minhash, rabitq, xnor
 from fastcodes.index import MinHashIndex
 from helpers import (
     Array,
@@ -123,6 +123,44 @@ def test_the_answer_of_real_queries_does_not_depend_on_the_number_of_threads(sha
         assert same_bits(real_calls(queries, codes, threads), expected), threads
 
 
+def rabitq_calls(n_queries: int, n: int, d: int, threads: int | None) -> tuple[Any, ...]:
+    """Call every function of rabitq, and rotations."""
+    x = np.random.default_rng([n, d]).standard_normal((n, d), np.float32)
+    signs = hadamard.rotation_signs(d, random_state=0)
+    rows = hadamard.rotate(x, signs, threads=threads)
+    queries = hadamard.rotate(x[:n_queries] + np.float32(0.5), signs, threads=threads)
+    results: list[Any] = [rows, hadamard.rotate_back(rows, signs, d, threads=threads)]
+    for n_bits in (1, 3, 8):
+        codes, factors = rabitq.encode(rows, n_bits=n_bits, threads=threads)
+        settings: dict[str, Any] = {"n_bits": n_bits, "threads": threads}
+        few = codes[:100], factors[:100]
+        limit = float(np.quantile(rabitq.scan(queries[:1], codes, factors, **settings), 0.02, method="lower"))
+        results += [
+            codes,
+            factors,
+            *rabitq.encode(rows[:200], weights=rows.T @ rows, **settings),
+            rabitq.decode(*few, **settings),
+            rabitq.errors(codes, factors, **settings),
+            rabitq.cdist(*few, codes, factors, **settings),
+        ]
+        for form in (codes, adc.PackedCodes(codes)) if n_bits == 1 else (codes,):
+            results += [
+                *rabitq.knn(queries, form, factors, 1, **settings),
+                *rabitq.knn(queries, form, factors, 100, mask=np.arange(n) % 5 > 0, **settings),
+                *rabitq.knn(queries, form, factors, 10, metric="ip", mask=np.arange(0, n, 40), **settings),
+                *rabitq.radius(queries, form, factors, limit, **settings),
+                rabitq.scan(queries[:5], form, factors, **settings),
+            ]
+    return tuple(results)
+
+
+@pytest.mark.parametrize("shape", [(1, 30_000, 60), (3, 5_000, 200), (300, 1_000, 37)], ids=str)
+def test_the_answer_of_rabitq_does_not_depend_on_the_number_of_threads(shape: tuple[int, int, int]) -> None:
+    expected = rabitq_calls(*shape, threads=1)
+    for threads in (2, 3, 64, None):
+        assert same_bits(rabitq_calls(*shape, threads=threads), expected), threads
+
+
 def xnor_calls(a: Array, b: Array, threads: int | None) -> tuple[Any, ...]:
     """Call every function of xnor; the rows are taken for images, too."""
     n_bytes, n_bits = a.shape[1], 8 * a.shape[1]
@@ -173,7 +211,7 @@ DIGEST = """
 import hashlib
 import numpy as np
 from helpers import FAMILIES, pq_codes, pq_tables, random_codes
-from contract.test_threads import adc_calls, some_calls, xnor_calls
+from contract.test_threads import adc_calls, rabitq_calls, some_calls, xnor_calls
 from fastcodes import _native, bits
 
 digest = hashlib.sha256()
@@ -193,6 +231,9 @@ for n_queries, n, n_bytes in shapes:
 for n_queries, n, *shape in [(3, 9000, 8, 16), (2, 9000, 33, 256), (5, 300, 7, 9), (1, 20_000, 65, 16)]:
     for array in adc_calls(pq_tables(n_queries, *shape), pq_codes(n, *shape), 2):
         digest.update(array.tobytes())
+for shape in [(3, 700, 100), (5, 90, 1000), (2, 2000, 9)]:
+    for array in rabitq_calls(*shape, 2):
+        digest.update(np.ascontiguousarray(array))
 for m, n, n_bytes in [(1, 900, 32), (70, 257, 40), (5, 64, 9), (300, 40, 64), (6, 30, 33_000)]:
     for array in xnor_calls(random_codes(m, n_bytes, seed=1), random_codes(n, n_bytes), 2):
         digest.update(np.ascontiguousarray(array))
@@ -250,6 +291,7 @@ def long_calls() -> dict[str, Any]:
     queries, codes = random_codes(64, 64, seed=1), random_codes(30_000, 64)
     tables, packed = pq_tables(8, 64, 256), adc.PackedCodes(codes)
     codebooks = np.ascontiguousarray(tables[0, :, :, None])
+    factors = np.ones((30_000, 2), np.float32)
     matrix, planes = xnor.PackedMatrix(codes, 512), xnor.planes(queries, 8)
     in_bits = xnor.Finish(thresholds=0)
     real = tables[:, :, 0].repeat(8, axis=1)
@@ -277,6 +319,14 @@ def long_calls() -> dict[str, Any]:
         "adc.scan": lambda n: adc.scan(np.tile(tables, (n, 1, 1)), codes, threads=1),
         "adc.encode": lambda n: adc.encode(np.tile(tables[:, :, 0], (50 * n, 1)), codebooks, threads=1),
         "adc.tables": lambda n: adc.tables(np.tile(tables[:, :, 0], (5 * n, 1)), codebooks, threads=1),
+        "rabitq.encode": lambda n: rabitq.encode(np.tile(real, (20 * n, 1)), n_bits=4, threads=1),
+        "rabitq.knn": lambda n: rabitq.knn(np.tile(real, (n, 1)), packed, factors, 1, threads=1),
+        "rabitq.radius": lambda n: rabitq.radius(
+            np.tile(real[:, :128], (n, 1)), codes, factors, -99.0, n_bits=4, threads=1
+        ),
+        "hadamard.rotate": lambda n: hadamard.rotate(
+            np.tile(real, (50 * n, 1)), hadamard.rotation_signs(512, random_state=0), threads=1
+        ),
         "xnor.matmul": lambda n: xnor.matmul(
             np.tile(queries, (n, 1)), matrix, 512, finish=in_bits, threads=1
         ),

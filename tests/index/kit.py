@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import oracles
 import pytest
-from fastcodes import bits, hamming
+from fastcodes import bits, hamming, rabitq
 from fastcodes.hashing import (
     CCAITQ,
     ITQ,
@@ -27,6 +27,7 @@ from fastcodes.quantization import (
     AdditiveQuantizer,
     OptimizedProductQuantizer,
     ProductQuantizer,
+    RaBitQuantizer,
     ResidualQuantizer,
     ScalarQuantizer,
     VectorQuantizer,
@@ -57,6 +58,13 @@ def of_tables(index: Any, queries: Any) -> Array:
     return total
 
 
+def of_estimates(index: Any, queries: Any) -> Array:
+    codec, (codes, factors) = index.codec, index.codes
+    rotated, offsets = codec.operand(codec.as_queries(queries), index.metric)
+    metric = "l2" if index.metric == "l2" else "ip"
+    return rabitq.scan(rotated, codes, factors, n_bits=codec.n_bits, metric=metric, offsets=offsets)
+
+
 def of_bits(index: Any, queries: Any) -> Array:
     distances = oracles.hamming if index.metric == "hamming" else oracles.jaccard
     return distances(index.codec.encode(queries), index.codes)
@@ -80,6 +88,12 @@ def of_signatures(index: Any, queries: Any) -> Array:
     banded = (a != b)[:, :, : index.n_bands * index.n_rows].reshape(shape)
     is_candidate = ~banded.any(axis=3).all(axis=2)
     return np.where(is_candidate, (a != b).mean(axis=2), np.inf).astype(np.float32)
+
+
+def rows_of(index: Any) -> Array:
+    """Return the codes of an index with all that belongs to them in one row each."""
+    rows: Array = index.codec.as_codes(index.codes)
+    return rows
 
 
 # --- every index with every codec ---------------------------------------------------------------------------
@@ -135,6 +149,10 @@ TABLES: dict[str, tuple[Any, str]] = {
     "vq 40, ip": (VectorQuantizer(40, max_iter=2, random_state=0).fit(X), "ip"),
     "vq 280": (VectorQuantizer(280, max_iter=2, random_state=0).fit(RNG.standard_normal((600, D))), "l2"),
 }
+ESTIMATES = {
+    f"rabitq {n_bits}, {metric}": RaBitQuantizer(n_bits, metric=metric, random_state=0).fit(X)
+    for n_bits, metric in ((1, "l2"), (1, "cosine"), (4, "ip"), (7, "l2"))
+}
 HASHERS: dict[str, Any] = {
     "hyperplanes": HASHER,
     "hadamard": RandomHyperplanes(70, projection="hadamard").fit(X),
@@ -153,6 +171,7 @@ def flat(codec: Any, metric: str | None = None) -> Callable[[], Any]:
 
 
 CASES = {f"flat {name}": Case(flat(codec, metric), of_tables) for name, (codec, metric) in TABLES.items()}
+CASES |= {f"flat {name}": Case(flat(codec), of_estimates) for name, codec in ESTIMATES.items()}
 CASES |= {f"flat {name}": Case(flat(codec), of_bits) for name, codec in HASHERS.items()}
 CASES |= {
     f"flat {name}, asymmetric": Case(flat(HASHERS[name], "asymmetric"), of_margins)
@@ -175,6 +194,15 @@ CASES["minhash"] = Case(
 )
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+# All of their candidates are read.
+exact_cases = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(c, id=name)
+        for name, c in CASES.items()
+        if c.samples is X and c.distances is not of_estimates
+    ],
+)
 vector_cases = pytest.mark.parametrize(
     "case", [pytest.param(c, id=name) for name, c in CASES.items() if c.samples is X]
 )

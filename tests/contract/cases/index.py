@@ -21,6 +21,7 @@ def index_cases() -> dict[type, Case]:
     wrong: dict[str, list[Any]] = {
         "oversample": ["2", 0.5, float("nan")],
         "rerank_metric": OPTIONS,
+        "n_read": ["all", np.zeros(3), np.zeros(2, np.int64), np.zeros((3, 1), np.int64)],
         "codec": [X, "codec", hashing.RandomHyperplanes],
         "add.ids": ["0", 0.5, [0.5] * 60, [0] * 60, range(-1, 59), range(59)],
         "merge.ids": ["0", 0.5, [0.5] * 60, [0] * 60, range(-1, 59), range(59)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from contract.class_kit import NATURAL, OPTIONS, POSITIVE, REALS, RNG, SETS, Case, X, fitted
+from contract.class_kit import BOOLEANS, CODES, NATURAL, OPTIONS, POSITIVE, REALS, RNG, SETS, Case, X, fitted
 from fastcodes import hashing, quantization
 
 BITS = {"n_bits": 4}
@@ -43,6 +43,17 @@ NOT_PACKED = [X, np.zeros(2, np.uint8), np.zeros((4, 3), np.uint8), np.full((4, 
 # `Bits` ignores what it is fitted to.
 PACKED_WRONG = {"encode.X": NOT_PACKED, "codes": NOT_PACKED, "X": NOT_PACKED}
 
+ROWS, FACTORS = np.zeros((4, 4), np.uint8), np.zeros((4, 2), np.float32)
+RABITQ_CODES = [
+    *CODES,
+    (ROWS,),
+    (ROWS[:, :3], FACTORS),
+    (ROWS[:3], FACTORS),
+    (ROWS, FACTORS.astype(np.float64)),
+    (ROWS, FACTORS * np.nan),
+    (ROWS, None),
+    ROWS,
+]
 
 CASES: dict[str, Case] = {
     "quantization.KMeans": Case(
@@ -63,6 +74,19 @@ CASES: dict[str, Case] = {
         quantization.AdditiveQuantizer, n_codebooks=2, n_codewords=3, search_iter=2
     ),
     "quantization.ScalarQuantizer": quantizer(quantization.ScalarQuantizer, n_bits=4),
+    "quantization.RaBitQuantizer": Case(
+        quantization.RaBitQuantizer,
+        {"n_bits": 4, "random_state": 0},
+        fitted,
+        wrong={
+            "n_bits": [*POSITIVE, 9, HUGE],
+            "rotation": OPTIONS,
+            "center": BOOLEANS,
+            "calibrate": BOOLEANS,
+            "codes": RABITQ_CODES,
+            "inverse_transform.X": RABITQ_CODES,
+        },
+    ),
     "hashing.RandomHyperplanes": Case(hashing.RandomHyperplanes, BITS, fitted, skipped=IGNORED),
     "hashing.RandomProjection": Case(
         hashing.RandomProjection,
