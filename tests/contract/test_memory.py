@@ -110,7 +110,7 @@ def test_a_rotation_takes_no_memory_beside_the_results() -> None:
         "knn(queries, packed, factors, 1000)",
         "knn(queries[:, :64], database, factors, 10, n_bits=4, mask=np.arange(0, 1_000_000, 3))",
         "radius(queries, packed, factors, 100.0)",
-        "radius(queries[:, :32], database, factors, 10.0, n_bits=8)",
+        "radius(queries[:, :32], database, factors, -5000.0, n_bits=8)",
     ],
 )
 def test_a_search_of_rabitq_takes_little_memory(call: str) -> None:
@@ -123,7 +123,7 @@ def test_a_search_of_rabitq_takes_little_memory(call: str) -> None:
     [
         "(rabitq.scan(queries[:3], packed, factors),)",
         "(rabitq.scan(queries[:3, :64], database, factors, n_bits=4),)",
-        "rabitq.encode(np.broadcast_to(queries[0], (200_000, 256)), n_bits=4)",
+        "rabitq.encode(factors.reshape(-1, 8), n_bits=4)",
         "(rabitq.decode(database[:100_000], factors[:100_000]),)",
     ],
 )
