@@ -246,14 +246,14 @@ fn add(sums: &mut [i32; 8], more: __m256i) {
 
 #[target_feature(enable = "avx2,bmi2")]
 pub(super) fn expand(codes: Codes<'_>, rows: &[usize], grid: Grid, expanded: &mut [u8]) {
-    let len = expanded.len() / rows.len().max(1);
+    let (len, levels) = (expanded.len() / rows.len().max(1), load_repeated(&grid.bytes()));
     for (row, expanded) in rows.iter().zip(expanded.chunks_exact_mut(len.max(1))) {
         let row = codes.row(*row);
         match grid.n_bits() {
             8 => portable::expand_row(row, grid, expanded),
-            2 => expand_parts::<2, 4>(row, grid, expanded),
-            4 => expand_parts::<4, 2>(row, grid, expanded),
-            n_bits => expand_groups(row, n_bits, grid, expanded),
+            2 => expand_parts::<2, 4>(row, levels, expanded),
+            4 => expand_parts::<4, 2>(row, levels, expanded),
+            n_bits => expand_groups(row, n_bits, levels, expanded),
         }
     }
 }
@@ -261,8 +261,8 @@ pub(super) fn expand(codes: Codes<'_>, rows: &[usize], grid: Grid, expanded: &mu
 /// Numbers of 2 or 4 bits: shifts, and a look-up of the level.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn expand_parts<const BITS: i32, const PER_BYTE: usize>(row: &[u8], grid: Grid, expanded: &mut [u8]) {
-    let (levels, mask) = (load_repeated(&grid.bytes()), _mm256_set1_epi8((1 << BITS) - 1));
+fn expand_parts<const BITS: i32, const PER_BYTE: usize>(row: &[u8], levels: __m256i, expanded: &mut [u8]) {
+    let mask = _mm256_set1_epi8((1 << BITS) - 1);
     let (expanded, _) = expanded.as_chunks_mut::<32>();
     let (chunks, rest) = row.as_chunks::<32>();
     let mut last = [0; 32];
@@ -280,9 +280,8 @@ fn expand_parts<const BITS: i32, const PER_BYTE: usize>(row: &[u8], grid: Grid, 
 /// Numbers of other bits: eight of them are whole bytes, which one instruction spreads.
 #[inline]
 #[target_feature(enable = "avx2,bmi2")]
-fn expand_groups(row: &[u8], n_bits: usize, grid: Grid, expanded: &mut [u8]) {
+fn expand_groups(row: &[u8], n_bits: usize, levels: __m256i, expanded: &mut [u8]) {
     let mask = u64::from_ne_bytes([u8::MAX >> (8 - n_bits); 8]);
-    let levels = load_repeated(&grid.bytes());
     let (eights, _) = expanded.as_chunks_mut::<8>();
     for (start, out) in (0..row.len()).step_by(n_bits).zip(eights.iter_mut()) {
         let bits = match row[start..].first_chunk() {
