@@ -10,10 +10,10 @@
 
 use std::arch::x86_64::*;
 
-use super::bound::{SUBSPACES_PER_BYTE, SUBSPACES_PER_GROUP};
+use super::bound::{CoarseTable, SUBSPACES_PER_BYTE, SUBSPACES_PER_GROUP};
 use super::encode::{Codebook, Nearest, ROWS_PER_STRIP, Scores};
 use super::layout::{ROWS_PER_BLOCK, Width};
-use super::{BlockHits, BlockRows, TableMetric, portable};
+use super::{BlockHits, BlockRows, TableMetric, avx2, portable};
 use crate::{Codes, Error};
 
 /// Registers that hold a plane of a block.
@@ -242,6 +242,22 @@ fn push(lanes: BlockRows, slot: usize, block: usize, hits: &mut Vec<BlockHits>) 
 fn load_codes(codes: &[u8; 16]) -> __m512i {
     // SAFETY: `codes` is 16 bytes.
     _mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(codes.as_ptr().cast()) })
+}
+
+/// A shuffle of 256 entries is no slower than one of 128.
+#[target_feature(enable = "avx512f")]
+pub(super) fn coarse_is_faster() -> bool {
+    false
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn bound_coarse<const QUERIES: usize>(
+    tables: [&[CoarseTable]; QUERIES],
+    limits: [u16; QUERIES],
+    blocks: &[u8],
+    hits: &mut Vec<BlockHits>,
+) -> Result<(), Error> {
+    avx2::bound_coarse(tables, limits, blocks, hits)
 }
 
 #[target_feature(enable = "avx512f")]

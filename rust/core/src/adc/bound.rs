@@ -20,6 +20,7 @@
 //! infinity on the way, and not minus infinity either if `A` is finite in float32; if it is not, or `t` is not, there is no
 //! bound.
 
+use super::layout::ROWS_PER_BLOCK;
 use crate::error::{try_collect, try_resize};
 use crate::{Error, Level};
 
@@ -83,17 +84,56 @@ impl Offsets {
     }
 }
 
+/// A table of 256 entries in four bits: those of codes below 128 in the low halves of its bytes, the others in the high ones.
+pub(super) type CoarseTable = [u8; 128];
+
+/// The largest entry of a [`CoarseTable`].
+const COARSE_LARGEST: u8 = 15;
+
+/// Fifteen units reach this many standard deviations above the mean entry.
+const COARSE_DEVIATIONS: f64 = 1.0;
+
+/// Blocks that are bounded with eight bits after one whose rows four bits hardly told apart.
+const BLOCKS_UNTIL_COARSE: usize = 256;
+
+/// Four bits are too coarse where more than one in this many rows is within the bound: summing those in float takes longer than
+/// the look-ups in four bits save.
+const MOST_WITHIN: usize = 12;
+
 /// The tables of a query in small integers, for one threshold.
 pub(crate) struct QuantizedTables<const N: usize> {
     pub tables: Vec<[u8; N]>,
+    /// The same in four bits, empty unless they are to be used: a looser bound in half the time.
+    pub coarse: Vec<CoarseTable>,
     /// A row whose sum is above this is not wanted.
     pub limit: u16,
     threshold: f64,
+    /// Blocks to bound with eight bits before four bits are tried again.
+    fine_blocks: usize,
 }
 
 impl<const N: usize> QuantizedTables<N> {
     pub fn new() -> Self {
-        QuantizedTables { tables: Vec::new(), limit: 0, threshold: f64::INFINITY }
+        QuantizedTables {
+            tables: Vec::new(),
+            coarse: Vec::new(),
+            limit: 0,
+            threshold: f64::INFINITY,
+            fine_blocks: 0,
+        }
+    }
+
+    /// Counts the rows of some blocks that were within the bound, and chooses the precision for the next ones.
+    pub fn adapt(&mut self, n_blocks: usize, n_within: usize) {
+        let was_coarse = !self.coarse.is_empty();
+        self.fine_blocks = match was_coarse {
+            true if n_within > n_blocks * ROWS_PER_BLOCK / MOST_WITHIN => BLOCKS_UNTIL_COARSE,
+            true => 0,
+            false => self.fine_blocks.saturating_sub(n_blocks),
+        };
+        if was_coarse != (self.fine_blocks == 0) {
+            self.tables.clear();
+        }
     }
 
     /// Quantises the tables for a threshold, unless they already are for one that is hardly worse.
@@ -118,8 +158,37 @@ impl<const N: usize> QuantizedTables<N> {
         try_resize(&mut self.tables, n_tables, [0; N])?;
         super::quantize(level, tables, &offsets.smallest, scale, &mut self.tables);
         (self.limit, self.threshold) = (limit as u16, threshold);
+        self.coarse.clear();
+        if N == 256 && self.fine_blocks == 0 && super::coarse_is_faster(level) {
+            let unit = coarse_unit(&self.tables);
+            super::quantize(level, tables, &offsets.smallest, scale / unit, &mut self.tables);
+            self.limit = (limit / unit) as u16;
+            try_resize(&mut self.coarse, tables.len(), [0; 128])?;
+            for (coarse, table) in self.coarse.iter_mut().zip(&self.tables) {
+                let (low, high) = table.split_at(128);
+                for ((coarse, low), high) in coarse.iter_mut().zip(low).zip(high) {
+                    *coarse = low.min(&COARSE_LARGEST) | high.min(&COARSE_LARGEST) << 4;
+                }
+            }
+        }
         Ok(())
     }
+}
+
+/// The unit of four bits, in that of eight: it loses little by rounding down, or by entries that exceed fifteen units.
+fn coarse_unit<const N: usize>(tables: &[[u8; N]]) -> f64 {
+    let (mut sum, mut squares) = (0_u64, 0_u64);
+    for table in tables {
+        let (of_table, squares_of_table) = table.iter().fold((0_u32, 0_u32), |(sum, squares), entry| {
+            let entry = u32::from(*entry);
+            (sum + entry, squares + entry * entry)
+        });
+        (sum, squares) = (sum + u64::from(of_table), squares + u64::from(squares_of_table));
+    }
+    let n_entries = (tables.len() * N).max(1) as f64;
+    let mean = sum as f64 / n_entries;
+    let deviation = (squares as f64 / n_entries - mean * mean).max(0.0).sqrt();
+    ((mean + COARSE_DEVIATIONS * deviation) / f64::from(COARSE_LARGEST)).max(1.0)
 }
 
 /// The limit for a threshold: 254 for one group; for several, as far above as the group that varies most allows before its

@@ -81,10 +81,20 @@ fn bound_sums<const N: usize, const QUERIES: usize>(
 ) -> Result<(), Error> {
     let tables = queries.map(|query| query.tables.as_flattened());
     let limits = queries.map(|query| query.limit);
+    let is_coarse = |query: &&QuantizedTables<N>| !query.coarse.is_empty();
     match N {
         16 => at_level!(level, bound_nibbles(tables, limits, blocks, hits)),
+        _ if queries.iter().all(is_coarse) => {
+            let tables = queries.map(|query| query.coarse.as_slice());
+            at_level!(level, bound_coarse(tables, limits, blocks, hits))
+        }
         _ => at_level!(level, bound_bytes(tables, limits, blocks, hits)),
     }
+}
+
+/// Whether looking up 256 entries of four bits takes much less time than of eight.
+fn coarse_is_faster(level: Level) -> bool {
+    at_level!(level, coarse_is_faster())
 }
 
 /// Writes the float sums of rows `first_row..` of one block to all of `out`; `first_row` and its length are multiples of
@@ -181,6 +191,44 @@ mod tests {
                 hits.sort_by_key(|hit| (hit.slot, hit.block));
                 assert_eq!(hits, expected, "{level:?}, {n_subspaces} subspaces of {N}, limits {limits:?}");
             }
+        }
+    }
+
+    /// The hits of coarse tables on every level, compared with those of the portable body: of `bound_bytes` with the entries in
+    /// a byte each.
+    fn check_coarse<const QUERIES: usize>(n_subspaces: usize) {
+        let (mut code, mut entry) = (bytes(n_subspaces as u64, 256), bytes(n_subspaces as u64 + 1, 256));
+        let blocks: Vec<u8> = (0..3 * n_subspaces * ROWS_PER_BLOCK).map(|_| code()).collect();
+        let tables: [Vec<[u8; 128]>; QUERIES] =
+            array::from_fn(|_| (0..n_subspaces).map(|_| array::from_fn(|_| entry())).collect());
+        let whole = tables.each_ref().map(|tables| -> Vec<u8> {
+            let halves = |table: &[u8; 128]| [table.map(|byte| byte & 0xF), table.map(|byte| byte >> 4)];
+            tables.iter().flat_map(halves).flatten().collect()
+        });
+        for mean_entry in [3, 5, 7] {
+            let limits = [mean_entry * n_subspaces as u16; QUERIES].map(|limit| match n_subspaces {
+                ..=SUBSPACES_PER_BYTE => limit.min(254),
+                _ => limit,
+            });
+            let mut expected = Vec::new();
+            portable::bound_bytes(whole.each_ref().map(Vec::as_slice), limits, &blocks, &mut expected)
+                .unwrap();
+            expected.sort_by_key(|hit| (hit.slot, hit.block));
+            for level in Level::available() {
+                let (mut hits, tables) = (Vec::new(), tables.each_ref().map(Vec::as_slice));
+                at_level!(level, bound_coarse(tables, limits, &blocks, &mut hits)).unwrap();
+                hits.sort_by_key(|hit| (hit.slot, hit.block));
+                assert_eq!(hits, expected, "{level:?}, {n_subspaces} subspaces, {mean_entry}");
+            }
+        }
+    }
+
+    #[test]
+    fn coarse_tables_hit_the_rows_of_their_entries() {
+        for n_subspaces in [1, 2, 8, 16, 17, 32, 33, 48, 96, 130] {
+            check_coarse::<1>(n_subspaces);
+            check_coarse::<2>(n_subspaces);
+            check_coarse::<4>(n_subspaces);
         }
     }
 

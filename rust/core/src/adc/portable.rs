@@ -3,7 +3,7 @@
 
 #![allow(clippy::needless_range_loop, reason = "indices run over the lanes of several arrays in step")]
 
-use super::bound::{SUBSPACES_PER_BYTE, SUBSPACES_PER_GROUP};
+use super::bound::{CoarseTable, SUBSPACES_PER_BYTE, SUBSPACES_PER_GROUP};
 use super::encode::{Codebook, Nearest, ROWS_PER_STRIP};
 use super::layout::{ROWS_PER_BLOCK, Width};
 use super::{BlockHits, BlockRows, TableMetric};
@@ -33,6 +33,25 @@ pub(super) fn bound_bytes<const QUERIES: usize>(
     for (slot, (tables, limit)) in tables.iter().zip(limits).enumerate() {
         let (tables, _) = tables.as_chunks::<256>();
         bound(slot, limit, blocks, tables, 1, hits, |table, code| u32::from(table[code as usize]));
+    }
+    Ok(())
+}
+
+pub(super) fn coarse_is_faster() -> bool {
+    false
+}
+
+pub(super) fn bound_coarse<const QUERIES: usize>(
+    tables: [&[CoarseTable]; QUERIES],
+    limits: [u16; QUERIES],
+    blocks: &[u8],
+    hits: &mut Vec<BlockHits>,
+) -> Result<(), Error> {
+    for (slot, (tables, limit)) in tables.iter().zip(limits).enumerate() {
+        bound(slot, limit, blocks, tables, 1, hits, |table, code| {
+            let [low, high] = [code & 0x7F, code >> 7];
+            u32::from(table[low as usize] >> (4 * high) & 0xF)
+        });
     }
     Ok(())
 }

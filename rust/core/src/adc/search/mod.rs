@@ -277,44 +277,61 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         let BlockScratch { planes, quantized, hits, few, sums: row_sums } = scratch;
         let planes = self.blocks.get(self.level, range.start, range.end, planes)?;
         let first_id = (range.start * ROWS_PER_BLOCK) as u64;
-        // Queries whose sums can be bounded are bounded a few at a time.
-        let mut waiting = array::from_fn::<_, QUERIES_PER_PASS, _>(|_| 0);
-        let mut n_waiting = 0;
-        for (slot, offsets) in group.offsets.iter().enumerate() {
-            let threshold = match largest(sink.below(slot, first_id)) {
-                None => Threshold::Nothing,
-                Some(largest) => offsets.threshold(largest),
-            };
-            match threshold {
-                Threshold::Nothing => {}
-                Threshold::Unbounded => {
-                    let query = group.queries.start + slot;
-                    for (block, planes) in range.clone().zip(planes.chunks_exact(self.blocks.block_len())) {
-                        self.sum_up(query, slot, block, self.selected(block), planes, row_sums, sink)?;
+        // Queries whose sums can be bounded are bounded a few at a time, those with coarse tables apart from the others.
+        let mut waiting = [[0; QUERIES_PER_PASS]; 2];
+        let mut n_waiting = [0; 2];
+        for slot in 0..=group.offsets.len() {
+            let is_last = slot == group.offsets.len();
+            if !is_last {
+                let offsets = &group.offsets[slot];
+                let threshold = match largest(sink.below(slot, first_id)) {
+                    None => Threshold::Nothing,
+                    Some(largest) => offsets.threshold(largest),
+                };
+                match threshold {
+                    Threshold::Nothing => {}
+                    Threshold::Unbounded => {
+                        let query = group.queries.start + slot;
+                        for (block, planes) in range.clone().zip(planes.chunks_exact(self.blocks.block_len()))
+                        {
+                            self.sum_up(query, slot, block, self.selected(block), planes, row_sums, sink)?;
+                        }
+                    }
+                    Threshold::Within(threshold) => {
+                        let table = self.table(group.queries.start + slot);
+                        quantized[slot].fit(self.level, table, offsets, threshold)?;
+                        let kind = usize::from(!quantized[slot].coarse.is_empty());
+                        waiting[kind][n_waiting[kind]] = slot;
+                        n_waiting[kind] += 1;
                     }
                 }
-                Threshold::Within(threshold) => {
-                    let table = self.table(group.queries.start + slot);
-                    quantized[slot].fit(self.level, table, offsets, threshold)?;
-                    waiting[n_waiting] = slot;
-                    n_waiting += 1;
-                }
             }
-            if n_waiting == queries_per_pass::<N>() || (n_waiting > 0 && slot + 1 == group.offsets.len()) {
+            for (kind, per_pass) in [queries_per_pass::<N>(), QUERIES_PER_PASS].into_iter().enumerate() {
+                let n = n_waiting[kind];
+                if n == 0 || (n < per_pass && !is_last) {
+                    continue;
+                }
                 hits.clear();
                 hits.try_reserve(QUERIES_PER_PASS * range.len())?; // one for each query and block at most
-                let slots = &waiting[..n_waiting];
+                let slots = &waiting[kind][..n];
                 // Three are treated as four: the hits of the repeated last one are dropped.
-                let tables = |index: usize| &quantized[slots[index.min(n_waiting - 1)]];
-                match n_waiting {
+                let tables = |index: usize| &quantized[slots[index.min(n - 1)]];
+                match n {
                     1 => bound_sums(self.level, [tables(0)], planes, hits)?,
                     2 => bound_sums(self.level, [tables(0), tables(1)], planes, hits)?,
                     _ => bound_sums(self.level, [tables(0), tables(1), tables(2), tables(3)], planes, hits)?,
                 }
-                hits.retain(|hit| (hit.slot as usize) < n_waiting);
+                hits.retain(|hit| (hit.slot as usize) < n);
+                let mut n_within = [0; QUERIES_PER_PASS];
+                for hit in hits.iter() {
+                    n_within[hit.slot as usize] += count(&hit.rows) as usize;
+                }
+                for (slot, n_within) in slots.iter().zip(n_within) {
+                    quantized[*slot].adapt(range.len(), n_within);
+                }
                 let tile = BlockTile { first_block: range.start, planes };
                 self.visit_hits(group, slots, tile, hits, few, row_sums, sink)?;
-                n_waiting = 0;
+                n_waiting[kind] = 0;
             }
         }
         Ok(())
