@@ -32,7 +32,6 @@ NORM_BITS = (0, 8, 16)
 
 _NORM_ITERATIONS = 50
 _SOLVER_STEPS = 12  # of the conjugate gradient method
-_RIDGE = 2.0  # samples at zero for each codeword: without them, codebooks fit the noise of few samples
 # Residuals with a smaller share of the mean square are rounding errors.
 _ROUNDING = 1e-12
 
@@ -299,13 +298,14 @@ def check_errors(errors: Floats) -> float:
     return mean
 
 
-def fit_codebooks(x: Floats, codes: Codes, codebooks: Floats, *, threads: int | None) -> Floats:
+def fit_codebooks(x: Floats, codes: Codes, codebooks: Floats, ridge: float, *, threads: int | None) -> Floats:
     r"""Return the codebooks with the smallest regularized squared error for given codes.
 
-    They solve :math:`(B^T B + \rho I) C = B^T X`, in which a row of B has ones at the codewords of a sample:
-    :math:`B^T B` counts how often two codewords occur together. A few steps of the conjugate gradient method,
-    preconditioned by its diagonal, start from zero, so that what the samples do not decide stays small.
-    Samples and codebooks are centered. Codewords that do not occur stay as they are given.
+    They solve :math:`(B^T B + \rho I) C = B^T X` with the `ridge` :math:`\rho`: as if each codeword had that
+    many more samples at zero. A row of B has ones at the codewords of a sample, and :math:`B^T B` counts how
+    often two codewords occur together. A few steps of the conjugate gradient method, preconditioned by its
+    diagonal, start from zero, so that what the samples do not decide stays small. Samples and codebooks are
+    centered. Codewords that do not occur stay as they are given.
     """
     n_books, n_codewords, d = codebooks.shape
     size = n_books * n_codewords
@@ -322,14 +322,14 @@ def fit_codebooks(x: Floats, codes: Codes, codebooks: Floats, *, threads: int | 
             gram[m, :, other] = pairs.reshape(n_codewords, n_codewords)
             gram[other, :, m] = gram[m, :, other].T
     matrix = gram.reshape(size, size)
-    diagonal = matrix.diagonal()[:, None] + np.float32(_RIDGE)
+    diagonal = matrix.diagonal()[:, None] + np.float32(ridge)
     fitted = np.zeros((size, d), np.float32)
     rest = right.reshape(size, d)
     scaled = rest / diagonal
     direction = scaled.copy()
     energy = np.einsum("kd,kd->d", rest, scaled)
     for _ in range(_SOLVER_STEPS):
-        image = matrix @ direction + np.float32(_RIDGE) * direction
+        image = matrix @ direction + np.float32(ridge) * direction
         length = np.einsum("kd,kd->d", direction, image)
         step = np.divide(energy, length, out=np.zeros_like(energy), where=length > 0)
         fitted += step * direction

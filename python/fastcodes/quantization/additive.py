@@ -26,6 +26,7 @@ MAX_SEARCH_ITER = 1000
 _BEAM_SIZE = 5  # of the search whose codes `encode` improves
 _PASSES = 4  # over all codebooks, after each change
 _CHANGES = 4  # random codes at a time, but no more than half of them
+_RIDGE = 8.0  # samples at zero for each codeword, without which codebooks fit the noise of few samples
 _FIRST_ITERATIONS = 4  # of k-means for the codebooks that training begins with
 _FIRST_ROWS = 64  # per codeword, that these are trained on
 
@@ -51,7 +52,8 @@ class AdditiveQuantizer(SumQuantizer):
     n_codewords : int
         Codewords K of each codebook, from 1 to 256. A code is always a byte.
     search_iter : int
-        Random changes that `encode` tries, from 0 to 1000; training tries half as many in each iteration.
+        Random changes that `encode` tries, from 0 to 1000; training tries a quarter as many in each
+        iteration.
     norm_bits : {8, 16, 0}
         Bits of the squared norm: 8 bits are Lloyd-Max levels, 16 bits a fixed-point number. With up to 16
         codewords they are columns of 4 bits, else of 8. 0 keeps no norm, which needs ``metric="ip"``.
@@ -102,7 +104,7 @@ class AdditiveQuantizer(SumQuantizer):
         n_codebooks: int = 8,
         n_codewords: int = 256,
         *,
-        search_iter: int = 16,
+        search_iter: int = 32,
         norm_bits: int = 8,
         max_iter: int = 25,
         max_samples: int | None = 65536,
@@ -177,18 +179,18 @@ class AdditiveQuantizer(SumQuantizer):
             # The sums of codewords do not change if a codebook is moved and another one moved back.
             offset, codebooks = centered(codebooks)
             moved = x - offset
-            codes, errors = _found(moved, codebooks, None, search_iter // 2, 0, threads)
+            codes, errors = _found(moved, codebooks, None, search_iter // 4, 0, threads)
             history = []
             for iteration in range(max_iter):
-                codebooks = fit_codebooks(moved, codes, codebooks, threads=threads)
+                codebooks = fit_codebooks(moved, codes, codebooks, _RIDGE, threads=threads)
                 size = np.sqrt(1 - (iteration + 1) / max_iter) / n_books
                 spread = codebooks.std(axis=1, keepdims=True)
                 noise = rng.standard_normal(codebooks.shape, np.float32)
                 noisy = codebooks + np.float32(size) * spread * noise
-                codes, errors = _found(moved, noisy, codes, search_iter // 2, iteration + 1, threads)
+                codes, errors = _found(moved, noisy, codes, search_iter // 4, iteration + 1, threads)
                 history.append(check_errors(errors))
                 step(history[-1])
-            codebooks = fit_codebooks(moved, codes, codebooks, threads=threads)
+            codebooks = fit_codebooks(moved, codes, codebooks, _RIDGE, threads=threads)
         codebooks[0] += offset
         levels = self._learn_norms(codes, codebooks)
         self._learn(codebooks, levels, np.array(history), max_iter)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ResidualQuantizer"]
 
 MAX_BEAM = 4096
+_RIDGE = 2.0  # samples at zero for each codeword, without which codebooks fit the noise of few samples
 _REFINEMENTS = 5  # of all codebooks together, after they were trained one by one
 
 
@@ -171,7 +172,7 @@ class ResidualQuantizer(SumQuantizer):
                 rest = residuals(x, codes, codebooks)
             for _ in range(_REFINEMENTS):
                 offset, moved = centered(codebooks)
-                fitted = fit_codebooks(x - offset, codes, moved, threads=threads)
+                fitted = fit_codebooks(x - offset, codes, moved, _RIDGE, threads=threads)
                 fitted[0] += offset
                 found, errors = _beam_search(x, fitted, beam_size, threads)
                 error = check_errors(errors)

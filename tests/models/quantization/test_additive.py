@@ -46,7 +46,7 @@ def test_codebooks_are_fitted_by_least_squares() -> None:
     start = RNG.normal(size=(3, 9, 16)).astype(np.float32)  # the last codewords do not occur
     indicators = (codes[:, :, None] == np.arange(9)).reshape(1500, 27).astype(np.float64)
     best = indicators @ np.linalg.lstsq(indicators, X, rcond=None)[0]
-    fitted = fit_codebooks(X, codes, start, threads=1)
+    fitted = fit_codebooks(X, codes, start, 2.0, threads=1)
     found = indicators @ fitted.reshape(27, 16)
     assert np.square(X - found).sum() < 1.0001 * np.square(X - best).sum()
     assert np.array_equal(fitted[:, 8], start[:, 8])
