@@ -51,7 +51,7 @@ _VERSION = "1"
 _LARGEST_HEADER = 100_000_000
 # Folders in which files are written before they replace others.
 _PREFIX = ".fastcodes-"
-# A younger folder may belong to a saver that has not locked it yet.
+# A newer folder may be one whose owner has created but not yet locked it.
 _SECONDS_TO_LOCK = 60
 _DTYPES = {
     "BOOL": np.bool_,

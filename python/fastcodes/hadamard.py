@@ -293,8 +293,8 @@ def rotate(x: ArrayLike, signs: Codes, *, out: Floats | None = None, threads: in
                 a, b = y[:, : D // 2], y[:, D // 2 :]
                 y = np.hstack([a + b, a - b]) / np.sqrt(2)
 
-    That is the rotation of the RaBitQ library (Gao et al., *Practical and asymptotically optimal quantization
-    of high-dimensional vectors*, SIGMOD 2025), but for the order within 64 numbers.
+    After the rotation in the implementation of Gao et al., *Practical and asymptotically optimal quantization
+    of high-dimensional vectors*, SIGMOD 2025.
     """
     numbers, signs = as_numbers(x, "x"), code_array(signs, "signs", _ROTATION)
     check_separate(out, numbers, "x")

@@ -6,7 +6,7 @@
 `ProductQuantizer`             one codeword for each part of the vector: what `fastcodes.adc` searches
 `OptimizedProductQuantizer`    the same after a rotation that minimizes the error
 `ResidualQuantizer`            a sum of codewords, chosen one after the other
-`AdditiveQuantizer`            a sum of codewords, chosen together: the smallest error
+`AdditiveQuantizer`            a sum of codewords, chosen together: a smaller error
 `ScalarQuantizer`              one level for each dimension: 1 to 8 bits
 `RaBitQuantizer`               the same after a random rotation, with unbiased estimates of distances
 ============================  ========================================================================

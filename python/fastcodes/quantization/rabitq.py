@@ -101,8 +101,8 @@ class RaBitQuantizer(VectorCodec):
     -----
     With `calibrate`, the weights of `fastcodes.rabitq.encode` are the square root of the covariance of the
     rotated samples, and 3 % of its mean on the diagonal. The root, since the differences of neighbours, which
-    decide their order, vary less by direction than the samples do. A shift and a scale for each dimension, as
-    in TurboQuant's implementations, gains nothing after centering and a rotation.
+    decide their order, vary less by direction than the samples do. The bound of the error that re-ranking
+    uses assumes no preferred directions; with `calibrate` it is a rule of thumb.
 
     Codes are what `fastcodes.rabitq.encode` makes of :math:`o`. For "ip" and "cosine" the first factor is
     :math:`-\langle x - c, c \rangle`, and queries are :math:`R (q - c)`.

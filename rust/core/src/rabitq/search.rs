@@ -97,7 +97,7 @@ impl<'a> Database<'a> {
     fn check(&self, queries: &Queries) -> Result<(), Error> {
         if queries.grid() != self.grid || queries.n_dims() != self.n_dims {
             let problem = format!(
-                "queries have {} dimensions, but codes of {} bits have {}; were both rotated, and is n_bits right?",
+                "queries have {} dimensions, but codes with n_bits={} have {}; were both rotated, and is n_bits right?",
                 queries.n_dims(),
                 self.grid.n_bits(),
                 self.n_dims
