@@ -242,6 +242,21 @@ with _files.replacing({os.fspath(path)!r}) as part:
     assert path.read_bytes() == b"new"
 
 
+def test_a_signal_between_two_calls_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir = os.mkdir
+
+    def interrupted(*args: Any, **options: Any) -> None:
+        mkdir(*args, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), _files.replacing(tmp_path / "file"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
 @posix_only
 def test_permissions_and_links_are_kept(tmp_path: Path) -> None:
     path, link = tmp_path / "file.safetensors", tmp_path / "link"

@@ -19,10 +19,10 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
 import stat
 import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -120,13 +120,15 @@ def replacing(path: PathLike) -> Iterator[str]:
         raise OSError(code, "not a regular file, and only these can be replaced", path)
     folder = os.path.dirname(path)
     _remove_leftovers(folder)
-    # In the same folder, because a rename is atomic only within a file system.
-    try:
-        own = tempfile.mkdtemp(prefix=_PREFIX, dir=folder)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from None
+    # In the same folder, because a rename is atomic only within a file system. Its name is known before it is
+    # created: a signal between the two calls would leave it behind.
+    own = os.path.join(folder, _PREFIX + secrets.token_hex(8))
     lock = None
     try:
+        try:
+            os.mkdir(own, 0o700)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None
         lock = _lock(own)
         part = os.path.join(own, "part")
         with open(part, "xb") as file:
