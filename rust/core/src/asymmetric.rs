@@ -11,10 +11,12 @@
 //! code of subspace 0                    s4 s5 s6 s7     table: -+ q4 -+ q5 -+ q6 -+ q7
 //! ```
 
+use std::ops::Range;
+
 use crate::adc::{self, Blocks, Tables};
 use crate::error::{check_len, first_bad, try_vec};
 use crate::select::mask::RowMask;
-use crate::{At, Codes, Error, Mask, Neighbors, Run};
+use crate::{At, Codes, Error, Mask, Neighbors, Probes, Run};
 
 /// Entries of the tables of the queries that are searched together: 16 MB. Each such part reads all codes once more.
 const TABLE_ENTRIES: usize = 4 << 20;
@@ -61,8 +63,38 @@ pub fn knn(
     queries: RealQueries<'_>,
     codes: Codes<'_>,
     mask: Mask<'_>,
-    mut out: Neighbors<'_, f32>,
+    out: Neighbors<'_, f32>,
     run: &Run<'_>,
+) -> Result<(), Error> {
+    search(queries, codes, mask, out, |tables, blocks, out, _| adc::knn(tables, blocks, mask, out, run))
+}
+
+/// Finds the rows with the smallest `-<q, s>` in the lists of each query, where rows stand list by list; results have the ids of
+/// rows.
+///
+/// # Errors
+/// As [`knn`], and if there are not lists for each query, and an id for each row.
+pub fn lists_knn(
+    queries: RealQueries<'_>,
+    codes: Codes<'_>,
+    probes: Probes<'_>,
+    mask: Mask<'_>,
+    out: Neighbors<'_, f32>,
+    run: &Run<'_>,
+) -> Result<(), Error> {
+    probes.check_queries(queries.n_queries)?;
+    search(queries, codes, mask, out, |tables, blocks, out, queries| {
+        adc::lists_knn(tables, blocks, probes.slice(queries), mask, out, run)
+    })
+}
+
+/// Calls `knn(tables, blocks, room for the results, queries)` with some queries at a time.
+fn search(
+    queries: RealQueries<'_>,
+    codes: Codes<'_>,
+    mask: Mask<'_>,
+    mut out: Neighbors<'_, f32>,
+    knn: impl Fn(Tables<'_>, Blocks<'_>, Neighbors<'_, f32>, Range<usize>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let RealQueries { values, n_queries, n_bits } = queries;
     let (n_bytes, expected) = (codes.n_bytes(), n_bits.div_ceil(8));
@@ -82,13 +114,14 @@ pub fn knn(
     let len = 32 * n_bytes;
     let step = (TABLE_ENTRIES / len).clamp(1, n_queries);
     let mut tables = try_vec(0.0, len.saturating_mul(step))?;
-    for (queries, out) in values.chunks(step * n_bits).zip(out.blocks(step)) {
+    for ((index, queries), out) in values.chunks(step * n_bits).enumerate().zip(out.blocks(step)) {
         let n_queries = queries.len() / n_bits;
         let tables = &mut tables[..n_queries * len];
         for (query, tables) in queries.chunks(n_bits).zip(tables.chunks_exact_mut(len)) {
             fill_tables(query, tables);
         }
-        adc::knn(Tables::new(tables, n_queries, 2 * n_bytes, 16)?, blocks, mask, out, run)?;
+        let range = index * step..index * step + n_queries;
+        knn(Tables::new(tables, n_queries, 2 * n_bytes, 16)?, blocks, out, range)?;
     }
     Ok(())
 }

@@ -97,22 +97,30 @@ impl<'a> Codes<'a> {
     /// Tells the CPU that rows `start..end`, as far as there are such rows, will be read soon.
     #[inline]
     pub(crate) fn prefetch(&self, start: usize, end: usize) {
-        #[cfg(target_arch = "x86_64")]
         if start < end.min(self.n_rows) {
-            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
             for line in self.slice(start, end.min(self.n_rows)).bytes.chunks(64) {
-                // SAFETY: the instructions of SSE are part of x86-64, and a prefetch does not touch what it points to.
-                unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+                prefetch(line, 0);
             }
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (start, end);
     }
 
     /// The bytes from the first row to the end of the last, gaps included.
     pub(crate) fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
+}
+
+/// Tells the CPU that an element of a slice, if there is one, will be read soon.
+#[inline(always)]
+pub(crate) fn prefetch<T>(slice: &[T], index: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(element) = slice.get(index) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: the instructions of SSE are part of x86-64, and a prefetch does not touch what it points to.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(element).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (slice, index);
 }
 
 /// Checks that two operands have rows of the same length; each comes with its name.

@@ -2,7 +2,7 @@
 
 use crate::binary::{self, Metric, all_distances};
 use crate::select::matrix::write_pieces;
-use crate::{Codes, Csr, Error, Mask, Neighbors, Pairs, Run};
+use crate::{Codes, Csr, Error, Mask, Neighbors, Pairs, Probes, Run};
 
 /// The distance is the key, and the bound of the differing bits.
 struct Hamming;
@@ -38,7 +38,7 @@ pub fn knn(
     out: Neighbors<'_, i32>,
     run: &Run<'_>,
 ) -> Result<(), Error> {
-    binary::knn(&Hamming, queries, codes, mask, out, run)
+    binary::knn(&Hamming, queries, codes, None, mask, out, run)
 }
 
 /// Finds all rows of `codes` at a distance of at most `radius` from each query, sorted by (distance, index).
@@ -52,7 +52,37 @@ pub fn radius(
     mask: Mask<'_>,
     run: &Run<'_>,
 ) -> Result<Csr<i32>, Error> {
-    binary::radius(&Hamming, queries, codes, radius.saturating_add(1), mask, run)
+    binary::radius(&Hamming, queries, codes, None, radius.saturating_add(1), mask, run)
+}
+
+/// Finds the nearest rows of `codes` in the lists of each query, where rows stand list by list; results have the ids of rows.
+///
+/// # Errors
+/// As [`knn`]; [`Error::Mismatch`] if there are not lists for each query, and an id for each row.
+pub fn lists_knn(
+    queries: Codes<'_>,
+    codes: Codes<'_>,
+    probes: Probes<'_>,
+    mask: Mask<'_>,
+    out: Neighbors<'_, i32>,
+    run: &Run<'_>,
+) -> Result<(), Error> {
+    binary::lists_knn(&Hamming, (queries, codes), probes, mask, out, run)
+}
+
+/// Finds all rows of `codes` at a distance of at most `radius` in the lists of each query, likewise.
+///
+/// # Errors
+/// As [`lists_knn`].
+pub fn lists_radius(
+    queries: Codes<'_>,
+    codes: Codes<'_>,
+    probes: Probes<'_>,
+    radius: u32,
+    mask: Mask<'_>,
+    run: &Run<'_>,
+) -> Result<Csr<i32>, Error> {
+    binary::lists_radius(&Hamming, (queries, codes), probes, radius.saturating_add(1), mask, run)
 }
 
 /// Finds all pairs of rows `i < j` at a distance of at most `radius`, sorted by (i, j).

@@ -25,6 +25,7 @@
 //! | [`lists`] | search of the candidates in inverted lists |
 //! | [`minhash`] | signatures of sets, whose equal slots estimate how similar the sets are |
 //! | [`rabitq`] | search of vectors kept as a few bits per dimension, by unbiased estimates |
+//! | [`rerank`] | the nearest of given candidates by float vectors |
 //! | [`xnor`] | products of matrices of a few bits, convolution of packed images |
 //! | [`roofline`] | what this CPU could do at best, for comparison |
 //!
@@ -50,6 +51,7 @@ pub mod jaccard;
 pub mod lists;
 pub mod minhash;
 pub mod rabitq;
+pub mod rerank;
 pub mod roofline;
 pub mod xnor;
 
@@ -57,4 +59,4 @@ pub use codes::Codes;
 pub use error::{At, Error};
 pub use level::Level;
 pub use run::{Run, available_cpus};
-pub use select::{Csr, Mask, Neighbors, Pairs, components};
+pub use select::{Csr, Mask, Neighbors, Pairs, Probes, components};

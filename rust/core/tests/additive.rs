@@ -5,7 +5,7 @@ mod common;
 
 use common::Random;
 use fastcodes_core::adc::{Codebooks, Vectors};
-use fastcodes_core::additive::{self, MAX_CODEBOOKS, Search};
+use fastcodes_core::additive::{self, Constraint, MAX_CODEBOOKS, Search};
 use fastcodes_core::{At, Error, Level, Run};
 
 struct Case {
@@ -16,7 +16,7 @@ struct Case {
     n_dims: usize,
 }
 
-const SEARCH: Search = Search { resume: false, n_iterations: 3, n_passes: 2, n_changes: 2, seed: 7 };
+const SEARCH: Search = Search { n_iterations: 3, n_passes: 2, n_changes: 2, seed: 7 };
 
 impl Case {
     /// Sums of codewords, and noise.
@@ -45,28 +45,40 @@ impl Case {
         Codebooks::new(&self.books, self.n_books, self.n_codewords, self.n_dims).unwrap()
     }
 
+    fn codeword(&self, book: usize, codeword: u8) -> &[f32] {
+        &self.books[(book * self.n_codewords + codeword as usize) * self.n_dims..][..self.n_dims]
+    }
+
+    /// The squared error of a code and the penalty of its products, in float64.
+    fn cost(&self, row: usize, code: &[u8], constraint: Constraint) -> f64 {
+        let mut product = 0.0;
+        for (book, &codeword) in code.iter().enumerate() {
+            for (other, &other_codeword) in code.iter().enumerate().filter(|(other, _)| *other != book) {
+                let pair = self.codeword(book, codeword).iter().zip(self.codeword(other, other_codeword));
+                product += pair.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+            }
+        }
+        let deviation = product - f64::from(constraint.product);
+        self.error(row, code) + f64::from(constraint.penalty) * deviation * deviation
+    }
+
     /// The squared error of a code, in float64.
     fn error(&self, row: usize, code: &[u8]) -> f64 {
         let x = &self.x[row * self.n_dims..][..self.n_dims];
         let rest = x.iter().enumerate().map(|(dim, x)| {
-            let sum: f64 = code.iter().enumerate().fold(0.0, |sum, (book, &codeword)| {
-                let index = (book * self.n_codewords + codeword as usize) * self.n_dims + dim;
-                sum + f64::from(self.books[index])
-            });
+            let codewords = code.iter().enumerate();
+            let sum: f64 = codewords.map(|(book, &code)| f64::from(self.codeword(book, code)[dim])).sum();
             f64::from(*x) - sum
         });
         rest.map(|rest| rest * rest).sum()
     }
 
-    /// The smallest error of all codes.
-    fn least_error(&self, row: usize) -> f64 {
-        let n_codes = self.n_codewords.pow(self.n_books as u32);
-        let code_of = |number: usize| -> Vec<u8> {
-            (0..self.n_books as u32)
-                .map(|book| (number / self.n_codewords.pow(book) % self.n_codewords) as u8)
-                .collect()
-        };
-        (0..n_codes).map(|number| self.error(row, &code_of(number))).fold(f64::INFINITY, f64::min)
+    /// All codes that there are.
+    fn all_codes(&self) -> impl Iterator<Item = Vec<u8>> {
+        let (n_books, n_codewords) = (self.n_books as u32, self.n_codewords);
+        (0..n_codewords.pow(n_books)).map(move |number| {
+            (0..n_books).map(|book| (number / n_codewords.pow(book) % n_codewords) as u8).collect()
+        })
     }
 
     fn beam(&self, n_paths: usize, run: &Run<'_>) -> (Vec<u8>, Vec<f32>) {
@@ -75,11 +87,22 @@ impl Case {
         (codes, errors)
     }
 
-    fn search(&self, search: Search, codes: &[u8], run: &Run<'_>) -> (Vec<u8>, Vec<f32>) {
+    /// A search from the first codeword of each codebook on.
+    fn search(&self, search: Search, run: &Run<'_>) -> (Vec<u8>, Vec<f32>) {
+        self.search_from(&vec![0; self.n_rows() * self.n_books], search, run)
+    }
+
+    fn search_from(&self, codes: &[u8], search: Search, run: &Run<'_>) -> (Vec<u8>, Vec<f32>) {
         let (mut codes, mut errors) = (codes.to_vec(), vec![f32::NAN; self.n_rows()]);
-        codes.resize(self.n_rows() * self.n_books, 99);
         additive::local_search(self.x(), self.codebooks(), search, &mut codes, &mut errors, run).unwrap();
         (codes, errors)
+    }
+
+    fn composite(&self, constraint: Constraint, search: Search, run: &Run<'_>) -> (Vec<u8>, Vec<f32>) {
+        let (mut codes, mut costs) = (vec![0; self.n_rows() * self.n_books], vec![f32::NAN; self.n_rows()]);
+        let (x, books) = (self.x(), self.codebooks());
+        additive::composite_search(x, books, constraint, search, &mut codes, &mut costs, run).unwrap();
+        (codes, costs)
     }
 
     fn check_errors(&self, codes: &[u8], errors: &[f32]) {
@@ -89,6 +112,8 @@ impl Case {
         }
     }
 }
+
+const CONSTRAINT: Constraint = Constraint { product: 0.5, penalty: 0.2 };
 
 const SHAPES: [(usize, usize, usize, usize); 9] = [
     (0, 2, 3, 4),
@@ -109,17 +134,23 @@ fn all_levels_and_thread_counts_agree_and_errors_are_those_of_the_codes() {
         let portable = &Run::serial(Level::PORTABLE);
         let beam = case.beam(3, portable);
         case.check_errors(&beam.0, &beam.1);
-        let found = case.search(SEARCH, &[], portable);
+        let found = case.search(SEARCH, portable);
         case.check_errors(&found.0, &found.1);
-        let resumed = case.search(Search { resume: true, ..SEARCH }, &beam.0, portable);
+        let resumed = case.search_from(&beam.0, SEARCH, portable);
         case.check_errors(&resumed.0, &resumed.1);
         assert!(resumed.1.iter().zip(&beam.1).all(|(after, before)| after <= before));
+        let composite = case.composite(CONSTRAINT, SEARCH, portable);
+        for (row, (code, cost)) in composite.0.chunks(n_books).zip(&composite.1).enumerate() {
+            let exact = case.cost(row, code, CONSTRAINT);
+            assert!((f64::from(*cost) - exact).abs() <= 1e-4 * (1.0 + exact), "{cost} {exact}");
+        }
         for level in Level::available() {
             for threads in [1, 3] {
                 let run = &Run::new(level, threads, &|| false);
+                assert_eq!(case.composite(CONSTRAINT, SEARCH, run), composite, "{level:?}");
                 assert_eq!(case.beam(3, run), beam, "{level:?}");
-                assert_eq!(case.search(SEARCH, &[], run), found, "{level:?}");
-                assert_eq!(case.search(Search { resume: true, ..SEARCH }, &beam.0, run), resumed);
+                assert_eq!(case.search(SEARCH, run), found, "{level:?}");
+                assert_eq!(case.search_from(&beam.0, SEARCH, run), resumed);
             }
         }
     }
@@ -131,12 +162,19 @@ fn a_search_over_all_paths_finds_the_best_code() {
     for (n_books, n_codewords) in [(1, 40), (2, 9), (3, 5)] {
         let case = Case::random(20, n_books, n_codewords, 6);
         let long = Search { n_iterations: 60, n_passes: 4, n_changes: 2, ..SEARCH };
-        let found = [case.beam(n_codewords.pow(n_books as u32 - 1), run), case.search(long, &[], run)];
+        let found = [case.beam(n_codewords.pow(n_books as u32 - 1), run), case.search(long, run)];
         for (codes, _) in found {
             for (row, code) in codes.chunks(n_books).enumerate() {
-                let (error, least) = (case.error(row, code), case.least_error(row));
+                let least = case.all_codes().map(|code| case.error(row, &code)).fold(f64::INFINITY, f64::min);
+                let error = case.error(row, code);
                 assert!(error <= least + 1e-3, "{n_books} x {n_codewords}: {error}, {least}");
             }
+        }
+        let (codes, _) = case.composite(CONSTRAINT, long, run);
+        for (row, code) in codes.chunks(n_books).enumerate() {
+            let costs = case.all_codes().map(|code| case.cost(row, &code, CONSTRAINT));
+            let (cost, least) = (case.cost(row, code, CONSTRAINT), costs.fold(f64::INFINITY, f64::min));
+            assert!(cost <= least + 1e-3, "{n_books} x {n_codewords}: {cost}, {least}");
         }
     }
 }
@@ -147,16 +185,16 @@ fn more_paths_and_iterations_help_and_a_row_does_not_depend_on_others() {
     let mean = |errors: &[f32]| errors.iter().map(|error| f64::from(*error)).sum::<f64>();
     let beams = [1, 4, 16].map(|n_paths| mean(&case.beam(n_paths, run).1));
     assert!(beams[0] > beams[1] && beams[1] > beams[2], "{beams:?}");
-    let found = [0, 1, 8].map(|n_iterations| case.search(Search { n_iterations, ..SEARCH }, &[], run));
+    let found = [0, 1, 8].map(|n_iterations| case.search(Search { n_iterations, ..SEARCH }, run));
     for pair in found.windows(2) {
         assert!(pair[1].1.iter().zip(&pair[0].1).all(|(after, before)| after <= before));
         assert!(mean(&pair[1].1) < mean(&pair[0].1));
     }
-    let (beam, search) = (case.beam(4, run), case.search(SEARCH, &[], run));
+    let (beam, search) = (case.beam(4, run), case.search(SEARCH, run));
     for row in [0, 1, 150, 299] {
         let part = Case { x: case.x[row * 20..][..20].to_vec(), books: case.books.clone(), ..case };
         assert_eq!(part.beam(4, run).0, beam.0[row * 6..][..6]);
-        assert_eq!(part.search(SEARCH, &[], run).0, search.0[row * 6..][..6]);
+        assert_eq!(part.search(SEARCH, run).0, search.0[row * 6..][..6]);
     }
 }
 
@@ -167,7 +205,8 @@ fn values_that_overflow_give_codes() {
     case.books.iter_mut().for_each(|value| *value *= 1e25);
     for level in Level::available() {
         let run = &Run::serial(level);
-        for codes in [case.beam(2, run).0, case.search(SEARCH, &[], run).0] {
+        let composite = case.composite(CONSTRAINT, SEARCH, run).0;
+        for codes in [case.beam(2, run).0, case.search(SEARCH, run).0, composite] {
             assert!(codes.iter().all(|code| *code < 70));
         }
     }
@@ -194,7 +233,11 @@ fn wrong_arguments() {
     let x = Vectors::new("x", &x, 4, 5).unwrap();
     assert!(matches!(beam(x, case.codebooks(), 1, 8, 4), Error::Value { at: At::Cell(2, 3), .. }));
     codes[5] = 3;
-    let search = Search { resume: true, ..SEARCH };
-    let result = additive::local_search(case.x(), case.codebooks(), search, &mut codes, &mut errors, run);
-    assert!(matches!(result, Err(Error::Value { name: "codes", at: At::Cell(2, 1), .. })), "{result:?}");
+    let (x, books) = (case.x(), case.codebooks());
+    for result in [
+        additive::local_search(x, books, SEARCH, &mut codes, &mut errors, run),
+        additive::composite_search(x, books, CONSTRAINT, SEARCH, &mut codes, &mut errors, run),
+    ] {
+        assert!(matches!(result, Err(Error::Value { name: "codes", at: At::Cell(2, 1), .. })), "{result:?}");
+    }
 }

@@ -5,15 +5,17 @@
 mod binary;
 mod common;
 
-use binary::{Family, count, first_ones, random_codes};
+use binary::{Family, OfPairs, count, first_ones, random_codes};
 use fastcodes_core::{Codes, Error, Level, Mask, Neighbors, Run, hamming};
 
 const FAMILY: Family<i32> = Family {
     naive: |a, b| count(a, b, |a, b| a ^ b) as i32,
     knn: hamming::knn,
     radius: |queries, codes, radius, mask, run| hamming::radius(queries, codes, radius as u32, mask, run),
-    groups: |codes, radius, run| hamming::groups(codes, radius as u32, run),
-    pairs: |codes, radius, run| hamming::pairs(codes, radius as u32, run),
+    of_pairs: Some(OfPairs {
+        groups: |codes, radius, run| hamming::groups(codes, radius as u32, run),
+        pairs: |codes, radius, run| hamming::pairs(codes, radius as u32, run),
+    }),
     cdist: hamming::cdist,
     padding: i32::MAX,
     zero: 0,

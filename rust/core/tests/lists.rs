@@ -4,8 +4,8 @@
 mod common;
 
 use common::Random;
-use fastcodes_core::lists::{self, Probes};
-use fastcodes_core::{Codes, Error, Level, Mask, Neighbors, Run};
+use fastcodes_core::lists;
+use fastcodes_core::{Codes, Error, Level, Mask, Neighbors, Probes, Run};
 
 fn selected(mask: &Mask<'_>, n_rows: usize) -> Vec<bool> {
     match mask {

@@ -8,17 +8,20 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 
 use common::Random;
 use fastcodes_core::adc::{self, Blocks, Codebooks, PackedCodes, TableMetric, Tables, Vectors};
-use fastcodes_core::additive::{self, Search};
+use fastcodes_core::additive::{self, Constraint, Search};
 use fastcodes_core::asymmetric::{self, RealQueries};
 use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
 use fastcodes_core::hadamard::orthogonal::{self, Orthogonal};
-use fastcodes_core::lists::{self, Probes};
+use fastcodes_core::jaccard::{self, SortedRows, Tversky};
+use fastcodes_core::lists;
+use fastcodes_core::lists::multi_index;
 use fastcodes_core::minhash::{self, Bands, Hasher, Scheme, Sets, Shingles, Slots, Unit};
 use fastcodes_core::rabitq::{self, Database, Grid, Metric, Queries, Weights};
+use fastcodes_core::rerank::{self, Candidates, FloatRows};
 use fastcodes_core::xnor::{
     self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
 };
-use fastcodes_core::{Codes, Error, Level, Mask, Neighbors, Run, components, hadamard, hamming, jaccard};
+use fastcodes_core::{Codes, Error, Level, Mask, Neighbors, Probes, Run, components, hadamard, hamming};
 
 /// Smaller allocations always succeed: most of them do not grow with the arguments.
 const LARGE: usize = 1024;
@@ -66,6 +69,13 @@ unsafe impl GlobalAlloc for Limited {
 
 #[global_allocator]
 static ALLOCATOR: Limited = Limited;
+
+/// Two lists of half of the rows for each query, which stand in their order.
+fn lists_of(n_queries: usize, n_rows: usize) -> (Vec<i64>, Vec<i64>, Vec<u32>) {
+    let (half, n_rows) = (n_rows as i64 / 2, n_rows as i64);
+    let (starts, stops) = ([0, half].repeat(n_queries), [half, n_rows].repeat(n_queries));
+    (starts, stops, (0..n_rows as u32).collect())
+}
 
 /// Makes a call again and again, each time with memory that ends at another large allocation: at the first ones, the last ones, and
 /// some between them.
@@ -143,24 +153,45 @@ fn searches(random: &mut Random) {
                 with_found(n_queries, k, |out| hamming::knn(queries, codes, mask, out, run))
             });
             check("jaccard::knn", |run| {
-                with_found(n_queries, k, |out| jaccard::knn(queries, codes, mask, out, run))
+                with_found(n_queries, k, |out| {
+                    jaccard::knn(queries, codes, None, Tversky::JACCARD, mask, out, run)
+                })
             });
             check("hamming::radius", |run| hamming::radius(queries, codes, 150, mask, run).map(nothing));
-            check("jaccard::radius", |run| jaccard::radius(queries, codes, 0.6, mask, run).map(nothing));
+            check("jaccard::radius", |run| {
+                jaccard::radius(queries, codes, 0.6, None, Tversky::JACCARD, mask, run).map(nothing)
+            });
         }
     }
     // Too many bytes for one task.
     let wide = Codes::new(&bytes, N, 700).unwrap();
     let queries = wide.slice(0, 5);
     check("hamming::knn", |run| with_found(5, 70, |out| hamming::knn(queries, wide, Mask::All, out, run)));
-    check("jaccard::knn", |run| with_found(5, 70, |out| jaccard::knn(queries, wide, Mask::All, out, run)));
+    check("jaccard::knn", |run| {
+        with_found(5, 70, |out| jaccard::knn(queries, wide, None, Tversky::JACCARD, Mask::All, out, run))
+    });
+    let all = Codes::new(&bytes, 14 * N, 50).unwrap();
+    check("jaccard::SortedRows::new", |run| SortedRows::new(all, run).map(nothing));
+    let sorted = &SortedRows::new(all, &Run::serial(Level::PORTABLE)).unwrap();
+    for queries in [all.slice(0, 1), all.slice(0, 9)] {
+        check("jaccard::knn, sorted", |run| {
+            with_found(queries.n_rows(), 70, |out| {
+                jaccard::knn(queries, all, Some(sorted), Tversky::JACCARD, Mask::All, out, run)
+            })
+        });
+        check("jaccard::radius, sorted", |run| {
+            jaccard::radius(queries, all, 0.6, Some(sorted), Tversky::JACCARD, Mask::All, run).map(nothing)
+        });
+    }
     let (few, many) = (codes.slice(0, 70), codes.slice(0, 1100));
     check("hamming::pairs", |run| hamming::pairs(many, 145, run).map(nothing));
     check("jaccard::pairs", |run| jaccard::pairs(many, 0.6, run).map(nothing));
     check("hamming::groups", |run| hamming::groups(many, 145, run).map(nothing));
     check("jaccard::groups", |run| jaccard::groups(many, 0.6, run).map(nothing));
     check("hamming::cdist", |run| with_room(70 * N, |out| hamming::cdist(few, codes, out, run)));
-    check("jaccard::cdist", |run| with_room(70 * N, |out| jaccard::cdist(few, codes, out, run)));
+    check("jaccard::cdist", |run| {
+        with_room(70 * N, |out| jaccard::cdist(few, codes, Tversky::JACCARD, out, run))
+    });
     let real = random.floats(10 * 320, -1.0..1.0);
     let real = RealQueries::new(&real, 10, 320).unwrap();
     check("asymmetric::knn", |run| {
@@ -176,6 +207,52 @@ fn searches(random: &mut Random) {
             with_found(20, 70, |out| lists::hamming_knn(queries, codes, probes, mask, out, run))
         });
     }
+    let (starts, stops, rows) = lists_of(20, 9000);
+    let probes = Probes::new(&starts, &stops, &rows, 20).unwrap();
+    for mask in [Mask::All, Mask::Ids(&ids)] {
+        check("hamming::lists_knn", |run| {
+            with_found(20, 70, |out| hamming::lists_knn(queries, codes, probes, mask, out, run))
+        });
+        check("jaccard::lists_radius", |run| {
+            jaccard::lists_radius(queries, codes, probes, Tversky::JACCARD, 0.6, mask, run).map(nothing)
+        });
+    }
+    let floats = random.floats(N * 10, 0.0..1.0);
+    let vectors = FloatRows::new("vectors", &floats, N, 10, 10).unwrap();
+    let queries = FloatRows::new("queries", &floats, 20, 10, 10).unwrap();
+    let ids: Vec<i64> = (0..20 * 300).map(|_| random.below(N) as i64).collect();
+    for (bounds, k) in [(None, 400), (Some(&floats[..20 * 300]), 400), (Some(&floats[..20 * 300]), 1)] {
+        check("rerank::nearest", |run| {
+            with_found(20, k, |out| {
+                let candidates = Candidates { ids: &ids, rows: None, bounds };
+                rerank::nearest(queries, candidates, vectors, rerank::Metric::L2, out, &mut [0; 20], run)
+            })
+        });
+    }
+    check("rerank::nearest_of_all", |run| {
+        with_found(20, 400, |out| rerank::nearest_of_all(queries, vectors, rerank::Metric::L2, out, run))
+    });
+    // Near rows are found in the tables, far ones by a scan.
+    let codes = Codes::new(&bytes, 20_000, 40).unwrap();
+    let (mut starts, mut entries) = (vec![0; 10 * 4097], vec![0; 10 * 20_000]);
+    multi_index::fill(codes, 320, 10, &mut starts, &mut entries, &Run::serial(Level::best())).unwrap();
+    let part = multi_index::Tables::new(320, 10, &starts, &entries).unwrap();
+    let queries = codes.slice(0, 300);
+    for mask in [Mask::All, Mask::Ids(&ids)] {
+        check("multi_index::knn", |run| {
+            with_found(300, 9, |out| multi_index::knn(queries, codes, &[part], mask, out, run))
+        });
+        for radius in [3, 150] {
+            check("multi_index::radius", |run| {
+                multi_index::radius(queries, codes, &[part], radius, mask, run).map(nothing)
+            });
+        }
+    }
+    check("multi_index::fill", |run| {
+        with_room(10 * 4097, |starts| {
+            with_room(10 * 20_000, |entries| multi_index::fill(codes, 320, 10, starts, entries, run))
+        })
+    });
     let (i, j): (Vec<i64>, Vec<i64>) = (0..900).map(|i| (i, (i * 7 + 3) % 900)).unzip();
     check("components", |run| with_room(900, |out| components(&i, &j, out, run)));
 }
@@ -200,6 +277,14 @@ fn tables(random: &mut Random) {
                 });
                 let radius = 0.4 * n_subspaces as f32;
                 check("adc::radius", |run| adc::radius(tables, blocks, radius, mask, run).map(nothing));
+                let (starts, stops, rows) = lists_of(N_QUERIES, n_rows);
+                let probes = Probes::new(&starts, &stops, &rows, N_QUERIES).unwrap();
+                check("adc::lists_knn", |run| {
+                    with_found(N_QUERIES, 70, |out| adc::lists_knn(tables, blocks, probes, mask, out, run))
+                });
+                check("adc::lists_radius", |run| {
+                    adc::lists_radius(tables, blocks, probes, radius, mask, run).map(nothing)
+                });
             }
             check("adc::scan", |run| {
                 with_room(N_QUERIES * n_rows, |out| adc::scan(tables, blocks, out, run))
@@ -226,10 +311,18 @@ fn tables(random: &mut Random) {
     check("additive::beam", |run| {
         with_room(500 * 4, |codes| with_room(500, |errors| additive::beam(x, books, 3, codes, errors, run)))
     });
-    let search = Search { resume: false, n_iterations: 1, n_passes: 1, n_changes: 2, seed: 0 };
+    let search = Search { n_iterations: 1, n_passes: 1, n_changes: 2, seed: 0 };
     check("additive::local_search", |run| {
         with_room(500 * 4, |codes| {
             with_room(500, |errors| additive::local_search(x, books, search, codes, errors, run))
+        })
+    });
+    let constraint = Constraint { product: 0.0, penalty: 1.0 };
+    check("additive::composite_search", |run| {
+        with_room(500 * 4, |codes| {
+            with_room(500, |costs| {
+                additive::composite_search(x, books, constraint, search, codes, costs, run)
+            })
         })
     });
 }
@@ -276,6 +369,11 @@ fn estimates(random: &mut Random) {
                 with_found(N_QUERIES, 70, |out| rabitq::knn(&queries, database, mask, out, run))
             });
             check("rabitq::radius", |run| rabitq::radius(&queries, database, 700.0, mask, run).map(nothing));
+            let (starts, stops, rows) = lists_of(N_QUERIES, N_ROWS);
+            let probes = Probes::new(&starts, &stops, &rows, N_QUERIES).unwrap();
+            check("rabitq::lists_knn", |run| {
+                with_found(N_QUERIES, 70, |out| rabitq::lists_knn(&queries, database, probes, mask, out, run))
+            });
         }
         check("rabitq::scan", |run| {
             with_room(N_QUERIES * N_ROWS, |out| rabitq::scan(&queries, database, out, run))

@@ -13,6 +13,7 @@ use crate::arrays::{
     CodesArray, FloatsArray, MaskArray, borrowed_bytes, count, described, elements_mut, readonly_bytes, real,
     to_py_err,
 };
+use crate::probes::{Lists, ProbesArrays};
 use crate::results::{self, CsrArrays, NeighborArrays};
 use crate::runtime::{detached, n_threads};
 use crate::versions::Versions;
@@ -27,20 +28,20 @@ fn tables_of<'a>(values: &'a [f32], shape: [usize; 3]) -> Result<Tables<'a>, Err
 }
 
 /// Codes as an array, or packed: the rows of the moment.
-enum CodesSource<'py> {
+pub enum CodesSource<'py> {
     Rows(CodesArray<'py>),
     Packed(Arc<adc::PackedCodes>),
 }
 
 impl<'py> CodesSource<'py> {
-    fn new(codes: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub fn new(codes: &Bound<'py, PyAny>, expected: &str) -> PyResult<Self> {
         match codes.cast::<PackedCodes>() {
             Ok(packed) => Ok(CodesSource::Packed(packed.get().current(codes.py()))),
-            Err(_) => Ok(CodesSource::Rows(CodesArray::described(codes, "codes", CODES)?)),
+            Err(_) => Ok(CodesSource::Rows(CodesArray::described(codes, "codes", expected)?)),
         }
     }
 
-    fn n_rows(&self) -> usize {
+    pub fn n_rows(&self) -> usize {
         match self {
             CodesSource::Rows(codes) => codes.n_rows(),
             CodesSource::Packed(packed) => packed.n_rows(),
@@ -92,6 +93,7 @@ pub fn adc_tables<'py>(
 
 /// See `fastcodes.adc.knn`.
 #[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "each is a different part of one search")]
 pub fn adc_knn<'py>(
     py: Python<'py>,
     tables: &Bound<'py, PyAny>,
@@ -99,20 +101,27 @@ pub fn adc_knn<'py>(
     k: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
+    lists: Option<Lists<'py>>,
 ) -> PyResult<NeighborArrays<'py, f32>> {
     let threads = n_threads(threads)?;
     let (k, mask) = (count(k, "k", 0)?, MaskArray::new(mask)?);
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
-    let codes = CodesSource::new(codes)?;
+    let codes = CodesSource::new(codes, CODES)?;
     let (values, shape) = (tables.values()?, tables.shape());
     let (blocks, mask) = (codes.view(shape[2])?, mask.view()?);
+    let lists = lists.as_ref().map(ProbesArrays::new).transpose()?;
+    let probes = lists.as_ref().map(|lists| lists.view(shape[0])).transpose()?;
     results::neighbors(py, shape[0], codes.n_rows(), k, |out| {
-        detached(py, threads, |run| adc::knn(tables_of(values, shape)?, blocks, mask, out, run))
+        detached(py, threads, |run| match probes {
+            None => adc::knn(tables_of(values, shape)?, blocks, mask, out, run),
+            Some(probes) => adc::lists_knn(tables_of(values, shape)?, blocks, probes, mask, out, run),
+        })
     })
 }
 
 /// See `fastcodes.adc.radius`.
 #[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "each is a different part of one search")]
 pub fn adc_radius<'py>(
     py: Python<'py>,
     tables: &Bound<'py, PyAny>,
@@ -120,15 +129,20 @@ pub fn adc_radius<'py>(
     radius: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
+    lists: Option<Lists<'py>>,
 ) -> PyResult<CsrArrays<'py, f32>> {
     let threads = n_threads(threads)?;
     let (radius, mask) = (real(radius, "radius", None)?, MaskArray::new(mask)?);
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
-    let codes = CodesSource::new(codes)?;
+    let codes = CodesSource::new(codes, CODES)?;
     let (values, shape) = (tables.values()?, tables.shape());
     let (blocks, mask) = (codes.view(shape[2])?, mask.view()?);
-    let found =
-        detached(py, threads, |run| adc::radius(tables_of(values, shape)?, blocks, radius, mask, run))?;
+    let lists = lists.as_ref().map(ProbesArrays::new).transpose()?;
+    let probes = lists.as_ref().map(|lists| lists.view(shape[0])).transpose()?;
+    let found = detached(py, threads, |run| match probes {
+        None => adc::radius(tables_of(values, shape)?, blocks, radius, mask, run),
+        Some(probes) => adc::lists_radius(tables_of(values, shape)?, blocks, probes, radius, mask, run),
+    })?;
     Ok(results::csr(py, found))
 }
 
@@ -143,7 +157,7 @@ pub fn adc_scan<'py>(
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let threads = n_threads(threads)?;
     let tables = FloatsArray::new(tables, "tables", 2..=3, TABLES)?;
-    let codes = CodesSource::new(codes)?;
+    let codes = CodesSource::new(codes, CODES)?;
     let (values, shape) = (tables.values()?, tables.shape());
     let blocks = codes.view(shape[2])?;
     results::filled(py, out, &[shape[0], codes.n_rows()], |sums| {

@@ -1,7 +1,7 @@
 //! The additive family: what the models of `fastcodes.quantization` call.
 
 use fastcodes_core::adc::{Codebooks, Vectors};
-use fastcodes_core::additive::{self, Search};
+use fastcodes_core::additive::{self, Constraint, Search};
 use fastcodes_core::{Error, Run};
 use pyo3::prelude::*;
 
@@ -37,9 +37,15 @@ fn encode(
     })
 }
 
-/// Of a local search: `(resume, n_iterations, n_passes, n_changes, seed)`.
+/// Of a local search: `(n_iterations, n_passes, n_changes, seed)`.
 #[derive(FromPyObject)]
-pub struct SearchParams(bool, usize, usize, usize, u64);
+pub struct SearchParams(usize, usize, usize, u64);
+
+impl From<SearchParams> for Search {
+    fn from(SearchParams(n_iterations, n_passes, n_changes, seed): SearchParams) -> Search {
+        Search { n_iterations, n_passes, n_changes, seed }
+    }
+}
 
 /// Fills `codes` and `errors` by a beam search with `n_paths` paths.
 #[pyfunction]
@@ -55,17 +61,30 @@ pub fn additive_beam(
     })
 }
 
-/// Fills `errors` and improves `codes`, or finds them if it does not resume with them, by an iterated local search.
+/// Improves `codes` by an iterated local search, and fills `errors`.
 #[pyfunction]
 pub fn additive_search(
     py: Python<'_>,
     arrays: Arrays<'_>,
-    params: SearchParams,
+    search: SearchParams,
     threads: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let SearchParams(resume, n_iterations, n_passes, n_changes, seed) = params;
-    let search = Search { resume, n_iterations, n_passes, n_changes, seed };
     encode(py, &arrays, threads, |x, codebooks, codes, errors, run| {
-        additive::local_search(x, codebooks, search, codes, errors, run)
+        additive::local_search(x, codebooks, search.into(), codes, errors, run)
+    })
+}
+
+/// Improves `codes` under the constraint `(product, penalty)`, and fills `errors` with the costs.
+#[pyfunction]
+pub fn additive_composite_search(
+    py: Python<'_>,
+    arrays: Arrays<'_>,
+    constraint: (f32, f32),
+    search: SearchParams,
+    threads: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let constraint = Constraint { product: constraint.0, penalty: constraint.1 };
+    encode(py, &arrays, threads, |x, codebooks, codes, costs, run| {
+        additive::composite_search(x, codebooks, constraint, search.into(), codes, costs, run)
     })
 }

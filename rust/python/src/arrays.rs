@@ -5,6 +5,7 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use fastcodes_core::bits::Rows;
+use fastcodes_core::rerank::FloatRows;
 use fastcodes_core::{Codes, Error, Mask};
 use numpy::ndarray::{ArrayView1, Dimension};
 use numpy::npyffi::flags::NPY_ARRAY_WRITEABLE;
@@ -368,6 +369,41 @@ impl<'py> FloatsArray<'py> {
     /// All elements.
     pub fn values(&self) -> PyResult<&[f32]> {
         self.array.as_slice()
+    }
+}
+
+/// Rows of float32, each contiguous, all equally far apart: a view, never a copy.
+pub struct FloatRowsArray<'py> {
+    array: ReadArray<'py, f32>,
+    layout: RowLayout,
+    name: &'static str,
+}
+
+impl<'py> FloatRowsArray<'py> {
+    /// `value`, which has two axes and whole numbers at aligned addresses, or an error that says what was expected.
+    pub fn new(value: &Bound<'py, PyAny>, name: &'static str, expected: &str) -> PyResult<Self> {
+        let array = typed::<f32>(value, name, expected)?;
+        let is_aligned = value.getattr("flags")?.getattr("aligned")?.extract::<bool>()?;
+        let layout = RowLayout::of(array.as_untyped())
+            .filter(|layout| array.ndim() == 2 && is_aligned && layout.stride.is_multiple_of(size_of::<f32>()))
+            .ok_or_else(|| {
+                PyValueError::new_err(format!(
+                    "{name} must be {expected}, aligned and with contiguous rows; got shape {} and strides {:?}",
+                    shape_text(array.shape()),
+                    array.strides()
+                ))
+            })?;
+        Ok(FloatRowsArray { array: ReadArray::new(array, name)?, layout, name })
+    }
+
+    /// The rows as the core takes them.
+    pub fn view(&self) -> PyResult<FloatRows<'_>> {
+        let size = size_of::<f32>();
+        let RowLayout { n_rows, n_bytes, stride } = self.layout;
+        let bytes = self.layout.bytes(self.array.array.as_untyped());
+        // SAFETY: every four bytes are a valid float32. Those of an aligned array need no bytes before the first one.
+        let (_, values, _) = unsafe { bytes.align_to::<f32>() };
+        FloatRows::new(self.name, values, n_rows, n_bytes / size, stride / size).map_err(to_py_err)
     }
 }
 

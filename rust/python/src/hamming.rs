@@ -7,11 +7,12 @@ use pyo3::prelude::*;
 
 use crate::arrays::{CodesArray, FloatsArray, MaskArray, count, to_py_err};
 use crate::binary;
+use crate::probes::{Lists, ProbesArrays};
 use crate::results::{self, CsrArrays, NeighborArrays, PairArrays};
 use crate::runtime::{detached, n_threads};
 
 /// A number of bits.
-fn bits(value: &Bound<'_, PyAny>) -> PyResult<u32> {
+pub fn bits(value: &Bound<'_, PyAny>) -> PyResult<u32> {
     Ok(u32::try_from(count(value, "radius", 0)?).unwrap_or(u32::MAX))
 }
 
@@ -23,8 +24,19 @@ pub fn hamming_knn<'py>(
     k: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
+    lists: Option<Lists<'py>>,
 ) -> PyResult<NeighborArrays<'py, i32>> {
-    binary::knn(hamming::knn, (queries, codes), k, mask, threads)
+    binary::knn(
+        |queries, codes, probes, mask, out, run| match probes {
+            None => hamming::knn(queries, codes, mask, out, run),
+            Some(probes) => hamming::lists_knn(queries, codes, probes, mask, out, run),
+        },
+        (queries, codes),
+        k,
+        mask,
+        threads,
+        lists,
+    )
 }
 
 /// See `fastcodes.hamming.radius`.
@@ -35,8 +47,19 @@ pub fn hamming_radius<'py>(
     radius: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
+    lists: Option<Lists<'py>>,
 ) -> PyResult<CsrArrays<'py, i32>> {
-    binary::radius(hamming::radius, (queries, codes), bits(radius)?, mask, threads)
+    binary::radius(
+        |queries, codes, probes, radius, mask, run| match probes {
+            None => hamming::radius(queries, codes, radius, mask, run),
+            Some(probes) => hamming::lists_radius(queries, codes, probes, radius, mask, run),
+        },
+        (queries, codes),
+        bits(radius)?,
+        mask,
+        threads,
+        lists,
+    )
 }
 
 /// See `fastcodes.hamming.cdist`.
@@ -79,6 +102,7 @@ pub fn hamming_asymmetric_knn<'py>(
     k: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
+    lists: Option<Lists<'py>>,
 ) -> PyResult<NeighborArrays<'py, f32>> {
     let threads = n_threads(threads)?;
     let (k, mask) = (count(k, "k", 0)?, MaskArray::new(mask)?);
@@ -87,7 +111,12 @@ pub fn hamming_asymmetric_knn<'py>(
     let [n_queries, n_bits] = queries.shape();
     let queries = RealQueries::new(queries.values()?, n_queries, n_bits).map_err(to_py_err)?;
     let (codes, mask) = (codes.view()?, mask.view()?);
+    let lists = lists.as_ref().map(ProbesArrays::new).transpose()?;
+    let probes = lists.as_ref().map(|lists| lists.view(n_queries)).transpose()?;
     results::neighbors(py, n_queries, codes.n_rows(), k, |out| {
-        detached(py, threads, |run| asymmetric::knn(queries, codes, mask, out, run))
+        detached(py, threads, |run| match probes {
+            None => asymmetric::knn(queries, codes, mask, out, run),
+            Some(probes) => asymmetric::lists_knn(queries, codes, probes, mask, out, run),
+        })
     })
 }

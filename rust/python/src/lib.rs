@@ -1,5 +1,5 @@
 //! `fastcodes._native`: argument -> slice -> detach -> core -> array. One file per family, and for all of them `arrays` and `objects`
-//! (arguments), `results`, `runtime` (how a call runs), `claims` and `versions` (calls beside each other). Unsafe code is in `arrays` and `objects` only. The public names, the
+//! (arguments), `probes` (the lists of a search), `results`, `runtime` (how a call runs), `claims` and `versions` (calls beside each other). Unsafe code is in `arrays` and `objects` only. The public names, the
 //! docstrings and the examples are in the Python package.
 
 mod adc;
@@ -15,8 +15,11 @@ mod info;
 mod jaccard;
 mod lists;
 mod minhash;
+mod multi_index;
 mod objects;
+mod probes;
 mod rabitq;
+mod rerank;
 mod results;
 mod runtime;
 mod versions;
@@ -40,7 +43,7 @@ mod _native {
     #[pymodule_export]
     use super::adc::{PackedCodes, adc_encode, adc_knn, adc_radius, adc_scan, adc_sums, adc_tables};
     #[pymodule_export]
-    use super::additive::{additive_beam, additive_search};
+    use super::additive::{additive_beam, additive_composite_search, additive_search};
     #[pymodule_export]
     use super::bits::{bits_pack, bits_pack_uint, bits_popcount, bits_unpack, bits_unpack_uint};
     #[pymodule_export]
@@ -54,18 +57,24 @@ mod _native {
     #[pymodule_export]
     use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
     #[pymodule_export]
-    use super::jaccard::{jaccard_cdist, jaccard_groups, jaccard_knn, jaccard_pairs, jaccard_radius};
+    use super::jaccard::{
+        SortedRows, jaccard_cdist, jaccard_groups, jaccard_knn, jaccard_pairs, jaccard_radius,
+    };
     #[pymodule_export]
-    use super::lists::hamming_lists_knn;
+    use super::lists::hamming_candidates_knn;
     #[pymodule_export]
     use super::minhash::{
         MinHashBands, minhash_band_keys, minhash_cdist, minhash_jaccard, minhash_pack, minhash_paired,
         minhash_shingles, minhash_signatures, minhash_text_signatures, minhash_tokens,
     };
     #[pymodule_export]
+    use super::multi_index::{hamming_tables, hamming_tables_knn, hamming_tables_radius};
+    #[pymodule_export]
     use super::rabitq::{
         rabitq_cdist, rabitq_decode, rabitq_encode, rabitq_errors, rabitq_knn, rabitq_radius, rabitq_scan,
     };
+    #[pymodule_export]
+    use super::rerank::{rerank_nearest, rerank_nearest_of_all};
     #[pymodule_export]
     use super::xnor::{
         XnorFilters, XnorFinish, XnorMatrix, xnor_byte_matmul, xnor_conv2d, xnor_matmul, xnor_max_pool2d,

@@ -152,8 +152,9 @@ fn append_strings(elements: &Bound<'_, PyList>, tokens: &mut Vec<u64>) -> PyResu
     if !elements.get_item(0).is_ok_and(|element| element.is_instance_of::<PyString>()) {
         return Ok(0);
     }
-    reserve(tokens, elements.len())?;
-    for index in 0..elements.len() {
+    let n = elements.len();
+    reserve(tokens, n)?;
+    for index in 0..n {
         // SAFETY: the list is alive, and the interpreter is held. An index out of range gives null and an error.
         let element = unsafe { ffi::PyList_GetItem(elements.as_ptr(), index as ffi::Py_ssize_t) };
         let mut size = 0;
@@ -172,5 +173,5 @@ fn append_strings(elements: &Bound<'_, PyList>, tokens: &mut Vec<u64>) -> PyResu
         let bytes = unsafe { std::slice::from_raw_parts(utf8.cast::<u8>(), size as usize) };
         tokens.push(token(bytes));
     }
-    Ok(elements.len())
+    Ok(n)
 }

@@ -1,15 +1,13 @@
 //! The rabitq family. `fastcodes.rabitq` converts vectors to float32 and fills in offsets.
 
-use std::sync::Arc;
-
-use fastcodes_core::adc;
 use fastcodes_core::rabitq::{self, Database, Grid, Metric, Queries, Weights};
 use numpy::{PyArray1, PyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::adc::PackedCodes;
+use crate::adc::CodesSource;
 use crate::arrays::{CodesArray, FloatsArray, MaskArray, count, described, empty, real, to_py_err, writable};
+use crate::probes::{Lists, ProbesArrays};
 use crate::results::{self, CsrArrays, NeighborArrays};
 use crate::runtime::{detached, n_threads};
 
@@ -59,12 +57,6 @@ fn weights_of<'py>(value: &Bound<'py, PyAny>, n_dims: usize) -> PyResult<FloatsA
     Ok(weights)
 }
 
-/// Codes as an array, or packed: the rows of the moment.
-enum CodesSource<'py> {
-    Rows(CodesArray<'py>),
-    Packed(Arc<adc::PackedCodes>),
-}
-
 /// Codes and their factors, whose arrays stay claimed during a call.
 struct Source<'py> {
     codes: CodesSource<'py>,
@@ -74,14 +66,8 @@ struct Source<'py> {
 
 impl<'py> Source<'py> {
     fn new(codes: &Bound<'py, PyAny>, factors: &Bound<'py, PyAny>, grid: Grid) -> PyResult<Self> {
-        let codes = match codes.cast::<PackedCodes>() {
-            Ok(packed) => CodesSource::Packed(packed.get().current(codes.py())),
-            Err(_) => CodesSource::Rows(CodesArray::described(codes, "codes", CODES)?),
-        };
-        let n_rows = match &codes {
-            CodesSource::Rows(codes) => codes.n_rows(),
-            CodesSource::Packed(packed) => packed.n_rows(),
-        };
+        let codes = CodesSource::new(codes, CODES)?;
+        let n_rows = codes.n_rows();
         Ok(Source { factors: factors_of(factors, "factors", n_rows)?, codes, grid })
     }
 
@@ -196,7 +182,7 @@ pub fn rabitq_errors<'py>(
 
 /// See `fastcodes.rabitq.knn`.
 #[pyfunction]
-#[allow(clippy::too_many_arguments, reason = "those of the public function")]
+#[allow(clippy::too_many_arguments, reason = "each is a different part of one search")]
 pub fn rabitq_knn<'py>(
     py: Python<'py>,
     queries: &Bound<'py, PyAny>,
@@ -208,19 +194,25 @@ pub fn rabitq_knn<'py>(
     metric: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
+    lists: Option<Lists<'py>>,
 ) -> PyResult<NeighborArrays<'py, f32>> {
     let (threads, grid, k) = (n_threads(threads)?, grid(n_bits)?, count(k, "k", 0)?);
     let (mask, queries) = (MaskArray::new(mask)?, QueriesSource::new(queries, offsets, grid, metric)?);
     let source = Source::new(codes, factors, grid)?;
     let (database, mask, rounded) = (source.database()?, mask.view()?, queries.rounded()?);
+    let lists = lists.as_ref().map(ProbesArrays::new).transpose()?;
+    let probes = lists.as_ref().map(|lists| lists.view(queries.n_queries())).transpose()?;
     results::neighbors(py, queries.n_queries(), database.n_rows(), k, |out| {
-        detached(py, threads, |run| rabitq::knn(&rounded, database, mask, out, run))
+        detached(py, threads, |run| match probes {
+            None => rabitq::knn(&rounded, database, mask, out, run),
+            Some(probes) => rabitq::lists_knn(&rounded, database, probes, mask, out, run),
+        })
     })
 }
 
 /// See `fastcodes.rabitq.radius`.
 #[pyfunction]
-#[allow(clippy::too_many_arguments, reason = "those of the public function")]
+#[allow(clippy::too_many_arguments, reason = "each is a different part of one search")]
 pub fn rabitq_radius<'py>(
     py: Python<'py>,
     queries: &Bound<'py, PyAny>,
@@ -232,12 +224,18 @@ pub fn rabitq_radius<'py>(
     metric: &Bound<'py, PyAny>,
     mask: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
+    lists: Option<Lists<'py>>,
 ) -> PyResult<CsrArrays<'py, f32>> {
     let (threads, grid, radius) = (n_threads(threads)?, grid(n_bits)?, real(radius, "radius", None)?);
     let (mask, queries) = (MaskArray::new(mask)?, QueriesSource::new(queries, offsets, grid, metric)?);
     let source = Source::new(codes, factors, grid)?;
     let (database, mask, rounded) = (source.database()?, mask.view()?, queries.rounded()?);
-    let found = detached(py, threads, |run| rabitq::radius(&rounded, database, radius, mask, run))?;
+    let lists = lists.as_ref().map(ProbesArrays::new).transpose()?;
+    let probes = lists.as_ref().map(|lists| lists.view(queries.n_queries())).transpose()?;
+    let found = detached(py, threads, |run| match probes {
+        None => rabitq::radius(&rounded, database, radius, mask, run),
+        Some(probes) => rabitq::lists_radius(&rounded, database, probes, radius, mask, run),
+    })?;
     Ok(results::csr(py, found))
 }
 

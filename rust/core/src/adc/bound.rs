@@ -11,7 +11,7 @@
 //!    `S - B <= t - B + g (A + S - B)`, and with it `S - B <= R := (t - B + g A) / (1 - g)`, the threshold above the offsets.
 //!    It depends on the smallest entries alone: one huge entry does not loosen it.
 //! 2. *Quantisation.* With `q_m[c] = min(255, floor((T_m[c] - b_m) L / R))`, a wanted row has
-//!    `sum_m q_m[c_m] <= (S - B) L / R <= L`.
+//!    `sum_m q_m[c_m] <= (S - B) L / R <= L`; and one that is wanted for a smaller `R'` has at most `L R' / R`.
 //! 3. *Saturation.* A kernel whose sums saturate computes at most that sum. As long as the limit `L` is below the value at
 //!    which they saturate, a result above `L` proves that the row is not wanted.
 //!
@@ -25,13 +25,19 @@ use crate::error::{try_collect, try_resize};
 use crate::{Error, Level};
 
 /// Up to this many subspaces are summed in one byte. The loss by rounding down grows with their number.
-pub(super) const SUBSPACES_PER_BYTE: usize = 32;
+pub(super) const SUBSPACES_PER_BYTE: usize = 36;
 
 /// More subspaces are summed in bytes within groups of this many, and the sums of groups in 16 bits.
 pub(super) const SUBSPACES_PER_GROUP: usize = 16;
 
 /// The largest limit of one group: one less than where a byte saturates.
 const BYTE_LIMIT: f64 = 254.0;
+
+/// A limit is kept until the threshold falls below this share of that for which it was chosen.
+const KEPT_LIMIT: f64 = 0.9;
+
+/// Tables are kept, too, until it falls below this share: the limit shrinks with the threshold, and rounding down loses more of it.
+const KEPT_TABLES: f64 = 0.5;
 
 /// The smallest entries of the tables of a query, and what they say about all sums.
 pub(crate) struct Offsets {
@@ -107,7 +113,10 @@ pub(crate) struct QuantizedTables<const N: usize> {
     pub coarse: Vec<CoarseTable>,
     /// A row whose sum is above this is not wanted.
     pub limit: u16,
-    threshold: f64,
+    /// The threshold that the tables are for, and the limit that belongs to it, before rounding.
+    full: (f64, f64),
+    /// The limit of eight bits, and the threshold that it was chosen for. It is valid for all.
+    fine_limit: (f64, f64),
     /// Blocks to bound with eight bits before four bits are tried again.
     fine_blocks: usize,
 }
@@ -118,7 +127,8 @@ impl<const N: usize> QuantizedTables<N> {
             tables: Vec::new(),
             coarse: Vec::new(),
             limit: 0,
-            threshold: f64::INFINITY,
+            full: (f64::INFINITY, 0.0),
+            fine_limit: (BYTE_LIMIT, f64::INFINITY),
             fine_blocks: 0,
         }
     }
@@ -136,7 +146,8 @@ impl<const N: usize> QuantizedTables<N> {
         }
     }
 
-    /// Quantises the tables for a threshold, unless they already are for one that is hardly worse.
+    /// Quantises the tables for a threshold, unless they are for one that is hardly larger: a wanted row then has a sum of at most
+    /// the limit times the ratio of the two.
     pub fn fit(
         &mut self,
         level: Level,
@@ -144,25 +155,28 @@ impl<const N: usize> QuantizedTables<N> {
         offsets: &Offsets,
         threshold: f64,
     ) -> Result<(), Error> {
-        // Quantising costs as much as bounding some thousand rows. How many rows too wide a threshold lets pass depends on
-        // the spread of the sums.
-        let tolerance = 0.1 / (tables.len() as f64).sqrt();
-        if !self.tables.is_empty() && threshold >= self.threshold * (1.0 - tolerance) {
+        let (full_threshold, full_limit) = self.full;
+        if !self.tables.is_empty() && (full_threshold * KEPT_TABLES..=full_threshold).contains(&threshold) {
+            let ratio = if threshold < full_threshold { threshold / full_threshold } else { 1.0 };
+            self.limit = (full_limit * ratio * (1.0 + 1e-12)) as u16;
             return Ok(());
         }
-        let limit = limit(tables, offsets, threshold);
+        if threshold < self.fine_limit.1 * KEPT_LIMIT {
+            self.fine_limit = (limit(tables, offsets, threshold), threshold);
+        }
+        let (limit, _) = self.fine_limit;
         // A scale of zero width: entries are then 0 at the smallest entry and 255 everywhere else.
         let scale = (limit / threshold).min(1e300);
         // Two tables per plane of nibbles: an odd last one is followed by zeros.
         let n_tables = if N == 16 { tables.len().next_multiple_of(2) } else { tables.len() };
         try_resize(&mut self.tables, n_tables, [0; N])?;
         super::quantize(level, tables, &offsets.smallest, scale, &mut self.tables);
-        (self.limit, self.threshold) = (limit as u16, threshold);
+        (self.limit, self.full) = (limit as u16, (threshold, limit));
         self.coarse.clear();
         if N == 256 && self.fine_blocks == 0 && super::coarse_is_faster(level) {
             let unit = coarse_unit(&self.tables);
             super::quantize(level, tables, &offsets.smallest, scale / unit, &mut self.tables);
-            self.limit = (limit / unit) as u16;
+            (self.limit, self.full) = ((limit / unit) as u16, (threshold, limit / unit));
             try_resize(&mut self.coarse, tables.len(), [0; 128])?;
             for (coarse, table) in self.coarse.iter_mut().zip(&self.tables) {
                 let (low, high) = table.split_at(128);
@@ -197,14 +211,18 @@ fn limit<const N: usize>(tables: &[[f32; N]], offsets: &Offsets, threshold: f64)
     if tables.len() <= SUBSPACES_PER_BYTE {
         return BYTE_LIMIT;
     }
-    let spread = |(table, smallest): (&[f32; N], &f32)| -> f64 {
-        let above = |entry: &f32| (f64::from(*entry) - f64::from(*smallest)).min(threshold);
-        table.iter().map(above).sum()
+    // Summed up by codeword first: these sums do not wait for each other.
+    let spread = |(tables, smallest): (&[[f32; N]], &[f32])| -> f64 {
+        let mut sums = [0.0; N];
+        for (table, smallest) in tables.iter().zip(smallest) {
+            for (sum, entry) in sums.iter_mut().zip(table) {
+                *sum += (f64::from(*entry) - f64::from(*smallest)).min(threshold);
+            }
+        }
+        sums.iter().sum()
     };
-    let (groups, smallest) =
-        (tables.chunks(SUBSPACES_PER_GROUP), offsets.smallest.chunks(SUBSPACES_PER_GROUP));
-    let spreads =
-        groups.zip(smallest).map(|(tables, smallest)| tables.iter().zip(smallest).map(spread).sum::<f64>());
+    let groups = tables.chunks(SUBSPACES_PER_GROUP).zip(offsets.smallest.chunks(SUBSPACES_PER_GROUP));
+    let spreads = groups.map(spread);
     let (largest, total) =
         spreads.fold((0.0_f64, 0.0), |(largest, total), spread| (largest.max(spread), total + spread));
     // A group has room for a quarter more than its mean share of the threshold.

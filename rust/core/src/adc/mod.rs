@@ -33,14 +33,13 @@ use crate::{Codes, Error, Level};
 pub use encode::{add_up, encode};
 pub use layout::Blocks;
 pub use packed::PackedCodes;
-pub use search::{knn, radius, scan};
+pub use search::{knn, lists_knn, lists_radius, radius, scan};
 pub use tables::{Codebooks, TableMetric, Tables, Vectors, tables};
 
 use bound::QuantizedTables;
 use encode::{Codebook, Nearest, ROWS_PER_STRIP};
 pub(crate) use layout::ROWS_PER_BLOCK;
 use layout::Width;
-pub(crate) use search::{key, largest, sum_of};
 
 /// Rows of a block, one bit each.
 type BlockRows = [u64; ROWS_PER_BLOCK / 64];

@@ -2,11 +2,13 @@
 //!
 //! Bottlenecks. Products: a multiplication and an addition for eight of them, which are not fused, so that all levels round alike; two
 //! of each per cycle where they have ports of their own (AMD), one of each elsewhere. Sums: loads of lines from the second-level
-//! cache, 32 bytes per cycle; a line is loaded once for the addition of 64 entries.
+//! cache, 32 bytes per cycle; a line is loaded once for the addition of 64 entries, or of 32 entries in floats.
 
 use std::arch::x86_64::*;
 
-use super::{Best, Candidates, LANES, Line, ROWS_PER_GROUP, portable};
+use super::{
+    Best, Candidates, Constrained, FLOATS_PER_LINE, FloatLine, LANES, Line, ROWS_PER_GROUP, portable,
+};
 
 /// Rows whose sums are in registers.
 const ROWS: usize = 4;
@@ -74,7 +76,7 @@ fn load_line(line: &Line) -> [__m256i; 4] {
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn improve(candidates: &Candidates<'_>, best: &mut [Best]) {
+pub(super) fn improve(candidates: &Candidates<'_, Line>, best: &mut [Best]) {
     let Candidates { first, unaries, pairs, n_books, others, codes, rows, .. } = *candidates;
     for &row in rows {
         let row = row as usize;
@@ -100,6 +102,62 @@ pub(super) fn improve(candidates: &Candidates<'_>, best: &mut [Best]) {
         let found = Best { sum, codeword: first as u16 + equal.trailing_zeros() as u16 };
         let best = &mut best[row];
         *best = if sum < best.sum { found } else { *best };
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_floats(line: &FloatLine) -> [__m256; 4] {
+    let (parts, _) = line.0.as_chunks();
+    [load_half(&parts[0]), load_half(&parts[1]), load_half(&parts[2]), load_half(&parts[3])]
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn improve_constrained(
+    candidates: &Candidates<'_, FloatLine>,
+    penalty: f32,
+    best: &mut [Constrained],
+) {
+    let Candidates { first, unaries, pairs, n_books, others, codes, rows } = *candidates;
+    let penalty = _mm256_set1_ps(penalty);
+    for &row in rows {
+        let row = row as usize;
+        let mut sums = [_mm256_setzero_ps(); 4];
+        let codes = &codes[row * n_books..][..n_books];
+        for &(start, book) in others {
+            let entries = load_floats(&pairs[start + codes[book] as usize]);
+            for (sum, entries) in sums.iter_mut().zip(entries) {
+                *sum = _mm256_add_ps(*sum, entries);
+            }
+        }
+        let best = &mut best[row];
+        let rest = _mm256_set1_ps(best.rest);
+        let mut costs = load_floats(&unaries[row]);
+        let mut least = _mm256_set1_ps(f32::INFINITY);
+        for (cost, sum) in costs.iter_mut().zip(sums) {
+            let deviation = _mm256_add_ps(rest, sum);
+            let price = _mm256_mul_ps(_mm256_mul_ps(penalty, deviation), deviation);
+            *cost = _mm256_add_ps(_mm256_add_ps(*cost, sum), price);
+            // The second operand is taken if the first is not a number.
+            least = _mm256_min_ps(*cost, least);
+        }
+        let least = _mm_min_ps(_mm256_castps256_ps128(least), _mm256_extractf128_ps::<1>(least));
+        let least = _mm_min_ps(least, _mm_movehl_ps(least, least));
+        let least = _mm_min_ss(least, _mm_movehdup_ps(least));
+        let cost = _mm_cvtss_f32(least);
+        if cost < best.cost {
+            let wanted = _mm256_broadcastss_ps(least);
+            let equal = costs.iter().rev().fold(0, |equal, costs| {
+                equal << 8 | _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(*costs, wanted)) as u32
+            });
+            let index = equal.trailing_zeros() as usize;
+            let mut parts = [0.0_f32; FLOATS_PER_LINE];
+            for (part, sum) in parts.chunks_exact_mut(8).zip(sums) {
+                // SAFETY: `part` are 8 floats.
+                unsafe { _mm256_storeu_ps(part.as_mut_ptr(), sum) };
+            }
+            *best = Constrained { cost, codeword: (first + index) as u32, sum: parts[index], ..*best };
+        }
     }
 }
 

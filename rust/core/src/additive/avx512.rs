@@ -3,7 +3,9 @@
 
 use std::arch::x86_64::*;
 
-use super::{Best, Candidates, LANES, ROWS_PER_GROUP, portable};
+use super::{
+    Best, Candidates, Constrained, FLOATS_PER_LINE, FloatLine, LANES, Line, ROWS_PER_GROUP, portable,
+};
 
 /// Rows whose sums are in registers.
 const ROWS: usize = 8;
@@ -52,7 +54,7 @@ fn load_half(entries: &[u16; 32]) -> __m512i {
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn improve(candidates: &Candidates<'_>, best: &mut [Best]) {
+pub(super) fn improve(candidates: &Candidates<'_, Line>, best: &mut [Best]) {
     let Candidates { first, unaries, pairs, n_books, others, codes, rows, .. } = *candidates;
     for &row in rows {
         let row = row as usize;
@@ -74,6 +76,57 @@ pub(super) fn improve(candidates: &Candidates<'_>, best: &mut [Best]) {
         let found = Best { sum, codeword: first as u16 + (high << 32 | low).trailing_zeros() as u16 };
         let best = &mut best[row];
         *best = if sum < best.sum { found } else { *best };
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_floats(line: &FloatLine) -> [__m512; 2] {
+    let (halves, _) = line.0.as_chunks();
+    [load(&halves[0]), load(&halves[1])]
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) fn improve_constrained(
+    candidates: &Candidates<'_, FloatLine>,
+    penalty: f32,
+    best: &mut [Constrained],
+) {
+    let Candidates { first, unaries, pairs, n_books, others, codes, rows } = *candidates;
+    let penalty = _mm512_set1_ps(penalty);
+    for &row in rows {
+        let row = row as usize;
+        let mut sums = [_mm512_setzero_ps(); 2];
+        let codes = &codes[row * n_books..][..n_books];
+        for &(start, book) in others {
+            let entries = load_floats(&pairs[start + codes[book] as usize]);
+            for (sum, entries) in sums.iter_mut().zip(entries) {
+                *sum = _mm512_add_ps(*sum, entries);
+            }
+        }
+        let best = &mut best[row];
+        let rest = _mm512_set1_ps(best.rest);
+        let mut costs = load_floats(&unaries[row]);
+        let mut least = _mm512_set1_ps(f32::INFINITY);
+        for (cost, sum) in costs.iter_mut().zip(sums) {
+            let deviation = _mm512_add_ps(rest, sum);
+            let price = _mm512_mul_ps(_mm512_mul_ps(penalty, deviation), deviation);
+            *cost = _mm512_add_ps(_mm512_add_ps(*cost, sum), price);
+            // The second operand is taken if the first is not a number.
+            least = _mm512_min_ps(*cost, least);
+        }
+        let cost = _mm512_reduce_min_ps(least);
+        if cost < best.cost {
+            let wanted = _mm512_set1_ps(cost);
+            let [low, high] = costs.map(|costs| u32::from(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(costs, wanted)));
+            let index = (high << 16 | low).trailing_zeros() as usize;
+            let mut parts = [0.0_f32; FLOATS_PER_LINE];
+            for (part, sum) in parts.chunks_exact_mut(16).zip(sums) {
+                // SAFETY: `part` are 16 floats.
+                unsafe { _mm512_storeu_ps(part.as_mut_ptr(), sum) };
+            }
+            *best = Constrained { cost, codeword: (first + index) as u32, sum: parts[index], ..*best };
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Plain Rust: the definition for all levels.
 
-use super::{Best, Candidates, ENTRIES_PER_LINE, LANES, ROWS_PER_GROUP};
+use super::{
+    Best, Candidates, Constrained, ENTRIES_PER_LINE, FLOATS_PER_LINE, FloatLine, LANES, Line, ROWS_PER_GROUP,
+};
 
 pub(super) fn products(
     rows: &[f32],
@@ -23,7 +25,7 @@ pub(super) fn products(
     }
 }
 
-pub(super) fn improve(candidates: &Candidates<'_>, best: &mut [Best]) {
+pub(super) fn improve(candidates: &Candidates<'_, Line>, best: &mut [Best]) {
     let Candidates { first, unaries, pairs, n_books, others, codes, rows, .. } = *candidates;
     for &row in rows {
         let row = row as usize;
@@ -43,6 +45,33 @@ pub(super) fn improve(candidates: &Candidates<'_>, best: &mut [Best]) {
         }
     }
     debug_assert!(first % ENTRIES_PER_LINE == 0);
+}
+
+pub(super) fn improve_constrained(
+    candidates: &Candidates<'_, FloatLine>,
+    penalty: f32,
+    best: &mut [Constrained],
+) {
+    let Candidates { first, unaries, pairs, n_books, others, codes, rows } = *candidates;
+    for &row in rows {
+        let row = row as usize;
+        let mut sums = [0.0_f32; FLOATS_PER_LINE];
+        let codes = &codes[row * n_books..][..n_books];
+        for &(start, book) in others {
+            let entries = &pairs[start + codes[book] as usize].0;
+            for (sum, entry) in sums.iter_mut().zip(entries) {
+                *sum += entry;
+            }
+        }
+        let best = &mut best[row];
+        for (index, (sum, unary)) in sums.into_iter().zip(unaries[row].0).enumerate() {
+            let deviation = best.rest + sum;
+            let cost = unary + sum + penalty * deviation * deviation;
+            if cost < best.cost {
+                *best = Constrained { cost, codeword: (first + index) as u32, sum, ..*best };
+            }
+        }
+    }
 }
 
 #[inline(always)]

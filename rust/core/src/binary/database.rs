@@ -4,7 +4,9 @@
 //! rows, whatever the mask is.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::sorted::{SortedRows, sorted_by};
 use crate::error::{try_collect, try_vec};
 use crate::popcount::tile::{MAX_WORDS, Tile};
 use crate::select::mask::RowMask;
@@ -17,12 +19,22 @@ const STREAMED_BYTES: usize = 32 * 1024;
 /// in the second-level cache when they are gathered; and they fill enough tiles for the rows of one to be much alike.
 const SORTED_BYTES: usize = 1024 * 1024;
 
+/// Rows per selected row from which a mask leaves less to read than the sketches of all rows.
+const ROWS_PER_SELECTED_ROW: usize = 8;
+
+/// Rows of a sample that follow each other: some lines of memory, since neighbouring rows may be alike.
+const ROWS_PER_SAMPLE: usize = 4;
+
 /// The selected rows of a search.
 pub(super) struct Database<'a> {
     codes: Codes<'a>,
-    selected: RowMask,
+    selected: Arc<RowMask>,
     /// Whether ones are counted, and the rows of a task sorted by them unless they are streamed.
     by_ones: bool,
+    /// The order of the first rows, selected or not.
+    sorted: Option<&'a SortedRows>,
+    /// The rank of the first selected row that is not among them.
+    first_unsorted: usize,
 }
 
 /// Some selected rows, at least one; as many as fit a tile, or all rows of a task if they are streamed.
@@ -32,6 +44,8 @@ pub(super) struct Batch<'a> {
     pub ones: &'a [u32],
     /// The rank of the first row, or about that if rows are sorted by ones.
     pub rank: usize,
+    /// The sketches of the rows, of which some may not be selected.
+    pub sketches: Option<Codes<'a>>,
 }
 
 /// The ids of rows.
@@ -111,7 +125,20 @@ impl<'a> RowIds<'a> {
 impl<'a> Database<'a> {
     /// The rows that a mask selects; sorted by their number of ones within a task, if `by_ones`.
     pub fn new(codes: Codes<'a>, mask: Mask<'_>, by_ones: bool) -> Result<Self, Error> {
-        Ok(Database { codes, selected: RowMask::new(mask, codes.n_rows())?, by_ones })
+        let selected = Arc::new(RowMask::new(mask, codes.n_rows())?);
+        Ok(Database { codes, selected, by_ones, sorted: None, first_unsorted: 0 })
+    }
+
+    /// The same rows, the first of them in this order unless the mask selects few.
+    pub fn sorted_by(mut self, sorted: Option<&'a SortedRows>) -> Result<Self, Error> {
+        if let Some(sorted) = sorted {
+            sorted.check(self.codes)?;
+            let n_selected = self.selected.n_below(sorted.n_rows());
+            if n_selected.saturating_mul(ROWS_PER_SELECTED_ROW) > sorted.n_rows() {
+                (self.sorted, self.first_unsorted) = (Some(sorted), n_selected);
+            }
+        }
+        Ok(self)
     }
 
     pub fn codes(&self) -> Codes<'a> {
@@ -131,6 +158,21 @@ impl<'a> Database<'a> {
         self.selected.is_all()
     }
 
+    /// The same rows without their order.
+    pub fn unsorted(&self) -> Self {
+        Database { selected: self.selected.clone(), sorted: None, first_unsorted: 0, ..*self }
+    }
+
+    /// The order of the first rows, if there is one.
+    pub fn sorted(&self) -> Option<&'a SortedRows> {
+        self.sorted
+    }
+
+    /// Whether a row is selected.
+    pub fn selects(&self, id: usize) -> bool {
+        self.selected.contains(id)
+    }
+
     /// Whether no tile can hold the rows.
     pub fn too_long_for_tiles(&self) -> bool {
         self.codes.n_words() > MAX_WORDS
@@ -147,8 +189,23 @@ impl<'a> Database<'a> {
         }
     }
 
+    /// Rows of a task of sorted ones, which come first.
+    pub fn sorted_task_len(&self, sorted: &SortedRows, streamed: bool, level: Level) -> usize {
+        match streamed {
+            true => (STREAMED_BYTES / sorted.sketch_bytes()).max(1),
+            false => Tile::capacity(level, sorted.sketch_bytes() / 8),
+        }
+    }
+
+    pub fn n_sorted_tasks(&self, streamed: bool, level: Level) -> usize {
+        let n_tasks =
+            |sorted| SortedRows::n_rows(sorted).div_ceil(self.sorted_task_len(sorted, streamed, level));
+        self.sorted.map_or(0, n_tasks)
+    }
+
     pub fn n_tasks(&self, streamed: bool, level: Level) -> usize {
-        self.n_selected().div_ceil(self.task_len(streamed, level))
+        let n_unsorted = self.n_selected() - self.first_unsorted;
+        self.n_sorted_tasks(streamed, level) + n_unsorted.div_ceil(self.task_len(streamed, level))
     }
 
     /// Tells the CPU that the rows of these ranks, as far as they exist, will be read soon.
@@ -162,6 +219,41 @@ impl<'a> Database<'a> {
         }
     }
 
+    /// Calls `receive` with about `n` rows from all over the database, in batches that fit a tile.
+    pub fn sample(
+        &self,
+        n: usize,
+        level: Level,
+        mut receive: impl FnMut(Batch<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let n_samples = n.div_ceil(ROWS_PER_SAMPLE).max(1);
+        let samples_per_batch = (Tile::capacity(level, self.codes.n_words()) / ROWS_PER_SAMPLE).max(1);
+        for first in (0..n_samples).step_by(samples_per_batch) {
+            let samples = first..n_samples.min(first + samples_per_batch);
+            let ids = try_collect(samples.flat_map(|sample| {
+                let rank = (2 * sample + 1) * self.n_selected() / (2 * n_samples);
+                self.selected.rows(rank..rank + ROWS_PER_SAMPLE)
+            }))?;
+            self.for_each_batch_of(&ids, level, &mut receive)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `receive` with the rows with these ids, in batches that fit a tile.
+    pub fn for_each_batch_of(
+        &self,
+        ids: &[usize],
+        level: Level,
+        mut receive: impl FnMut(Batch<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for ids in ids.chunks(Tile::capacity(level, self.codes.n_words())) {
+            let ids = RowIds::List(ids);
+            let ones = if self.by_ones { ids.count_ones(self.codes, level)? } else { Vec::new() };
+            receive(Batch { ids, ones: &ones, rank: self.n_selected(), sketches: None })?;
+        }
+        Ok(())
+    }
+
     /// Calls `receive` with the rows of a task in batches; if rows are sorted by ones, from the fewest to the most.
     pub fn for_each_batch(
         &self,
@@ -170,8 +262,15 @@ impl<'a> Database<'a> {
         level: Level,
         mut receive: impl FnMut(Batch<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        let n_sorted = self.n_sorted_tasks(streamed, level);
+        if let Some(sorted) = self.sorted.filter(|_| task < n_sorted) {
+            let task_len = self.sorted_task_len(sorted, streamed, level);
+            let ranks = task * task_len..sorted.n_rows().min((task + 1) * task_len);
+            return receive(self.sorted_batch(sorted, ranks)?);
+        }
         let task_len = self.task_len(streamed, level);
-        let ranks = task * task_len..self.n_selected().min((task + 1) * task_len);
+        let first = self.first_unsorted + (task - n_sorted) * task_len;
+        let ranks = first..self.n_selected().min(first + task_len);
         let listed: Vec<usize>;
         let ids = if self.selected.is_all() {
             RowIds::Range(ranks.clone())
@@ -183,7 +282,7 @@ impl<'a> Database<'a> {
         };
         let ones = if self.by_ones { ids.count_ones(self.codes, level)? } else { Vec::new() };
         if streamed {
-            return receive(Batch { ids, ones: &ones, rank: ranks.start });
+            return receive(Batch { ids, ones: &ones, rank: ranks.start, sketches: None });
         }
         let (sorted_ids, sorted_ones): (Vec<usize>, Vec<u32>);
         let (ids, ones) = if self.by_ones {
@@ -198,30 +297,18 @@ impl<'a> Database<'a> {
         for start in (0..ids.len()).step_by(capacity) {
             let positions = start..ids.len().min(start + capacity);
             let ones = ones.get(positions.clone()).unwrap_or_default();
-            receive(Batch { ids: ids.slice(positions), ones, rank: ranks.start + start })?;
+            receive(Batch { ids: ids.slice(positions), ones, rank: ranks.start + start, sketches: None })?;
         }
         Ok(())
     }
-}
 
-/// Indices that sort the values, ties by index: a counting sort, unless there are fewer values than counts.
-fn sorted_by(values: &[u32]) -> Result<Vec<usize>, Error> {
-    let largest = values.iter().copied().max().unwrap_or(0) as usize;
-    if largest > 8 * values.len() {
-        let mut order = try_collect(0..values.len())?;
-        order.sort_unstable_by_key(|index| (values[*index], *index));
-        return Ok(order);
+    /// Rows of these ranks among the sorted ones. Nothing is read ahead of them: their rank is beyond the last.
+    fn sorted_batch(&self, sorted: &'a SortedRows, ranks: Range<usize>) -> Result<Batch<'a>, Error> {
+        Ok(Batch {
+            ids: RowIds::List(sorted.ids(ranks.clone())),
+            ones: sorted.ones(ranks.clone()),
+            rank: self.n_selected(),
+            sketches: Some(sorted.sketches(ranks)?),
+        })
     }
-    let mut starts = try_vec(0, largest + 2)?;
-    values.iter().for_each(|value| starts[*value as usize + 1] += 1);
-    for value in 1..starts.len() {
-        starts[value] += starts[value - 1];
-    }
-    let mut order = try_vec(0, values.len())?;
-    for (index, value) in values.iter().enumerate() {
-        let start = &mut starts[*value as usize];
-        order[*start] = index;
-        *start += 1;
-    }
-    Ok(order)
 }

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::sorted::SortedRows;
 use crate::bits::popcount_rows;
 use crate::error::{try_collect, try_vec};
 use crate::popcount::tile::{QUERIES_PER_GROUP, QueryGroups};
@@ -59,19 +60,35 @@ impl<'a> Queries<'a> {
         self.order.len()
     }
 
+    /// The ids of some queries, in the order in which they are visited.
+    pub fn ids(&self, queries: Range<usize>) -> &[usize] {
+        &self.order[queries]
+    }
+
     pub fn are_database(&self) -> bool {
         self.are_database
     }
 
-    /// Some queries; in groups only if they are compared with tiles.
-    pub fn block(&self, queries: Range<usize>, in_groups: bool, level: Level) -> Result<Block<'_>, Error> {
-        let ids = &self.order[queries];
+    /// Some queries; in groups only if they are compared with tiles, and with sketches if rows are sorted.
+    pub fn block(
+        &self,
+        queries: Range<usize>,
+        in_groups: bool,
+        sorted: Option<&SortedRows>,
+        level: Level,
+    ) -> Result<Block<'_>, Error> {
+        let ids = self.ids(queries);
         let grouped = if in_groups { ids } else { &[] };
         let rows = grouped.iter().map(|id| self.codes.row(*id));
+        let sketches = match sorted {
+            Some(sorted) => Some(Sketches::new(self.codes, ids, in_groups, sorted, level)?),
+            None => None,
+        };
         Ok(Block {
             ids,
             ones: try_collect(ids.iter().map(|id| self.ones.get(*id).map_or(0, |ones| *ones as u32)))?,
             groups: QueryGroups::new(level, self.codes.n_words(), rows)?,
+            sketches,
             only_higher: self.are_database,
         })
     }
@@ -82,6 +99,7 @@ pub(super) struct Block<'a> {
     pub ids: &'a [usize],
     pub ones: Vec<u32>,
     pub groups: QueryGroups,
+    pub sketches: Option<Sketches>,
     /// Whether the queries are compared only with rows of higher ids.
     pub only_higher: bool,
 }
@@ -99,5 +117,33 @@ impl Block<'_> {
     /// Whether the row with an id is compared with a query of the block.
     pub fn includes(&self, query: usize, id: usize) -> bool {
         !self.only_higher || id > self.ids[query]
+    }
+}
+
+/// The sketches of some queries.
+pub(super) struct Sketches {
+    bytes: Vec<u8>,
+    /// Of a sketch.
+    n_bytes: usize,
+    pub groups: QueryGroups,
+}
+
+impl Sketches {
+    fn new(
+        codes: Codes<'_>,
+        ids: &[usize],
+        in_groups: bool,
+        sorted: &SortedRows,
+        level: Level,
+    ) -> Result<Self, Error> {
+        let n_bytes = sorted.sketch_bytes();
+        let bytes = sorted.sketches_of(ids.iter().map(|id| codes.row(*id)))?;
+        let grouped = if in_groups { &bytes[..] } else { &[] };
+        let groups = QueryGroups::new(level, n_bytes / 8, grouped.chunks_exact(n_bytes))?;
+        Ok(Sketches { bytes, n_bytes, groups })
+    }
+
+    pub fn row(&self, query: usize) -> &[u8] {
+        &self.bytes[query * self.n_bytes..(query + 1) * self.n_bytes]
     }
 }

@@ -1,16 +1,20 @@
-//! AVX2 has no vector popcount, but a byte shuffle looks 32 nibbles up in a table of 16 bytes. For each half of a byte of a
-//! query there is a table of the bits that differ from it, so one shuffle and one addition count four bits of 32 rows; xor
-//! followed by a count takes eight instructions for eight bits. Tiles hold the same byte of 64 rows side by side:
+//! AVX2 has no vector popcount, but a byte shuffle looks 32 nibbles up in a table of 16 bytes: how many bits differ from a nibble of
+//! a query. A table serves two queries, with the count for one in the low half of its entries and for the other in the high half; so
+//! one shuffle and one addition count four bits of 32 rows for both. Tiles hold the same nibble of 64 rows side by side:
 //!
 //! ```text
-//! step 0   a0 b0 c0 ...   byte 0 of rows 0..64, 32 in each of two registers
-//!          a1 b1 c1 ...   byte 1
+//! step 0   a0 b0 c0 ...   low nibble of byte 0 of rows 0..64, 32 in each of two registers
+//!          a0 b0 c0 ...   high nibble of byte 0
+//!          a1 b1 c1 ...   low nibble of byte 1
 //!          ...
-//! step 1   ...            byte 0 of rows 64..128
+//! step 1   ...            low nibble of byte 0 of rows 64..128
 //! ```
 //!
-//! Counts are bytes while they fit: for whole rows if the bounds fit a byte, else for 31 bytes, after which they are added to
-//! counts of 16 bits. The bottleneck is the vector ports, with 38 instructions per byte of 64 rows and four queries.
+//! Halves hold the counts of three nibbles, 12 at most. Then the whole bytes are added up modulo 256, and the high halves exactly;
+//! which gives both counts for up to 63 nibbles. These are added up in bytes that saturate if all bounds fit a byte, else in 16 bits.
+//!
+//! The bottleneck is the vector ports: 9 instructions for three nibbles of 32 rows and two queries, or 6 cycles for a byte of 64 rows
+//! and four queries on four ports. Zen 3 takes 8.8: half of the operands come from memory.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
@@ -19,7 +23,8 @@ use std::arch::x86_64::*;
 use super::portable;
 use super::tile::{Lanes, QUERIES_PER_GROUP};
 use super::{Hit, Hits};
-use crate::Codes;
+use crate::error::try_vec;
+use crate::{Codes, Error};
 
 /// Rows whose bytes lie side by side.
 const ROWS_PER_STEP: usize = 64;
@@ -30,8 +35,21 @@ const ROWS_PER_REGISTER: usize = ROWS_PER_STEP / 2;
 /// Bytes of a word.
 const BYTES_PER_WORD: usize = 8;
 
-/// Bytes of codes whose counts fit a byte.
-const SHORT_BYTES: usize = u8::MAX as usize / 8;
+/// Nibbles of a byte, which follow each other in a tile.
+const NIBBLES_PER_BYTE: usize = 2;
+
+const NIBBLES_PER_WORD: usize = NIBBLES_PER_BYTE * BYTES_PER_WORD;
+
+/// Nibbles whose counts fit half a byte.
+const NIBBLES_PER_TRIPLE: usize = 3;
+
+/// Nibbles whose counts fit a byte.
+const SHORT_NIBBLES: usize = u8::MAX as usize / 4;
+
+/// Queries that share a table.
+const QUERIES_PER_PAIR: usize = 2;
+
+const PAIRS_PER_GROUP: usize = QUERIES_PER_GROUP / QUERIES_PER_PAIR;
 
 /// Bytes of a row that are transposed together: half a register.
 const BYTES_PER_PIECE: usize = 16;
@@ -39,18 +57,19 @@ const BYTES_PER_PIECE: usize = 16;
 /// Words whose counts fit 16 bits, and stay below the largest such number.
 const LONG_WORDS: usize = u16::MAX as usize / 64;
 
-/// Bits that differ from the low half of a byte, by nibble; and from its high half.
+/// By nibble of a row: how many bits differ from a nibble of a first query, plus 16 times those that differ from one of a second.
 #[derive(Clone, Copy)]
-#[repr(C, align(32))]
-struct Tables([[u8; 16]; 2]);
+#[repr(C, align(16))]
+struct Table([u8; 16]);
 
-static TABLES: [Tables; 256] = {
-    let mut tables = [Tables([[0; 16]; 2]); 256];
+/// The tables, by the nibble of the first query plus 16 times that of the second.
+static TABLES: [Table; 256] = {
+    let mut tables = [Table([0; 16]); 256];
     let mut index = 0;
     while index < 256 * 16 {
-        let (byte, nibble) = (index / 16, index % 16);
-        tables[byte].0[0][nibble] = ((byte % 16) ^ nibble).count_ones() as u8;
-        tables[byte].0[1][nibble] = ((byte / 16) ^ nibble).count_ones() as u8;
+        let (pair, nibble) = (index / 16, index % 16);
+        let (first, second) = ((pair % 16) ^ nibble, (pair / 16) ^ nibble);
+        tables[pair].0[nibble] = (first.count_ones() + 16 * second.count_ones()) as u8;
         index += 1;
     }
     tables
@@ -62,28 +81,44 @@ pub(super) fn step_rows() -> usize {
     ROWS_PER_STEP
 }
 
+/// A lane has the nibbles of eight rows.
+#[target_feature(enable = "avx2")]
+pub(super) fn lanes_per_word() -> usize {
+    NIBBLES_PER_BYTE
+}
+
 /// Look-ups are faster than counting words even for one query.
 #[target_feature(enable = "avx2")]
 pub(super) fn few_queries() -> usize {
     0
 }
 
-/// Puts the same byte of all queries of a group side by side.
+/// Writes the numbers of the tables of the first two queries of a group, nibble by nibble, and then those of the other two.
 #[target_feature(enable = "avx2")]
-pub(super) fn arrange_queries(_n_words: usize, queries: &mut [[u64; QUERIES_PER_GROUP]]) {
-    let pairs =
-        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
-    for words in queries {
-        let pairs = _mm256_shuffle_epi8(load(words), pairs);
-        let (first, last) = (_mm256_castsi256_si128(pairs), _mm256_extracti128_si256::<1>(pairs));
-        store(words, _mm256_set_m128i(_mm_unpackhi_epi16(first, last), _mm_unpacklo_epi16(first, last)));
+pub(super) fn arrange_queries(n_words: usize, queries: &mut [[u64; QUERIES_PER_GROUP]]) -> Result<(), Error> {
+    let mut tables = try_vec([0; NIBBLES_PER_WORD], PAIRS_PER_GROUP * n_words)?;
+    for group in queries.chunks_exact_mut(n_words) {
+        for (index, words) in group.iter().enumerate() {
+            for (pair, [first, second]) in words.as_chunks::<QUERIES_PER_PAIR>().0.iter().enumerate() {
+                let bytes = first.to_le_bytes().into_iter().zip(second.to_le_bytes());
+                let (nibbles, _) = tables[pair * n_words + index].as_chunks_mut::<NIBBLES_PER_BYTE>();
+                for (nibbles, (first, second)) in nibbles.iter_mut().zip(bytes) {
+                    *nibbles = [first & 0x0F | second << 4, first >> 4 | second & 0xF0];
+                }
+            }
+        }
+        let (words, _) = tables.as_flattened().as_chunks();
+        for (word, bytes) in group.as_flattened_mut().iter_mut().zip(words) {
+            *word = u64::from_le_bytes(*bytes);
+        }
     }
+    Ok(())
 }
 
 /// Transposes consecutive rows. The addresses of short ones are known at compile time.
 #[target_feature(enable = "avx2")]
 pub(super) fn transpose_all(codes: Codes<'_>, words: &mut [Lanes]) {
-    for (index, step) in words.chunks_exact_mut(BYTES_PER_WORD * codes.n_words()).enumerate() {
+    for (index, step) in words.chunks_exact_mut(NIBBLES_PER_WORD * codes.n_words()).enumerate() {
         let (start, end) = (index * ROWS_PER_STEP, codes.n_rows().min((index + 1) * ROWS_PER_STEP));
         // The CPU's own prefetchers do not follow this many rows at a time.
         codes.prefetch(end, end + ROWS_PER_STEP);
@@ -117,7 +152,7 @@ pub(super) fn transpose<'a>(
     n_words: usize,
     words: &mut [Lanes],
 ) {
-    for step in words.chunks_exact_mut(BYTES_PER_WORD * n_words) {
+    for step in words.chunks_exact_mut(NIBBLES_PER_WORD * n_words) {
         let Some(first) = rows.next() else { break };
         let mut step_rows = [first; ROWS_PER_STEP];
         for (place, row) in step_rows[1..].iter_mut().zip(&mut rows) {
@@ -127,13 +162,14 @@ pub(super) fn transpose<'a>(
     }
 }
 
-/// Writes byte 0 of each row, byte 1, ...; all rows have the same length.
+/// Writes the nibbles of byte 0 of each row, of byte 1, ...; all rows have the same length.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn transpose_step<'a>(row: impl Fn(usize) -> &'a [u8], step: &mut [Lanes]) {
-    let (pieces, last) = step.split_at_mut(row(0).len() / BYTES_PER_PIECE * BYTES_PER_PIECE);
+    let n_pieces = row(0).len() / BYTES_PER_PIECE;
+    let (pieces, last) = step.split_at_mut(n_pieces * BYTES_PER_PIECE * NIBBLES_PER_BYTE);
     for half in 0..2 {
-        for (index, lanes) in pieces.chunks_exact_mut(BYTES_PER_PIECE).enumerate() {
+        for (index, lanes) in pieces.chunks_exact_mut(BYTES_PER_PIECE * NIBBLES_PER_BYTE).enumerate() {
             transpose_piece(
                 |place| &row(ROWS_PER_REGISTER * half + place).as_chunks::<BYTES_PER_PIECE>().0[index],
                 half,
@@ -171,8 +207,11 @@ fn transpose_piece<'a>(piece: impl Fn(usize) -> &'a [u8; BYTES_PER_PIECE], half:
             bytes[2 * pair + 1] = _mm256_unpackhi_epi8(last[pair], last[pair + BYTES_PER_PIECE / 2]);
         }
     }
-    for (lanes, bytes) in lanes.iter_mut().zip(bytes) {
-        store(&mut lanes.0.as_chunks_mut::<4>().0[half], bytes);
+    let nibbles = _mm256_set1_epi8(0x0f);
+    for ([low, high], bytes) in lanes.as_chunks_mut().0.iter_mut().zip(bytes) {
+        store(&mut low.0.as_chunks_mut::<4>().0[half], _mm256_and_si256(bytes, nibbles));
+        let shifted = _mm256_srli_epi16::<4>(bytes);
+        store(&mut high.0.as_chunks_mut::<4>().0[half], _mm256_and_si256(shifted, nibbles));
     }
 }
 
@@ -190,11 +229,12 @@ fn load(bytes: &[u64; 4]) -> __m256i {
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
-/// The bytes of a group, as they were arranged.
+/// The tables of a pair of queries of a group, as they were arranged.
 #[inline]
-fn query_bytes(query: &[[u64; QUERIES_PER_GROUP]]) -> &[[u8; QUERIES_PER_GROUP]] {
+fn tables_of(query: &[[u64; QUERIES_PER_GROUP]], pair: usize) -> &[u8] {
+    let words = &query.as_flattened()[pair * 2 * query.len()..][..2 * query.len()];
     // SAFETY: the same memory; any byte is valid, and needs no alignment.
-    unsafe { std::slice::from_raw_parts(query.as_ptr().cast(), query.len() * BYTES_PER_WORD) }
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len() * BYTES_PER_WORD) }
 }
 
 #[inline]
@@ -217,59 +257,102 @@ type Short = __m256i;
 /// Counts of 16 bits for a query and 32 rows: those of even rows, and of odd ones.
 type Long = [__m256i; 2];
 
-/// Adds the bits that differ in some bytes. Saturating additions take longer, and are needed after [`SHORT_BYTES`] only.
+/// Sums of the entries of the tables of a pair of queries for 32 rows: whole bytes modulo 256, and their high halves.
+type PairSums = [__m256i; 2];
+
+/// Adds the entries of up to three nibbles.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_counts<const QUERIES: usize, const HALVES: usize, const SATURATING: bool>(
-    lanes: &[Lanes],
-    query: &[[u8; QUERIES_PER_GROUP]],
-    counts: &mut [[Short; HALVES]; QUERIES],
+fn add_nibbles<const NIBBLES: usize, const HALVES: usize>(
+    lanes: &[Lanes; NIBBLES],
+    tables: &[u8; NIBBLES],
+    sums: &mut [PairSums; HALVES],
 ) {
+    const { assert!(NIBBLES <= NIBBLES_PER_TRIPLE) };
     let nibbles = _mm256_set1_epi8(0x0f);
-    let add = |counts: &mut Short, bits| {
-        *counts = if SATURATING { _mm256_adds_epu8(*counts, bits) } else { _mm256_add_epi8(*counts, bits) };
-    };
-    for (Lanes(lanes), query) in lanes.iter().zip(query) {
-        let (halves, _) = lanes.as_chunks::<4>();
-        let bytes: [__m256i; HALVES] = std::array::from_fn(|half| load(&halves[half]));
-        for slot in 0..QUERIES {
-            let Tables(tables) = &TABLES[usize::from(query[slot])];
-            let [low_table, high_table] = [load_table(&tables[0]), load_table(&tables[1])];
-            for half in 0..HALVES {
-                let low = _mm256_and_si256(bytes[half], nibbles);
-                let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes[half]), nibbles);
-                add(&mut counts[slot][half], _mm256_shuffle_epi8(low_table, low));
-                add(&mut counts[slot][half], _mm256_shuffle_epi8(high_table, high));
-            }
+    for half in 0..HALVES {
+        let mut entries = _mm256_setzero_si256();
+        for (Lanes(lanes), table) in lanes.iter().zip(tables) {
+            let table = load_table(&TABLES[usize::from(*table)].0);
+            entries =
+                _mm256_add_epi8(entries, _mm256_shuffle_epi8(table, load(&lanes.as_chunks::<4>().0[half])));
         }
+        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(entries), nibbles);
+        sums[half][0] = _mm256_add_epi8(sums[half][0], entries);
+        sums[half][1] = _mm256_add_epi8(sums[half][1], high);
     }
 }
 
-/// Distances of the rows of a step to the queries of a group; what is above 255 becomes that.
+/// The bits that differ from each query of a pair, in up to [`SHORT_NIBBLES`]; 256 bits in one more nibble wrap around.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn short_counts(lanes: &[Lanes], query: &[[u8; QUERIES_PER_GROUP]]) -> [[Short; 2]; QUERIES_PER_GROUP] {
-    let mut counts = [[_mm256_setzero_si256(); 2]; QUERIES_PER_GROUP];
-    let first = lanes.len().min(SHORT_BYTES);
-    add_counts::<QUERIES_PER_GROUP, 2, false>(&lanes[..first], query, &mut counts);
-    add_counts::<QUERIES_PER_GROUP, 2, true>(&lanes[first..], &query[first..], &mut counts);
+fn pair_counts<const HALVES: usize>(lanes: &[Lanes], tables: &[u8]) -> [[Short; HALVES]; QUERIES_PER_PAIR] {
+    let mut sums = [[_mm256_setzero_si256(); 2]; HALVES];
+    // Two triples at a time: the instructions of a loop cost as much as those of a look-up.
+    let (sixes, lanes) = lanes.as_chunks::<{ 2 * NIBBLES_PER_TRIPLE }>();
+    let (table_sixes, tables) = tables.as_chunks::<{ 2 * NIBBLES_PER_TRIPLE }>();
+    for (lanes, tables) in sixes.iter().zip(table_sixes) {
+        let (lanes, tables) = (lanes.as_chunks::<NIBBLES_PER_TRIPLE>().0, tables.as_chunks().0);
+        add_nibbles(&lanes[0], &tables[0], &mut sums);
+        add_nibbles(&lanes[1], &tables[1], &mut sums);
+    }
+    let ((triples, lanes), (table_triples, tables)) = (lanes.as_chunks(), tables.as_chunks());
+    if let ([lanes], [tables]) = (triples, table_triples) {
+        add_nibbles::<NIBBLES_PER_TRIPLE, HALVES>(lanes, tables, &mut sums);
+    }
+    match (lanes.as_chunks::<2>().0, tables.as_chunks::<2>().0) {
+        ([lanes], [tables]) => add_nibbles(lanes, tables, &mut sums),
+        _ => {
+            if let ([lanes], [tables]) = (lanes.as_chunks::<1>().0, tables.as_chunks::<1>().0) {
+                add_nibbles(lanes, tables, &mut sums);
+            }
+        }
+    }
+    let high_nibbles = _mm256_set1_epi8(0xf0_u8 as i8);
+    let mut counts = [[_mm256_setzero_si256(); HALVES]; QUERIES_PER_PAIR];
+    for half in 0..HALVES {
+        let [both, high] = sums[half];
+        let sixteenfold = _mm256_and_si256(_mm256_slli_epi16::<4>(high), high_nibbles);
+        counts[0][half] = _mm256_sub_epi8(both, sixteenfold);
+        counts[1][half] = high;
+    }
     counts
 }
 
-/// Distances of rows of a step to the first queries of a group, up to [`LONG_WORDS`] of their words.
+/// Distances of the rows of a step to the queries of a group; what is above 255 becomes that, or 0 if rows have 256 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn long_counts<const QUERIES: usize, const HALVES: usize>(
+fn short_counts(lanes: &[Lanes], query: &[[u64; QUERIES_PER_GROUP]]) -> [[Short; 2]; QUERIES_PER_GROUP] {
+    let mut counts = [[_mm256_setzero_si256(); 2]; QUERIES_PER_GROUP];
+    for (pair, counts) in counts.as_chunks_mut::<QUERIES_PER_PAIR>().0.iter_mut().enumerate() {
+        let tables = tables_of(query, pair);
+        if lanes.len() <= SHORT_NIBBLES + 1 {
+            *counts = pair_counts::<2>(lanes, tables);
+            continue;
+        }
+        for (lanes, tables) in lanes.chunks(SHORT_NIBBLES).zip(tables.chunks(SHORT_NIBBLES)) {
+            let more = pair_counts::<2>(lanes, tables);
+            for (counts, more) in counts.as_flattened_mut().iter_mut().zip(more.as_flattened()) {
+                *counts = _mm256_adds_epu8(*counts, *more);
+            }
+        }
+    }
+    counts
+}
+
+/// Distances of rows of a step to the queries of the first pairs of a group, in up to [`LONG_WORDS`] words from one on.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn long_counts<const PAIRS: usize, const HALVES: usize>(
     lanes: &[Lanes],
-    query: &[[u64; QUERIES_PER_GROUP]],
-) -> [[Long; HALVES]; QUERIES] {
-    let mut sums = [[[_mm256_setzero_si256(); 2]; HALVES]; QUERIES];
-    for (lanes, query) in lanes.chunks(SHORT_BYTES).zip(query_bytes(query).chunks(SHORT_BYTES)) {
-        let mut counts = [[_mm256_setzero_si256(); HALVES]; QUERIES];
-        add_counts::<QUERIES, HALVES, false>(lanes, query, &mut counts);
-        for slot in 0..QUERIES {
-            for half in 0..HALVES {
-                for (sum, counts) in sums[slot][half].iter_mut().zip(widen(counts[slot][half])) {
+    tables: [&[u8]; PAIRS],
+) -> [[[Long; HALVES]; QUERIES_PER_PAIR]; PAIRS] {
+    let mut sums = [[[[_mm256_setzero_si256(); 2]; HALVES]; QUERIES_PER_PAIR]; PAIRS];
+    for pair in 0..PAIRS {
+        for (lanes, tables) in lanes.chunks(SHORT_NIBBLES).zip(tables[pair].chunks(SHORT_NIBBLES)) {
+            let counts = pair_counts::<HALVES>(lanes, tables);
+            for (sums, counts) in sums[pair].as_flattened_mut().iter_mut().zip(counts.as_flattened()) {
+                for (sum, counts) in sums.iter_mut().zip(widen(*counts)) {
                     *sum = _mm256_add_epi16(*sum, counts);
                 }
             }
@@ -309,15 +392,14 @@ pub(super) fn scan(
     let mut distances = [[0; ROWS_PER_STEP]; QUERIES_PER_GROUP];
     // What became 255 is below no bound of a byte.
     let is_short = bounds.iter().all(|bound| *bound <= u32::from(u8::MAX));
-    for (step, lanes) in words.chunks_exact(BYTES_PER_WORD * query.len()).enumerate() {
-        let out = distances.each_mut().map(|row| &mut row[..]);
+    for (step, lanes) in words.chunks_exact(NIBBLES_PER_WORD * query.len()).enumerate() {
         if query.len() > LONG_WORDS {
-            step_distances(lanes, query, out);
+            step_distances(lanes, query, distances.each_mut().map(|row| &mut row[..]));
         } else {
             let near =
                 if is_short { near_short(lanes, query, bounds) } else { near_long(lanes, query, bounds) };
             let Some(counts) = near else { continue };
-            write_all(&counts, out);
+            write_all(&counts, distances.each_mut().map(|row| &mut row[..]));
         }
         collect(&distances, bounds, first_row + (step * ROWS_PER_STEP) as u32, hits);
     }
@@ -331,7 +413,7 @@ fn near_short(
     query: &[[u64; QUERIES_PER_GROUP]],
     bounds: [u32; QUERIES_PER_GROUP],
 ) -> Option<[[Long; 2]; QUERIES_PER_GROUP]> {
-    let counts = short_counts(lanes, query_bytes(query));
+    let counts = short_counts(lanes, query);
     let mut near = _mm256_setzero_si256();
     for slot in 0..QUERIES_PER_GROUP {
         let bound = _mm256_set1_epi8(bounds[slot] as i8);
@@ -339,8 +421,18 @@ fn near_short(
             near = _mm256_or_si256(near, _mm256_subs_epu8(bound, counts));
         }
     }
-    let is_far = _mm256_testz_si256(near, near) != 0;
-    (!is_far).then(|| counts.map(|halves| halves.map(|counts| widen(counts))))
+    if _mm256_testz_si256(near, near) != 0 {
+        return None;
+    }
+    let mut least = counts[0][0];
+    let mut long = [[[_mm256_setzero_si256(); 2]; 2]; QUERIES_PER_GROUP];
+    for (long, counts) in long.as_flattened_mut().iter_mut().zip(counts.as_flattened()) {
+        least = _mm256_min_epu8(least, *counts);
+        *long = widen(*counts);
+    }
+    let has_zero = _mm256_movemask_epi8(_mm256_cmpeq_epi8(least, _mm256_setzero_si256())) != 0;
+    let may_be_256 = has_zero && lanes.len() == SHORT_NIBBLES + 1;
+    if may_be_256 { near_long(lanes, query, bounds) } else { Some(long) }
 }
 
 /// [`near_short`] for any bounds, and up to [`LONG_WORDS`] words.
@@ -351,7 +443,9 @@ fn near_long(
     query: &[[u64; QUERIES_PER_GROUP]],
     bounds: [u32; QUERIES_PER_GROUP],
 ) -> Option<[[Long; 2]; QUERIES_PER_GROUP]> {
-    let counts = long_counts::<QUERIES_PER_GROUP, 2>(lanes, query);
+    let counts = long_counts::<PAIRS_PER_GROUP, 2>(lanes, [tables_of(query, 0), tables_of(query, 1)]);
+    let [[first, second], [third, fourth]] = counts;
+    let counts = [first, second, third, fourth];
     let mut near = _mm256_setzero_si256();
     for slot in 0..QUERIES_PER_GROUP {
         let bound = _mm256_set1_epi16(bounds[slot].min(u32::from(u16::MAX)) as i16);
@@ -365,6 +459,7 @@ fn near_long(
 
 #[cold]
 #[inline(never)]
+#[target_feature(enable = "avx2")]
 fn collect(
     distances: &[[i32; ROWS_PER_STEP]; QUERIES_PER_GROUP],
     bounds: [u32; QUERIES_PER_GROUP],
@@ -372,6 +467,10 @@ fn collect(
     hits: &mut Hits,
 ) {
     for (slot, (distances, bound)) in distances.iter().zip(bounds).enumerate() {
+        // Most queries have no hit. The compiler vectorises this test, but not the loop that pushes.
+        if !distances.iter().fold(false, |is_near, distance| is_near | ((*distance as u32) < bound)) {
+            continue;
+        }
         for (row, &distance) in distances.iter().enumerate() {
             if (distance as u32) < bound {
                 hits.push(Hit { slot: slot as u32, row: first_row + row as u32, distance: distance as u32 });
@@ -388,7 +487,7 @@ pub(super) fn distances(
     out: [&mut [i32]; QUERIES_PER_GROUP],
 ) {
     let mut out = out.map(|row| row.chunks_mut(ROWS_PER_STEP));
-    for lanes in words.chunks_exact(BYTES_PER_WORD * query.len()) {
+    for lanes in words.chunks_exact(NIBBLES_PER_WORD * query.len()) {
         step_distances(lanes, query, out.each_mut().map(|row| row.next().unwrap_or_default()));
     }
 }
@@ -397,13 +496,16 @@ pub(super) fn distances(
 #[inline]
 #[target_feature(enable = "avx2")]
 fn step_distances(lanes: &[Lanes], query: &[[u64; QUERIES_PER_GROUP]], out: [&mut [i32]; QUERIES_PER_GROUP]) {
+    let [first, second] = [tables_of(query, 0), tables_of(query, 1)];
     if query.len() <= LONG_WORDS {
-        return short_distances(lanes, query, out);
+        return part_distances(lanes, [first, second], out);
     }
     let mut sums = [[0; ROWS_PER_STEP]; QUERIES_PER_GROUP];
-    for (lanes, query) in lanes.chunks(BYTES_PER_WORD * LONG_WORDS).zip(query.chunks(LONG_WORDS)) {
+    let part_len = NIBBLES_PER_WORD * LONG_WORDS;
+    let parts = first.chunks(part_len).zip(second.chunks(part_len));
+    for (lanes, (first, second)) in lanes.chunks(part_len).zip(parts) {
         let mut part = [[0; ROWS_PER_STEP]; QUERIES_PER_GROUP];
-        short_distances(lanes, query, part.each_mut().map(|row| &mut row[..]));
+        part_distances(lanes, [first, second], part.each_mut().map(|row| &mut row[..]));
         for (sum, part) in sums.as_flattened_mut().iter_mut().zip(part.as_flattened()) {
             *sum += part;
         }
@@ -416,15 +518,11 @@ fn step_distances(lanes: &[Lanes], query: &[[u64; QUERIES_PER_GROUP]], out: [&mu
 /// [`step_distances`] for up to [`LONG_WORDS`] words.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn short_distances(
-    lanes: &[Lanes],
-    query: &[[u64; QUERIES_PER_GROUP]],
-    out: [&mut [i32]; QUERIES_PER_GROUP],
-) {
+fn part_distances(lanes: &[Lanes], tables: [&[u8]; PAIRS_PER_GROUP], out: [&mut [i32]; QUERIES_PER_GROUP]) {
     match (out[1].is_empty(), out[0].len() > ROWS_PER_REGISTER) {
-        (true, _) => write_all(&long_counts::<1, 2>(lanes, query), out),
-        (false, true) => write_all(&long_counts::<QUERIES_PER_GROUP, 2>(lanes, query), out),
-        (false, false) => write_all(&long_counts::<QUERIES_PER_GROUP, 1>(lanes, query), out),
+        (true, _) => write_all(long_counts::<1, 2>(lanes, [tables[0]]).as_flattened(), out),
+        (false, true) => write_all(long_counts::<PAIRS_PER_GROUP, 2>(lanes, tables).as_flattened(), out),
+        (false, false) => write_all(long_counts::<PAIRS_PER_GROUP, 1>(lanes, tables).as_flattened(), out),
     }
 }
 

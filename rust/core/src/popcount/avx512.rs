@@ -16,8 +16,8 @@ use std::arch::x86_64::*;
 use super::portable;
 use super::tile::{Lanes, QUERIES_PER_GROUP, ROWS_PER_BLOCK, for_each_block};
 use super::{Hit, Hits};
-use crate::Codes;
 use crate::codes::for_each_word;
+use crate::{Codes, Error};
 
 /// Blocks that kernels take in one step.
 const BLOCKS_PER_STEP: usize = 2;
@@ -31,6 +31,12 @@ const ODD: i32 = 0b11_01_11_01;
 #[target_feature(enable = "avx512f")]
 pub(super) fn step_rows() -> usize {
     BLOCKS_PER_STEP * ROWS_PER_BLOCK
+}
+
+/// A lane has a whole word of its row.
+#[target_feature(enable = "avx512f")]
+pub(super) fn lanes_per_word() -> usize {
+    1
 }
 
 /// Kernels scan whole groups, most of which is wasted on few queries.
@@ -56,8 +62,9 @@ fn arrange<T: AsMut<[u64]>>(n_words: usize, words: &mut [T]) {
 
 /// Rearranges groups of queries.
 #[target_feature(enable = "avx512f")]
-pub(super) fn arrange_queries(n_words: usize, words: &mut [[u64; QUERIES_PER_GROUP]]) {
+pub(super) fn arrange_queries(n_words: usize, words: &mut [[u64; QUERIES_PER_GROUP]]) -> Result<(), Error> {
     arrange(n_words, words);
+    Ok(())
 }
 
 /// Transposes rows into blocks of `n_words` words, eight words of eight rows at a time.

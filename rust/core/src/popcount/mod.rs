@@ -33,14 +33,23 @@ pub(crate) fn step_rows(level: Level) -> usize {
     at_level!(level, step_rows())
 }
 
+/// Elements of a tile for a word of each row of a block: two if each holds half of the bits.
+pub(crate) fn lanes_per_word(level: Level) -> usize {
+    at_level!(level, lanes_per_word())
+}
+
 /// Up to this many queries, scanning untransposed rows is faster than scanning a tile, even if that exists already.
 pub(crate) fn few_queries(level: Level) -> usize {
     at_level!(level, few_queries())
 }
 
 /// Rearranges the words of each group in place for the kernels of `level`.
-pub(crate) fn arrange_queries(level: Level, n_words: usize, words: &mut [[u64; QUERIES_PER_GROUP]]) {
-    at_level!(level, arrange_queries(n_words, words));
+pub(crate) fn arrange_queries(
+    level: Level,
+    n_words: usize,
+    words: &mut [[u64; QUERIES_PER_GROUP]],
+) -> Result<(), Error> {
+    at_level!(level, arrange_queries(n_words, words))
 }
 
 /// Transposes rows of `n_words` words into the steps of a tile, for the kernels of `level`.

@@ -2,12 +2,17 @@
 
 use super::tile::{Lanes, QUERIES_PER_GROUP, ROWS_PER_BLOCK, for_each_block};
 use super::{Hit, Hits};
-use crate::Codes;
 use crate::codes::for_each_word;
+use crate::{Codes, Error};
 
 /// Rows of a step of a tile: two blocks.
 pub(super) fn step_rows() -> usize {
     2 * ROWS_PER_BLOCK
+}
+
+/// A lane has a whole word of its row.
+pub(super) fn lanes_per_word() -> usize {
+    1
 }
 
 /// Kernels scan whole groups, most of which is wasted on few queries.
@@ -16,7 +21,9 @@ pub(super) fn few_queries() -> usize {
 }
 
 /// The words of a query, in the order of the query.
-pub(super) fn arrange_queries(_n_words: usize, _words: &mut [[u64; QUERIES_PER_GROUP]]) {}
+pub(super) fn arrange_queries(_n_words: usize, _words: &mut [[u64; QUERIES_PER_GROUP]]) -> Result<(), Error> {
+    Ok(())
+}
 
 /// Transposes rows into blocks of `n_words` words.
 #[inline(always)]

@@ -1,5 +1,5 @@
 //! [`Tile`]: some rows of codes, transposed so that a register holds the same word of eight of them. (Where no instruction
-//! counts the bits of words, it holds the same byte of more rows: see `avx2`.)
+//! counts the bits of words, it holds the same half byte of more rows: see `avx2`.)
 //!
 //! ```text
 //! codes, as arrays have them (W words a row)      tile: blocks of eight rows
@@ -48,15 +48,17 @@ impl AsMut<[u64]> for Lanes {
 #[derive(Default)]
 pub(crate) struct Tile {
     words: Vec<Lanes>,
-    n_words: usize,
     /// Rows of a step of the kernels.
     step_rows: usize,
+    /// Elements of `words` for a step.
+    step_words: usize,
 }
 
 impl Tile {
     /// Rows that fit a tile, a multiple of a step.
     pub fn capacity(level: Level, n_words: usize) -> usize {
-        (TILE_BYTES / 8 / n_words).max(1).next_multiple_of(super::step_rows(level))
+        let row_bytes = 8 * n_words * super::lanes_per_word(level);
+        (TILE_BYTES / row_bytes).max(1).next_multiple_of(super::step_rows(level))
     }
 
     /// Replaces the rows by those of `codes` with the given indices, laid out for the kernels of `level`.
@@ -70,7 +72,7 @@ impl Tile {
         rows: impl ExactSizeIterator<Item = usize>,
     ) -> Result<(), Error> {
         self.resize(level, codes.n_words(), rows.len())?;
-        super::transpose(level, rows.map(|row| codes.row(row)), self.n_words, &mut self.words);
+        super::transpose(level, rows.map(|row| codes.row(row)), codes.n_words(), &mut self.words);
         Ok(())
     }
 
@@ -83,16 +85,22 @@ impl Tile {
 
     fn resize(&mut self, level: Level, n_words: usize, n_rows: usize) -> Result<(), Error> {
         assert!(n_rows <= Tile::capacity(level, n_words), "{n_rows} rows in one tile");
-        (self.n_words, self.step_rows) = (n_words, super::step_rows(level));
-        let len = n_rows.next_multiple_of(self.step_rows) / ROWS_PER_BLOCK * n_words;
+        self.step_rows = super::step_rows(level);
+        self.step_words = step_words(level, n_words);
+        let len = n_rows.div_ceil(self.step_rows) * self.step_words;
         try_resize(&mut self.words, len, Lanes([0; ROWS_PER_BLOCK]))
     }
 
     /// The words of the steps that hold the given rows, one step after the other.
     pub fn words(&self, rows: Range<usize>) -> &[Lanes] {
-        let step_words = self.step_rows / ROWS_PER_BLOCK * self.n_words;
-        &self.words[rows.start / self.step_rows * step_words..rows.end.div_ceil(self.step_rows) * step_words]
+        &self.words[rows.start / self.step_rows * self.step_words
+            ..rows.end.div_ceil(self.step_rows) * self.step_words]
     }
+}
+
+/// Elements of a step of rows of `n_words` words.
+pub(crate) fn step_words(level: Level, n_words: usize) -> usize {
+    super::step_rows(level) / ROWS_PER_BLOCK * super::lanes_per_word(level) * n_words
 }
 
 /// Calls `transpose` with eight rows at a time and the words of their block. A last block that is not full is filled up with
@@ -132,7 +140,7 @@ impl QueryGroups {
             let group = &mut words[position / QUERIES_PER_GROUP * n_words..][..n_words];
             for_each_word(query, |index, word| group[index][position % QUERIES_PER_GROUP] = word);
         }
-        super::arrange_queries(level, n_words, &mut words);
+        super::arrange_queries(level, n_words, &mut words)?;
         Ok(QueryGroups { words, n_words })
     }
 

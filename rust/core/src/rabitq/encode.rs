@@ -132,11 +132,12 @@ pub fn decode(
     check_len("factors", "elements", factors.len(), codes.n_rows() * 2)?;
     check_len("out", "elements", out.len(), codes.n_rows().saturating_mul(n_dims))?;
     let rows_per_task = (NUMBERS_PER_TASK / n_dims).max(1);
+    let levels = grid.all_levels();
     run.for_words(out.len()).for_each_chunk(out, rows_per_task * n_dims, |task, out| {
         for (row, out) in (task * rows_per_task..).zip(out.chunks_exact_mut(n_dims)) {
             let factor = factors[2 * row + 1];
             for (number, out) in numbers_of(codes.row(row), grid.n_bits()).zip(out) {
-                *out = factor * grid.level(number) as f32;
+                *out = factor * levels[usize::from(number)] as f32;
             }
         }
         Ok(())
@@ -154,12 +155,22 @@ pub(super) fn squares(
     check_len("factors", "elements", factors.len(), codes.n_rows().saturating_mul(2))?;
     let (mut squares, rows_per_task) = (try_copy(factors)?, (NUMBERS_PER_TASK / n_dims).max(1));
     let words = codes.n_rows().saturating_mul(n_dims);
+    let (n_bits, levels) = (grid.n_bits(), grid.all_levels());
+    // Of the levels in each byte, or where numbers cross bytes, of the level of each number.
+    let are_in_bytes = 8_usize.is_multiple_of(n_bits);
+    let per_byte = if are_in_bytes { 8 / n_bits } else { 1 };
+    let sums: [i64; 256] = std::array::from_fn(|byte| {
+        let numbers = (0..per_byte).map(|part| byte >> (n_bits * part) & ((1 << n_bits) - 1));
+        numbers.map(|number| i64::from(levels[number]).pow(2)).sum()
+    });
     run.for_words(words).for_each_chunk(&mut squares, 2 * rows_per_task, |task, squares| {
-        for (row, factors) in (task * rows_per_task..).zip(squares.as_chunks_mut::<2>().0) {
-            let levels =
-                numbers_of(codes.row(row), grid.n_bits()).map(|number| i64::from(grid.level(number)));
-            let [square, factor] = factors;
-            *square = *factor * (*factor * levels.map(|level| level * level).sum::<i64>() as f32);
+        for (row, [square, factor]) in (task * rows_per_task..).zip(squares.as_chunks_mut::<2>().0) {
+            let row = codes.row(row);
+            let sum: i64 = match are_in_bytes {
+                true => row.iter().map(|byte| sums[usize::from(*byte)]).sum(),
+                false => numbers_of(row, n_bits).map(|number| sums[usize::from(number)]).sum(),
+            };
+            *square = *factor * (*factor * sum as f32);
         }
         Ok(())
     })?;

@@ -161,6 +161,11 @@ impl Grid {
         multiplier * i32::from(byte) - bias
     }
 
+    /// The level of each number; those of other bytes mean nothing.
+    pub(super) fn all_levels(self) -> [i32; 256] {
+        std::array::from_fn(|number| if number >> self.n_bits == 0 { self.level(number as u8) } else { 0 })
+    }
+
     /// Whether queries are multiplied as two bytes: their error would be seen beside that of the codes otherwise.
     pub(super) fn query_parts(self) -> usize {
         if self.n_bits > 4 { 2 } else { 1 }

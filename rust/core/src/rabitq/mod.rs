@@ -27,7 +27,7 @@
 //! | `encode` | rows to numbers and factors |
 //! | `refine` | levels chosen by the error that queries see |
 //! | `queries` | queries as integers: tables of the sums of four, or bytes |
-//! | `search` | `knn`, `radius` and `scan` |
+//! | `search` | `knn`, `radius` and `scan`; the first two in inverted lists, too |
 
 mod encode;
 mod grid;
@@ -48,7 +48,7 @@ pub use encode::{decode, encode, errors};
 pub use grid::Grid;
 pub use queries::{Metric, Queries};
 pub use refine::Weights;
-pub use search::{Database, cdist, knn, radius, scan};
+pub use search::{Database, cdist, knn, lists_knn, lists_radius, radius, scan};
 
 use encode::Products;
 use grid::Levels;

@@ -105,6 +105,30 @@ impl RowMask {
         }
     }
 
+    /// The number of selected rows below a row.
+    pub fn n_below(&self, row: usize) -> usize {
+        match self {
+            RowMask::All(n_rows) => row.min(*n_rows),
+            RowMask::List(list) => list.rows.partition_point(|own| *own < row),
+            RowMask::Bits(bits) => {
+                let (index, bit) = (row / ROWS_PER_WORD, row % ROWS_PER_WORD);
+                let in_word = bits.words.get(index).map_or(0, |word| (word & ((1 << bit) - 1)).count_ones());
+                bits.ranks[index.min(bits.words.len())] + in_word as usize
+            }
+        }
+    }
+
+    /// Whether a row is selected.
+    pub fn contains(&self, row: usize) -> bool {
+        match self {
+            RowMask::All(n_rows) => row < *n_rows,
+            RowMask::List(list) => list.rows.binary_search(&row).is_ok(),
+            RowMask::Bits(bits) => {
+                bits.words.get(row / ROWS_PER_WORD).is_some_and(|word| word >> (row % ROWS_PER_WORD) & 1 == 1)
+            }
+        }
+    }
+
     /// Whether every row is selected because no mask was given.
     pub fn is_all(&self) -> bool {
         matches!(self, RowMask::All(_))
@@ -121,6 +145,21 @@ impl RowMask {
                 _ => u64::MAX,
             },
         })
+    }
+
+    /// The same as [`RowMask::words`] of the rows in a range.
+    #[inline]
+    pub fn words_within<const N: usize>(&self, first_word: usize, rows: &Range<usize>) -> [u64; N] {
+        let mut words = self.words::<N>(first_word);
+        for (word, index) in words.iter_mut().zip(first_word..) {
+            let first = index * ROWS_PER_WORD;
+            let below = |row: usize| match row.saturating_sub(first) {
+                n @ 0..ROWS_PER_WORD => (1_u64 << n) - 1,
+                _ => u64::MAX,
+            };
+            *word &= below(rows.end) & !below(rows.start);
+        }
+        words
     }
 
     /// The selected rows of these ranks, in ascending order, as far as there are any.
@@ -238,9 +277,24 @@ mod tests {
                             assert_eq!(mask.rows(start..end).collect::<Vec<_>>(), expected);
                         }
                     }
+                    for row in 0..n_rows + 70 {
+                        assert_eq!(mask.n_below(row), rows.iter().filter(|own| **own < row).count());
+                        assert_eq!(mask.contains(row), rows.contains(&row));
+                    }
                     let mut groups: Vec<usize> = rows.iter().map(|row| row / 128).collect();
                     groups.dedup();
                     assert_eq!(mask.groups::<2>().unwrap(), groups);
+                    for rows in [0..n_rows, 1..64, 63..65, 64..64, 70..usize::MAX] {
+                        let (words, within) = (mask.words::<5>(0), mask.words_within::<5>(0, &rows));
+                        for row in 0..320 {
+                            let expected = rows.contains(&row) && words[row / 64] >> (row % 64) & 1 == 1;
+                            assert_eq!(
+                                within[row / 64] >> (row % 64) & 1 == 1,
+                                expected,
+                                "{row} of {rows:?}"
+                            );
+                        }
+                    }
                     let words = [mask.words::<4>(0), mask.words::<4>(4)];
                     for (row, &boolean) in booleans.iter().enumerate() {
                         let word = words.as_flattened()[row / 64];
@@ -258,6 +312,8 @@ mod tests {
         for n_rows in [0, 1, 63, 64, 65, 130] {
             let mask = RowMask::new(Mask::All, n_rows).unwrap();
             assert_eq!((mask.n_selected(), mask.is_all()), (n_rows, true));
+            assert!((0..n_rows + 70).all(|row| mask.n_below(row) == row.min(n_rows)));
+            assert!((0..n_rows + 70).all(|row| mask.contains(row) == (row < n_rows)));
             assert_eq!(mask.rows(0..usize::MAX).collect::<Vec<_>>(), (0..n_rows).collect::<Vec<_>>());
             let words = mask.words::<4>(0);
             let n_bits: u32 = words.iter().map(|word| word.count_ones()).sum();

@@ -28,12 +28,28 @@ impl<'a, D: Copy> Neighbors<'a, D> {
     /// Checks that there is room for `n_queries` queries, and fills it with neighbours that are missing: at the distance
     /// `padding`, with the index -1.
     pub(crate) fn clear(&mut self, n_queries: usize, padding: D) -> Result<(), Error> {
-        let expected = n_queries.saturating_mul(self.k);
-        check_len("distances", "elements", self.distances.len(), expected)?;
-        check_len("indices", "elements", self.indices.len(), expected)?;
+        self.check(n_queries)?;
         self.distances.fill(padding);
         self.indices.fill(-1);
         Ok(())
+    }
+
+    /// Checks that there is room for `n_queries` queries.
+    pub(crate) fn check(&self, n_queries: usize) -> Result<(), Error> {
+        let expected = n_queries.saturating_mul(self.k);
+        check_len("distances", "elements", self.distances.len(), expected)?;
+        check_len("indices", "elements", self.indices.len(), expected)
+    }
+
+    /// The distances and indices that a query has, missing ones included.
+    pub(crate) fn found(&self, query: usize) -> impl Iterator<Item = (D, i64)> {
+        let row = query * self.k..(query + 1) * self.k;
+        self.distances[row.clone()].iter().copied().zip(self.indices[row].iter().copied())
+    }
+
+    /// The same room, for a part of the search.
+    pub(crate) fn reborrow(&mut self) -> Neighbors<'_, D> {
+        Neighbors { distances: self.distances, indices: self.indices, k: self.k }
     }
 
     /// The same room for `n_queries` queries at a time, for workers that take whole blocks.
@@ -49,6 +65,16 @@ impl<'a, D: Copy> Neighbors<'a, D> {
         let row = self.distances[row.clone()].iter_mut().zip(&mut self.indices[row]);
         for (neighbor, (out, index)) in best.iter().zip(row) {
             (*out, *index) = (distance(neighbor.key), neighbor.id as i64);
+        }
+    }
+
+    /// Writes the results that another search found for some queries, in their order.
+    pub(crate) fn copy(&mut self, queries: &[usize], distances: &[D], indices: &[i64]) {
+        let found = distances.chunks_exact(self.k).zip(indices.chunks_exact(self.k));
+        for (query, (distances, indices)) in queries.iter().zip(found) {
+            let row = query * self.k..(query + 1) * self.k;
+            self.distances[row.clone()].copy_from_slice(distances);
+            self.indices[row].copy_from_slice(indices);
         }
     }
 

@@ -5,6 +5,14 @@ use super::top_k::{Neighbor, TopK};
 use crate::Error;
 use crate::error::{try_push, try_vec};
 
+/// Rows that a search for the k nearest looks at first for each neighbour, and at least: of rows in the worst order, each nearer
+/// than all before, their bounds leave one in this many.
+const FIRST_ROWS_PER_NEIGHBOR: usize = 16;
+const FIRST_ROWS: usize = 1024;
+
+/// One in this many rows is looked at first at most.
+const ROWS_PER_FIRST_ROW: usize = 8;
+
 /// Neighbours that the sinks of all threads may hold together while a block of queries is searched.
 const NEIGHBORS_IN_FLIGHT: usize = 1 << 19;
 
@@ -19,26 +27,61 @@ pub(crate) struct Found {
     pub id: u64,
 }
 
-/// Collects the rows that qualify.
-pub(crate) trait Sink: Send + Sync + Sized {
+/// Receives the rows that qualify.
+pub(crate) trait Receiver {
     /// Rows with ids from `first_id` up qualify for the query only with a key below this.
     fn below(&self, query: usize, first_id: u64) -> u32;
 
-    /// Takes a row whose key is below what [`Sink::below`] said before.
+    /// Takes a row whose key is below what [`Receiver::below`] said before.
     fn push(&mut self, found: Found) -> Result<(), Error>;
+
+    /// The nearest rows of a query so far, if the sink keeps such: at least as many as it wants, once it got them.
+    fn found(&self, _query: usize) -> &[Neighbor] {
+        &[]
+    }
+
+    /// Makes [`Receiver::below`] as low as what was found for a query allows.
+    fn settle(&mut self, _query: usize) {}
+}
+
+/// Collects the rows that qualify, on one of several threads.
+pub(crate) trait Sink: Receiver + Send + Sync + Sized {
+    /// How many of `n_rows` rows to look at first, from all over the database, to find bounds; 0 if that does not pay.
+    fn n_first_rows(&self, _n_rows: usize) -> usize {
+        0
+    }
 
     /// An empty sink that knows the bounds that this one has found.
     fn fork(&self) -> Result<Self, Error>;
 }
 
 /// Collects the k nearest of each query of a block.
-impl Sink for Vec<TopK> {
+impl Receiver for Vec<TopK> {
     fn below(&self, query: usize, first_id: u64) -> u32 {
         self[query].below(first_id)
     }
 
     fn push(&mut self, found: Found) -> Result<(), Error> {
         self[found.query as usize].push(Neighbor { key: found.key, id: found.id })
+    }
+
+    fn found(&self, query: usize) -> &[Neighbor] {
+        self[query].found()
+    }
+
+    fn settle(&mut self, query: usize) {
+        self[query].clean_up();
+    }
+}
+
+impl Sink for Vec<TopK> {
+    fn n_first_rows(&self, n_rows: usize) -> usize {
+        let k = self.first().map_or(0, TopK::k);
+        let most = n_rows / ROWS_PER_FIRST_ROW;
+        if most < k.saturating_mul(2).max(FIRST_ROWS) {
+            return 0;
+        }
+        k.saturating_mul(FIRST_ROWS_PER_NEIGHBOR).clamp(FIRST_ROWS, most)
     }
 
     fn fork(&self) -> Result<Self, Error> {
@@ -61,7 +104,7 @@ pub(crate) struct Below {
     found: Vec<Found>,
 }
 
-impl Sink for Below {
+impl Receiver for Below {
     fn below(&self, _query: usize, _first_id: u64) -> u32 {
         self.below
     }
@@ -69,7 +112,9 @@ impl Sink for Below {
     fn push(&mut self, found: Found) -> Result<(), Error> {
         try_push(&mut self.found, found)
     }
+}
 
+impl Sink for Below {
     fn fork(&self) -> Result<Self, Error> {
         Ok(Below::new(self.below))
     }
@@ -78,6 +123,11 @@ impl Sink for Below {
 impl Below {
     pub fn new(below: u32) -> Self {
         Below { below, found: Vec::new() }
+    }
+
+    /// Drops what was found for some queries.
+    pub fn forget(&mut self, is_forgotten: impl Fn(usize) -> bool) {
+        self.found.retain(|found| !is_forgotten(found.query as usize));
     }
 
     /// All that was found, sorted by `order`.
@@ -119,7 +169,7 @@ impl<'a> Joined<'a> {
     }
 }
 
-impl Sink for Joined<'_> {
+impl Receiver for Joined<'_> {
     fn below(&self, _query: usize, _first_id: u64) -> u32 {
         self.below
     }
@@ -131,7 +181,9 @@ impl Sink for Joined<'_> {
         }
         Ok(())
     }
+}
 
+impl Sink for Joined<'_> {
     fn fork(&self) -> Result<Self, Error> {
         Joined::new(self.below, self.groups, self.rows.len())
     }

@@ -24,6 +24,11 @@ impl TopK {
         TopK { k, found: Vec::new(), worst: None }
     }
 
+    /// How many are kept.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
     /// A row with an id of `first_id` or more qualifies only if its key is below this.
     pub fn below(&self, first_id: u64) -> u32 {
         match self.worst {
@@ -31,6 +36,11 @@ impl TopK {
             Some(worst) if first_id > worst.id => worst.key,
             Some(worst) => worst.key.saturating_add(1),
         }
+    }
+
+    /// The k smallest so far, among a few others.
+    pub fn found(&self) -> &[Neighbor] {
+        &self.found
     }
 
     pub fn push(&mut self, neighbor: Neighbor) -> Result<(), Error> {
@@ -57,7 +67,8 @@ impl TopK {
         Ok(TopK { k: self.k, found: Vec::new(), worst })
     }
 
-    fn clean_up(&mut self) {
+    /// Drops all but the `k` smallest, if there are as many.
+    pub fn clean_up(&mut self) {
         if self.k == 0 {
             self.found.clear();
         } else if self.found.len() >= self.k {

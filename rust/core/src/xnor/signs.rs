@@ -38,7 +38,7 @@ impl SignTiles {
     fn bits(rows: Codes<'_>, n_channels: usize, n_features: usize, run: &Run<'_>) -> Result<Self, Error> {
         let (level, n_bytes) = (run.level(), n_features.div_ceil(8));
         let (step_rows, n_words) = (popcount::step_rows(level), n_bytes.div_ceil(8));
-        let step_words = step_rows / tile::ROWS_PER_BLOCK * n_words;
+        let step_words = tile::step_words(level, n_words);
         let mut steps =
             try_vec(Lanes([0; tile::ROWS_PER_BLOCK]), rows.n_rows().div_ceil(step_rows) * step_words)?;
         let run = run.for_words(rows.n_rows() * n_words);

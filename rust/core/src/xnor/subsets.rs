@@ -1,8 +1,8 @@
-//! AVX2 products of bytes and signs by look-ups. The signs stay bits, an eighth of the memory of signs as bytes.
+//! AVX2 products of bytes and signs by look-ups. The signs stay bits, four in a byte: a quarter of the memory of signs as bytes.
 //!
 //! A product is `2 s - t`, with `s` the sum of the bytes where signs are +1, and `t` the sum of all bytes. The four signs in a
 //! nibble are an index into a table of the sums of all sixteen subsets of four bytes. A shuffle looks up 32 columns, once for
-//! the low nibbles of the bytes and once for the high ones, since sums of four nibbles fit a byte. The sums take 46
+//! the low nibbles of the bytes and once for the high ones, since sums of four nibbles fit a byte. The sums take 40
 //! instructions for sixteen bytes of two rows and 32 columns; multiplication takes 64.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
@@ -46,7 +46,7 @@ pub(super) fn byte_sums(
         for start in columns.clone().step_by(COLUMNS_PER_BLOCK) {
             let columns = start..columns.end.min(start + COLUMNS_PER_BLOCK);
             for start in columns.clone().step_by(COLUMNS_PER_HALF) {
-                let step = &steps[start / (2 * COLUMNS_PER_HALF) * 8 * n_words..][..n_bytes];
+                let step = &steps[start / (2 * COLUMNS_PER_HALF) * 16 * n_words..][..2 * n_bytes];
                 let (half, place) = (start / COLUMNS_PER_HALF % 2, start - columns.start);
                 if pair.len() == 2 {
                     let pair_sums = subset_sums(step, half, [one, other]);
@@ -110,9 +110,8 @@ fn subset_sums<const ROWS: usize>(
     half: usize,
     subsets: [&[[Subsets; 4]]; ROWS],
 ) -> [[__m256i; 4]; ROWS] {
-    let nibbles = _mm256_set1_epi8(0x0f);
     let mut sums = [[_mm256_setzero_si256(); 4]; ROWS];
-    let pairs = step.as_chunks::<2>().0;
+    let pairs = step.as_chunks::<4>().0;
     for (index, pairs) in pairs.chunks(FOURS_PER_SUM / 4).enumerate() {
         let subsets = subsets.map(|subsets| &subsets[index * (FOURS_PER_SUM / 4)..][..pairs.len()]);
         // For low and high nibbles: 16 bits with an even column plus 256 times the odd one, and the odd one alone.
@@ -120,10 +119,9 @@ fn subset_sums<const ROWS: usize>(
         let mut odd = [[_mm256_setzero_si256(); 2]; ROWS];
         for (index, pair) in pairs.iter().enumerate() {
             let mut indices = [_mm256_setzero_si256(); 4];
-            for byte in 0..2 {
-                let bits = load_bits(&pair[byte].0.as_chunks::<4>().0[half]);
-                indices[2 * byte] = _mm256_and_si256(_mm256_srli_epi16::<4>(bits), nibbles);
-                indices[2 * byte + 1] = _mm256_and_si256(bits, nibbles);
+            for nibble in 0..4 {
+                // The first signs of a byte are in its high nibble, which a tile has after the low one.
+                indices[nibble ^ 1] = load_bits(&pair[nibble].0.as_chunks::<4>().0[half]);
             }
             for row in 0..ROWS {
                 for plane in 0..2 {

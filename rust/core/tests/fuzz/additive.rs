@@ -1,7 +1,7 @@
 //! Codes of sums of codewords.
 
 use fastcodes_core::adc::{Codebooks, Vectors};
-use fastcodes_core::additive::{self, Search};
+use fastcodes_core::additive::{self, Constraint, Search};
 use fastcodes_core::{Level, Run};
 use proptest::prelude::*;
 
@@ -22,7 +22,6 @@ fn codes_of_all_levels_agree() {
         let books = floats(n_books * n_codewords * n_dims, !u64::from(*seed));
         let books = Codebooks::new(&books, n_books, n_codewords, n_dims).unwrap();
         let search = Search {
-            resume: false,
             n_iterations: *n_iterations,
             n_passes: 2,
             n_changes: *n_changes,
@@ -30,10 +29,12 @@ fn codes_of_all_levels_agree() {
         };
         let answers = |level, threads| {
             let run = &Run::new(level, threads, &|| false);
-            let mut found = [(); 2].map(|()| (vec![0; n_rows * n_books], vec![0.0_f32; n_rows]));
-            let [(codes, errors), (others, other_errors)] = &mut found;
+            let mut found = [(); 3].map(|()| (vec![0; n_rows * n_books], vec![0.0_f32; n_rows]));
+            let [(codes, errors), (others, other_errors), (constrained, costs)] = &mut found;
             additive::beam(x, books, *n_paths, codes, errors, run).unwrap();
             additive::local_search(x, books, search, others, other_errors, run).unwrap();
+            let constraint = Constraint { product: 3.0, penalty: 0.5 };
+            additive::composite_search(x, books, constraint, search, constrained, costs, run).unwrap();
             found.map(|(codes, errors)| {
                 (codes, errors.iter().map(|error| error.to_bits()).collect::<Vec<_>>())
             })

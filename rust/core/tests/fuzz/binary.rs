@@ -1,6 +1,7 @@
 //! Hamming and Jaccard searches.
 
-use fastcodes_core::{Codes, Level, Mask, Neighbors, Run, hamming, jaccard};
+use fastcodes_core::jaccard::{self, SortedRows, Tversky};
+use fastcodes_core::{Codes, Level, Mask, Neighbors, Run, hamming};
 use proptest::prelude::*;
 
 use crate::{content, fuzz};
@@ -36,7 +37,7 @@ fn search_case() -> impl Strategy<Value = SearchCase> {
 
 /// All answers of a family for a case.
 macro_rules! answers {
-    ($family:ident, $distance:ty, $case:expr, $level:expr, $threads:expr, $radius:expr) => {{
+    ($family:ident, $distance:ty, $case:expr, $level:expr, $threads:expr, $radius:expr $(, $metric:expr, $n_sorted:expr)?) => {{
         let (case, level, radius): (&SearchCase, Level, _) = ($case, $level, $radius);
         let run = &Run::new(level, $threads, &|| false);
         let SearchCase { n_bytes, n_queries, n_rows, eighths, seed, .. } = *case;
@@ -51,10 +52,14 @@ macro_rules! answers {
         let mask = [Mask::All, Mask::Booleans(&booleans), Mask::Ids(&ids)][usize::from(case.mask)];
         let mut knn = (vec![<$distance>::MAX; n_queries * case.k], vec![7i64; n_queries * case.k]);
         let out = Neighbors::new(&mut knn.0, &mut knn.1, case.k);
-        $family::knn(queries, codes, mask, out, run).unwrap();
+        $(
+            let n_sorted: Option<usize> = $n_sorted;
+            let sorted = n_sorted.map(|n| SortedRows::new(codes.slice(0, n), run).unwrap());
+        )?
+        $family::knn(queries, codes, $(sorted.as_ref(), $metric,)? mask, out, run).unwrap();
         let mut cdist = vec![<$distance>::MAX; n_queries * n_rows];
-        $family::cdist(queries, codes, &mut cdist, run).unwrap();
-        let found = $family::radius(queries, codes, radius, mask, run).unwrap();
+        $family::cdist(queries, codes, $($metric,)? &mut cdist, run).unwrap();
+        let found = $family::radius(queries, codes, radius, $(sorted.as_ref(), $metric,)? mask, run).unwrap();
         // All pairs of thousands of rows would take longer than the rest.
         let few = codes.slice(0, n_rows.min(200));
         let groups = $family::groups(few, radius, run).unwrap();
@@ -82,10 +87,13 @@ fn hamming_levels_agree() {
 #[test]
 fn jaccard_levels_agree() {
     fuzz(search_case(), |case| {
-        let expected = answers!(jaccard, f32, case, Level::PORTABLE, 1, case.radius);
+        let weight = |number: u64| [0.0, 0.5, 1.0, 3.7, 1e30][(number % 5) as usize];
+        let metric = Tversky::new(weight(case.seed), weight(case.seed / 5)).unwrap();
+        let n_sorted = [None, Some(case.n_rows), Some(case.n_rows / 2)][(case.seed / 25 % 3) as usize];
+        let expected = answers!(jaccard, f32, case, Level::PORTABLE, 1, case.radius, metric, None);
         for level in Level::available() {
             prop_assert_eq!(
-                &answers!(jaccard, f32, case, level, case.threads, case.radius),
+                &answers!(jaccard, f32, case, level, case.threads, case.radius, metric, n_sorted),
                 &expected,
                 "{:?}",
                 level

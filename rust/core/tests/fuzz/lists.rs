@@ -1,8 +1,8 @@
-//! Searches by real queries and in inverted lists.
+//! Searches by real queries, in inverted lists and by multi-index hashing.
 
 use fastcodes_core::asymmetric::RealQueries;
-use fastcodes_core::lists::Probes;
-use fastcodes_core::{Codes, Level, Mask, Neighbors, Run, asymmetric, lists};
+use fastcodes_core::lists::multi_index;
+use fastcodes_core::{Codes, Level, Mask, Neighbors, Probes, Run, asymmetric, hamming, lists};
 use proptest::prelude::*;
 
 use crate::{content, entry, fuzz};
@@ -60,6 +60,53 @@ fn searches_by_real_queries_and_by_lists_of_all_levels_agree() {
         let expected = answers(Level::PORTABLE, 1);
         for level in Level::available() {
             prop_assert_eq!(&answers(level, *threads), &expected, "{:?}", level);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn multi_index_hashing_of_all_levels_agrees_with_full_searches() {
+    let n_rows = prop_oneof![1usize..700, 8000usize..40_000];
+    let shape = (1usize..200, n_rows, 0usize..20, 1usize..60, 1usize..9);
+    let case = (shape, 0usize..40, 0u32..40, 0u8..3, any::<u32>(), 1usize..4);
+    fuzz(case, |((n_bits, n_rows, n_queries, n_tables, kinds), k, radius, mask, seed, threads)| {
+        let (n_bits, n_rows, n_queries, k) = (*n_bits, *n_rows, *n_queries, *k);
+        let n_bytes = n_bits.div_ceil(8);
+        // A few different rows, with some bits flipped, and queries that differ from rows in no more.
+        let (few, noise) = (content(n_bytes << kinds, 4, u64::from(*seed)), content(n_rows * n_bytes, 1, 7));
+        let mut rows: Vec<u8> =
+            few.iter().cycle().zip(&noise).map(|(byte, noise)| byte ^ (noise & (noise >> 3))).collect();
+        for row in rows.chunks_mut(n_bytes) {
+            row[n_bytes - 1] &= 0xFF << (n_bytes * 8 - n_bits);
+        }
+        let n_queries = n_queries.min(n_rows);
+        let codes = Codes::new(&rows, n_rows, n_bytes).unwrap();
+        let queries = codes.slice(n_rows - n_queries, n_rows);
+        let booleans = content(n_rows, 1, 5);
+        let ids: Vec<i64> =
+            (0..).zip(&booleans).filter(|(_, selected)| **selected != 0).map(|(id, _)| id).collect();
+        let mask = [Mask::All, Mask::Booleans(&booleans), Mask::Ids(&ids)][usize::from(*mask)];
+
+        let first = codes.slice(0, n_rows * 9 / 10);
+        let (n_tables, width) = multi_index::shape(n_rows, n_bits, Some((*n_tables).min(n_bits))).unwrap();
+        let mut starts = vec![0; n_tables * ((1 << width) + 1)];
+        let mut entries = vec![0; n_tables * first.n_rows()];
+        let serial = &Run::serial(Level::best());
+        multi_index::fill(first, n_bits, n_tables, &mut starts, &mut entries, serial).unwrap();
+        let tables = [multi_index::Tables::new(n_bits, n_tables, &starts, &entries).unwrap()];
+        let mut nearest = (vec![7; n_queries * k], vec![7; n_queries * k]);
+        hamming::knn(queries, codes, mask, Neighbors::new(&mut nearest.0, &mut nearest.1, k), serial)
+            .unwrap();
+        let near = hamming::radius(queries, codes, *radius, mask, serial).unwrap();
+        for level in Level::available() {
+            let run = &Run::new(level, *threads, &|| false);
+            let mut found = (vec![7; n_queries * k], vec![7; n_queries * k]);
+            let out = Neighbors::new(&mut found.0, &mut found.1, k);
+            multi_index::knn(queries, codes, &tables, mask, out, run).unwrap();
+            prop_assert_eq!(&found, &nearest, "{:?}", level);
+            let found = multi_index::radius(queries, codes, &tables, *radius, mask, run).unwrap();
+            prop_assert_eq!(&found, &near, "{:?}", level);
         }
         Ok(())
     });

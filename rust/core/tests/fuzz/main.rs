@@ -12,6 +12,7 @@ mod hadamard;
 mod lists;
 mod minhash;
 mod rabitq;
+mod rerank;
 mod xnor;
 
 use std::time::{Duration, Instant};

@@ -3,12 +3,11 @@
 use std::array;
 use std::ops::RangeInclusive;
 
-use super::{
-    BlockScratch, FEW_ROWS, QueryGroup, TableSearch, count, offer, sum_of, sums, take_lowest, with_width,
-};
+use super::{BlockScratch, FEW_ROWS, QueryGroup, TableSearch, count, offer, sums, take_lowest, with_width};
 use crate::adc::layout::{Blocks, ROWS_PER_BLOCK, ROWS_PER_QUARTER};
 use crate::adc::{BlockRows, Tables};
 use crate::error::try_collect;
+use crate::select::keys::value_of;
 use crate::select::sink::largest_block;
 use crate::select::top_k::TopK;
 use crate::{Error, Mask, Neighbors, Run};
@@ -62,7 +61,7 @@ fn knn_of<const N: usize>(
             |scratch, slot| search.look(group.queries.start + slot, &first, scratch, kept),
         )?;
         let found = if are_all { vec![seed] } else { search.visit(&group, &seed, run)? };
-        out.merge(group.queries, found, sum_of)
+        out.merge(group.queries, found, value_of)
     })?;
     Ok(())
 }
@@ -72,7 +71,7 @@ impl<const N: usize> TableSearch<'_, N> {
     /// hardly more; and whether they are all.
     fn first_rows(&self, wanted: usize) -> Result<(Vec<(usize, BlockRows)>, bool), Error> {
         if wanted.saturating_mul(2) >= self.mask.n_selected() {
-            let rows = |block| (block, self.selected(block));
+            let rows = |block| (block, self.words(block));
             let all = match &self.listed {
                 Some(listed) => try_collect(listed.iter().copied().map(rows)),
                 None => try_collect((0..self.blocks.n_blocks()).map(rows)),
@@ -80,7 +79,7 @@ impl<const N: usize> TableSearch<'_, N> {
             return Ok((all?, true));
         }
         // A quarter of many blocks: there are fewer whole blocks, and neighbouring rows may be alike.
-        let listed = self.listed.iter().flatten().map(|block| (*block, self.selected(*block)));
+        let listed = self.listed.iter().flatten().map(|block| (*block, self.words(*block)));
         let quarters = try_collect(listed.flat_map(|(block, selected)| {
             let has_rows = move |part: &usize| quarter(*part, &selected) != [0; QUARTERS_PER_BLOCK];
             (0..QUARTERS_PER_BLOCK).filter(has_rows).map(move |part| block * QUARTERS_PER_BLOCK + part)
@@ -92,9 +91,14 @@ impl<const N: usize> TableSearch<'_, N> {
             let position = (2 * index + 1) * n_quarters / (2 * n_first);
             let position = quarters.get(position).copied().unwrap_or(position);
             let block = position / QUARTERS_PER_BLOCK;
-            (block, quarter(position % QUARTERS_PER_BLOCK, &self.selected(block)))
+            (block, quarter(position % QUARTERS_PER_BLOCK, &self.words(block)))
         });
         Ok((try_collect(first)?, false))
+    }
+
+    /// The selected rows of a block.
+    fn words(&self, block: usize) -> BlockRows {
+        self.mask.words(block * (ROWS_PER_BLOCK / 64))
     }
 
     /// Sums some rows of some blocks for one query.
@@ -105,7 +109,8 @@ impl<const N: usize> TableSearch<'_, N> {
         scratch: &mut BlockScratch<N>,
         kept: usize,
     ) -> Result<TopK, Error> {
-        let group = QueryGroup { queries: query..query + 1, offsets: Vec::new() };
+        let (queries, rows_of_all) = (query..query + 1, 0..self.blocks.n_rows());
+        let group = QueryGroup { queries, offsets: Vec::new(), slots: vec![0], rows: rows_of_all };
         let mut sink = vec![TopK::new(kept)];
         for &(block, rows) in rows {
             let part = take_lowest(&mut rows.clone()).unwrap_or(0) / ROWS_PER_QUARTER;

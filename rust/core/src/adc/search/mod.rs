@@ -8,8 +8,10 @@
 //! |---|---|
 //! | `mod` | groups of queries, and how they visit the blocks |
 //! | `knn`, `radius`, `scan` | the three searches |
+//! | `lists` | the first two in inverted lists |
 
 mod knn;
+mod lists;
 mod radius;
 mod scan;
 
@@ -22,11 +24,14 @@ use super::bound::{Offsets, QuantizedTables, Threshold};
 use super::layout::{Blocks, ROWS_PER_BLOCK, code_at};
 use super::{BlockHits, BlockRows, Tables, alike, bound_sums, sums};
 use crate::error::{try_collect, try_push};
+use crate::select::groups::for_each_group;
+use crate::select::keys::{key, largest};
 use crate::select::mask::RowMask;
-use crate::select::sink::{Found, Sink};
+use crate::select::sink::{Found, Receiver, Sink};
 use crate::{Error, Level, Mask, Run};
 
 pub use knn::knn;
+pub use lists::{lists_knn, lists_radius};
 pub use radius::radius;
 pub use scan::scan;
 
@@ -47,9 +52,6 @@ const fn queries_per_pass<const N: usize>() -> usize {
     if N == 16 { QUERIES_PER_PASS } else { 2 }
 }
 
-/// Tasks per thread from which the database is split rather than the queries.
-const TASKS_PER_THREAD: usize = 4;
-
 /// Rows that are summed side by side: independent sums do not wait for each other.
 const ROWS_SUMMED_TOGETHER: usize = 8;
 
@@ -61,25 +63,6 @@ const MANY_ALIKE: u32 = 8;
 
 /// ... and to sum the whole block.
 const MANY_ROWS: u32 = 48;
-
-/// A key that sorts like the sum, which is never minus zero or NaN.
-pub(crate) fn key(sum: f32) -> u32 {
-    let bits = sum.to_bits();
-    if sum.is_sign_negative() { !bits } else { bits | 1 << 31 }
-}
-
-/// The sum that a key stands for.
-pub(crate) fn sum_of(key: u32) -> f32 {
-    f32::from_bits(if key >> 31 == 0 { !key } else { key & !(1 << 31) })
-}
-
-/// The largest sum with a key below this, if there is one.
-pub(crate) fn largest(below: u32) -> Option<f32> {
-    match below {
-        u32::MAX => Some(f32::INFINITY),
-        _ => below.checked_sub(1).map(sum_of),
-    }
-}
 
 /// How many rows these are.
 fn count(rows: &BlockRows) -> u32 {
@@ -105,10 +88,14 @@ struct TableSearch<'a, const N: usize> {
     n_queries: usize,
 }
 
-/// Queries that are searched together.
+/// Queries that are searched together, in slots.
 struct QueryGroup {
     queries: Range<usize>,
     offsets: Vec<Offsets>,
+    /// The slots of those that are compared now.
+    slots: Vec<usize>,
+    /// The rows with which they are.
+    rows: Range<usize>,
 }
 
 /// Some blocks that follow each other.
@@ -152,9 +139,9 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         &self.tables[query * self.blocks.n_subspaces()..][..self.blocks.n_subspaces()]
     }
 
-    /// The selected rows of a block.
-    fn selected(&self, block: usize) -> BlockRows {
-        self.mask.words(block * (ROWS_PER_BLOCK / 64))
+    /// The selected rows of a block, of those that a group is compared with.
+    fn selected(&self, group: &QueryGroup, block: usize) -> BlockRows {
+        self.mask.words_within(block * (ROWS_PER_BLOCK / 64), &group.rows)
     }
 
     fn blocks_per_task(&self) -> usize {
@@ -176,29 +163,19 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         let sums = self.n_queries.saturating_mul(self.mask.n_selected());
         let run = &run.for_words(sums.saturating_mul(self.blocks.n_subspaces()) / 8);
         let in_cache = TABLE_BYTES_PER_GROUP / (N * self.blocks.n_subspaces());
-        let mut group_len = in_cache.min(largest_group).clamp(QUERIES_PER_PASS, QUERIES_PER_GROUP);
-        let split_database = self.n_tasks() >= TASKS_PER_THREAD * run.threads();
-        if !split_database {
-            group_len = group_len.min(self.n_queries.div_ceil(TASKS_PER_THREAD * run.threads()));
+        let group_len = in_cache.clamp(QUERIES_PER_PASS, QUERIES_PER_GROUP).min(largest_group);
+        for_each_group(self.n_queries, group_len, self.n_tasks(), run, |queries, run| {
+            search(self.group(queries, 0..self.blocks.n_rows())?, run)
+        })
+    }
+
+    /// Some queries, to be compared with some rows.
+    fn group(&self, queries: Range<usize>, rows: Range<usize>) -> Result<QueryGroup, Error> {
+        let mut offsets = Vec::new();
+        for query in queries.clone() {
+            try_push(&mut offsets, Offsets::new(self.table(query))?)?;
         }
-        let group_len = group_len.min(largest_group).max(1);
-        let n_groups = self.n_queries.div_ceil(group_len);
-        let group = |index: usize| -> Result<QueryGroup, Error> {
-            let queries = index * group_len..self.n_queries.min((index + 1) * group_len);
-            let mut offsets = Vec::new();
-            for query in queries.clone() {
-                try_push(&mut offsets, Offsets::new(self.table(query))?)?;
-            }
-            Ok(QueryGroup { queries, offsets })
-        };
-        if split_database || run.threads() == 1 {
-            let mut results = Vec::new();
-            for index in 0..n_groups {
-                try_push(&mut results, search(group(index)?, run)?)?;
-            }
-            return Ok(results);
-        }
-        run.map_tasks(n_groups, || Ok(()), |(), index| search(group(index)?, &Run::serial(self.level)))
+        Ok(QueryGroup { slots: try_collect(0..queries.len())?, queries, offsets, rows })
     }
 
     /// Scans all blocks for the queries of a group, and returns the sink of each worker.
@@ -222,11 +199,23 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         let Some(listed) = &self.listed else {
             return self.visit_blocks(group, start..end.min(self.blocks.n_blocks()), scratch, sink);
         };
-        // Consecutive blocks with enough selected rows are visited together.
+        let listed = listed[start..end.min(listed.len())].iter().copied();
+        self.visit_some(group, listed, FEW_ROWS, scratch, sink)
+    }
+
+    /// Visits the selected rows of some blocks in ascending order: consecutive blocks with more than a `few` of them together.
+    fn visit_some<R: Receiver>(
+        &self,
+        group: &QueryGroup,
+        blocks: impl Iterator<Item = usize>,
+        few: u32,
+        scratch: &mut BlockScratch<N>,
+        sink: &mut R,
+    ) -> Result<(), Error> {
         let mut dense = 0..0;
-        for &block in &listed[start..end.min(listed.len())] {
-            let selected = self.selected(block);
-            let is_dense = count(&selected) > FEW_ROWS;
+        for block in blocks {
+            let selected = self.selected(group, block);
+            let is_dense = count(&selected) > few;
             if is_dense && dense.end == block {
                 dense.end += 1;
                 continue;
@@ -242,18 +231,18 @@ impl<'a, const N: usize> TableSearch<'a, N> {
     }
 
     /// Sums the given rows of a block without making a block of them.
-    fn visit_rows<S: Sink>(
+    fn visit_rows<R: Receiver>(
         &self,
         group: &QueryGroup,
         block: usize,
         mut selected: BlockRows,
-        sink: &mut S,
+        sink: &mut R,
     ) -> Result<(), Error> {
         while let Some(row) = take_lowest(&mut selected) {
             let row = block * ROWS_PER_BLOCK + row;
             self.blocks.check_row(row)?;
-            for (slot, query) in group.queries.clone().enumerate() {
-                let table = self.table(query);
+            for &slot in &group.slots {
+                let table = self.table(group.queries.start + slot);
                 let sum = match self.blocks.row(row) {
                     Some(codes) => sum(table, |subspace| codes[subspace]),
                     None => sum(table, |subspace| self.blocks.code(row, subspace)),
@@ -264,12 +253,12 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         Ok(())
     }
 
-    fn visit_blocks<S: Sink>(
+    fn visit_blocks<R: Receiver>(
         &self,
         group: &QueryGroup,
         range: Range<usize>,
         scratch: &mut BlockScratch<N>,
-        sink: &mut S,
+        sink: &mut R,
     ) -> Result<(), Error> {
         if range.is_empty() {
             return Ok(());
@@ -280,9 +269,8 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         // Queries whose sums can be bounded are bounded a few at a time, those with coarse tables apart from the others.
         let mut waiting = [[0; QUERIES_PER_PASS]; 2];
         let mut n_waiting = [0; 2];
-        for slot in 0..=group.offsets.len() {
-            let is_last = slot == group.offsets.len();
-            if !is_last {
+        for slot in group.slots.iter().map(Some).chain([None]) {
+            if let Some(&slot) = slot {
                 let offsets = &group.offsets[slot];
                 let threshold = match largest(sink.below(slot, first_id)) {
                     None => Threshold::Nothing,
@@ -294,7 +282,15 @@ impl<'a, const N: usize> TableSearch<'a, N> {
                         let query = group.queries.start + slot;
                         for (block, planes) in range.clone().zip(planes.chunks_exact(self.blocks.block_len()))
                         {
-                            self.sum_up(query, slot, block, self.selected(block), planes, row_sums, sink)?;
+                            self.sum_up(
+                                query,
+                                slot,
+                                block,
+                                self.selected(group, block),
+                                planes,
+                                row_sums,
+                                sink,
+                            )?;
                         }
                     }
                     Threshold::Within(threshold) => {
@@ -308,7 +304,7 @@ impl<'a, const N: usize> TableSearch<'a, N> {
             }
             for (kind, per_pass) in [queries_per_pass::<N>(), QUERIES_PER_PASS].into_iter().enumerate() {
                 let n = n_waiting[kind];
-                if n == 0 || (n < per_pass && !is_last) {
+                if n == 0 || (n < per_pass && slot.is_some()) {
                     continue;
                 }
                 hits.clear();
@@ -339,7 +335,7 @@ impl<'a, const N: usize> TableSearch<'a, N> {
 
     /// Sums the rows within the bounds of some queries.
     #[allow(clippy::too_many_arguments, reason = "each is a different part of one search")]
-    fn visit_hits<S: Sink>(
+    fn visit_hits<R: Receiver>(
         &self,
         group: &QueryGroup,
         slots: &[usize],
@@ -347,14 +343,14 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         hits: &[BlockHits],
         few: &mut [Vec<usize>; QUERIES_PER_PASS],
         row_sums: &mut [f32],
-        sink: &mut S,
+        sink: &mut R,
     ) -> Result<(), Error> {
         let block_len = self.blocks.block_len();
         for hit in hits {
             let (slot, in_tile) = (slots[hit.slot as usize], hit.block as usize);
             let query = group.queries.start + slot;
             let block = tile.first_block + in_tile;
-            let selected = self.selected(block);
+            let selected = self.selected(group, block);
             let mut rows: BlockRows = array::from_fn(|word| hit.rows[word] & selected[word]);
             let planes = &tile.planes[in_tile * block_len..][..block_len];
             if count(&rows) > MANY_ALIKE
@@ -407,7 +403,7 @@ impl<'a, const N: usize> TableSearch<'a, N> {
 
     /// Sums a whole block at once, and offers the given rows.
     #[allow(clippy::too_many_arguments, reason = "each is a different part of one search")]
-    fn sum_up<S: Sink>(
+    fn sum_up<R: Receiver>(
         &self,
         query: usize,
         slot: usize,
@@ -415,7 +411,7 @@ impl<'a, const N: usize> TableSearch<'a, N> {
         mut rows: BlockRows,
         planes: &[u8],
         row_sums: &mut [f32],
-        sink: &mut S,
+        sink: &mut R,
     ) -> Result<(), Error> {
         sums(self.level, self.table(query), planes, 0, row_sums);
         while let Some(row) = take_lowest(&mut rows) {
@@ -433,7 +429,7 @@ fn sum<const N: usize>(tables: &[[f32; N]], code: impl Fn(usize) -> u8) -> f32 {
 
 /// Hands a row to the sink if it is near enough, and says whether it was.
 #[inline]
-fn offer<S: Sink>(sink: &mut S, slot: usize, id: u64, sum: f32) -> Result<bool, Error> {
+fn offer<R: Receiver>(sink: &mut R, slot: usize, id: u64, sum: f32) -> Result<bool, Error> {
     let key = key(sum);
     let is_near = key < sink.below(slot, id);
     if is_near {
@@ -454,17 +450,3 @@ macro_rules! with_width {
 }
 
 use with_width;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_sort_like_sums() {
-        let sums = [f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY];
-        assert!(sums.map(key).is_sorted());
-        assert!(sums.iter().all(|sum| sum_of(key(*sum)).to_bits() == sum.to_bits()));
-        assert_eq!((largest(0), largest(u32::MAX)), (None, Some(f32::INFINITY)));
-        assert_eq!(largest(key(1.0) + 1), Some(1.0));
-    }
-}

@@ -1,9 +1,10 @@
 //! All rows within a radius of each query.
 
-use super::{TableSearch, key, sum_of, with_width};
+use super::{TableSearch, with_width};
 use crate::adc::Tables;
 use crate::adc::layout::Blocks;
 use crate::error::try_collect;
+use crate::select::keys::{beyond, value_of};
 use crate::select::sink::Below;
 use crate::{Csr, Error, Mask, Run};
 
@@ -30,12 +31,10 @@ fn radius_of<const N: usize>(
     run: &Run<'_>,
 ) -> Result<Csr<f32>, Error> {
     let search = TableSearch::<N>::new(tables, blocks, mask, run)?;
-    // No sum is minus zero; a radius may be.
-    let below = if radius.is_nan() { 0 } else { key(radius + 0.0).saturating_add(1) };
     let groups = search.for_each_group(usize::MAX, run, |group, run| {
-        let parts = search.visit(&group, &Below::new(below), run)?;
+        let parts = search.visit(&group, &Below::new(beyond(radius)), run)?;
         let found = Below::merge(parts, |found| (found.query, found.key, found.id))?;
         Ok((try_collect(group.queries)?, found))
     })?;
-    Csr::from_blocks(search.n_queries, &groups, f32::INFINITY, sum_of)
+    Csr::from_blocks(search.n_queries, &groups, f32::INFINITY, value_of)
 }

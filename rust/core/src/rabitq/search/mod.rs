@@ -1,6 +1,8 @@
 //! `knn`, `radius` and `scan`: blocks of rows are summed for all queries of a group, and their distances computed and compared while they
 //! are in registers and the first-level cache.
 
+mod lists;
+
 use std::array;
 use std::ops::Range;
 
@@ -11,13 +13,17 @@ use super::{
     BlockRows, BlockSums, QUERIES_PER_PASS, ROWS_PER_BLOCK, ROWS_PER_TILE, distances, expand, multiply, near,
     sum_bits,
 };
-use crate::adc::{Blocks, key, largest, sum_of};
+use crate::adc::Blocks;
 use crate::codes::check_same_bytes;
 use crate::error::{At, check_len, try_collect, try_push, try_vec};
+use crate::select::groups::for_each_group;
+use crate::select::keys::{beyond, key, largest, value_of};
 use crate::select::mask::RowMask;
-use crate::select::sink::{Below, Found, Sink, largest_block};
+use crate::select::sink::{Below, Found, Receiver, Sink, largest_block};
 use crate::select::top_k::TopK;
 use crate::{Codes, Csr, Error, Level, Mask, Neighbors, Run};
+
+pub use lists::{lists_knn, lists_radius};
 
 /// Bytes of the codes of a task: few enough to stay in the second-level cache while all queries of a group visit them.
 const CODE_BYTES_PER_TASK: usize = 64 * 1024;
@@ -27,9 +33,6 @@ const QUERY_BYTES_PER_GROUP: usize = 256 * 1024;
 
 /// Queries of a group at most.
 const QUERIES_PER_GROUP: usize = 32;
-
-/// Tasks per thread from which the database is split rather than the queries.
-const TASKS_PER_THREAD: usize = 4;
 
 /// Rows of codes with their factors.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +132,7 @@ pub fn knn(
     let out = out.shared();
     search.for_each_group(largest_block(kept, run.threads()), run, |group, run| {
         let seed = try_collect(group.clone().map(|_| TopK::new(kept)))?;
-        out.merge(group.clone(), search.visit(group, &seed, run)?, sum_of)
+        out.merge(group.clone(), search.visit(group, &seed, run)?, value_of)
     })?;
     Ok(())
 }
@@ -146,14 +149,12 @@ pub fn radius(
     run: &Run<'_>,
 ) -> Result<Csr<f32>, Error> {
     let search = Search::new(queries, database, mask, run)?;
-    // No distance is minus zero; a radius may be.
-    let below = if radius.is_nan() { 0 } else { key(radius + 0.0).saturating_add(1) };
     let groups = search.for_each_group(usize::MAX, run, |group, run| {
-        let parts = search.visit(group.clone(), &Below::new(below), run)?;
+        let parts = search.visit(group.clone(), &Below::new(beyond(radius)), run)?;
         let found = Below::merge(parts, |found| (found.query, found.key, found.id))?;
         Ok((try_collect(group)?, found))
     })?;
-    Csr::from_blocks(queries.n_queries(), &groups, f32::INFINITY, sum_of)
+    Csr::from_blocks(queries.n_queries(), &groups, f32::INFINITY, value_of)
 }
 
 /// Writes the distances of all rows, one row of `out` per query.
@@ -182,15 +183,22 @@ pub fn scan(queries: &Queries, database: Database<'_>, out: &mut [f32], run: &Ru
         parts,
         || Scratch::new(group_len, database),
         |scratch, _, (first_query, task, mut out)| {
-            let group = first_query..first_query + out.len();
+            let group = try_collect(first_query..first_query + out.len())?;
             let first = task * search.blocks_per_task();
-            search.visit_blocks(&group, search.task_blocks(task), scratch, |slot, block, distances, _| {
-                let start = (block - first) * ROWS_PER_BLOCK;
-                let out = &mut out[slot][start..];
-                let len = out.len().min(ROWS_PER_BLOCK);
-                out[..len].copy_from_slice(&distances[..len]);
-                Ok(())
-            })
+            let all = 0..n_rows;
+            search.visit_blocks(
+                &group,
+                search.task_blocks(task),
+                &all,
+                scratch,
+                |slot, block, distances, _| {
+                    let start = (block - first) * ROWS_PER_BLOCK;
+                    let out = &mut out[slot][start..];
+                    let len = out.len().min(ROWS_PER_BLOCK);
+                    out[..len].copy_from_slice(&distances[..len]);
+                    Ok(())
+                },
+            )
         },
     )?;
     Ok(())
@@ -313,27 +321,13 @@ impl<'a> Search<'a> {
         run: &Run<'_>,
         search: impl Fn(Range<usize>, &Run<'_>) -> Result<R, Error> + Sync,
     ) -> Result<Vec<R>, Error> {
-        let (run, n_queries) = (&self.run_for(run), self.queries.n_queries());
-        let mut group_len = self.queries_per_group();
-        let split_database = self.n_tasks() >= TASKS_PER_THREAD * run.threads() || run.threads() == 1;
-        if !split_database {
-            group_len = group_len.min(n_queries.div_ceil(TASKS_PER_THREAD * run.threads()));
-        }
-        let group_len = group_len.min(largest_group).max(1);
-        let n_groups = n_queries.div_ceil(group_len);
-        let group = |index: usize| index * group_len..n_queries.min((index + 1) * group_len);
-        if split_database {
-            let mut results = Vec::new();
-            for index in 0..n_groups {
-                try_push(&mut results, search(group(index), run)?)?;
-            }
-            return Ok(results);
-        }
-        run.map_tasks(n_groups, || Ok(()), |(), index| search(group(index), &Run::serial(self.level)))
+        let group_len = self.queries_per_group().min(largest_group);
+        for_each_group(self.queries.n_queries(), group_len, self.n_tasks(), &self.run_for(run), search)
     }
 
     /// Compares all rows with the queries of a group, and returns the sink of each worker.
     fn visit<S: Sink>(&self, group: Range<usize>, seed: &S, run: &Run<'_>) -> Result<Vec<S>, Error> {
+        let (group, all) = (try_collect(group)?, 0..self.database.n_rows());
         let workers = run.for_each_task(
             self.n_tasks(),
             || Ok((Scratch::new(group.len(), self.database)?, seed.fork()?)),
@@ -341,6 +335,7 @@ impl<'a> Search<'a> {
                 self.visit_blocks(
                     &group,
                     self.task_blocks(task),
+                    &all,
                     scratch,
                     |slot, block, distances, selected| {
                         offer(self.level, sink, slot, (block * ROWS_PER_BLOCK) as u64, distances, selected)
@@ -351,17 +346,18 @@ impl<'a> Search<'a> {
         try_collect(workers.into_iter().map(|(_, sink)| sink))
     }
 
-    /// Calls `receive(slot of a query, block, distances, selected rows)` for each block and query.
+    /// Calls `receive(slot of a query, block, distances, selected ones of these rows)` for each block and query of the group.
     fn visit_blocks(
         &self,
-        group: &Range<usize>,
+        group: &[usize],
         blocks: impl Iterator<Item = usize>,
+        rows: &Range<usize>,
         scratch: &mut Scratch,
         mut receive: impl FnMut(usize, usize, &[f32; ROWS_PER_BLOCK], BlockRows) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let n_parts = self.database.grid.query_parts();
         for block in blocks {
-            let selected: BlockRows = self.mask.words(block * (ROWS_PER_BLOCK / 64));
+            let selected: BlockRows = self.mask.words_within(block * (ROWS_PER_BLOCK / 64), rows);
             match self.database.rows {
                 Rows::Bits(blocks) => {
                     let planes = blocks.get(self.level, block, block + 1, &mut scratch.planes)?;
@@ -373,7 +369,7 @@ impl<'a> Search<'a> {
             }
             let factors = &self.database.factors[block * ROWS_PER_BLOCK..];
             let factors = &factors[..factors.len().min(ROWS_PER_BLOCK)];
-            for (slot, query) in group.clone().enumerate() {
+            for (slot, &query) in group.iter().enumerate() {
                 let sums = &scratch.sums[slot * n_parts..][..n_parts];
                 let finish = self.queries.finish(query);
                 let is_finite = match sums {
@@ -393,23 +389,20 @@ impl<'a> Search<'a> {
     }
 
     /// `next` is the block that will be read then.
-    fn sum_planes(&self, group: &Range<usize>, planes: &[u8], next: &[u8], sums: &mut [BlockSums]) {
-        let mut query = group.start;
-        let (passes, rest) = sums[..group.len()].as_chunks_mut::<QUERIES_PER_PASS>();
-        for sums in passes {
-            let tables = array::from_fn(|index| self.queries.tables(query + index));
-            sum_bits(self.level, tables, planes, next, sums);
-            query += QUERIES_PER_PASS;
+    fn sum_planes(&self, group: &[usize], planes: &[u8], next: &[u8], sums: &mut [BlockSums]) {
+        let (groups, rest) = group.as_chunks::<QUERIES_PER_PASS>();
+        let (passes, rest_sums) = sums[..group.len()].as_chunks_mut::<QUERIES_PER_PASS>();
+        for (queries, sums) in groups.iter().zip(passes) {
+            sum_bits(self.level, queries.map(|query| self.queries.tables(query)), planes, next, sums);
         }
-        for sums in rest.as_chunks_mut::<1>().0 {
-            sum_bits(self.level, [self.queries.tables(query)], planes, next, sums);
-            query += 1;
+        for (query, sums) in rest.iter().zip(rest_sums.as_chunks_mut::<1>().0) {
+            sum_bits(self.level, [self.queries.tables(*query)], planes, next, sums);
         }
     }
 
     fn sum_numbers(
         &self,
-        group: &Range<usize>,
+        group: &[usize],
         codes: Codes<'_>,
         block: usize,
         selected: BlockRows,
@@ -418,7 +411,7 @@ impl<'a> Search<'a> {
     ) {
         let Database { grid, n_dims, .. } = self.database;
         let (len, n_parts) = (grid.expanded_len(n_dims), grid.query_parts());
-        let operands = |index: usize| self.queries.bytes(group.start + index / n_parts, index % n_parts);
+        let operands = |index: usize| self.queries.bytes(group[index / n_parts], index % n_parts);
         let mut left = (0..ROWS_PER_BLOCK).filter(|row| selected[row / 64] >> (row % 64) & 1 == 1);
         loop {
             let (mut rows, mut n_rows) = ([0; ROWS_PER_TILE], 0);
@@ -458,9 +451,9 @@ impl<'a> Search<'a> {
 
 /// Hands the selected rows of a block that are near enough to the sink.
 #[inline]
-fn offer<S: Sink>(
+fn offer<R: Receiver>(
     level: Level,
-    sink: &mut S,
+    sink: &mut R,
     slot: usize,
     first_id: u64,
     distances: &[f32; ROWS_PER_BLOCK],

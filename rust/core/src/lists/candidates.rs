@@ -6,9 +6,10 @@
 use crate::codes::check_same_bytes;
 use crate::error::try_copy;
 use crate::popcount::distances_of;
+use crate::select::lists::{List, Probes};
 use crate::select::mask::RowMask;
 use crate::select::top_k::{Neighbor, TopK};
-use crate::{At, Codes, Error, Level, Mask, Neighbors, Run};
+use crate::{Codes, Error, Level, Mask, Neighbors, Run};
 
 /// Queries of a task.
 const QUERIES_PER_TASK: usize = 16;
@@ -18,63 +19,6 @@ const CANDIDATES_PER_BATCH: usize = 1024;
 
 /// The time that collecting a candidate takes, in words compared.
 const WORDS_PER_CANDIDATE: usize = 4;
-
-/// The lists that each query probes: list `p` of query `q` holds the rows `ids[starts[q][p]..stops[q][p]]`.
-#[derive(Clone, Copy, Debug)]
-pub struct Probes<'a> {
-    starts: &'a [i64],
-    stops: &'a [i64],
-    ids: &'a [u32],
-    n_queries: usize,
-}
-
-impl<'a> Probes<'a> {
-    /// The same number of lists for each query.
-    ///
-    /// # Errors
-    /// [`Error::Incompatible`] if `starts` and `stops` do not have the same number of elements, a multiple of the queries;
-    /// [`Error::Value`] if a list is not within `ids`.
-    pub fn new(starts: &'a [i64], stops: &'a [i64], ids: &'a [u32], n_queries: usize) -> Result<Self, Error> {
-        let is_whole =
-            if n_queries == 0 { starts.is_empty() } else { starts.len().is_multiple_of(n_queries) };
-        if starts.len() != stops.len() || !is_whole {
-            let (n_starts, n_stops) = (starts.len(), stops.len());
-            return Err(Error::Incompatible {
-                problem: format!(
-                    "there are {n_starts} starts and {n_stops} stops of lists for {n_queries} queries; expected the same \
-                     number of both for each query"
-                ),
-            });
-        }
-        for (position, (&start, &stop)) in starts.iter().zip(stops).enumerate() {
-            if !(0 <= start && start <= stop && stop as u64 <= ids.len() as u64) {
-                return Err(Error::Value {
-                    name: "starts and stops",
-                    value: format!("{start}..{stop}"),
-                    at: At::Position(position),
-                    expected: format!("ranges within the {} ids", ids.len()),
-                });
-            }
-        }
-        Ok(Probes { starts, stops, ids, n_queries })
-    }
-
-    /// The lists of a query.
-    fn lists(&self, query: usize) -> impl Iterator<Item = &'a [u32]> + use<'a> {
-        let (n_lists, ids) = (self.starts.len() / self.n_queries.max(1), self.ids);
-        let lists = query * n_lists..(query + 1) * n_lists;
-        let ends = self.starts[lists.clone()].iter().zip(&self.stops[lists]);
-        // They were checked, but the arrays may have changed since.
-        ends.map(move |(start, stop)| ids.get(*start as usize..*stop as usize).unwrap_or_default())
-    }
-
-    /// Ids in all lists of all queries.
-    fn n_candidates(&self) -> usize {
-        let ends = self.starts.iter().zip(self.stops);
-        let lens = ends.map(|(start, stop)| usize::try_from(stop.saturating_sub(*start)).unwrap_or(0));
-        lens.fold(0, usize::saturating_add)
-    }
-}
 
 /// How far candidates are from queries.
 trait Scorer: Sync {
@@ -147,15 +91,7 @@ pub fn hamming_knn(
     run: &Run<'_>,
 ) -> Result<(), Error> {
     check_same_bytes(("queries", queries), ("codes", codes))?;
-    if queries.n_rows() != probes.n_queries {
-        let (first, second) = (("queries", queries.n_rows()), ("probes", probes.n_queries));
-        return Err(Error::Mismatch {
-            unit: "rows",
-            first,
-            second,
-            hint: "each query probes lists of its own",
-        });
-    }
+    probes.check_queries(queries.n_rows())?;
     knn(&HammingScorer { queries, codes, level: run.level() }, probes, mask, out, run)
 }
 
@@ -166,7 +102,7 @@ fn knn<S: Scorer>(
     mut out: Neighbors<'_, S::Distance>,
     run: &Run<'_>,
 ) -> Result<(), Error> {
-    out.clear(probes.n_queries, S::PADDING)?;
+    out.clear(probes.n_queries(), S::PADDING)?;
     let excluded = RowMask::new(mask, scorer.n_rows())?.excluded()?;
     let k = out.k();
     if k == 0 {
@@ -177,7 +113,7 @@ fn knn<S: Scorer>(
     let new_candidates = || Ok(Candidates { met: try_copy(&excluded)?, rows: Vec::new() });
     run.for_each_part(out.blocks(QUERIES_PER_TASK), new_candidates, |candidates, task, mut out| {
         let first = task * QUERIES_PER_TASK;
-        for query in first..probes.n_queries.min(first + QUERIES_PER_TASK) {
+        for query in first..probes.n_queries().min(first + QUERIES_PER_TASK) {
             candidates.collect(scorer, probes.lists(query))?;
             let best = nearest(scorer, query, &candidates.rows, k)?;
             out.write(query - first, &best, |key| scorer.distance(key));
@@ -199,14 +135,14 @@ impl Candidates {
     fn collect<'a, S: Scorer>(
         &mut self,
         scorer: &S,
-        lists: impl Iterator<Item = &'a [u32]>,
+        lists: impl Iterator<Item = List<'a>>,
     ) -> Result<(), Error> {
         for row in self.rows.drain(..) {
             self.met[row / 64] &= !(1 << (row % 64));
         }
         for list in lists {
-            self.rows.try_reserve(list.len())?;
-            for &id in list {
+            self.rows.try_reserve(list.ids.len())?;
+            for &id in list.ids {
                 let row = id as usize;
                 if row >= scorer.n_rows() {
                     return Err(Error::Row { name: "ids", row: i64::from(id), n_rows: scorer.n_rows() });
