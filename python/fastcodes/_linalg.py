@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastcodes._blocks import blocks, row_slices
-from fastcodes._typing import Array, Doubles, Floats
+from fastcodes._blocks import fold, row_slices
+from fastcodes._typing import Array, Doubles, Floats, RowSource
 
 __all__ = [
     "PrincipalComponents",
@@ -51,33 +51,43 @@ class PrincipalComponents(NamedTuple):
         return int((self.variances > noise).sum())
 
 
-def principal_components(samples: Array) -> PrincipalComponents:
+def principal_components(samples: Array | RowSource) -> PrincipalComponents:
     """Return the principal components of at least one sample."""
     mean, covariance = mean_and_covariance(samples)
     variances, vectors = np.linalg.eigh(covariance)
     return PrincipalComponents(mean, np.maximum(variances[::-1], 0), oriented(vectors[:, ::-1]))
 
 
-def mean_and_covariance(samples: Array) -> tuple[Doubles, Doubles]:
+def mean_and_covariance(samples: Array | RowSource) -> tuple[Doubles, Doubles]:
     """Return mean (d,) and covariance (d, d), divided by n, not by n - 1."""
-    n, d = samples.shape
-    mean, covariance = np.zeros(d), np.zeros((d, d))
-    for _, block in blocks(samples):
-        mean += block.sum(axis=0, dtype=np.float64)
-    mean /= n
-    for _, block in blocks(samples):
-        centered = block - mean
-        covariance += centered.T @ centered
-    return mean, covariance / n
+    mean = _mean(samples)
+    (products,) = fold(samples, _products, mean)
+    return mean, products / len(samples)
 
 
-def check_scale(x: Floats, name: str = "X") -> None:
+def _mean(x: Array | RowSource) -> Doubles:
+    (sums,) = fold(x, _sums)
+    mean: Doubles = sums / len(x)
+    return mean
+
+
+def _sums(block: Floats) -> tuple[Doubles]:
+    return (block.sum(axis=0, dtype=np.float64),)
+
+
+def _products(block: Floats, mean: Doubles) -> tuple[Doubles]:
+    centered = block - mean
+    return (centered.T @ centered,)
+
+
+def _squares(block: Floats, mean: Doubles) -> tuple[float]:
+    centered = block - mean
+    return (float(np.einsum("nd,nd->", centered, centered)),)
+
+
+def check_scale(x: Array | RowSource, name: str = "X") -> None:
     """Raise an error if squared distances between the rows of an array overflow or underflow float32."""
-    mean = x.mean(axis=0, dtype=np.float64)
-    total = 0.0
-    for _, block in blocks(x):
-        centered = block - mean
-        total += float(np.einsum("nd,nd->", centered, centered))
+    (total,) = fold(x, _squares, _mean(x))
     square = total / len(x)
     if square and not _SMALLEST_SQUARE <= square <= _LARGEST_SQUARE:
         size, problem = ("small", "underflow") if square < 1 else ("large", "overflow")

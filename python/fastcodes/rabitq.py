@@ -348,7 +348,7 @@ def knn(
     given, source, numbers = _operands(queries, codes, factors)
     rows = None if mask is None else as_mask(mask, _row_count(source))
     added = _offsets(given, offsets, metric)
-    return _native.rabitq_knn(given, added, source, numbers, k, n_bits, metric, rows, threads)
+    return _native.rabitq_knn(given, added, source, numbers, k, n_bits, metric, rows, threads, None)
 
 
 def radius(
@@ -408,7 +408,7 @@ def radius(
     given, source, numbers = _operands(queries, codes, factors)
     rows = None if mask is None else as_mask(mask, _row_count(source))
     added = _offsets(given, offsets, metric)
-    return _native.rabitq_radius(given, added, source, numbers, radius, n_bits, metric, rows, threads)
+    return _native.rabitq_radius(given, added, source, numbers, radius, n_bits, metric, rows, threads, None)
 
 
 def cdist(

@@ -7,6 +7,7 @@
 `OptimizedProductQuantizer`    the same after a rotation that minimizes the error
 `ResidualQuantizer`            a sum of codewords, chosen one after the other
 `AdditiveQuantizer`            a sum of codewords, chosen together: a smaller error
+`CompositeQuantizer`           the same without a norm in the code, since inner products are nearly constant
 `ScalarQuantizer`              one level for each dimension: 1 to 8 bits
 `RaBitQuantizer`               the same after a random rotation, with unbiased estimates of distances
 ============================  ========================================================================
@@ -17,6 +18,7 @@ saved as safetensors.
 
 from fastcodes._estimator import NotFittedError
 from fastcodes.quantization.additive import AdditiveQuantizer
+from fastcodes.quantization.composite import CompositeQuantizer
 from fastcodes.quantization.kmeans import KMeans
 from fastcodes.quantization.optimized import OptimizedProductQuantizer
 from fastcodes.quantization.product import ProductQuantizer
@@ -27,6 +29,7 @@ from fastcodes.quantization.vector import VectorQuantizer
 
 __all__ = [
     "AdditiveQuantizer",
+    "CompositeQuantizer",
     "KMeans",
     "NotFittedError",
     "OptimizedProductQuantizer",

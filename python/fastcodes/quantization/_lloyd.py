@@ -6,13 +6,14 @@ The samples are an array ``x`` (n, M * d_sub), the codewords an array (M, K, d_s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from fastcodes import _files, _native
-from fastcodes._blocks import blocks, naming_nonfinite
+from fastcodes._blocks import add, blocks, combined, fold, naming_nonfinite, row_slices, take_rows
 from fastcodes._linalg import check_scale, exact_product
-from fastcodes._typing import Array, Doubles, Floats, UnsignedCodes
+from fastcodes._typing import Array, Doubles, Floats, Ids, RowSource, UnsignedCodes
 from fastcodes._validation import check_threads
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "as_codebook",
     "assign",
     "code_dtype",
+    "inertia",
     "iterate",
     "nearest_codes",
     "seed",
@@ -45,7 +47,7 @@ def random_rows(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Ge
     return np.stack([parts[rows_of, m] for m, rows_of in enumerate(rows)])
 
 
-def seed(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator) -> Floats:
+def seed(x: Floats | RowSource, n_subspaces: int, n_codewords: int, rng: np.random.Generator) -> Floats:
     """Choose samples as initial codewords, independently in each subspace: greedy k-means++.
 
     Candidates are drawn with a probability proportional to their squared distance to the nearest codeword so
@@ -58,7 +60,7 @@ def seed(x: Floats, n_subspaces: int, n_codewords: int, rng: np.random.Generator
     n, d = x.shape
     size = min(n, max(2048, _SEED_ROWS * n_codewords))
     rows = np.sort(rng.choice(n, size, replace=False, shuffle=False)) if size < n else np.arange(n)
-    parts = x[rows].reshape(size, n_subspaces, d // n_subspaces).transpose(1, 0, 2)
+    parts = take_rows(x, rows).reshape(size, n_subspaces, d // n_subspaces).transpose(1, 0, 2)
 
     # Centered and scaled, so that float32 is accurate enough and no subspace dominates the running sum.
     centered = parts - parts.mean(axis=1, keepdims=True, dtype=np.float64)
@@ -202,25 +204,28 @@ class Partition:
     def assign(self, x: Floats, codebooks: Floats) -> Doubles:
         """Assign each part to its nearest codeword; return the sum of squared distances of each subspace."""
         assign(x, codebooks, self.codes, self.errors, threads=self.threads)
-        inertia: Doubles = self.errors.sum(axis=0, dtype=np.float64)
-        if not np.isfinite(inertia).all():
-            raise ValueError("X has values so large that their squared distances overflow float32; scale it")
-        return inertia
+        (total,) = combined(((_totals(self.errors[rows]),) for rows in row_slices(x)), add)
+        return _finite(total)
 
     def add(self, x: Floats) -> None:
         """Compute the sums and counts of the parts of each codeword."""
+        shape = self.sums.shape
+        parts = (_sums(x[rows], self.codes[rows], shape, self.threads) for rows in row_slices(x))
+        self.counts, self.sums = combined(parts, add)
+
+    def cluster_errors(self, x: Floats) -> Doubles:
+        """Return the sums (M, K) of the squared distances of the parts of each codeword."""
         n_codewords = self.counts.shape[1]
-        if n_codewords <= BYTE:
-            _native.adc_sums(x, self.codes, self.sums, self.counts, self.threads)
-            return
-        self.counts[0] = np.bincount(self.codes[:, 0], minlength=n_codewords)
-        self.sums[:] = 0
-        step = max(1, _PRODUCTS_PER_BLOCK // x.shape[1])
-        for start in range(0, len(x), step):
-            labels = self.codes[start : start + step, 0]
-            order = np.argsort(labels, kind="stable")
-            present, firsts = np.unique(labels[order], return_index=True)
-            self.sums[0, present] += np.add.reduceat(x[start : start + step][order], firsts, dtype=np.float64)
+        parts = (
+            (_cluster_errors(self.codes[rows], self.errors[rows], n_codewords),) for rows in row_slices(x)
+        )
+        errors: Doubles
+        (errors,) = combined(parts, add)
+        return errors
+
+    def members(self, x: Floats, m: int, k: int) -> Floats:
+        """Return the samples whose part `m` is assigned to codeword `k`."""
+        return x[np.flatnonzero(self.codes[:, m] == k)]
 
     def means(self, x: Floats, codebooks: Floats) -> Floats:
         """Return the means of the parts of each codeword; codewords without parts split those of others.
@@ -232,26 +237,27 @@ class Partition:
         means = np.where(used, self.sums / np.maximum(self.counts, 1)[..., None], codebooks).astype(
             np.float32
         )
-        for m in np.flatnonzero((self.counts == 0).any(axis=1)).tolist():
-            self._fill_empty(x, m, codebooks[m], means[m])
+        incomplete = np.flatnonzero((self.counts == 0).any(axis=1)).tolist()
+        errors = self.cluster_errors(x) if incomplete else np.empty(0)
+        for m in incomplete:
+            self._fill_empty(x, m, errors[m], codebooks[m], means[m])
         return means
 
-    def _fill_empty(self, x: Floats, m: int, old: Floats, means: Floats) -> None:
+    def _fill_empty(self, x: Floats, m: int, errors: Doubles, old: Floats, means: Floats) -> None:
         """Give each empty codeword half of the parts of another one, starting with the largest error.
 
         The parts are split by the plane through their mean that is orthogonal to the direction of the
         farthest part. The means of the halves have a smaller error than the mean of all.
         """
         counts, d_sub = self.counts[m], means.shape[1]
-        errors = np.bincount(self.codes[:, m], weights=self.errors[:, m], minlength=len(counts))
-        errors -= counts * np.square(means.astype(np.float64) - old).sum(axis=1)
+        errors = errors - counts * np.square(means.astype(np.float64) - old).sum(axis=1)
         empty = iter(np.flatnonzero(counts == 0).tolist())
         columns = slice(m * d_sub, (m + 1) * d_sub)
         target = next(empty)
         for k in np.argsort(-errors, kind="stable"):
             if errors[k] <= 0:
                 return
-            parts = x[np.flatnonzero(self.codes[:, m] == k), columns]
+            parts = self.members(x, m, int(k))[:, columns]
             offsets = parts - means[k]
             farthest = np.einsum("nd,nd->n", offsets, offsets).argmax()
             side = offsets @ offsets[farthest] > 0
@@ -263,8 +269,99 @@ class Partition:
                 return
 
 
+class RemotePartition(Partition):
+    """The same of samples that are on other machines: assigned again where codes are needed."""
+
+    _codebooks: Floats
+    _errors: Doubles
+
+    def __init__(self, n: int, *shape: int, threads: int | None = None) -> None:
+        super().__init__(0, *shape, threads=1)
+
+    def assign(self, x: Any, codebooks: Floats) -> Doubles:
+        self._codebooks = codebooks
+        total, self.counts, self.sums, self._errors = fold(x, _assigned, codebooks)
+        return _finite(total)
+
+    def add(self, x: Any) -> None:
+        pass  # by `assign`
+
+    def cluster_errors(self, x: Any) -> Doubles:
+        return self._errors
+
+    def members(self, x: Any, m: int, k: int) -> Floats:
+        members: Floats = fold(x, _members, self._codebooks, m, k, combine=_stacked)
+        return members
+
+
+def _finite(total: Doubles) -> Doubles:
+    if not np.isfinite(total).all():
+        raise ValueError("X has values so large that their squared distances overflow float32; scale it")
+    return total
+
+
+def _totals(errors: Floats) -> Doubles:
+    total: Doubles = errors.sum(axis=0, dtype=np.float64)
+    return total
+
+
+def _sums(
+    x: Floats, codes: UnsignedCodes, shape: tuple[int, ...], threads: int | None
+) -> tuple[Ids, Doubles]:
+    """Return counts (M, K) and sums (M, K, d_sub) of the parts of a block by their codewords."""
+    counts, sums = np.zeros(shape[:2], np.int64), np.zeros(shape)
+    if shape[1] <= BYTE:
+        _native.adc_sums(x, codes, sums, counts, threads)
+        return counts, sums
+    labels = codes[:, 0]
+    order = np.argsort(labels, kind="stable")
+    present, firsts = np.unique(labels[order], return_index=True)
+    sums[0, present] = np.add.reduceat(x[order], firsts, dtype=np.float64)
+    counts[0] = np.bincount(labels, minlength=shape[1])
+    return counts, sums
+
+
+def _cluster_errors(codes: UnsignedCodes, errors: Floats, n_codewords: int) -> Doubles:
+    columns = zip(codes.T, errors.T, strict=True)
+    return np.stack([np.bincount(of, weights=error, minlength=n_codewords) for of, error in columns])
+
+
+def _assigned(block: Floats, codebooks: Floats) -> tuple[Doubles, Ids, Doubles, Doubles]:
+    """Return what a `RemotePartition` keeps of a block."""
+    partition = Partition(len(block), *codebooks.shape, threads=1)
+    assign(block, codebooks, partition.codes, partition.errors, threads=1)
+    counts, sums = _sums(block, partition.codes, codebooks.shape, 1)
+    return (
+        _totals(partition.errors),
+        counts,
+        sums,
+        _cluster_errors(partition.codes, partition.errors, codebooks.shape[1]),
+    )
+
+
+def _members(block: Floats, codebooks: Floats, m: int, k: int) -> Floats:
+    partition = Partition(len(block), *codebooks.shape, threads=1)
+    assign(block, codebooks, partition.codes, partition.errors, threads=1)
+    return partition.members(block, m, k)
+
+
+def _stacked(a: Floats, b: Floats) -> Floats:
+    return np.concatenate([a, b])
+
+
+def inertia(x: Array | RowSource, centers: Floats, threads: int | None) -> float:
+    """Return the sum of the squared distances of samples to their nearest centers (K, d)."""
+    (total,) = fold(x, _inertia, centers, 1 if isinstance(x, RowSource) else threads)
+    return float(total[0])
+
+
+def _inertia(block: Floats, centers: Floats, threads: int | None) -> tuple[Doubles]:
+    partition = Partition(len(block), 1, *centers.shape, threads=threads)
+    return (partition.assign(block, centers[None]),)
+
+
 def train(
-    x: Floats,
+    x: Any,
     n_subspaces: int,
     n_codewords: int,
     *,
@@ -285,7 +382,8 @@ def train(
         Sums of squared distances: of the seeds, and after each iteration. The last are those of `codebooks`.
     """
     check_scale(x)
-    partition = Partition(len(x), n_subspaces, n_codewords, x.shape[1] // n_subspaces, threads=threads)
+    kind = RemotePartition if isinstance(x, RowSource) else Partition
+    partition = kind(len(x), n_subspaces, n_codewords, x.shape[1] // n_subspaces, threads=threads)
     runs = []
     for _ in range(n_init):
         codebooks = SEEDS[init](x, n_subspaces, n_codewords, rng)

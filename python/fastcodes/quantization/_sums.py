@@ -9,7 +9,7 @@ so that a large mean costs no accuracy.
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,19 +18,37 @@ from fastcodes import _files, _native, adc
 from fastcodes._blocks import blocks
 from fastcodes._estimator import check_fitted
 from fastcodes._linalg import check_scale
-from fastcodes._storage import Storage, TableStorage
-from fastcodes._typing import Array, Codes, Doubles, Floats, UnsignedCodes
+from fastcodes._typing import Array, Codes, Doubles, Floats, Ids, UnsignedCodes
 from fastcodes._validation import as_codes, as_integer, as_option, check_threads
 from fastcodes.quantization import _lloyd
-from fastcodes.quantization.base import METRICS, Quantizer
+from fastcodes.quantization.base import METRICS, Quantizer, metrics_from
 from fastcodes.quantization.scalar import lloyd_max
 
-__all__ = ["MAX_CODEBOOKS", "SumQuantizer", "centered", "check_errors", "fit_codebooks", "residuals"]
+__all__ = [
+    "FIRST_ITERATIONS",
+    "MAX_CODEBOOKS",
+    "MAX_SEARCH_ITER",
+    "SumQuantizer",
+    "beam_search",
+    "centered",
+    "check_errors",
+    "first_codebooks",
+    "fit_codebooks",
+    "local_search",
+    "residuals",
+    "squared_norms",
+    "sums_of",
+]
 
 MAX_CODEBOOKS = 64
+MAX_SEARCH_ITER = 1000
 NORM_BITS = (0, 8, 16)
 
 _NORM_ITERATIONS = 50
+FIRST_ITERATIONS = 4  # of k-means for each of the codebooks that training begins with
+_FIRST_ROWS = 64  # per codeword, that these are trained on
+_PASSES = 4  # over all codebooks, after each change
+_CHANGES = 4  # random codes at a time, but no more than half of them
 _SOLVER_STEPS = 12  # of the conjugate gradient method
 # Residuals with a smaller share of the mean square are rounding errors.
 _ROUNDING = 1e-12
@@ -78,7 +96,7 @@ class SumQuantizer(Quantizer):
         """
         check_threads(threads)
         samples, n_books = self._samples(X), len(self.codebooks_)
-        offset, codebooks = centered(self.codebooks_)
+        offset, codebooks = self._centered()
         codes = np.empty((len(samples), self._n_outputs), np.uint8)
         for rows, block in blocks(samples):
             codes[rows, :n_books] = found = self._search(block - offset, codebooks, threads)
@@ -119,10 +137,9 @@ class SumQuantizer(Quantizer):
     @property
     def metrics(self) -> tuple[str, ...]:
         """The distances by which codes can be searched, that of the model first."""
-        metric = as_option(self.metric, "metric", METRICS)
         if hasattr(self, "norm_levels_") and not len(self.norm_levels_):
             return ("ip",)
-        return (metric, *(other for other in METRICS if other != metric))
+        return metrics_from(self.metric)
 
     @property
     def _codebooks(self) -> Floats:
@@ -131,6 +148,12 @@ class SumQuantizer(Quantizer):
     @property
     def _n_outputs(self) -> int:
         return len(self.codebooks_) + len(self.norm_levels_)
+
+    @property
+    def table_shape(self) -> tuple[int, int]:
+        """The number of `tables` of a query, and the entries of each."""
+        check_fitted(self)
+        return self._n_outputs, self._width
 
     @property
     def _width(self) -> int:
@@ -155,7 +178,7 @@ class SumQuantizer(Quantizer):
         norms. That of the norms is exact up to their quantization.
         """
         metric = as_option(metric, "metric", self.metrics)
-        offset, codebooks = centered(self.codebooks_)
+        offset, codebooks = self._centered()
         n_books, n_codewords, _ = codebooks.shape
         moved = queries - offset if metric == "l2" else queries
         check_scale(codebooks.reshape(-1, codebooks.shape[2]), "codebooks_")
@@ -165,7 +188,7 @@ class SumQuantizer(Quantizer):
         if metric == "l2":
             np.multiply(products, 2, out=entries)
             entries[:, 0] += np.einsum("qd,qd->q", moved, moved)[:, None]
-            tables[:, n_books:, : self.norm_levels_.shape[1]] = self.norm_levels_
+            self._add_norms(tables, codebooks)
         else:
             entries[...] = products
             entries[:, 0] -= (queries @ offset)[:, None]
@@ -173,9 +196,9 @@ class SumQuantizer(Quantizer):
         tables[:, :n_books, n_codewords:] = entries[:, :, :1]
         return tables
 
-    def storage(self, metric: str) -> Storage:
-        """Return an empty storage for codes of this model, which is searched by `tables`."""
-        return TableStorage(self._n_outputs, self._width)
+    def _centered(self) -> tuple[Floats, Floats]:
+        """Return what is subtracted from samples and queries, and the codebooks for what is left."""
+        return centered(self.codebooks_)
 
     # --- norms ---------------------------------------------------------------------------------------------
 
@@ -188,6 +211,10 @@ class SumQuantizer(Quantizer):
             raise ValueError('norm_bits=0 keeps no norms, which metric="l2" needs; take 8 or metric="ip"')
         n_bits = 4 if n_codewords <= 16 else 8
         return norm_bits // n_bits, 1 << n_bits
+
+    def _add_norms(self, tables: Floats, codebooks: Floats) -> None:
+        """Add what squared norms contribute to the tables (nq, M + n_norms, width) of distances."""
+        tables[:, len(codebooks) :, : self.norm_levels_.shape[1]] = self.norm_levels_
 
     def _learn_norms(self, codes: Codes, codebooks: Floats) -> Floats:
         """Return levels for the norms of codes: those of Lloyd and Max, or of a fixed-point number."""
@@ -288,6 +315,56 @@ def residuals(x: Floats, codes: Codes, codebooks: Floats) -> Floats:
     rest: Floats = x - sums_of(codes, codebooks)
     squares, of_x = (np.einsum("nd,nd->", a, a, dtype=np.float64) for a in (rest, x - x.mean(axis=0)))
     return rest if squares > _ROUNDING * of_x else np.zeros_like(rest)
+
+
+def first_codebooks(
+    x: Floats,
+    n_codewords: int,
+    parts: Sequence[Ids],
+    n_codebooks: int,
+    rng: np.random.Generator,
+    *,
+    step: Callable[[float], None],
+    threads: int | None,
+) -> Floats:
+    """Return codebooks (M, K, d) to begin with: each trained on what the ones before leave of some samples.
+
+    Codebooks take the `parts` of the dimensions in turns, and are zero in all others.
+    """
+    if len(x) > _FIRST_ROWS * n_codewords:
+        x = x[np.sort(rng.choice(len(x), _FIRST_ROWS * n_codewords, replace=False))]
+    codebooks = np.zeros((n_codebooks, n_codewords, x.shape[1]), np.float32)
+    rest = x
+    for m, codebook in enumerate(codebooks):
+        part = parts[m % len(parts)]
+        few = np.ascontiguousarray(rest[:, part])
+        learned, _ = _lloyd.train(
+            few,
+            1,
+            n_codewords,
+            init="random",
+            n_init=1,
+            max_iter=FIRST_ITERATIONS,
+            tol=0.0,
+            rng=rng,
+            step=step,
+            threads=threads,
+        )
+        codebook[:, part] = learned[0]
+        rest = residuals(rest, _lloyd.nearest_codes(few, learned, threads=threads), codebook[None])
+    return codebooks
+
+
+def beam_search(x: Floats, codebooks: Floats, beam_size: int, *, threads: int | None) -> tuple[Codes, Floats]:
+    """Return the codes (n, M) that a beam search finds, and their squared errors."""
+    codes, errors = np.empty((len(x), len(codebooks)), np.uint8), np.empty(len(x), np.float32)
+    _native.additive_beam((x, codebooks, codes, errors), beam_size, threads)
+    return codes, errors
+
+
+def local_search(n_codebooks: int, n_iterations: int, seed: int) -> tuple[int, int, int, int]:
+    """Return the parameters of a local search as the compiled kernels take them."""
+    return n_iterations, _PASSES, min(_CHANGES, (n_codebooks + 1) // 2), seed
 
 
 def check_errors(errors: Floats) -> float:

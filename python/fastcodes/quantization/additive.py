@@ -13,22 +13,25 @@ from fastcodes._linalg import check_scale
 from fastcodes._progress import progress
 from fastcodes._typing import Codes, Floats
 from fastcodes._validation import as_integer, random_generator
-from fastcodes.quantization import _lloyd
-from fastcodes.quantization._sums import SumQuantizer, centered, check_errors, fit_codebooks, residuals
+from fastcodes.quantization._sums import (
+    FIRST_ITERATIONS,
+    MAX_SEARCH_ITER,
+    SumQuantizer,
+    beam_search,
+    centered,
+    check_errors,
+    first_codebooks,
+    fit_codebooks,
+    local_search,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["AdditiveQuantizer"]
 
-MAX_SEARCH_ITER = 1000
-
 _BEAM_SIZE = 5  # of the search whose codes `encode` improves
-_PASSES = 4  # over all codebooks, after each change
-_CHANGES = 4  # random codes at a time, but no more than half of them
 _RIDGE = 8.0  # samples at zero for each codeword, without which codebooks fit the noise of few samples
-_FIRST_ITERATIONS = 4  # of k-means for the codebooks that training begins with
-_FIRST_ROWS = 64  # per codeword, that these are trained on
 
 
 class AdditiveQuantizer(SumQuantizer):
@@ -154,32 +157,16 @@ class AdditiveQuantizer(SumQuantizer):
         samples = self._training_samples(X, n_codewords, "n_codewords")
         x = sample(samples, self.max_samples, rng, at_least=n_codewords)
         check_scale(x)
-        n_steps = n_books * _FIRST_ITERATIONS + max_iter
+        n_steps = n_books * FIRST_ITERATIONS + max_iter
         with progress(self.verbose, n_steps, "additive quantizer") as step:
-            few = x
-            if len(x) > _FIRST_ROWS * n_codewords:
-                few = x[np.sort(rng.choice(len(x), _FIRST_ROWS * n_codewords, replace=False))]
-            books, rest = [], few
-            for _ in range(n_books):
-                learned, _ = _lloyd.train(
-                    rest,
-                    1,
-                    n_codewords,
-                    init="random",
-                    n_init=1,
-                    max_iter=_FIRST_ITERATIONS,
-                    tol=0.0,
-                    rng=rng,
-                    step=step,
-                    threads=threads,
-                )
-                books.append(learned[0])
-                rest = residuals(rest, _lloyd.nearest_codes(rest, learned, threads=threads), learned)
-            codebooks = np.stack(books)
+            codebooks = first_codebooks(
+                x, n_codewords, [np.arange(x.shape[1])], n_books, rng, step=step, threads=threads
+            )
             # The sums of codewords do not change if a codebook is moved and another one moved back.
             offset, codebooks = centered(codebooks)
             moved = x - offset
-            codes, errors = _found(moved, codebooks, None, search_iter // 4, 0, threads)
+            codes, _ = beam_search(moved, codebooks, 1, threads=threads)
+            codes, _ = _improved(moved, codebooks, codes, search_iter // 4, 0, threads)
             history = []
             for iteration in range(max_iter):
                 codebooks = fit_codebooks(moved, codes, codebooks, _RIDGE, threads=threads)
@@ -187,7 +174,7 @@ class AdditiveQuantizer(SumQuantizer):
                 spread = codebooks.std(axis=1, keepdims=True)
                 noise = rng.standard_normal(codebooks.shape, np.float32)
                 noisy = codebooks + np.float32(size) * spread * noise
-                codes, errors = _found(moved, noisy, codes, search_iter // 4, iteration + 1, threads)
+                codes, errors = _improved(moved, noisy, codes, search_iter // 4, iteration + 1, threads)
                 history.append(check_errors(errors))
                 step(history[-1])
             codebooks = fit_codebooks(moved, codes, codebooks, _RIDGE, threads=threads)
@@ -197,20 +184,17 @@ class AdditiveQuantizer(SumQuantizer):
         return self
 
     def _search(self, x: Floats, codebooks: Floats, threads: int | None) -> Codes:
-        codes, errors = np.empty((len(x), len(codebooks)), np.uint8), np.empty(len(x), np.float32)
-        _native.additive_beam((x, codebooks, codes, errors), _BEAM_SIZE, threads)
         search_iter = as_integer(self.search_iter, "search_iter", 0, MAX_SEARCH_ITER)
-        return _found(x, codebooks, codes, search_iter, 0, threads)[0]
+        codes, _ = beam_search(x, codebooks, _BEAM_SIZE, threads=threads)
+        return _improved(x, codebooks, codes, search_iter, 0, threads)[0]
 
 
-def _found(
-    x: Floats, codebooks: Floats, codes: Codes | None, n_iterations: int, seed: int, threads: int | None
+def _improved(
+    x: Floats, codebooks: Floats, codes: Codes, n_iterations: int, seed: int, threads: int | None
 ) -> tuple[Codes, Floats]:
-    """Return codes (n, M) by local search, from given ones if there are some, and their squared errors."""
-    resume = codes is not None
-    found = codes.copy() if codes is not None else np.empty((len(x), len(codebooks)), np.uint8)
-    errors = np.empty(len(x), np.float32)
-    n_changes = min(_CHANGES, (len(codebooks) + 1) // 2)
-    params = (resume, n_iterations, _PASSES, n_changes, seed)
-    _native.additive_search((x, codebooks, found, errors), params, threads)
+    """Return codes (n, M) improved by local search, and their squared errors."""
+    found, errors = codes.copy(), np.empty(len(x), np.float32)
+    _native.additive_search(
+        (x, codebooks, found, errors), local_search(len(codebooks), n_iterations, seed), threads
+    )
     return found, errors

@@ -17,9 +17,15 @@ from fastcodes._typing import Array, Floats, UnsignedCodes
 from fastcodes._validation import as_codes, as_option
 from fastcodes.quantization._lloyd import code_dtype
 
-__all__ = ["METRICS", "Quantizer", "VectorCodec"]
+__all__ = ["METRICS", "Quantizer", "VectorCodec", "metrics_from"]
 
 METRICS = ("l2", "ip")  # squared L2 distance, negative inner product
+
+
+def metrics_from(metric: str) -> tuple[str, ...]:
+    """Return all metrics, that of a model first."""
+    first = as_option(metric, "metric", METRICS)
+    return (first, *(other for other in METRICS if other != first))
 
 
 class VectorCodec(Codec):
@@ -94,9 +100,16 @@ class Quantizer(VectorCodec):
         """The codewords (M, K, d/M) of the numbers in a code."""
 
     @property
-    def _bits_per_number(self) -> int | None:
+    def bits_per_number(self) -> int | None:
         """The bits of a number, if `encode` packs the numbers; None if each has a byte or more."""
         return None
+
+    @property
+    def table_shape(self) -> tuple[int, int]:
+        """The number of `tables` of a query, and the entries of each."""
+        check_fitted(self)
+        n_tables, n_entries, _ = self._codebooks.shape
+        return n_tables, n_entries
 
     def _rotated(self, x: Floats) -> Floats:
         """Return samples in the coordinates of the codebooks."""
@@ -141,7 +154,7 @@ class Quantizer(VectorCodec):
     def _as_codes(self, codes: ArrayLike, name: str) -> UnsignedCodes:
         """Validate the argument `name`."""
         check_fitted(self)
-        n_codewords = 256 if self._bits_per_number is not None else self._codebooks.shape[1]
+        n_codewords = 256 if self.bits_per_number is not None else self._codebooks.shape[1]
         return as_codes(codes, self._n_outputs, n_codewords, code_dtype(n_codewords), name=name)
 
     def operand(self, queries: Array, metric: str, *, threads: int | None = None) -> Floats:
@@ -151,10 +164,9 @@ class Quantizer(VectorCodec):
 
     def storage(self, metric: str) -> Storage:
         """Return an empty storage for codes of this model, which is searched by `tables`."""
-        n_subspaces, n_codewords, _ = self._codebooks.shape
-        return TableStorage(n_subspaces, n_codewords, self._bits_per_number)
+        return TableStorage(*self.table_shape, self.bits_per_number)
 
     @property
     def _n_outputs(self) -> int:
-        n_subspaces, n_bits = len(self._codebooks), self._bits_per_number
+        n_subspaces, n_bits = len(self._codebooks), self.bits_per_number
         return n_subspaces if n_bits is None else (n_subspaces * n_bits + 7) // 8

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastcodes import _files
-from fastcodes._blocks import blocks, sample, take_rows
+from fastcodes._blocks import sample, take_rows
 from fastcodes._estimator import Estimator
 from fastcodes._linalg import check_scale
 from fastcodes._progress import progress
-from fastcodes._typing import Array, Doubles, Floats
+from fastcodes._typing import Array, Doubles, Floats, RowSource
 from fastcodes._validation import as_integer, as_real, random_generator
 from fastcodes.quantization import _lloyd
 
@@ -145,7 +145,7 @@ class KMeans(Estimator):
         rng = random_generator(self.random_state)
         samples = self._training_samples(X, n_clusters, "n_clusters")
         if self.batch_size is None:
-            x = sample(samples, None, rng)
+            x = samples if isinstance(samples, RowSource) else take_rows(samples)
             with progress(self.verbose, n_init * max_iter, "k-means") as step:
                 codebooks, history = _lloyd.train(
                     x,
@@ -168,7 +168,7 @@ class KMeans(Estimator):
                     centers, estimates = _mini_batches(
                         samples, n_clusters, batch_size, max_iter, rng, step, threads
                     )
-                    runs.append((_inertia(samples, centers, threads), centers, estimates))
+                    runs.append((_lloyd.inertia(samples, centers, threads), centers, estimates))
             inertia, centers, estimates = min(runs, key=lambda run: run[0])
             self._learn(centers, np.array(estimates), inertia, len(estimates))
         return self
@@ -211,7 +211,8 @@ class KMeans(Estimator):
 
     def score(self, X: ArrayLike, y: object = None, *, threads: int | None = None) -> float:
         """Return minus the inertia of `X`: larger is better."""
-        return -_inertia(self._samples(X), self.centers_, threads)
+        samples = self._samples(X)
+        return -_lloyd.inertia(samples, self.centers_, threads) if len(samples) else -0.0
 
     def _to_arrays(self) -> dict[str, Array]:
         return {
@@ -228,16 +229,8 @@ class KMeans(Estimator):
         self._learn(centers, history, inertia, int(_files.take(arrays, "n_iter", np.int64, ())))
 
 
-def _inertia(samples: Array, centers: Floats, threads: int | None) -> float:
-    total = 0.0
-    for _, block in blocks(samples):
-        partition = _lloyd.Partition(len(block), 1, *centers.shape, threads=threads)
-        total += float(partition.assign(block, centers[None])[0])
-    return total
-
-
 def _mini_batches(
-    samples: Array,
+    samples: Array | RowSource,
     n_clusters: int,
     batch_size: int,
     max_iter: int,

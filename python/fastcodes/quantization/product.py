@@ -15,7 +15,7 @@ from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
 from fastcodes._validation import as_array, as_integer, as_option, check_threads, random_generator, to_float32
 from fastcodes.quantization import _lloyd
-from fastcodes.quantization.base import METRICS, Quantizer
+from fastcodes.quantization.base import METRICS, Quantizer, metrics_from
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -264,10 +264,7 @@ class ProductQuantizer(Quantizer):
     @property
     def metrics(self) -> tuple[str, ...]:
         """The distances by which codes can be searched, that of the model first."""
-        return (
-            as_option(self.metric, "metric", METRICS),
-            *(other for other in METRICS if other != self.metric),
-        )
+        return metrics_from(self.metric)
 
     @property
     def n_iter_(self) -> int:

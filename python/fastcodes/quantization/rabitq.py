@@ -276,7 +276,7 @@ class RaBitQuantizer(VectorCodec):
         """
         samples = self._samples(X)
         check_threads(threads)
-        codes = np.empty((len(samples), self._n_dims // 8 * self.n_bits), np.uint8)
+        codes = np.empty((len(samples), self.code_bytes), np.uint8)
         factors = np.empty((len(samples), 2), np.float32)
         for rows, block in blocks(samples):
             x = self._centered(self._normalized(block), "X")
@@ -303,7 +303,7 @@ class RaBitQuantizer(VectorCodec):
 
     def _as_rows(self, codes: Any, name: str) -> Codes:
         check_fitted(self)
-        n_bytes = self._n_dims // 8 * self.n_bits
+        n_bytes = self.code_bytes
         if isinstance(codes, tuple):
             if len(codes) != 2:
                 raise ValueError(
@@ -384,22 +384,29 @@ class RaBitQuantizer(VectorCodec):
 
         The truth is farther away for about one rotation in twenty.
         """
-        centered = self._centered(self._normalized(queries), "queries")
-        lengths = np.sqrt(_inner(centered, centered))
+        centered = self._normalized(queries) - self.center_  # as in `operand`, which checked them
+        return self.doubts_at(np.sqrt(_inner(centered, centered)))
+
+    def doubts_at(self, lengths: Doubles) -> Floats:
+        """Return the `doubts` of queries at these distances from the center."""
         multiple = _DEVIATIONS * (2 if self.metric == "l2" else 1) / np.sqrt(max(self._n_dims - 1, 1))
         doubts: Floats = (multiple * lengths).astype(np.float32)
         return doubts
 
     def storage(self, metric: str) -> RaBitQStorage:
         """Return an empty storage for codes of this model."""
-        n_bytes = self._n_dims // 8 * self.n_bits
         if metric == "l2":
-            return RaBitQStorage(n_bytes, self.n_bits, "l2", None)
-        return RaBitQStorage(n_bytes, self.n_bits, "ip", self.error_ratio_)
+            return RaBitQStorage(self.code_bytes, self.n_bits, "l2", None)
+        return RaBitQStorage(self.code_bytes, self.n_bits, "ip", self.error_ratio_)
+
+    @property
+    def code_bytes(self) -> int:
+        """The bytes of a code, without its factors."""
+        return self._n_dims // 8 * self.n_bits
 
     @property
     def _n_outputs(self) -> int:
-        return self._n_dims // 8 * self.n_bits + 8
+        return self.code_bytes + 8
 
     # --- files ---------------------------------------------------------------------------------------------
 

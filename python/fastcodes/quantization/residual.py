@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastcodes import _native
 from fastcodes._blocks import sample
 from fastcodes._linalg import check_scale
 from fastcodes._progress import progress
 from fastcodes._typing import Codes, Floats
 from fastcodes._validation import as_integer, random_generator
 from fastcodes.quantization import _lloyd
-from fastcodes.quantization._sums import SumQuantizer, centered, check_errors, fit_codebooks, residuals
+from fastcodes.quantization._sums import (
+    SumQuantizer,
+    beam_search,
+    centered,
+    check_errors,
+    fit_codebooks,
+    residuals,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -167,14 +173,14 @@ class ResidualQuantizer(SumQuantizer):
                 )
                 n_iter = max(n_iter, len(inertia) - 1)
                 codebooks = np.concatenate([codebooks, learned])
-                codes, errors = _beam_search(x, codebooks, beam_size, threads)
+                codes, errors = _centered_search(x, codebooks, beam_size, threads)
                 history.append(check_errors(errors))
                 rest = residuals(x, codes, codebooks)
             for _ in range(_REFINEMENTS):
                 offset, moved = centered(codebooks)
                 fitted = fit_codebooks(x - offset, codes, moved, _RIDGE, threads=threads)
                 fitted[0] += offset
-                found, errors = _beam_search(x, fitted, beam_size, threads)
+                found, errors = _centered_search(x, fitted, beam_size, threads)
                 error = check_errors(errors)
                 step(error)
                 if not error < history[-1]:
@@ -187,16 +193,12 @@ class ResidualQuantizer(SumQuantizer):
 
     def _search(self, x: Floats, codebooks: Floats, threads: int | None) -> Codes:
         beam_size = as_integer(self.beam_size, "beam_size", 1, MAX_BEAM)
-        return _found(x, codebooks, beam_size, threads)[0]
+        return beam_search(x, codebooks, beam_size, threads=threads)[0]
 
 
-def _beam_search(x: Floats, codebooks: Floats, beam_size: int, threads: int | None) -> tuple[Codes, Floats]:
+def _centered_search(
+    x: Floats, codebooks: Floats, beam_size: int, threads: int | None
+) -> tuple[Codes, Floats]:
     """Return the codes (n, M) of samples by a beam search, and their squared errors."""
     offset, moved = centered(codebooks)
-    return _found(x - offset, moved, beam_size, threads)
-
-
-def _found(x: Floats, codebooks: Floats, beam_size: int, threads: int | None) -> tuple[Codes, Floats]:
-    codes, errors = np.empty((len(x), len(codebooks)), np.uint8), np.empty(len(x), np.float32)
-    _native.additive_beam((x, codebooks, codes, errors), beam_size, threads)
-    return codes, errors
+    return beam_search(x - offset, moved, beam_size, threads=threads)

@@ -13,7 +13,7 @@ from fastcodes._blocks import blocks, sample
 from fastcodes._linalg import check_scale
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Codes, Doubles, Floats
-from fastcodes._validation import as_integer, as_option, check_threads, random_generator
+from fastcodes._validation import as_integer, as_option, check_threads, describe, random_generator
 from fastcodes.quantization.base import Quantizer
 
 if TYPE_CHECKING:
@@ -260,7 +260,8 @@ class ScalarQuantizer(Quantizer):
         return self.levels_[:, :, None]
 
     @property
-    def _bits_per_number(self) -> int | None:
+    def bits_per_number(self) -> int | None:
+        """The bits of a number, if `encode` packs the numbers."""
         return self._bits
 
     def _to_arrays(self) -> dict[str, Array]:
@@ -292,9 +293,9 @@ def _as_ranges(ranges: tuple[ArrayLike, ArrayLike], d: int) -> tuple[Floats, Flo
     try:
         lower, upper = (np.broadcast_to(np.asarray(end, np.float32), (d,)).copy() for end in ranges)
     except (TypeError, ValueError):
-        raise ValueError(f"ranges must be {expected}; got {ranges!r}") from None
+        raise ValueError(f"ranges must be {expected}; got {describe(ranges)}") from None
     if not (np.isfinite(lower) & np.isfinite(upper) & (lower < upper)).all():
-        raise ValueError(f"ranges must be {expected}; got {ranges!r}")
+        raise ValueError(f"ranges must be {expected}; got {describe(ranges)}")
     return lower, upper
 
 

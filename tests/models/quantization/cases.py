@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from fastcodes.quantization import (
     AdditiveQuantizer,
+    CompositeQuantizer,
     KMeans,
     OptimizedProductQuantizer,
     ProductQuantizer,
@@ -35,6 +36,7 @@ MODELS: dict[str, Any] = {
     "ResidualQuantizer": ResidualQuantizer(3, 16, random_state=0, max_iter=3),
     "ResidualQuantizer, 17": ResidualQuantizer(2, 17, norm_bits=16, random_state=0, max_iter=3),
     "AdditiveQuantizer": AdditiveQuantizer(3, 16, random_state=0, max_iter=3),
+    "CompositeQuantizer": CompositeQuantizer(3, 16, random_state=0, max_iter=3),
     "ScalarQuantizer": ScalarQuantizer(3),
     "ScalarQuantizer, ranges": ScalarQuantizer(5, ranges=(-1.5, np.linspace(1, 2, 16))),
     "ScalarQuantizer, lloyd-max": ScalarQuantizer(4, kind="lloyd-max"),

@@ -28,7 +28,7 @@ def test_a_search_that_resumes_keeps_what_it_cannot_improve() -> None:
     codes = RNG.integers(0, 8, (200, 3), np.uint8)
     x = sum(codebooks[m][codes[:, m]] for m in range(3))  # the error of these codes is zero
     found, errors = codes.copy(), np.empty(200, np.float32)
-    _native.additive_search((x, codebooks, found, errors), (True, 4, 2, 2, 0), 1)
+    _native.additive_search((x, codebooks, found, errors), (4, 2, 2, 0), 1)
     assert np.array_equal(found, codes)
     assert errors.max() < 1e-6
 

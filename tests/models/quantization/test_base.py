@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import _files
+from fastcodes.index import FlatIndex
 from fastcodes.quantization import (
     KMeans,
     NotFittedError,
@@ -466,3 +467,11 @@ def test_quantisers_of_real_descriptors() -> None:
     errors = [model.quantization_error(x) for model in (vq, pq, opq)]
     assert errors[0] > 2 * errors[1]
     assert errors[2] < 0.95 * errors[1]
+
+
+@pytest.mark.parametrize("name", [name for name in QUANTIZERS if "metric" in MODELS[name].get_params()])
+@pytest.mark.parametrize("metric", ["l2", "ip"])
+def test_an_index_searches_by_the_metric_of_the_model(name: str, metric: str) -> None:
+    model = model_of(name, metric=metric).fit(X)
+    assert model.metrics[0] == FlatIndex(model).metric == metric
+    assert np.array_equal(model.tables(X[:3]), model.tables(X[:3], metric=metric))
