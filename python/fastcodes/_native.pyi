@@ -1,5 +1,6 @@
 """The compiled kernels: the functions of the package with the same arguments, none of them optional."""
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
@@ -10,6 +11,7 @@ _Codes = npt.NDArray[np.uint8]
 _Mask = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 _Ids = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float32]
+_Lists = tuple[_Ids, _Ids, _Floats | None, npt.NDArray[np.uint32]]
 
 _Signatures = npt.NDArray[np.uint32]
 _Tokens = npt.NDArray[np.uint64]
@@ -19,6 +21,7 @@ _Shingles = tuple[str, int, bool]
 __all__ = [
     "MinHashBands",
     "PackedCodes",
+    "SortedRows",
     "XnorFilters",
     "XnorFinish",
     "XnorMatrix",
@@ -29,6 +32,7 @@ __all__ = [
     "adc_sums",
     "adc_tables",
     "additive_beam",
+    "additive_composite_search",
     "additive_search",
     "bits_pack",
     "bits_pack_uint",
@@ -41,12 +45,15 @@ __all__ = [
     "hadamard_project",
     "hadamard_rotate",
     "hamming_asymmetric_knn",
+    "hamming_candidates_knn",
     "hamming_cdist",
     "hamming_groups",
     "hamming_knn",
-    "hamming_lists_knn",
     "hamming_pairs",
     "hamming_radius",
+    "hamming_tables",
+    "hamming_tables_knn",
+    "hamming_tables_radius",
     "jaccard_cdist",
     "jaccard_groups",
     "jaccard_knn",
@@ -70,6 +77,8 @@ __all__ = [
     "rabitq_knn",
     "rabitq_radius",
     "rabitq_scan",
+    "rerank_nearest",
+    "rerank_nearest_of_all",
     "roofline",
     "threads",
     "version",
@@ -94,10 +103,20 @@ def adc_scan(
     tables: _Floats, codes: _Codes | PackedCodes, out: _Floats | None, threads: int | None
 ) -> _Floats: ...
 def adc_knn(
-    tables: _Floats, codes: _Codes | PackedCodes, k: int, mask: _Mask | None, threads: int | None
+    tables: _Floats,
+    codes: _Codes | PackedCodes,
+    k: int,
+    mask: _Mask | None,
+    threads: int | None,
+    lists: _Lists | None,
 ) -> tuple[_Floats, _Ids]: ...
 def adc_radius(
-    tables: _Floats, codes: _Codes | PackedCodes, radius: float, mask: _Mask | None, threads: int | None
+    tables: _Floats,
+    codes: _Codes | PackedCodes,
+    radius: float,
+    mask: _Mask | None,
+    threads: int | None,
+    lists: _Lists | None,
 ) -> tuple[_Ids, _Floats, _Ids]: ...
 def adc_encode(
     x: _Floats, codebooks: _Floats, codes: _Codes, distances: _Floats | None, threads: int | None
@@ -108,9 +127,15 @@ def adc_sums(
 def additive_beam(
     arrays: tuple[_Floats, _Floats, _Codes, _Floats], n_paths: int, threads: int | None
 ) -> None: ...
+def additive_composite_search(
+    arrays: tuple[_Floats, _Floats, _Codes, _Floats],
+    constraint: tuple[float, float],
+    search: tuple[int, int, int, int],
+    threads: int | None,
+) -> None: ...
 def additive_search(
     arrays: tuple[_Floats, _Floats, _Codes, _Floats],
-    params: tuple[bool, int, int, int, int],
+    search: tuple[int, int, int, int],
     threads: int | None,
 ) -> None: ...
 
@@ -165,23 +190,52 @@ def hadamard_rotate(
     x: _Floats, signs: _Codes, back_to: int | None, out: _Floats | None, threads: int | None
 ) -> _Floats: ...
 def hamming_asymmetric_knn(
-    queries: _Floats, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
+    queries: _Floats,
+    codes: _Codes,
+    k: int,
+    mask: _Mask | None,
+    threads: int | None,
+    lists: _Lists | None,
 ) -> tuple[_Floats, _Ids]: ...
 def hamming_knn(
-    queries: _Codes, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
-) -> tuple[npt.NDArray[np.int32], _Ids]: ...
-def hamming_lists_knn(
     queries: _Codes,
     codes: _Codes,
-    starts: _Ids,
-    stops: _Ids,
-    ids: npt.NDArray[np.uint32],
+    k: int,
+    mask: _Mask | None,
+    threads: int | None,
+    lists: _Lists | None,
+) -> tuple[npt.NDArray[np.int32], _Ids]: ...
+def hamming_candidates_knn(
+    queries: _Codes, codes: _Codes, lists: _Lists, k: int, mask: _Mask | None, threads: int | None
+) -> tuple[npt.NDArray[np.int32], _Ids]: ...
+def hamming_tables(
+    codes: _Codes, n_bits: int, n_tables: int | None, threads: int | None
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint64]]: ...
+def hamming_tables_knn(
+    queries: _Codes,
+    codes: _Codes,
+    n_bits: int,
+    tables: Sequence[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint64]]],
     k: int,
     mask: _Mask | None,
     threads: int | None,
 ) -> tuple[npt.NDArray[np.int32], _Ids]: ...
+def hamming_tables_radius(
+    queries: _Codes,
+    codes: _Codes,
+    n_bits: int,
+    tables: Sequence[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint64]]],
+    radius: int,
+    mask: _Mask | None,
+    threads: int | None,
+) -> tuple[_Ids, npt.NDArray[np.int32], _Ids]: ...
 def hamming_radius(
-    queries: _Codes, codes: _Codes, radius: int, mask: _Mask | None, threads: int | None
+    queries: _Codes,
+    codes: _Codes,
+    radius: int,
+    mask: _Mask | None,
+    threads: int | None,
+    lists: _Lists | None,
 ) -> tuple[_Ids, npt.NDArray[np.int32], _Ids]: ...
 def hamming_cdist(
     a: _Codes, b: _Codes, out: npt.NDArray[np.int32] | None, threads: int | None
@@ -190,14 +244,40 @@ def hamming_pairs(
     codes: _Codes, radius: int, threads: int | None
 ) -> tuple[_Ids, _Ids, npt.NDArray[np.int32]]: ...
 def hamming_groups(codes: _Codes, radius: int, threads: int | None) -> _Ids: ...
+
+@final
+class SortedRows:
+    def __new__(cls, codes: _Codes, threads: int | None) -> SortedRows: ...
+    def __len__(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+
 def jaccard_knn(
-    queries: _Codes, codes: _Codes, k: int, mask: _Mask | None, threads: int | None
+    queries: _Codes,
+    codes: _Codes,
+    k: int,
+    weights: tuple[float, float],
+    sorted: SortedRows | None,
+    mask: _Mask | None,
+    threads: int | None,
+    lists: _Lists | None,
 ) -> tuple[npt.NDArray[np.float32], _Ids]: ...
 def jaccard_radius(
-    queries: _Codes, codes: _Codes, radius: float, mask: _Mask | None, threads: int | None
+    queries: _Codes,
+    codes: _Codes,
+    radius: float,
+    weights: tuple[float, float],
+    sorted: SortedRows | None,
+    mask: _Mask | None,
+    threads: int | None,
+    lists: _Lists | None,
 ) -> tuple[_Ids, npt.NDArray[np.float32], _Ids]: ...
 def jaccard_cdist(
-    a: _Codes, b: _Codes, out: npt.NDArray[np.float32] | None, threads: int | None
+    a: _Codes,
+    b: _Codes,
+    weights: tuple[float, float],
+    out: npt.NDArray[np.float32] | None,
+    threads: int | None,
 ) -> npt.NDArray[np.float32]: ...
 def jaccard_pairs(
     codes: _Codes, radius: float, threads: int | None
@@ -299,6 +379,7 @@ def rabitq_knn(
     metric: str,
     mask: _Mask | None,
     threads: int | None,
+    lists: _Lists | None,
 ) -> tuple[_Floats, _Ids]: ...
 def rabitq_radius(
     queries: _Floats,
@@ -310,6 +391,7 @@ def rabitq_radius(
     metric: str,
     mask: _Mask | None,
     threads: int | None,
+    lists: _Lists | None,
 ) -> tuple[_Ids, _Floats, _Ids]: ...
 def rabitq_cdist(
     a: _Codes,
@@ -321,6 +403,19 @@ def rabitq_cdist(
     out: _Floats | None,
     threads: int | None,
 ) -> _Floats: ...
+def rerank_nearest(
+    queries: _Floats,
+    candidates: _Ids,
+    rows: _Ids | None,
+    vectors: _Floats,
+    metric: str,
+    bounds: _Floats | None,
+    found: tuple[_Floats, _Ids, _Ids],
+    threads: int | None,
+) -> None: ...
+def rerank_nearest_of_all(
+    queries: _Floats, vectors: _Floats, metric: str, k: int, threads: int | None
+) -> tuple[_Floats, _Ids]: ...
 def xnor_byte_matmul(
     a: _Codes,
     byte_values: tuple[int, int],

@@ -5,7 +5,8 @@ storage             codes                   operand of a query                 s
 ==================  ======================  =================================  ==============================
 `TableStorage`      M numbers up to 256     look-up tables (M, K)              `fastcodes.adc`
 `CodewordStorage`   one number up to 65536  distances to all codewords (1, K)  posting lists of the codewords
-`BitStorage`        packed bits             packed bits, or real values        `fastcodes.hamming`, `.jaccard`
+`BitStorage`        packed bits             packed bits, or real values        `fastcodes.hamming`
+`JaccardStorage`    packed bits             packed bits                        `fastcodes.jaccard`
 `RaBitQStorage`     bits and two factors    rotated vectors and offsets        `fastcodes.rabitq`
 ==================  ======================  =================================  ==============================
 """
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastcodes import _files, adc, bits, hamming, jaccard, rabitq
+from fastcodes import _files, _native, adc, bits, hamming, rabitq
 from fastcodes._typing import Array, Codes, Floats, Ids, Mask, UnsignedCodes
 from fastcodes._validation import describe
 from fastcodes.results import no_neighbors, ragged
@@ -28,6 +29,8 @@ from fastcodes.results import no_neighbors, ragged
 __all__ = [
     "BitStorage",
     "CodewordStorage",
+    "JaccardStorage",
+    "Lists",
     "RaBitQStorage",
     "Rows",
     "Storage",
@@ -36,6 +39,14 @@ __all__ = [
     "selected_rows",
     "split_factors",
 ]
+
+Lists = tuple[Ids, Ids, Floats | None, npt.NDArray[np.uint32]]
+"""Where the lists that each query probes start and stop (nq, n_probes), what is added to the distances of
+each, or None, and the id of each row (n,)."""
+
+_JACCARD = 1.0, 1.0  # the weights that make the Tversky distance that of Jaccard
+# Scanning fewer rows takes no longer than sorting them for a few searches.
+_FEWEST_UNSORTED = 4096
 
 Neighbors = tuple[npt.NDArray[Any], Ids]
 Ragged = tuple[Ids, npt.NDArray[Any], Ids]
@@ -86,9 +97,30 @@ class Storage(abc.ABC):
     ) -> Ragged:
         """Return offsets, distances and rows of those within a radius, sorted by (distance, row)."""
 
-    def errors(self, rows: Ids) -> Floats:
+    def errors(self, rows: Ids, *, threads: int | None = None) -> Floats:
         """Return the lengths of what some codes err by, where distances are estimates."""
         raise TypeError(f"distances of {type(self).__name__} are no estimates")
+
+    def knn_in_lists(
+        self, operand: Any, k: int, lists: Lists, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Neighbors:
+        """Return distances and ids (nq, k) of the nearest rows in the lists of each query.
+
+        A mask selects rows of this storage.
+        """
+        raise TypeError(f"{type(self).__name__} has no inverted lists")
+
+    def radius_in_lists(
+        self,
+        operand: Any,
+        radius: float,
+        lists: Lists,
+        *,
+        mask: Mask | None = None,
+        threads: int | None = None,
+    ) -> Ragged:
+        """Return offsets, distances and ids of those within a radius, likewise."""
+        raise TypeError(f"{type(self).__name__} has no inverted lists")
 
     @abc.abstractmethod
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -193,6 +225,22 @@ class TableStorage(Storage):
     ) -> Ragged:
         return adc.radius(operand, self._packed, radius, mask=mask, threads=threads)
 
+    def knn_in_lists(
+        self, operand: Floats, k: int, lists: Lists, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Neighbors:
+        return _native.adc_knn(operand, self._packed, k, mask, threads, lists)
+
+    def radius_in_lists(
+        self,
+        operand: Floats,
+        radius: float,
+        lists: Lists,
+        *,
+        mask: Mask | None = None,
+        threads: int | None = None,
+    ) -> Ragged:
+        return _native.adc_radius(operand, self._packed, radius, mask, threads, lists)
+
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         return self._packed.to_state()
 
@@ -212,9 +260,9 @@ class BitStorage(Storage):
     ----------
     n_bytes : int
         Bytes of a row.
-    metric : {"hamming", "jaccard", "asymmetric"}
-        The distance; the operand of the first two are packed bits, that of the last are real values of which
-        the bits of a code give the signs.
+    metric : {"hamming", "asymmetric"}
+        The distance; the operand of the first are packed bits, that of the second real values of which the
+        bits of a code give the signs.
     """
 
     def __init__(self, n_bytes: int, metric: str) -> None:
@@ -247,31 +295,113 @@ class BitStorage(Storage):
     def knn(
         self, operand: Array, k: int, *, mask: Mask | None = None, threads: int | None = None
     ) -> Neighbors:
-        searches: dict[str, Any] = {
-            "hamming": hamming.knn,
-            "jaccard": jaccard.knn,
-            "asymmetric": hamming.asymmetric_knn,
-        }
-        found: Neighbors = searches[self._metric](operand, self.codes, k, mask=mask, threads=threads)
+        knn: Any = hamming.knn if self._metric == "hamming" else hamming.asymmetric_knn
+        found: Neighbors = knn(operand, self.codes, k, mask=mask, threads=threads)
         return found
 
     def radius(
         self, operand: Array, radius: float, *, mask: Mask | None = None, threads: int | None = None
     ) -> Ragged:
-        searches: dict[str, Any] = {"hamming": hamming.radius, "jaccard": jaccard.radius}
-        if self._metric not in searches:
+        self._check_radius()
+        number: Any = radius  # it is refused unless it is an integer
+        found: Ragged = hamming.radius(operand, self.codes, number, mask=mask, threads=threads)
+        return found
+
+    def _check_radius(self) -> None:
+        if self._metric == "asymmetric":
             raise ValueError(
                 f'there is no radius search with the metric "{self._metric}"; search for the k nearest, '
                 'or use an index with the metric "hamming"'
             )
-        found: Ragged = searches[self._metric](operand, self.codes, radius, mask=mask, threads=threads)
-        return found
+
+    def knn_in_lists(
+        self, operand: Array, k: int, lists: Lists, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Neighbors:
+        if self._metric == "hamming":
+            return _native.hamming_knn(operand, self.codes, k, mask, threads, lists)
+        return _native.hamming_asymmetric_knn(operand, self.codes, k, mask, threads, lists)
+
+    def radius_in_lists(
+        self,
+        operand: Array,
+        radius: float,
+        lists: Lists,
+        *,
+        mask: Mask | None = None,
+        threads: int | None = None,
+    ) -> Ragged:
+        self._check_radius()
+        number: Any = radius  # it is refused unless it is an integer
+        return _native.hamming_radius(operand, self.codes, number, mask, threads, lists)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         return {}, {"codes": self.codes}
 
     def restore(self, params: Any, arrays: Mapping[str, Array]) -> None:
         self._rows = Rows(_files.take(arrays, "codes", np.uint8, ("n", self._n_bytes)))
+
+
+class JaccardStorage(BitStorage):
+    """Packed bits searched by Jaccard distance, with the order of the first rows by their number of ones.
+
+    The first search after a change sorts all rows, unless few of them are new.
+    """
+
+    def __init__(self, n_bytes: int) -> None:
+        super().__init__(n_bytes, "jaccard")
+        # With the rows that it is of: those of a change are others.
+        self._sorted: tuple[Rows, _native.SortedRows] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_sorted": None}
+
+    @property
+    def nbytes(self) -> int:
+        return super().nbytes + (0 if self._sorted is None else self._sorted[1].nbytes)
+
+    def keep(self, rows: Ids) -> None:
+        self._sorted = None
+        super().keep(rows)
+
+    def knn(
+        self, operand: Array, k: int, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Neighbors:
+        order, codes = self._in_order(threads)
+        return _native.jaccard_knn(operand, codes, k, _JACCARD, order, mask, threads, None)
+
+    def radius(
+        self, operand: Array, radius: float, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Ragged:
+        order, codes = self._in_order(threads)
+        return _native.jaccard_radius(operand, codes, radius, _JACCARD, order, mask, threads, None)
+
+    def knn_in_lists(
+        self, operand: Array, k: int, lists: Lists, *, mask: Mask | None = None, threads: int | None = None
+    ) -> Neighbors:
+        return _native.jaccard_knn(operand, self.codes, k, _JACCARD, None, mask, threads, lists)
+
+    def radius_in_lists(
+        self,
+        operand: Array,
+        radius: float,
+        lists: Lists,
+        *,
+        mask: Mask | None = None,
+        threads: int | None = None,
+    ) -> Ragged:
+        return _native.jaccard_radius(operand, self.codes, radius, _JACCARD, None, mask, threads, lists)
+
+    def _in_order(self, threads: int | None) -> tuple[_native.SortedRows | None, Codes]:
+        """Return the order of most rows, and all rows."""
+        # Read in this order, so that no more rows are sorted than there are, though other threads add some.
+        # No lock, which the child of a fork might find taken: two threads may do the same work.
+        kept, rows = self._sorted, self._rows
+        order, codes = None if kept is None or kept[0] is not rows else kept[1], rows.used
+        n_sorted = 0 if order is None else len(order)
+        if len(codes) - n_sorted >= max(_FEWEST_UNSORTED, n_sorted // 16):
+            order = _native.SortedRows(codes, threads)
+            self._sorted = rows, order
+        return order, codes
 
 
 class RaBitQStorage(Storage):
@@ -368,11 +498,41 @@ class RaBitQStorage(Storage):
             queries, codes, factors, radius, offsets=offsets, mask=mask, threads=threads, **self._settings
         )
 
-    def errors(self, rows: Ids) -> Floats:
-        codes, factors = split_factors(self.take(rows))
+    def knn_in_lists(
+        self,
+        operand: tuple[Floats, Floats],
+        k: int,
+        lists: Lists,
+        *,
+        mask: Mask | None = None,
+        threads: int | None = None,
+    ) -> Neighbors:
+        codes, factors = self._parts()
+        settings = self._settings["n_bits"], self._settings["metric"]
+        return _native.rabitq_knn(*operand, codes, factors, k, *settings, mask, threads, lists)
+
+    def radius_in_lists(
+        self,
+        operand: tuple[Floats, Floats],
+        radius: float,
+        lists: Lists,
+        *,
+        mask: Mask | None = None,
+        threads: int | None = None,
+    ) -> Ragged:
+        codes, factors = self._parts()
+        settings = self._settings["n_bits"], self._settings["metric"]
+        return _native.rabitq_radius(*operand, codes, factors, radius, *settings, mask, threads, lists)
+
+    def errors(self, rows: Ids, *, threads: int | None = None) -> Floats:
+        factors = self._factors.used[rows]
         if self._error_ratio is not None:
-            factors = factors * np.array([0, self._error_ratio], np.float32)
-        return rabitq.errors(codes, factors, n_bits=self._settings["n_bits"])
+            factors *= np.array([0, self._error_ratio], np.float32)
+        if isinstance(self._codes, Rows):
+            codes = self._codes.used[rows]
+        else:  # of one bit, whose levels are 1 and -1: all are equally long
+            codes = np.zeros((len(rows), self._n_bytes), np.uint8)
+        return rabitq.errors(codes, factors, n_bits=self._settings["n_bits"], threads=threads)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
         codes, factors = self._parts()

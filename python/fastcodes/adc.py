@@ -219,8 +219,8 @@ def knn(
     rows = None if mask is None else as_mask(mask, _row_count(source))
     if exclude_self is not False and as_bool(exclude_self, "exclude_self"):
         n_near = count_with_self(k, len(entries) if np.ndim(entries) == 3 else 1, _row_count(source))
-        return without_self(*_native.adc_knn(entries, source, n_near, rows, threads))
-    return _native.adc_knn(entries, source, k, rows, threads)
+        return without_self(*_native.adc_knn(entries, source, n_near, rows, threads, None))
+    return _native.adc_knn(entries, source, k, rows, threads, None)
 
 
 def radius(
@@ -275,7 +275,7 @@ def radius(
     """
     entries, source = kernel_array(tables, "tables"), _code_source(codes)
     rows = None if mask is None else as_mask(mask, _row_count(source))
-    return _native.adc_radius(entries, source, radius, rows, threads)
+    return _native.adc_radius(entries, source, radius, rows, threads, None)
 
 
 @overload

@@ -87,8 +87,8 @@ def knn(
     rows = None if mask is None else as_mask(mask, row_count(codes))
     if exclude_self is not False and as_bool(exclude_self, "exclude_self"):
         n_near = count_with_self(k, row_count(queries), row_count(codes))
-        return without_self(*_native.hamming_knn(queries, codes, n_near, rows, threads))
-    return _native.hamming_knn(queries, codes, k, rows, threads)
+        return without_self(*_native.hamming_knn(queries, codes, n_near, rows, threads, None))
+    return _native.hamming_knn(queries, codes, k, rows, threads, None)
 
 
 def radius(
@@ -148,7 +148,7 @@ def radius(
     """
     queries, codes = code_array(queries, "queries"), code_array(codes, "codes")
     rows = None if mask is None else as_mask(mask, row_count(codes))
-    return _native.hamming_radius(queries, codes, radius, rows, threads)
+    return _native.hamming_radius(queries, codes, radius, rows, threads, None)
 
 
 def asymmetric_knn(
@@ -224,8 +224,8 @@ def asymmetric_knn(
     rows = None if mask is None else as_mask(mask, row_count(codes))
     if exclude_self is not False and as_bool(exclude_self, "exclude_self"):
         n_near = count_with_self(k, row_count(numbers), row_count(codes))
-        return without_self(*_native.hamming_asymmetric_knn(numbers, codes, n_near, rows, threads))
-    return _native.hamming_asymmetric_knn(numbers, codes, k, rows, threads)
+        return without_self(*_native.hamming_asymmetric_knn(numbers, codes, n_near, rows, threads, None))
+    return _native.hamming_asymmetric_knn(numbers, codes, k, rows, threads, None)
 
 
 def cdist(

@@ -3,6 +3,26 @@
 ``1 - popcount(a & b) / popcount(a | b)``, in [0, 1]. The distance of two codes without any bit set is 0, as
 in scipy; RDKit calls the similarity of two empty fingerprints 0, which would be a distance of 1.
 
+`knn`, `radius` and `cdist` compute the Tversky distance of a query ``a`` and a row ``b``, which weights the
+bits that only one of the two has (Tversky, Features of Similarity, Psychological Review 84, 1977)::
+
+    common, only_a, only_b = popcount(a & b), popcount(a & ~b), popcount(b & ~a)
+    distance = 1 - common / (common + alpha * only_a + beta * only_b)  # 0 / 0 is a similarity of 1
+
+=====  ====  ================================================================================
+alpha  beta  distance
+=====  ====  ================================================================================
+1      1     Jaccard (Tanimoto), the default
+0.5    0.5   Dice
+1      0     the share of the query's bits that the row lacks: 0 if it contains all of them, as
+             the fingerprint of a molecule contains that of a substructure
+0      1     the share of the row's bits that the query lacks
+=====  ====  ================================================================================
+
+With different weights it is not symmetric: rows of the first argument are the queries. `pairs` and `groups`,
+where rows have no such roles, use the Jaccard distance ``d``. That is no restriction for equal weights ``w``,
+whose distance ``w * d / (1 - d + w * d)`` grows with it.
+
 Codes are C-contiguous ``uint8`` arrays ``(n, n_bytes)``, one row per vector, bits in the order of
 `numpy.packbits` (see `fastcodes.bits.pack`). Strided rows, read-only arrays, memory maps, buffers and CPU
 tensors are searched without a copy; other layouts, data frames and lists are copied first. For three queries
@@ -17,7 +37,7 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _native
 from fastcodes._typing import Floats, Ids
-from fastcodes._validation import as_bool, as_mask, check_separate, code_array, row_count
+from fastcodes._validation import as_bool, as_mask, as_real, check_separate, code_array, row_count
 from fastcodes.results import count_with_self, without_self
 
 __all__ = ["cdist", "groups", "knn", "pairs", "radius"]
@@ -28,6 +48,8 @@ def knn(
     codes: ArrayLike,
     k: int,
     *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
     exclude_self: bool = False,
     mask: ArrayLike | None = None,
     threads: int | None = None,
@@ -42,6 +64,9 @@ def knn(
         The database.
     k : int
         Neighbours per query, 0 or more. Results are padded if fewer rows qualify.
+    alpha, beta : float
+        Weights of bits that only the query has, and of those that only the row has; finite, 0 or more. By
+        default the distance is that of Jaccard: see above for others.
     exclude_self : bool
         Whether query ``i`` is row ``i`` of `codes`, which is not its own neighbour then, even if others are
         equal to it.
@@ -55,7 +80,8 @@ def knn(
     -------
     distances : float32 array (nq, k)
         ``distances[i, r]`` is the distance of query ``i`` to its ``r``-th nearest code: a fraction, rounded
-        once to float32; inf where there are fewer than `k` rows.
+        once to float32; inf where there are fewer than `k` rows. With other weights it is computed in float64
+        first.
     indices : int64 array (nq, k)
         The rows of these codes, -1 where there are fewer than `k`. Sorted by (distance, index): ties go to
         the lower index.
@@ -78,21 +104,29 @@ def knn(
     >>> indices
     array([[0, 1]])
 
+    The rows that contain most of the query, whatever else they have:
+
+    >>> jaccard.knn(codes[1], codes, k=2, alpha=1, beta=0)
+    (array([[0., 0.]], dtype=float32), array([[0, 1]]))
+
     Notes
     -----
     The numpy equivalent::
 
         a, b = queries[:, None], codes
-        d = np.bitwise_count(a ^ b).sum(axis=-1) / np.bitwise_count(a | b).sum(axis=-1)  # 0 / 0 = 0
+        common = np.bitwise_count(a & b).sum(axis=-1)
+        apart = alpha * np.bitwise_count(a & ~b).sum(axis=-1) + beta * np.bitwise_count(b & ~a).sum(axis=-1)
+        d = apart / (common + apart)  # 0 / 0 = 0
         indices = np.argsort(d, axis=1, kind="stable")[:, :k]
         distances = np.take_along_axis(d, indices, axis=1)
     """
+    weights = _as_weights(alpha, beta)
     queries, codes = code_array(queries, "queries"), code_array(codes, "codes")
     rows = None if mask is None else as_mask(mask, row_count(codes))
     if exclude_self is not False and as_bool(exclude_self, "exclude_self"):
         n_near = count_with_self(k, row_count(queries), row_count(codes))
-        return without_self(*_native.jaccard_knn(queries, codes, n_near, rows, threads))
-    return _native.jaccard_knn(queries, codes, k, rows, threads)
+        return without_self(*_native.jaccard_knn(queries, codes, n_near, weights, None, rows, threads, None))
+    return _native.jaccard_knn(queries, codes, k, weights, None, rows, threads, None)
 
 
 def radius(
@@ -100,6 +134,8 @@ def radius(
     codes: ArrayLike,
     radius: float,
     *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
     mask: ArrayLike | None = None,
     threads: int | None = None,
 ) -> tuple[Ids, Floats, Ids]:
@@ -113,7 +149,7 @@ def radius(
         The database.
     radius : float
         0 or more; inclusive. It is rounded to float32 first, as numpy does with a Python float.
-    mask, threads
+    alpha, beta, mask, threads
         As in `knn`.
 
     Returns
@@ -141,6 +177,11 @@ def radius(
     >>> [indices[start:end].tolist() for start, end in zip(offsets, offsets[1:])]
     [[0, 1], [1, 0], [2]]
 
+    Screening for substructures, the rows that contain all bits of the query:
+
+    >>> jaccard.radius(codes[1], codes, radius=0, alpha=1, beta=0)
+    (array([0, 2]), array([0., 0.], dtype=float32), array([0, 1]))
+
     Notes
     -----
     The numpy equivalent for one query, with ``d`` as in `knn`: ``np.flatnonzero(d[i] <= radius)``, sorted by
@@ -150,12 +191,21 @@ def radius(
 
         scipy.sparse.csr_array((distances, indices, offsets), shape=(len(queries), len(codes)))
     """
+    weights = _as_weights(alpha, beta)
     queries, codes = code_array(queries, "queries"), code_array(codes, "codes")
     rows = None if mask is None else as_mask(mask, row_count(codes))
-    return _native.jaccard_radius(queries, codes, radius, rows, threads)
+    return _native.jaccard_radius(queries, codes, radius, weights, None, rows, threads, None)
 
 
-def cdist(a: ArrayLike, b: ArrayLike, *, out: Floats | None = None, threads: int | None = None) -> Floats:
+def cdist(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    out: Floats | None = None,
+    threads: int | None = None,
+) -> Floats:
     """Compute the distances of all rows of `a` to all rows of `b`.
 
     Parameters
@@ -164,6 +214,8 @@ def cdist(a: ArrayLike, b: ArrayLike, *, out: Floats | None = None, threads: int
         Packed bits; a one-dimensional array is one row.
     b : array_like of uint8 (nb, n_bytes)
         Packed bits.
+    alpha, beta : float
+        As in `knn`: rows of `a` are the queries.
     out : float32 array (na, nb), optional
         C-contiguous; receives the result.
     threads : int, optional
@@ -191,18 +243,20 @@ def cdist(a: ArrayLike, b: ArrayLike, *, out: Floats | None = None, threads: int
 
     Notes
     -----
-    The numpy equivalent::
-
-        (np.bitwise_count(a[:, None] ^ b).sum(-1) / np.bitwise_count(a[:, None] | b).sum(-1))
+    The numpy equivalent is ``d`` as in `knn`.
     """
     a, b = code_array(a, "a"), code_array(b, "b")
     check_separate(out, a, "a")
     check_separate(out, b, "b")
-    return _native.jaccard_cdist(a, b, out, threads)
+    return _native.jaccard_cdist(a, b, _as_weights(alpha, beta), out, threads)
+
+
+def _as_weights(alpha: float, beta: float) -> tuple[float, float]:
+    return as_real(alpha, "alpha", at_least=0), as_real(beta, "beta", at_least=0)
 
 
 def pairs(codes: ArrayLike, radius: float, *, threads: int | None = None) -> tuple[Ids, Ids, Floats]:
-    """Find all pairs of codes at a distance of at most `radius`: near-duplicates.
+    """Find all pairs of codes at a Jaccard distance of at most `radius`: near-duplicates.
 
     Parameters
     ----------
@@ -244,7 +298,7 @@ def pairs(codes: ArrayLike, radius: float, *, threads: int | None = None) -> tup
 
 
 def groups(codes: ArrayLike, radius: float, *, threads: int | None = None) -> Ids:
-    """Group codes that are connected by pairs at a distance of at most `radius`: near-duplicates.
+    """Group codes that are connected by pairs at a Jaccard distance of at most `radius`: near-duplicates.
 
     The pairs are not stored: many equal codes, which have very many pairs, take no memory.
 

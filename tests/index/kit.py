@@ -22,9 +22,11 @@ from fastcodes.hashing import (
     SpectralHashing,
     SupervisedDiscreteHashing,
 )
-from fastcodes.index import FlatIndex, LSHIndex, MinHashIndex
+from fastcodes.index import FlatIndex, IVFIndex, LSHIndex, MinHashIndex, MultiIndexHashing
+from fastcodes.index._lists import split_lists
 from fastcodes.quantization import (
     AdditiveQuantizer,
+    CompositeQuantizer,
     OptimizedProductQuantizer,
     ProductQuantizer,
     RaBitQuantizer,
@@ -90,9 +92,41 @@ def of_signatures(index: Any, queries: Any) -> Array:
     return np.where(is_candidate, (a != b).mean(axis=2), np.inf).astype(np.float32)
 
 
+def of_lists(index: Any, queries: Any) -> Array:
+    """Return what the codes say, and the offset of the list of each row, added in float32."""
+    coder = index._coder
+    probed, _ = coder.probed(coder.as_queries(queries), index.n_lists, threads=None)
+    lists, rows = split_lists(index.codes)
+    if isinstance(probed.operand, tuple):
+        codes, factors = rows[:, :-8], np.ascontiguousarray(rows[:, -8:]).view("<f4")
+        metric = "l2" if index.metric == "l2" else "ip"
+        total = rabitq.scan(
+            probed.operand[0],
+            np.ascontiguousarray(codes),
+            factors,
+            n_bits=coder.codec_.n_bits,
+            metric=metric,
+            offsets=probed.operand[1],
+        )
+    else:
+        total = np.zeros((len(queries), len(rows)), np.float32)
+        for m, table in enumerate(probed.operand.transpose(1, 0, 2)):
+            total += table[:, rows[:, m]]
+    if probed.offsets is not None:
+        offsets = np.empty_like(probed.offsets)
+        np.put_along_axis(offsets, probed.lists, probed.offsets, axis=1)
+        total += offsets[:, lists]
+    return total
+
+
+def of_bits_in_lists(index: Any, queries: Any) -> Array:
+    distances = oracles.hamming if index.metric == "hamming" else oracles.jaccard
+    return distances(index.codec.encode(queries), np.ascontiguousarray(split_lists(index.codes)[1]))
+
+
 def rows_of(index: Any) -> Array:
     """Return the codes of an index with all that belongs to them in one row each."""
-    rows: Array = index.codec.as_codes(index.codes)
+    rows: Array = index._coder.as_codes(index.codes)
     return rows
 
 
@@ -141,6 +175,7 @@ TABLES: dict[str, tuple[Any, str]] = {
         ResidualQuantizer(3, 16, norm_bits=0, metric="ip", max_iter=2, random_state=0).fit(X),
         "ip",
     ),
+    "cq 3x16": (CompositeQuantizer(3, 16, max_iter=2, random_state=0).fit(X), "l2"),
     "aq 3x16": (AdditiveQuantizer(3, 16, norm_bits=16, max_iter=2, random_state=0).fit(X), "l2"),
     "sq 1": (ScalarQuantizer(1).fit(X), "l2"),
     "sq 3": (ScalarQuantizer(3, kind="lloyd-max").fit(X), "ip"),
@@ -170,6 +205,14 @@ def flat(codec: Any, metric: str | None = None) -> Callable[[], Any]:
     return lambda: FlatIndex(codec, metric=metric)
 
 
+ALL_LISTS = {"n_probes": 7}
+
+
+def ivf(codec: Any, metric: str, by_residual: bool = True, samples: Any = X) -> Any:
+    index = IVFIndex(codec, 7, by_residual=by_residual, metric=metric, random_state=5)
+    return index.fit(samples)
+
+
 CASES = {f"flat {name}": Case(flat(codec, metric), of_tables) for name, (codec, metric) in TABLES.items()}
 CASES |= {f"flat {name}": Case(flat(codec), of_estimates) for name, codec in ESTIMATES.items()}
 CASES |= {f"flat {name}": Case(flat(codec), of_bits) for name, codec in HASHERS.items()}
@@ -186,6 +229,40 @@ CASES["lsh"] = Case(lambda: LSHIndex(HASHER, n_tables=5), of_bits, options={"n_p
 CASES["lsh, sparse"] = Case(
     lambda: LSHIndex(HASHERS["hadamard"], n_tables=4), of_bits, options={"n_probes": 2**17}
 )
+CASES["multi-index, bits"] = Case(lambda: MultiIndexHashing(37), of_bits, PACKED, PACKED[:7])
+CASES["multi-index, hyperplanes"] = Case(lambda: MultiIndexHashing(HASHER, n_tables=3), of_bits)
+CASES |= {
+    f"ivf {name}": Case(
+        lambda codec=codec, metric=metric, by_residual=by_residual: ivf(codec, metric, by_residual),
+        of_lists,
+        options=ALL_LISTS,
+    )
+    for name, codec, metric, by_residual in (
+        ("pq 4x256", ProductQuantizer.from_codebooks(codebooks(4, 256)), "l2", True),
+        ("pq 6x16", PQ, "l2", True),
+        ("pq 6x16, ip", PQ, "ip", True),
+        ("pq 6x16 of vectors", PQ, "l2", False),
+        ("rq 2x40", ResidualQuantizer(2, 40, max_iter=2, random_state=0), "l2", True),
+        ("sq 3", ScalarQuantizer(3), "l2", True),
+        ("vq 1", VectorQuantizer(1, random_state=0), "l2", True),
+        ("vq 40", VectorQuantizer(40, max_iter=2, random_state=0), "l2", True),
+        ("rabitq 1", RaBitQuantizer(1, random_state=0), "l2", True),
+        ("rabitq 4, ip", RaBitQuantizer(4, metric="ip", random_state=0), "ip", True),
+        ("rabitq 1, cosine", RaBitQuantizer(1, metric="cosine", random_state=0), "cosine", True),
+        ("rabitq 1 of vectors, cosine", ESTIMATES["rabitq 1, cosine"], "cosine", False),
+    )
+}
+CASES["ivf hyperplanes"] = Case(lambda: ivf(HASHER, "hamming"), of_bits_in_lists, options=ALL_LISTS)
+CASES |= {
+    f"ivf bits, {metric}": Case(
+        lambda metric=metric: ivf(Bits(37), metric, samples=PACKED),
+        of_bits_in_lists,
+        PACKED,
+        PACKED[:7],
+        options=ALL_LISTS,
+    )
+    for metric in ("hamming", "jaccard")
+}
 CASES["minhash"] = Case(
     lambda: MinHashIndex(MinHash(32, random_state=3).fit(), n_bands=8, n_rows=2),
     of_signatures,
@@ -194,14 +271,16 @@ CASES["minhash"] = Case(
 )
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-# All of their candidates are read.
+
+
+def has_estimates(name: str) -> bool:
+    """Whether re-ranking does not read all candidates."""
+    return "rabitq" in name
+
+
 exact_cases = pytest.mark.parametrize(
     "case",
-    [
-        pytest.param(c, id=name)
-        for name, c in CASES.items()
-        if c.samples is X and c.distances is not of_estimates
-    ],
+    [pytest.param(c, id=name) for name, c in CASES.items() if c.samples is X and not has_estimates(name)],
 )
 vector_cases = pytest.mark.parametrize(
     "case", [pytest.param(c, id=name) for name, c in CASES.items() if c.samples is X]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import oracles
 import pytest
 from fastcodes import hashing, index, minhash, quantization
 from fastcodes._codec import Codec
@@ -29,6 +30,7 @@ from fastcodes.hashing import (
 from fastcodes.index import FlatIndex, Index, MinHashIndex, base
 from fastcodes.quantization import (
     AdditiveQuantizer,
+    CompositeQuantizer,
     OptimizedProductQuantizer,
     ProductQuantizer,
     RaBitQuantizer,
@@ -143,8 +145,7 @@ def test_candidates_are_scored_by_their_vectors(case: Case, dtype: str) -> None:
     index = case.filled()
     for metric in (None, "l2", "ip"):
         used = metric or (index.metric if index.metric in ("l2", "ip") else "l2")
-        wide = vectors.astype(np.float32)
-        exact = np.array([((wide - q) ** 2).sum(1) if used == "l2" else -(wide * q).sum(1) for q in queries])
+        exact = oracles.rerank_distances(queries, vectors, used)
         found = index.search(queries, 6, rerank=vectors, rerank_metric=metric, oversample=N, **case.options)
         assert same(found, nearest(exact, np.arange(N), 6), (np.dtype(np.float32), np.dtype(np.int64)))
     # Only the nearest by codes are candidates.
@@ -166,7 +167,7 @@ def test_vectors_are_those_of_ids(case: Case, tmp_path: Path) -> None:
     mapped = np.memmap(tmp_path / "vectors", np.float32, "r", shape=vectors.shape)
     index = case.filled(ids=IDS)
     ids = np.sort(IDS)
-    exact = np.array([((vectors[ids] - q) ** 2).sum(1) for q in QUERIES])
+    exact = oracles.rerank_distances(QUERIES, vectors[ids], "l2")
     options = {"rerank_metric": "l2", "oversample": N, **case.options}
     assert same(index.search(QUERIES, 9, rerank=mapped, **options), nearest(exact, ids, 9))
     index.remove(ids[::3])
@@ -174,7 +175,7 @@ def test_vectors_are_those_of_ids(case: Case, tmp_path: Path) -> None:
     assert same(index.search(QUERIES, 9, rerank=mapped, **options), nearest(exact, ids, 9, kept))
     index = case.filled()
     index.remove(np.arange(0, N, 3))
-    exact = np.array([((X - q) ** 2).sum(1) for q in QUERIES])
+    exact = oracles.rerank_distances(QUERIES, X, "l2")
     assert same(index.search(QUERIES, 9, rerank=X, **options), nearest(exact, np.arange(N), 9, kept))
 
 
@@ -279,7 +280,7 @@ def test_adding_in_parts_is_adding_at_once(case: Case) -> None:
     for other in (parts, codes):
         assert same_bits(other.codes, whole.codes)
         assert same_bits(other.search(case.queries, 9, **case.options), expected)
-    assert same_bits(whole.codes, whole.codec.encode(case.samples))
+    assert same_bits(whole.codes, whole._coder.encode(case.samples))
 
 
 @every_case
@@ -311,9 +312,9 @@ def test_indexes_of_other_codecs_are_not_merged() -> None:
         index(RandomHyperplanes(8).fit(X)),
         index(Bits(8)),
     ):
-        with pytest.raises(ValueError, match=r"other has the codec .*, which makes other codes"):
+        with pytest.raises(ValueError, match=r"other is .*, which makes other codes"):
             ours.merge(other)
-    with pytest.raises(ValueError, match="other has the codec"):
+    with pytest.raises(ValueError, match="other is MinHashIndex"):
         MinHashIndex(MinHash(shingle_size=2)).merge(MinHashIndex(MinHash(shingle_size=3)))
     ours.merge(index(copy.deepcopy(quantizer).set_params(random_state=None, verbose=True)))
 
@@ -326,10 +327,11 @@ def test_the_error_of_ids_that_are_strings_says_to_keep_a_list() -> None:
 @every_case
 def test_default_ids_take_no_memory(case: Case) -> None:
     index = case.filled()
+    n_bytes = index.nbytes
     assert index._ids.nbytes == 0
-    assert index.nbytes >= rows_of(index).nbytes // 2
-    assert case.filled(ids=IDS).nbytes == index.nbytes + 8 * N
-    assert case.filled(ids=np.arange(N)).nbytes == index.nbytes
+    assert n_bytes >= rows_of(index).nbytes // 2
+    assert case.filled(ids=IDS).nbytes == n_bytes + 8 * N
+    assert case.filled(ids=np.arange(N)).nbytes == n_bytes
 
 
 @every_case
@@ -363,12 +365,41 @@ def test_ids_survive_removals(case: Case) -> None:
 
 
 @every_case
+@pytest.mark.parametrize("ids", [None, IDS], ids=["default ids", "own ids"])
+def test_updating_is_removing_and_adding(case: Case, ids: Array | None) -> None:
+    index, other = case.filled(ids=ids), case.filled(ids=ids)
+    index.search(case.queries, 3, **case.options)
+    chosen, new = index.ids[[290, 3, 17]], case.part([5, 250, 290])
+    index.update(chosen, new)
+    other.remove(chosen)
+    other.add(new, ids=chosen)
+    assert np.array_equal(index.ids, other.ids)
+    assert same_bits(index.codes, other.codes)
+    assert same_bits(
+        index.search(case.queries, 9, **case.options), other.search(case.queries, 9, **case.options)
+    )
+    before = index.codes
+    for wrong, samples, message in (
+        (chosen[[0, 0, 1]], new, "ids has an id twice"),
+        ([10**9, 1, 2], new, "the id 1000000000"),
+        (chosen[:2], new, "X has 3 samples, but there are 2 ids"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            index.update(wrong, samples)
+    assert same_bits(index.codes, before)
+    index.update([], case.part([]))
+    index.add(case.part([0]))
+    assert len(index) == N + 1
+    assert index.ids[-1] == other._ids._next
+
+
+@every_case
 def test_reconstructing_is_decoding(case: Case) -> None:
     for ids in (None, IDS):
         index = case.filled(ids=ids)
         rows = np.array([299, 0, 17, 0])
         try:
-            expected = index.codec.decode(index.codes)
+            expected = index._coder.decode(index.codes)
         except TypeError:
             with pytest.raises(TypeError, match=r"codes of \w+ cannot be decoded"):
                 index.reconstruct(index.ids[:1])
@@ -550,6 +581,9 @@ CODECS: dict[type[Codec], Codec] = {
         ),
         AdditiveQuantizer(
             3, 7, search_iter=2, norm_bits=16, max_iter=3, max_samples=250, metric="ip", random_state=5
+        ),
+        CompositeQuantizer(
+            3, 7, penalty=0.5, search_iter=2, max_iter=3, max_samples=250, metric="ip", random_state=5
         ),
         ScalarQuantizer(5, kind="uniform", ranges=(-2.0, 1.5), max_iter=9, max_samples=250, random_state=5),
         VectorQuantizer(9, n_init=2, max_iter=3, max_samples=250, random_state=5),

@@ -1,20 +1,24 @@
-"""FlatIndex over product quantizers: the vectors that distances mean, re-ranking, files."""
+"""FlatIndex over product quantizers: what distances mean, re-ranking, files; and over fingerprints."""
 
 from __future__ import annotations
 
 import copy
+import pickle
 import re
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import oracles
 import pytest
-from fastcodes import _files, adc
+from fastcodes import _files, adc, bits, jaccard
+from fastcodes.hashing import Bits
 from fastcodes.index import FlatIndex
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
-from helpers import Array, same
+from helpers import Array, same, same_bits
 
 D = 12
 RNG = np.random.default_rng(20)
@@ -69,8 +73,7 @@ def nearest(distances: Array, k: int, ids: Array | None = None) -> tuple[Array, 
 
 def exactly(metric: str, query: Array, vectors: Array) -> Array:
     """Distances of one query to vectors, in float32."""
-    x = vectors.astype(np.float32)
-    return ((x - query) ** 2).sum(axis=1) if metric == "l2" else -(x * query).sum(axis=1)
+    return oracles.rerank_distances(query[None], vectors, metric)[0]
 
 
 def reranked(index: FlatIndex, queries: Array, k: int, n_candidates: int, vectors: Array, mask: Any) -> Any:
@@ -159,23 +162,18 @@ def test_ties_of_any_candidates_go_to_the_lower_row(quantizer: Any) -> None:
 
 
 def test_vectors_lie_anywhere_and_only_candidates_are_read(tmp_path: Path) -> None:
-    class Watched(np.memmap):
-        read: set[int]
-
-        def __getitem__(self, rows: Any) -> Any:
-            Watched.read |= set(np.asarray(rows).tolist())
-            return np.asarray(self)[rows]
-
+    index = index_of(PQ)
+    candidates = index.search(QUERIES, 10)[1]
     file = tmp_path / "vectors"
     X.tofile(file)
-    index = index_of(PQ)
     mapped = np.memmap(file, np.float32, "r", shape=X.shape)
     for vectors in (mapped, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], np.ma.array(X)):
         assert same(index.search(QUERIES, 5, rerank=vectors), index.search(QUERIES, 5, rerank=X))
-    Watched.read = set()
-    found = index.search(QUERIES, 5, rerank=mapped.view(Watched), oversample=2)
-    assert same(found, index.search(QUERIES, 5, rerank=X, oversample=2))
-    assert Watched.read == set(index.search(QUERIES, 10)[1].ravel().tolist())
+    few = np.full_like(X, np.nan)
+    few[candidates] = X[candidates]
+    for vectors in (few, few.astype(np.float64)):
+        found = index.search(QUERIES, 5, rerank=vectors, oversample=2)
+        assert same(found, index.search(QUERIES, 5, rerank=X, oversample=2))
 
 
 @pytest.mark.parametrize("metric", ["l2", "ip"])
@@ -360,3 +358,139 @@ def test_sixteen_codewords_take_half_a_byte() -> None:
     assert index_of(PQ).nbytes < 700 * 6
     expected = "FlatIndex(ProductQuantizer(n_subspaces=6, n_codewords=16), metric='l2'), 700 rows"
     assert repr(index_of(PQ)) == expected
+
+
+# --- Jaccard: rows are searched in the order of their number of ones ----------------------------------------
+
+
+def fingerprints(n: int, n_bits: int, seed: int = 0) -> Array:
+    """Return sparse codes, of which every third has most bits of one of a few others; some are empty."""
+    rng = np.random.default_rng([seed, n, n_bits])
+    is_one = rng.random((n, n_bits)) < rng.uniform(0.01, 0.12, (n, 1))
+    relatives = np.arange(0, n, 3)
+    is_one[relatives] &= rng.random((len(relatives), n_bits)) < 0.1
+    is_one[relatives] |= is_one[1 + relatives % min(n - 1, 50)]
+    is_one[::500] = False
+    return bits.pack(is_one)
+
+
+def check_jaccard(index: FlatIndex, codes: Array, ids: Array, queries: Array, masks: Any = (None,)) -> None:
+    """Compare an index with searches of its codes, which have ascending ids."""
+    for mask in masks:
+        rows = mask if mask is None or mask.dtype == bool else np.searchsorted(ids, mask)
+        for asked in (queries[:1], queries[:2], queries):
+            for threads in (1, 3):
+                for k in (1, 10, 300):
+                    distances, found = jaccard.knn(asked, codes, k, mask=rows)
+                    expected = distances, np.where(found < 0, -1, ids[found])
+                    assert same_bits(index.search(asked, k, mask=mask, threads=threads), expected)
+                for radius in (0, 0.2, 0.6, 0.95):
+                    offsets, distances, found = jaccard.radius(asked, codes, radius, mask=rows)
+                    expected = offsets, distances, ids[found]
+                    assert same_bits(index.radius_search(asked, radius, mask=mask, threads=threads), expected)
+
+
+def sorted_rows(index: FlatIndex) -> int:
+    order = index._storage._sorted  # type: ignore[attr-defined]
+    return 0 if order is None else len(order[1])
+
+
+@pytest.mark.parametrize("n_bits", [7, 64, 166, 256, 257, 1024, 2048])
+def test_sorted_rows_give_the_results_of_a_scan(n_bits: int) -> None:
+    n = 20_000
+    codes = fingerprints(n, n_bits)
+    queries = np.concatenate([codes[:6], codes[-3:], fingerprints(4, n_bits, seed=1)])
+    index = FlatIndex(Bits(n_bits), metric="jaccard")
+    index.add(codes)
+    few = np.random.default_rng(2).permutation(n)
+    masks = (None, np.arange(n) % 3 > 0, few[: n // 2], few[:40], few[:0], np.arange(n) < n // 4)
+    check_jaccard(index, codes, np.arange(n), queries, masks)
+    assert sorted_rows(index) == n
+
+
+def test_rows_are_sorted_after_changes() -> None:
+    codes, n_bits = fingerprints(30_000, 300), 300
+    index = FlatIndex(Bits(n_bits), metric="jaccard")
+    ids, start = np.arange(30_000) * 3, 0
+    for n, n_sorted in ((100, 0), (10_000, 10_100), (4000, 10_100), (96, 14_196), (4095, 14_196)):
+        index.add(codes[start : start + n], ids=ids[start : start + n])
+        start += n
+        check_jaccard(index, codes[:start], ids[:start], codes[:9])
+        assert sorted_rows(index) == n_sorted
+        assert np.array_equal(index.codes, codes[:start])
+    assert index.nbytes == start * (38 + 8) + n_sorted * (8 + 4 + 32)
+    kept = np.delete(np.arange(start), np.arange(7, start, 3))
+    assert index.remove(ids[7:start:3]) == start - len(kept)
+    assert sorted_rows(index) == 0
+    check_jaccard(index, codes[kept], ids[kept], codes[:9])
+    assert sorted_rows(index) == len(kept)
+    assert np.array_equal(index.reconstruct(ids[kept[:3]]), codes[kept[:3]])
+    other = pickle.loads(pickle.dumps(index))
+    assert sorted_rows(other) == 0
+    other.merge(index)
+    check_jaccard(index, codes[kept], ids[kept], codes[:9])
+    both = np.concatenate([codes[kept], codes[kept]])
+    check_jaccard(other, both, np.append(ids[kept], ids[kept[-1]] + 1 + np.arange(len(kept))), codes[:9])
+
+
+def test_ids_in_any_order_break_ties() -> None:
+    codes = fingerprints(10_000, 40)
+    ids = np.random.default_rng(4).permutation(50_000)[:10_000]
+    index = FlatIndex(Bits(40), metric="jaccard")
+    index.add(codes, ids=ids)
+    order = np.argsort(ids)
+    check_jaccard(index, codes[order], ids[order], codes[:9])
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_files_have_rows_in_the_order_in_which_they_were_added(mmap: bool, tmp_path: Path) -> None:
+    codes = fingerprints(6000, 100)
+    index = FlatIndex(Bits(100), metric="jaccard")
+    index.add(codes)
+    index.search(codes[:1], 1)
+    index.save(tmp_path / "index")
+    params, arrays = _files.read(tmp_path / "index", "FlatIndex", mmap=False)
+    assert (params["contents"], [*arrays]) == ({}, ["codes"])
+    assert np.array_equal(arrays["codes"], codes)
+    loaded = FlatIndex.load(tmp_path / "index", mmap=mmap)
+    check_jaccard(loaded, codes, np.arange(6000), codes[:9])
+    assert sorted_rows(loaded) == 6000
+    loaded.add(codes)
+    check_jaccard(loaded, np.concatenate([codes, codes]), np.arange(12_000), codes[:9])
+
+
+def test_rows_are_searched_while_others_add_and_sort_them() -> None:
+    codes = fingerprints(60_000, 256)
+    index = FlatIndex(Bits(256), metric="jaccard")
+    index.add(codes[:5000])
+
+    def search(_: int) -> tuple[int, Any, int]:
+        before = len(index)
+        return before, index.radius_search(codes[:2], 0.3, threads=1), len(index)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(search, range(60))
+        for start in range(5000, len(codes), 5000):
+            index.add(codes[start : start + 5000])
+        for before, (offsets, distances, ids), after in found:
+            expected = jaccard.radius(codes[:2], codes[:before], 0.3)
+            is_old = ids < before
+            assert (ids < after).all()
+            assert same_bits((distances[is_old], ids[is_old]), expected[1:])
+            assert offsets[-1] == len(ids)
+
+
+def test_an_order_of_rows_that_are_gone_is_not_used() -> None:
+    codes = np.random.default_rng(8).integers(0, 256, (6000, 8), np.uint8)
+    index = FlatIndex(Bits(64), metric="jaccard")
+    index.add(codes)
+    index.search(codes[0], 1)
+    storage: Any = index._storage
+    order = storage._sorted
+    index.update(np.arange(3000), codes[3000:])
+    # As a thread leaves it that began to sort before.
+    storage._sorted = order
+    found = index.radius_search(codes[:9], 0.4)
+    expected = jaccard.radius(codes[:9], index.codes, 0.4)
+    assert np.array_equal(found[0], expected[0])
+    assert np.array_equal(np.sort(found[1]), np.sort(expected[1]))

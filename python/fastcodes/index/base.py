@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +57,8 @@ class Index:
     by (distance, id), so that they do not depend on the order in which rows were added.
 
     Any number of threads may search at once, also while others add rows: a search sees the rows of a moment
-    between its start and its end. `remove` needs the index for itself. A fork waits for running changes.
+    between its start and its end. `remove` and `update` need the index for themselves. A fork waits for
+    running changes.
 
     Parameters
     ----------
@@ -80,8 +81,13 @@ class Index:
         self._storage = self._new_storage()
         self._ids = RowIds()
 
+    @property
+    def _coder(self) -> Codec:
+        """What makes the rows of the storage: the codec, unless an index adds something to its codes."""
+        return self.codec
+
     def _new_storage(self) -> Storage:
-        return self.codec.storage(self.metric)
+        return self._coder.storage(self.metric)
 
     def _settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor but for the codec, as JSON values."""
@@ -102,7 +108,7 @@ class Index:
     @property
     def codes(self) -> Any:
         """A copy of the codes as the codec makes them, in the order in which the rows were added."""
-        return self.codec.from_rows(self._storage.take(slice(None)))
+        return self._coder.from_rows(self._storage.take(slice(None)))
 
     @property
     def nbytes(self) -> int:
@@ -146,7 +152,7 @@ class Index:
         >>> len(index), index.ids[-4:]
         (35, array([  31, 1000, 2000, 3000]))
         """
-        self._append(self.codec.rows(X, threads=threads), ids, threads)
+        self._append(self._coder.rows(X, threads=threads), ids, threads)
 
     def add_codes(self, codes: Any, *, ids: ArrayLike | None = None, threads: int | None = None) -> None:
         """Add rows that were encoded before.
@@ -177,7 +183,7 @@ class Index:
         array([[5.],
                [0.]], dtype=float32)
         """
-        self._append(self.codec.as_codes(codes), ids, threads)
+        self._append(self._coder.as_codes(codes), ids, threads)
 
     def merge(self, other: Index, *, ids: ArrayLike | None = None, threads: int | None = None) -> None:
         """Add all rows of another index, whose codec makes the same codes.
@@ -214,10 +220,10 @@ class Index:
         """
         if not isinstance(other, Index):
             raise TypeError(f"other must be an index; got {describe(other)}")
-        if not _make_same_codes(self.codec, other.codec):
+        if not _make_same_codes(self._coder, other._coder):
             raise ValueError(
-                f"other has the codec {other.codec!r}, which makes other codes than {self.codec!r} of this "
-                "index; expected copies of one fitted model"
+                f"other is {other!r}, which makes other codes than this index, {self!r}; expected copies of "
+                "one fitted model, with the same lists if there are any"
             )
         self._append(other._storage.take(slice(None)), ids, threads)
 
@@ -267,15 +273,73 @@ class Index:
         Each call copies all codes, so remove many rows at a time.
         """
         with changes:
-            rows = self._ids.rows(ids)
-            is_kept = np.ones(len(self), bool)
-            is_kept[rows] = False
-            kept = np.flatnonzero(is_kept)
+            kept = self._others(self._ids.rows(ids))
             n_removed = len(self) - len(kept)
             if n_removed:
-                self._storage.keep(kept)
+                self._keep(kept)
                 self._ids.keep(kept)
             return n_removed
+
+    def _others(self, rows: Ids) -> Ids:
+        """Return all rows but these."""
+        is_other = np.ones(len(self), bool)
+        is_other[rows] = False
+        return np.flatnonzero(is_other)
+
+    def _keep(self, rows: Ids) -> None:
+        """Keep the codes of some rows, which ascend."""
+        self._storage.keep(rows)
+
+    def update(self, ids: ArrayLike, X: Any, *, threads: int | None = None) -> None:
+        """Replace rows by the codes of other samples; they keep their ids, and come last in the order.
+
+        Parameters
+        ----------
+        ids : array_like of int (m,) or bool array (n,)
+            Ids in any order, each once; or booleans over the rows.
+        X : array_like (m, d)
+            Sample ``i`` replaces the row with the id ``ids[i]``; as in `add`.
+        threads : int, optional
+            As in `add`.
+
+        Raises
+        ------
+        TypeError
+            If `ids` are not integers or booleans, or `X` has the wrong dtype.
+        ValueError
+            If there is no such id, or one is there twice; if there is not one sample for each; or as in
+            `add`. Nothing is changed then.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastcodes.index import FlatIndex
+        >>> from fastcodes.quantization import ProductQuantizer
+        >>> index = FlatIndex(ProductQuantizer.from_codebooks(np.array([[[0.0], [8.0]]], np.float32)))
+        >>> index.add([[1.0], [9.0], [2.0]])
+        >>> index.update([0], [[7.0]])
+        >>> index.reconstruct([0, 1, 2]).ravel(), index.ids
+        (array([8., 8., 0.], dtype=float32), array([1, 2, 0]))
+
+        Notes
+        -----
+        The same as ``remove(ids)`` and ``add(X, ids=ids)``, but for errors, which change nothing. Each call
+        copies all codes, so replace many rows at a time.
+        """
+        check_threads(threads)
+        codes = self._coder.rows(X, threads=threads)
+        with changes:
+            rows = self._ids.rows(ids)
+            if len(np.unique(rows)) < len(rows):
+                raise ValueError("ids has an id twice; expected each once")
+            if len(rows) != len(codes):
+                raise ValueError(f"X has {len(codes)} samples, but there are {len(rows)} ids")
+            if len(rows):
+                numbers, others = self._ids.values[rows], self._others(rows)
+                self._storage.append(codes, threads=threads)
+                self._keep(self._others(rows))  # of the new ones, too
+                self._ids.keep(others)
+                self._ids.append(numbers)
 
     def reconstruct(self, ids: ArrayLike) -> Array:
         """Return what the codes of some rows stand for.
@@ -315,7 +379,7 @@ class Index:
         -----
         Equal to ``codec.decode`` of these codes.
         """
-        vectors = self.codec.decode(self._storage.take(self._ids.rows(ids)))
+        vectors = self._coder.decode(self._storage.take(self._ids.rows(ids)))
         return vectors[0] if np.ndim(ids) == 0 else vectors
 
     # --- search --------------------------------------------------------------------------------------------
@@ -349,15 +413,16 @@ class Index:
             The distance of re-ranking: squared L2, the negative inner product, or one minus the cosine. By
             default the metric of the index if it is one of them, else "l2".
         n_read : int64 array (nq,), optional
-            With `rerank`, it is filled with the number of vectors that were read for each query.
+            With `rerank`, it is filled with the number of vectors that each query was compared with.
         mask : array_like of bool (n,) or of int, optional
             The rows to search: booleans over the rows in the order of `ids`, or ids in any order, where
             duplicates count once.
         rerank : array (n, d) of float16, float32, float64 or integers, optional
             The vectors: ``rerank[i]`` is the vector with the id ``i``. It stays valid after removals, and ids
             of your own are then the row numbers of this array. Only the rows of candidates are read, so it
-            may be a memory map. Where distances are estimates with a known error (`RaBitQuantizer`),
-            candidates that it rules out are not read: see `n_read`.
+            may be a memory map. float32 numbers are read where they are; others are converted, a few
+            megabytes at a time. Where distances are estimates with a known error (`RaBitQuantizer`),
+            candidates that it rules out are not compared: see `n_read`.
         oversample : float, optional
             With `rerank`, the number of candidates for each of the `k` results, 1 or more. By default 4, or
             16 for codes of hash functions, which are coarser, and of a `RaBitQuantizer`.
@@ -400,9 +465,13 @@ class Index:
 
             distances = ((rerank[c].astype(np.float32) - q) ** 2).sum(axis=1)
             indices = c[np.lexsort((c, distances))[:k]]
+
+        Sums are rounded in an order of their own, the same for every CPU, number of threads and dtype.
         """
-        checked = self.codec.as_queries(queries, threads=threads)
-        return self._search(self._near(mask, threads), checked, k, rerank, rerank_metric, oversample, n_read)
+        checked = self._coder.as_queries(queries, threads=threads)
+        return self._search(
+            self._near(mask, threads), checked, k, rerank, rerank_metric, oversample, n_read, threads
+        )
 
     def _n_neighbors(self, k: Any) -> int:
         """Return `k`, unless the results would be padding that fills the memory."""
@@ -416,7 +485,7 @@ class Index:
         rows = self._ids.mask(mask)
 
         def near(block: Array, n: int) -> Neighbors:
-            operand = self.codec.operand(block, self.metric, threads=threads)
+            operand = self._coder.operand(block, self.metric, threads=threads)
             return self._storage.knn(operand, n, mask=rows, threads=threads)
 
         return near
@@ -464,10 +533,10 @@ class Index:
         rows = self._ids.mask(mask)
 
         def within(block: Array) -> Ragged:
-            operand = self.codec.operand(block, self.metric, threads=threads)
+            operand = self._coder.operand(block, self.metric, threads=threads)
             return self._storage.radius(operand, radius, mask=rows, threads=threads)
 
-        return self._radius_search(within, self.codec.as_queries(queries, threads=threads))
+        return self._radius_search(within, self._coder.as_queries(queries, threads=threads))
 
     def _search(
         self,
@@ -478,22 +547,25 @@ class Index:
         rerank_metric: str | None,
         oversample: float | None,
         n_read: Ids | None,
+        threads: int | None,
         width: int | None = None,
+        doubts: Callable[[Array], Floats | None] | None = None,
     ) -> Neighbors:
         """Find neighbors by ``near(queries, n)``, which returns distances and rows, and score them again.
 
         `queries` are those that the codec returned. `width` is the number of values that are computed for
-        each query, by default the operand.
+        each query, by default the operand. `doubts` are those of the codec by default.
         """
         n_near = self._n_neighbors(k)
+        doubts = doubts or self._coder.doubts
         oversample = (
-            self.codec.oversample if oversample is None else as_real(oversample, "oversample", at_least=1)
+            self._coder.oversample if oversample is None else as_real(oversample, "oversample", at_least=1)
         )
         metric = self.metric if self.metric in METRICS else "l2"
         if rerank_metric is not None:
             metric = as_option(rerank_metric, "rerank_metric", METRICS)
         if rerank is not None:
-            if not self.codec.encodes_vectors:
+            if not self._coder.encodes_vectors:
                 raise ValueError(
                     f"rerank is for codes of vectors, but {type(self.codec).__name__} does not encode "
                     "vectors; leave it out"
@@ -507,8 +579,8 @@ class Index:
         for block in self._blocks(queries, max(width or self._storage.operand_size, n_near)):
             neighbors = self._with_ids(near, block, n_near)
             if rerank is not None:
-                bounds = self._bounds(block, *neighbors) if metric == self.metric else None
-                distances, ids, of_block = reranked(block, neighbors[1], rerank, metric, k, bounds)
+                bounds = self._bounds(doubts(block), *neighbors, threads) if metric == self.metric else None
+                distances, ids, of_block = reranked(block, neighbors[1], rerank, metric, k, bounds, threads)
                 neighbors = distances, ids
                 if n_read is not None:
                     n_read[start : start + len(block)] = of_block
@@ -518,15 +590,15 @@ class Index:
             return found[0]
         return np.concatenate([part[0] for part in found]), np.concatenate([part[1] for part in found])
 
-    def _bounds(self, queries: Array, distances: Distances, ids: Ids) -> Floats | None:
+    def _bounds(
+        self, doubts: Floats | None, distances: Distances, ids: Ids, threads: int | None
+    ) -> Floats | None:
         """Return what the distances of candidates are not expected to fall below, if they are estimates."""
-        doubts = self.codec.doubts(queries)
-        if doubts is None:
+        if doubts is None or ids.max(initial=-1) < 0:
             return None
-        is_some = ids >= 0
-        bounds = distances.astype(np.float32)
-        errors = self._storage.errors(self._ids.rows(ids[is_some]))
-        bounds[is_some] -= (errors * np.broadcast_to(doubts[:, None], ids.shape)[is_some]).astype(np.float32)
+        some = np.where(ids < 0, ids.max(), ids)  # any row for those that are missing, at the distance inf
+        errors = self._storage.errors(self._ids.rows(some.ravel()), threads=threads)
+        bounds: Floats = distances - errors.reshape(ids.shape) * doubts[:, None]
         return bounds
 
     def _radius_search(
@@ -595,14 +667,19 @@ class Index:
         The file is in the format of safetensors: other programs can read its arrays, and nothing in it is
         executed. Codes are stored in the layout in which they are searched.
         """
-        model, learned = self.codec.to_state()
-        codec = {"class": type(self.codec).__name__, "params": model}
+        model, learned = self._coder.to_state()
+        codec = {"class": type(self._coder).__name__, "params": model}
         with changes:
             contents, codes = self._storage.to_parts()
             next_id, ids = self._ids.to_parts()
         params = {"codec": codec, "settings": self._settings(), "contents": contents, "next_id": next_id}
         arrays = {**codes, **ids, **{f"codec.{name}": array for name, array in learned.items()}}
         _files.write(path, type(self).__name__, params, arrays)
+
+    @classmethod
+    def _restored(cls, coder: Codec, settings: Mapping[str, Any]) -> Self:
+        """Return an empty index with the `_coder` and the `_settings` of one that was saved."""
+        return cls(coder, **settings)
 
     @classmethod
     def load(cls, path: PathLike, *, mmap: bool = True, verify: bool = False) -> Self:
@@ -654,7 +731,7 @@ class Index:
             if not (isinstance(entry["params"], dict) and isinstance(settings, dict)):
                 raise TypeError("its parameters are not objects")
             codec = Codec.class_named(entry["class"]).from_state(entry["params"], learned)
-            index = cls(codec, **settings)
+            index = cls._restored(codec, settings)
             index._storage.restore(params["contents"], arrays)
             index._ids = RowIds.from_parts(params["next_id"], arrays, len(index))
         return index

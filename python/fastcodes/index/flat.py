@@ -32,6 +32,14 @@ class FlatIndex(Index):
     negative inner product of the real values of a query and the signs of a code: see
     `fastcodes.hamming.asymmetric_knn`.
 
+    "jaccard" reads few codes of a database of sparse fingerprints. The first search after `add` sorts rows by
+    their number of ones, unless few are new, and the first after `remove` sorts all. A search starts at the
+    number of ones of the query, goes outwards as far as a row can be near enough (Swamidass and Baldi, J.
+    Chem. Inf. Model. 47, 2007), and reads only codes whose sketches, the exclusive or of parts, are near
+    enough too (Baldi, Hirschberg and Nasr, J. Chem. Inf. Model. 48, 2008). Where that excludes too few rows,
+    as for large `k` or a large radius, all are scanned, which takes up to twice as long as a scan at once.
+    Results are those of `fastcodes.jaccard`, to the bit.
+
     Parameters
     ----------
     codec : model of fastcodes.quantization or fastcodes.hashing
@@ -50,7 +58,8 @@ class FlatIndex(Index):
     codes : array (n, code_size)
         A copy of the codes, in the same order.
     nbytes : int
-        Bytes that the codes take, and the ids unless they are the default ones.
+        Bytes that the codes take, and the ids unless they are the default ones; for "jaccard" also the order
+        of the rows, 12 bytes each and a sketch: an eighth of a code, at least 32 bytes or as many as a code.
 
     Raises
     ------
@@ -63,7 +72,9 @@ class FlatIndex(Index):
 
     See Also
     --------
+    IVFIndex : Searches a few inverted lists instead of all codes.
     LSHIndex : Searches a few buckets of hash tables instead of all codes.
+    MultiIndexHashing : The same results for binary codes, faster where neighbors differ in few bits.
     fastcodes.adc, fastcodes.hamming, fastcodes.jaccard : The same searches of arrays.
     fastcodes.interop.faiss : Indexes from and to faiss.
 

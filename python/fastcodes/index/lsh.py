@@ -121,11 +121,9 @@ class LSHIndex(Index):
         # A copy fills tables of its own.
         return {**self.__dict__, "_tables": Tables(self.n_tables, self.bits_per_table)}
 
-    def remove(self, ids: Any) -> int:  # noqa: D102
-        n_removed = super().remove(ids)
-        if n_removed:
-            self._tables = Tables(self.n_tables, self.bits_per_table)
-        return n_removed
+    def _keep(self, rows: Ids) -> None:
+        super()._keep(rows)
+        self._tables = Tables(self.n_tables, self.bits_per_table)
 
     def search(
         self,
@@ -179,7 +177,7 @@ class LSHIndex(Index):
         """
         near, width = self._probe(n_probes, mask, threads)
         checked = self.codec.as_queries(queries, threads=threads)
-        return self._search(near, checked, k, rerank, rerank_metric, oversample, n_read, width)
+        return self._search(near, checked, k, rerank, rerank_metric, oversample, n_read, threads, width)
 
     def radius_search(  # type: ignore[override]  # one more keyword
         self,
@@ -247,7 +245,9 @@ class LSHIndex(Index):
             values = self.codec.decision_function(block, threads=threads)
             signs = bits.pack(values)
             starts, stops = tables.find(self._probes(values, signs, probing))
-            return _native.hamming_lists_knn(signs, codes, starts, stops, tables.ids, n, selected, threads)
+            return _native.hamming_candidates_knn(
+                signs, codes, (starts, stops, None, tables.ids), n, selected, threads
+            )
 
         return near, self.n_tables * probing.width * _NUMBERS_PER_SCORE
 

@@ -286,7 +286,8 @@ class MinHashIndex(Index):
         (array([[0.]], dtype=float32), array([[0]]))
         """
         near = self._near(mask, threads)
-        found: tuple[Floats, Ids] = self._search(near, self._signatures(codes), k, None, None, None, None)  # type: ignore[assignment]
+        signatures = self._signatures(codes)
+        found: tuple[Floats, Ids] = self._search(near, signatures, k, None, None, None, None, threads)  # type: ignore[assignment]
         return found
 
     def query_codes(
