@@ -13,29 +13,29 @@ START, END = "<!-- from the record: benches/readme.py -->\n", "<!-- end of the r
 SHOWN = {
     "hamming.knn, 100 queries, 64 bits": "faiss",
     "hamming.knn, 100 queries, 256 bits": "faiss",
-    "hamming.knn, 100 queries, 1024 bits": "faiss",
     "hamming.knn, 1 query, 256 bits": "faiss",
     "hamming.cdist into out=, 256 bits, 1,000 x 10,000": "numkong",
     "jaccard.knn, 100 queries, 2048-bit sparse fingerprints, unrelated": "usearch",
     "hamming.asymmetric_knn, 100 queries, 256 bits": "numpy matmul",
-    "RandomHyperplanes.encode, 768 dimensions to 256 bits|hadamard": "numpy",
     "adc.knn, packed, 1 query, 16 bytes": "faiss",
     "adc.knn, packed, 100 queries, 16 bytes": "faiss",
-    "adc.knn, row-major, 1 query, 16 bytes": "faiss",
     "adc.knn, packed, 100 queries, 32 x 4 bits": "faiss",
     "adc.encode, 128 dimensions, 16 x 256 codewords": "faiss",
+    "ProductQuantizer.fit, 50,000 x 128, 16 x 256 codewords": "faiss",
+    "RaBitQ, 1 bit, 1,000,000 x 128, 1 query": "faiss IndexRaBitQ, qb = 4",
+    "RaBitQ, 1 bit, 1,000,000 x 128, 100 queries": "faiss IndexRaBitQ, qb = 4",
+    "RaBitQ, 1 bit, 1,000,000 x 768, 1 query": "faiss IndexRaBitQ, qb = 4",
+    "RaBitQ, 4 bits, 100,000 x 1536, 1 query": "turbovec",
     "xnor.matmul into out=, 1024 x 1024, 4096 bits, packing included": "numpy",
     "xnor.matmul, 1 x 4096, 4096 bits, prepared": "numpy",
     "xnor.conv2d 3 x 3, 56 x 56 x 128 -> 128, batch 8, prepared": "onnxruntime float32",
     "minhash.signatures, 128 hashes, 200 sets of 1000 tokens, arrays": "rensa",
     "minhash.signatures, 128 hashes, 200 sets of 1000 tokens, arrays|one permutation": "rensa",
     "near-duplicates among 100000 texts of 100 words": "datasketch",
-    "bits.pack float32 from memory": "numpy",
     "bits.pack float16 in cache": "numpy",
-    "bits.unpack uint8 in cache": "numpy",
 }
 UNITS = {"distances": "G/s", "bytes": "GB/s", "multiplications": "G/s", "tokens": "G/s"}
-OTHER_KINDS = ("recall", "hashing", "networks")
+OTHER_KINDS = ("recall", "tradeoff", "additive", "estimates", "hashing", "networks")
 
 
 def newest_records() -> list[Path]:

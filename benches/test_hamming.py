@@ -18,6 +18,8 @@ K = 10
 N_CHECKED = 2  # queries whose distances are checked by numpy, which is too slow for all
 
 AHEAD_OF_FAISS = {64: 10.0, 128: 8.0, 256: 6.0, 512: 4.0, 768: 4.0, 1024: 5.0, 4096: 6.0}
+if _native.level() != "avx512":
+    AHEAD_OF_FAISS = dict.fromkeys(AHEAD_OF_FAISS, 4.5)  # no instruction counts the bits of a register
 AHEAD_OF_FAISS_ONE_QUERY = {64: 1.7, 128: 1.3, 256: 1.0, 512: 1.0, 768: 1.0, 1024: 1.0, 4096: 1.0}
 AHEAD_OF_FAISS_BY_K = {1: 4.0, 100: 3.0, 1000: 2.0}
 AHEAD_OF_MATMUL = 10.0
@@ -179,18 +181,19 @@ HARD_ORDERS: dict[str, Callable[[], Array]] = {
 }
 
 
+@pytest.mark.parametrize("k", [K, 1000])
 @pytest.mark.parametrize("n_queries", [1, N_QUERIES])
 @pytest.mark.parametrize("order", HARD_ORDERS)
-def test_hard_orders(contest: Any, order: str, n_queries: int) -> None:
+def test_hard_orders(contest: Any, order: str, n_queries: int, k: int) -> None:
     codes = HARD_ORDERS[order]()
     asked = near_zero(n_queries, 8) if order == "descending distance" else queries(256)[:n_queries]
     search_by_numpy = installed()[0].hamming_knn
     assert search_by_numpy is not None
-    expected, _ = search_by_numpy(codes, 1)(asked[:N_CHECKED], K)
+    expected, _ = search_by_numpy(codes, 1)(asked[:N_CHECKED], k)
     contest(
         order,
-        lambda: hamming.knn(asked, codes, K, threads=1),
-        group=f"hamming.knn, {how_many(n_queries)}, 256 bits, hard orders",
+        lambda: hamming.knn(asked, codes, k, threads=1),
+        group=f"hamming.knn, {how_many(n_queries)}, 256 bits, k = {k}, hard orders",
         check=partial(check_distances, expected),
         amount=n_queries * N,
         unit="distances",

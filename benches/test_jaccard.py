@@ -1,4 +1,4 @@
-"""fastcodes.jaccard against usearch, NumKong and numpy on sparse fingerprints like those of molecules."""
+"""fastcodes.jaccard against usearch, NumKong and numpy on sparse fingerprints; FlatIndex against a scan."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastcodes import jaccard
 from fastcodes._typing import Array
 from fastcodes.cli.measure import random_codes, sparse_codes
 from fastcodes.cli.peers import Peer, installed
+from fastcodes.hashing import Bits
+from fastcodes.index import FlatIndex
 
 N = 1_000_000
 N_QUERIES = 100
@@ -81,3 +84,71 @@ def test_many_queries(contest: Any, peer: Peer, shape: str) -> None:
 @peers(["fastcodes", "usearch", "numkong", "numpy"])
 def test_one_query(contest: Any, peer: Peer, shape: str) -> None:
     knn_contest(contest, peer, shape, 1)
+
+
+# --- FlatIndex: rows sorted by their number of ones, against a scan of the same rows ------------------------
+
+RADIUS = 0.2  # similarities of 0.8 and more
+RELATIVES = 30
+MOST_ONES = 120
+AHEAD_OF_SCAN = {"radius": 4.0, "knn": 2.0}
+
+
+@lru_cache(maxsize=1)
+def molecules() -> tuple[FlatIndex, Array, Array]:
+    """Return an index, queries and codes: families of all sizes, some bits more frequent than others."""
+    rng = np.random.default_rng(6)
+    n, n_bits = N + N_QUERIES, 8 * N_BYTES
+    shares = np.cumsum(rng.permutation((10.0 + np.arange(n_bits)) ** -0.8))
+    scaffolds = np.searchsorted(shares, rng.random((n // RELATIVES, MOST_ONES)) * shares[-1])
+    n_ones = rng.lognormal(np.log(50), 0.35, len(scaffolds)).clip(15, MOST_ONES)
+    codes = np.empty((n, N_BYTES), np.uint8)
+    for start in range(0, n, 20_000):
+        part = codes[start : start + 20_000]
+        family, rows = rng.integers(0, len(scaffolds), len(part)), np.arange(len(part))[:, None]
+        own = np.searchsorted(shares, rng.random((len(part), MOST_ONES)) * shares[-1])
+        is_own = rng.random(own.shape) < rng.uniform(0, 0.4, (len(part), 1))
+        is_one = np.zeros((len(part), n_bits + 1), bool)
+        places = np.where(is_own, own, scaffolds[family])
+        is_one[rows, np.where(np.arange(MOST_ONES) < n_ones[family, None], places, n_bits)] = True
+        part[:] = np.packbits(is_one[:, :n_bits], axis=1)
+    index = FlatIndex(Bits(n_bits), metric="jaccard")
+    index.add(codes[N_QUERIES:])
+    index.search(codes[:1], 1)  # sorts the rows
+    return index, codes[:N_QUERIES], codes[N_QUERIES:]
+
+
+@lru_cache(maxsize=4)
+def found_by_scan(work: str) -> tuple[Array, ...]:
+    _, queries, codes = molecules()
+    return jaccard.radius(queries, codes, RADIUS) if work == "radius" else jaccard.knn(queries, codes, K)
+
+
+@pytest.mark.parametrize("n_queries", [1, N_QUERIES])
+@pytest.mark.parametrize("work", ["radius", "knn"])
+@pytest.mark.parametrize("name", ["fastcodes", "scan"])
+def test_sorted_rows(contest: Any, name: str, work: str, n_queries: int) -> None:
+    index, queries, codes = molecules()
+    queries = queries[:n_queries]
+    calls: dict[tuple[str, str], Callable[[], Any]] = {
+        ("fastcodes", "radius"): lambda: index.radius_search(queries, RADIUS, threads=1),
+        ("fastcodes", "knn"): lambda: index.search(queries, K, threads=1),
+        ("scan", "radius"): lambda: jaccard.radius(queries, codes, RADIUS, threads=1),
+        ("scan", "knn"): lambda: jaccard.knn(queries, codes, K, threads=1),
+    }
+
+    def check(answer: tuple[Array, ...]) -> None:
+        for part, expected in zip(answer, found_by_scan(work), strict=True):
+            assert np.array_equal(part, expected[: len(part)])
+
+    what = f"radius {RADIUS}" if work == "radius" else f"{K} nearest"
+    asked = "1 query" if n_queries == 1 else f"{n_queries} queries"
+    contest(
+        name,
+        calls[name, work],
+        group=f"FlatIndex, Jaccard, {asked}, {what}, 2048-bit fingerprints of families",
+        check=check,
+        amount=n_queries * N,
+        unit="distances",
+        needs={"scan": AHEAD_OF_SCAN[work]} if name == "fastcodes" else None,
+    )

@@ -1,22 +1,18 @@
-"""fastcodes.quantization: training of product and additive quantisers against faiss, and their errors."""
+"""fastcodes.quantization: training of product quantisers against faiss."""
 
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from typing import Any
 
-import datasets
 import numpy as np
 import pytest
 from fastcodes._typing import Array
 from fastcodes.cli.peers import PQ_ITERATIONS, Peer, contestants, installed
-from fastcodes.quantization import AdditiveQuantizer, ProductQuantizer, ResidualQuantizer
 
 N, D = 50_000, 128
 N_SUBSPACES, N_CODEWORDS = 16, 256
 AHEAD_OF_FAISS = 1.0
 MAX_ERROR = 1.01  # times that of the codebooks of faiss
-ADDITIVE_AHEAD_OF_FAISS = 3.0
-N_CODEBOOKS = 8  # codes of 64 bits, without the norms
 
 
 @cache
@@ -64,59 +60,3 @@ def test_product_quantizer(contest: Any, peer: Peer, serial_process: ProcessPool
         unit="bytes",
         needs={"faiss": AHEAD_OF_FAISS} if peer.name == "fastcodes" else None,
     )
-
-
-def additive(name: str) -> float:
-    """Train on 50,000 descriptors, encode 250,000, and return their mean squared error."""
-    arrays = datasets.load("sift_photos_u8.npz")
-    training, base = arrays["learn"].astype(np.float32), arrays["base"].astype(np.float32)
-    if name == "fastcodes":
-        model = AdditiveQuantizer(N_CODEBOOKS, random_state=0).fit(training)
-        decoded = model.decode(model.encode(base))
-    else:
-        import faiss
-
-        peer = faiss.LocalSearchQuantizer(base.shape[1], N_CODEBOOKS, 8)
-        peer.train(training)
-        decoded = peer.decode(peer.compute_codes(base))
-    return float(np.square(base - decoded).sum(axis=1, dtype=np.float64).mean())
-
-
-ERRORS: dict[str, float] = {}
-
-
-@pytest.mark.parametrize("peer", ["faiss", "fastcodes"], indirect=True)
-def test_additive_quantizer(contest: Any, peer: Peer, serial_process: ProcessPoolExecutor) -> None:
-    """Train and encode on one thread, with no higher error than faiss."""
-
-    def check(error: float) -> None:
-        ERRORS[peer.name] = error
-        assert error <= ERRORS.get("faiss", np.inf)
-
-    contest(
-        peer.name,
-        lambda: serial_process.submit(additive, peer.name).result(),
-        group=f"AdditiveQuantizer.fit and encode, 50,000 + 250,000 x 128, {N_CODEBOOKS} x 256 codewords",
-        check=check,
-        amount=300_000 * 128 * 4,
-        unit="bytes",
-        needs={"faiss": ADDITIVE_AHEAD_OF_FAISS} if peer.name == "fastcodes" else None,
-        once=True,
-    )
-
-
-def test_errors_of_64_bits(capsys: pytest.CaptureFixture[str]) -> None:
-    """Compare the errors of quantisers that are trained on the same descriptors."""
-    arrays = datasets.load("sift_photos_u8.npz")
-    errors = {
-        model.__class__.__name__: model.fit(arrays["learn"]).quantization_error(arrays["base"])
-        for model in (
-            ProductQuantizer(N_CODEBOOKS, random_state=0),
-            ResidualQuantizer(N_CODEBOOKS, beam_size=32, random_state=0),
-            AdditiveQuantizer(N_CODEBOOKS, random_state=0),
-        )
-    }
-    with capsys.disabled():
-        for name, error in errors.items():
-            print(f"{name}: mean squared error {error:.0f}, {error / errors['ProductQuantizer'] - 1:+.1%}")
-    assert errors["AdditiveQuantizer"] < errors["ResidualQuantizer"] < errors["ProductQuantizer"]

@@ -10,6 +10,7 @@ from fastcodes._typing import Array
 from fastcodes.index import FlatIndex
 from fastcodes.quantization import (
     AdditiveQuantizer,
+    CompositeQuantizer,
     OptimizedProductQuantizer,
     ProductQuantizer,
     RaBitQuantizer,
@@ -22,6 +23,9 @@ N_CALIBRATING = 4096
 """Random rows that turbovec is calibrated with; it asks for about 1024."""
 QUERY_BITS = (4, 8)
 """In which faiss rounds the queries of one-bit codes: the fewer, the faster."""
+
+MAX_DIMS_OF_SUMS = 512
+"""Dimensions of sums of codewords at most: training them takes minutes."""
 
 Search: TypeAlias = Callable[[Array, int, int], Array]
 """`(queries, k, threads) -> ids`."""
@@ -93,9 +97,11 @@ def ours(dims: int) -> Iterator[Contestant]:
         yield of("PQ, 4 bits", f"{n_subspaces}x4", quantizer(ProductQuantizer, n_subspaces, 16))
     for n_subspaces in (dims // part for part in (32, 16) if dims % part == 0):  # more take minutes to train
         yield of("OPQ, 8 bits", f"{n_subspaces}x8", quantizer(OptimizedProductQuantizer, n_subspaces, 256))
-    for n_codebooks in (7, 15):  # and a byte for the norm
-        yield of("residual", f"{n_codebooks}x8", quantizer(ResidualQuantizer, n_codebooks, 256))
-        yield of("additive", f"{n_codebooks}x8", quantizer(AdditiveQuantizer, n_codebooks, 256))
+    if dims <= MAX_DIMS_OF_SUMS:
+        for n_codebooks in (7, 15):  # and a byte for the norm
+            yield of("residual", f"{n_codebooks}x8", quantizer(ResidualQuantizer, n_codebooks, 256))
+        yield of("additive", "7x8", quantizer(AdditiveQuantizer, 7, 256))
+        yield of("composite", "8x8", quantizer(CompositeQuantizer, 8, 256))
     for n_bits, kind in ((4, "lloyd-max"), (8, "uniform")):
         model = partial(ScalarQuantizer, n_bits, kind=kind, random_state=SEED)
         yield of("scalar", bits_text(n_bits), lambda data, model=model: model())

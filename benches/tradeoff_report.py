@@ -44,10 +44,10 @@ HEADINGS = ["data", "codec", "size", "bytes", "by", "recall@10", "queries/s"]
 ABOUT = """\
 recall@10: the share of the 10 nearest vectors that are among the 10 nearest by codes alone (500 queries).
 SIFT: 100000 descriptors of photographs (128 dimensions, L2), trained on 50000 others. Captions: 24514
-sentence embeddings of MiniLM (384 dimensions, inner product). MNIST: 60000 images (784 pixels, L2). Sizes:
-bits per dimension, or AxB: A numbers of B bits each. Bytes are those of a vector with its factors; ids are
-not counted. A search takes 100 queries in one call on one thread, rotation and look-up tables included, and
-scans all codes.
+sentence embeddings of MiniLM (384 dimensions, inner product). MNIST: 60000 images (784 pixels, L2), without
+sums of codewords (residual, additive, composite). Sizes: bits per dimension, or AxB: A numbers of B bits
+each. Bytes are those of a vector with its factors; ids are not counted. A search takes 100 queries in one
+call on one thread, rotation and look-up tables included, and scans all codes.
 
 IndexRaBitQ, IndexRaBitQFastScan and IndexEDEN of faiss follow a random rotation; `qb` are the bits of the
 query, 8 where none are named. "EDEN, biased" has the scale of the smallest error. turbovec has inner products
@@ -84,6 +84,7 @@ COLOURS = {
     "TQ+": "#8c564b",
     "residual": "#7f3fbf",
     "additive": "#c03060",
+    "composite": "#e08214",
 }
 STYLES = {
     "fastcodes": ("o", "-"),

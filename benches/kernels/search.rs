@@ -2,7 +2,8 @@
 #![allow(missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fastcodes_core::{Codes, Level, Mask, Neighbors, Run, hamming, jaccard};
+use fastcodes_core::jaccard::{self, Tversky};
+use fastcodes_core::{Codes, Level, Mask, Neighbors, Run, hamming};
 
 const N_QUERIES: usize = 100;
 const N_ROWS: usize = 100_000;
@@ -17,7 +18,7 @@ fn random_bytes(len: usize) -> Vec<u8> {
 
 /// One group per function; the id is the number of bits and the level, the throughput counts distances.
 macro_rules! knn {
-    ($criterion:expr, $family:ident, $distance:ty) => {
+    ($criterion:expr, $family:ident, $distance:ty $(, $more:expr)*) => {
         let mut group = $criterion.benchmark_group(concat!(stringify!($family), "/knn"));
         group.throughput(Throughput::Elements((N_QUERIES * N_ROWS) as u64)).sample_size(10);
         for n_bytes in [8, 16, 32, 128, 512] {
@@ -27,7 +28,7 @@ macro_rules! knn {
             let search = |level: Level| {
                 let mut found = (vec![<$distance>::MAX; N_QUERIES * K], vec![0; N_QUERIES * K]);
                 let out = Neighbors::new(&mut found.0, &mut found.1, K);
-                $family::knn(queries, codes, Mask::All, out, &Run::serial(level)).unwrap();
+                $family::knn(queries, codes, $($more,)* Mask::All, out, &Run::serial(level)).unwrap();
                 found
             };
             let expected = search(Level::PORTABLE);
@@ -47,7 +48,7 @@ macro_rules! knn {
 
 fn search(criterion: &mut Criterion) {
     knn!(criterion, hamming, i32);
-    knn!(criterion, jaccard, f32);
+    knn!(criterion, jaccard, f32, None, Tversky::JACCARD);
 }
 
 criterion_group!(benches, search);
