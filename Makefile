@@ -15,10 +15,10 @@ MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py mode
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-rust fuzz memcheck lint ci wheel clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-rust fuzz memcheck lint ci wheel clean cargo
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 cargo:
 ifeq ($(CARGO),)
@@ -73,8 +73,8 @@ bench: $(VENV)/.built $(VENV)/.peers ## Compare with numpy and the peers; write 
 	$(BIN)/python -m pytest -q benches --benchmark-only && $(BIN)/python benches/readme.py
 
 # Its data are not part of the project: FASTCODES_DATA names their folder.
-bench-recall: $(VENV)/.built $(VENV)/.peers ## Compare codecs on real data (an hour); write dated records
-	$(BIN)/python benches/recall.py && $(BIN)/python benches/tradeoff.py
+bench-recall: $(VENV)/.built $(VENV)/.peers ## Compare codecs on real data (two hours); write dated records
+	$(BIN)/python benches/recall.py && $(BIN)/python benches/tradeoff.py && $(BIN)/python benches/additive.py && $(BIN)/python benches/estimates.py
 
 # The descriptors of images, which take minutes, are kept in FASTCODES_CACHE or among the temporary files.
 bench-hashing: $(VENV)/.built $(VENV)/.peers ## Compare hash functions on real data (an hour); write a dated record
@@ -83,6 +83,17 @@ bench-hashing: $(VENV)/.built $(VENV)/.peers ## Compare hash functions on real d
 # Begun again, it goes on where it was left.
 bench-networks: $(VENV)/.built ## Train binary networks on real data (hours); write a dated record
 	$(BIN)/python benches/networks.py
+
+# Ray and Spark take part if they are installed: pip install 'ray[data]' pyspark
+bench-clusters: $(VENV)/.built ## Compare one machine with two workers (3 minutes); write a dated record
+	$(BIN)/python benches/clusters.py
+
+# The distances of the exact search are kept in FASTCODES_CACHE or among the temporary files.
+bench-ivf: $(VENV)/.built $(VENV)/.peers ## Compare inverted lists on real data (15 minutes); write a dated record
+	$(BIN)/python benches/ivf.py
+
+bench-multi-index: $(VENV)/.built $(VENV)/.peers ## Compare multi-index hashing by radius (2 minutes); write a dated record
+	$(BIN)/python benches/multi_index.py
 
 bench-rust: cargo ## Time the kernels alone, by level and shape
 	$(CARGO) bench --package fastcodes-core

@@ -44,6 +44,13 @@ def jaccard(a, b):
     return (hamming(a, b) / np.maximum(union, 1)).astype(np.float32)
 
 
+def tversky(a, b, alpha, beta):
+    common = _ONES[a[:, None] & b].sum(axis=-1, dtype=np.int32)
+    apart = alpha * _ONES[a[:, None] & ~b].sum(axis=-1, dtype=np.int32)
+    apart = apart + beta * _ONES[b & ~a[:, None]].sum(axis=-1, dtype=np.int32)
+    return (apart / np.where(apart > 0, common + apart, 1)).astype(np.float32)
+
+
 def asymmetric(queries, codes):
     """Float32 sums of four dimensions in their order, added up by bytes, in each the last four first."""
     n, n_bits = queries.shape
@@ -277,6 +284,54 @@ def convolution(x, weights, pads, stride, dilation, groups, fill):
             pixel = x[n, y * stride + i * dilation, z * stride + j * dilation, first + c]
             out[n, y, z, f] += pixel * weights[i, j, c, f]
     return out
+
+
+def rerank_sums(terms):
+    """Add the last axis in float32, in the order of the kernel: in 32 lanes, whose halves are added."""
+    n = -(-terms.shape[-1] // 32)
+    padded = np.zeros((*terms.shape[:-1], 32 * n), np.float32)
+    padded[..., : terms.shape[-1]] = terms
+    lanes = np.zeros((*terms.shape[:-1], 32), np.float32)
+    for part in range(n):
+        lanes = lanes + padded[..., 32 * part : 32 * part + 32]
+    while lanes.shape[-1] > 1:
+        half = lanes.shape[-1] // 2
+        lanes = lanes[..., :half] + lanes[..., half:]
+    return lanes[..., 0]
+
+
+def rerank_distances(queries, vectors, metric):
+    """Exact distances (nq, n), query by query."""
+    x, rows = vectors.astype(np.float32), []
+    for q in np.asarray(queries, np.float32):
+        if metric == "l2":
+            rows.append(rerank_sums((x - q) * (x - q)))
+            continue
+        products = rerank_sums(x * q)
+        lengths = np.sqrt(rerank_sums(x * x)) * np.sqrt(rerank_sums(q * q))
+        cosine = 1 - products / np.where(lengths == 0, np.float32(1), lengths)
+        rows.append(0 - products if metric == "ip" else cosine)
+    return np.array(rows, np.float32).reshape(len(queries), len(vectors))
+
+
+def rerank(queries, candidates, vectors, metric, k, bounds=None):
+    """Distances, indices (nq, k) and the vectors read: each candidate alone, until a bound says stop."""
+    distances, indices = np.full((len(queries), k), np.inf, np.float32), np.full((len(queries), k), -1)
+    n_read = np.zeros(len(queries), np.int64)
+    for row, query in enumerate(queries):
+        order = np.arange(candidates.shape[1]) if bounds is None else np.argsort(bounds[row], kind="stable")
+        found = []
+        for place in order[candidates[row, order] >= 0]:
+            last = found[k - 1][0] if len(found) >= k else np.inf
+            if bounds is not None and not bounds[row, place] <= last:
+                break
+            number = candidates[row, place]
+            distance = rerank_distances(query[None], vectors[number][None], metric)[0, 0]
+            found = sorted([*found, (distance, number)])
+            n_read[row] += 1
+        for rank, (distance, number) in enumerate(found[:k]):
+            distances[row, rank], indices[row, rank] = distance, number
+    return distances, indices, n_read
 
 
 def components(i, j, n):

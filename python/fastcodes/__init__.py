@@ -15,6 +15,7 @@
 `fastcodes.index`          indexes over the codes of any model: add, search, filter, remove, save
 `fastcodes.metrics`        recall, precision and mean average precision of searches
 `fastcodes.interop`        conversion from and to faiss and nanopq
+`fastcodes.distributed`    fit, encode, search and deduplicate on many machines, with Dask
 `fastcodes.merge_topk`     merge the neighbours found in parts of a database
 `fastcodes.components`     connected components of pairs, such as near-duplicates
 =========================  ===================================================================================
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from fastcodes import (
         adc,
         bits,
+        distributed,
         hadamard,
         hamming,
         hashing,
@@ -47,6 +49,7 @@ __all__ = [
     "adc",
     "bits",
     "components",
+    "distributed",
     "hadamard",
     "hamming",
     "hashing",

@@ -1,35 +1,44 @@
 """Large arrays a block of rows at a time, as finite float32, and random samples of their rows.
 
-No other rows are read than those that are used, so that an array may be a memory map larger than the memory.
+No other rows are read than those that are used, so that an array may be a memory map larger than the memory,
+or a `RowSource` on other machines: `fold` computes there what a model needs of all rows.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
-from fastcodes._typing import Array, Floats, Ids
+from fastcodes._typing import Array, Floats, Ids, RowSource
 from fastcodes._validation import as_integer, finite_float32, to_float32
 
 __all__ = [
     "ELEMENTS_PER_BLOCK",
+    "Node",
+    "add",
     "blocks",
     "check_finite",
+    "combined",
+    "fold",
+    "merge",
     "naming_nonfinite",
     "row_slices",
     "rows_per_block",
     "sample",
     "sampled_rows",
     "take_rows",
+    "total",
 ]
 
 # Large enough to occupy all threads, small compared with any array that needs blocks.
 ELEMENTS_PER_BLOCK = 1 << 21
 
 
-def rows_per_block(x: Array, width: int = 1) -> int:
+def rows_per_block(x: Array | RowSource, width: int = 1) -> int:
     """Return the number of rows of a full block of `x`, if `width` numbers are computed from each row."""
     return max(1, ELEMENTS_PER_BLOCK // max(int(x.shape[1]), width, 1))
 
@@ -65,10 +74,14 @@ def blocks(
             yield rows, to_float32(x[rows])
 
 
-def check_finite(x: Array, name: str = "X") -> None:
+def check_finite(x: Array | RowSource, name: str = "X") -> None:
     """Raise an error that names the first value that is not finite in float32."""
-    for _ in blocks(x, name):
-        pass
+    if len(x):
+        fold(x, _nothing, name=name)
+
+
+def _nothing(block: Floats) -> tuple[()]:
+    return ()
 
 
 @contextlib.contextmanager
@@ -84,6 +97,80 @@ def naming_nonfinite(x: Array, name: str = "X") -> Iterator[None]:
         raise
 
 
+# --- folds --------------------------------------------------------------------------------------------------
+
+Node = tuple[int, int, Any]
+"""``(height, place, value)``: the value of the ``2**height`` blocks from ``place * 2**height`` on."""
+
+
+def fold(
+    x: Array | RowSource,
+    function: Callable[..., Any],
+    *arguments: Any,
+    combine: Callable[[Any, Any], Any] | None = None,
+    width: int = 1,
+    name: str = "X",
+) -> Any:
+    """Return the values ``function(block, *arguments)`` of all blocks of `x`, combined.
+
+    They are combined as the leaves of a binary tree, from left to right, so that sums of floats are the same
+    wherever the rows are, and have small rounding errors.
+
+    Parameters
+    ----------
+    x : array (n, d) or RowSource
+        Real numbers, at least one row.
+    function : callable
+        Returns a value of a block; by default `combine`, a tuple of arrays. A function of a module, since it
+        may run on another machine.
+    arguments
+        What it takes after the block.
+    combine : callable
+        Returns the value of two adjacent parts from their values, which it may not change; by default `add`.
+    width, name
+        As in `blocks`.
+    """
+    combine = add if combine is None else combine
+    if isinstance(x, RowSource):
+        return x.fold(function, arguments, combine, rows_per_block(x, width), name)
+    return combined((function(block, *arguments) for _, block in blocks(x, name, width)), combine)
+
+
+def combined(values: Iterable[Any], combine: Callable[[Any, Any], Any]) -> Any:
+    """Return the values of all blocks combined as `fold` does."""
+    nodes: list[Node] = []
+    for place, value in enumerate(values):
+        nodes = merge([*nodes, (0, place, value)], combine)
+    return total(nodes, combine)
+
+
+def total(nodes: list[Node], combine: Callable[[Any, Any], Any]) -> Any:
+    """Return the value of all blocks, given the nodes that have no sibling."""
+    (*others, (_, _, whole)) = nodes
+    for _, _, value in reversed(others):
+        whole = combine(value, whole)
+    return whole
+
+
+def merge(nodes: Iterable[Node], combine: Callable[[Any, Any], Any]) -> list[Node]:
+    """Return the nodes of adjacent blocks, in order, with all pairs of siblings replaced by their parents."""
+    merged: list[Node] = []
+    for height, place, value in nodes:
+        while merged and merged[-1][:2] == (height, place - 1) and place % 2:
+            value = combine(merged.pop()[2], value)
+            height, place = height + 1, place // 2
+        merged.append((height, place, value))
+    return merged
+
+
+def add(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the sums of the elements of two tuples."""
+    return tuple(map(operator.add, a, b))
+
+
+# --- samples ------------------------------------------------------------------------------------------------
+
+
 def sampled_rows(n: int, max_samples: int | None, rng: np.random.Generator) -> Ids | slice:
     """Draw at most `max_samples` of `n` rows without replacement, in ascending order; None draws all."""
     if max_samples is None or max_samples >= n:
@@ -91,7 +178,7 @@ def sampled_rows(n: int, max_samples: int | None, rng: np.random.Generator) -> I
     return np.sort(rng.choice(n, max_samples, replace=False, shuffle=False))
 
 
-def take_rows(x: Array, rows: Ids | slice = slice(None)) -> Floats:
+def take_rows(x: Array | RowSource, rows: Ids | slice = slice(None)) -> Floats:
     """Return some rows of `x`, or all of them, as finite, C-contiguous float32."""
     if not isinstance(rows, slice):
         return finite_float32(x[rows], rows)
@@ -105,7 +192,9 @@ def take_rows(x: Array, rows: Ids | slice = slice(None)) -> Floats:
     return samples
 
 
-def sample(x: Array, max_samples: int | None, rng: np.random.Generator, *, at_least: int = 1) -> Floats:
+def sample(
+    x: Array | RowSource, max_samples: int | None, rng: np.random.Generator, *, at_least: int = 1
+) -> Floats:
     """Return at most `max_samples` random rows of `x` in their order, as finite, C-contiguous float32.
 
     Parameters

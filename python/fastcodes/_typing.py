@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 import os
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +20,7 @@ __all__ = [
     "Integers",
     "Mask",
     "PathLike",
+    "RowSource",
     "Signatures",
     "Tokens",
     "UnsignedCodes",
@@ -35,3 +38,32 @@ PathLike: TypeAlias = str | os.PathLike[str]
 Signatures: TypeAlias = NDArray[np.uint32]
 Tokens: TypeAlias = NDArray[np.uint64]
 UnsignedCodes: TypeAlias = NDArray[np.unsignedinteger[Any]]
+
+
+class RowSource(abc.ABC):
+    """Samples (n, d) that are not in memory: arguments `X` and `samples` of models may be one.
+
+    `fastcodes._validation.as_array` returns it as it is, and `fastcodes._blocks` reads it.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    ndim = 2
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @abc.abstractmethod
+    def __getitem__(self, rows: slice | Ids) -> Array:
+        """Return some rows as an array: those of a slice, or those with ascending numbers."""
+
+    @abc.abstractmethod
+    def fold(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        combine: Callable[[Any, Any], Any],
+        step: int,
+        name: str,
+    ) -> Any:
+        """Return what `fastcodes._blocks.fold` does, for blocks of `step` rows of the argument `name`."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastcodes._typing import Array, Codes, Floats, Mask, Signatures, UnsignedCodes
+from fastcodes._typing import Array, Codes, Floats, Mask, RowSource, Signatures, UnsignedCodes
 
 __all__ = [
     "as_array",
@@ -127,9 +127,13 @@ def as_real(
     expected = " and ".join([f"{words} {limit}" for limit, words, _ in given]) or "that is finite"
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a real number {expected}; got {describe(value)}")
-    if not math.isfinite(value) or not all(holds(value, limit) for limit, _, holds in given):
-        raise ValueError(f"{name} must be a real number {expected}; got {value}")
-    return float(value)
+    try:
+        number, shown = float(value), str(value)
+    except OverflowError:
+        number, shown = math.inf, describe(value)
+    if not math.isfinite(number) or not all(holds(value, limit) for limit, _, holds in given):
+        raise ValueError(f"{name} must be a real number {expected}; got {shown}")
+    return number
 
 
 def as_bool(value: Any, name: str) -> bool:
@@ -219,7 +223,9 @@ def as_array(x: Any, name: str) -> Array:
     return x if type(x) is np.ndarray else _converted(x, name)
 
 
-def _converted(x: Any, name: str) -> Array:
+def _converted(x: Any, name: str) -> Any:
+    if isinstance(x, RowSource):
+        return x
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise ValueError(
             f"{name} has masked elements, which have no value here; give {name}.filled(value), or leave out "

@@ -36,6 +36,8 @@ __all__ = [
     "recall_at_k",
 ]
 
+_MAX_INDEX = 2**63 - 1
+
 
 # --- recall -------------------------------------------------------------------------------------------------
 
@@ -395,6 +397,7 @@ def chance_level(n_relevant: ArrayLike, n: int) -> float:
     m = as_array(n_relevant, "n_relevant")
     if m.dtype.kind not in "iu" or not m.size or m.min() < 0 or m.max() > n:
         raise ValueError(f"n_relevant must be integers from 0 to n={n}; got {described(m, n_relevant)}")
+    m = m.astype(np.int64)
     # Beyond these terms, the asymptotic series is exact to float64.
     n_terms = min(n, 1 << 16)
     harmonic = (1 / np.arange(1, n_terms + 1)).sum()
@@ -456,7 +459,9 @@ def _indices(values: ArrayLike, name: str, may_be_flat: bool = False) -> Integer
     if array.ndim != 2:
         expected = "(nq,) or (nq, m)" if may_be_flat else "(nq, r)"
         raise ValueError(f"{name} must have shape {expected}; got {array.shape}")
-    return array
+    if array.size and array.max() > _MAX_INDEX:
+        raise ValueError(f"{name} has {array.max()}; expected rows of the database, less than 2**63")
+    return array.astype(np.int64, copy=False)
 
 
 def _relevance(values: ArrayLike) -> Booleans:
@@ -497,7 +502,9 @@ def _check_queries(a: Array, b: Array, name_a: str, name_b: str, at_least: int =
 
 def _is_in(values: Integers, rows: Integers) -> Booleans:
     """Return which of `values` occur in the same row of `rows`; -1 never does."""
-    n = 1 + max(int(values.max(initial=0)), int(rows.max(initial=0)))
-    offsets = n * np.arange(len(values), dtype=np.int64)[:, None]
-    keys = (rows.astype(np.int64) + offsets)[rows >= 0]
-    return np.isin(values.astype(np.int64) + offsets, keys) & (values >= 0)
+    # Numbers of the indices that occur, because an index times the number of rows may exceed int64.
+    both = np.hstack([values, rows])
+    _, numbers = np.unique(both, return_inverse=True)
+    keys = numbers.reshape(both.shape) + both.size * np.arange(len(both))[:, None]
+    of_values, of_rows = np.hsplit(keys, [values.shape[1]])
+    return np.isin(of_values, of_rows[rows >= 0]) & (values >= 0)

@@ -12,6 +12,7 @@ import fastcodes
 # Protocols between classes of the package: models and files; layers, optimizers and the network.
 _INTERNAL = {
     "from_state", "to_state", "named", "tokens", "as_codes", "as_queries", "class_named", "doubts",
+    "doubts_at",
     "from_rows", "operand", "rows", "storage",
     "backward", "build", "config", "factor", "forward", "matrix", "output_bits", "packed_filters", "prepare",
     "scale_and_shift", "slots", "update",

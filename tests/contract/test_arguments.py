@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ FAMILIES = {
     "rabitq": rabitq,
     "xnor": xnor,
 }
+if find_spec("dask") is not None:
+    FAMILIES["distributed"] = import_module("contract.cases.distributed")
 
 
 def cases() -> Iterator[Any]:

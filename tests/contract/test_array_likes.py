@@ -76,11 +76,13 @@ class Gradient(Tensor):
 
 
 def pandas_frame(x: Array) -> Any:
-    return pytest.importorskip("pandas", reason="needs pandas").DataFrame(x)
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    return pandas.Series(x) if x.ndim == 1 else pandas.DataFrame(x)
 
 
 def polars_frame(x: Array) -> Any:
-    return pytest.importorskip("polars", reason="needs polars").DataFrame(x)
+    polars = pytest.importorskip("polars", reason="needs polars")
+    return polars.Series(x) if x.ndim == 1 else polars.DataFrame(x)
 
 
 def polars_series(x: Array) -> Any:

@@ -30,13 +30,13 @@ PYTHON_FLOORS = (
     },
     {"_codec", "_storage", "quantization", "hashing", "nn"},
     {"index"},
-    {"interop", "cli", "__main__"},
+    {"interop", "distributed", "cli", "__main__"},
 )
 RUST_FLOORS = (
     {"level", "codes", "error", "run", "tasks"},
     {"select"},
     {"bits", "popcount", "hadamard", "minhash", "adc", "additive", "xnor", "roofline"},
-    {"hamming", "jaccard", "asymmetric", "binary", "adc::search", "lists", "rabitq"},
+    {"hamming", "jaccard", "asymmetric", "binary", "adc::search", "lists", "rabitq", "rerank"},
 )
 
 

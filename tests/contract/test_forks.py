@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import adc, hamming, jaccard, minhash, nn, xnor
-from fastcodes.hashing import RandomHyperplanes
-from fastcodes.index import FlatIndex, LSHIndex, MinHashIndex
+from fastcodes.hashing import Bits, RandomHyperplanes
+from fastcodes.index import FlatIndex, IVFIndex, LSHIndex, MinHashIndex, MultiIndexHashing
 from helpers import (
     pq_tables,
     random_codes,
@@ -166,6 +166,9 @@ def test_an_index_that_a_thread_uses_is_used_in_a_child(works: str, tmp_path: Pa
     for make, samples in (
         (lambda: LSHIndex(hasher, n_tables=4), x),
         (lambda: FlatIndex(hasher), x),
+        (lambda: FlatIndex(Bits(256), metric="jaccard"), random_codes(9000, 32)),
+        (lambda: MultiIndexHashing(hasher), np.concatenate([x, -x])),
+        (lambda: IVFIndex(hasher, 4, random_state=0).fit(x), x),
         (lambda: MinHashIndex(), sets),
     ):
         index = make()

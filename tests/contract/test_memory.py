@@ -11,7 +11,8 @@ MEASURE = """
 import resource
 import numpy as np
 from fastcodes import adc, hadamard, hamming, jaccard, rabitq, xnor
-from fastcodes.hashing import RandomHyperplanes, RandomProjection
+from fastcodes.hashing import Bits, RandomHyperplanes, RandomProjection
+from fastcodes.index import FlatIndex
 
 def status(field):
     with open("/proc/self/status") as file:
@@ -49,6 +50,15 @@ elif "{family}" == "rabitq":
     factors = np.random.default_rng(2).random(({n}, 2), np.float32)
     packed = adc.PackedCodes(database)
     rabitq.knn(queries[:5], database[:3000], factors[:3000], 1, threads=2)
+elif "{family}" == "rerank":
+    from fastcodes.index._reranking import reranked
+    queries = np.ones((1000, 8 * {n_bytes}), np.float32)
+    vectors = np.ones(({n}, 8 * {n_bytes}))
+    candidates = np.random.default_rng(1).integers(0, {n}, (1000, 160))
+    reranked(queries, candidates[:, :1], vectors, "l2", 1, threads=2)
+elif "{family}" == "index":
+    index = FlatIndex(Bits(8 * {n_bytes}), metric="jaccard")
+    index.add(database)
 elif "{family}" == "xnor":
     xnor.matmul(queries, database, 8 * {n_bytes}, finish=xnor.Finish(thresholds=0), threads=2)
     images = codes(64, 56 * 56 * 16, 3).reshape(64, 56, 56, 16)
@@ -72,11 +82,25 @@ def measure(family: str, n: int, n_bytes: int, call: str) -> float:
     return int(run_python(code)) / MEGABYTE
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_reranking_converts_few_vectors_at_a_time(dtype: str) -> None:
+    # Of 160 MB, were the vectors of all candidates converted at once.
+    vectors = f"vectors.view(np.{dtype})[:, : queries.shape[1]]"
+    used = measure("rerank", 50_000, 32, f"reranked(queries, candidates, {vectors}, 'l2', 10)")
+    assert used < 32, used
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("k", [10, 1000])
 @pytest.mark.parametrize(("family", "n", "n_bytes"), [("hamming", 1_000_000, 32), ("jaccard", 200_000, 256)])
 def test_a_search_takes_little_memory(family: str, n: int, n_bytes: int, k: int, threads: int) -> None:
     used = measure(family, n, n_bytes, f"{family}.knn(queries, database, {k}, threads={threads})")
+    assert used < 64, used
+
+
+@pytest.mark.parametrize("k", [10, 1000])
+def test_sorting_rows_for_a_search_takes_little_memory(k: int) -> None:
+    used = measure("index", 200_000, 256, f"index.search(queries, {k})")
     assert used < 64, used
 
 
@@ -378,6 +402,7 @@ import numpy as np
 from contract.test_arguments import FAMILIES, call
 
 FIXED = ("codebooks", "filters", "signs", "tables")
+FAMILIES.pop("distributed", None)  # Dask starts threads
 
 def larger(name, value):
     if not isinstance(value, np.ndarray) or value.ndim < 2 or name in FIXED:

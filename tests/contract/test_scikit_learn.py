@@ -37,6 +37,7 @@ ESTIMATORS: dict[str, Any] = {
     "BinaryMLPClassifier": nn.BinaryMLPClassifier(
         (32,), epochs=100, batch_size=32, learning_rate=0.01, random_state=0
     ),
+    "CompositeQuantizer": quantization.CompositeQuantizer(2, 2, max_iter=3, random_state=0),
     "AdditiveQuantizer": quantization.AdditiveQuantizer(2, 2, max_iter=3, random_state=0),
     "KMeans": quantization.KMeans(3, random_state=0),
     "KMeans, mini-batch": quantization.KMeans(3, batch_size=20, random_state=0),

@@ -138,6 +138,28 @@ def test_more_rows_and_queries_than_a_task_has(family: Family, n_queries: int, n
 
 
 @both_families
+@pytest.mark.parametrize("order", ["descending", "ascending", "random", "equal"])
+@pytest.mark.parametrize("n_queries", [1, 9])
+def test_orders_of_many_rows_equal_the_definition(family: Family, order: str, n_queries: int) -> None:
+    """A search looks at some rows first; what follows is nearer, farther, or as near."""
+    n = 17_000  # two of `k` rows for each that is looked at first, if k is 1000
+    rng = np.random.default_rng(n_queries)
+    codes, queries = random_codes(n, 8, seed=1), random_codes(n_queries, 8, seed=2)
+    d = family.distances(queries[:1], codes)[0]
+    if order == "equal":
+        codes = np.tile(codes[:1], (n, 1))
+    elif order != "random":
+        codes = codes[np.argsort(d if order == "ascending" else -d, kind="stable")]
+    d = family.distances(queries, codes)
+    for mask in (None, rng.random(n) < 0.97, rng.integers(0, n, n)):
+        for k in (1, 1000, n):
+            wanted = oracles.knn(d, k, mask, family.padding)
+            for threads in THREADS:
+                found = family.module.knn(queries, codes, k, mask=mask, threads=threads)
+                assert same(found, wanted, (family.dtype, np.int64)), (order, k, threads)
+
+
+@both_families
 def test_pairs_of_many_rows_equal_the_definition(family: Family) -> None:
     codes = random_codes(1500, 8)
     d = family.distances(codes, codes)

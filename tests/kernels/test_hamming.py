@@ -27,6 +27,20 @@ def test_long_rows_do_not_overflow(n_bytes: int) -> None:
         assert indices[0].tolist() == [0, 2, 3, 4, 1]
 
 
+@pytest.mark.parametrize("n_bytes", [31, 32, 33, 64])
+def test_rows_that_differ_in_every_bit_are_not_the_nearest(n_bytes: int) -> None:
+    """Where all bits of 32 bytes differ, a count of eight bits would wrap around to zero."""
+    queries = random_codes(4, n_bytes)[[0, 0, 0, 0]]
+    codes = np.tile(~queries[0], (300, 1))
+    codes[3] = queries[0]
+    codes[3, 0] ^= 0b10101
+    distances, indices = hamming.knn(queries, codes, 2, threads=1)
+    np.testing.assert_array_equal(distances, [[3, 8 * n_bytes]] * 4)
+    np.testing.assert_array_equal(indices, [[3, 0]] * 4)
+    _, distances, indices = hamming.radius(queries, codes, 200, threads=1)
+    assert (distances.tolist(), indices.tolist()) == ([3] * 4, [3] * 4)
+
+
 def test_a_radius_is_inclusive_and_may_exceed_every_distance() -> None:
     codes = random_codes(50, 4)
     d = hamming.cdist(codes[:1], codes)[0]

@@ -161,6 +161,28 @@ def test_the_chance_level_is_the_mean_of_random_orders(m: int, n: int) -> None:
     assert metrics.chance_level([m, m], n) == pytest.approx(metrics.chance_level(m, n))
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint32, np.uint64])
+def test_the_chance_level_does_not_depend_on_the_dtype(dtype: Any) -> None:
+    for n in (100, 59_000, 2**31 - 1, 2**62):
+        found = metrics.chance_level(np.array([0, 20, 100], dtype), n)
+        assert found == metrics.chance_level([0, 20, 100], n)
+
+
+@pytest.mark.parametrize("far", [2**40, 2**62, 2**63 - 1])
+def test_large_indices_are_compared_exactly(far: int) -> None:
+    true = [[far, 1], [far - 1, 0], [2, -1]]
+    found = [[1, 2, far], [far, 0, far - 2], [far, -1, 2]]
+    expected = [[True, False, True], [False, True, False], [False, False, True]]
+    assert metrics.neighbor_relevance(true, found).tolist() == expected
+    unsigned = np.array(true[:2], np.uint64)
+    assert metrics.neighbor_relevance(unsigned, found[:2]).tolist() == expected[:2]
+
+
+def test_indices_beyond_int64_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"indices has 9223372036854775808; expected rows"):
+        metrics.neighbor_relevance([[1]], np.array([[2**63]], np.uint64))
+
+
 @pytest.mark.parametrize("n", [2**16, 2**16 + 1, 10**6])
 def test_the_chance_level_of_many_rows_takes_the_whole_harmonic_number(n: int) -> None:
     harmonic = math.fsum(1 / rank for rank in range(1, n + 1))

@@ -6,6 +6,7 @@ import argparse
 import io
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from fastcodes.cli.terminal import UserError, blocks, integer, real, report, thr
 __all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "find the k nearest codes of each query, from .npy files to an .npz file"
-SEARCHES = {"hamming": hamming.knn, "jaccard": jaccard.knn}
+SEARCHES: dict[str, Callable[..., tuple[Array, Ids]]] = {"hamming": hamming.knn, "jaccard": jaccard.knn}
 DISTANCE_TYPES = {"hamming": np.int32, "jaccard": np.float32}
 # Bytes compared or packed between two updates of the progress bar.
 BYTES_PER_BLOCK = 1 << 32

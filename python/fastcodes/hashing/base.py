@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files, bits, hamming, metrics
-from fastcodes._blocks import blocks, naming_nonfinite, rows_per_block
+from fastcodes._blocks import blocks, fold, naming_nonfinite, rows_per_block
 from fastcodes._codec import Codec
 from fastcodes._estimator import check_fitted
 from fastcodes._linalg import projections, squared_distances
@@ -21,7 +21,7 @@ from fastcodes._typing import Array, Codes, Doubles, Floats, Ids
 from fastcodes._validation import as_integer, as_option, check_threads
 from fastcodes.hashing.packed_bits import MAX_BITS, as_packed_bits
 
-__all__ = ["Hasher", "LinearHasher", "check_rank", "check_samples_differ"]
+__all__ = ["Hasher", "LinearHasher", "check_rank", "check_samples_differ", "wider"]
 
 # Relevant samples per query in a score without labels.
 _N_NEAREST = 10
@@ -315,9 +315,7 @@ def check_rank(n_bits: int, rank: int, samples: Array, owner: str) -> None:
     elif n <= n_bits:
         reason = f"n_samples={n} samples differ in {n - 1} directions at most"
     else:
-        low = high = samples[:1].astype(np.float32)
-        for _, block in blocks(samples):
-            low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
+        low, high = fold(samples, _extremes, combine=wider)
         constant = np.flatnonzero(low == high)
         listed = ", ".join(map(str, constant[:5])) + (", ..." if len(constant) > 5 else "")
         reason = f"the samples differ in {rank} directions only" + (
@@ -329,6 +327,15 @@ def check_rank(n_bits: int, rank: int, samples: Array, owner: str) -> None:
         )
     advice = f"lower n_bits to {rank} or less" if rank else "give samples that differ"
     raise ValueError(f"{owner} makes at most one bit of a direction, and n_bits={n_bits}: {reason}; {advice}")
+
+
+def _extremes(block: Floats) -> tuple[Floats, Floats]:
+    return block.min(axis=0), block.max(axis=0)
+
+
+def wider(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """Return the lower of two lower ends, and the upper of two upper ones."""
+    return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
 
 def _nearest(x: Floats, samples: Array, own: Ids) -> Ids:

@@ -16,7 +16,7 @@ from fastcodes._blocks import take_rows
 from fastcodes._linalg import mean_and_covariance
 from fastcodes._progress import progress_bar
 from fastcodes._typing import Array, Doubles, Floats
-from fastcodes._validation import as_integer, as_option, as_real, random_generator
+from fastcodes._validation import as_integer, as_option, as_real, describe, random_generator
 from fastcodes.hashing._targets import as_targets
 from fastcodes.hashing.base import Hasher, check_samples_differ
 from fastcodes.nn import Adam, BatchNorm, Cosine, Dense, Dropout, HardTanh, Layer, Loss, Network
@@ -202,7 +202,9 @@ class DeepHashing(Hasher):
 
     def _layers(self, n_bits: int, dropout: float) -> list[Layer]:
         if not isinstance(self.hidden, (tuple, list)):
-            raise TypeError(f"hidden must be a sequence of integers, such as (512,); got {self.hidden!r}")
+            raise TypeError(
+                f"hidden must be a sequence of integers, such as (512,); got {describe(self.hidden)}"
+            )
         layers: list[Layer] = []
         for n in self.hidden:
             layers += [Dense(as_integer(n, "hidden", 1, MAX_UNITS)), BatchNorm(), HardTanh()]

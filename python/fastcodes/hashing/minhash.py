@@ -190,6 +190,11 @@ class MinHash(Codec):
         return BitStorage(self._n_columns, metric)
 
     @property
+    def code_bits(self) -> int:
+        """The bits of a code: `b_bits` for each slot, or 32."""
+        return self.n_hashes * (32 if self.b_bits is None else self.b_bits)
+
+    @property
     def _n_outputs(self) -> int:
         return self._n_columns
 

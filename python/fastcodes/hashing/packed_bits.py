@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes._codec import Codec
-from fastcodes._storage import BitStorage, Storage
+from fastcodes._storage import BitStorage, JaccardStorage, Storage
 from fastcodes._typing import Array, Codes
 from fastcodes._validation import as_codes, as_integer, check_threads, code_array
 
@@ -95,6 +95,11 @@ class Bits(Codec):
         return tags
 
     @property
+    def code_bits(self) -> int:
+        """The bits of a code: the parameter, validated."""
+        return self._bits()
+
+    @property
     def _n_outputs(self) -> int:
         return self.n_features_in_
 
@@ -146,7 +151,8 @@ class Bits(Codec):
 
     def storage(self, metric: str) -> Storage:
         """Return an empty storage of packed bits."""
-        return BitStorage(self.n_features_in_, metric)
+        n_bytes = self.n_features_in_
+        return JaccardStorage(n_bytes) if metric == "jaccard" else BitStorage(n_bytes, metric)
 
     def _to_arrays(self) -> dict[str, Array]:
         return {}

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files
-from fastcodes._blocks import blocks
+from fastcodes._blocks import fold
 from fastcodes._linalg import exact_product, principal_components
 from fastcodes._typing import Array, Doubles, Floats, Ids
 from fastcodes._validation import check_threads
-from fastcodes.hashing.base import Hasher, check_samples_differ
+from fastcodes.hashing.base import Hasher, check_samples_differ, wider
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -113,10 +113,7 @@ class SpectralHashing(Hasher):
         m = min(n_bits, components.rank)
         mean = components.mean.astype(np.float32)
         directions = np.ascontiguousarray(components.vectors[:, :m].T, np.float32)
-        lower, upper = np.full(m, np.inf, np.float32), np.full(m, -np.inf, np.float32)
-        for _, block in blocks(samples):
-            values = exact_product(block - mean, directions.T)
-            lower, upper = np.minimum(lower, values.min(axis=0)), np.maximum(upper, values.max(axis=0))
+        lower, upper = fold(samples, _extent, mean, directions, combine=wider)
         self._learn(mean, directions, lower, upper, _modes(upper.astype(np.float64) - lower, n_bits))
         return self
 
@@ -160,6 +157,12 @@ class SpectralHashing(Hasher):
         self._learn(
             _files.take(arrays, "mean", np.float32, (d,), finite=True), directions, lower, upper, modes
         )
+
+
+def _extent(block: Floats, mean: Floats, directions: Floats) -> tuple[Floats, Floats]:
+    """Return the least and the largest projection on each direction."""
+    values = exact_product(block - mean, directions.T)
+    return values.min(axis=0), values.max(axis=0)
 
 
 def _modes(widths: Doubles, n_bits: int) -> Ids:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _native
 from fastcodes._typing import Array, Codes
-from fastcodes._validation import as_integer, check_separate, code_array
+from fastcodes._validation import as_integer, check_separate, code_array, describe
 from fastcodes.xnor._operands import (
     IMAGES,
     INT32_MAX,
@@ -238,7 +238,7 @@ def _sliding(
         rows, columns = padding if isinstance(padding, (tuple, list)) else (padding, padding)
     except ValueError:
         raise ValueError(
-            f"padding must be an integer, two for rows and columns, or two pairs; got {padding!r}"
+            f"padding must be an integer, two for rows and columns, or two pairs; got {describe(padding)}"
         ) from None
     return (
         _pair(stride, "stride", 1),
@@ -252,5 +252,7 @@ def _pair(value: int | Pair, name: str, low: int) -> Pair:
     try:
         first, second = value if isinstance(value, (tuple, list)) else (value, value)
     except ValueError:
-        raise ValueError(f"{name} must be an integer or two, for rows and columns; got {value!r}") from None
+        raise ValueError(
+            f"{name} must be an integer or two, for rows and columns; got {describe(value)}"
+        ) from None
     return as_integer(first, name, low, INT32_MAX), as_integer(second, name, low, INT32_MAX)

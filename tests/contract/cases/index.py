@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import numpy as np
-from contract.class_kit import OPTIONS, POSITIVE, SETS, Case, X
+from contract.class_kit import BOOLEANS, OPTIONS, POSITIVE, SETS, Case, X
 from fastcodes import hashing, index, quantization
 
 
@@ -29,6 +29,7 @@ def index_cases() -> dict[type, Case]:
         "add_codes.ids": ["0", 0.5, [0.5] * 4, [0, 100, 101, 102], range(-1, 3), range(59)],
     }
     rows = {"ids": lambda filled: np.arange(100, 160)}
+    update = {"update": {"ids": [3, 1], "X": X[:2]}}
     quantizer = quantization.ProductQuantizer(4, 3, max_iter=2, random_state=0).fit(X)
     hyperplanes = hashing.RandomHyperplanes(n_bits=16).fit(X)
     radius = {"radius_search": {"radius": 3}}
@@ -39,6 +40,7 @@ def index_cases() -> dict[type, Case]:
         "query": {"sets": SETS},
         "distances": {"i": [0, 1], "j": [2, 3]},
         "remove": {"ids": [1]},
+        "update": {"ids": [1], "X": SETS[:1]},
         "search_codes": {"codes": lambda filled: filled.codes[:4]},
         "query_codes": {"codes": lambda filled: filled.codes[0]},
         **codes,
@@ -52,6 +54,7 @@ def index_cases() -> dict[type, Case]:
         "n_rows": POSITIVE,
         "sets": not_sets,
         "add.X": not_sets,
+        "update.X": not_sets,
         "rerank": [SETS[:2], 3, {}],
         "verify": [SETS[:2], 3, {}],
         "i": not_ids,
@@ -63,22 +66,38 @@ def index_cases() -> dict[type, Case]:
             index.Index,
             {"codec": quantizer},
             lambda made: made.add(X),
-            {**of_ids, **codes, "add": rows},
+            {**of_ids, **update, **codes, "add": rows},
             wrong,
         ),
         index.FlatIndex: Case(
             index.FlatIndex,
             {"codec": quantizer},
             lambda made: made.add(X),
-            {**of_ids, **codes, "add": rows},
+            {**of_ids, **update, **codes, "add": rows},
             wrong,
+        ),
+        index.IVFIndex: Case(
+            index.IVFIndex,
+            {"codec": quantization.ProductQuantizer(4, 3, max_iter=2, random_state=0), "n_lists": 3},
+            lambda made: made.fit(X).add(X),
+            {**of_ids, **update, **codes, "add": rows},
+            wrong | {"n_lists": [*POSITIVE, 2**16 + 1], "by_residual": BOOLEANS},
+            skipped=frozenset({"fit"}),  # of an index with rows
         ),
         index.LSHIndex: Case(
             index.LSHIndex,
             {"codec": hyperplanes, "n_tables": 4},
             lambda made: made.add(X),
-            {"remove": {"ids": [1]}, **codes, **radius, "add": rows},
+            {"remove": {"ids": [1]}, **update, **codes, **radius, "add": rows},
             wrong,
+            skipped=frozenset({"reconstruct"}),
+        ),
+        index.MultiIndexHashing: Case(
+            index.MultiIndexHashing,
+            {"codec": hyperplanes},
+            lambda made: made.add(X),
+            {"remove": {"ids": [1]}, **update, **codes, **radius, "add": rows},
+            wrong | {"codec": [*wrong["codec"], 0, 2**24 + 1, 16.0, True], "n_tables": [*POSITIVE, 17]},
             skipped=frozenset({"reconstruct"}),
         ),
         index.MinHashIndex: Case(

@@ -22,10 +22,25 @@ from contract.kit import (
     wrong_integers,
 )
 
+WEIGHTS = {"alpha": 1.0, "beta": 0.5}
+WRONG_WEIGHTS = [
+    Wrong("negative", -0.5, ValueError, "-0.5", "at least 0"),
+    Wrong("infinity", np.inf, ValueError, "inf", "at least 0"),
+    *NOT_A_REAL_NUMBER,
+]
+
 RIGHT: dict[str, dict[str, Any]] = {
-    "knn": {"queries": A, "codes": B, "k": 3, "exclude_self": False, "mask": None, "threads": None},
-    "radius": {"queries": A, "codes": B, "radius": 0.5, "mask": None, "threads": None},
-    "cdist": {"a": A, "b": B, "out": None, "threads": None},
+    "knn": {
+        "queries": A,
+        "codes": B,
+        "k": 3,
+        **WEIGHTS,
+        "exclude_self": False,
+        "mask": None,
+        "threads": None,
+    },
+    "radius": {"queries": A, "codes": B, "radius": 0.5, **WEIGHTS, "mask": None, "threads": None},
+    "cdist": {"a": A, "b": B, **WEIGHTS, "out": None, "threads": None},
     "pairs": {"codes": B, "radius": 0.5, "threads": None},
     "groups": {"codes": B, "radius": 0.5, "threads": None},
 }
@@ -42,6 +57,8 @@ WRONG: dict[str, list[Wrong]] = {
         Wrong("minus infinity", -np.inf, ValueError, "-inf", "0 or more"),
         *NOT_A_REAL_NUMBER,
     ],
+    "alpha": WRONG_WEIGHTS,
+    "beta": WRONG_WEIGHTS,
     "exclude_self": [
         *BOOLEANS,
         Wrong("other queries", True, ValueError, "5 queries and 20 rows", "rows of codes"),

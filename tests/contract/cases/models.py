@@ -26,6 +26,7 @@ def quantizer(cls: type, **params: Any) -> Case:
         "search_iter": [*NATURAL, HUGE],
         "norm_bits": [1, 7.5, "8", True],
         "ranges": [3, (1, 0), (np.zeros(3), np.ones(3))],
+        "penalty": [*REALS, 0.0, 1e7],
     }
     return Case(cls, {**params, "max_iter": 2, "random_state": 0}, fitted, right, wrong)
 
@@ -72,6 +73,9 @@ CASES: dict[str, Case] = {
     ),
     "quantization.AdditiveQuantizer": quantizer(
         quantization.AdditiveQuantizer, n_codebooks=2, n_codewords=3, search_iter=2
+    ),
+    "quantization.CompositeQuantizer": quantizer(
+        quantization.CompositeQuantizer, n_codebooks=2, n_codewords=3, search_iter=2
     ),
     "quantization.ScalarQuantizer": quantizer(quantization.ScalarQuantizer, n_bits=4),
     "quantization.RaBitQuantizer": Case(

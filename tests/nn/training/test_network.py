@@ -135,7 +135,7 @@ def test_wrong_layers() -> None:
     with pytest.raises(ValueError, match=r"Sequential expects at least one layer; got none"):
         nn.Sequential()
     with pytest.raises(
-        TypeError, match=r"Sequential expects layers; got <class .*: call it, as in nn.Sign\(\)"
+        TypeError, match=r"Sequential expects layers; got the class Sign: call it, as in nn.Sign\(\)"
     ):
         nn.Sequential(nn.Sign)  # type: ignore[arg-type]
     layer = nn.Sign()

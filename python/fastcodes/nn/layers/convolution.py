@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastcodes import bits, xnor
 from fastcodes._typing import Array
-from fastcodes._validation import as_bool, as_integer
+from fastcodes._validation import as_bool, as_integer, describe
 from fastcodes.nn._thread_pool import map_slices, thread_limit
 from fastcodes.nn.layers.base import MAX_UNITS, Shape, image_shape
 from fastcodes.nn.layers.product import Product, are_signs
@@ -72,7 +72,7 @@ class Conv2D(Product):
         self.stride = as_integer(stride, "stride", 1)
         if isinstance(padding, str):
             if padding not in ("valid", "same"):
-                raise ValueError(f'padding must be "valid", "same" or an integer; got {padding!r}')
+                raise ValueError(f'padding must be "valid", "same" or an integer; got {describe(padding)}')
             self.padding: int | str = padding
         else:
             self.padding = as_integer(padding, "padding", 0)
@@ -279,7 +279,7 @@ class BinaryConv2D(Conv2D):
 def _pair(value: Any, name: str) -> tuple[int, int]:
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
-            raise ValueError(f"{name} must be an integer or a pair of them; got {value!r}")
+            raise ValueError(f"{name} must be an integer or a pair of them; got {describe(value)}")
         return as_integer(value[0], name, 1), as_integer(value[1], name, 1)
     number = as_integer(value, name, 1)
     return number, number

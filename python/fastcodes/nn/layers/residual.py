@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastcodes._typing import Array
-from fastcodes._validation import as_list
+from fastcodes._validation import as_list, describe
 from fastcodes.nn.layers.base import Layer, Shape, layer_from_config
 
 __all__ = ["Residual"]
@@ -39,7 +39,8 @@ class Residual(Layer):
         self.children = (*self.layers, *self.shortcut)
         if not layers or not all(isinstance(layer, Layer) for layer in self.children):
             raise TypeError(
-                f"Residual expects at least one layer, and layers alone in shortcut; got {self.children!r}"
+                "Residual expects at least one layer, and layers alone in shortcut; "
+                f"got {describe(self.children)}"
             )
 
     def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:

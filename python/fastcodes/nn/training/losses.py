@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from fastcodes._typing import Array
-from fastcodes._validation import as_option, as_real
+from fastcodes._validation import as_option, as_real, describe
 from fastcodes.nn._softmax import log_softmax
 from fastcodes.nn.layers import Layer, Product, walk
 
@@ -111,7 +111,7 @@ class Distillation(Loss):
         if not (callable(self.teacher) or hasattr(self.teacher, "decision_function")):
             raise TypeError(
                 "teacher must be a trained model with decision_function, or a function from samples to "
-                f"logits; got {self.teacher!r}"
+                f"logits; got {describe(self.teacher)}"
             )
         as_real(self.temperature, "temperature", above=0)
         as_real(self.weight, "weight", at_least=0, at_most=1)

@@ -70,7 +70,7 @@ class Network:
         for layer in layers:
             if not isinstance(layer, Layer):
                 hint = ": call it, as in nn.Sign()" if isinstance(layer, type) else ""
-                raise TypeError(f"{type(self).__name__} expects layers; got {layer!r}{hint}")
+                raise TypeError(f"{type(self).__name__} expects layers; got {describe(layer)}{hint}")
         if not layers:
             raise ValueError(f"{type(self).__name__} expects at least one layer; got none")
         seen: set[int] = set()

@@ -214,4 +214,4 @@ def _chunks(parameter: Parameter, *slots: str) -> Iterator[list[Array]]:
 def check_optimizer(optimizer: object) -> None:
     """Raise an error if `optimizer` is not one."""
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be an object such as nn.Adam(1e-3); got {optimizer!r}")
+        raise TypeError(f"optimizer must be an object such as nn.Adam(1e-3); got {describe(optimizer)}")
