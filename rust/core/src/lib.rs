@@ -45,6 +45,7 @@ pub mod adc;
 pub mod additive;
 pub mod asymmetric;
 pub mod bits;
+pub mod entropy;
 pub mod hadamard;
 pub mod hamming;
 pub mod jaccard;

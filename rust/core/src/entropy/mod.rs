@@ -1,0 +1,5 @@
+//! Entropy coding.
+
+mod range;
+
+pub use range::{Decoder, Encoder, PROBABILITY_BITS};
