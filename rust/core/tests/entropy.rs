@@ -1,8 +1,10 @@
 //! Messages of symbols: round trips, equal bytes at every level, code lengths, damaged bytes.
 
+use fastcodes_core::entropy::rows::{self, Bernoulli, Blocks, MarkovChain};
+use fastcodes_core::entropy::scales::{self, Law, ScaleTable};
 use fastcodes_core::entropy::symbols::{self, Model};
 use fastcodes_core::entropy::{Tables, frequencies};
-use fastcodes_core::{Level, Run};
+use fastcodes_core::{Codes, Error, Level, Run};
 
 /// A simple generator of numbers in [0, 1).
 fn uniform(seed: u64) -> impl FnMut() -> f64 {
@@ -191,4 +193,167 @@ fn damaged_messages_are_errors_at_every_level() {
         assert!(if n == 40 { unnoticed <= 12 } else { unnoticed == 0 }, "{n}: {unnoticed}");
     }
     assert!(symbols::check_n_symbols(1_000_000_000, &tables, 10).is_err());
+}
+
+#[test]
+fn integers_of_any_scale_come_back() {
+    for law in [Law::Laplace, Law::Gaussian, Law::Logistic] {
+        let table = ScaleTable::new(law).unwrap();
+        for n in [0, 1, 60, 8191, 8192, 30_001, (1 << 20) + 5] {
+            let mut uniform = uniform(n as u64 + 3);
+            let scales: Vec<u8> = (0..n).map(|_| (uniform() * 64.0) as u8).collect();
+            let values: Vec<i32> = scales
+                .iter()
+                .map(|scale| match uniform() {
+                    u if u < 0.002 => [i32::MIN, i32::MAX, -128, 127, 40_000][(u * 2500.0) as usize],
+                    u => ((u - 0.5) * 4.0 * table.scales()[usize::from(*scale)]).round() as i32,
+                })
+                .collect();
+            let bits: f64 = values.iter().zip(&scales).map(|(value, scale)| table.bits(*value, *scale)).sum();
+            let expected = scales::encode(&values, &scales, &table, &Run::serial(Level::PORTABLE)).unwrap();
+            let most =
+                if n < 8192 { bits / 8.0 + 2.0 + n as f64 / 8000.0 } else { bits * 1.001 / 8.0 + 264.0 };
+            assert!(expected.len() as f64 <= most, "{} bytes, {} bits", expected.len(), bits);
+            scales::check_n_values(n, &table, expected.len()).unwrap();
+            for level in Level::available() {
+                let mut out = vec![0; n];
+                scales::decode(&expected, &scales, &table, &mut out, &Run::serial(level)).unwrap();
+                assert!(out == values, "{law:?}, {level:?}, {n} values");
+                for wrong in [&expected[..expected.len() / 2], &[&expected[..], &[0]].concat()] {
+                    let decoded = scales::decode(wrong, &scales, &table, &mut out, &Run::serial(level));
+                    assert!(decoded.is_err() || n < 60);
+                }
+            }
+            assert!(
+                n == 0
+                    || scales::encode(&values, &vec![64; n], &table, &Run::serial(Level::PORTABLE)).is_err()
+            );
+        }
+    }
+}
+
+/// Random rows in which a symbol is near the one before it.
+fn random_rows(n_rows: usize, n_columns: usize, n_symbols: usize) -> Vec<u8> {
+    let mut uniform = uniform(11);
+    let mut rows = Vec::new();
+    for _ in 0..n_rows {
+        let mut symbol = 0;
+        for _ in 0..n_columns {
+            symbol = (symbol + (uniform() * uniform() * n_symbols as f64) as usize) % n_symbols;
+            rows.push(symbol as u8);
+        }
+    }
+    rows
+}
+
+#[test]
+fn rows_come_back_alone_and_in_blocks() {
+    let stop = || false;
+    for (n_rows, n_columns, n_symbols, has_previous) in
+        [(0, 4, 16, true), (1, 1, 1, false), (700, 16, 200, true), (9001, 3, 256, false)]
+    {
+        let codes = random_rows(n_rows, n_columns, n_symbols);
+        let view = Codes::new(&codes, n_rows, n_columns).unwrap();
+        let n_tables =
+            if has_previous && n_columns > 0 { 1 + (n_columns - 1) * n_symbols } else { n_columns };
+        let frequencies: Vec<u32> = (0..n_tables)
+            .flat_map(|shift| {
+                table(
+                    (0..n_symbols)
+                        .map(|i| 1.0 / (1 + (i + n_symbols - shift % n_symbols) % n_symbols) as f64),
+                )
+            })
+            .collect();
+        let chain = MarkovChain::new(&frequencies, n_columns, n_symbols, has_previous).unwrap();
+        for rows_per_block in [1, 16, 1 << 20] {
+            let (data, offsets) =
+                rows::encode(view, &chain, rows_per_block, &Run::new(Level::best(), 2, &stop)).unwrap();
+            let again = rows::encode(view, &chain, rows_per_block, &Run::serial(Level::PORTABLE)).unwrap();
+            assert!((&data, &offsets) == (&again.0, &again.1));
+            let n_blocks = n_rows.div_ceil(rows_per_block);
+            assert_eq!(offsets.len(), n_blocks + 1);
+            let lens: Vec<i64> = (0..n_blocks)
+                .map(|block| rows_per_block.min(n_rows - block * rows_per_block) as i64)
+                .collect();
+            for wanted in [rows_per_block as i64, 3] {
+                let counts: Vec<i64> = lens.iter().map(|len| wanted.min(*len)).collect();
+                let blocks = Blocks {
+                    data: &data,
+                    starts: &offsets[..n_blocks],
+                    stops: &offsets[1..],
+                    lens: &lens,
+                    counts: &counts,
+                };
+                let mut out = vec![0; blocks.n_wanted().unwrap() * n_columns];
+                rows::decode(blocks, &chain, &mut out, &Run::new(Level::best(), 2, &stop)).unwrap();
+                let expected: Vec<u8> = counts
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(block, count)| {
+                        let start = block * rows_per_block * n_columns;
+                        codes[start..start + *count as usize * n_columns].to_vec()
+                    })
+                    .collect();
+                assert!(out == expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_blocks_are_refused() {
+    let chain = MarkovChain::new(&table((0..16).map(|_| 1.0)), 1, 16, false).unwrap();
+    let run = Run::serial(Level::PORTABLE);
+    let decode = |starts: &[i64], stops: &[i64], lens: &[i64], counts: &[i64]| {
+        let blocks = Blocks { data: &[1, 2, 3], starts, stops, lens, counts };
+        rows::decode(blocks, &chain, &mut [0; 4], &run)
+    };
+    for (start, stop, len, count) in
+        [(-1, 2, 4, 4), (2, 1, 4, 4), (0, 4, 4, 4), (0, 2, 3, 4), (0, 2, 4, -4), (0, i64::MAX, 4, 4)]
+    {
+        assert!(
+            matches!(decode(&[start], &[stop], &[len], &[count]), Err(Error::Value { .. })),
+            "{start} {stop} {len} {count}"
+        );
+    }
+    assert!(matches!(decode(&[0], &[], &[4], &[4]), Err(Error::Length { .. })));
+    assert!(matches!(decode(&[0], &[3], &[4], &[4]), Err(Error::Incompatible { .. })));
+    let codes = Codes::new(&[3, 16], 2, 1).unwrap();
+    let error = rows::encode(codes, &chain, 1, &run).unwrap_err().to_string();
+    assert_eq!(error, "codes has 16 in row 1, column 0; expected symbols below 16");
+    assert!(rows::encode(codes, &chain, 0, &run).is_err());
+    assert!(MarkovChain::new(&[65_536, 0], 1, 2, false).is_err());
+    assert!(MarkovChain::new(&[1, 65_535], 2, 2, false).is_err());
+}
+
+#[test]
+fn packed_bits_come_back() {
+    let run = Run::serial(Level::PORTABLE);
+    for n_bits in [1, 8, 13, 256] {
+        let ones: Vec<u32> = (0..n_bits).map(|bit| 1 + bit * 65_534 / n_bits.max(2)).collect();
+        let model = Bernoulli::new(&ones).unwrap();
+        let n_bytes = n_bits.div_ceil(8) as usize;
+        let mut uniform = uniform(4);
+        let mut codes = vec![0_u8; 300 * n_bytes];
+        let mut bits = 0.0;
+        for row in codes.chunks_mut(n_bytes.max(1)) {
+            for (bit, p) in ones.iter().enumerate() {
+                let p = f64::from(*p) / 65_536.0;
+                let is_one = uniform() < p;
+                bits -= if is_one { p.log2() } else { (1.0 - p).log2() };
+                row[bit / 8] |= u8::from(is_one) << (7 - bit % 8);
+            }
+        }
+        let view = Codes::new(&codes, 300, n_bytes).unwrap();
+        let (data, offsets) = rows::encode(view, &model, 300, &run).unwrap();
+        assert!(data.len() as f64 <= bits / 8.0 + 1.0);
+        let blocks =
+            Blocks { data: &data, starts: &offsets[..1], stops: &offsets[1..], lens: &[300], counts: &[300] };
+        let mut out = vec![7; codes.len()];
+        rows::decode(blocks, &model, &mut out, &run).unwrap();
+        assert!(out == codes);
+    }
+    assert!(Bernoulli::new(&[0]).is_err() && Bernoulli::new(&[65_536]).is_err());
+    let padded = rows::encode(Codes::new(&[255], 1, 1).unwrap(), &Bernoulli::new(&[9; 5]).unwrap(), 1, &run);
+    assert!(padded.unwrap_err().to_string().contains("zeros after the 5 bits"));
 }

@@ -7,12 +7,18 @@
 //! | [`rans`] | interleaved rANS: for long messages |
 //! | [`frequencies`](frequencies()), [`tables`] | probabilities as integers, and their arrangement for both coders |
 //! | [`symbols`] | messages of symbols |
+//! | [`rows`] | rows of codes, each decodable alone |
+//! | [`huffman`] | codewords of whole bits |
+//! | [`scales`] | messages of integers around zero, each with a scale of its own |
 
 mod frequencies;
+pub mod huffman;
 mod message;
 mod portable;
 mod range;
 mod rans;
+pub mod rows;
+pub mod scales;
 pub mod symbols;
 mod tables;
 
