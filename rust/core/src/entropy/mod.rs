@@ -5,13 +5,13 @@
 //! |---|---|
 //! | [`range`] | a byte-wise range coder: for short messages, rows, and probabilities that change from bit to bit |
 //! | [`rans`] | interleaved rANS: for long messages |
-//! | [`frequencies`](frequencies()), [`tables`] | probabilities as integers, and their arrangement for both coders |
+//! | [`frequencies`], [`tables`] | probabilities as integers, and their arrangement for both coders |
 //! | [`symbols`] | messages of symbols |
 //! | [`rows`] | rows of codes, each decodable alone |
 //! | [`huffman`] | codewords of whole bits |
 //! | [`scales`] | messages of integers around zero, each with a scale of its own |
 
-mod frequencies;
+pub mod frequencies;
 pub mod huffman;
 mod message;
 mod portable;
@@ -27,7 +27,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-pub use frequencies::{MAX_SYMBOLS, TOTAL, frequencies};
+pub use frequencies::{MAX_SYMBOLS, TOTAL};
 pub use range::{Decoder, Encoder, PROBABILITY_BITS};
 pub use tables::{MAX_TABLES, Tables};
 

@@ -208,7 +208,7 @@ mod tests {
         let many: Vec<u64> = (0..256).map(|i| (i * i * 31 + 7) % 1000).collect();
         for counts in [vec![1], vec![1, 1], vec![1 << 50, 0, 1], vec![1; 256], vec![3; 255], many] {
             let mut table = vec![0; counts.len()];
-            frequencies(&counts, &mut table).unwrap();
+            frequencies::of_counts(&counts, &mut table).unwrap();
             let tables = Tables::new(&table, counts.len()).unwrap();
             let mut numbers = vec![Vec::new(); 256];
             for slot in 0..TOTAL {
