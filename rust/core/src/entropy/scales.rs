@@ -134,6 +134,7 @@ impl ScaleTable {
 pub fn encode(values: &[i32], scales: &[u8], table: &ScaleTable, run: &Run<'_>) -> Result<Vec<u8>, Error> {
     check_len("scales", "elements", scales.len(), values.len())?;
     Model::with_which(&table.tables, scales)?;
+    let level = run.level();
     message::encode(
         values.len(),
         |encoder: &mut Encoder<'_>| {
@@ -154,7 +155,7 @@ pub fn encode(values: &[i32], scales: &[u8], table: &ScaleTable, run: &Run<'_>) 
                 (*symbol, bits, n_bits) = table.split(*value, *scale);
                 raw.write(bits, n_bits)?;
             }
-            write_run(&symbols, Model::with_which(&table.tables, scales)?, range.start, bytes)?;
+            write_run(&symbols, Model::with_which(&table.tables, scales)?, range.start, bytes, level)?;
             raw.append_to(bytes)
         },
         run,
