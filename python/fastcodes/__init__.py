@@ -9,6 +9,7 @@
 `fastcodes.rabitq`         search vectors kept as a few bits per dimension, by unbiased estimates
 `fastcodes.hadamard`       random rotations and projections by fast Hadamard transforms
 `fastcodes.xnor`           products of matrices of a few bits, convolution of packed images
+`fastcodes.entropy`        code symbols and rows of codes in nearly as few bytes as they need
 `fastcodes.hashing`        models that make binary codes and signatures
 `fastcodes.quantization`   models that make codes of small integers
 `fastcodes.nn`             binary neural networks
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         adc,
         bits,
         distributed,
+        entropy,
         hadamard,
         hamming,
         hashing,
@@ -50,6 +52,7 @@ __all__ = [
     "bits",
     "components",
     "distributed",
+    "entropy",
     "hadamard",
     "hamming",
     "hashing",
