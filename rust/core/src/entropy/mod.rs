@@ -1,5 +1,6 @@
 //! Entropy coding.
 
+pub(crate) mod mixing;
 mod range;
 
 pub use range::{Decoder, Encoder, PROBABILITY_BITS};

@@ -1,0 +1,193 @@
+//! How a model learns from texts.
+//!
+//! All texts are counted first. Then each text in turn is taken out of the counts, predicted from all others, and put back: the weights
+//! learn from the counts that a new text will meet.
+
+use super::cells::{CELLS_PER_BUCKET, Cells, Counts, Levels, NOWHERE, key};
+use super::classes::classes;
+use super::code::{Code, Step};
+use super::contexts::{History, N_CONTEXTS, Symbols};
+use super::predictor::{Branch, Predictor};
+use super::vocabulary::{END, Symbol, Vocabulary};
+use super::{TextModel, Texts};
+use crate::error::{try_push, try_vec};
+use crate::{Error, Run};
+
+/// Bytes of a model for each word it may know.
+const BYTES_PER_WORD: usize = 128;
+
+/// Symbols that weights are learned from.
+const MAX_LEARNED: usize = 1 << 21;
+
+/// Symbols that are taken out of the counts at a time.
+const SYMBOLS_PER_PART: usize = 1024;
+
+/// The rates of weights and of logits, at the start and at the end.
+const RATES: [[u32; 2]; 2] = [[655, 1311], [33, 13]];
+
+/// In a slot: the cell is one of those that are kept with one branch fewer than the others.
+const KEPT_SOONER: u32 = 1 << 31;
+
+/// Which cells a model keeps: those counted at least `least` times, and of those counted once less a part, by their keys.
+struct Kept {
+    least: usize,
+    part: u64,
+}
+
+impl Kept {
+    /// Of all cells as many as `most`.
+    fn new(counts: &Counts, most: usize) -> Self {
+        // How many were counted how often.
+        let mut histogram = [0; 64];
+        for (_, [zeros, ones]) in counts.iter() {
+            histogram[(usize::from(zeros) + usize::from(ones)).min(63)] += 1;
+        }
+        let (mut least, mut n) = (63, histogram[63]);
+        while least > 1 && n + histogram[least - 1] <= most {
+            least -= 1;
+            n += histogram[least];
+        }
+        let part = if least > 1 && n < most { ((most - n) << 8) / histogram[least - 1] } else { 0 };
+        Kept { least, part: part as u64 }
+    }
+
+    #[inline]
+    fn sooner(&self, key: u64) -> bool {
+        (key >> 36) & 0xFF < self.part
+    }
+
+    #[inline]
+    fn keeps(&self, [zeros, ones]: [u16; 2], sooner: bool) -> bool {
+        usize::from(zeros) + usize::from(ones) + usize::from(sooner) >= self.least
+    }
+}
+
+pub(super) fn fit(texts: &Texts<'_>, model_bytes: usize, run: &Run<'_>) -> Result<TextModel, Error> {
+    let rows = || (0..texts.len()).map(|row| texts.text(row));
+    let vocabulary = Vocabulary::of_texts(rows(), model_bytes / BYTES_PER_WORD)?;
+    let (mut all, mut of_text): (Vec<Symbol>, Vec<Symbol>) = (Vec::new(), Vec::new());
+    let mut frequencies = try_vec(0, vocabulary.n_symbols())?;
+    for text in rows() {
+        vocabulary.split(text, &mut of_text)?;
+        all.try_reserve(of_text.len())?;
+        all.extend_from_slice(&of_text);
+        of_text.iter().for_each(|symbol| frequencies[usize::from(*symbol)] += 1);
+        if run.should_stop() {
+            return Err(Error::Interrupted);
+        }
+    }
+    let classes = classes(&all, &frequencies, run)?;
+    let code = Code::of_counts(&frequencies, &classes)?;
+    let symbols = Symbols::new(&vocabulary, classes)?;
+    let mut model = TextModel {
+        predictor: Predictor::new(code.n_nodes())?,
+        cells: Cells::new(0)?,
+        vocabulary,
+        code,
+        symbols,
+    };
+
+    let most_buckets =
+        model_bytes.saturating_sub(model.n_bytes() + super::HEADER_ROOM) / (2 * CELLS_PER_BUCKET);
+    // Four times the cells that can be kept, in a table that is filled to 7/8.
+    let max_bits = (most_buckets * CELLS_PER_BUCKET * 4).next_power_of_two().trailing_zeros().clamp(16, 30);
+    let mut counts = Counts::new(max_bits)?;
+    let mut history = History::new();
+    for symbol in &all {
+        let contexts = history.contexts();
+        for step in model.code.steps(*symbol) {
+            for context in contexts {
+                counts.add(key(context, step.node), step.bit)?;
+            }
+        }
+        history.push(*symbol, &model.symbols);
+        if *symbol == END {
+            history = History::new();
+            if run.should_stop() {
+                return Err(Error::Interrupted);
+            }
+        }
+    }
+
+    let n_cells = counts.iter().count();
+    let n_buckets = most_buckets.min(n_cells / 6 + 1);
+    let kept = Kept::new(&counts, n_buckets * CELLS_PER_BUCKET / 8 * 7);
+    let levels = Levels::new()?;
+    learn(&mut model, &all, &mut counts, &kept, &levels, run)?;
+    model.predictor.round();
+
+    // The most frequent cells first, since a bucket can be full.
+    model.cells = Cells::new(n_buckets)?;
+    let mut chosen = Vec::new();
+    for (key, counts) in counts.iter() {
+        if kept.keeps(counts, kept.sooner(key)) {
+            let order = u16::MAX - (counts[0] + counts[1]);
+            try_push(&mut chosen, (order, key, levels.level(counts)))?;
+        }
+    }
+    chosen.sort_unstable();
+    for (_, key, level) in chosen {
+        model.cells.insert(key, level);
+    }
+    Ok(model)
+}
+
+/// Fits the weights and logits.
+fn learn(
+    model: &mut TextModel,
+    all: &[Symbol],
+    counts: &mut Counts,
+    kept: &Kept,
+    levels: &Levels,
+    run: &Run<'_>,
+) -> Result<(), Error> {
+    let learned = &all[..all.len().min(MAX_LEARNED)];
+    let (mut steps, mut slots): (Vec<(usize, Step)>, Vec<[u32; N_CONTEXTS]>) = (Vec::new(), Vec::new());
+    let (mut branch, mut history, mut n_done) = (Branch::default(), History::new(), 0);
+    for part in
+        learned.split_inclusive(|symbol| *symbol == END).flat_map(|text| text.chunks(SYMBOLS_PER_PART))
+    {
+        (steps.clear(), slots.clear());
+        for symbol in part {
+            let contexts = history.contexts();
+            for (depth, step) in model.code.steps(*symbol).iter().enumerate() {
+                try_push(&mut steps, (depth, *step))?;
+                let slots_of_step = contexts.map(|context| {
+                    let key = key(context, step.node);
+                    let slot = counts.find(key);
+                    if slot != NOWHERE && kept.sooner(key) { slot | KEPT_SOONER } else { slot }
+                });
+                try_push(&mut slots, slots_of_step)?;
+            }
+            match *symbol {
+                END => history = History::new(),
+                _ => history.push(*symbol, &model.symbols),
+            }
+        }
+        for ((_, step), slots) in steps.iter().zip(&slots) {
+            slots.iter().for_each(|slot| counts.take_out(slot & !KEPT_SOONER, step.bit));
+        }
+        // The rates fall with the square of what is left.
+        let left = 1.0 - n_done as f64 / learned.len() as f64;
+        let rates = std::array::from_fn(|index| {
+            let [start, end] = RATES.map(|rates| f64::from(rates[index]));
+            (start * left * left + end) as u32
+        });
+        for ((depth, step), slots) in steps.iter().zip(&slots) {
+            let levels = slots.map(|slot| {
+                let counts = counts.get(slot & !KEPT_SOONER);
+                if kept.keeps(counts, slot & KEPT_SOONER != 0) { levels.level(counts) } else { 0 }
+            });
+            let p = model.predictor.predict(levels, step.node, *depth, &mut branch);
+            model.predictor.learn(&branch, step.bit, p, rates);
+        }
+        for ((_, step), slots) in steps.iter().zip(&slots) {
+            slots.iter().for_each(|slot| counts.put_back(slot & !KEPT_SOONER, step.bit));
+        }
+        n_done += part.len();
+        if run.should_stop() {
+            return Err(Error::Interrupted);
+        }
+    }
+    Ok(())
+}
