@@ -3,10 +3,15 @@
 use crate::Error;
 use crate::error::try_vec;
 
-use super::contexts::hash;
+use super::contexts::{N_CONTEXTS, hash};
 
-/// Cells of a bucket.
-pub(super) const CELLS_PER_BUCKET: usize = 8;
+/// Cells of a bucket, all of which are compared with a key at once.
+const CELLS_PER_BUCKET: usize = 8;
+
+const BUCKETS_PER_LINE: usize = 4;
+
+/// Cells of a line.
+pub(super) const CELLS_PER_LINE: usize = CELLS_PER_BUCKET * BUCKETS_PER_LINE;
 
 /// Bits of a cell that say how often which branch was taken; the others are a check.
 pub(super) const LEVEL_BITS: u32 = 5;
@@ -25,16 +30,38 @@ const MAX_COUNT: u64 = (1 << COUNT_BITS) - 1;
 
 const COUNT_BITS: u32 = 12;
 
-/// Bits of a key that [`Counts`] keeps.
-const KEY_BITS: u32 = 64 - 2 * COUNT_BITS;
-
 /// Where no cell is.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
-/// The key of a node in a context.
-#[inline]
-pub(super) fn key(context: u64, node: u16) -> u64 {
-    hash(context, u64::from(node) + 1)
+/// Levels of the tree that make a block: the at most seven nodes whose cells are kept near each other, which cost one cache miss.
+pub(super) const BLOCK_DEPTH: usize = 3;
+
+/// The keys of the nodes of a block in every context.
+pub(super) struct Block {
+    keys: [u64; N_CONTEXTS],
+    /// 1 for the first node of the block; `2 i` and `2 i + 1` are below node `i`.
+    place: u64,
+}
+
+impl Block {
+    /// The block that begins at `node`.
+    #[inline]
+    pub(super) fn new(contexts: &[u64; N_CONTEXTS], node: u16) -> Self {
+        Block { keys: contexts.map(|context| hash(context, u64::from(node) + 1)), place: 1 }
+    }
+
+    /// Goes on to a node below.
+    #[inline]
+    pub(super) fn descend(&mut self, bit: bool) {
+        self.place = self.place << 1 | u64::from(bit);
+    }
+
+    /// The key of the current node in every context. All keys of a block have the upper half in common.
+    #[inline]
+    pub(super) fn keys(&self) -> [u64; N_CONTEXTS] {
+        let place = (self.place * 0x9E37_79B9) & u64::from(u32::MAX);
+        self.keys.map(|key| key ^ place)
+    }
 }
 
 /// The logit of a level, of 2^16.
@@ -89,6 +116,8 @@ impl Levels {
 /// ```text
 /// bit   63 ............. 24 | 23 ...... 12 | 11 ....... 0
 ///       key (never 0)       | zeros        | ones           0 for a free slot
+///
+/// A cell is in the line of eight slots that its upper bits name, or after it.
 /// ```
 pub(super) struct Counts {
     slots: Vec<u64>,
@@ -108,7 +137,7 @@ impl Counts {
     /// Where the cell of a key is, or where it could be.
     #[inline]
     fn slot(&self, key: u64) -> usize {
-        let mut slot = (key >> (64 - self.bits)) as usize;
+        let mut slot = (key >> (64 - self.bits)) as usize & !7 | (key >> (2 * COUNT_BITS)) as usize & 7;
         while self.slots[slot] != 0 && (self.slots[slot] ^ key) >> (2 * COUNT_BITS) != 0 {
             slot = (slot + 1) & (self.slots.len() - 1);
         }
@@ -118,7 +147,7 @@ impl Counts {
     /// A key with the bits that are kept.
     #[inline]
     fn kept(key: u64) -> u64 {
-        (key | 1 << (2 * COUNT_BITS)) & (u64::MAX << (2 * COUNT_BITS))
+        (key & (u64::MAX << (2 * COUNT_BITS))).max(1 << (2 * COUNT_BITS))
     }
 
     /// Where a cell is, or [`NOWHERE`].
@@ -211,47 +240,52 @@ fn counts_of(cell: u64) -> [u16; 2] {
     [((cell >> COUNT_BITS) & MAX_COUNT) as u16, (cell & MAX_COUNT) as u16]
 }
 
-/// The levels of cells: buckets of eight, each cell with some bits of its key.
+/// The levels of cells: lines of four buckets of eight cells, each cell with some bits of its key.
 ///
 /// ```text
-/// bit of a key    63 ................ 36 | 35 ...... 25 | 24 ... 0
-///                 bucket                 | check        |
+/// bit of a key    63 ............... 37 | 36 ...... 26 | 25 24  | 23 ... 0
+///                 line                  | check        | bucket |
 /// bit of a cell   15 .... 5 | 4 ... 0
-///                 check     | level          0 if there is none
+///                 check     | level            0 if there is none
 /// ```
+///
+/// Line `i` of `n` has the keys whose upper 32 bits, times `n`, are from `2^32 i` on.
 pub(super) struct Cells {
-    buckets: Vec<[u16; CELLS_PER_BUCKET]>,
+    lines: Vec<Line>,
 }
 
-const _: () = assert!(KEY_BITS == 40);
+/// As long as a cache line.
+pub(super) type Line = [[u16; CELLS_PER_BUCKET]; BUCKETS_PER_LINE];
 
 impl Cells {
-    /// Buckets without cells.
-    pub(super) fn new(n_buckets: usize) -> Result<Self, Error> {
-        Ok(Cells { buckets: try_vec([0; CELLS_PER_BUCKET], n_buckets)? })
+    /// Lines without cells.
+    pub(super) fn new(n_lines: usize) -> Result<Self, Error> {
+        Ok(Cells { lines: try_vec([[0; CELLS_PER_BUCKET]; BUCKETS_PER_LINE], n_lines)? })
     }
 
-    pub(super) fn buckets(&self) -> &[[u16; CELLS_PER_BUCKET]] {
-        &self.buckets
+    pub(super) fn lines(&self) -> &[Line] {
+        &self.lines
     }
 
     /// All values of a cell are valid.
-    pub(super) fn buckets_mut(&mut self) -> &mut [[u16; CELLS_PER_BUCKET]] {
-        &mut self.buckets
+    pub(super) fn lines_mut(&mut self) -> &mut [Line] {
+        &mut self.lines
     }
 
+    /// Line, bucket and check of a key.
     #[inline]
-    fn place(&self, key: u64) -> (usize, u16) {
-        let bucket = ((key >> 32) * self.buckets.len() as u64) >> 32;
-        (bucket as usize, (key >> 25) as u16 & (u16::MAX >> LEVEL_BITS))
+    fn place(&self, key: u64) -> (usize, usize, u16) {
+        let line = ((key >> 32) * self.lines.len() as u64) >> 32;
+        let bucket = (key >> 24) as usize % BUCKETS_PER_LINE;
+        (line as usize, bucket, (key >> 26) as u16 & (u16::MAX >> LEVEL_BITS))
     }
 
     /// The level of the cell of a key, 0 if there is none.
     #[inline]
     pub(super) fn level(&self, key: u64) -> u8 {
-        let (bucket, check) = self.place(key);
+        let (line, bucket, check) = self.place(key);
         let mut level = 0;
-        for cell in self.buckets[bucket] {
+        for cell in self.lines[line][bucket] {
             level |= if cell >> LEVEL_BITS == check { cell } else { 0 };
         }
         level as u8 & (N_LEVELS as u8 - 1)
@@ -259,8 +293,8 @@ impl Cells {
 
     /// Adds a cell where its bucket has room. A check that is there already keeps its level.
     pub(super) fn insert(&mut self, key: u64, level: u8) {
-        let (bucket, check) = self.place(key);
-        for cell in &mut self.buckets[bucket] {
+        let (line, bucket, check) = self.place(key);
+        for cell in &mut self.lines[line][bucket] {
             if *cell == 0 {
                 *cell = check << LEVEL_BITS | u16::from(level);
                 return;

@@ -1,8 +1,8 @@
 //! How one text is encoded and decoded.
 
-use super::cells::key;
+use super::cells::{BLOCK_DEPTH, Block};
 use super::code::LEAF;
-use super::contexts::{History, N_CONTEXTS};
+use super::contexts::History;
 use super::predictor::Branch;
 use super::vocabulary::{END, FIRST_WORD, Symbol};
 use super::{MAX_TEXT_BYTES, TextModel};
@@ -26,8 +26,8 @@ pub(super) struct Scratch {
 impl TextModel {
     /// The probability of a one at a node.
     #[inline]
-    fn probability(&self, contexts: &[u64; N_CONTEXTS], node: u16, depth: usize, branch: &mut Branch) -> u32 {
-        let levels = contexts.map(|context| self.cells.level(key(context, node)));
+    fn probability(&self, block: &Block, node: u16, depth: usize, branch: &mut Branch) -> u32 {
+        let levels = block.keys().map(|key| self.cells.level(key));
         self.predictor.predict(levels, node, depth, branch)
     }
 
@@ -43,8 +43,12 @@ impl TextModel {
         take(true, BY_MODEL)?;
         for symbol in &scratch.symbols {
             let contexts = history.contexts();
-            for (depth, step) in self.code.steps(*symbol).iter().enumerate() {
-                take(step.bit, self.probability(&contexts, step.node, depth, &mut scratch.branch))?;
+            for (index, steps) in self.code.steps(*symbol).chunks(BLOCK_DEPTH).enumerate() {
+                let mut block = Block::new(&contexts, steps[0].node);
+                for (step, depth) in steps.iter().zip(index * BLOCK_DEPTH..) {
+                    take(step.bit, self.probability(&block, step.node, depth, &mut scratch.branch))?;
+                    block.descend(step.bit);
+                }
             }
             history.push(*symbol, &self.symbols);
         }
@@ -119,9 +123,14 @@ impl TextModel {
         loop {
             let contexts = history.contexts();
             let (mut child, mut depth) = (0, 0);
+            let mut block = Block::new(&contexts, child);
             while child & LEAF == 0 {
-                let p = self.probability(&contexts, child, depth, &mut scratch.branch);
-                child = self.code.children()[usize::from(child)][usize::from(decoder.bit(p))];
+                if depth > 0 && depth % BLOCK_DEPTH == 0 {
+                    block = Block::new(&contexts, child);
+                }
+                let bit = decoder.bit(self.probability(&block, child, depth, &mut scratch.branch));
+                block.descend(bit);
+                child = self.code.children()[usize::from(child)][usize::from(bit)];
                 depth += 1;
             }
             let symbol = child & !LEAF;

@@ -5,7 +5,7 @@
 //!      0  8                      "fctext01"
 //!      8  4                      number of words w; there are s = 257 + w symbols
 //!     12  4                      bytes of all words b
-//!     16  4                      number of buckets
+//!     16  4                      number of lines of cells
 //!     20  4                      0
 //!     24  w                      length of each word
 //!         b                      the words, most frequent first
@@ -13,12 +13,12 @@
 //!         4 (s - 1)              children of each node, uint16: a node, or 0x8000 + a symbol
 //!         4 * 20 * 32            logits of the levels in each context, int32, of 2^16
 //!         2 * 20 * n_sets        weights, int16, of 2^12
-//!         16 * buckets           cells, uint16: see `Cells`
+//!         64 * lines             cells, uint16: see `Cells`
 //! ```
 //!
 //! Numbers are little-endian.
 
-use super::cells::{CELLS_PER_BUCKET, Cells, N_LEVELS};
+use super::cells::{CELLS_PER_LINE, Cells, N_LEVELS};
 use super::classes::NO_CLASS;
 use super::code::Code;
 use super::contexts::{N_CONTEXTS, Symbols};
@@ -44,7 +44,7 @@ impl TextModel {
             + 4 * self.code.n_nodes()
             + 4 * N_CONTEXTS * N_LEVELS
             + 2 * n_weights
-            + 2 * CELLS_PER_BUCKET * self.cells.buckets().len()
+            + 2 * CELLS_PER_LINE * self.cells.lines().len()
     }
 
     /// The model as bytes.
@@ -55,7 +55,7 @@ impl TextModel {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(self.n_bytes())?;
         bytes.extend_from_slice(MAGIC);
-        let numbers = [self.vocabulary.len(), self.vocabulary.bytes().len(), self.cells.buckets().len(), 0];
+        let numbers = [self.vocabulary.len(), self.vocabulary.bytes().len(), self.cells.lines().len(), 0];
         numbers.iter().for_each(|number| bytes.extend_from_slice(&(*number as u32).to_le_bytes()));
         bytes.extend((0..self.vocabulary.len()).map(|word| self.vocabulary.word(word).len() as u8));
         bytes.extend_from_slice(self.vocabulary.bytes());
@@ -64,7 +64,9 @@ impl TextModel {
         bytes.extend(self.predictor.logits.as_flattened().iter().flat_map(|logit| logit.to_le_bytes()));
         let weights = self.predictor.mixer.weights().iter().map(|weight| to_file(*weight));
         bytes.extend(weights.flat_map(i16::to_le_bytes));
-        bytes.extend(self.cells.buckets().as_flattened().iter().flat_map(|cell| cell.to_le_bytes()));
+        bytes.extend(
+            self.cells.lines().as_flattened().as_flattened().iter().flat_map(|cell| cell.to_le_bytes()),
+        );
         Ok(bytes)
     }
 
@@ -79,12 +81,12 @@ impl TextModel {
             rest = others;
             Ok(taken)
         };
-        let [n_words, n_word_bytes, n_buckets, zero] = *take(16)?.as_chunks().0 else {
+        let [n_words, n_word_bytes, n_lines, zero] = *take(16)?.as_chunks().0 else {
             return Err(damaged("the length"));
         };
-        let [n_words, n_word_bytes, n_buckets, zero] =
-            [n_words, n_word_bytes, n_buckets, zero].map(|number| u32::from_le_bytes(number) as usize);
-        if n_words > MAX_WORDS || n_buckets == 0 || zero != 0 {
+        let [n_words, n_word_bytes, n_lines, zero] =
+            [n_words, n_word_bytes, n_lines, zero].map(|number| u32::from_le_bytes(number) as usize);
+        if n_words > MAX_WORDS || n_lines == 0 || zero != 0 {
             return Err(damaged("the header"));
         }
         let lengths = take(n_words)?;
@@ -112,9 +114,11 @@ impl TextModel {
         for (weight, bytes) in predictor.mixer.weights_mut().iter_mut().zip(weights) {
             *weight = i32::from(i16::from_le_bytes(*bytes)) << FILE_SHIFT;
         }
-        let cells_bytes = take(2 * CELLS_PER_BUCKET * n_buckets)?.as_chunks().0;
-        let mut cells = Cells::new(n_buckets)?;
-        for (cell, bytes) in cells.buckets_mut().as_flattened_mut().iter_mut().zip(cells_bytes) {
+        let cells_bytes = take(2 * CELLS_PER_LINE * n_lines)?.as_chunks().0;
+        let mut cells = Cells::new(n_lines)?;
+        for (cell, bytes) in
+            cells.lines_mut().as_flattened_mut().as_flattened_mut().iter_mut().zip(cells_bytes)
+        {
             *cell = u16::from_le_bytes(*bytes);
         }
         if !rest.is_empty() {

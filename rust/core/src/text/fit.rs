@@ -3,7 +3,7 @@
 //! All texts are counted first. Then each text in turn is taken out of the counts, predicted from all others, and put back: the weights
 //! learn from the counts that a new text will meet.
 
-use super::cells::{CELLS_PER_BUCKET, Cells, Counts, Levels, NOWHERE, key};
+use super::cells::{BLOCK_DEPTH, Block, CELLS_PER_LINE, Cells, Counts, Levels, NOWHERE};
 use super::classes::classes;
 use super::code::{Code, Step};
 use super::contexts::{History, N_CONTEXTS, Symbols};
@@ -87,17 +87,18 @@ pub(super) fn fit(texts: &Texts<'_>, model_bytes: usize, run: &Run<'_>) -> Resul
         symbols,
     };
 
-    let most_buckets =
-        model_bytes.saturating_sub(model.n_bytes() + super::HEADER_ROOM) / (2 * CELLS_PER_BUCKET);
+    let most_lines = model_bytes.saturating_sub(model.n_bytes() + super::HEADER_ROOM) / (2 * CELLS_PER_LINE);
     // Four times the cells that can be kept, in a table that is filled to 7/8.
-    let max_bits = (most_buckets * CELLS_PER_BUCKET * 4).next_power_of_two().trailing_zeros().clamp(16, 30);
+    let max_bits = (most_lines * CELLS_PER_LINE * 4).next_power_of_two().trailing_zeros().clamp(16, 30);
     let mut counts = Counts::new(max_bits)?;
     let mut history = History::new();
     for symbol in &all {
         let contexts = history.contexts();
-        for step in model.code.steps(*symbol) {
-            for context in contexts {
-                counts.add(key(context, step.node), step.bit)?;
+        for steps in model.code.steps(*symbol).chunks(BLOCK_DEPTH) {
+            let mut block = Block::new(&contexts, steps[0].node);
+            for step in steps {
+                block.keys().iter().try_for_each(|key| counts.add(*key, step.bit))?;
+                block.descend(step.bit);
             }
         }
         history.push(*symbol, &model.symbols);
@@ -110,14 +111,14 @@ pub(super) fn fit(texts: &Texts<'_>, model_bytes: usize, run: &Run<'_>) -> Resul
     }
 
     let n_cells = counts.iter().count();
-    let n_buckets = most_buckets.min(n_cells / 6 + 1);
-    let kept = Kept::new(&counts, n_buckets * CELLS_PER_BUCKET / 8 * 7);
+    let n_lines = most_lines.min(n_cells / 24 + 1);
+    let kept = Kept::new(&counts, n_lines * CELLS_PER_LINE / 8 * 7);
     let levels = Levels::new()?;
     learn(&mut model, &all, &mut counts, &kept, &levels, run)?;
     model.predictor.round();
 
     // The most frequent cells first, since a bucket can be full.
-    model.cells = Cells::new(n_buckets)?;
+    model.cells = Cells::new(n_lines)?;
     let mut chosen = Vec::new();
     for (key, counts) in counts.iter() {
         if kept.keeps(counts, kept.sooner(key)) {
@@ -150,14 +151,17 @@ fn learn(
         (steps.clear(), slots.clear());
         for symbol in part {
             let contexts = history.contexts();
-            for (depth, step) in model.code.steps(*symbol).iter().enumerate() {
-                try_push(&mut steps, (depth, *step))?;
-                let slots_of_step = contexts.map(|context| {
-                    let key = key(context, step.node);
-                    let slot = counts.find(key);
-                    if slot != NOWHERE && kept.sooner(key) { slot | KEPT_SOONER } else { slot }
-                });
-                try_push(&mut slots, slots_of_step)?;
+            for (index, chunk) in model.code.steps(*symbol).chunks(BLOCK_DEPTH).enumerate() {
+                let mut block = Block::new(&contexts, chunk[0].node);
+                for (step, depth) in chunk.iter().zip(index * BLOCK_DEPTH..) {
+                    try_push(&mut steps, (depth, *step))?;
+                    let slots_of_step = block.keys().map(|key| {
+                        let slot = counts.find(key);
+                        if slot != NOWHERE && kept.sooner(key) { slot | KEPT_SOONER } else { slot }
+                    });
+                    try_push(&mut slots, slots_of_step)?;
+                    block.descend(step.bit);
+                }
             }
             match *symbol {
                 END => history = History::new(),
