@@ -18,6 +18,9 @@ const QUERIES_PER_BLOCK: usize = 1024;
 /// Words that a block compares, so that an interrupted call ends soon.
 const WORDS_PER_BLOCK: usize = 1 << 27;
 
+/// The time that a row takes beside its own words, in words, where the fewest instructions are to be had.
+const WORDS_BESIDE: usize = 4;
+
 /// Rows of a task, if threads take lists: a long one is shared.
 const ROWS_PER_TASK: usize = 1 << 13;
 
@@ -225,10 +228,11 @@ fn probe<L: ListSearch, S: Sink, R: Send>(
         let hint = "expected the id of each row";
         return Err(Error::Mismatch { unit: "rows", first, second, hint });
     }
-    let words = probes.n_candidates().saturating_mul(search.words_per_row());
-    let run = run.for_words(words);
+    let n_candidates = probes.n_candidates();
+    let run = run.for_words(n_candidates.saturating_mul(search.words_per_row()));
     if run.threads() == 1 || probes.n_queries >= QUERIES_PER_THREAD * run.threads() {
-        let most = WORDS_PER_BLOCK / (words / probes.n_queries.max(1)).max(1);
+        let rows_per_query = (n_candidates / probes.n_queries.max(1)).max(1);
+        let most = WORDS_PER_BLOCK / (search.words_per_row() + WORDS_BESIDE) / rows_per_query;
         let block_len = probes.n_queries.div_ceil(run.threads()).min(most).clamp(1, QUERIES_PER_BLOCK);
         let blocks = run.map_tasks(
             probes.n_queries.div_ceil(block_len),
