@@ -33,7 +33,8 @@ class TextCodec(Estimator):
     Parameters
     ----------
     model_bytes : int
-        The largest size of the saved model, ``2**17`` to ``2**30``. `fit` needs up to 17 times this memory.
+        The largest size of the saved model, ``2**17`` to ``2**30``. `fit` needs up to 50 times
+        this memory, less for few strings.
 
     Attributes
     ----------
@@ -114,7 +115,7 @@ class TextCodec(Estimator):
         Parameters
         ----------
         text : str
-            Of at most ``2**24`` bytes in UTF-8.
+            Of at most ``2**20`` bytes in UTF-8.
 
         Returns
         -------
@@ -168,7 +169,7 @@ class TextCodec(Estimator):
         Parameters
         ----------
         texts : sequence of str
-            Each of at most ``2**24`` bytes in UTF-8.
+            Each of at most ``2**20`` bytes in UTF-8.
         threads : int, optional
             Largest number of threads; None means all CPUs of this process.
 

@@ -215,8 +215,7 @@ impl Counts {
             // Until half of the table is free.
             loop {
                 least *= 2;
-                let is_kept = |counts: [u16; 2]| usize::from(counts[0]) + usize::from(counts[1]) >= least;
-                if self.iter().filter(|cell| is_kept(cell.1)).count() <= self.slots.len() / 2 {
+                if self.iter().filter(|cell| sum(cell.1) >= least).count() <= self.slots.len() / 2 {
                     break;
                 }
             }
@@ -224,8 +223,7 @@ impl Counts {
         let old = std::mem::replace(&mut self.slots, try_vec(0, 1 << self.bits)?);
         self.n_used = 0;
         for cell in old.into_iter().filter(|cell| *cell != 0) {
-            let counts = counts_of(cell);
-            if usize::from(counts[0]) + usize::from(counts[1]) >= least {
+            if sum(counts_of(cell)) >= least {
                 let slot = self.slot(cell);
                 self.slots[slot] = cell;
                 self.n_used += 1;
@@ -233,6 +231,12 @@ impl Counts {
         }
         Ok(())
     }
+}
+
+/// How often a node was met.
+#[inline]
+pub(super) fn sum([zeros, ones]: [u16; 2]) -> usize {
+    usize::from(zeros) + usize::from(ones)
 }
 
 #[inline]

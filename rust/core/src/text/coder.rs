@@ -11,7 +11,7 @@ use crate::entropy::{Decoder, Encoder, PROBABILITY_BITS};
 
 /// The probability, of 2^16, that a text is coded by the model. Others are spelled in bytes: such a text is one that the model finds so
 /// improbable that its code would be longer than the text.
-const BY_MODEL: u32 = (1 << PROBABILITY_BITS) - 1;
+const BY_MODEL: u32 = (1 << PROBABILITY_BITS) - 256;
 
 /// The probability that a spelled text goes on.
 const GOES_ON: u32 = (1 << PROBABILITY_BITS) - 64;

@@ -67,7 +67,15 @@ impl History {
         }
     }
 
-    /// Reads a symbol.
+    /// Reads a symbol, or begins again after the end of a text.
+    pub(super) fn read(&mut self, symbol: Symbol, symbols: &Symbols) {
+        match symbol {
+            END => *self = History::new(),
+            _ => self.push(symbol, symbols),
+        }
+    }
+
+    /// Reads a symbol of a text.
     pub(super) fn push(&mut self, symbol: Symbol, symbols: &Symbols) {
         if let Ok(byte) = u8::try_from(symbol) {
             if is_word_byte(byte) {

@@ -3,7 +3,7 @@
 //! All texts are counted first. Then each text in turn is taken out of the counts, predicted from all others, and put back: the weights
 //! learn from the counts that a new text will meet.
 
-use super::cells::{BLOCK_DEPTH, Block, CELLS_PER_LINE, Cells, Counts, Levels, NOWHERE};
+use super::cells::{BLOCK_DEPTH, Block, CELLS_PER_LINE, Cells, Counts, Levels, NOWHERE, sum};
 use super::classes::classes;
 use super::code::{Code, Step};
 use super::contexts::{History, N_CONTEXTS, Symbols};
@@ -19,7 +19,7 @@ const BYTES_PER_WORD: usize = 128;
 /// Symbols that weights are learned from.
 const MAX_LEARNED: usize = 1 << 21;
 
-/// Symbols that are taken out of the counts at a time.
+/// Symbols that are counted, or taken out of the counts, at a time.
 const SYMBOLS_PER_PART: usize = 1024;
 
 /// The rates of weights and of logits, at the start and at the end.
@@ -39,8 +39,8 @@ impl Kept {
     fn new(counts: &Counts, most: usize) -> Self {
         // How many were counted how often.
         let mut histogram = [0; 64];
-        for (_, [zeros, ones]) in counts.iter() {
-            histogram[(usize::from(zeros) + usize::from(ones)).min(63)] += 1;
+        for (_, counts) in counts.iter() {
+            histogram[sum(counts).min(63)] += 1;
         }
         let (mut least, mut n) = (63, histogram[63]);
         while least > 1 && n + histogram[least - 1] <= most {
@@ -57,14 +57,14 @@ impl Kept {
     }
 
     #[inline]
-    fn keeps(&self, [zeros, ones]: [u16; 2], sooner: bool) -> bool {
-        usize::from(zeros) + usize::from(ones) + usize::from(sooner) >= self.least
+    fn keeps(&self, counts: [u16; 2], sooner: bool) -> bool {
+        sum(counts) + usize::from(sooner) >= self.least
     }
 }
 
 pub(super) fn fit(texts: &Texts<'_>, model_bytes: usize, run: &Run<'_>) -> Result<TextModel, Error> {
     let rows = || (0..texts.len()).map(|row| texts.text(row));
-    let vocabulary = Vocabulary::of_texts(rows(), model_bytes / BYTES_PER_WORD)?;
+    let vocabulary = Vocabulary::of_texts(rows(), model_bytes / BYTES_PER_WORD, run)?;
     let (mut all, mut of_text): (Vec<Symbol>, Vec<Symbol>) = (Vec::new(), Vec::new());
     let mut frequencies = try_vec(0, vocabulary.n_symbols())?;
     for text in rows() {
@@ -92,21 +92,20 @@ pub(super) fn fit(texts: &Texts<'_>, model_bytes: usize, run: &Run<'_>) -> Resul
     let max_bits = (most_lines * CELLS_PER_LINE * 4).next_power_of_two().trailing_zeros().clamp(16, 30);
     let mut counts = Counts::new(max_bits)?;
     let mut history = History::new();
-    for symbol in &all {
-        let contexts = history.contexts();
-        for steps in model.code.steps(*symbol).chunks(BLOCK_DEPTH) {
-            let mut block = Block::new(&contexts, steps[0].node);
-            for step in steps {
-                block.keys().iter().try_for_each(|key| counts.add(*key, step.bit))?;
-                block.descend(step.bit);
+    for part in all.chunks(SYMBOLS_PER_PART) {
+        for symbol in part {
+            let contexts = history.contexts();
+            for steps in model.code.steps(*symbol).chunks(BLOCK_DEPTH) {
+                let mut block = Block::new(&contexts, steps[0].node);
+                for step in steps {
+                    block.keys().iter().try_for_each(|key| counts.add(*key, step.bit))?;
+                    block.descend(step.bit);
+                }
             }
+            history.read(*symbol, &model.symbols);
         }
-        history.push(*symbol, &model.symbols);
-        if *symbol == END {
-            history = History::new();
-            if run.should_stop() {
-                return Err(Error::Interrupted);
-            }
+        if run.should_stop() {
+            return Err(Error::Interrupted);
         }
     }
 
@@ -119,16 +118,14 @@ pub(super) fn fit(texts: &Texts<'_>, model_bytes: usize, run: &Run<'_>) -> Resul
 
     // The most frequent cells first, since a bucket can be full.
     model.cells = Cells::new(n_lines)?;
-    let mut chosen = Vec::new();
-    for (key, counts) in counts.iter() {
-        if kept.keeps(counts, kept.sooner(key)) {
-            let order = u16::MAX - (counts[0] + counts[1]);
-            try_push(&mut chosen, (order, key, levels.level(counts)))?;
+    let mut above = usize::MAX;
+    for least in [256, 64, 16, 8, 4, 3, 2, 1] {
+        for (key, counts) in counts.iter() {
+            if (least..above).contains(&sum(counts)) && kept.keeps(counts, kept.sooner(key)) {
+                model.cells.insert(key, levels.level(counts));
+            }
         }
-    }
-    chosen.sort_unstable();
-    for (_, key, level) in chosen {
-        model.cells.insert(key, level);
+        above = least;
     }
     Ok(model)
 }
@@ -148,7 +145,8 @@ fn learn(
     for part in
         learned.split_inclusive(|symbol| *symbol == END).flat_map(|text| text.chunks(SYMBOLS_PER_PART))
     {
-        (steps.clear(), slots.clear());
+        steps.clear();
+        slots.clear();
         for symbol in part {
             let contexts = history.contexts();
             for (index, chunk) in model.code.steps(*symbol).chunks(BLOCK_DEPTH).enumerate() {
@@ -163,10 +161,7 @@ fn learn(
                     block.descend(step.bit);
                 }
             }
-            match *symbol {
-                END => history = History::new(),
-                _ => history.push(*symbol, &model.symbols),
-            }
+            history.read(*symbol, &model.symbols);
         }
         for ((_, step), slots) in steps.iter().zip(&slots) {
             slots.iter().for_each(|slot| counts.take_out(slot & !KEPT_SOONER, step.bit));

@@ -36,10 +36,13 @@ use crate::error::{At, try_vec};
 use crate::{Error, Run};
 
 /// The longest text.
-pub const MAX_TEXT_BYTES: usize = 1 << 24;
+pub const MAX_TEXT_BYTES: usize = 1 << 20;
 
 /// Texts of a task: some hundred microseconds.
 const TEXTS_PER_TASK: usize = 16;
+
+/// Where a text or a code is longer than this, each is a task.
+const LONG: usize = 1024;
 
 /// Bytes of a model that are left to what a file adds to it.
 const HEADER_ROOM: usize = 4096;
@@ -85,7 +88,7 @@ impl TextModel {
     /// [`Error::Value`] for a text longer than [`MAX_TEXT_BYTES`], [`Error::OutOfMemory`], [`Error::Interrupted`].
     pub fn encode(&self, texts: &Texts<'_>, run: &Run<'_>) -> Result<Joined, Error> {
         check_lengths(texts)?;
-        self.join(texts.len(), run, |row, scratch, out| self.encode_text(texts.text(row), scratch, out))
+        self.join(texts, run, |row, scratch, out| self.encode_text(texts.text(row), scratch, out))
     }
 
     /// Bits of the probability of each text; a code takes that, rounded up to whole bytes, or up to one byte more.
@@ -95,13 +98,13 @@ impl TextModel {
     pub fn bits(&self, texts: &Texts<'_>, out: &mut [f64], run: &Run<'_>) -> Result<(), Error> {
         crate::error::check_len("out", "elements", out.len(), texts.len())?;
         check_lengths(texts)?;
-        let parts = out.chunks_mut(TEXTS_PER_TASK);
+        let per_task = texts_per_task(texts);
         run.for_each_part(
-            parts,
+            out.chunks_mut(per_task),
             || Ok(Scratch::default()),
             |scratch, task, part| {
                 for (index, bits) in part.iter_mut().enumerate() {
-                    *bits = self.bits_of_text(texts.text(task * TEXTS_PER_TASK + index), scratch)?;
+                    *bits = self.bits_of_text(texts.text(task * per_task + index), scratch)?;
                 }
                 Ok(())
             },
@@ -114,7 +117,7 @@ impl TextModel {
     /// # Errors
     /// [`Error::Value`] for bytes that are no code of this model, [`Error::OutOfMemory`], [`Error::Interrupted`].
     pub fn decode(&self, codes: &Texts<'_>, run: &Run<'_>) -> Result<Joined, Error> {
-        self.join(codes.len(), run, |row, scratch, out| {
+        self.join(codes, run, |row, scratch, out| {
             let code = codes.text(row);
             match self.decode_text(code, scratch, out)? {
                 true => Ok(()),
@@ -131,16 +134,17 @@ impl TextModel {
     /// What `append` appends for each row.
     fn join(
         &self,
-        n_rows: usize,
+        rows: &Texts<'_>,
         run: &Run<'_>,
         append: impl Fn(usize, &mut Scratch, &mut Vec<u8>) -> Result<(), Error> + Sync,
     ) -> Result<Joined, Error> {
-        let n_tasks = n_rows.div_ceil(TEXTS_PER_TASK);
+        let (n_rows, per_task) = (rows.len(), texts_per_task(rows));
+        let n_tasks = n_rows.div_ceil(per_task);
         let parts = run.map_tasks(
             n_tasks,
             || Ok(Scratch::default()),
             |scratch, task| {
-                let rows = task * TEXTS_PER_TASK..n_rows.min((task + 1) * TEXTS_PER_TASK);
+                let rows = task * per_task..n_rows.min((task + 1) * per_task);
                 let (mut bytes, mut ends) = (Vec::new(), [0; TEXTS_PER_TASK]);
                 for (row, end) in rows.zip(&mut ends) {
                     append(row, scratch, &mut bytes)?;
@@ -152,12 +156,16 @@ impl TextModel {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(parts.iter().map(|part| part.0.len()).sum())?;
         let mut offsets = try_vec(0, n_rows + 1)?;
-        for ((part, ends), offsets) in parts.iter().zip(offsets[1..].chunks_mut(TEXTS_PER_TASK)) {
+        for ((part, ends), offsets) in parts.iter().zip(offsets[1..].chunks_mut(per_task)) {
             offsets.iter_mut().zip(ends).for_each(|(offset, end)| *offset = (bytes.len() + end) as i64);
             bytes.extend_from_slice(part);
         }
         Ok((bytes, offsets))
     }
+}
+
+fn texts_per_task(texts: &Texts<'_>) -> usize {
+    if (0..texts.len()).any(|row| texts.text(row).len() > LONG) { 1 } else { TEXTS_PER_TASK }
 }
 
 fn check_lengths(texts: &Texts<'_>) -> Result<(), Error> {

@@ -1,7 +1,9 @@
 //! [`Vocabulary`]: the words that are symbols of their own, and how a text is split into symbols.
 
-use crate::Error;
-use crate::error::{try_push, try_vec};
+use std::collections::HashMap;
+
+use crate::error::{try_collect, try_push, try_vec};
+use crate::{Error, Run};
 
 /// Symbol number: a byte, [`END`], or [`FIRST_WORD`] and more for a word.
 pub(super) type Symbol = u16;
@@ -56,21 +58,27 @@ impl Vocabulary {
     /// The most frequent words of texts, at most `most`.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`].
-    pub(super) fn of_texts<'a>(texts: impl Iterator<Item = &'a [u8]>, most: usize) -> Result<Self, Error> {
-        let mut words: Vec<&[u8]> = Vec::new();
+    /// [`Error::OutOfMemory`], [`Error::Interrupted`].
+    pub(super) fn of_texts<'a>(
+        texts: impl Iterator<Item = &'a [u8]>,
+        most: usize,
+        run: &Run<'_>,
+    ) -> Result<Self, Error> {
+        let mut counts: HashMap<&[u8], usize> = HashMap::new();
         for text in texts {
             for_each_piece(text, |piece| {
-                if (2..=MAX_WORD_BYTES).contains(&piece.len()) { try_push(&mut words, piece) } else { Ok(()) }
+                if (2..=MAX_WORD_BYTES).contains(&piece.len()) {
+                    counts.try_reserve(1)?;
+                    *counts.entry(piece).or_default() += 1;
+                }
+                Ok(())
             })?;
-        }
-        words.sort_unstable();
-        let mut frequent: Vec<(usize, &[u8])> = Vec::new();
-        for run in words.chunk_by(|a, b| a == b) {
-            if run.len() >= LEAST_COUNT {
-                try_push(&mut frequent, (run.len(), run[0]))?;
+            if run.should_stop() {
+                return Err(Error::Interrupted);
             }
         }
+        counts.retain(|_, count| *count >= LEAST_COUNT);
+        let mut frequent = try_collect(counts.into_iter().map(|(word, count)| (count, word)))?;
         frequent.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
         frequent.truncate(most.min(MAX_WORDS));
         let (mut bytes, mut lengths) = (Vec::new(), Vec::new());
