@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastcodes import _files, hadamard
-from fastcodes._linalg import projections
+from fastcodes._linalg import exact_product, projections
 from fastcodes._typing import Array, Codes, Floats
 from fastcodes._validation import as_option, random_generator
 
@@ -47,15 +47,20 @@ class Projection:
         entries = np.array([3**0.5, -(3**0.5), 0, 0, 0, 0], np.float32)
         return cls(d, n, entries[rng.integers(0, 6, (n, d), np.uint8)])
 
-    def values(self, x: Floats, threads: int | None) -> Floats:
-        """Return the projections (n_rows, n) of C-contiguous float32 vectors."""
+    def values(self, x: Floats, threads: int | None, *, only_signs: bool = False) -> Floats:
+        """Return the projections (n_rows, n) of C-contiguous float32 vectors.
+
+        They depend on no other row; with `only_signs` this is promised of their signs alone, which is faster.
+        """
         if self.signs is not None:
             try:
                 return hadamard.project(x, self.signs, self.n, threads=threads)
             except ValueError:
                 raise ValueError(_TOO_LARGE) from None
         with np.errstate(over="ignore", invalid="ignore"):
-            values = projections(x, self._directions)
+            values = (
+                projections(x, self._directions) if only_signs else exact_product(x, self._directions.T)
+            )
         # A value that is not finite spreads to all projections of its row.
         if not np.isfinite(values[:, 0]).all():
             raise ValueError(_TOO_LARGE)

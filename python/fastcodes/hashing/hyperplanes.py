@@ -143,7 +143,7 @@ class RandomHyperplanes(Hasher):
         return self._projection.n
 
     def _values(self, x: Floats, threads: int | None) -> Floats:
-        return self._projection.values(x, threads)
+        return self._projection.values(x, threads, only_signs=True)
 
     def _encode(self, x: Floats, out: Codes, threads: int | None) -> None:
         if self.signs_ is None:

@@ -1,6 +1,49 @@
-//! Entropy coding.
+//! Entropy coding: symbols in nearly as few bytes as their probabilities allow. Once a model is made, integers alone decide what is
+//! written and read, so that codes are the same on every machine, at every level and for every number of threads.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`range`] | a byte-wise range coder: for short messages, rows, and probabilities that change from bit to bit |
+//! | [`rans`] | interleaved rANS: for long messages |
+//! | [`frequencies`](frequencies()), [`tables`] | probabilities as integers, and their arrangement for both coders |
+//! | [`symbols`] | messages of symbols |
+//! | [`rows`] | rows of codes, each decodable alone |
+//! | [`huffman`] | codewords of whole bits |
+//! | [`scales`] | messages of integers around zero, each with a scale of its own |
+//! | `mixing` | probabilities of bits from several predictions |
 
+mod frequencies;
+pub mod huffman;
+mod message;
 pub(crate) mod mixing;
+mod portable;
 mod range;
+mod rans;
+pub mod rows;
+pub mod scales;
+pub mod symbols;
+mod tables;
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+pub use frequencies::{MAX_SYMBOLS, TOTAL, frequencies};
 pub use range::{Decoder, Encoder, PROBABILITY_BITS};
+pub use tables::{MAX_TABLES, Tables};
+
+use crate::Level;
+use crate::level::at_level;
+use rans::Lanes;
+
+/// Reads symbols of a run, which begin a group, and returns how many it read: whole groups, or all.
+fn decode_groups(
+    level: Level,
+    tables: &Tables,
+    which: Option<&[u8]>,
+    lanes: &mut Lanes<'_>,
+    out: &mut [u8],
+) -> usize {
+    at_level!(level, decode_groups(tables, which, lanes, out))
+}

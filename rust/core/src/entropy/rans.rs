@@ -1,0 +1,126 @@
+//! Interleaved rANS (Duda, 2013; Giesen, 2014): 32 coders take turns, symbol `i` goes to lane `i % 32`, and all write to one run of bytes.
+//!
+//! A lane is a number `2^24 <= x < 2^32`. Encoding a symbol with frequency `f` divides `x` by `f / 2^16`, so that `x` grows by the code
+//! length of the symbol; the lowest bytes leave before that, none to two. A decoder undoes this, last symbol first: so encoders
+//! begin with the last symbol.
+//!
+//! ```text
+//! bytes of a run     lane 0 ... lane 31      32 numbers of 4 bytes, lowest byte first: the lanes of the first symbols
+//!                    group 0, group 1, ...   the bytes that lanes take in after the symbols 0 to 31, 32 to 63, ...
+//! bytes of a group   x . . x x . x ...       a byte for each lane with x < 2^24, in the order of the lanes,
+//!                    . . . x . . . ...       and after all of these one for each lane with x < 2^16 (before the first byte)
+//! ```
+//!
+//! A decoder ends with all lanes at `2^24`, where the encoder began, and with no bytes left: it notices nearly all bytes that were cut
+//! or altered.
+
+use super::tables::{Slots, Tables};
+use super::{decode_groups, portable};
+use crate::error::try_vec;
+use crate::{Error, Level};
+
+/// Coders that take turns, and symbols of a group.
+pub(super) const N_LANES: usize = 32;
+
+/// Where lanes begin, and the least that they are between two symbols.
+const LEAST: u32 = 1 << 24;
+
+/// Bytes of the lanes at the beginning of a run.
+pub(super) const LANE_BYTES: usize = 4 * N_LANES;
+
+/// Bytes that a group takes at most.
+pub(super) const GROUP_BYTES: usize = 2 * N_LANES;
+
+/// Reads a run.
+pub(super) struct Lanes<'a> {
+    pub x: [u32; N_LANES],
+    pub bytes: &'a [u8],
+    /// Where the next byte is; zeros follow the last one.
+    pub position: usize,
+}
+
+impl<'a> Lanes<'a> {
+    /// A run at the beginning of `bytes`, if they are enough.
+    pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
+        let lanes: &[u8; LANE_BYTES] = bytes.first_chunk()?;
+        let mut x = [0; N_LANES];
+        for (x, lane) in x.iter_mut().zip(lanes.as_chunks().0) {
+            *x = u32::from_le_bytes(*lane);
+        }
+        Some(Lanes { x, bytes, position: LANE_BYTES })
+    }
+
+    /// Reads symbols, which begin a group, `which` being their tables.
+    pub(super) fn read(&mut self, level: Level, tables: &Tables, which: Option<&[u8]>, out: &mut [u8]) {
+        let n_read = decode_groups(level, tables, which, self, out);
+        // Vectors are loaded before the end of the bytes only.
+        portable::decode_groups(tables, which.map(|which| &which[n_read..]), self, &mut out[n_read..]);
+    }
+
+    /// Where the run ends, if it ends as an encoder ends it.
+    pub(super) fn end(&self) -> Option<usize> {
+        let is_complete = self.x == [LEAST; N_LANES] && self.position <= self.bytes.len();
+        is_complete.then_some(self.position)
+    }
+}
+
+/// Writes a run, the last group first.
+pub(super) struct LaneWriter {
+    x: [u32; N_LANES],
+    /// Filled from the end.
+    bytes: Vec<u8>,
+    first: usize,
+}
+
+impl LaneWriter {
+    /// A run of so many groups at most.
+    pub(super) fn new(n_groups: usize) -> Result<Self, Error> {
+        let bytes = try_vec(0, n_groups * GROUP_BYTES)?;
+        Ok(LaneWriter { x: [LEAST; N_LANES], first: bytes.len(), bytes })
+    }
+
+    /// Writes the group before those that were written, `which` being the tables of its symbols.
+    ///
+    /// # Errors
+    /// The position of a symbol that has no frequency in its table, or of one for which there is no room.
+    pub(super) fn group(&mut self, slots: &Slots, symbols: &[u8], which: Option<&[u8]>) -> Result<(), usize> {
+        let start = self.first.checked_sub(GROUP_BYTES).ok_or(0_usize)?;
+        let room = &mut self.bytes[start..self.first];
+        let mut free = GROUP_BYTES;
+        let mut firsts = [(0, 0); N_LANES];
+        for (lane, symbol) in symbols.iter().enumerate().take(N_LANES).rev() {
+            let table = which.map_or(0, |which| usize::from(which[lane]));
+            let dividend = slots.symbols.get(table << 8 | usize::from(*symbol)).ok_or(lane)?;
+            if dividend.frequency == 0 {
+                return Err(lane);
+            }
+            let x = self.x[lane];
+            let has_second = x >> 24 >= dividend.frequency;
+            room[free - 1] = x as u8;
+            free -= usize::from(has_second);
+            let x = if has_second { x >> 8 } else { x };
+            let has_first = x >> 16 >= dividend.frequency;
+            firsts[lane] = (x as u8, usize::from(has_first));
+            let x = if has_first { x >> 8 } else { x };
+            let quotient = ((u64::from(x) * dividend.reciprocal) >> 48) as u32;
+            let number = x - quotient * dividend.frequency;
+            let slot = slots.slots[table << 16 | (dividend.start + number) as usize];
+            self.x[lane] = quotient << 16 | u32::from(slot);
+        }
+        for (byte, is_written) in firsts.iter().rev() {
+            room[free - 1] = *byte;
+            free -= is_written;
+        }
+        self.first -= GROUP_BYTES - free;
+        Ok(())
+    }
+
+    /// Appends the run.
+    pub(super) fn finish(self, out: &mut Vec<u8>) -> Result<(), Error> {
+        let bytes = &self.bytes[self.first..];
+        out.try_reserve(LANE_BYTES + bytes.len())?;
+        out.extend(self.x.iter().flat_map(|x| x.to_le_bytes()));
+        out.extend_from_slice(bytes);
+        Ok(())
+    }
+}
