@@ -177,7 +177,9 @@ def test_an_index_that_a_thread_uses_is_used_in_a_child(works: str, tmp_path: Pa
         def add(index: Any = index, samples: Any = samples) -> None:
             ids = np.arange(500) + 1_000_000
             index.add(samples[:500], ids=ids)
-            index.remove(ids)  # or it grows as long as a child takes, which takes the longer the more it has grown
+            index.remove(
+                ids
+            )  # or it grows as long as a child takes, which takes the longer the more it has grown
 
         work = {
             "add": add,

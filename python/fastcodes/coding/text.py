@@ -287,7 +287,8 @@ class TextCodec(Estimator):
 
     def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         as_integer(self.model_bytes, "model_bytes", 1 << 17, 1 << 30)
-        self.model_ = _native.TextModel.from_bytes(_files.take(arrays, "model", np.uint8, ("bytes",)))
+        model = _files.take(arrays, "model", np.uint8, ("bytes",))
+        self.model_ = _native.TextModel.from_bytes(np.ascontiguousarray(model))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), **({"model_": self.model_.to_bytes()} if hasattr(self, "model_") else {})}
@@ -323,6 +324,8 @@ def _as_bytes(data: Any) -> Codes:
 def _of_rows(data: Codes, ends: Ids, rows: Ids) -> tuple[Codes, Ids]:
     """Return the codes of some rows, one after the other, and their offsets."""
     n = len(ends) - 1
+    if n < 0:
+        raise ValueError("offsets is empty; expected one more offset than strings, [0] for no strings")
     if len(rows) and (rows.min() < 0 or rows.max() >= n):
         wrong = rows[(rows < 0) | (rows >= n)][0]
         raise ValueError(f"rows has the row {wrong}; expected rows from 0 to {n - 1}")

@@ -58,9 +58,7 @@ class Projection:
             except ValueError:
                 raise ValueError(_TOO_LARGE) from None
         with np.errstate(over="ignore", invalid="ignore"):
-            values = (
-                projections(x, self._directions) if only_signs else exact_product(x, self._directions.T)
-            )
+            values = projections(x, self._directions) if only_signs else exact_product(x, self._directions.T)
         # A value that is not finite spreads to all projections of its row.
         if not np.isfinite(values[:, 0]).all():
             raise ValueError(_TOO_LARGE)
