@@ -1,4 +1,4 @@
-"""Captions of COCO by `TextCodec` and other compressors of short strings: bytes and speed; writes a record."""
+"""Captions of COCO by `TextCodec` and other compressors of short strings: bytes and speed, in a record."""
 
 import gzip
 import importlib
