@@ -15,7 +15,7 @@ MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py mode
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-rust fuzz memcheck lint ci wheel clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-rust fuzz memcheck lint ci wheel clean cargo
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,8 @@ $(VENV)/.tools: pyproject.toml
 
 # The peers are only compared with, and data frames only taken; a platform that lacks their wheels does without them.
 $(VENV)/.peers: $(VENV)/.tools
-	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa turbovec rabitqlib pandas polars; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
+	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa turbovec rabitqlib pandas polars zstandard; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
+	-for peer in smaz-py3 unishox2-py3; do $(BIN)/python -m pip install --quiet "$$peer" || true; done  # have no wheels: a C compiler builds them
 	@touch $@
 
 # The release extension, installed in place: Python changes need no rebuild.
@@ -94,6 +95,9 @@ bench-ivf: $(VENV)/.built $(VENV)/.peers ## Compare inverted lists on real data 
 
 bench-multi-index: $(VENV)/.built $(VENV)/.peers ## Compare multi-index hashing by radius (2 minutes); write a dated record
 	$(BIN)/python benches/multi_index.py
+
+bench-strings: $(VENV)/.built $(VENV)/.peers ## Compare compressors of short strings on real data (2 minutes); write a dated record
+	$(BIN)/python benches/strings.py
 
 bench-rust: cargo ## Time the kernels alone, by level and shape
 	$(CARGO) bench --package fastcodes-core

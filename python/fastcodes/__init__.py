@@ -14,6 +14,7 @@
 `fastcodes.quantization`   models that make codes of small integers
 `fastcodes.nn`             binary neural networks
 `fastcodes.index`          indexes over the codes of any model: add, search, filter, remove, save
+`fastcodes.coding`         short strings as a few bytes each
 `fastcodes.metrics`        recall, precision and mean average precision of searches
 `fastcodes.interop`        conversion from and to faiss and nanopq
 `fastcodes.distributed`    fit, encode, search and deduplicate on many machines, with Dask
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from fastcodes import (
         adc,
         bits,
+        coding,
         distributed,
         entropy,
         hadamard,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "adc",
     "bits",
+    "coding",
     "components",
     "distributed",
     "entropy",

@@ -28,6 +28,7 @@ __all__ = [
     "MinHashBands",
     "PackedCodes",
     "SortedRows",
+    "TextModel",
     "XnorFilters",
     "XnorFinish",
     "XnorMatrix",
@@ -402,6 +403,18 @@ class MinHashBands:
     def groups_of_sets(
         self, tokens: npt.NDArray[np.uint64], offsets: _Ids, least: float, threads: int | None
     ) -> _Ids: ...
+
+@final
+class TextModel:
+    def __new__(cls, texts: _Codes, offsets: _Ids, model_bytes: int, threads: int | None) -> TextModel: ...
+    @staticmethod
+    def from_bytes(data: _Codes) -> TextModel: ...
+    def to_bytes(self) -> _Codes: ...
+    @property
+    def nbytes(self) -> int: ...
+    def encode(self, texts: _Codes, offsets: _Ids, threads: int | None) -> tuple[_Codes, _Ids]: ...
+    def decode(self, data: _Codes, offsets: _Ids, threads: int | None) -> tuple[_Codes, _Ids]: ...
+    def bits(self, texts: _Codes, offsets: _Ids, threads: int | None) -> npt.NDArray[np.float64]: ...
 
 @final
 class XnorFilters:

@@ -29,14 +29,14 @@ PYTHON_FLOORS = (
         "results",
     },
     {"_codec", "_storage", "quantization", "hashing", "nn"},
-    {"index"},
+    {"index", "coding"},
     {"interop", "distributed", "cli", "__main__"},
 )
 RUST_FLOORS = (
     {"level", "codes", "error", "run", "tasks"},
     {"select"},
-    {"bits", "popcount", "hadamard", "minhash", "adc", "additive", "xnor", "roofline"},
-    {"hamming", "jaccard", "asymmetric", "binary", "adc::search", "lists", "rabitq", "rerank"},
+    {"bits", "popcount", "hadamard", "minhash", "adc", "additive", "entropy", "xnor", "roofline"},
+    {"hamming", "jaccard", "asymmetric", "binary", "adc::search", "lists", "rabitq", "rerank", "text"},
 )
 
 

@@ -12,6 +12,7 @@ INTERRUPT = """
 import json, os, signal, threading, time
 import numpy as np
 from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, rabitq, xnor
+from fastcodes.coding import TextCodec
 from fastcodes.hashing import Bits, RandomHyperplanes
 from fastcodes.index import FlatIndex, IVFIndex, LSHIndex, MinHashIndex, MultiIndexHashing
 from fastcodes.index._reranking import reranked
@@ -129,6 +130,15 @@ sets = [range(5_000_000)] * 100
 interrupt("minhash.signatures, of lists", lambda: minhash.signatures(sets, threads=1))
 texts = [" ".join(map(str, range(1000)))] * 20_000
 interrupt("minhash.text_signatures", lambda: minhash.text_signatures(texts, n_hashes=1024, threads=1))
+codec = TextCodec(1 << 20).fit([f"A {i % 7} on {i % 11}." for i in range(1000)])
+strings = [f"A string about {i % 1000} and {i % 999}." for i in range(300_000)]
+interrupt("TextCodec.fit", lambda: TextCodec().fit(strings))
+interrupt("TextCodec.fit, long strings", lambda: TextCodec().fit([" ".join(strings)] * 3))
+interrupt("TextCodec.encode_many", lambda: codec.encode_many(strings, threads=1))
+interrupt("TextCodec.bits, long strings", lambda: codec.bits([" ".join(strings[:2000])] * 100))
+data, ends = codec.encode_many(strings[:1000])
+ends = np.append(0, np.cumsum(np.tile(np.diff(ends), 2000)))
+interrupt("TextCodec.decode_many", lambda: codec.decode_many(np.tile(data, 2000), ends))
 many = np.zeros(4_000_000, int)
 few = [tokens[:1_000_000]]
 interrupt("minhash.jaccard", lambda: minhash.jaccard(few, few, many, many))
@@ -167,7 +177,7 @@ print(json.dumps(seconds))
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_ctrl_c_ends_a_long_call_within_a_second() -> None:
     seconds = json.loads(run_python(INTERRUPT, timeout=240))
-    assert len(seconds) == 76
+    assert len(seconds) == 81
     assert {name: x for name, x in seconds.items() if isinstance(x, str) or x > 1} == {}
 
 

@@ -11,11 +11,11 @@ from fastcodes import _native
 
 ROOT = Path(__file__).parents[2]
 # Families of the core with public functions of their own. `roofline` only measures the machine, `additive`
-# serves models of quantization; the searches of `asymmetric`, `lists` and `rerank` belong to hamming and to
-# indexes.
+# and `text` serve models of quantization and coding; the searches of `asymmetric`, `lists` and `rerank`
+# belong to hamming and to indexes.
 FAMILIES = sorted(
     set(re.findall(r"^pub mod (\w+);", (ROOT / "rust/core/src/lib.rs").read_text(), re.MULTILINE))
-    - {"roofline", "additive", "asymmetric", "lists", "rerank"}
+    - {"roofline", "additive", "asymmetric", "lists", "rerank", "text"}
 )
 MODELS = [name for name in public_classes() if name.split(".")[0] in ("quantization", "hashing")]
 INDEXES = [name for name in public_classes() if name.startswith("index.") and name != "index.Index"]

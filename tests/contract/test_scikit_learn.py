@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contract.public import public_classes
-from fastcodes import bits, hashing, nn, quantization
+from fastcodes import bits, coding, hashing, nn, quantization
 from fastcodes._estimator import Estimator, Transformer
 from helpers import run_python, same
 
@@ -51,13 +51,14 @@ ESTIMATORS: dict[str, Any] = {
     "ResidualQuantizer": quantization.ResidualQuantizer(2, 2, random_state=0),
     "ScalarQuantizer": quantization.ScalarQuantizer(4),
     "ScalarQuantizer, lloyd-max": quantization.ScalarQuantizer(2, kind="lloyd-max"),
+    "TextCodec": coding.TextCodec(1 << 17),
     "VectorQuantizer": quantization.VectorQuantizer(2, random_state=0),
 }
 # What scikit-learn checks that does not apply, with the reason.
 EXPECTED: dict[str, dict[str, str]] = {
     "ScalarQuantizer": {"check_transformer_n_iter": "uniform levels need no iterations: n_iter_ is 0"},
 }
-VECTORS = [name for name in ESTIMATORS if name not in ("Bits", "MinHash")]
+VECTORS = [name for name in ESTIMATORS if name not in ("Bits", "MinHash", "TextCodec")]
 TRANSFORMERS = [name for name in VECTORS if isinstance(ESTIMATORS[name], Transformer)]
 SUPERVISED = [name for name in VECTORS if ESTIMATORS[name]._needs_target or "Classifier" in name]
 RNG = np.random.default_rng(0)

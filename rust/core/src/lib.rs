@@ -27,6 +27,7 @@
 //! | [`minhash`] | signatures of sets, whose equal slots estimate how similar the sets are |
 //! | [`rabitq`] | search of vectors kept as a few bits per dimension, by unbiased estimates |
 //! | [`rerank`] | the nearest of given candidates by float vectors |
+//! | [`text`] | short strings as bytes, each of which is decoded alone |
 //! | [`xnor`] | products of matrices of a few bits, convolution of packed images |
 //! | [`roofline`] | what this CPU could do at best, for comparison |
 //!
@@ -55,6 +56,7 @@ pub mod minhash;
 pub mod rabitq;
 pub mod rerank;
 pub mod roofline;
+pub mod text;
 pub mod xnor;
 
 pub use codes::Codes;

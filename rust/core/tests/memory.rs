@@ -18,6 +18,7 @@ use fastcodes_core::lists::multi_index;
 use fastcodes_core::minhash::{self, Bands, Hasher, Scheme, Sets, Shingles, Slots, Unit};
 use fastcodes_core::rabitq::{self, Database, Grid, Metric, Queries, Weights};
 use fastcodes_core::rerank::{self, Candidates, FloatRows};
+use fastcodes_core::text::{TextModel, Texts};
 use fastcodes_core::xnor::{
     self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
 };
@@ -136,6 +137,7 @@ fn where_memory_ends_every_call_is_an_error() {
     estimates(&mut random);
     products(&mut random);
     sets(&mut random);
+    strings(&mut random);
     numbers(&mut random);
 }
 
@@ -488,6 +490,34 @@ fn sets(random: &mut Random) {
     check("Bands::groups", |run| filled.groups(50, run).map(nothing));
     check("Bands::groups_of_sets", |run| filled.groups_of_sets(&sets, 0.01, run).map(nothing));
     check("Bands::differing", |run| with_room(600, |out| filled.differing(&i, &j, out, run)));
+}
+
+fn strings(random: &mut Random) {
+    let strings: Vec<String> = (0..200)
+        .map(|_| (0..10).map(|_| format!(" word{}", random.below(200).min(random.below(200)))).collect())
+        .collect();
+    let (bytes, ends) = (
+        strings.concat().into_bytes(),
+        strings.iter().scan(0, |end, string| {
+            *end += string.len() as i64;
+            Some(*end)
+        }),
+    );
+    let offsets: Vec<i64> = [0].into_iter().chain(ends).collect();
+    check("Texts::new", |_| Texts::new("texts", &bytes, &offsets).map(nothing));
+    let texts = Texts::new("texts", &bytes, &offsets).unwrap();
+    check("TextModel::fit", |run| TextModel::fit(&texts, TextModel::MIN_BYTES, run).map(nothing));
+    let model = TextModel::fit(&texts, TextModel::MIN_BYTES, &Run::serial(Level::PORTABLE)).unwrap();
+    check("TextModel::encode", |run| model.encode(&texts, run).map(nothing));
+    let (data, ends) = model.encode(&texts, &Run::serial(Level::PORTABLE)).unwrap();
+    let codes = Texts::new("data", &data, &ends).unwrap();
+    check("TextModel::decode", |run| model.decode(&codes, run).map(nothing));
+    let long = bytes.repeat(3);
+    let long = Texts::new("texts", &long, &[0, long.len() as i64]).unwrap();
+    check("TextModel::bits", |run| with_room(1, |out| model.bits(&long, out, run)));
+    check("TextModel::to_bytes", |_| model.to_bytes().map(nothing));
+    let file = model.to_bytes().unwrap();
+    check("TextModel::from_bytes", |_| TextModel::from_bytes(&file).map(nothing));
 }
 
 fn numbers(random: &mut Random) {

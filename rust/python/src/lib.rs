@@ -23,6 +23,7 @@ mod rabitq;
 mod rerank;
 mod results;
 mod runtime;
+mod text;
 mod versions;
 mod xnor;
 
@@ -83,6 +84,8 @@ mod _native {
     };
     #[pymodule_export]
     use super::rerank::{rerank_nearest, rerank_nearest_of_all};
+    #[pymodule_export]
+    use super::text::TextModel;
     #[pymodule_export]
     use super::xnor::{
         XnorFilters, XnorFinish, XnorMatrix, xnor_byte_matmul, xnor_conv2d, xnor_matmul, xnor_max_pool2d,

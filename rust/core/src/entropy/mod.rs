@@ -10,10 +10,12 @@
 //! | [`rows`] | rows of codes, each decodable alone |
 //! | [`huffman`] | codewords of whole bits |
 //! | [`scales`] | messages of integers around zero, each with a scale of its own |
+//! | `mixing` | probabilities of bits from several predictions |
 
 pub mod frequencies;
 pub mod huffman;
 mod message;
+pub(crate) mod mixing;
 mod portable;
 mod range;
 mod rans;

@@ -13,6 +13,7 @@ mod lists;
 mod minhash;
 mod rabitq;
 mod rerank;
+mod text;
 mod xnor;
 
 use std::time::{Duration, Instant};

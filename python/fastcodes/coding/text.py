@@ -1,0 +1,336 @@
+"""`TextCodec`: short strings as a few bytes each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastcodes import _files, _native
+from fastcodes._estimator import Estimator, check_fitted
+from fastcodes._typing import Array, Codes, Doubles, Ids
+from fastcodes._validation import as_integer, as_list, as_vector, code_array, describe
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["TextCodec"]
+
+_BYTES = "bytes or a numpy uint8 array (n_bytes,), as encode_many returns it"
+
+
+class TextCodec(Estimator):
+    """Lossless compression of short strings, each of which can be decoded alone.
+
+    `fit` learns a model from strings like those to come: captions, titles, addresses, queries, log lines.
+    The model is static from then on, so each string takes the same few bytes wherever it is stored, has no
+    header, and is read without its neighbours. A context-mixing model predicts a string bit by bit from the
+    words, the classes of words and the characters before; a range coder stores what was not predicted.
+
+    Parameters
+    ----------
+    model_bytes : int
+        The largest size of the saved model, ``2**17`` to ``2**30``. `fit` needs up to 50 times
+        this memory, less for few strings.
+
+    Attributes
+    ----------
+    model_ : object
+        The fitted model. `nbytes` is its size.
+
+    Notes
+    -----
+    A string is split into symbols: frequent words, and single bytes of UTF-8. A symbol is found in a binary
+    tree, first its class (exchange algorithm: Martin, Liermann and Ney, 1998) and then the symbol itself.
+    Each branch was counted in twenty contexts, such as the symbols, words and classes before it and the
+    position. Their logits are mixed with weights that depend on which contexts are known (logistic mixing:
+    Mahoney, 2005). Weights are learned from each string after its own counts were taken out, as for a new
+    string. Only integers decide a probability, so codes are the same on every machine and for any number of
+    threads.
+
+    Any string can be encoded. One that the model finds very unlikely is stored as its UTF-8 and at most four
+    bytes and a thousandth more.
+
+    To be short, codes have no checksum. Altered or truncated ones are often noticed, but can decode to
+    another string, as can codes of a model that was fitted to other strings.
+
+    See Also
+    --------
+    fastcodes.minhash.shingles : Find strings that nearly agree.
+
+    Examples
+    --------
+    >>> from fastcodes.coding import TextCodec
+    >>> animals, places = ["cat", "dog", "horse", "small bird"], ["a street", "the grass", "a table"]
+    >>> texts = [f"A {animal} on {place}." for animal in animals for place in places] * 20
+    >>> codec = TextCodec().fit(texts)
+    >>> code = codec.encode("A small bird on the grass.")
+    >>> len(code), codec.decode(code)
+    (1, 'A small bird on the grass.')
+    >>> data, offsets = codec.encode_many(["A cat on a table.", "", "Something else"])
+    >>> codec.decode_many(data, offsets, rows=[2, 0])
+    ['Something else', 'A cat on a table.']
+    """
+
+    _learned = "model_"
+    _kind = "codec"
+    model_: _native.TextModel
+
+    def __init__(self, model_bytes: int = 1 << 24) -> None:
+        self.model_bytes = model_bytes
+
+    def fit(self, texts: Sequence[str], y: object = None, *, threads: int | None = None) -> Self:
+        """Learn a model from strings.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Strings like those that will be encoded, at least one; 10,000 or more are better.
+        y : object
+            Ignored; present for API consistency.
+        threads : int, optional
+            Ignored: the model is learned on one thread.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If a text is not a str.
+        ValueError
+            If there are no texts, or `model_bytes` is out of range.
+        """
+        model_bytes = as_integer(self.model_bytes, "model_bytes", 1 << 17, 1 << 30)
+        self.model_ = _native.TextModel(*_joined(texts, "texts"), model_bytes, threads)
+        return self
+
+    def encode(self, text: str) -> bytes:
+        """Encode one string.
+
+        Parameters
+        ----------
+        text : str
+            Of at most ``2**20`` bytes in UTF-8.
+
+        Returns
+        -------
+        bytes
+            Its code.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If it is not a str.
+        ValueError
+            If it is too long.
+
+        See Also
+        --------
+        encode_many : Faster for many strings.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a str; got {describe(text)}")
+        return self.encode_many([text], threads=1)[0].tobytes()
+
+    def decode(self, data: bytes | Codes) -> str:
+        """Decode one string.
+
+        Parameters
+        ----------
+        data : bytes or uint8 array (n_bytes,)
+            A code of this model.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If these are not bytes.
+        ValueError
+            If they are no code of this model. Most but not all altered codes are noticed.
+        """
+        code = _as_bytes(data)
+        return self.decode_many(code, np.array([0, len(code)]), threads=1)[0]
+
+    def encode_many(self, texts: Sequence[str], *, threads: int | None = None) -> tuple[Codes, Ids]:
+        """Encode strings.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Each of at most ``2**20`` bytes in UTF-8.
+        threads : int, optional
+            Largest number of threads; None means all CPUs of this process.
+
+        Returns
+        -------
+        data : uint8 array
+            The codes of all strings, one after the other.
+        offsets : int64 array (n + 1,)
+            The code of string ``i`` is ``data[offsets[i]:offsets[i + 1]]``, the same bytes as
+            ``encode(texts[i])``.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If a text is not a str.
+        ValueError
+            If a text is too long.
+        """
+        check_fitted(self)
+        return self.model_.encode(*_joined(texts, "texts"), threads)
+
+    def decode_many(
+        self,
+        data: bytes | Codes,
+        offsets: ArrayLike,
+        *,
+        rows: ArrayLike | None = None,
+        threads: int | None = None,
+    ) -> list[str]:
+        """Decode all strings, or some of them.
+
+        Parameters
+        ----------
+        data : bytes or uint8 array
+            Codes of this model, one after the other.
+        offsets : array_like of int (n + 1,)
+            Where each begins and ends, as `encode_many` returns them.
+        rows : array_like of int (n_rows,), optional
+            Which strings to decode, in this order; None means all.
+        threads : int, optional
+            Largest number of threads; None means all CPUs of this process.
+
+        Returns
+        -------
+        list of str
+            Element ``i`` is string ``i``, or string ``rows[i]``.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If `data` are not bytes, or `offsets` or `rows` not integers.
+        ValueError
+            If offsets or rows are out of range, or bytes are no code of this model. Most but not all altered
+            codes are noticed.
+        """
+        check_fitted(self)
+        data, ends = _as_bytes(data), as_vector(offsets, "offsets")
+        if rows is not None:
+            data, ends = _of_rows(data, ends, as_vector(rows, "rows"))
+        decoded, ends = self.model_.decode(data, ends, threads)
+        content, starts = decoded.tobytes(), ends.tolist()
+        try:
+            return [
+                content[start:end].decode("utf-8", "surrogatepass")
+                for start, end in itertools.pairwise(starts)
+            ]
+        except UnicodeDecodeError:
+            raise ValueError(
+                "data has a code of bytes that are no UTF-8; expected codes of this model"
+            ) from None
+
+    def bits(self, texts: Sequence[str], *, threads: int | None = None) -> Doubles:
+        """Compute the code lengths of strings.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            As for `encode_many`.
+        threads : int, optional
+            Largest number of threads; None means all CPUs of this process.
+
+        Returns
+        -------
+        float64 array (n,)
+            Minus the binary logarithm of the probability of each string. Its code has about that many bits,
+            rounded to whole bytes: at most ``ceil(bits / 8) + 1`` bytes.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As `encode_many`.
+        """
+        check_fitted(self)
+        return self.model_.bits(*_joined(texts, "texts"), threads)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the fitted model."""
+        check_fitted(self)
+        return self.model_.nbytes
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags that scikit-learn asks for: strings, not vectors."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.string = False, True
+        tags.no_validation = True
+        return tags
+
+    def _to_arrays(self) -> dict[str, Array]:
+        return {"model": self.model_.to_bytes()}
+
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+        as_integer(self.model_bytes, "model_bytes", 1 << 17, 1 << 30)
+        model = _files.take(arrays, "model", np.uint8, ("bytes",))
+        self.model_ = _native.TextModel.from_bytes(np.ascontiguousarray(model))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), **({"model_": self.model_.to_bytes()} if hasattr(self, "model_") else {})}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if "model_" in state:
+            self.model_ = _native.TextModel.from_bytes(state["model_"])
+
+
+def _joined(texts: Sequence[str], name: str) -> tuple[Codes, Ids]:
+    """Return the UTF-8 of strings, one after the other, and their offsets."""
+    strings = as_list(texts, name, "str")
+    try:
+        # Keeps lone surrogates. The method of str, since a subclass may override it.
+        encoded = [str.encode(text, "utf-8", "surrogatepass") for text in strings]
+    except TypeError:
+        index, text = next((i, text) for i, text in enumerate(strings) if not isinstance(text, str))
+        raise TypeError(f"{name} must be strings; got {describe(text)} as text {index}") from None
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=offsets[1:])
+    return np.frombuffer(b"".join(encoded), np.uint8), offsets
+
+
+def _as_bytes(data: Any) -> Codes:
+    """Return bytes as an array."""
+    array = code_array(data, "data", _BYTES)
+    if array.dtype != np.uint8 or array.ndim != 1:
+        raise ValueError(f"data must be {_BYTES}; got {describe(array)}")
+    return np.require(array, None, ["C", "A"])
+
+
+def _of_rows(data: Codes, ends: Ids, rows: Ids) -> tuple[Codes, Ids]:
+    """Return the codes of some rows, one after the other, and their offsets."""
+    n = len(ends) - 1
+    if n < 0:
+        raise ValueError("offsets is empty; expected one more offset than strings, [0] for no strings")
+    if len(rows) and (rows.min() < 0 or rows.max() >= n):
+        wrong = rows[(rows < 0) | (rows >= n)][0]
+        raise ValueError(f"rows has the row {wrong}; expected rows from 0 to {n - 1}")
+    starts, stops = ends[rows], ends[rows + 1]
+    if len(rows) and (starts.min() < 0 or stops.max() > len(data) or (starts > stops).any()):
+        raise ValueError(f"offsets of these rows do not ascend within the {len(data)} bytes of data")
+    parts = [data[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+    return np.concatenate([data[:0], *parts]), np.append(0, np.cumsum(stops - starts))
