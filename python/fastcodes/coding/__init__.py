@@ -8,6 +8,6 @@
 
 from fastcodes._estimator import NotFittedError
 from fastcodes.coding.codes import CodeCompressor, CompressedRows
-from fastcodes.coding.text import TextCodec
+from fastcodes.coding.text import CompressedTexts, TextCodec
 
-__all__ = ["CodeCompressor", "CompressedRows", "NotFittedError", "TextCodec"]
+__all__ = ["CodeCompressor", "CompressedRows", "CompressedTexts", "NotFittedError", "TextCodec"]

@@ -11,6 +11,7 @@ from fastcodes import _files
 from fastcodes._estimator import Estimator, check_fitted
 from fastcodes._typing import Array, Codes, Doubles, Ids, PathLike
 from fastcodes._validation import as_integer, as_option, describe
+from fastcodes.coding._places import Places
 from fastcodes.entropy import MarkovChain, encode_rows
 from fastcodes.entropy._rows import as_rows_of, decode_blocks
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["CodeCompressor", "CompressedRows"]
 
 _ORDERS = {"none": 0, "previous": 1}
-# Blocks between two places that are stored; those of the others follow from lengths.
-_BLOCKS_PER_PLACE = 64
 
 
 class CodeCompressor(Estimator):
@@ -130,11 +129,7 @@ class CodeCompressor(Estimator):
         array = self.chain_.as_rows(codes)
         rows_per_block = self._rows_per_block()
         data, offsets = encode_rows(array, self.chain_, rows_per_block=rows_per_block, threads=threads)
-        lengths = np.diff(offsets)
-        dtype = np.uint16 if lengths.max(initial=0) < 1 << 16 else np.uint32
-        return CompressedRows(
-            self.chain_, len(array), rows_per_block, data, lengths.astype(dtype), offsets[::_BLOCKS_PER_PLACE]
-        )
+        return CompressedRows(self.chain_, len(array), rows_per_block, data, Places.of(offsets))
 
     def bits(self, codes: Any) -> Doubles:
         """Return the code length of each row in bits, without what blocks waste.
@@ -175,25 +170,21 @@ class CompressedRows:
         Rows of a block.
     data : uint8 array (n_bytes,)
         The blocks.
-    lengths : uint16 or uint32 array (n_blocks,)
-        Bytes of each block.
-    places : int64 array
-        Where every 64th block begins.
+    places : object
+        Where they are.
     """
 
     def __init__(
-        self, model: MarkovChain, n_rows: int, rows_per_block: int, data: Codes, lengths: Array, places: Ids
+        self, model: MarkovChain, n_rows: int, rows_per_block: int, data: Codes, places: Places
     ) -> None:
         self._model = model
         self._n_rows = as_integer(n_rows, "n_rows", 0)
         self._rows_per_block = as_integer(rows_per_block, "rows_per_block", 1, 1 << 20)
-        self._data, self._lengths, self._places = data, lengths, places
+        self._data, self._places = data, places
         n_blocks = -(-self._n_rows // self._rows_per_block)
-        n_places = -(-(n_blocks + 1) // _BLOCKS_PER_PLACE)
-        if len(lengths) != n_blocks or len(places) != n_places:
+        if len(places) != n_blocks:
             raise ValueError(
-                f"{n_rows} rows in blocks of {rows_per_block} need {n_blocks} lengths and {n_places} places; "
-                f"got {len(lengths)} and {len(places)}"
+                f"{n_rows} rows in blocks of {rows_per_block} are {n_blocks} blocks; got {len(places)}"
             )
 
     def __len__(self) -> int:
@@ -207,7 +198,7 @@ class CompressedRows:
     @property
     def nbytes(self) -> int:
         """Bytes of the rows and of what finds them; the model, which `nbytes_model` counts, not included."""
-        return self._data.nbytes + self._lengths.nbytes + self._places.nbytes
+        return self._data.nbytes + self._places.nbytes
 
     @property
     def nbytes_model(self) -> int:
@@ -275,21 +266,8 @@ class CompressedRows:
 
     def _decoded(self, rows: Ids | None, threads: int | None) -> Codes:
         return decode_blocks(
-            self._data, self._ends, self._model, rows, self._n_rows, self._rows_per_block, threads
+            self._data, self._places.ends, self._model, rows, self._n_rows, self._rows_per_block, threads
         )
-
-    def _ends(self, blocks: Ids) -> tuple[Ids, Ids]:
-        """Return where blocks, in ascending order, begin and end."""
-        groups, group_of = np.unique(blocks // _BLOCKS_PER_PLACE, return_inverse=True)
-        of_group = groups[:, None] * _BLOCKS_PER_PLACE + np.arange(_BLOCKS_PER_PLACE)
-        inside = of_group < len(self._lengths)
-        lengths = np.where(
-            inside, self._lengths[np.where(inside, of_group, 0)] if len(self._lengths) else 0, 0
-        )
-        stops = self._places[groups, None] + np.cumsum(lengths, axis=1, dtype=np.int64)
-        column = blocks % _BLOCKS_PER_PLACE
-        stop = stops[group_of, column]
-        return stop - lengths[group_of, column], stop
 
     def save(self, path: PathLike) -> None:
         """Write the rows and their model to a file, with checksums, atomically.
@@ -300,8 +278,8 @@ class CompressedRows:
             Where to write.
         """
         params = {"n_rows": self._n_rows, "rows_per_block": self._rows_per_block}
-        arrays = {"data": self._data, "lengths": self._lengths, "places": self._places}
-        _files.write(path, type(self).__name__, params, {**arrays, **_chain_arrays(self._model)})
+        arrays = {"data": self._data, **self._places.to_arrays(), **_chain_arrays(self._model)}
+        _files.write(path, type(self).__name__, params, arrays)
 
     @classmethod
     def load(cls, path: PathLike, *, mmap: bool = False, verify: bool = False) -> Self:
@@ -330,16 +308,12 @@ class CompressedRows:
         kind = cls.__name__
         params, arrays = _files.read(path, kind, mmap=mmap, verify=verify)
         with _files.refusing(path, kind):
-            lengths = arrays.get("lengths", np.zeros(0))
-            if lengths.dtype not in (np.uint16, np.uint32):
-                raise ValueError("array 'lengths' is missing, or not of uint16 or uint32")
             return cls(
                 _chain_of(arrays),
                 params["n_rows"],
                 params["rows_per_block"],
                 _files.take(arrays, "data", np.uint8, ("bytes",)),
-                _files.take(arrays, "lengths", lengths.dtype, ("blocks",)),
-                _files.take(arrays, "places", np.int64, ("blocks / 64",)),
+                Places.from_arrays(arrays),
             )
 
 

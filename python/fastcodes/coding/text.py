@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,15 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files, _native
 from fastcodes._estimator import Estimator, check_fitted
-from fastcodes._typing import Array, Codes, Doubles, Ids
+from fastcodes._typing import Array, Codes, Doubles, Ids, PathLike
 from fastcodes._validation import as_integer, as_list, as_vector, code_array, describe
+from fastcodes.coding._places import Places
+from fastcodes.entropy._rows import as_rows_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["TextCodec"]
+__all__ = ["CompressedTexts", "TextCodec"]
 
 _BYTES = "bytes or a numpy uint8 array (n_bytes,), as encode_many returns it"
 
@@ -245,6 +248,28 @@ class TextCodec(Estimator):
                 "data has a code of bytes that are no UTF-8; expected codes of this model"
             ) from None
 
+    def compress(self, texts: Sequence[str], *, threads: int | None = None) -> CompressedTexts:
+        """Compress strings into a sequence that can be saved and memory-mapped.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Each of at most ``2**20`` bytes in UTF-8.
+        threads : int, optional
+            Largest number of threads; None means all CPUs of this process.
+
+        Returns
+        -------
+        CompressedTexts
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As `encode_many`.
+        """
+        data, offsets = self.encode_many(texts, threads=threads)
+        return CompressedTexts(self, data, Places.of(offsets))
+
     def bits(self, texts: Sequence[str], *, threads: int | None = None) -> Doubles:
         """Compute the code lengths of strings.
 
@@ -299,6 +324,149 @@ class TextCodec(Estimator):
             self.model_ = _native.TextModel.from_bytes(state["model_"])
 
 
+class CompressedTexts:
+    """Strings that `TextCodec.compress` made; ``texts[i]`` and ``texts[2:5]`` decode some.
+
+    Parameters
+    ----------
+    codec : TextCodec
+        The codec of the strings.
+    data : uint8 array (n_bytes,)
+        Their codes.
+    places : object
+        Where they are.
+    """
+
+    def __init__(self, codec: TextCodec, data: Codes, places: Places) -> None:
+        self.codec = codec
+        self._data, self._places = data, places
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return the strings of several sequences of one codec, at least one, one after the other."""
+        data = np.concatenate([part._data for part in parts])
+        lengths = np.concatenate([part._places.lengths for part in parts])
+        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        return cls(parts[0].codec, data, Places.of(offsets))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the codes and of what finds them; the model, ``codec.nbytes``, not included."""
+        return self._data.nbytes + self._places.nbytes
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} strings, {self.nbytes // 1000} kB)"
+
+    def __getitem__(self, rows: Any) -> Any:
+        """Return some strings.
+
+        Parameters
+        ----------
+        rows : int, slice or array_like of int
+            Which ones; ``[:]`` decodes all.
+
+        Returns
+        -------
+        str for an int, else list of str
+
+        Raises
+        ------
+        TypeError
+            If `rows` are none of these.
+        IndexError
+            If there is no such string.
+        ValueError
+            If the codes belong to another model.
+        """
+        return self.take(rows)
+
+    def take(self, rows: Any, *, threads: int | None = None) -> Any:
+        """Return some strings, as indexing does.
+
+        Parameters
+        ----------
+        rows : int, slice or array_like of int
+            Which ones.
+        threads : int, optional
+            Largest number of threads; None means all CPUs of this process.
+
+        Returns
+        -------
+        str for an int, else list of str
+        """
+        if isinstance(rows, slice):
+            return self._decoded(np.arange(*rows.indices(len(self))), threads)
+        if np.ndim(rows) == 0:
+            return self._decoded(as_rows_of([as_integer(rows, "rows")], len(self)), threads)[0]
+        return self._decoded(as_rows_of(rows, len(self)), threads)
+
+    def _decoded(self, rows: Ids, threads: int | None) -> list[str]:
+        starts, stops = self._places.ends(rows)
+        data, offsets = _of_parts(self._data, starts, stops)
+        return self.codec.decode_many(data, offsets, threads=threads)
+
+    def save(self, path: PathLike, *, with_model: bool = True) -> None:
+        """Write the strings to a file, with checksums, atomically.
+
+        Parameters
+        ----------
+        path : path-like
+            Where to write.
+        with_model : bool
+            Whether the file holds the model too, so that it is read alone. Otherwise `load` needs the codec,
+            and the file has the checksum of its model.
+        """
+        model = self.codec._to_arrays()["model"]
+        arrays = {"data": self._data, **self._places.to_arrays()}
+        params = {"codec": self.codec.get_params(), "checksum": zlib.crc32(model.data)}
+        _files.write(
+            path, type(self).__name__, params, {**arrays, **({"model": model} if with_model else {})}
+        )
+
+    @classmethod
+    def load(
+        cls, path: PathLike, *, codec: TextCodec | None = None, mmap: bool = False, verify: bool = False
+    ) -> Self:
+        """Read a file that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. Nothing in it is executed.
+        codec : TextCodec, optional
+            The codec, for a file without its model.
+        mmap : bool
+            Whether codes are read from the file when they are wanted.
+        verify : bool
+            Whether the checksums of a mapped file are verified, which reads all of it.
+
+        Returns
+        -------
+        CompressedTexts
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is no such file, was truncated or altered, or has the codes of another model.
+        """
+        kind = cls.__name__
+        params, arrays = _files.read(path, kind, mmap=mmap, verify=verify)
+        with _files.refusing(path, kind):
+            data, places = _files.take(arrays, "data", np.uint8, ("bytes",)), Places.from_arrays(arrays)
+            if "model" in arrays:
+                codec = TextCodec.from_state(params["codec"], {"model": arrays["model"]})
+            elif codec is None:
+                raise ValueError("it has no model; give the codec of its strings: load(path, codec=...)")
+            elif zlib.crc32(codec._to_arrays()["model"].data) != params["checksum"]:
+                raise ValueError("its strings were encoded by another codec than this one")
+            return cls(codec, data, places)
+
+
 def _joined(texts: Sequence[str], name: str) -> tuple[Codes, Ids]:
     """Return the UTF-8 of strings, one after the other, and their offsets."""
     strings = as_list(texts, name, "str")
@@ -329,8 +497,12 @@ def _of_rows(data: Codes, ends: Ids, rows: Ids) -> tuple[Codes, Ids]:
     if len(rows) and (rows.min() < 0 or rows.max() >= n):
         wrong = rows[(rows < 0) | (rows >= n)][0]
         raise ValueError(f"rows has the row {wrong}; expected rows from 0 to {n - 1}")
-    starts, stops = ends[rows], ends[rows + 1]
-    if len(rows) and (starts.min() < 0 or stops.max() > len(data) or (starts > stops).any()):
+    return _of_parts(data, ends[rows], ends[rows + 1])
+
+
+def _of_parts(data: Codes, starts: Ids, stops: Ids) -> tuple[Codes, Ids]:
+    """Return parts of the data, one after the other, and their offsets."""
+    if len(starts) and (starts.min() < 0 or stops.max() > len(data) or (starts > stops).any()):
         raise ValueError(f"offsets of these rows do not ascend within the {len(data)} bytes of data")
     parts = [data[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
     return np.concatenate([data[:0], *parts]), np.append(0, np.cumsum(stops - starts))

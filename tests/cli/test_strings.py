@@ -1,0 +1,112 @@
+"""The command `fastcodes strings`: byte-exact lines, single lines, models beside files, wrong calls."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+from pathlib import Path
+
+import pytest
+from fastcodes import cli
+
+LINES = [
+    f"A {animal} on the {place}." for animal in ("cat", "dog", "small bird") for place in ("mat", "roof")
+]
+TEXT = "\n".join(LINES * 40) + "\n"
+
+
+def run(*arguments: str) -> int:
+    return cli.main(["strings", *arguments])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"a",
+        b"a\n",
+        b"\n\nb",
+        TEXT.encode(),
+        b"a\r\nb\xff\xfe \xc3\xa9\n\nlast \xed\xb2\x80",
+        b"\xf0\x9f\x90\x88\n",
+    ],
+)
+def test_all_lines_are_the_same_bytes(folder: Path, content: bytes) -> None:
+    Path("in.txt").write_bytes(content)
+    assert run("in.txt", "-o", "in.fcs") == 0
+    assert run("in.fcs", "--all", "-o", "out.txt") == 0
+    assert Path("out.txt").read_bytes() == content
+
+
+def test_single_lines_and_compressed_input(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("in.gz").write_bytes(gzip.compress(TEXT.encode()))
+    assert run("in.gz", "-o", "in.fcs") == 0
+    assert "240 lines" in capfd.readouterr().err
+    assert run("in.fcs", "--get", "240", "1", "1") == 0
+    assert capfd.readouterr().out.splitlines() == [LINES[-1], LINES[0], LINES[0]]
+    assert run("in.fcs", "--get", "241") == 2
+    assert capfd.readouterr().err == "fastcodes: in.fcs: has 240 lines; got --get 241\n"
+
+
+def test_a_model_beside_is_written_once_and_needed(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("in.txt").write_text(TEXT)
+    Path("more.txt").write_text("A dog on the mat.\n")
+    assert run("in.txt", "-o", "in.fcs", "--model", "model") == 0
+    model = Path("model").read_bytes()
+    assert run("more.txt", "-o", "more.fcs", "--model", "model") == 0
+    assert Path("model").read_bytes() == model
+    assert os.path.getsize("more.fcs") < 2000
+    capfd.readouterr()
+    assert run("more.fcs", "--all", "--model", "model") == 0
+    assert capfd.readouterr().out == "A dog on the mat.\n"
+    assert run("more.fcs", "--all") == 2
+    assert "it has no model" in (error := capfd.readouterr().err)
+    assert "--model names" in error
+    assert run("more.txt", "-o", "other.fcs", "--model", "other") == 0
+    assert run("more.fcs", "--all", "--model", "other") == 2
+    assert "another codec" in capfd.readouterr().err
+
+
+def test_stdin(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("in.txt").write_text(TEXT)
+    with open("in.txt", "rb") as file:
+        before = os.dup(0)
+        os.dup2(file.fileno(), 0)
+        try:
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+            assert run("-", "-o", "in.fcs") == 0
+        finally:
+            os.dup2(before, 0)
+            os.close(before)
+    capfd.readouterr()
+    assert run("in.fcs", "--get", "2") == 0
+    assert capfd.readouterr().out == LINES[1] + "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["in.txt"], "-o names the file"),
+        (["in.txt", "-o", "-"], "not a regular file"),
+        (["in.txt", "-o", "in.txt"], "is one of the inputs"),
+        (["in.txt", "--all"], "no file of safetensors"),
+        (["none", "--all"], "no such file"),
+        (["none", "-o", "x"], "no such file"),
+        (["in.txt", "--get", "0"], "from 1 up"),
+        (["in.txt", "--get", "1", "--all"], "not allowed with"),
+        (["in.txt", "-o", "x", "--model", "in.txt"], "not a valid TextCodec file"),
+        (["in.txt", "-o", "x", "--model", "none/model"], "does not exist"),
+        (["in.txt", "-o", "x", "--model-bytes", "1000"], "131072"),
+    ],
+)
+def test_a_wrong_call_is_one_line(
+    folder: Path, arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("in.txt").write_text("a line\n")
+    assert run(*arguments) == 2
+    printed = capfd.readouterr().err
+    assert printed.count("\n") == 1
+    assert words in printed
+    assert sorted(os.listdir()) == ["in.txt"]
