@@ -18,7 +18,10 @@ use crate::runtime::{detached, n_threads};
 const FREQUENCIES: &str = "a numpy uint32 array (n_tables, n_symbols)";
 const DATA: &str = "a numpy uint8 array (n_bytes,)";
 
-/// An array of two axes and its shape.
+/// Bytes, and the offsets of blocks.
+type BlockArrays<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
+
+/// An array of two axes.
 fn table_array<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<ReadArray<'py, u32>> {
     elements_of_axes(value, name, FREQUENCIES, 2)
 }
@@ -328,7 +331,7 @@ pub fn entropy_encode_rows<'py>(
     model: &EntropyRows,
     rows_per_block: &Bound<'py, PyAny>,
     threads: Option<&Bound<'py, PyAny>>,
-) -> PyResult<(Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>)> {
+) -> PyResult<BlockArrays<'py>> {
     let (threads, rows_per_block) = (n_threads(threads)?, count(rows_per_block, "rows_per_block", 1)?);
     let codes = CodesArray::described(codes, "codes", "a numpy uint8 array (n, n_bytes)")?;
     let view = codes.view()?;
