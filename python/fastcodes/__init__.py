@@ -9,6 +9,7 @@
 `fastcodes.rabitq`         search vectors kept as a few bits per dimension, by unbiased estimates
 `fastcodes.hadamard`       random rotations and projections by fast Hadamard transforms
 `fastcodes.xnor`           products of matrices of a few bits, convolution of packed images
+`fastcodes.entropy`        code symbols and rows of codes in nearly as few bytes as they need
 `fastcodes.hashing`        models that make binary codes and signatures
 `fastcodes.quantization`   models that make codes of small integers
 `fastcodes.nn`             binary neural networks
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         bits,
         coding,
         distributed,
+        entropy,
         hadamard,
         hamming,
         hashing,
@@ -53,6 +55,7 @@ __all__ = [
     "coding",
     "components",
     "distributed",
+    "entropy",
     "hadamard",
     "hamming",
     "hashing",

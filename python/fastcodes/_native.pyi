@@ -14,11 +14,17 @@ _Floats = npt.NDArray[np.float32]
 _Lists = tuple[_Ids, _Ids, _Floats | None, npt.NDArray[np.uint32]]
 
 _Signatures = npt.NDArray[np.uint32]
+_Frequencies = npt.NDArray[np.uint32]
+_Integers = npt.NDArray[np.int32]
 _Tokens = npt.NDArray[np.uint64]
 _Hasher = tuple[int, int, bool]
 _Shingles = tuple[str, int, bool]
 
 __all__ = [
+    "EntropyHuffman",
+    "EntropyRows",
+    "EntropyScales",
+    "EntropyTables",
     "MinHashBands",
     "PackedCodes",
     "SortedRows",
@@ -42,6 +48,18 @@ __all__ = [
     "bits_unpack_uint",
     "commit",
     "components",
+    "entropy_decode",
+    "entropy_decode_rows",
+    "entropy_decode_scaled",
+    "entropy_decode_wide",
+    "entropy_encode",
+    "entropy_encode_rows",
+    "entropy_encode_scaled",
+    "entropy_encode_wide",
+    "entropy_frequencies",
+    "entropy_huffman_decode",
+    "entropy_huffman_encode",
+    "entropy_huffman_lengths",
     "hadamard_pack",
     "hadamard_project",
     "hadamard_rotate",
@@ -184,6 +202,63 @@ def bits_unpack_uint(packed: _Codes, n_bits: int, out: npt.NDArray[Any], threads
 def hadamard_project(
     x: _Floats, signs: _Codes, n_features: int, out: _Floats | None, threads: int | None
 ) -> _Floats: ...
+
+@final
+class EntropyTables:
+    def __new__(cls, frequencies: _Frequencies) -> EntropyTables: ...
+
+@final
+class EntropyScales:
+    def __new__(cls, law: str) -> EntropyScales: ...
+    @property
+    def scales(self) -> npt.NDArray[np.float64]: ...
+    def bits(self, values: _Integers, scales: _Codes) -> npt.NDArray[np.float64]: ...
+
+@final
+class EntropyHuffman:
+    def __new__(cls, lengths: _Codes) -> EntropyHuffman: ...
+    @property
+    def codewords(self) -> _Frequencies: ...
+
+@final
+class EntropyRows:
+    @staticmethod
+    def chain(frequencies: _Frequencies, n_columns: int, has_previous: bool) -> EntropyRows: ...
+    @staticmethod
+    def bernoulli(ones: _Frequencies) -> EntropyRows: ...
+    @property
+    def n_bytes(self) -> int: ...
+
+def entropy_frequencies(counts: npt.NDArray[np.uint64], threads: int | None) -> _Frequencies: ...
+def entropy_encode(symbols: _Codes, tables: EntropyTables, threads: int | None) -> bytes: ...
+def entropy_decode(data: _Codes, tables: EntropyTables, n: int, threads: int | None) -> _Codes: ...
+def entropy_encode_wide(
+    symbols: npt.NDArray[np.uint16], high: EntropyTables, low: EntropyTables, threads: int | None
+) -> bytes: ...
+def entropy_decode_wide(
+    data: _Codes, high: EntropyTables, low: EntropyTables, n: int, threads: int | None
+) -> npt.NDArray[np.uint16]: ...
+def entropy_encode_scaled(
+    symbols: _Integers, scales: _Codes, table: EntropyScales, threads: int | None
+) -> bytes: ...
+def entropy_decode_scaled(
+    data: _Codes, scales: _Codes, table: EntropyScales, threads: int | None
+) -> _Integers: ...
+def entropy_huffman_lengths(counts: npt.NDArray[np.uint64]) -> _Codes: ...
+def entropy_huffman_encode(symbols: npt.NDArray[np.uint16], code: EntropyHuffman) -> bytes: ...
+def entropy_huffman_decode(data: _Codes, code: EntropyHuffman, n: int) -> npt.NDArray[np.uint16]: ...
+def entropy_encode_rows(
+    codes: _Codes, model: EntropyRows, rows_per_block: int, threads: int | None
+) -> tuple[_Codes, _Ids]: ...
+def entropy_decode_rows(
+    data: _Codes,
+    starts: _Ids,
+    stops: _Ids,
+    lens: _Ids,
+    counts: _Ids,
+    model: EntropyRows,
+    threads: int | None,
+) -> _Codes: ...
 def hadamard_pack(
     x: _Floats, signs: _Codes, n_bits: int, out: _Codes | None, threads: int | None
 ) -> _Codes: ...

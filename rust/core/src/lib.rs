@@ -19,6 +19,7 @@
 //! | [`additive`] | codes of vectors as sums of codewords: beam search and local search |
 //! | [`asymmetric`] | search of bits by real queries |
 //! | [`bits`] | bits in and out of bytes, and how many there are |
+//! | [`entropy`] | symbols and rows of codes in nearly as few bytes as their probabilities allow |
 //! | [`hadamard`] | random rotations by fast Hadamard transforms, and their signs |
 //! | [`hamming`] | search and matrices of `popcount(a ^ b)` |
 //! | [`jaccard`] | search and matrices of `1 - popcount(a & b) / popcount(a \| b)` |

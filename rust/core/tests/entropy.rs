@@ -20,7 +20,7 @@ fn uniform(seed: u64) -> impl FnMut() -> f64 {
 fn table(weights: impl Iterator<Item = f64>) -> Vec<u32> {
     let counts: Vec<u64> = weights.map(|weight| (weight * 1e9) as u64).collect();
     let mut out = vec![0; counts.len()];
-    frequencies(&counts, &mut out).unwrap();
+    frequencies::of_counts(&counts, &mut out).unwrap();
     out
 }
 

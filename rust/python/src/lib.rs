@@ -9,6 +9,7 @@ mod binary;
 mod bits;
 mod claims;
 mod components;
+mod entropy;
 mod hadamard;
 mod hamming;
 mod info;
@@ -49,6 +50,13 @@ mod _native {
     use super::bits::{bits_pack, bits_pack_uint, bits_popcount, bits_unpack, bits_unpack_uint};
     #[pymodule_export]
     use super::components::components;
+    #[pymodule_export]
+    use super::entropy::{
+        EntropyHuffman, EntropyRows, EntropyScales, EntropyTables, entropy_decode, entropy_decode_rows,
+        entropy_decode_scaled, entropy_decode_wide, entropy_encode, entropy_encode_rows,
+        entropy_encode_scaled, entropy_encode_wide, entropy_frequencies, entropy_huffman_decode,
+        entropy_huffman_encode, entropy_huffman_lengths,
+    };
     #[pymodule_export]
     use super::hadamard::{hadamard_pack, hadamard_project, hadamard_rotate};
     #[pymodule_export]

@@ -1,7 +1,7 @@
 //! Counts of symbols as probabilities: integers that add up to [`TOTAL`].
 
 use crate::error::try_vec;
-use crate::{At, Error};
+use crate::{At, Error, Run};
 
 /// What the frequencies of a table add up to.
 pub const TOTAL: u32 = 1 << 16;
@@ -17,7 +17,7 @@ pub const MAX_SYMBOLS: usize = 256;
 ///
 /// # Errors
 /// [`Error::Range`] if there are no symbols, or more than [`MAX_SYMBOLS`]; [`Error::Length`] if `out` does not have as many elements.
-pub fn frequencies(counts: &[u64], out: &mut [u32]) -> Result<(), Error> {
+pub fn of_counts(counts: &[u64], out: &mut [u32]) -> Result<(), Error> {
     check_n_symbols("counts", counts.len())?;
     crate::error::check_len("out", "elements", out.len(), counts.len())?;
     let sum: u128 = counts.iter().copied().map(u128::from).sum();
@@ -40,6 +40,20 @@ pub fn frequencies(counts: &[u64], out: &mut [u32]) -> Result<(), Error> {
         }
         out[best] += 1;
     }
+    Ok(())
+}
+
+/// [`of_counts`] of tables of `n_symbols` counts each.
+///
+/// # Errors
+/// As there, and [`Error::Interrupted`].
+pub fn of_tables(counts: &[u64], n_symbols: usize, out: &mut [u32], run: &Run<'_>) -> Result<(), Error> {
+    check_n_symbols("counts", n_symbols)?;
+    run.for_each_part(
+        out.chunks_mut(n_symbols).zip(counts.chunks(n_symbols)),
+        || Ok(()),
+        |(), _, (out, counts)| of_counts(counts, out),
+    )?;
     Ok(())
 }
 
@@ -95,7 +109,7 @@ mod tests {
         let cases = [vec![5, 3, 0, 1, 1], vec![0; 7], vec![1 << 60, 1], vec![9], tail, vec![7; 256]];
         for counts in cases {
             let mut best = vec![0; counts.len()];
-            frequencies(&counts, &mut best).unwrap();
+            of_counts(&counts, &mut best).unwrap();
             assert_eq!(best.iter().sum::<u32>(), TOTAL);
             assert!(best.iter().all(|f| *f > 0));
             let least = bits(&counts, &best);
@@ -111,8 +125,8 @@ mod tests {
 
     #[test]
     fn wrong_tables_are_refused() {
-        assert!(frequencies(&[], &mut []).is_err());
-        assert!(frequencies(&[1; 257], &mut [0; 257]).is_err());
+        assert!(of_counts(&[], &mut []).is_err());
+        assert!(of_counts(&[1; 257], &mut [0; 257]).is_err());
         assert!(check_frequencies(&[TOTAL, 0, 1, TOTAL - 2], 2).is_err());
         assert!(check_frequencies(&[TOTAL, 0, 1, TOTAL - 1], 2).is_ok());
     }

@@ -5,14 +5,14 @@
 //! |---|---|
 //! | [`range`] | a byte-wise range coder: for short messages, rows, and probabilities that change from bit to bit |
 //! | [`rans`] | interleaved rANS: for long messages |
-//! | [`frequencies`](frequencies()), [`tables`] | probabilities as integers, and their arrangement for both coders |
+//! | [`frequencies`], [`tables`] | probabilities as integers, and their arrangement for both coders |
 //! | [`symbols`] | messages of symbols |
 //! | [`rows`] | rows of codes, each decodable alone |
 //! | [`huffman`] | codewords of whole bits |
 //! | [`scales`] | messages of integers around zero, each with a scale of its own |
 //! | `mixing` | probabilities of bits from several predictions |
 
-mod frequencies;
+pub mod frequencies;
 pub mod huffman;
 mod message;
 pub(crate) mod mixing;
@@ -26,16 +26,18 @@ mod tables;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+// Gathers of sixteen elements take longer than two of eight, where this was measured.
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+use avx2 as avx512;
 
-pub use frequencies::{MAX_SYMBOLS, TOTAL, frequencies};
+pub use frequencies::{MAX_SYMBOLS, TOTAL};
 pub use range::{Decoder, Encoder, PROBABILITY_BITS};
 pub use tables::{MAX_TABLES, Tables};
 
 use crate::Level;
 use crate::level::at_level;
-use rans::Lanes;
+use rans::{LaneWriter, Lanes};
+use tables::Slots;
 
 /// Reads symbols of a run, which begin a group, and returns how many it read: whole groups, or all.
 fn decode_groups(
@@ -46,4 +48,16 @@ fn decode_groups(
     out: &mut [u8],
 ) -> usize {
     at_level!(level, decode_groups(tables, which, lanes, out))
+}
+
+/// Writes whole groups of symbols before those that were written, or fails with the position of one that has no frequency.
+fn encode_groups(
+    level: Level,
+    tables: &Tables,
+    slots: &Slots,
+    symbols: &[u8],
+    which: Option<&[u8]>,
+    writer: &mut LaneWriter,
+) -> Result<(), usize> {
+    at_level!(level, encode_groups(tables, slots, symbols, which, writer))
 }

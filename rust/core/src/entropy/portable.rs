@@ -1,8 +1,8 @@
-//! Decoding of interleaved rANS in plain Rust: the meaning of the other files.
+//! Interleaved rANS in plain Rust: the meaning of the other files.
 
 use super::frequencies::MAX_SYMBOLS;
-use super::rans::{Lanes, N_LANES};
-use super::tables::{N_BUCKETS, Tables, owner};
+use super::rans::{GROUP_BYTES, LaneWriter, Lanes, N_LANES};
+use super::tables::{N_BUCKETS, Slots, Tables, owner};
 
 /// Reads symbols, which begin a group, `which` being their tables. Returns how many it read: all of them.
 pub(super) fn decode_groups(
@@ -38,4 +38,45 @@ fn take_byte(lanes: &mut Lanes<'_>, lane: usize) {
     let byte = lanes.bytes.get(lanes.position).copied().unwrap_or(0);
     lanes.x[lane] = lanes.x[lane] << 8 | u32::from(byte);
     lanes.position += 1;
+}
+
+/// Writes symbols before those that were written, the last group first, `which` being their tables. An error is the position of a symbol
+/// that has no frequency in its table.
+pub(super) fn encode_groups(
+    tables: &Tables,
+    slots: &Slots,
+    symbols: &[u8],
+    which: Option<&[u8]>,
+    writer: &mut LaneWriter,
+) -> Result<(), usize> {
+    for (group, symbols) in symbols.chunks(N_LANES).enumerate().rev() {
+        let position = group * N_LANES;
+        let start = writer.first.checked_sub(GROUP_BYTES).ok_or(position)?;
+        let room = &mut writer.bytes[start..writer.first];
+        let mut free = GROUP_BYTES;
+        let mut firsts = [(0, 0); N_LANES];
+        for (lane, symbol) in symbols.iter().enumerate().rev() {
+            let table = which.map_or(0, |which| which[position + lane]);
+            let frequency = tables.frequency(table, *symbol);
+            if frequency == 0 {
+                return Err(position + lane);
+            }
+            let x = writer.x[lane];
+            let has_second = x >> 24 >= frequency;
+            room[free - 1] = x as u8;
+            free -= usize::from(has_second);
+            let x = if has_second { x >> 8 } else { x };
+            let has_first = x >> 16 >= frequency;
+            firsts[lane] = (x as u8, usize::from(has_first));
+            let x = if has_first { x >> 8 } else { x };
+            let (quotient, number) = (x / frequency, x % frequency);
+            writer.x[lane] = quotient << 16 | u32::from(slots.slot(tables, table, *symbol, number));
+        }
+        for (byte, is_written) in firsts.iter().rev() {
+            room[free - 1] = *byte;
+            free -= is_written;
+        }
+        writer.first -= GROUP_BYTES - free;
+    }
+    Ok(())
 }

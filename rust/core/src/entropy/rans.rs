@@ -15,7 +15,7 @@
 //! or altered.
 
 use super::tables::{Slots, Tables};
-use super::{decode_groups, portable};
+use super::{decode_groups, encode_groups, portable};
 use crate::error::try_vec;
 use crate::{Error, Level};
 
@@ -64,55 +64,42 @@ impl<'a> Lanes<'a> {
     }
 }
 
+/// Bytes before a group into which vectors may be stored.
+pub(super) const MARGIN: usize = 8;
+
 /// Writes a run, the last group first.
 pub(super) struct LaneWriter {
-    x: [u32; N_LANES],
+    pub x: [u32; N_LANES],
     /// Filled from the end.
-    bytes: Vec<u8>,
-    first: usize,
+    pub bytes: Vec<u8>,
+    pub first: usize,
 }
 
 impl LaneWriter {
     /// A run of so many groups at most.
     pub(super) fn new(n_groups: usize) -> Result<Self, Error> {
-        let bytes = try_vec(0, n_groups * GROUP_BYTES)?;
+        let bytes = try_vec(0, MARGIN + n_groups * GROUP_BYTES)?;
         Ok(LaneWriter { x: [LEAST; N_LANES], first: bytes.len(), bytes })
     }
 
-    /// Writes the group before those that were written, `which` being the tables of its symbols.
+    /// Writes symbols before those that were written, `which` being their tables. Their number is one of whole groups, or they are the
+    /// last ones of the run.
     ///
     /// # Errors
-    /// The position of a symbol that has no frequency in its table, or of one for which there is no room.
-    pub(super) fn group(&mut self, slots: &Slots, symbols: &[u8], which: Option<&[u8]>) -> Result<(), usize> {
-        let start = self.first.checked_sub(GROUP_BYTES).ok_or(0_usize)?;
-        let room = &mut self.bytes[start..self.first];
-        let mut free = GROUP_BYTES;
-        let mut firsts = [(0, 0); N_LANES];
-        for (lane, symbol) in symbols.iter().enumerate().take(N_LANES).rev() {
-            let table = which.map_or(0, |which| usize::from(which[lane]));
-            let dividend = slots.symbols.get(table << 8 | usize::from(*symbol)).ok_or(lane)?;
-            if dividend.frequency == 0 {
-                return Err(lane);
-            }
-            let x = self.x[lane];
-            let has_second = x >> 24 >= dividend.frequency;
-            room[free - 1] = x as u8;
-            free -= usize::from(has_second);
-            let x = if has_second { x >> 8 } else { x };
-            let has_first = x >> 16 >= dividend.frequency;
-            firsts[lane] = (x as u8, usize::from(has_first));
-            let x = if has_first { x >> 8 } else { x };
-            let quotient = ((u64::from(x) * dividend.reciprocal) >> 48) as u32;
-            let number = x - quotient * dividend.frequency;
-            let slot = slots.slots[table << 16 | (dividend.start + number) as usize];
-            self.x[lane] = quotient << 16 | u32::from(slot);
-        }
-        for (byte, is_written) in firsts.iter().rev() {
-            room[free - 1] = *byte;
-            free -= is_written;
-        }
-        self.first -= GROUP_BYTES - free;
-        Ok(())
+    /// The position of a symbol that has no frequency in its table.
+    pub(super) fn write(
+        &mut self,
+        level: Level,
+        tables: &Tables,
+        slots: &Slots,
+        symbols: &[u8],
+        which: Option<&[u8]>,
+    ) -> Result<(), usize> {
+        let n_whole = symbols.len() - symbols.len() % N_LANES;
+        let rest = which.map(|which| &which[n_whole..]);
+        portable::encode_groups(tables, slots, &symbols[n_whole..], rest, self)
+            .map_err(|index| n_whole + index)?;
+        encode_groups(level, tables, slots, &symbols[..n_whole], which, self)
     }
 
     /// Appends the run.

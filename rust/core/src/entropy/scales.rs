@@ -14,7 +14,7 @@
 //!
 //! The frequencies are computed from sums, products and quotients of float64 alone, which are the same on every machine.
 
-use super::frequencies::{MAX_SYMBOLS, frequencies};
+use super::frequencies::{self, MAX_SYMBOLS};
 use super::message::{self, check_n};
 use super::range::{Decoder, Encoder};
 use super::rans::Lanes;
@@ -134,6 +134,7 @@ impl ScaleTable {
 pub fn encode(values: &[i32], scales: &[u8], table: &ScaleTable, run: &Run<'_>) -> Result<Vec<u8>, Error> {
     check_len("scales", "elements", scales.len(), values.len())?;
     Model::with_which(&table.tables, scales)?;
+    let level = run.level();
     message::encode(
         values.len(),
         |encoder: &mut Encoder<'_>| {
@@ -154,7 +155,7 @@ pub fn encode(values: &[i32], scales: &[u8], table: &ScaleTable, run: &Run<'_>) 
                 (*symbol, bits, n_bits) = table.split(*value, *scale);
                 raw.write(bits, n_bits)?;
             }
-            write_run(&symbols, Model::with_which(&table.tables, scales)?, range.start, bytes)?;
+            write_run(&symbols, Model::with_which(&table.tables, scales)?, range.start, bytes, level)?;
             raw.append_to(bytes)
         },
         run,
@@ -199,6 +200,19 @@ pub fn decode(
         },
         run,
     )
+}
+
+/// Writes the code length of each value, in bits.
+///
+/// # Errors
+/// [`Error::Length`] or [`Error::Value`] as in [`encode`].
+pub fn bits(values: &[i32], scales: &[u8], table: &ScaleTable, out: &mut [f64]) -> Result<(), Error> {
+    check_len("scales", "elements", scales.len(), values.len())?;
+    Model::with_which(&table.tables, scales)?;
+    for (bits, (value, scale)) in out.iter_mut().zip(values.iter().zip(scales)) {
+        *bits = table.bits(*value, *scale);
+    }
+    Ok(())
 }
 
 /// Checks that so many values can be in so many bytes.
@@ -306,7 +320,7 @@ fn fill(law: Law, scale: f64, shift: u32, out: &mut [u32]) -> Result<(), Error> 
     present.push((ESCAPE, escaped));
     let counts: Vec<u64> = present.iter().map(|(_, count)| *count).collect();
     let mut frequencies_of = vec![0; counts.len()];
-    frequencies(&counts, &mut frequencies_of)?;
+    frequencies::of_counts(&counts, &mut frequencies_of)?;
     for ((symbol, _), frequency) in present.iter().zip(frequencies_of) {
         out[usize::from(*symbol)] = frequency;
     }

@@ -60,6 +60,7 @@ impl<'a> Model<'a> {
 /// [`Error::Interrupted`].
 pub fn encode(symbols: &[u8], model: Model<'_>, run: &Run<'_>) -> Result<Vec<u8>, Error> {
     model.check_len(symbols.len())?;
+    let level = run.level();
     message::encode(
         symbols.len(),
         |encoder| {
@@ -68,7 +69,9 @@ pub fn encode(symbols: &[u8], model: Model<'_>, run: &Run<'_>) -> Result<Vec<u8>
             }
             Ok(())
         },
-        |range, bytes| write_run(&symbols[range.clone()], model.slice(range.clone()), range.start, bytes),
+        |range, bytes| {
+            write_run(&symbols[range.clone()], model.slice(range.clone()), range.start, bytes, level)
+        },
         run,
     )
 }
@@ -111,16 +114,12 @@ pub(super) fn write_run(
     model: Model<'_>,
     first: usize,
     bytes: &mut Vec<u8>,
+    level: Level,
 ) -> Result<(), Error> {
-    let slots = model.tables.slots()?;
     let mut writer = LaneWriter::new(symbols.len().div_ceil(N_LANES))?;
-    for (group, symbols) in symbols.chunks(N_LANES).enumerate().rev() {
-        let start = group * N_LANES;
-        let which = model.slice(start..start + symbols.len()).which;
-        writer.group(slots, symbols, which).map_err(|lane| {
-            no_symbol(symbols[lane], first + start + lane, expected(model.tables.n_symbols()))
-        })?;
-    }
+    let (tables, slots) = (model.tables, model.tables.slots()?);
+    let written = writer.write(level, tables, slots, symbols, model.which);
+    written.map_err(|index| no_symbol(symbols[index], first + index, expected(tables.n_symbols())))?;
     writer.finish(bytes)
 }
 
@@ -166,6 +165,7 @@ pub(super) fn expected(n_symbols: usize) -> String {
 pub fn encode_wide(symbols: &[u16], high: &Tables, low: &Tables, run: &Run<'_>) -> Result<Vec<u8>, Error> {
     let n_symbols = 256 * low.n_tables();
     let no_symbol = |index: usize| no_symbol(symbols[index], index, expected(n_symbols));
+    let level = run.level();
     message::encode(
         symbols.len(),
         |encoder| {
@@ -187,8 +187,8 @@ pub fn encode_wide(symbols: &[u16], high: &Tables, low: &Tables, run: &Run<'_>) 
                     [highs[lane], lows[lane]] = symbol.to_be_bytes();
                 }
                 let (highs, lows) = (&highs[..symbols.len()], &lows[..symbols.len()]);
-                let written = writer.group(low_slots, lows, Some(highs));
-                let written = written.and_then(|()| writer.group(high_slots, highs, None));
+                let written = writer.write(level, low, low_slots, lows, Some(highs));
+                let written = written.and_then(|()| writer.write(level, high, high_slots, highs, None));
                 written.map_err(|lane| no_symbol(first + group * N_LANES + lane))?;
             }
             writer.finish(bytes)

@@ -9,6 +9,7 @@
 //! entry of b  oooooooo oooooooo aaaaaaaa dddddddd        offset o, alias a, divider d
 //! l <  d      symbol b, and the slot is number l of those of b
 //! l >= d      symbol a, and the slot is number l + o of those of a
+//! second half of the entry          f(a) - 1 (16 bits)  f(b) - 1 (16 bits)       the frequencies of both
 //! ```
 //!
 //! Entries are made by this rule, which is a part of the format. A bucket waits if its symbol has fewer than 256 slots left to place; a
@@ -29,34 +30,38 @@ pub(super) const N_BUCKETS: usize = 256;
 /// The largest number of tables, which are named by bytes.
 pub const MAX_TABLES: usize = 256;
 
+/// An entry.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(super) struct Bucket {
+    /// Offset, alias and divider, from the highest bits on.
+    pub owners: u32,
+    /// The frequencies of the alias and of the symbol, less one each.
+    pub frequencies: u32,
+}
+
 /// The frequencies of up to 256 symbols in each of up to 256 tables.
 pub struct Tables {
     n_symbols: usize,
     /// Of each table, 256 frequencies: zeros after the last symbol.
     pub(super) frequencies: Vec<u32>,
     /// Of each table, 256 sums of the frequencies before a symbol.
-    starts: Vec<u32>,
+    pub(super) starts: Vec<u32>,
     /// Of each table, the entries of 256 buckets.
-    pub(super) buckets: Vec<u32>,
+    pub(super) buckets: Vec<Bucket>,
     slots: OnceLock<Slots>,
 }
 
-/// What an encoder needs.
-pub(super) struct Slots {
-    /// Of each table, 256 symbols.
-    pub symbols: Vec<Dividend>,
-    /// Of each table, the slots of the first symbol, those of the second, and so on.
-    pub slots: Vec<u16>,
-}
+/// What an encoder needs: of each table, the slots of the first symbol in their order, those of the second, and so on; and one more
+/// element, since vectors are loaded two at a time.
+pub(super) struct Slots(pub Vec<u16>);
 
-/// A symbol to encode.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Dividend {
-    /// `ceil(2^48 / frequency)`: for `x < 2^16 frequency`, `x reciprocal >> 48` is `x / frequency`, rounded down.
-    pub reciprocal: u64,
-    pub frequency: u32,
-    /// Where its slots begin.
-    pub start: u32,
+impl Slots {
+    /// The slot of a symbol that has this number among those of the symbol.
+    #[inline]
+    pub(super) fn slot(&self, tables: &Tables, table: u8, symbol: u8, number: u32) -> u16 {
+        self.0[usize::from(table) << 16 | (tables.starts[index(table, symbol)] + number) as usize]
+    }
 }
 
 impl Tables {
@@ -73,7 +78,7 @@ impl Tables {
             return Err(Error::Range { name, unit, given: n_tables, low: 1, high: MAX_TABLES });
         }
         let mut padded = try_vec(0, n_tables * MAX_SYMBOLS)?;
-        let mut buckets = try_vec(0, n_tables * N_BUCKETS)?;
+        let mut buckets = try_vec(Bucket::default(), n_tables * N_BUCKETS)?;
         let tables = padded.chunks_exact_mut(MAX_SYMBOLS).zip(buckets.chunks_exact_mut(N_BUCKETS));
         for ((padded, buckets), table) in tables.zip(frequencies.chunks_exact(n_symbols)) {
             padded[..n_symbols].copy_from_slice(table);
@@ -131,20 +136,14 @@ impl Tables {
     }
 
     fn new_slots(&self) -> Result<Slots, Error> {
-        let mut symbols = try_vec(Dividend::default(), self.frequencies.len())?;
-        for (symbol, (frequency, start)) in symbols.iter_mut().zip(self.frequencies.iter().zip(&self.starts))
-        {
-            let reciprocal = (1_u64 << 48).div_ceil(u64::from(*frequency).max(1));
-            *symbol = Dividend { reciprocal, frequency: *frequency, start: *start };
-        }
-        let mut slots = try_vec(0_u16, self.n_tables() * TOTAL as usize)?;
+        let mut slots = try_vec(0_u16, self.n_tables() * TOTAL as usize + 1)?;
         for (table, slots) in slots.chunks_exact_mut(TOTAL as usize).enumerate() {
             for slot in 0..TOTAL {
                 let (symbol, number) = owner(&self.buckets[table * N_BUCKETS..], slot);
                 slots[(self.starts[table * MAX_SYMBOLS + symbol] + number) as usize] = slot as u16;
             }
         }
-        Ok(Slots { symbols, slots })
+        Ok(Slots(slots))
     }
 }
 
@@ -156,9 +155,9 @@ fn index(table: u8, symbol: u8) -> usize {
 
 /// The symbol that owns a slot, and the number of the slot among those of the symbol.
 #[inline]
-pub(super) fn owner(buckets: &[u32], slot: u32) -> (usize, u32) {
+pub(super) fn owner(buckets: &[Bucket], slot: u32) -> (usize, u32) {
     let (bucket, place) = (slot as usize >> 8, slot & 0xff);
-    let entry = buckets[bucket];
+    let entry = buckets[bucket].owners;
     if place < (entry & 0xff) {
         (bucket, place)
     } else {
@@ -167,7 +166,7 @@ pub(super) fn owner(buckets: &[u32], slot: u32) -> (usize, u32) {
 }
 
 /// Fills the entries of a table.
-fn fill_buckets(frequencies: &[u32], buckets: &mut [u32]) {
+fn fill_buckets(frequencies: &[u32], buckets: &mut [Bucket]) {
     let size = N_BUCKETS as u32;
     let mut left = [0; MAX_SYMBOLS];
     left.copy_from_slice(frequencies);
@@ -175,21 +174,25 @@ fn fill_buckets(frequencies: &[u32], buckets: &mut [u32]) {
     for symbol in 0..MAX_SYMBOLS {
         match left[symbol].cmp(&size) {
             std::cmp::Ordering::Less => waiting.push(symbol),
-            std::cmp::Ordering::Equal => buckets[symbol] = (symbol as u32) << 8,
+            std::cmp::Ordering::Equal => buckets[symbol].owners = (symbol as u32) << 8,
             std::cmp::Ordering::Greater => giving.push(symbol),
         }
     }
     while let (Some(bucket), Some(&giver)) = (waiting.pop(), giving.last()) {
         let divider = left[bucket];
         left[giver] -= size - divider;
-        buckets[bucket] = (left[giver] - divider) << 16 | (giver as u32) << 8 | divider;
+        buckets[bucket].owners = (left[giver] - divider) << 16 | (giver as u32) << 8 | divider;
         if left[giver] <= size {
             giving.pop();
             match left[giver] == size {
-                true => buckets[giver] = (giver as u32) << 8,
+                true => buckets[giver].owners = (giver as u32) << 8,
                 false => waiting.push(giver),
             }
         }
+    }
+    for (own, bucket) in frequencies.iter().zip(buckets) {
+        let alias = frequencies[(bucket.owners >> 8 & 0xff) as usize];
+        bucket.frequencies = alias.wrapping_sub(1) << 16 | own.wrapping_sub(1) & 0xffff;
     }
 }
 
@@ -208,7 +211,7 @@ mod tests {
         let many: Vec<u64> = (0..256).map(|i| (i * i * 31 + 7) % 1000).collect();
         for counts in [vec![1], vec![1, 1], vec![1 << 50, 0, 1], vec![1; 256], vec![3; 255], many] {
             let mut table = vec![0; counts.len()];
-            frequencies(&counts, &mut table).unwrap();
+            frequencies::of_counts(&counts, &mut table).unwrap();
             let tables = Tables::new(&table, counts.len()).unwrap();
             let mut numbers = vec![Vec::new(); 256];
             for slot in 0..TOTAL {
@@ -219,19 +222,6 @@ mod tests {
                 numbers.sort_unstable();
                 let frequency = table.get(symbol).copied().unwrap_or(0);
                 assert_eq!(numbers, (0..frequency).collect::<Vec<_>>());
-            }
-        }
-    }
-
-    #[test]
-    fn reciprocals_divide() {
-        let table: Vec<u32> = [1, 2, 3, 255, 256, 257, 1000, 30_000].into();
-        let rest = TOTAL - table.iter().sum::<u32>();
-        let tables = Tables::new(&[&table[..], &[rest]].concat(), 9).unwrap();
-        for symbol in &tables.slots().unwrap().symbols[..9] {
-            let end = u64::from(symbol.frequency) << 16;
-            for x in (0..2000).chain(end - 2000..end).chain((0..end).step_by(99_991)).filter(|x| *x < end) {
-                assert_eq!((x * symbol.reciprocal) >> 48, x / u64::from(symbol.frequency));
             }
         }
     }
