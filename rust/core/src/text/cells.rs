@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use crate::Error;
+use crate::entropy::mixing::log2;
 use crate::error::try_vec;
 
 use super::contexts::{N_CONTEXTS, hash};
@@ -91,7 +92,8 @@ impl Levels {
     pub(super) fn new() -> Result<Self, Error> {
         let mut logs = try_vec(0, MAX_COUNT as usize + 1)?;
         for (count, log) in logs.iter_mut().enumerate() {
-            *log = ((count as f64 + 0.3).ln() * 65536.0).round() as i32;
+            // ln(count + 3 / 10), by binary logarithms and ln(2).
+            *log = (((log2(10 * count as u64 + 3) - log2(10)) * 45_426) >> 16) as i32;
         }
         let mut levels = try_vec(0, 16 * Self::MOST as usize)?;
         for (index, level) in levels.iter_mut().enumerate() {

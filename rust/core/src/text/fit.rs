@@ -168,11 +168,11 @@ fn learn(
         for ((_, step), slots) in steps.iter().zip(&slots) {
             slots.iter().for_each(|slot| counts.take_out(slot & !KEPT_SOONER, step.bit));
         }
-        // The rates fall with the square of what is left.
-        let left = 1.0 - n_done as f64 / learned.len() as f64;
+        // The rates fall with the square of what is left, of 2^16.
+        let left = (((learned.len() - n_done) as u64) << 16) / learned.len() as u64;
         let rates = std::array::from_fn(|index| {
-            let [start, end] = RATES.map(|rates| f64::from(rates[index]));
-            (start * left * left + end) as u32
+            let [start, end] = RATES.map(|rates| u64::from(rates[index]));
+            (((start * left * left) >> 32) + end) as u32
         });
         for ((depth, step), slots) in steps.iter().zip(&slots) {
             let levels = slots.map(|slot| {
