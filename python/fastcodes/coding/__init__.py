@@ -1,11 +1,13 @@
 """Lossless compression of many small things, each of which can be decoded alone.
 
-===========  =========================================================================================
-`TextCodec`  short strings, by a model fitted to strings like them
-===========  =========================================================================================
+================  ============================================================================================
+`TextCodec`       short strings, by a model fitted to strings like them
+`CodeCompressor`  rows of codes of quantizers and hash functions, tokens, small integers
+================  ============================================================================================
 """
 
 from fastcodes._estimator import NotFittedError
+from fastcodes.coding.codes import CodeCompressor, CompressedRows
 from fastcodes.coding.text import TextCodec
 
-__all__ = ["NotFittedError", "TextCodec"]
+__all__ = ["CodeCompressor", "CompressedRows", "NotFittedError", "TextCodec"]

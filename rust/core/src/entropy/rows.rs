@@ -5,6 +5,8 @@
 //! data       block 0 | block 1 | ...           the rows of a block one after the other, without a mark between them
 //! ```
 
+use std::slice::ChunksExactMut;
+
 use super::frequencies::{TOTAL, check_frequencies};
 use super::message::{damaged, no_symbol};
 use super::range::{Decoder, Encoder, Part};
@@ -13,6 +15,9 @@ use crate::{At, Codes, Error, Run};
 
 /// Rows of a task.
 const ROWS_PER_TASK: usize = 1 << 12;
+
+/// Blocks that are read side by side.
+const BLOCKS_AT_ONCE: usize = 8;
 
 /// How probable the rows of codes are.
 pub trait RowModel: Sync {
@@ -25,11 +30,21 @@ pub trait RowModel: Sync {
     /// As said.
     fn write(&self, row: &[u8], encoder: &mut Encoder<'_>) -> Result<(), Option<usize>>;
 
-    /// Reads a row.
-    fn read(&self, decoder: &mut Decoder<'_>, row: &mut [u8]);
+    /// Reads a row of each of some blocks: side by side, since each symbol waits for what the one before it selects in a large table.
+    fn read(&self, readings: &mut [Reading<'_>]);
 
     /// Which bytes the model has.
     fn expected(&self) -> String;
+}
+
+/// A block that is read.
+pub struct Reading<'a> {
+    decoder: Decoder<'a>,
+    /// The row that is read next.
+    row: &'a mut [u8],
+    rows: ChunksExactMut<'a, u8>,
+    /// Its number.
+    block: usize,
 }
 
 /// Codes as Markov chains: the probability of a symbol depends on its column alone, or on the symbol in the column before it too.
@@ -37,9 +52,19 @@ pub struct MarkovChain {
     n_columns: usize,
     n_symbols: usize,
     has_previous: bool,
-    /// Of each table, the sums of the frequencies before a symbol. That of column 0 comes first, then those of column 1, one for each
-    /// previous symbol, and so on.
-    starts: Vec<u16>,
+    /// That of column 0 comes first, then those of column 1, one for each previous symbol, and so on.
+    tables: Vec<Table>,
+}
+
+/// Symbols of a group, of which a decoder compares all with a piece.
+const GROUP: usize = 16;
+
+/// Where the parts of 256 symbols begin, so that a decoder reads two cache lines: the group first, and then the symbol.
+#[derive(Clone, Copy)]
+#[repr(align(32))]
+struct Table {
+    groups: [u16; GROUP],
+    symbols: [[u16; GROUP]; GROUP],
 }
 
 impl MarkovChain {
@@ -69,34 +94,52 @@ impl MarkovChain {
                 expected: "1 or more, since a row may have any symbol".to_owned(),
             });
         }
-        let mut starts = try_vec(0_u16, frequencies.len())?;
-        for (starts, table) in starts.chunks_mut(n_symbols).zip(frequencies.chunks(n_symbols)) {
+        // Beyond the last symbol there is the last piece, which belongs to the last symbol.
+        let empty = Table { groups: [u16::MAX; GROUP], symbols: [[u16::MAX; GROUP]; GROUP] };
+        let mut tables = try_vec(empty, n_tables)?;
+        for (table, frequencies) in tables.iter_mut().zip(frequencies.chunks(n_symbols)) {
             let mut sum = 0;
-            for (start, frequency) in starts.iter_mut().zip(table) {
+            for (start, frequency) in table.symbols.as_flattened_mut().iter_mut().zip(frequencies) {
                 *start = sum as u16;
                 sum += frequency;
             }
+            table.groups = table.symbols.map(|group| group[0]);
         }
-        Ok(MarkovChain { n_columns, n_symbols, has_previous, starts })
+        Ok(MarkovChain { n_columns, n_symbols, has_previous, tables })
     }
 
     #[inline]
-    fn table(&self, column: usize, previous: usize) -> &[u16] {
-        let table = match column {
-            0 => 0,
-            _ if self.has_previous => 1 + (column - 1) * self.n_symbols + previous,
-            _ => column,
-        };
-        &self.starts[table * self.n_symbols..(table + 1) * self.n_symbols]
+    fn table(&self, column: usize, previous: usize) -> &Table {
+        match column {
+            0 => &self.tables[0],
+            _ if self.has_previous => &self.tables[1 + (column - 1) * self.n_symbols + previous],
+            _ => &self.tables[column],
+        }
+    }
+
+    /// The part of the range of a symbol.
+    #[inline]
+    fn part(&self, table: &Table, symbol: usize) -> Part {
+        let starts = table.symbols.as_flattened();
+        let end = if symbol + 1 < self.n_symbols { u32::from(starts[symbol + 1]) } else { TOTAL };
+        let start = u32::from(starts[symbol]);
+        Part { start, size: end - start }
     }
 }
 
-/// The part of the range of a symbol.
-#[inline]
-fn part_of(starts: &[u16], symbol: usize) -> Part {
-    let start = u32::from(starts[symbol]);
-    let end = starts.get(symbol + 1).map_or(TOTAL, |end| u32::from(*end));
-    Part { start, size: end - start }
+impl Table {
+    /// The symbol whose part holds a piece, of `n_symbols`.
+    #[inline]
+    fn symbol_at(&self, piece: u32, n_symbols: usize) -> usize {
+        let piece = piece as u16; // which is below 2^16
+        // The first symbol begins at 0.
+        let last = |starts: &[u16; GROUP]| {
+            let n = starts.iter().fold(0_u16, |n, start| n + u16::from(*start <= piece));
+            usize::from(n).saturating_sub(1)
+        };
+        let group = last(&self.groups).min(GROUP - 1);
+        (group * GROUP + last(&self.symbols[group])).min(n_symbols - 1)
+    }
 }
 
 impl RowModel for MarkovChain {
@@ -111,21 +154,21 @@ impl RowModel for MarkovChain {
             if symbol >= self.n_symbols {
                 return Err(Some(column));
             }
-            encoder.part(part_of(self.table(column, previous), symbol)).map_err(|_| None)?;
+            encoder.part(self.part(self.table(column, previous), symbol)).map_err(|_| None)?;
             previous = symbol;
         }
         Ok(())
     }
 
-    fn read(&self, decoder: &mut Decoder<'_>, row: &mut [u8]) {
-        let mut previous = 0;
-        for (column, out) in row.iter_mut().enumerate().take(self.n_columns) {
-            let starts = self.table(column, previous);
-            let piece = decoder.piece();
-            // The first symbol begins at 0, and all symbols have a part.
-            previous = starts.partition_point(|start| u32::from(*start) <= piece) - 1;
-            decoder.consume(part_of(starts, previous));
-            *out = previous as u8;
+    fn read(&self, readings: &mut [Reading<'_>]) {
+        for column in 0..self.n_columns {
+            for Reading { decoder, row, .. } in &mut *readings {
+                let previous = if column == 0 { 0 } else { usize::from(row[column - 1]) };
+                let table = self.table(column, previous);
+                let symbol = table.symbol_at(decoder.piece(), self.n_symbols);
+                decoder.consume(self.part(table, symbol));
+                row[column] = symbol as u8;
+            }
         }
     }
 
@@ -186,11 +229,13 @@ impl RowModel for Bernoulli {
         Ok(())
     }
 
-    fn read(&self, decoder: &mut Decoder<'_>, row: &mut [u8]) {
-        for (byte, ones) in row.iter_mut().zip(self.ones.chunks(8)) {
-            *byte = 0;
-            for (bit, p) in ones.iter().enumerate() {
-                *byte |= u8::from(decoder.bit(u32::from(*p))) << (7 - bit);
+    fn read(&self, readings: &mut [Reading<'_>]) {
+        for Reading { decoder, row, .. } in readings {
+            for (byte, ones) in row.iter_mut().zip(self.ones.chunks(8)) {
+                *byte = 0;
+                for (bit, p) in ones.iter().enumerate() {
+                    *byte |= u8::from(decoder.bit(u32::from(*p))) << (7 - bit);
+                }
             }
         }
     }
@@ -342,19 +387,34 @@ pub fn decode<M: RowModel>(
         parts,
         || Ok(()),
         |(), _, (range, mut out)| {
-            for block in range {
-                let (bytes, len, count) = blocks.get(block)?;
-                let mut decoder = Decoder::new(bytes);
-                for _ in 0..count {
-                    let row;
-                    (row, out) = out.split_at_mut_checked(n_bytes).ok_or_else(|| damaged(len))?;
-                    model.read(&mut decoder, row);
-                    if decoder.is_past_end() {
-                        return Err(damaged_block(block));
-                    }
+            for first in range.clone().step_by(BLOCKS_AT_ONCE) {
+                let (mut readings, mut whole) = (Vec::new(), [true; BLOCKS_AT_ONCE]);
+                readings.try_reserve(BLOCKS_AT_ONCE)?;
+                for block in first..range.end.min(first + BLOCKS_AT_ONCE) {
+                    let (bytes, len, count) = blocks.get(block)?;
+                    let rows;
+                    (rows, out) = out.split_at_mut_checked(count * n_bytes).ok_or_else(|| damaged(len))?;
+                    let mut rows = rows.chunks_exact_mut(n_bytes);
+                    whole[block - first] = count == len;
+                    let Some(row) = rows.next() else { continue };
+                    readings.push(Reading { decoder: Decoder::new(bytes), row, rows, block });
                 }
-                if count == len && !decoder.is_complete() {
-                    return Err(damaged_block(block));
+                while !readings.is_empty() {
+                    model.read(&mut readings);
+                    let mut error = None;
+                    readings.retain_mut(|reading| {
+                        let Some(row) = reading.rows.next() else {
+                            if whole[reading.block - first] && !reading.decoder.is_complete() {
+                                error = Some(damaged_block(reading.block));
+                            }
+                            return false;
+                        };
+                        reading.row = row;
+                        true
+                    });
+                    if let Some(error) = error {
+                        return Err(error);
+                    }
                 }
             }
             Ok(())
