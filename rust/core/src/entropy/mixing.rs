@@ -77,8 +77,9 @@ pub(crate) fn log2(number: u64) -> i64 {
     let mut log = i64::from(exponent);
     for _ in 0..16 {
         mantissa = (mantissa * mantissa) >> 31;
-        log = log << 1 | (mantissa >> 32) as i64;
-        mantissa >>= mantissa >> 32;
+        let bit = mantissa >> 32;
+        log = log << 1 | bit as i64;
+        mantissa >>= bit;
     }
     log
 }
