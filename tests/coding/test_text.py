@@ -187,7 +187,7 @@ def test_wrong_arguments_are_errors() -> None:
         ),
         (TypeError, "texts must be a list", lambda: CODEC.encode_many("abc")),
         (TypeError, "text must be a str; got 3", lambda: CODEC.encode(3)),  # type: ignore[arg-type]
-        (ValueError, "row 0; expected at most 1048576 bytes", lambda: CODEC.encode("a" * ((1 << 20) + 1))),
+        (ValueError, "row 0; expected at most 262144 bytes", lambda: CODEC.encode("a" * ((1 << 18) + 1))),
         (ValueError, "texts have 0 strings; expected at least 1", lambda: TextCodec().fit([])),
         (ValueError, "model_bytes must be an integer from 131072", lambda: TextCodec(1000).fit(["a"])),
         (ValueError, "offsets has", lambda: CODEC.decode_many(data, offsets + 1)),

@@ -51,7 +51,7 @@ class TextCodec(Estimator):
     Each branch was counted in twenty contexts, such as the symbols, words and classes before it and the
     position. Their logits are mixed with weights that depend on which contexts are known (logistic mixing:
     Mahoney, 2005). Weights are learned from each string after its own counts were taken out, as for a new
-    string. Only integers decide a probability, so codes are the same on every machine and for any number of
+    string. Only integers take part, so models and codes are the same on every machine and for any number of
     threads.
 
     Any string can be encoded. One that the model finds very unlikely is stored as its UTF-8 and at most four
@@ -118,7 +118,7 @@ class TextCodec(Estimator):
         Parameters
         ----------
         text : str
-            Of at most ``2**20`` bytes in UTF-8.
+            Of at most ``2**18`` bytes in UTF-8.
 
         Returns
         -------
@@ -172,7 +172,7 @@ class TextCodec(Estimator):
         Parameters
         ----------
         texts : sequence of str
-            Each of at most ``2**20`` bytes in UTF-8.
+            Each of at most ``2**18`` bytes in UTF-8.
         threads : int, optional
             Largest number of threads; None means all CPUs of this process.
 

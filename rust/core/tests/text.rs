@@ -134,6 +134,19 @@ fn codes_do_not_depend_on_threads_levels_or_neighbors() {
 }
 
 #[test]
+fn the_format_is_what_it_was() {
+    let model = fitted();
+    let (data, ends) = round_trip(&model, &["A small bicycle on the street.", "Xyz?", ""]);
+    let codes: Vec<&[u8]> = ends.windows(2).map(|ends| &data[ends[0] as usize..ends[1] as usize]).collect();
+    assert_eq!(codes[0], [213, 241, 168, 68, 115, 217, 42, 29]);
+    assert_eq!(codes[1], [255, 88, 99, 60, 100, 63, 193]);
+    assert_eq!(codes[2], [254, 255, 218]);
+    // FNV-1a.
+    let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+    assert_eq!(model.to_bytes().unwrap().iter().fold(0xCBF2_9CE4_8422_2325, hash), 5_996_018_701_251_919_317);
+}
+
+#[test]
 fn a_model_is_its_bytes() {
     let model = fitted();
     let bytes = model.to_bytes().unwrap();

@@ -69,6 +69,21 @@ pub(crate) fn squash(logit: i32) -> u32 {
         .clamp(1, (1 << PROBABILITY_BITS) - 1)
 }
 
+/// The binary logarithm of a number from 1 up, of 2^16, rounded down.
+pub(crate) fn log2(number: u64) -> i64 {
+    let exponent = number.ilog2();
+    // From 1 to 2, of 2^31.
+    let mut mantissa = (number << (63 - exponent)) >> 32;
+    let mut log = i64::from(exponent);
+    for _ in 0..16 {
+        mantissa = (mantissa * mantissa) >> 31;
+        let bit = mantissa >> 32;
+        log = log << 1 | bit as i64;
+        mantissa >>= bit;
+    }
+    log
+}
+
 /// Sets of weights for inputs of one kind. Each prediction selects a few of the sets and uses their sum.
 pub(crate) struct Mixer {
     n_inputs: usize,
@@ -143,6 +158,14 @@ mod tests {
         }
         assert_eq!(squash(0), 1 << 15);
         assert_eq!((squash(i32::MIN), squash(i32::MAX)), (1, 65535));
+    }
+
+    #[test]
+    fn log2_is_the_binary_logarithm() {
+        for number in (1..5000).chain((0..64).map(|bit| 1 << bit)).chain([u64::MAX, 12_345_678_901]) {
+            let exact = 65536.0 * (number as f64).log2();
+            assert!((-1.01..=0.01).contains(&(log2(number) as f64 - exact)), "{number}");
+        }
     }
 
     #[test]

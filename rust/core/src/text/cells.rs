@@ -1,6 +1,9 @@
 //! How often each branch was taken at a node of the code in a context: [`Counts`] while a model is fitted, [`Cells`] ever after.
 
+use std::hint::black_box;
+
 use crate::Error;
+use crate::entropy::mixing::log2;
 use crate::error::try_vec;
 
 use super::contexts::{N_CONTEXTS, hash};
@@ -89,7 +92,8 @@ impl Levels {
     pub(super) fn new() -> Result<Self, Error> {
         let mut logs = try_vec(0, MAX_COUNT as usize + 1)?;
         for (count, log) in logs.iter_mut().enumerate() {
-            *log = ((count as f64 + 0.3).ln() * 65536.0).round() as i32;
+            // ln(count + 3 / 10), by binary logarithms and ln(2).
+            *log = (((log2(10 * count as u64 + 3) - log2(10)) * 45_426) >> 16) as i32;
         }
         let mut levels = try_vec(0, 16 * Self::MOST as usize)?;
         for (index, level) in levels.iter_mut().enumerate() {
@@ -120,28 +124,56 @@ impl Levels {
 /// A cell is in the line of eight slots that its upper bits name, or after it.
 /// ```
 pub(super) struct Counts {
-    slots: Vec<u64>,
+    lines: Vec<Slots>,
     /// Slots are 2^bits.
     bits: u32,
     max_bits: u32,
     n_used: usize,
 }
 
+/// A cache line.
+#[derive(Clone)]
+#[repr(align(64))]
+struct Slots([u64; SLOTS_PER_LINE]);
+
+const SLOTS_PER_LINE: usize = 8;
+
 impl Counts {
     /// A table that grows up to `2^max_bits` slots. Then the least frequent cells are dropped.
     pub(super) fn new(max_bits: u32) -> Result<Self, Error> {
         let bits = max_bits.min(16);
-        Ok(Counts { slots: try_vec(0, 1 << bits)?, bits, max_bits, n_used: 0 })
+        Ok(Counts { lines: Counts::lines(bits)?, bits, max_bits, n_used: 0 })
+    }
+
+    fn lines(bits: u32) -> Result<Vec<Slots>, Error> {
+        try_vec(Slots([0; SLOTS_PER_LINE]), (1 << bits) / SLOTS_PER_LINE)
+    }
+
+    #[inline]
+    fn cell(&self, slot: usize) -> u64 {
+        self.lines[slot / SLOTS_PER_LINE].0[slot % SLOTS_PER_LINE]
+    }
+
+    /// The first slot of the line of a key.
+    #[inline]
+    fn line(&self, key: u64) -> usize {
+        (key >> (64 - self.bits)) as usize / SLOTS_PER_LINE * SLOTS_PER_LINE
     }
 
     /// Where the cell of a key is, or where it could be.
     #[inline]
     fn slot(&self, key: u64) -> usize {
-        let mut slot = (key >> (64 - self.bits)) as usize & !7 | (key >> (2 * COUNT_BITS)) as usize & 7;
-        while self.slots[slot] != 0 && (self.slots[slot] ^ key) >> (2 * COUNT_BITS) != 0 {
-            slot = (slot + 1) & (self.slots.len() - 1);
+        let mut slot = self.line(key) + (key >> (2 * COUNT_BITS)) as usize % SLOTS_PER_LINE;
+        while self.cell(slot) != 0 && (self.cell(slot) ^ key) >> (2 * COUNT_BITS) != 0 {
+            slot = (slot + 1) & ((1 << self.bits) - 1);
         }
         slot
+    }
+
+    /// Loads the lines of a block into the cache, all at once, since what follows loads one after the other.
+    #[inline]
+    pub(super) fn load(&self, block: &Block) {
+        black_box(block.keys.iter().fold(0, |sum, key| sum ^ self.cell(self.line(*key))));
     }
 
     /// A key with the bits that are kept.
@@ -154,7 +186,7 @@ impl Counts {
     #[inline]
     pub(super) fn find(&self, key: u64) -> u32 {
         let slot = self.slot(Self::kept(key));
-        if self.slots[slot] == 0 { NOWHERE } else { slot as u32 }
+        if self.cell(slot) == 0 { NOWHERE } else { slot as u32 }
     }
 
     /// Counts a branch of the cell of a key.
@@ -162,18 +194,24 @@ impl Counts {
     pub(super) fn add(&mut self, key: u64, bit: bool) -> Result<(), Error> {
         let key = Self::kept(key);
         let slot = self.slot(key);
-        if self.slots[slot] == 0 {
-            self.slots[slot] = key;
+        if self.cell(slot) == 0 {
+            self.lines[slot / SLOTS_PER_LINE].0[slot % SLOTS_PER_LINE] = key;
             self.n_used += 1;
         }
         self.put_back(slot as u32, bit);
-        if self.n_used > self.slots.len() / 8 * 7 { self.make_room() } else { Ok(()) }
+        if self.n_used > (1 << self.bits) / 8 * 7 { self.make_room() } else { Ok(()) }
+    }
+
+    #[inline]
+    fn cell_mut(&mut self, slot: u32) -> Option<&mut u64> {
+        let slot = slot as usize;
+        self.lines.get_mut(slot / SLOTS_PER_LINE).map(|line| &mut line.0[slot % SLOTS_PER_LINE])
     }
 
     /// Counts a branch of a cell.
     #[inline]
     pub(super) fn put_back(&mut self, slot: u32, bit: bool) {
-        if let Some(cell) = self.slots.get_mut(slot as usize) {
+        if let Some(cell) = self.cell_mut(slot) {
             let shift = if bit { 0 } else { COUNT_BITS };
             if (*cell >> shift) & MAX_COUNT == MAX_COUNT {
                 // Halve both.
@@ -187,7 +225,7 @@ impl Counts {
     /// Takes a branch back that was counted.
     #[inline]
     pub(super) fn take_out(&mut self, slot: u32, bit: bool) {
-        if let Some(cell) = self.slots.get_mut(slot as usize) {
+        if let Some(cell) = self.cell_mut(slot) {
             let shift = if bit { 0 } else { COUNT_BITS };
             if (*cell >> shift) & MAX_COUNT > 0 {
                 *cell -= 1 << shift;
@@ -198,12 +236,15 @@ impl Counts {
     /// Zeros and ones of a cell.
     #[inline]
     pub(super) fn get(&self, slot: u32) -> [u16; 2] {
-        self.slots.get(slot as usize).map_or([0; 2], |cell| counts_of(*cell))
+        self.lines
+            .get(slot as usize / SLOTS_PER_LINE)
+            .map_or([0; 2], |line| counts_of(line.0[slot as usize % SLOTS_PER_LINE]))
     }
 
     /// Keys and counts of all cells, in the order of the slots.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, [u16; 2])> {
-        self.slots.iter().filter(|cell| **cell != 0).map(|cell| (*cell, counts_of(*cell)))
+        let cells = self.lines.iter().flat_map(|line| line.0);
+        cells.filter(|cell| *cell != 0).map(|cell| (cell, counts_of(cell)))
     }
 
     #[cold]
@@ -215,17 +256,17 @@ impl Counts {
             // Until half of the table is free.
             loop {
                 least *= 2;
-                if self.iter().filter(|cell| sum(cell.1) >= least).count() <= self.slots.len() / 2 {
+                if self.iter().filter(|cell| sum(cell.1) >= least).count() <= (1 << self.bits) / 2 {
                     break;
                 }
             }
         }
-        let old = std::mem::replace(&mut self.slots, try_vec(0, 1 << self.bits)?);
+        let old = std::mem::replace(&mut self.lines, Counts::lines(self.bits)?);
         self.n_used = 0;
-        for cell in old.into_iter().filter(|cell| *cell != 0) {
+        for cell in old.into_iter().flat_map(|line| line.0).filter(|cell| *cell != 0) {
             if sum(counts_of(cell)) >= least {
                 let slot = self.slot(cell);
-                self.slots[slot] = cell;
+                self.lines[slot / SLOTS_PER_LINE].0[slot % SLOTS_PER_LINE] = cell;
                 self.n_used += 1;
             }
         }
@@ -258,13 +299,15 @@ pub(super) struct Cells {
     lines: Vec<Line>,
 }
 
-/// As long as a cache line.
-pub(super) type Line = [[u16; CELLS_PER_BUCKET]; BUCKETS_PER_LINE];
+/// A cache line.
+#[derive(Clone)]
+#[repr(align(64))]
+pub(super) struct Line(pub(super) [[u16; CELLS_PER_BUCKET]; BUCKETS_PER_LINE]);
 
 impl Cells {
     /// Lines without cells.
     pub(super) fn new(n_lines: usize) -> Result<Self, Error> {
-        Ok(Cells { lines: try_vec([[0; CELLS_PER_BUCKET]; BUCKETS_PER_LINE], n_lines)? })
+        Ok(Cells { lines: try_vec(Line([[0; CELLS_PER_BUCKET]; BUCKETS_PER_LINE]), n_lines)? })
     }
 
     pub(super) fn lines(&self) -> &[Line] {
@@ -289,7 +332,7 @@ impl Cells {
     pub(super) fn level(&self, key: u64) -> u8 {
         let (line, bucket, check) = self.place(key);
         let mut level = 0;
-        for cell in self.lines[line][bucket] {
+        for cell in self.lines[line].0[bucket] {
             level |= if cell >> LEVEL_BITS == check { cell } else { 0 };
         }
         level as u8 & (N_LEVELS as u8 - 1)
@@ -298,7 +341,7 @@ impl Cells {
     /// Adds a cell where its bucket has room. A check that is there already keeps its level.
     pub(super) fn insert(&mut self, key: u64, level: u8) {
         let (line, bucket, check) = self.place(key);
-        for cell in &mut self.lines[line][bucket] {
+        for cell in &mut self.lines[line].0[bucket] {
             if *cell == 0 {
                 *cell = check << LEVEL_BITS | u16::from(level);
                 return;

@@ -2,6 +2,7 @@
 //! after symbol moves to the class that makes the bigrams of classes most likely.
 
 use super::vocabulary::Symbol;
+use crate::entropy::mixing::log2;
 use crate::error::{try_collect, try_push, try_vec};
 use crate::{Error, Run};
 
@@ -72,11 +73,11 @@ impl Pairs {
     }
 
     /// The class in which a symbol without one makes the texts most likely; `old` if none does.
-    fn best_class(&self, own: &Own, old: usize, x_log_x: impl Fn(i64) -> f64) -> usize {
+    fn best_class(&self, own: &Own, old: usize, x_log_x: impl Fn(i64) -> i64) -> usize {
         let gain = |before: i64, more: i64| x_log_x(before + more) - x_log_x(before);
         let n_out = own.outs.iter().sum::<i64>() + own.with_itself;
         let n_in = own.ins.iter().sum::<i64>() + own.with_itself;
-        let (mut best, mut most) = (old, f64::NEG_INFINITY);
+        let (mut best, mut most) = (old, i64::MIN);
         for class in 0..N_CLASSES {
             let mut sum = gain(self.counts[class][class], own.outs[class] + own.ins[class] + own.with_itself);
             for other in (0..ALL).filter(|other| *other != class) {
@@ -156,6 +157,6 @@ pub(super) fn classes(symbols: &[Symbol], counts: &[u64], run: &Run<'_>) -> Resu
     Ok(classes)
 }
 
-fn x_log_x(n: i64) -> f64 {
-    if n > 0 { n as f64 * (n as f64).ln() } else { 0.0 }
+fn x_log_x(n: i64) -> i64 {
+    if n > 0 { n * log2(n as u64) } else { 0 }
 }

@@ -65,7 +65,11 @@ impl TextModel {
         let weights = self.predictor.mixer.weights().iter().map(|weight| to_file(*weight));
         bytes.extend(weights.flat_map(i16::to_le_bytes));
         bytes.extend(
-            self.cells.lines().as_flattened().as_flattened().iter().flat_map(|cell| cell.to_le_bytes()),
+            self.cells
+                .lines()
+                .iter()
+                .flat_map(|line| line.0.as_flattened())
+                .flat_map(|cell| cell.to_le_bytes()),
         );
         Ok(bytes)
     }
@@ -116,9 +120,8 @@ impl TextModel {
         }
         let cells_bytes = take(2 * CELLS_PER_LINE * n_lines)?.as_chunks().0;
         let mut cells = Cells::new(n_lines)?;
-        for (cell, bytes) in
-            cells.lines_mut().as_flattened_mut().as_flattened_mut().iter_mut().zip(cells_bytes)
-        {
+        let all = cells.lines_mut().iter_mut().flat_map(|line| line.0.as_flattened_mut());
+        for (cell, bytes) in all.zip(cells_bytes) {
             *cell = u16::from_le_bytes(*bytes);
         }
         if !rest.is_empty() {

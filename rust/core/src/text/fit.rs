@@ -97,6 +97,7 @@ pub(super) fn fit(texts: &Texts<'_>, model_bytes: usize, run: &Run<'_>) -> Resul
             let contexts = history.contexts();
             for steps in model.code.steps(*symbol).chunks(BLOCK_DEPTH) {
                 let mut block = Block::new(&contexts, steps[0].node);
+                counts.load(&block);
                 for step in steps {
                     block.keys().iter().try_for_each(|key| counts.add(*key, step.bit))?;
                     block.descend(step.bit);
@@ -119,7 +120,7 @@ pub(super) fn fit(texts: &Texts<'_>, model_bytes: usize, run: &Run<'_>) -> Resul
     // The most frequent cells first, since a bucket can be full.
     model.cells = Cells::new(n_lines)?;
     let mut above = usize::MAX;
-    for least in [256, 64, 16, 8, 4, 3, 2, 1] {
+    for least in [64, 16, 4, 3, 2, 1] {
         for (key, counts) in counts.iter() {
             if (least..above).contains(&sum(counts)) && kept.keeps(counts, kept.sooner(key)) {
                 model.cells.insert(key, levels.level(counts));
@@ -151,6 +152,7 @@ fn learn(
             let contexts = history.contexts();
             for (index, chunk) in model.code.steps(*symbol).chunks(BLOCK_DEPTH).enumerate() {
                 let mut block = Block::new(&contexts, chunk[0].node);
+                counts.load(&block);
                 for (step, depth) in chunk.iter().zip(index * BLOCK_DEPTH..) {
                     try_push(&mut steps, (depth, *step))?;
                     let slots_of_step = block.keys().map(|key| {
@@ -166,11 +168,11 @@ fn learn(
         for ((_, step), slots) in steps.iter().zip(&slots) {
             slots.iter().for_each(|slot| counts.take_out(slot & !KEPT_SOONER, step.bit));
         }
-        // The rates fall with the square of what is left.
-        let left = 1.0 - n_done as f64 / learned.len() as f64;
+        // The rates fall with the square of what is left, of 2^16.
+        let left = (((learned.len() - n_done) as u64) << 16) / learned.len() as u64;
         let rates = std::array::from_fn(|index| {
-            let [start, end] = RATES.map(|rates| f64::from(rates[index]));
-            (start * left * left + end) as u32
+            let [start, end] = RATES.map(|rates| u64::from(rates[index]));
+            (((start * left * left) >> 32) + end) as u32
         });
         for ((depth, step), slots) in steps.iter().zip(&slots) {
             let levels = slots.map(|slot| {

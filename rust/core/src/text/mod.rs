@@ -36,7 +36,7 @@ use crate::error::{At, try_vec};
 use crate::{Error, Run};
 
 /// The longest text.
-pub const MAX_TEXT_BYTES: usize = 1 << 20;
+pub const MAX_TEXT_BYTES: usize = 1 << 18;
 
 /// Texts of a task: some hundred microseconds.
 const TEXTS_PER_TASK: usize = 16;
