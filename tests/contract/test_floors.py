@@ -20,6 +20,7 @@ PYTHON_FLOORS = (
         "hamming",
         "jaccard",
         "adc",
+        "entropy",
         "_packed_codes",
         "minhash",
         "hadamard",

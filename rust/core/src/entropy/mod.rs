@@ -36,22 +36,19 @@ pub use tables::{MAX_TABLES, Tables};
 
 use crate::Level;
 use crate::level::at_level;
-use rans::{LaneWriter, Lanes};
+use rans::{LaneWriter, Lanes, N_LANES};
 use tables::Slots;
 
-/// Reads symbols of a run, which begin a group, and returns how many it read: whole groups, or all.
-fn decode_groups(
-    level: Level,
-    tables: &Tables,
-    which: Option<&[u8]>,
-    lanes: &mut Lanes<'_>,
-    out: &mut [u8],
-) -> usize {
-    at_level!(level, decode_groups(tables, which, lanes, out))
+/// Reads symbols of a run, which begin a group, `which` being their tables.
+fn read(level: Level, tables: &Tables, which: Option<&[u8]>, lanes: &mut Lanes<'_>, out: &mut [u8]) {
+    let n_read = at_level!(level, decode_groups(tables, which, lanes, out));
+    // Vectors are loaded before the end of the bytes only.
+    portable::decode_groups(tables, which.map(|which| &which[n_read..]), lanes, &mut out[n_read..]);
 }
 
-/// Writes whole groups of symbols before those that were written, or fails with the position of one that has no frequency.
-fn encode_groups(
+/// Writes symbols before those that were written, `which` being their tables. Their number is one of whole groups, or they are the last
+/// ones of the run. An error is the position of a symbol that has no frequency in its table.
+fn write(
     level: Level,
     tables: &Tables,
     slots: &Slots,
@@ -59,5 +56,8 @@ fn encode_groups(
     which: Option<&[u8]>,
     writer: &mut LaneWriter,
 ) -> Result<(), usize> {
-    at_level!(level, encode_groups(tables, slots, symbols, which, writer))
+    let (whole, rest) = symbols.split_at(symbols.len() - symbols.len() % N_LANES);
+    let of_rest = which.map(|which| &which[whole.len()..]);
+    portable::encode_groups(tables, slots, rest, of_rest, writer).map_err(|index| whole.len() + index)?;
+    at_level!(level, encode_groups(tables, slots, whole, which, writer))
 }

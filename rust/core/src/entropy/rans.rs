@@ -14,10 +14,8 @@
 //! A decoder ends with all lanes at `2^24`, where the encoder began, and with no bytes left: it notices nearly all bytes that were cut
 //! or altered.
 
-use super::tables::{Slots, Tables};
-use super::{decode_groups, encode_groups, portable};
+use crate::Error;
 use crate::error::try_vec;
-use crate::{Error, Level};
 
 /// Coders that take turns, and symbols of a group.
 pub(super) const N_LANES: usize = 32;
@@ -50,13 +48,6 @@ impl<'a> Lanes<'a> {
         Some(Lanes { x, bytes, position: LANE_BYTES })
     }
 
-    /// Reads symbols, which begin a group, `which` being their tables.
-    pub(super) fn read(&mut self, level: Level, tables: &Tables, which: Option<&[u8]>, out: &mut [u8]) {
-        let n_read = decode_groups(level, tables, which, self, out);
-        // Vectors are loaded before the end of the bytes only.
-        portable::decode_groups(tables, which.map(|which| &which[n_read..]), self, &mut out[n_read..]);
-    }
-
     /// Where the run ends, if it ends as an encoder ends it.
     pub(super) fn end(&self) -> Option<usize> {
         let is_complete = self.x == [LEAST; N_LANES] && self.position <= self.bytes.len();
@@ -80,26 +71,6 @@ impl LaneWriter {
     pub(super) fn new(n_groups: usize) -> Result<Self, Error> {
         let bytes = try_vec(0, MARGIN + n_groups * GROUP_BYTES)?;
         Ok(LaneWriter { x: [LEAST; N_LANES], first: bytes.len(), bytes })
-    }
-
-    /// Writes symbols before those that were written, `which` being their tables. Their number is one of whole groups, or they are the
-    /// last ones of the run.
-    ///
-    /// # Errors
-    /// The position of a symbol that has no frequency in its table.
-    pub(super) fn write(
-        &mut self,
-        level: Level,
-        tables: &Tables,
-        slots: &Slots,
-        symbols: &[u8],
-        which: Option<&[u8]>,
-    ) -> Result<(), usize> {
-        let n_whole = symbols.len() - symbols.len() % N_LANES;
-        let rest = which.map(|which| &which[n_whole..]);
-        portable::encode_groups(tables, slots, &symbols[n_whole..], rest, self)
-            .map_err(|index| n_whole + index)?;
-        encode_groups(level, tables, slots, &symbols[..n_whole], which, self)
     }
 
     /// Appends the run.

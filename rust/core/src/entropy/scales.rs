@@ -18,6 +18,7 @@ use super::frequencies::{self, MAX_SYMBOLS};
 use super::message::{self, check_n};
 use super::range::{Decoder, Encoder};
 use super::rans::Lanes;
+use super::read;
 use super::symbols::{Model, decode_short, encode_short, write_run};
 use super::tables::{Tables, least_bits};
 use crate::error::{check_len, try_vec};
@@ -190,7 +191,7 @@ pub fn decode(
             let scales = &scales[first..first + out.len()];
             let mut symbols = try_vec(0, out.len())?;
             let Some(mut lanes) = Lanes::new(bytes) else { return Ok(false) };
-            lanes.read(level, &table.tables, Some(scales), &mut symbols);
+            read(level, &table.tables, Some(scales), &mut lanes, &mut symbols);
             let Some(end) = lanes.end() else { return Ok(false) };
             let mut raw = RawReader { bytes: &bytes[end..], held: 0, n_held: 0, is_short: false };
             for ((value, symbol), scale) in out.iter_mut().zip(symbols).zip(scales) {

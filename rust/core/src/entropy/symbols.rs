@@ -6,6 +6,7 @@ use super::message::{self, check_n, no_symbol};
 use super::range::{Decoder, Encoder};
 use super::rans::{LaneWriter, Lanes, N_LANES};
 use super::tables::{Tables, least_bits};
+use super::{read, write};
 use crate::error::check_len;
 use crate::{At, Error, Level, Run};
 
@@ -118,7 +119,7 @@ pub(super) fn write_run(
 ) -> Result<(), Error> {
     let mut writer = LaneWriter::new(symbols.len().div_ceil(N_LANES))?;
     let (tables, slots) = (model.tables, model.tables.slots()?);
-    let written = writer.write(level, tables, slots, symbols, model.which);
+    let written = write(level, tables, slots, symbols, model.which, &mut writer);
     written.map_err(|index| no_symbol(symbols[index], first + index, expected(tables.n_symbols())))?;
     writer.finish(bytes)
 }
@@ -126,7 +127,7 @@ pub(super) fn write_run(
 /// Reads a run, and returns where it ends if it ends as an encoder ends it.
 pub(super) fn read_run(bytes: &[u8], model: Model<'_>, out: &mut [u8], level: Level) -> Option<usize> {
     let mut lanes = Lanes::new(bytes)?;
-    lanes.read(level, model.tables, model.which, out);
+    read(level, model.tables, model.which, &mut lanes, out);
     lanes.end()
 }
 
@@ -187,8 +188,8 @@ pub fn encode_wide(symbols: &[u16], high: &Tables, low: &Tables, run: &Run<'_>) 
                     [highs[lane], lows[lane]] = symbol.to_be_bytes();
                 }
                 let (highs, lows) = (&highs[..symbols.len()], &lows[..symbols.len()]);
-                let written = writer.write(level, low, low_slots, lows, Some(highs));
-                let written = written.and_then(|()| writer.write(level, high, high_slots, highs, None));
+                let written = write(level, low, low_slots, lows, Some(highs), &mut writer);
+                let written = written.and_then(|()| write(level, high, high_slots, highs, None, &mut writer));
                 written.map_err(|lane| no_symbol(first + group * N_LANES + lane))?;
             }
             writer.finish(bytes)
@@ -223,8 +224,8 @@ pub fn decode_wide(
             for symbols in out.chunks_mut(N_LANES) {
                 let (mut highs, mut lows) = ([0; N_LANES], [0; N_LANES]);
                 let (highs, lows) = (&mut highs[..symbols.len()], &mut lows[..symbols.len()]);
-                lanes.read(level, high, None, highs);
-                lanes.read(level, low, Some(highs), lows);
+                read(level, high, None, &mut lanes, highs);
+                read(level, low, Some(highs), &mut lanes, lows);
                 for (symbol, digits) in symbols.iter_mut().zip(highs.iter().zip(lows)) {
                     *symbol = u16::from_be_bytes([*digits.0, *digits.1]);
                 }
