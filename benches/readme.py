@@ -35,7 +35,10 @@ SHOWN = {
     "bits.pack float16 in cache": "numpy",
 }
 UNITS = {"distances": "G/s", "bytes": "GB/s", "multiplications": "G/s", "tokens": "G/s"}
-OTHER_KINDS = ("recall", "tradeoff", "additive", "estimates", "hashing", "networks")
+OTHER_KINDS = (
+    "recall", "tradeoff", "additive", "estimates", "hashing", "networks", "clusters", "ivf", "multi-index",
+    "strings",
+)  # fmt: skip
 
 
 def newest_records() -> list[Path]:

@@ -17,8 +17,21 @@ The bytes do not say which model wrote them, nor how many symbols there are: kee
 most bytes that were cut or altered are noticed when they are decoded, not all. Files of
 `fastcodes.coding.CodeCompressor` have one.
 
-For probabilities that floats give symbol by symbol, bits-back coding and chain codes, see the package
-constriction.
+Which coder for what:
+
+=====================================================  =======================================================
+to store                                               use
+=====================================================  =======================================================
+many symbols of one distribution                       `Categorical`
+latents whose scales are known, residuals              `ScaleTable`
+rows of codes, any of which is read alone              `fastcodes.coding.CodeCompressor`, or `MarkovChain`
+binary codes with rare ones                            `Bernoulli`
+short strings, each alone                              `fastcodes.coding.TextCodec`
+a format that prescribes codewords of whole bits       `Huffman`
+one long text, or any file                             a general compressor: zstandard, xz
+a distribution of its own for each symbol, by floats;  the package constriction: it takes arbitrary
+bits-back coding; chain codes                          probabilities, and its ANS coder is a stack
+=====================================================  =======================================================
 """
 
 from fastcodes.entropy._messages import decode, encode
