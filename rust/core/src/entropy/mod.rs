@@ -34,21 +34,18 @@ pub use tables::{MAX_TABLES, Tables};
 
 use crate::Level;
 use crate::level::at_level;
-use rans::{LaneWriter, Lanes};
+use rans::{LaneWriter, Lanes, N_LANES};
 use tables::Slots;
 
-/// Reads symbols of a run, which begin a group, and returns how many it read: whole groups, or all.
-fn decode_groups(
-    level: Level,
-    tables: &Tables,
-    which: Option<&[u8]>,
-    lanes: &mut Lanes<'_>,
-    out: &mut [u8],
-) -> usize {
-    at_level!(level, decode_groups(tables, which, lanes, out))
+/// Reads symbols of a run, which begin a group, `which` being their tables.
+fn decode_groups(level: Level, tables: &Tables, which: Option<&[u8]>, lanes: &mut Lanes<'_>, out: &mut [u8]) {
+    // Vectors are loaded before the end of the bytes only.
+    let n_read = at_level!(level, decode_groups(tables, which, lanes, out));
+    portable::decode_groups(tables, which.map(|which| &which[n_read..]), lanes, &mut out[n_read..]);
 }
 
-/// Writes whole groups of symbols before those that were written, or fails with the position of one that has no frequency.
+/// Writes symbols before those that were written, or fails with the position of one that has no frequency in its table. Their number is
+/// one of whole groups, or they are the last ones of the run.
 fn encode_groups(
     level: Level,
     tables: &Tables,
@@ -57,5 +54,9 @@ fn encode_groups(
     which: Option<&[u8]>,
     writer: &mut LaneWriter,
 ) -> Result<(), usize> {
-    at_level!(level, encode_groups(tables, slots, symbols, which, writer))
+    let (groups, rest) = symbols.split_at(symbols.len() - symbols.len() % N_LANES);
+    let which_of_rest = which.map(|which| &which[groups.len()..]);
+    portable::encode_groups(tables, slots, rest, which_of_rest, writer)
+        .map_err(|index| groups.len() + index)?;
+    at_level!(level, encode_groups(tables, slots, groups, which, writer))
 }

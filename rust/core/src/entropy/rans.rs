@@ -15,7 +15,7 @@
 //! or altered.
 
 use super::tables::{Slots, Tables};
-use super::{decode_groups, encode_groups, portable};
+use super::{decode_groups, encode_groups};
 use crate::error::try_vec;
 use crate::{Error, Level};
 
@@ -52,9 +52,7 @@ impl<'a> Lanes<'a> {
 
     /// Reads symbols, which begin a group, `which` being their tables.
     pub(super) fn read(&mut self, level: Level, tables: &Tables, which: Option<&[u8]>, out: &mut [u8]) {
-        let n_read = decode_groups(level, tables, which, self, out);
-        // Vectors are loaded before the end of the bytes only.
-        portable::decode_groups(tables, which.map(|which| &which[n_read..]), self, &mut out[n_read..]);
+        decode_groups(level, tables, which, self, out);
     }
 
     /// Where the run ends, if it ends as an encoder ends it.
@@ -95,11 +93,7 @@ impl LaneWriter {
         symbols: &[u8],
         which: Option<&[u8]>,
     ) -> Result<(), usize> {
-        let n_whole = symbols.len() - symbols.len() % N_LANES;
-        let rest = which.map(|which| &which[n_whole..]);
-        portable::encode_groups(tables, slots, &symbols[n_whole..], rest, self)
-            .map_err(|index| n_whole + index)?;
-        encode_groups(level, tables, slots, &symbols[..n_whole], which, self)
+        encode_groups(level, tables, slots, symbols, which, self)
     }
 
     /// Appends the run.
