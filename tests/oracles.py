@@ -344,3 +344,91 @@ def components(i, j, n):
         if np.array_equal(lowest, labels):
             return labels
         labels = lowest
+
+
+# --- entropy: decoders, as the Rust files describe the formats ----------------------------------------------
+
+
+def alias_slots(frequencies):
+    """Return the symbol that owns each of 65536 slots, and the slot's number among those of the symbol."""
+    left = [int(f) for f in frequencies] + [0] * (256 - len(frequencies))
+    symbol, number = np.repeat(np.arange(256), 256), np.tile(np.arange(256), 256)
+    waiting = [s for s in range(256) if left[s] < 256]
+    giving = [s for s in range(256) if left[s] > 256]
+    while waiting:
+        bucket, giver = waiting.pop(), giving[-1]
+        divider = left[bucket]
+        left[giver] -= 256 - divider
+        slots = slice(256 * bucket + divider, 256 * bucket + 256)
+        symbol[slots], number[slots] = giver, left[giver] + np.arange(256 - divider)
+        if left[giver] <= 256:
+            giving.pop()
+        if left[giver] < 256:
+            waiting.append(giver)
+    return symbol, number
+
+
+def range_decode(data, tables):
+    """Decode one symbol by each of the tables of frequencies."""
+    data, position = bytes(data) + bytes(len(tables) * 4 + 4), 4
+    offset, width, symbols = int.from_bytes(data[:4], "big"), 2**32 - 1, []
+    for frequencies in tables:
+        ends = np.cumsum(frequencies)
+        piece = width >> 16
+        symbol = int(np.searchsorted(ends, min(offset // piece, 65535), "right"))
+        start, end = int(ends[symbol]) - int(frequencies[symbol]), int(ends[symbol])
+        offset -= piece * start
+        width = (piece * end if end < 65536 else width) - piece * start
+        while width < 2**24:
+            offset, width, position = offset << 8 | data[position], width << 8, position + 1
+        symbols.append(symbol)
+    return symbols
+
+
+def rans_decode(run, tables):
+    """Decode one symbol by each of the tables, which are given by their slots; also return what is left."""
+    lanes = [int.from_bytes(run[4 * lane : 4 * lane + 4], "little") for lane in range(32)]
+    position, symbols = 128, []
+    for group in range(0, len(tables), 32):
+        n = min(32, len(tables) - group)
+        for lane in range(n):
+            frequencies, symbol, number = tables[group + lane]
+            slot = lanes[lane] & 0xFFFF
+            symbols.append(int(symbol[slot]))
+            lanes[lane] = int(frequencies[symbols[-1]]) * (lanes[lane] >> 16) + int(number[slot])
+        needs_second = [lane for lane in range(n) if lanes[lane] < 2**16]
+        for lane in [lane for lane in range(n) if lanes[lane] < 2**24] + needs_second:
+            lanes[lane], position = lanes[lane] << 8 | run[position], position + 1
+    assert lanes == [2**24] * 32
+    return symbols, run[position:]
+
+
+def entropy_decode(data, frequencies, n):
+    """Decode n symbols below 256."""
+    if n < 8192:
+        return range_decode(data, [frequencies] * n)
+    n_runs = -(-n // 2**20)
+    starts = 4 * (n_runs - 1) + np.cumsum([0, *np.frombuffer(data[: 4 * (n_runs - 1)], "<u4")])
+    table, symbols = (frequencies, *alias_slots(frequencies)), []
+    for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
+        found, left = rans_decode(data[start:end], [table] * min(2**20, n - len(symbols)))
+        assert not left
+        symbols += found
+    return symbols
+
+
+def huffman_decode(data, lengths, n):
+    """Decode n symbols of the canonical code of these lengths."""
+    codewords, word, previous = {}, 0, 0
+    for length, symbol in sorted((int(length), s) for s, length in enumerate(lengths) if length):
+        word <<= length - previous
+        codewords[f"{word:0{length}b}"] = symbol
+        word, previous = word + 1, length
+    bits, symbols = "".join(f"{byte:08b}" for byte in data), []
+    for _ in range(n):
+        length = next(k for k in range(1, 33) if bits[:k] in codewords)
+        symbols.append(codewords[bits[:length]])
+        bits = bits[length:]
+    assert len(bits) < 8
+    assert "1" not in bits
+    return symbols

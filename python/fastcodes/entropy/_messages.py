@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes._typing import Array, Codes
-from fastcodes._validation import as_integer, check_threads, describe
+from fastcodes._validation import as_array, as_integer, check_threads, describe, described
 from fastcodes.entropy._models import Model
 
 __all__ = ["as_data", "decode", "encode"]
+
+_MOST = 2**63 - 1
 
 
 def encode(
@@ -34,8 +36,8 @@ def encode(
     Returns
     -------
     bytes
-        At most 0.1 % and 128 bytes for each million symbols more than ``model.bits(symbols) / 8``; fewer than
-        8192 symbols take at most one byte more (with a `ScaleTable`, one byte and 0.02 bits a symbol).
+        At most 0.1 % and 132 bytes for each million symbols more than ``model.bits(symbols) / 8``; fewer than
+        8192 symbols take at most one byte and 0.02 bits a symbol more.
 
     Raises
     ------
@@ -98,9 +100,9 @@ def decode(
     """
     check_threads(threads)
     if isinstance(n, tuple):
-        shape: tuple[int, ...] | None = tuple(as_integer(length, "n", 0) for length in n)
+        shape: tuple[int, ...] | None = tuple(as_integer(length, "n", 0, _MOST) for length in n)
     else:
-        shape = None if n is None else (as_integer(n, "n", 0),)
+        shape = None if n is None else (as_integer(n, "n", 0, _MOST),)
     return as_model(model)._decode(as_data(data), shape, scales, threads)
 
 
@@ -115,8 +117,11 @@ def as_model(model: Any) -> Model:
 
 def as_data(data: Any) -> Codes:
     """Return bytes as an array."""
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        return np.frombuffer(data, np.uint8)
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 1:
-        raise TypeError(f"data must be bytes, or a uint8 array of one dimension; got {describe(data)}")
-    return np.ascontiguousarray(data)
+    array = np.frombuffer(data, np.uint8) if isinstance(data, (bytes, bytearray)) else as_array(data, "data")
+    if array.dtype != np.uint8:
+        raise TypeError(
+            f"data must be bytes, or a numpy uint8 array (n_bytes,); got {described(array, data)}"
+        )
+    if array.ndim != 1:
+        raise ValueError(f"data must have one dimension; got shape {array.shape}")
+    return np.ascontiguousarray(array)

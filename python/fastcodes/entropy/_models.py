@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastcodes import _native
-from fastcodes._typing import Array, Codes, Doubles, Integers
+from fastcodes._typing import Array, Codes, Doubles, Ids, Integers
 from fastcodes._validation import as_array, as_integer, as_option, describe
 
 if TYPE_CHECKING:
@@ -70,7 +70,13 @@ def counted(symbols: Any, n_symbols: Any) -> tuple[Integers, Array]:
             raise ValueError(f"symbols must be from 0 to {_MOST_SYMBOLS - 1}; got {most}")
     n_symbols = as_integer(n_symbols, "n_symbols", 1, _MOST_SYMBOLS)
     check_symbols(array, n_symbols)
-    return array, np.bincount(array.reshape(-1), minlength=n_symbols).astype(np.uint64)
+    return array, count(array, n_symbols).astype(np.uint64)
+
+
+def count(symbols: Integers, n_symbols: int) -> Ids:
+    """Return how often each of the symbols from 0 to ``n_symbols - 1`` occurs."""
+    # Older releases of numpy refuse to count uint64.
+    return np.bincount(symbols.reshape(-1).astype(np.intp, copy=False), minlength=n_symbols)
 
 
 def check_symbols(symbols: Integers, n_symbols: int) -> None:
@@ -151,7 +157,9 @@ class Categorical(Model):
         low = np.zeros((n_high, 256), np.uint64)
         low.reshape(-1)[: self.n_symbols] = numbers
         high = np.zeros((1, 256), np.uint64)
-        high[0, :n_high] = low.astype(np.float64).sum(axis=1) if numbers.sum() > 2**62 else low.sum(axis=1)
+        sums = low.astype(np.float64).sum(axis=1)
+        # Sums of large counts do not fit 64 bits.
+        high[0, :n_high] = low.sum(axis=1) if sums.sum() < 2**62 else sums * (2**62 / sums.sum())
         self.frequencies = np.zeros((1 + n_high, 256), np.uint32)
         self.frequencies[:1, :n_high] = _native.entropy_frequencies(high[:, :n_high].copy(), None)
         self.frequencies[1:] = _native.entropy_frequencies(low, None)
@@ -196,7 +204,7 @@ class Categorical(Model):
         """
         array = as_symbols(symbols)
         check_symbols(array, self.n_symbols)
-        counts = np.bincount(array.reshape(-1), minlength=self.n_symbols)
+        counts = count(array, self.n_symbols)
         # Unseen symbols of the last row have no frequency.
         lengths = 16 - np.log2(np.maximum(self.frequencies, 1))
         if self.n_symbols <= 256:
@@ -431,7 +439,7 @@ class Huffman(Model):
         """
         array = as_symbols(symbols)
         check_symbols(array, self.n_symbols)
-        counts = np.bincount(array.reshape(-1), minlength=self.n_symbols)
+        counts = count(array, self.n_symbols)
         return float(np.inf if counts[self.lengths == 0].any() else counts @ self.lengths.astype(np.int64))
 
     def _encode(self, symbols: Any, scales: Any, threads: Any) -> bytes:

@@ -10,7 +10,15 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _native, bits
 from fastcodes._typing import Array, Codes, Doubles, Ids
-from fastcodes._validation import as_integer, as_vector, check_threads, code_array, describe
+from fastcodes._validation import (
+    as_array,
+    as_integer,
+    as_vector,
+    check_threads,
+    code_array,
+    describe,
+    described,
+)
 from fastcodes.entropy._messages import as_data
 
 if TYPE_CHECKING:
@@ -27,6 +35,7 @@ __all__ = [
 ]
 
 _TOTAL = 1 << 16
+_MOST_ROWS = 2**63 - 1
 # Counts that a chain adds to those of a column's previous symbol, in the proportions of the column.
 _PRIORS = 2.0 ** np.arange(-1, 13)
 # Rows that are counted at a time.
@@ -99,11 +108,16 @@ class MarkovChain(RowModel):
     """
 
     def __init__(self, frequencies: ArrayLike, n_columns: int, *, order: int = 1) -> None:
-        self.frequencies = np.ascontiguousarray(frequencies, np.uint32)
+        tables = as_array(frequencies, "frequencies")
+        if tables.dtype.kind not in "iu":
+            raise TypeError(f"frequencies must be integers; got {described(tables, frequencies)}")
+        if tables.ndim != 2:
+            raise ValueError(f"frequencies must have two dimensions; got shape {tables.shape}")
+        if tables.size and not 1 <= tables.min() <= tables.max() <= _TOTAL:
+            raise ValueError(f"frequencies must be from 1 to {_TOTAL}; got {tables.min()} to {tables.max()}")
+        self.frequencies = tables.astype(np.uint32, order="C")
         self.n_columns = as_integer(n_columns, "n_columns", 1)
         self.order = as_integer(order, "order", 0, 1)
-        if self.frequencies.ndim != 2:
-            raise ValueError(f"frequencies must have two dimensions; got shape {self.frequencies.shape}")
         self.n_symbols = self.frequencies.shape[1]
         self._rows  # noqa: B018 - checks the frequencies
 
@@ -394,7 +408,7 @@ def decode_rows(
     """
     model = as_row_model(model)
     array, places = as_data(data), as_vector(offsets, "offsets")
-    rows_per_block = as_integer(rows_per_block, "rows_per_block", 1)
+    rows_per_block = as_integer(rows_per_block, "rows_per_block", 1, _MOST_ROWS)
     n_blocks = len(places) - 1
     if n_blocks < 0:
         raise ValueError("offsets must have at least one element; got none")
@@ -402,7 +416,7 @@ def decode_rows(
         if rows_per_block > 1:
             raise TypeError("n_rows must be the number of encoded rows if rows_per_block is more than 1")
         n_rows = n_blocks
-    n_rows = as_integer(n_rows, "n_rows", 0)
+    n_rows = as_integer(n_rows, "n_rows", 0, _MOST_ROWS)
     if -(-n_rows // rows_per_block) != n_blocks:
         raise ValueError(
             f"offsets are those of {n_blocks} blocks, but {n_rows} rows make {-(-n_rows // rows_per_block)}"

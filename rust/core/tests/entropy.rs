@@ -284,7 +284,7 @@ fn rows_come_back_alone_and_in_blocks() {
                     lens: &lens,
                     counts: &counts,
                 };
-                let mut out = vec![0; blocks.n_wanted().unwrap() * n_columns];
+                let mut out = vec![0; blocks.n_wanted(&chain).unwrap() * n_columns];
                 rows::decode(blocks, &chain, &mut out, &Run::new(Level::best(), 2, &stop)).unwrap();
                 let expected: Vec<u8> = counts
                     .iter()

@@ -11,6 +11,11 @@ use fastcodes_core::adc::{self, Blocks, Codebooks, PackedCodes, TableMetric, Tab
 use fastcodes_core::additive::{self, Constraint, Search};
 use fastcodes_core::asymmetric::{self, RealQueries};
 use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
+use fastcodes_core::entropy::huffman::{self, Huffman};
+use fastcodes_core::entropy::rows::{self, Bernoulli, Blocks as RowBlocks, MarkovChain};
+use fastcodes_core::entropy::scales::{self, Law, ScaleTable};
+use fastcodes_core::entropy::symbols::{self, Model};
+use fastcodes_core::entropy::{self, frequencies};
 use fastcodes_core::hadamard::orthogonal::{self, Orthogonal};
 use fastcodes_core::jaccard::{self, SortedRows, Tversky};
 use fastcodes_core::lists;
@@ -139,6 +144,7 @@ fn where_memory_ends_every_call_is_an_error() {
     sets(&mut random);
     strings(&mut random);
     numbers(&mut random);
+    messages(&mut random);
 }
 
 fn searches(random: &mut Random) {
@@ -551,5 +557,60 @@ fn numbers(random: &mut Random) {
     let rotation = Orthogonal::new(Codes::new(&bytes[..4 * 38], 4, 38).unwrap()).unwrap();
     check("orthogonal::rotate", |run| {
         with_room(500 * 304, |out| orthogonal::rotate(&x, 300, &rotation, false, out, run))
+    });
+}
+
+fn messages(random: &mut Random) {
+    let counts: Vec<u64> = (0..256 * 256).map(|_| random.below(1000) as u64).collect();
+    let serial = Run::serial(Level::PORTABLE);
+    let mut frequencies = vec![0; counts.len()];
+    frequencies::of_tables(&counts, 256, &mut frequencies, &serial).unwrap();
+    let tables = |n_tables: usize| entropy::Tables::new(&frequencies[..n_tables * 256], 256);
+    check("entropy::Tables::new", |_| tables(16).map(nothing));
+    let code = |counts: &[u64]| huffman::lengths(counts).and_then(|lengths| Huffman::new(&lengths));
+    check("entropy::Huffman::new", |_| code(&counts).map(nothing));
+    check("entropy::ScaleTable::new", |_| ScaleTable::new(Law::Gaussian).map(nothing));
+    let bytes = random.bytes(400_000);
+    let scale_table = ScaleTable::new(Law::Laplace).unwrap();
+    let scales = vec![9; 40_000];
+    // The first run makes what an encoder needs.
+    let data = scales::encode(&vec![3; 40_000], &scales, &scale_table, &serial).unwrap();
+    // A short message, and a run.
+    for n in [3000, 40_000] {
+        let symbols = &bytes[..n];
+        let which: Vec<u8> = symbols.iter().map(|symbol| symbol & 1).collect();
+        let wide: Vec<u16> = which.iter().zip(symbols).map(|(a, b)| u16::from_be_bytes([*a, *b])).collect();
+        // New tables each time: what an encoder needs is made at its first use.
+        check("entropy::symbols::encode", |run| {
+            let tables = of_caller(|| tables(2))?;
+            symbols::encode(symbols, Model::with_which(&tables, &which)?, run).map(nothing)
+        });
+        check("entropy::symbols::encode_wide", |run| {
+            let (high, low) = of_caller(|| (tables(1), tables(2)));
+            symbols::encode_wide(&wide, &high?, &low?, run).map(nothing)
+        });
+        let values: Vec<i32> = wide.iter().map(|value| i32::from(*value)).collect();
+        let encode = |run: &Run<'_>| scales::encode(&values, &which, &scale_table, run);
+        check("entropy::scales::encode", |run| encode(run).map(nothing));
+        let code = code(&counts).unwrap();
+        check("entropy::Huffman::encode", |run| code.encode(&wide, run).map(nothing));
+    }
+    check("entropy::scales::decode", |run| {
+        with_room(40_000, |out| scales::decode(&data, &scales, &scale_table, out, run))
+    });
+    let uniform = vec![256; 4 * 256];
+    let chain = |n_columns: usize| MarkovChain::new(&uniform[..n_columns * 256], n_columns, 256, false);
+    check("entropy::MarkovChain::new", |_| chain(4).map(nothing));
+    let ones = vec![9; 4000];
+    check("entropy::Bernoulli::new", |_| Bernoulli::new(&ones).map(nothing));
+    let chain = chain(1).unwrap();
+    let rows = Codes::new(&bytes, bytes.len(), 1).unwrap();
+    check("entropy::rows::encode", |run| rows::encode(rows, &chain, 7, run).map(nothing));
+    let (data, offsets) = rows::encode(rows, &chain, 1, &serial).unwrap();
+    let ones = vec![1; bytes.len()];
+    let (starts, stops) = (&offsets[..bytes.len()], &offsets[1..]);
+    let blocks = RowBlocks { data: &data, starts, stops, lens: &ones, counts: &ones };
+    check("entropy::rows::decode", |run| {
+        with_room(bytes.len(), |out| rows::decode(blocks, &chain, out, run))
     });
 }

@@ -34,6 +34,14 @@ fn axis<'py, T: numpy::Element>(
     elements_of_axes(value, name, expected, 1)
 }
 
+/// A message as `bytes`; `PyBytes::new` panics where there is no memory for them.
+fn as_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, data.len(), |out| {
+        out.copy_from_slice(data);
+        Ok(())
+    })
+}
+
 /// Frequencies uint32 `(n_tables, n_symbols)` that add up to 65536, each at least 1, of counts uint64.
 #[pyfunction]
 pub fn entropy_frequencies<'py>(
@@ -204,7 +212,7 @@ pub fn entropy_encode<'py>(
     let symbols = axis::<u8>(symbols, "symbols", "a numpy uint8 array (n,)")?;
     let symbols = symbols.as_slice()?;
     let data = detached(py, threads, |run| symbols::encode(symbols, Model::new(&tables.0), run))?;
-    Ok(PyBytes::new(py, &data))
+    as_bytes(py, &data)
 }
 
 /// See `fastcodes.entropy.decode`.
@@ -238,7 +246,7 @@ pub fn entropy_encode_wide<'py>(
     let symbols = axis::<u16>(symbols, "symbols", "a numpy uint16 array (n,)")?;
     let symbols = symbols.as_slice()?;
     let data = detached(py, threads, |run| symbols::encode_wide(symbols, &high.0, &low.0, run))?;
-    Ok(PyBytes::new(py, &data))
+    as_bytes(py, &data)
 }
 
 /// What `entropy_encode_wide` encoded.
@@ -274,7 +282,7 @@ pub fn entropy_encode_scaled<'py>(
     let numbers = axis::<u8>(scales, "scales", "a numpy uint8 array (n,)")?;
     let (symbols, numbers) = (symbols.as_slice()?, numbers.as_slice()?);
     let data = detached(py, threads, |run| scales::encode(symbols, numbers, &table.0, run))?;
-    Ok(PyBytes::new(py, &data))
+    as_bytes(py, &data)
 }
 
 /// What `entropy_encode_scaled` encoded: as many integers as scales.
@@ -305,7 +313,7 @@ pub fn entropy_huffman_encode<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
     let symbols = axis::<u16>(symbols, "symbols", "a numpy uint16 array (n,)")?;
     let symbols = symbols.as_slice()?;
-    Ok(PyBytes::new(py, &detached(py, 1, |run| code.0.encode(symbols, run))?))
+    as_bytes(py, &detached(py, 1, |run| code.0.encode(symbols, run))?)
 }
 
 /// What `entropy_huffman_encode` encoded.
@@ -368,7 +376,8 @@ pub fn entropy_decode_rows<'py>(
         lens: lens.as_slice()?,
         counts: counts.as_slice()?,
     };
-    let shape = [blocks.n_wanted().map_err(to_py_err)?, model.n_bytes()];
+    let n_wanted = with_model!(model, model => blocks.n_wanted(model));
+    let shape = [n_wanted.map_err(to_py_err)?, model.n_bytes()];
     filled::<u8, Ix2>(py, None, &shape, |out| {
         detached(py, threads, |run| with_model!(model, model => rows::decode(blocks, model, out, run)))
     })

@@ -107,7 +107,7 @@ impl Huffman {
             return Err(Error::Range { name: "lengths", unit: "", given, low: 0, high });
         }
         let mut symbols = try_collect((0..lengths.len()).filter(|symbol| lengths[*symbol] > 0))?;
-        symbols.sort_by_key(|symbol| lengths[*symbol]);
+        symbols.sort_unstable_by_key(|symbol| (lengths[*symbol], *symbol));
         let mut codewords = try_vec(0_u32, lengths.len())?;
         let (mut ends, mut places) = ([0; MAX_LENGTH as usize + 1], [0; MAX_LENGTH as usize + 1]);
         // Codewords in the highest of 32 bits.

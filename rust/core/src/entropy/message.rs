@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 use super::range::{Decoder, Encoder};
+use super::rans::LANE_BYTES;
 use crate::error::{try_collect, try_push, try_vec};
 use crate::{Error, Run};
 
@@ -92,8 +93,18 @@ pub(super) fn decode<T: Send>(
 /// # Errors
 /// [`Error::Incompatible`] if they cannot.
 pub(super) fn check_n(n: usize, least_bits: f64, n_bytes: usize) -> Result<(), Error> {
+    let n_runs = if n < SHORT { 0 } else { n.div_ceil(SYMBOLS_PER_RUN) };
+    if are_enough(n_bytes, n, least_bits) && n_runs * LANE_BYTES <= n_bytes {
+        Ok(())
+    } else {
+        Err(damaged(n))
+    }
+}
+
+/// Whether so many bytes can hold `n` symbols or rows of at least `least_bits` each.
+pub(super) fn are_enough(n_bytes: usize, n: usize, least_bits: f64) -> bool {
     // Lanes hold some hundred bits, and the code lengths of a coder differ a little from those of its model.
-    if n as f64 * least_bits <= 16.0 * n_bytes as f64 + 1024.0 { Ok(()) } else { Err(damaged(n)) }
+    n as f64 * least_bits <= 16.0 * n_bytes as f64 + 1024.0
 }
 
 /// What is wrong with data that no encoder writes.

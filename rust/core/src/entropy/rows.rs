@@ -8,7 +8,7 @@
 use std::slice::ChunksExactMut;
 
 use super::frequencies::{TOTAL, check_frequencies};
-use super::message::{damaged, no_symbol};
+use super::message::{are_enough, damaged, no_symbol};
 use super::range::{Decoder, Encoder, Part};
 use crate::error::{check_len, try_push, try_vec};
 use crate::{At, Codes, Error, Run};
@@ -33,6 +33,9 @@ pub trait RowModel: Sync {
     /// Reads a row of each of some blocks: side by side, since each symbol waits for what the one before it selects in a large table.
     fn read(&self, readings: &mut [Reading<'_>]);
 
+    /// The smallest number of bits that a row takes.
+    fn least_bits(&self) -> f64;
+
     /// Which bytes the model has.
     fn expected(&self) -> String;
 }
@@ -54,6 +57,7 @@ pub struct MarkovChain {
     has_previous: bool,
     /// That of column 0 comes first, then those of column 1, one for each previous symbol, and so on.
     tables: Vec<Table>,
+    least_bits: f64,
 }
 
 /// Symbols of a group, of which a decoder compares all with a piece.
@@ -105,7 +109,13 @@ impl MarkovChain {
             }
             table.groups = table.symbols.map(|group| group[0]);
         }
-        Ok(MarkovChain { n_columns, n_symbols, has_previous, tables })
+        // Of each column, the most probable symbol of any table.
+        let largest = |tables: &[u32]| tables.iter().copied().max().map_or(0.0, bits_of);
+        let (first, others) = frequencies.split_at(n_symbols.min(frequencies.len()));
+        let tables_per_column = if has_previous { n_symbols } else { 1 };
+        let least_bits =
+            largest(first) + others.chunks(tables_per_column * n_symbols).map(largest).sum::<f64>();
+        Ok(MarkovChain { n_columns, n_symbols, has_previous, tables, least_bits })
     }
 
     #[inline]
@@ -142,6 +152,11 @@ impl Table {
     }
 }
 
+/// The code length of what has this frequency.
+fn bits_of(frequency: u32) -> f64 {
+    (f64::from(TOTAL) / f64::from(frequency)).log2()
+}
+
 impl RowModel for MarkovChain {
     fn n_bytes(&self) -> usize {
         self.n_columns
@@ -170,6 +185,10 @@ impl RowModel for MarkovChain {
                 row[column] = symbol as u8;
             }
         }
+    }
+
+    fn least_bits(&self) -> f64 {
+        self.least_bits
     }
 
     fn expected(&self) -> String {
@@ -238,6 +257,10 @@ impl RowModel for Bernoulli {
                 }
             }
         }
+    }
+
+    fn least_bits(&self) -> f64 {
+        self.ones.iter().map(|ones| u32::from(*ones)).map(|ones| bits_of(ones.max(TOTAL - ones))).sum()
     }
 
     fn expected(&self) -> String {
@@ -314,21 +337,26 @@ pub struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    /// Checks that blocks are in the data and have the wanted rows, and returns how many rows are wanted.
+    /// Checks, before there is memory for them, that blocks are in the data and can have the wanted rows. Returns how many rows are
+    /// wanted.
     ///
     /// # Errors
     /// [`Error::Length`] if the arrays differ in length, [`Error::Value`] for a block that is not in the data or is wanted in
-    /// more rows than it has.
-    pub fn n_wanted(&self) -> Result<usize, Error> {
+    /// more rows than it has, [`Error::Incompatible`] for one with too few bytes for its rows.
+    pub fn n_wanted<M: RowModel>(&self, model: &M) -> Result<usize, Error> {
         let n = self.starts.len();
         for (name, len) in
             [("stops", self.stops.len()), ("lens", self.lens.len()), ("counts", self.counts.len())]
         {
             check_len(name, "elements", len, n)?;
         }
+        let least_bits = model.least_bits();
         let mut sum = 0_usize;
         for block in 0..n {
-            let (_, _, count) = self.get(block)?;
+            let (bytes, _, count) = self.get(block)?;
+            if !are_enough(bytes.len(), count, least_bits) {
+                return Err(damaged_block(block));
+            }
             sum = sum.saturating_add(count);
         }
         Ok(sum)
@@ -370,7 +398,7 @@ pub fn decode<M: RowModel>(
     run: &Run<'_>,
 ) -> Result<(), Error> {
     let n_bytes = model.n_bytes();
-    check_len("out", "bytes", out.len(), blocks.n_wanted()?.saturating_mul(n_bytes))?;
+    check_len("out", "bytes", out.len(), blocks.n_wanted(model)?.saturating_mul(n_bytes))?;
     let (mut parts, mut rest) = (Vec::new(), out);
     let mut block = 0;
     while block < blocks.starts.len() {
@@ -394,7 +422,7 @@ pub fn decode<M: RowModel>(
                     let (bytes, len, count) = blocks.get(block)?;
                     let rows;
                     (rows, out) = out.split_at_mut_checked(count * n_bytes).ok_or_else(|| damaged(len))?;
-                    let mut rows = rows.chunks_exact_mut(n_bytes);
+                    let mut rows = rows.chunks_exact_mut(n_bytes.max(1));
                     whole[block - first] = count == len;
                     let Some(row) = rows.next() else { continue };
                     readings.push(Reading { decoder: Decoder::new(bytes), row, rows, block });

@@ -21,7 +21,7 @@ use super::rans::Lanes;
 use super::read;
 use super::symbols::{Model, decode_short, encode_short, write_run};
 use super::tables::{Tables, least_bits};
-use crate::error::{check_len, try_vec};
+use crate::error::{check_len, try_collect, try_push, try_vec};
 use crate::{Error, Run};
 
 /// Number of scales.
@@ -316,11 +316,11 @@ fn fill(law: Law, scale: f64, shift: u32, out: &mut [u32]) -> Result<(), Error> 
         if count >> 42 > 0 { count } else { 0 }
     });
     let mut present: Vec<(u8, u64)> =
-        counts.zip(0..).filter(|(count, _)| *count > 0).map(|(count, symbol)| (symbol, count)).collect();
+        try_collect(counts.zip(0..).filter(|(count, _)| *count > 0).map(|(count, symbol)| (symbol, count)))?;
     let escaped = (COUNTS as u64).saturating_sub(present.iter().map(|(_, count)| count).sum());
-    present.push((ESCAPE, escaped));
-    let counts: Vec<u64> = present.iter().map(|(_, count)| *count).collect();
-    let mut frequencies_of = vec![0; counts.len()];
+    try_push(&mut present, (ESCAPE, escaped))?;
+    let counts: Vec<u64> = try_collect(present.iter().map(|(_, count)| *count))?;
+    let mut frequencies_of = try_vec(0, counts.len())?;
     frequencies::of_counts(&counts, &mut frequencies_of)?;
     for ((symbol, _), frequency) in present.iter().zip(frequencies_of) {
         out[usize::from(*symbol)] = frequency;

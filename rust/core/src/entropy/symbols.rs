@@ -166,14 +166,18 @@ pub(super) fn expected(n_symbols: usize) -> String {
 pub fn encode_wide(symbols: &[u16], high: &Tables, low: &Tables, run: &Run<'_>) -> Result<Vec<u8>, Error> {
     let n_symbols = 256 * low.n_tables();
     let no_symbol = |index: usize| no_symbol(symbols[index], index, expected(n_symbols));
+    let whole = |error: Error, index: usize| match error {
+        Error::Value { .. } => no_symbol(index),
+        other => other,
+    };
     let level = run.level();
     message::encode(
         symbols.len(),
         |encoder| {
             for (index, symbol) in symbols.iter().enumerate() {
                 let [first, second] = symbol.to_be_bytes();
-                encode_short(first, high, 0, index, encoder).map_err(|_| no_symbol(index))?;
-                encode_short(second, low, first, index, encoder).map_err(|_| no_symbol(index))?;
+                encode_short(first, high, 0, index, encoder).map_err(|error| whole(error, index))?;
+                encode_short(second, low, first, index, encoder).map_err(|error| whole(error, index))?;
             }
             Ok(())
         },

@@ -170,15 +170,17 @@ fn fill_buckets(frequencies: &[u32], buckets: &mut [Bucket]) {
     let size = N_BUCKETS as u32;
     let mut left = [0; MAX_SYMBOLS];
     left.copy_from_slice(frequencies);
-    let (mut waiting, mut giving) = (Vec::with_capacity(MAX_SYMBOLS), Vec::with_capacity(MAX_SYMBOLS));
+    let (mut waiting, mut giving) =
+        (Vec::<u8>::with_capacity(MAX_SYMBOLS), Vec::<u8>::with_capacity(MAX_SYMBOLS));
     for symbol in 0..MAX_SYMBOLS {
         match left[symbol].cmp(&size) {
-            std::cmp::Ordering::Less => waiting.push(symbol),
+            std::cmp::Ordering::Less => waiting.push(symbol as u8),
             std::cmp::Ordering::Equal => buckets[symbol].owners = (symbol as u32) << 8,
-            std::cmp::Ordering::Greater => giving.push(symbol),
+            std::cmp::Ordering::Greater => giving.push(symbol as u8),
         }
     }
-    while let (Some(bucket), Some(&giver)) = (waiting.pop(), giving.last()) {
+    while let (Some(bucket), Some(&last)) = (waiting.pop(), giving.last()) {
+        let (bucket, giver) = (usize::from(bucket), usize::from(last));
         let divider = left[bucket];
         left[giver] -= size - divider;
         buckets[bucket].owners = (left[giver] - divider) << 16 | (giver as u32) << 8 | divider;
@@ -186,7 +188,7 @@ fn fill_buckets(frequencies: &[u32], buckets: &mut [Bucket]) {
             giving.pop();
             match left[giver] == size {
                 true => buckets[giver].owners = (giver as u32) << 8,
-                false => waiting.push(giver),
+                false => waiting.push(last),
             }
         }
     }

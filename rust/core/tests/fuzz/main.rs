@@ -8,6 +8,7 @@ mod binary;
 mod bits;
 #[path = "../common/mod.rs"]
 mod common;
+mod entropy;
 mod hadamard;
 mod lists;
 mod minhash;
