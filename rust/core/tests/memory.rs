@@ -561,7 +561,7 @@ fn numbers(random: &mut Random) {
 }
 
 fn messages(random: &mut Random) {
-    let counts: Vec<u64> = (0..256 * 256).map(|_| random.below(1000) as u64).collect();
+    let counts: Vec<u64> = (0..256 * 256).map(|_| 1 + random.below(1000) as u64).collect();
     let serial = Run::serial(Level::PORTABLE);
     let mut frequencies = vec![0; counts.len()];
     frequencies::of_tables(&counts, 256, &mut frequencies, &serial).unwrap();
