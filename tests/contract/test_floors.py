@@ -23,6 +23,7 @@ PYTHON_FLOORS = (
         "_packed_codes",
         "minhash",
         "hadamard",
+        "entropy",
         "rabitq",
         "xnor",
         "metrics",
@@ -35,7 +36,7 @@ PYTHON_FLOORS = (
 RUST_FLOORS = (
     {"level", "codes", "error", "run", "tasks"},
     {"select"},
-    {"bits", "popcount", "hadamard", "minhash", "adc", "additive", "xnor", "roofline"},
+    {"bits", "popcount", "hadamard", "minhash", "adc", "additive", "xnor", "entropy", "roofline"},
     {"hamming", "jaccard", "asymmetric", "binary", "adc::search", "lists", "rabitq", "rerank"},
 )
 
