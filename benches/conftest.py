@@ -188,6 +188,8 @@ THROUGHPUTS = {
     "bytes": "GB/s",
     "multiplications": "G multiplications/s",
     "tokens": "G tokens/s",
+    "symbols": "G symbols/s",
+    "rows": "G rows/s",
 }
 HEADINGS = ["comparison", "contestant", "best time", "throughput", "against", "ratio", "needs", "met"]
 

@@ -13,7 +13,7 @@ import fastcodes
 _INTERNAL = {
     "from_state", "to_state", "named", "tokens", "as_codes", "as_queries", "class_named", "doubts",
     "doubts_at",
-    "from_rows", "operand", "rows", "storage",
+    "as_rows", "from_rows", "operand", "rows", "storage",
     "backward", "build", "config", "factor", "forward", "matrix", "output_bits", "packed_filters", "prepare",
     "scale_and_shift", "slots", "update",
 }  # fmt: skip

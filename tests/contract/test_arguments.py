@@ -10,12 +10,13 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from contract.cases import adc, bits, hadamard, hamming, jaccard, minhash, rabitq, xnor
+from contract.cases import adc, bits, entropy, hadamard, hamming, jaccard, minhash, rabitq, xnor
 from contract.kit import Wrong
 
 FAMILIES = {
     "adc": adc,
     "bits": bits,
+    "entropy": entropy,
     "hadamard": hadamard,
     "hamming": hamming,
     "jaccard": jaccard,

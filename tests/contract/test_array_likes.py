@@ -10,7 +10,7 @@ from typing import Any
 import fastcodes
 import numpy as np
 import pytest
-from fastcodes import adc, bits, hadamard, hamming, jaccard, metrics, minhash, rabitq, xnor
+from fastcodes import adc, bits, entropy, hadamard, hamming, jaccard, metrics, minhash, rabitq, xnor
 from fastcodes.hashing import CCAITQ, Bits, RandomHyperplanes
 from fastcodes.index import FlatIndex
 from fastcodes.quantization import ProductQuantizer
@@ -21,6 +21,8 @@ REAL = np.random.default_rng(3).standard_normal((4, 64)).astype(np.float32)
 TABLES, PARTS = pq_tables(4, 8, 10), pq_codes(20, 8, 10)
 FACTORS = np.random.default_rng(4).random((20, 2), np.float32)
 ROTATION = hadamard.rotation_signs(64, random_state=0)
+CHAIN, BERNOULLI = entropy.MarkovChain.fit(CODES), entropy.Bernoulli.fit(CODES)
+BLOCKS, OFFSETS = entropy.encode_rows(CODES, CHAIN)
 
 
 class Tensor:
@@ -137,6 +139,11 @@ of_codes: dict[str, tuple[Callable[[Any], Any], Array]] = {
     "rabitq.cdist": (lambda x: rabitq.cdist(x, FACTORS, x, FACTORS), CODES),
     "bits.unpack": (lambda x: bits.unpack(x, 64), CODES),
     "bits.popcount": (bits.popcount, CODES),
+    "entropy.encode_rows": (lambda x: entropy.encode_rows(x, CHAIN), CODES),
+    "entropy.MarkovChain.fit": (lambda x: entropy.MarkovChain.fit(x).frequencies, CODES),
+    "entropy.MarkovChain.bits": (CHAIN.bits, CODES),
+    "entropy.Bernoulli.fit": (lambda x: entropy.Bernoulli.fit(x).ones, CODES),
+    "entropy.Bernoulli.bits": (BERNOULLI.bits, CODES),
     "xnor.and_matmul": (lambda x: xnor.and_matmul(x, x), CODES),
     "xnor.matmul": (lambda x: xnor.matmul(QUERIES, x, 64), CODES),
     "FlatIndex": (lambda x: index_of(x).search(x, 3), CODES),
@@ -204,6 +211,24 @@ def test_bytes_are_one_row() -> None:
         assert same(hamming.knn(form, CODES, 3), hamming.knn(QUERIES[0], CODES, 3))
     # Zeros at the end belong to a row.
     assert hamming.cdist([b"\1\0", b"\0\0"], [b"\0\1"]).tolist() == [[2], [1]]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_symbols_scales_and_messages_may_be_array_likes(form: str) -> None:
+    symbols = np.arange(40) % 7
+    model, table = entropy.Categorical.fit(symbols), entropy.ScaleTable()
+    given = FORMS[form](symbols)
+    data = entropy.encode(symbols, model)
+    assert entropy.encode(given, model) == data
+    assert model.bits(given) == model.bits(symbols)
+    assert entropy.encode(given, table, scales=given) == entropy.encode(symbols, table, scales=symbols)
+    assert np.array_equal(table.indices(FORMS[form](symbols + 1.0)), table.indices(symbols + 1.0))
+    wanted = entropy.decode_rows(BLOCKS, FORMS[form](OFFSETS), CHAIN, rows=FORMS[form](np.array([3, 1])))
+    assert np.array_equal(wanted, CODES[[3, 1]])
+    if form in BUFFERS:
+        assert np.array_equal(
+            entropy.decode(FORMS[form](np.frombuffer(data, "u1").copy()), model, 40), symbols
+        )
 
 
 def test_a_tensor_that_is_no_array_is_named() -> None:

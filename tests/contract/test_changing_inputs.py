@@ -7,7 +7,7 @@ from helpers import run_python
 CHANGING = """
 import threading, time
 import numpy as np
-from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, rabitq, xnor
+from fastcodes import adc, bits, entropy, hadamard, hamming, jaccard, minhash, rabitq, xnor
 
 rng = np.random.default_rng(0)
 def array(shape, dtype=np.uint8):
@@ -31,7 +31,14 @@ outs += [np.empty((40, 40), np.float32), np.empty((40, 5), np.uint8), np.empty((
 outs += [np.empty((300, 256), np.float32)]
 matrix, packed_filters = xnor.PackedMatrix(queries, 128), xnor.PackedFilters(filters, 16)
 rotations, rounds, factors = array((6, 16)), array((4, 16)), array((3000, 2), np.float32)
-inputs = (queries, codes, x, rotations, rounds, factors, booleans, integers, tables, books, *blocks)
+categorical, wide = entropy.Categorical(range(1, 257)), entropy.Categorical(range(5000))
+huffman, scale_table = entropy.Huffman(range(1, 65_001)), entropy.ScaleTable()
+message, few_scales = entropy.encode(codes, categorical), array((3000, 4)) & 63
+message = np.frombuffer(bytearray(message), np.uint8)
+chain = entropy.MarkovChain.fit(codes % np.uint8(200), 200)
+bernoulli = entropy.Bernoulli.fit(codes, 125)
+inputs = (message, few_scales)
+inputs += (queries, codes, x, rotations, rounds, factors, booleans, integers, tables, books, *blocks)
 inputs += (thresholds, flips, images, filters, planes)
 changed = [a.reshape(-1).view(np.uint8) for a in (*inputs, *outs)]
 done = False
@@ -136,6 +143,29 @@ def search():
                     call()
                 except ValueError as error:
                     assert any(words in str(error) for words in ("ascending", "has the row")), error
+        for threads in (1, 2):
+            for call in (
+                lambda: entropy.encode(codes, categorical, threads=threads),
+                lambda: entropy.encode(codes.view(np.uint16), wide, threads=threads),
+                lambda: entropy.encode(abs(ids) % 5000, wide, threads=threads),
+                lambda: entropy.encode(ids.view(np.uint16), huffman),
+                lambda: entropy.encode(codes.view(np.int32), scale_table, scales=few_scales, threads=threads),
+                lambda: entropy.decode(message, categorical, 48_000, threads=threads),
+                lambda: entropy.decode(codes.reshape(-1), categorical, 30_000, threads=threads),
+                lambda: entropy.decode(codes.reshape(-1), wide, 20_000, threads=threads),
+                lambda: entropy.decode(codes.reshape(-1), huffman, 20_000),
+                lambda: entropy.decode(codes.reshape(-1), scale_table, scales=few_scales, threads=threads),
+                lambda: entropy.encode_rows(codes, chain, threads=threads),
+                lambda: entropy.encode_rows(codes, bernoulli, rows_per_block=50, threads=threads),
+                lambda: entropy.decode_rows(codes.reshape(-1), ids, chain, threads=threads),
+                lambda: entropy.decode_rows(codes.reshape(-1), [0, 40_000], bernoulli, n_rows=3000,
+                    rows_per_block=3000, threads=threads),
+            ):
+                try:
+                    call()
+                except ValueError as error:
+                    expected = ("symbols", "scales", "not the code of", "offsets has", "codes")
+                    assert any(words in str(error) for words in expected), error
         with np.errstate(all="ignore"):
             codes_of_x = bits.pack(x)
         bits.unpack(codes, 128, dtype=np.float32)

@@ -24,6 +24,7 @@ PYTHON_FLOORS = (
         "_packed_codes",
         "minhash",
         "hadamard",
+        "entropy",
         "rabitq",
         "xnor",
         "metrics",

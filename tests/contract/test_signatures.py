@@ -12,7 +12,9 @@ from contract.public import parameters, public_classes, public_functions, public
 # In this order, wherever they occur; what is particular to a function comes before them.
 OPTIONS = ["mask", "rerank", "oversample", "out", "threads"]
 # May be left out and still be given by position: a model's first parameters, as in scikit-learn, and these.
-POSITIONAL = {"y", "start", "stop", "deep", "offsets", "X", "input_features"}
+POSITIONAL = {
+    "y", "start", "stop", "deep", "offsets", "X", "input_features", "n", "n_symbols", "n_bits",
+}  # fmt: skip
 LONG = {
     "fit", "fit_transform", "fit_predict", "encode", "decode", "transform", "decision_function", "tables",
     "score", "quantization_error", "predict", "predict_proba", "add", "search", "radius_search", "pairs",

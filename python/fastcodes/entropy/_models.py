@@ -147,7 +147,10 @@ class Categorical(Model):
     def __init__(self, counts: ArrayLike, *, dtype: DTypeLike | None = None) -> None:
         numbers = as_counts(counts)
         self.n_symbols = len(numbers)
-        self.dtype = np.dtype(smallest_dtype(self.n_symbols) if dtype is None else dtype)
+        try:
+            self.dtype = np.dtype(smallest_dtype(self.n_symbols) if dtype is None else dtype)
+        except Exception:  # numpy puts the repr of the value, which may fail, in its own message
+            raise TypeError(f"dtype must be an integer dtype; got {describe(dtype)}") from None
         if self.dtype.kind not in "iu" or np.iinfo(self.dtype).max < self.n_symbols - 1:
             raise ValueError(f"dtype must hold integers up to {self.n_symbols - 1}; got {self.dtype}")
         if self.n_symbols <= 256:

@@ -116,7 +116,7 @@ class MarkovChain(RowModel):
         if tables.size and not 1 <= tables.min() <= tables.max() <= _TOTAL:
             raise ValueError(f"frequencies must be from 1 to {_TOTAL}; got {tables.min()} to {tables.max()}")
         self.frequencies = tables.astype(np.uint32, order="C")
-        self.n_columns = as_integer(n_columns, "n_columns", 1)
+        self.n_columns = as_integer(n_columns, "n_columns", 1, _MOST_ROWS)
         self.order = as_integer(order, "order", 0, 1)
         self.n_symbols = self.frequencies.shape[1]
         self._rows  # noqa: B018 - checks the frequencies
@@ -267,7 +267,9 @@ class Bernoulli(RowModel):
             raise ValueError(f"codes must have two dimensions and at least one byte; got shape {array.shape}")
         n_bits = as_integer(8 * array.shape[1] if n_bits is None else n_bits, "n_bits", 1)
         if -(-n_bits // 8) != array.shape[1]:
-            raise ValueError(f"codes have {array.shape[1]} bytes, but {n_bits} bits take {-(-n_bits // 8)}")
+            raise ValueError(
+                f"codes have {array.shape[1]} bytes, but n_bits = {n_bits} take {-(-n_bits // 8)}"
+            )
         counts = np.zeros(n_bits)
         for start in range(0, len(array), _ROWS_PER_BLOCK):
             counts += bits.unpack(array[start : start + _ROWS_PER_BLOCK], n_bits).sum(axis=0, dtype=np.int64)
