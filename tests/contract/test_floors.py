@@ -24,7 +24,6 @@ PYTHON_FLOORS = (
         "_packed_codes",
         "minhash",
         "hadamard",
-        "entropy",
         "rabitq",
         "xnor",
         "metrics",

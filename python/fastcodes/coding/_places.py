@@ -13,6 +13,8 @@ __all__ = ["Places"]
 
 # Blocks between two places that are stored; those of the others follow from lengths.
 _STEP = 64
+# Of lengths: the first that is large enough.
+_DTYPES = (np.uint16, np.uint32, np.uint64)
 
 
 class Places:
@@ -20,7 +22,7 @@ class Places:
 
     Parameters
     ----------
-    lengths : uint16 or uint32 array (n_blocks,)
+    lengths : uint16, uint32 or uint64 array (n_blocks,)
         Bytes of each block.
     places : int64 array (n_blocks // 64 + 1,)
         Where every 64th block begins.
@@ -36,15 +38,15 @@ class Places:
     def of(cls, offsets: Ids) -> Places:
         """Return the places of blocks that begin at `offsets`, of which the last is their end."""
         lengths = np.diff(offsets)
-        dtype = np.uint16 if lengths.max(initial=0) < 1 << 16 else np.uint32
+        dtype = next(dtype for dtype in _DTYPES if lengths.max(initial=0) <= np.iinfo(dtype).max)
         return cls(lengths.astype(dtype), offsets[::_STEP].copy())
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> Places:
         """Return the places in the arrays of a file."""
         dtype = arrays["lengths"].dtype if "lengths" in arrays else np.dtype(np.uint16)
-        if dtype not in (np.uint16, np.uint32):
-            raise ValueError(f"array 'lengths' is of {dtype}; expected uint16 or uint32")
+        if dtype not in _DTYPES:
+            raise ValueError(f"array 'lengths' is of {dtype}; expected uint16, uint32 or uint64")
         lengths = _files.take(arrays, "lengths", dtype, ("blocks",))
         return cls(lengths, _files.take(arrays, "places", np.int64, ("blocks // 64 + 1",)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from fastcodes._typing import Array, Codes, Doubles, Ids, PathLike
 from fastcodes._validation import as_integer, as_option, describe
 from fastcodes.coding._places import Places
 from fastcodes.entropy import MarkovChain, encode_rows
-from fastcodes.entropy._rows import as_rows_of, decode_blocks
+from fastcodes.entropy._rows import as_rows_of, as_rows_per_block, decode_blocks
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,8 +28,8 @@ class CodeCompressor(Estimator):
     """Lossless compression of rows of codes: of quantizers and hash functions, tokens, small integers.
 
     A model of the codes is fitted once; then rows are stored in blocks, and any row is read without the
-    others. How much is saved depends on how far a symbol foretells the next one: codes of a product quantizer
-    of 16 subspaces of SIFT descriptors need 112 of 128 bits, those of unrelated columns nearly all.
+    others. How much is saved depends on how far a symbol foretells the next one: much for levels of neighbors,
+    about an eighth for codes of product quantizers, nothing for columns of equally frequent, unrelated symbols.
 
     Parameters
     ----------
@@ -37,8 +38,8 @@ class CodeCompressor(Estimator):
     n_symbols : int
         Number of symbols, from 1 to 256: the codewords of a quantizer.
     rows_per_block : int
-        Rows that are stored together. One is read the fastest; sixteen waste a thirtieth of a byte a row, one
-        wastes half a byte.
+        Rows that are stored together, at most 2**22 bytes of them. A row is read with those before it in its
+        block, so one is read the fastest; but a block is whole bytes, which wastes a third of a byte.
 
     Attributes
     ----------
@@ -93,14 +94,11 @@ class CodeCompressor(Estimator):
         ValueError
             If there are none, a symbol is too large, or a parameter is out of range.
         """
-        self._rows_per_block()
+        as_integer(self.rows_per_block, "rows_per_block", 1)
         order = _ORDERS[as_option(self.context, "context", _ORDERS)]
         self.chain_ = MarkovChain.fit(codes, self.n_symbols, order=order)
         self.n_features_in_ = self.chain_.n_columns
         return self
-
-    def _rows_per_block(self) -> int:
-        return as_integer(self.rows_per_block, "rows_per_block", 1, 1 << 20)
 
     def compress(self, codes: Any, *, threads: int | None = None) -> CompressedRows:
         """Compress rows of codes.
@@ -127,9 +125,11 @@ class CodeCompressor(Estimator):
         """
         check_fitted(self)
         array = self.chain_.as_rows(codes)
-        rows_per_block = self._rows_per_block()
+        rows_per_block = as_rows_per_block(self.rows_per_block, self.chain_)
         data, offsets = encode_rows(array, self.chain_, rows_per_block=rows_per_block, threads=threads)
-        return CompressedRows(self.chain_, len(array), rows_per_block, data, Places.of(offsets))
+        return CompressedRows(
+            self.chain_, len(array), rows_per_block=rows_per_block, data=data, places=Places.of(offsets)
+        )
 
     def bits(self, codes: Any) -> Doubles:
         """Return the code length of each row in bits, without what blocks waste.
@@ -175,11 +175,11 @@ class CompressedRows:
     """
 
     def __init__(
-        self, model: MarkovChain, n_rows: int, rows_per_block: int, data: Codes, places: Places
+        self, model: MarkovChain, n_rows: int, *, rows_per_block: int, data: Codes, places: Places
     ) -> None:
         self._model = model
         self._n_rows = as_integer(n_rows, "n_rows", 0)
-        self._rows_per_block = as_integer(rows_per_block, "rows_per_block", 1, 1 << 20)
+        self._rows_per_block = as_rows_per_block(rows_per_block, model)
         self._data, self._places = data, places
         n_blocks = -(-self._n_rows // self._rows_per_block)
         if len(places) != n_blocks:
@@ -277,8 +277,13 @@ class CompressedRows:
         path : path-like
             Where to write.
         """
-        params = {"n_rows": self._n_rows, "rows_per_block": self._rows_per_block}
-        arrays = {"data": self._data, **self._places.to_arrays(), **_chain_arrays(self._model)}
+        model = _chain_arrays(self._model)
+        params = {
+            "n_rows": self._n_rows,
+            "rows_per_block": self._rows_per_block,
+            "checksum": zlib.crc32(model["frequencies"].data),
+        }
+        arrays = {"data": self._data, **self._places.to_arrays(), **model}
         _files.write(path, type(self).__name__, params, arrays)
 
     @classmethod
@@ -308,13 +313,14 @@ class CompressedRows:
         kind = cls.__name__
         params, arrays = _files.read(path, kind, mmap=mmap, verify=verify)
         with _files.refusing(path, kind):
-            return cls(
-                _chain_of(arrays),
-                params["n_rows"],
-                params["rows_per_block"],
-                _files.take(arrays, "data", np.uint8, ("bytes",)),
-                Places.from_arrays(arrays),
-            )
+            model = _chain_of(arrays)
+            # A model is loaded whole, also from a mapped file: a wrong one gives wrong rows.
+            if zlib.crc32(np.ascontiguousarray(arrays["frequencies"]).data) != params["checksum"]:
+                raise ValueError("array 'frequencies' was altered, its checksum is wrong")
+            data = _files.take(arrays, "data", np.uint8, ("bytes",))
+            places = Places.from_arrays(arrays)
+            blocks = {"rows_per_block": params["rows_per_block"], "data": data, "places": places}
+            return cls(model, params["n_rows"], **blocks)
 
 
 def _chain_arrays(chain: MarkovChain) -> dict[str, Array]:

@@ -415,6 +415,7 @@ class Huffman(Model):
 
     def __init__(self, counts: ArrayLike) -> None:
         self.lengths: Codes = _native.entropy_huffman_lengths(as_counts(counts))
+        self.lengths.flags.writeable = False  # the kernels have their own
         self.n_symbols = len(self.lengths)
         self.dtype = np.dtype(smallest_dtype(self.n_symbols))
 

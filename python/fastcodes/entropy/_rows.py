@@ -38,6 +38,10 @@ _TOTAL = 1 << 16
 _MOST_ROWS = 2**63 - 1
 # Counts that a chain adds to those of a column's previous symbol, in the proportions of the column.
 _PRIORS = 2.0 ** np.arange(-1, 13)
+# Codes of a block.
+_BYTES_PER_BLOCK = 1 << 22
+# Frequencies of a chain.
+_MOST_FREQUENCIES = 1 << 28
 # Rows that are counted at a time.
 _ROWS_PER_BLOCK = 1 << 16
 
@@ -116,6 +120,7 @@ class MarkovChain(RowModel):
         if tables.size and not 1 <= tables.min() <= tables.max() <= _TOTAL:
             raise ValueError(f"frequencies must be from 1 to {_TOTAL}; got {tables.min()} to {tables.max()}")
         self.frequencies = tables.astype(np.uint32, order="C")
+        self.frequencies.flags.writeable = False  # the kernels have their own
         self.n_columns = as_integer(n_columns, "n_columns", 1, _MOST_ROWS)
         self.order = as_integer(order, "order", 0, 1)
         self.n_symbols = self.frequencies.shape[1]
@@ -149,21 +154,24 @@ class MarkovChain(RowModel):
             raise ValueError(f"codes must have at least one row and one column; got shape {array.shape}")
         if array.max() >= n_symbols:
             raise ValueError(f"codes must be below n_symbols = {n_symbols}; got {array.max()}")
+        n_columns = array.shape[1]
+        if order and n_columns * n_symbols**2 > _MOST_FREQUENCIES:
+            raise ValueError(
+                f"codes have {n_columns} columns of {n_symbols} symbols, too many for the probabilities of all "
+                "pairs; give order=0, or fewer columns"
+            )
         tables = []
-        for column in range(array.shape[1]):
+        for column in range(n_columns):
             symbols = array[:, column]
-            counts = np.bincount(symbols, minlength=n_symbols).astype(np.float64)
-            if order == 0 or column == 0:
-                tables.append(counts[None])
-            else:
+            counts = np.bincount(symbols, minlength=n_symbols).astype(np.float64)[None]
+            if order and column:
                 pairs = array[:, column - 1].astype(np.intp) * n_symbols + symbols
                 joint = np.bincount(pairs, minlength=n_symbols**2).reshape(n_symbols, n_symbols)
-                tables.append(_smoothed(joint.astype(np.float64), counts))
-        # As integers, with enough digits for the smallest share.
-        weights = np.concatenate(tables)
-        weights *= 2.0**52 / np.maximum(weights.sum(axis=1, keepdims=True), 1)
-        frequencies = _native.entropy_frequencies(weights.astype(np.uint64), None)
-        return cls(frequencies, array.shape[1], order=order)
+                counts = _smoothed(joint.astype(np.float64), counts[0])
+            # As integers, with enough digits for the smallest share.
+            counts *= 2.0**52 / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+            tables.append(_native.entropy_frequencies(counts.astype(np.uint64), None))
+        return cls(np.concatenate(tables), n_columns, order=order)
 
     @cached_property
     def _rows(self) -> _native.EntropyRows:
@@ -249,6 +257,7 @@ class Bernoulli(RowModel):
         if len(numbers) == 0 or numbers.min() < 1 or numbers.max() >= _TOTAL:
             raise ValueError(f"ones must be at least one number from 1 to {_TOTAL - 1}; got {describe(ones)}")
         self.ones = numbers.astype(np.uint32)
+        self.ones.flags.writeable = False  # the kernels have their own
         self.n_bits = len(self.ones)
 
     @classmethod
@@ -324,8 +333,8 @@ def encode_rows(
     model : MarkovChain or Bernoulli
         How probable they are.
     rows_per_block : int
-        Rows that share their bytes. A block is whole bytes: with 1, a row of some hundred bits takes half a
-        byte more than its code length, with 16 a thirtieth of that.
+        Rows that share their bytes, at most 2**22 bytes of codes. A block is whole bytes: with 1, a row takes
+        a third of a byte more than its code length, with 16 a sixteenth of that.
     threads : int, optional
         Largest number of threads; None means all CPUs of this process.
 
@@ -353,7 +362,7 @@ def encode_rows(
     """
     array = as_row_model(model).as_rows(codes)
     return _native.entropy_encode_rows(
-        array, model._rows, as_integer(rows_per_block, "rows_per_block", 1), threads
+        array, model._rows, as_rows_per_block(rows_per_block, model), threads
     )
 
 
@@ -410,7 +419,7 @@ def decode_rows(
     """
     model = as_row_model(model)
     array, places = as_data(data), as_vector(offsets, "offsets")
-    rows_per_block = as_integer(rows_per_block, "rows_per_block", 1, _MOST_ROWS)
+    rows_per_block = as_rows_per_block(rows_per_block, model)
     n_blocks = len(places) - 1
     if n_blocks < 0:
         raise ValueError("offsets must have at least one element; got none")
@@ -436,8 +445,17 @@ def decode_rows(
     )
 
 
+def as_rows_per_block(rows_per_block: Any, model: RowModel) -> int:
+    """Return the rows of a block, which may not be too large: it is read by one thread."""
+    most = max(_BYTES_PER_BLOCK // model.n_bytes, 1)
+    return as_integer(rows_per_block, "rows_per_block", 1, most)
+
+
 def as_rows_of(rows: ArrayLike, n_rows: int) -> Ids:
     """Return row numbers from 0 to ``n_rows - 1``."""
+    array = np.asarray(rows)
+    if array.dtype == np.uint64 and array.size and array.max() >= n_rows:
+        raise IndexError(f"rows has {array.max()}, but there are {n_rows} rows")
     numbers = as_vector(rows, "rows")
     wrong = numbers[(numbers < -n_rows) | (numbers >= n_rows)]
     if len(wrong):

@@ -14,7 +14,7 @@ from fastcodes import _files, bits, hamming, metrics
 from fastcodes._blocks import blocks, fold, naming_nonfinite, rows_per_block
 from fastcodes._codec import Codec
 from fastcodes._estimator import check_fitted
-from fastcodes._linalg import projections, squared_distances
+from fastcodes._linalg import exact_product, projections, squared_distances
 from fastcodes._progress import progress_bar
 from fastcodes._storage import BitStorage, Storage
 from fastcodes._typing import Array, Codes, Doubles, Floats, Ids
@@ -63,9 +63,13 @@ class Hasher(Codec):
     def _values(self, x: Floats, threads: int | None) -> Floats:
         """Return the real values (n, n_bits) of a block of samples (n, d), C-contiguous."""
 
+    def _signed(self, x: Floats, threads: int | None) -> Floats:
+        """Return values with the signs of `_values`, of which only the signs matter."""
+        return self._values(x, threads)
+
     def _encode(self, x: Floats, out: Codes, threads: int | None) -> None:
         """Write the codes of a block of samples."""
-        bits.pack(self._values(x, threads), out=out, threads=threads)
+        bits.pack(self._signed(x, threads), out=out, threads=threads)
 
     def decision_function(self, X: ArrayLike, *, threads: int | None = None) -> Floats:
         """Return the real values whose signs are the bits.
@@ -287,6 +291,9 @@ class LinearHasher(Hasher):
 
     def _values(self, x: Floats, threads: int | None) -> Floats:
         # Not x @ components - mean @ components: far from the origin, cancellation would leave few digits.
+        return exact_product(x - self.mean_, self.components_.T)
+
+    def _signed(self, x: Floats, threads: int | None) -> Floats:
         return projections(x - self.mean_, self.components_)
 
     def _to_arrays(self) -> dict[str, Array]:

@@ -143,6 +143,9 @@ class RandomHyperplanes(Hasher):
         return self._projection.n
 
     def _values(self, x: Floats, threads: int | None) -> Floats:
+        return self._projection.values(x, threads)
+
+    def _signed(self, x: Floats, threads: int | None) -> Floats:
         return self._projection.values(x, threads, only_signs=True)
 
     def _encode(self, x: Floats, out: Codes, threads: int | None) -> None:

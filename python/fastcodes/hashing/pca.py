@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files
-from fastcodes._linalg import principal_components, projections
+from fastcodes._linalg import exact_product, principal_components, projections
 from fastcodes._typing import Array, Floats
 from fastcodes._validation import as_option, check_threads
 from fastcodes.hashing.base import LinearHasher, check_rank
@@ -125,12 +125,20 @@ class PCAHashing(LinearHasher):
         return self
 
     def _values(self, x: Floats, threads: int | None) -> Floats:
+        return exact_product(*self._factors(x))
+
+    def _signed(self, x: Floats, threads: int | None) -> Floats:
+        samples, directions = self._factors(x)
+        return projections(samples, directions.T)
+
+    def _factors(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return two matrices whose product is the values."""
         if not self.thresholds_.any():
-            return super()._values(x, threads)
+            return x - self.mean_, self.components_.T
         # A threshold is often the value of a sample: subtracting it within the product is exact near zero.
         augmented = np.ones((len(x), x.shape[1] + 1), np.float32)
         np.subtract(x, self.mean_, out=augmented[:, :-1])
-        return projections(augmented, np.column_stack([self.components_, -self.thresholds_]))
+        return augmented, np.column_stack([self.components_, -self.thresholds_]).T
 
     def _to_arrays(self) -> dict[str, Array]:
         return {**super()._to_arrays(), "thresholds": self.thresholds_}

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastcodes import _files
 from fastcodes._blocks import blocks
-from fastcodes._linalg import check_scale, projections, random_rotation, squared_distances
+from fastcodes._linalg import check_scale, exact_product, projections, random_rotation, squared_distances
 from fastcodes._progress import progress
 from fastcodes._typing import Array, Doubles, Floats
 from fastcodes._validation import as_integer, as_option, as_real, check_threads, random_generator
@@ -234,9 +234,17 @@ class SupervisedDiscreteHashing(Hasher):
         return max(int(length) for length in self.weights_.shape)
 
     def _values(self, x: Floats, threads: int | None) -> Floats:
+        return exact_product(*self._factors(x))
+
+    def _signed(self, x: Floats, threads: int | None) -> Floats:
+        kernel, weights = self._factors(x)
+        return projections(kernel, weights.T)
+
+    def _factors(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return two matrices whose product is the values."""
         kernel = np.ones((len(x), len(self.anchors_) + 1), np.float32)
         kernel[:, :-1] = _gaussians(x, self.anchors_, self.sigma_)
-        return projections(kernel, np.column_stack([self.weights_.T, self.intercept_]))
+        return kernel, np.column_stack([self.weights_.T, self.intercept_]).T
 
     def _to_arrays(self) -> dict[str, Array]:
         return {

@@ -247,6 +247,7 @@ fn encode_of(
             let lanes = _mm256_srlv_epi32(lanes, _mm256_andnot_si256(stays, _mm256_set1_epi32(8)));
             let (quotient, number) = divide(lanes, frequency);
             let place = _mm256_add_epi32(gather(&tables.starts, symbol), number);
+            let place = _mm256_and_si256(place, _mm256_set1_epi32(0xffff));
             let slot = gather_slots(slots, _mm256_or_si256(_mm256_slli_epi32::<16>(table), place));
             x[vector] = _mm256_or_si256(_mm256_slli_epi32::<16>(quotient), slot);
         }
@@ -283,8 +284,8 @@ fn divide(x: __m256i, divisor: __m256i) -> (__m256i, __m256i) {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn gather_slots(slots: &Slots, places: __m256i) -> __m256i {
-    // SAFETY: a place is `2^16 table + start + number`, `number` being less than the frequency of the symbol that begins at `start`, so it
-    // is one of the slots; each load takes two slots, and there is one more after the last.
+    // SAFETY: a place is `2^16 table`, of a table that exists, and 16 bits; each load takes two slots, and there is one more after the
+    // last.
     let pairs = unsafe { _mm256_i32gather_epi32::<2>(slots.0.as_ptr().cast(), places) };
     _mm256_and_si256(pairs, _mm256_set1_epi32(0xffff))
 }

@@ -1,6 +1,9 @@
 //! Counts of symbols as probabilities: integers that add up to [`TOTAL`].
 
-use crate::error::try_vec;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::error::{try_collect, try_vec};
 use crate::{At, Error, Run};
 
 /// What the frequencies of a table add up to.
@@ -30,15 +33,15 @@ pub fn of_counts(counts: &[u64], out: &mut [u32]) -> Result<(), Error> {
     for (frequency, count) in out.iter_mut().zip(counts) {
         *frequency = ((u128::from(*count) * shared / sum) as u32).max(1);
     }
+    // Positive floats are in the order of their bits. The lowest symbol is the first of equals.
+    let gain = |symbol: usize, frequency: u32| (counts[symbol] as f64 / f64::from(2 * frequency + 1)).to_bits();
+    let gains = out.iter().enumerate().map(|(symbol, frequency)| (gain(symbol, *frequency), Reverse(symbol)));
+    let mut gains: BinaryHeap<_> = try_collect(gains)?.into();
     for _ in out.iter().sum()..TOTAL {
-        let mut best = 0;
-        for symbol in 1..counts.len() {
-            let gain = u128::from(counts[symbol]) * u128::from(2 * out[best] + 1);
-            if gain > u128::from(counts[best]) * u128::from(2 * out[symbol] + 1) {
-                best = symbol;
-            }
-        }
-        out[best] += 1;
+        let Some(mut best) = gains.peek_mut() else { break };
+        let Reverse(symbol) = best.1;
+        out[symbol] += 1;
+        best.0 = gain(symbol, out[symbol]);
     }
     Ok(())
 }

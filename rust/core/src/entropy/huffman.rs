@@ -80,6 +80,12 @@ fn unlimited_lengths(counts: &[u64]) -> Result<Vec<u32>, Error> {
     Ok(lengths)
 }
 
+fn too_short() -> Error {
+    let problem = "lengths are too short for a code without a codeword that begins another; expected lengths whose sum of \
+                   2**-length is at most 1";
+    Error::Incompatible { problem: problem.to_owned() }
+}
+
 /// A canonical code.
 pub struct Huffman {
     lengths: Vec<u8>,
@@ -119,11 +125,7 @@ impl Huffman {
                 symbols.get(place).filter(|symbol| u32::from(lengths[**symbol]) == length)
             {
                 if next >> MAX_LENGTH > 0 {
-                    let problem =
-                        "lengths are too short for a code without a codeword that begins another; expected \
-                                   lengths whose sum of 2**-length is at most 1"
-                            .to_owned();
-                    return Err(Error::Incompatible { problem });
+                    return Err(too_short());
                 }
                 codewords[*symbol] = (next >> shift) as u32;
                 next += 1 << shift;
@@ -132,10 +134,7 @@ impl Huffman {
             ends[length as usize] = next;
         }
         if next > 1 << MAX_LENGTH {
-            let problem = "lengths are too short for a code without a codeword that begins another; expected lengths whose \
-                           sum of 2**-length is at most 1"
-                .to_owned();
-            return Err(Error::Incompatible { problem });
+            return Err(too_short());
         }
         let mut looked_up = try_vec((0, 0), 1 << LOOKED_UP)?;
         for symbol in &symbols {
@@ -173,13 +172,13 @@ impl Huffman {
         let mut data = Vec::new();
         let (mut held, mut n_held) = (0_u64, 0);
         for (chunk, symbols) in symbols.chunks(SYMBOLS_PER_CHECK).enumerate() {
-            for (index, symbol) in symbols.iter().enumerate() {
-                let length = self.lengths.get(usize::from(*symbol)).copied().filter(|length| *length > 0);
+            for (index, symbol) in symbols.iter().copied().enumerate() {
+                let length = self.lengths.get(usize::from(symbol)).copied().filter(|length| *length > 0);
                 let Some(length) = length else {
                     let expected = format!("symbols below {} that were counted", self.lengths.len());
                     return Err(no_symbol(symbol, chunk * SYMBOLS_PER_CHECK + index, expected));
                 };
-                held = held << length | u64::from(self.codewords[usize::from(*symbol)]);
+                held = held << length | u64::from(self.codewords[usize::from(symbol)]);
                 n_held += u32::from(length);
                 if n_held >= 32 {
                     n_held -= 32;

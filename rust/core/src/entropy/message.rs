@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 use super::range::{Decoder, Encoder};
+use super::tables::Tables;
 use super::rans::LANE_BYTES;
 use crate::error::{try_collect, try_push, try_vec};
 use crate::{Error, Run};
@@ -19,6 +20,11 @@ pub const SHORT: usize = 1 << 13;
 
 /// Symbols of a run.
 pub const SYMBOLS_PER_RUN: usize = 1 << 20;
+
+/// Makes what encoders of `n` symbols need, so that threads do not each.
+pub(super) fn prepare(n: usize, tables: &[&Tables]) -> Result<(), Error> {
+    if n < SHORT { Ok(()) } else { tables.iter().try_for_each(|tables| tables.slots().map(|_| ())) }
+}
 
 /// Encodes `n` symbols: `short` writes all of them with the range coder, `run_of` appends a run of some.
 pub(super) fn encode(

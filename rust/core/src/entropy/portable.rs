@@ -55,9 +55,9 @@ pub(super) fn encode_groups(
         let room = &mut writer.bytes[start..writer.first];
         let mut free = GROUP_BYTES;
         let mut firsts = [(0, 0); N_LANES];
-        for (lane, symbol) in symbols.iter().enumerate().rev() {
+        for (lane, symbol) in symbols.iter().copied().enumerate().rev() {
             let table = which.map_or(0, |which| which[position + lane]);
-            let frequency = tables.frequency(table, *symbol);
+            let frequency = tables.frequency(table, symbol);
             if frequency == 0 {
                 return Err(position + lane);
             }
@@ -70,7 +70,7 @@ pub(super) fn encode_groups(
             firsts[lane] = (x as u8, usize::from(has_first));
             let x = if has_first { x >> 8 } else { x };
             let (quotient, number) = (x / frequency, x % frequency);
-            writer.x[lane] = quotient << 16 | u32::from(slots.slot(tables, table, *symbol, number));
+            writer.x[lane] = quotient << 16 | u32::from(slots.slot(tables, table, symbol, number));
         }
         for (byte, is_written) in firsts.iter().rev() {
             room[free - 1] = *byte;

@@ -136,6 +136,7 @@ pub fn encode(values: &[i32], scales: &[u8], table: &ScaleTable, run: &Run<'_>) 
     check_len("scales", "elements", scales.len(), values.len())?;
     Model::with_which(&table.tables, scales)?;
     let level = run.level();
+    message::prepare(values.len(), &[&table.tables])?;
     message::encode(
         values.len(),
         |encoder: &mut Encoder<'_>| {

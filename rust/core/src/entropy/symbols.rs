@@ -62,6 +62,7 @@ impl<'a> Model<'a> {
 pub fn encode(symbols: &[u8], model: Model<'_>, run: &Run<'_>) -> Result<Vec<u8>, Error> {
     model.check_len(symbols.len())?;
     let level = run.level();
+    message::prepare(symbols.len(), &[model.tables])?;
     message::encode(
         symbols.len(),
         |encoder| {
@@ -171,6 +172,7 @@ pub fn encode_wide(symbols: &[u16], high: &Tables, low: &Tables, run: &Run<'_>) 
         other => other,
     };
     let level = run.level();
+    message::prepare(symbols.len(), &[high, low])?;
     message::encode(
         symbols.len(),
         |encoder| {
