@@ -328,6 +328,9 @@ pub fn entropy_huffman_decode<'py>(
     filled::<u16, Ix1>(py, None, &[n], |out| detached(py, 1, |run| code.0.decode(data, out, run)))
 }
 
+/// Bytes, and where blocks begin and the last one ends.
+type BlocksAndOffsets<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
+
 /// Bytes and the offsets of blocks, int64 `(n_blocks + 1,)`, of the rows of codes.
 #[pyfunction]
 pub fn entropy_encode_rows<'py>(
@@ -336,7 +339,7 @@ pub fn entropy_encode_rows<'py>(
     model: &EntropyRows,
     rows_per_block: &Bound<'py, PyAny>,
     threads: Option<&Bound<'py, PyAny>>,
-) -> PyResult<(Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>)> {
+) -> PyResult<BlocksAndOffsets<'py>> {
     let (threads, rows_per_block) = (n_threads(threads)?, count(rows_per_block, "rows_per_block", 1)?);
     let codes = CodesArray::described(codes, "codes", "a numpy uint8 array (n, n_bytes)")?;
     let view = codes.view()?;

@@ -150,11 +150,12 @@ fn step(tables: &Tables, x: __m256i, base: __m256i) -> (__m256i, __m256i) {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn gather_bucket(buckets: &[Bucket], indices: __m256i) -> [__m256i; 2] {
+    let entries: *const i32 = buckets.as_ptr().cast();
     // SAFETY: callers make `indices` of a table that exists and a byte; a bucket is two numbers of four bytes.
-    unsafe {
-        let entries: *const i32 = buckets.as_ptr().cast();
-        [_mm256_i32gather_epi32::<8>(entries, indices), _mm256_i32gather_epi32::<8>(entries.add(1), indices)]
-    }
+    let owners = unsafe { _mm256_i32gather_epi32::<8>(entries, indices) };
+    // SAFETY: the second number of the same buckets.
+    let frequencies = unsafe { _mm256_i32gather_epi32::<8>(entries.wrapping_add(1), indices) };
+    [owners, frequencies]
 }
 
 /// The entries of tables of 256 entries each; `indices` are `256 table + n`, with a table that exists and `n` below 256.
