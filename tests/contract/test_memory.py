@@ -405,7 +405,7 @@ import resource, sys
 import numpy as np
 from contract.test_arguments import FAMILIES, call
 
-FIXED = ("codebooks", "filters", "signs", "tables")
+FIXED = ("codebooks", "filters", "frequencies", "signs", "tables")
 FAMILIES.pop("distributed", None)  # Dask starts threads
 
 def larger(name, value):
