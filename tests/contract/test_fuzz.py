@@ -417,6 +417,12 @@ def answer_of(loaded: Any) -> Any:
         return loaded.search(SETS if isinstance(loaded, index.MinHashIndex) else X[:5], 3)
     if hasattr(loaded, "n_hashes"):
         return loaded.encode(SETS)
+    if isinstance(loaded, coding.TextCodec):
+        return loaded.encode_many(TEXTS)
+    if isinstance(loaded, coding.CodeCompressor):
+        return loaded.bits(adc_cases.ROWS)
+    if isinstance(loaded, (coding.CompressedRows, coding.CompressedTexts)):
+        return loaded[:]
     if hasattr(loaded, "encode"):
         return loaded.encode(np.zeros((4, 2), np.uint8) if type(loaded).__name__ == "Bits" else X[:5])
     return loaded.predict(X[:5]) if hasattr(loaded, "predict") else loaded.transform(X[:5])

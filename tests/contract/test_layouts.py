@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import adc, bits, hadamard, hamming, jaccard, minhash, rabitq, xnor
+from fastcodes import adc, bits, entropy, hadamard, hamming, jaccard, minhash, rabitq, xnor
 from helpers import Array, Family, both_families, pq_codes, pq_tables, random_codes, same
 from numpy.lib.stride_tricks import as_strided
 
@@ -230,6 +230,43 @@ FUNCTIONS |= {
     "minhash.paired, i": (lambda x: minhash.paired(_slots, _slots, x % 40, range(40)), _offsets),
     "minhash.jaccard, i": (lambda x: minhash.jaccard([_tokens], [_tokens], x * 0, x * 0), _offsets),
 }
+
+
+_chain, _bernoulli = entropy.MarkovChain.fit(_slot_codes), entropy.Bernoulli.fit(_slot_codes)
+_blocks, _ends = entropy.encode_rows(_slot_codes, _chain)
+_symbols = np.random.default_rng(16).integers(0, 90, (40, 300))
+_categorical, _scale_table = entropy.Categorical.fit(_symbols), entropy.ScaleTable()
+_message = np.frombuffer(entropy.encode(_symbols, _categorical), np.uint8)
+FUNCTIONS |= {
+    "entropy.encode_rows, codes": (lambda x: entropy.encode_rows(x, _chain), _slot_codes),
+    "entropy.encode_rows, bits": (lambda x: entropy.encode_rows(x, _bernoulli), _slot_codes),
+    "entropy.MarkovChain.fit": (lambda x: entropy.MarkovChain.fit(x).frequencies, _slot_codes),
+    "entropy.MarkovChain.bits": (_chain.bits, _slot_codes),
+    "entropy.Bernoulli.fit": (lambda x: entropy.Bernoulli.fit(x).ones, _slot_codes),
+    "entropy.decode, data": (lambda x: entropy.decode(x, _categorical, 12_000), _message),
+    "entropy.decode_rows, data": (lambda x: entropy.decode_rows(x, _ends, _chain), _blocks),
+    "entropy.decode_rows, offsets": (lambda x: entropy.decode_rows(_blocks, x, _chain), _ends),
+    "entropy.decode_rows, rows": (
+        lambda x: entropy.decode_rows(_blocks, _ends, _chain, rows=x),
+        np.arange(40),
+    ),
+}
+for _dtype in ("uint8", "int16", "uint32", "int64"):
+    _x = _symbols.astype(_dtype)
+    FUNCTIONS |= {
+        f"entropy.encode, symbols of {_dtype}": (
+            lambda x: np.frombuffer(entropy.encode(x, _categorical), np.uint8),
+            _x,
+        ),
+        f"entropy.encode, integers of {_dtype}": (
+            lambda x: np.frombuffer(entropy.encode(x, _scale_table, scales=_symbols % 64), np.uint8),
+            _x,
+        ),
+        f"entropy.encode, scales of {_dtype}": (
+            lambda x: np.frombuffer(entropy.encode(_symbols, _scale_table, scales=x % 64), np.uint8),
+            _x,
+        ),
+    }
 
 
 _images = random_codes(40 * 4 * 5, 11, seed=2).reshape(40, 4, 5, 11)

@@ -357,7 +357,7 @@ def test_results_that_fit_no_memory_are_an_error() -> None:
 LIMITED = """
 import resource
 import numpy as np
-from fastcodes import adc, hamming, jaccard, minhash, xnor
+from fastcodes import adc, entropy, hamming, jaccard, minhash, xnor
 
 bytes_ = np.random.default_rng(0).integers(0, 256, (20_000, 64), dtype=np.uint8)
 equal, tables = np.ones((20_000, 8), np.uint8), np.ones((500, 8, 256), np.float32)
@@ -373,6 +373,10 @@ calls = (
     lambda: adc.radius(tables, equal, np.inf),
     lambda: xnor.matmul(bytes_, bytes_, 512),
     lambda: xnor.byte_matmul(bytes_, bytes_[:, :8]),
+    lambda: entropy.encode(np.tile(bytes_, (20, 1)), entropy.Categorical.fit(bytes_)),
+    lambda: entropy.encode(bytes_, entropy.Categorical(range(65_536))),
+    lambda: entropy.encode(bytes_, entropy.Huffman(range(1, 65_537))),
+    lambda: entropy.encode_rows(np.tile(bytes_, (20, 1)), entropy.MarkovChain.fit(bytes_)),
 )
 with open("/proc/self/status") as file:
     size = next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmSize"))
@@ -391,7 +395,7 @@ for call in calls:
 @pytest.mark.parametrize("megabytes", [5, 30, 200])
 def test_calls_within_a_limit_of_memory_end_or_raise(megabytes: int) -> None:
     ends = run_python(LIMITED.format(megabytes=megabytes), timeout=240).split()
-    assert len(ends) == 10
+    assert len(ends) == 14
     # A product of all rows, and the tokens of 10**9 numbers, fit none of the limits.
     assert ends[0] == ends[8] == "MemoryError"
 
@@ -401,7 +405,7 @@ import resource, sys
 import numpy as np
 from contract.test_arguments import FAMILIES, call
 
-FIXED = ("codebooks", "filters", "signs", "tables")
+FIXED = ("codebooks", "filters", "frequencies", "signs", "tables")
 FAMILIES.pop("distributed", None)  # Dask starts threads
 
 def larger(name, value):

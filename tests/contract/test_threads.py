@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastcodes import _native, adc, bits, hadamard, hamming, jaccard, minhash, rabitq, xnor
+from fastcodes import _native, adc, bits, entropy, hadamard, hamming, jaccard, minhash, rabitq, xnor
 from fastcodes.index import MinHashIndex
 from helpers import (
     Array,
@@ -300,7 +300,24 @@ def long_calls() -> dict[str, Any]:
     signs, of_bytes = xnor.PackedMatrix(codes[:, :8], 64), xnor.PackedFilters(filters[..., :8], 64)
     tokens, texts = np.arange(1 << 20, dtype=np.uint64), [" ".join(map(str, range(20_000)))] * 8
     signatures = codes.view(np.uint32)
+    categorical, chain = entropy.Categorical.fit(codes), entropy.MarkovChain.fit(codes, order=0)
+    numbers = codes & np.uint8(63)
+    message, blocks = entropy.encode(codes, categorical), entropy.encode_rows(codes, chain)
+    many_scales = entropy.ScaleTable()
+    code = entropy.Huffman(range(1, 257))
     return {
+        "entropy.encode": lambda n: entropy.encode(np.tile(codes, (n, 1)), categorical, threads=1),
+        "entropy.decode": lambda n: [
+            entropy.decode(message, categorical, codes.size, threads=1) for _ in range(n)
+        ],
+        "entropy.encode, scales": lambda n: entropy.encode(
+            np.tile(codes, (n, 1)), many_scales, scales=np.tile(numbers, (n, 1)), threads=1
+        ),
+        "entropy.encode, Huffman": lambda n: entropy.encode(np.tile(codes, (n, 1)), code),
+        "entropy.encode_rows": lambda n: entropy.encode_rows(np.tile(codes, (n, 1)), chain, threads=1),
+        "entropy.decode_rows": lambda n: entropy.decode_rows(
+            blocks[0], blocks[1], chain, rows=np.tile(np.arange(30_000), n), threads=1
+        ),
         "minhash.signatures": lambda n: minhash.signatures(
             np.tile(tokens, n), np.arange(0, n * len(tokens) + 1, 1024), threads=1
         ),

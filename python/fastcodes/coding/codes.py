@@ -28,8 +28,8 @@ class CodeCompressor(Estimator):
     """Lossless compression of rows of codes: of quantizers and hash functions, tokens, small integers.
 
     A model of the codes is fitted once; then rows are stored in blocks, and any row is read without the
-    others. How much is saved depends on how far a symbol foretells the next one: much for levels of neighbors,
-    about an eighth for codes of product quantizers, nothing for columns of equally frequent, unrelated symbols.
+    others. How much is saved depends on how far a symbol foretells the next one: much for neighboring levels,
+    about an eighth for codes of product quantizers, nothing for equally frequent symbols without relation.
 
     Parameters
     ----------

@@ -90,7 +90,8 @@ def decode(
         If an argument has the wrong type.
     ValueError
         If `data` are no code of `n` symbols of the model. A message has no checksum: altered bytes can go
-        unnoticed, above all in messages of fewer than 8192 symbols.
+        unnoticed, above all in messages of fewer than 8192 symbols, and where all probabilities are powers
+        of two.
 
     Examples
     --------

@@ -154,7 +154,7 @@ class Categorical(Model):
         if self.dtype.kind not in "iu" or np.iinfo(self.dtype).max < self.n_symbols - 1:
             raise ValueError(f"dtype must hold integers up to {self.n_symbols - 1}; got {self.dtype}")
         if self.n_symbols <= 256:
-            self.frequencies = _native.entropy_frequencies(numbers[None], None)
+            self.frequencies = _native.entropy_frequencies(numbers[None], 1)
             return
         n_high = -(-self.n_symbols // 256)
         low = np.zeros((n_high, 256), np.uint64)
@@ -164,11 +164,11 @@ class Categorical(Model):
         # Sums of large counts do not fit 64 bits.
         high[0, :n_high] = low.sum(axis=1) if sums.sum() < 2**62 else sums * (2**62 / sums.sum())
         self.frequencies = np.zeros((1 + n_high, 256), np.uint32)
-        self.frequencies[:1, :n_high] = _native.entropy_frequencies(high[:, :n_high].copy(), None)
-        self.frequencies[1:] = _native.entropy_frequencies(low, None)
+        self.frequencies[:1, :n_high] = _native.entropy_frequencies(high[:, :n_high].copy(), 1)
+        self.frequencies[1:] = _native.entropy_frequencies(low, 1)
         last = self.n_symbols - 256 * (n_high - 1)
         self.frequencies[-1] = 0
-        self.frequencies[-1, :last] = _native.entropy_frequencies(low[-1:, :last].copy(), None)[0]
+        self.frequencies[-1, :last] = _native.entropy_frequencies(low[-1:, :last].copy(), 1)[0]
 
     @classmethod
     def fit(cls, symbols: ArrayLike, n_symbols: int | None = None) -> Self:

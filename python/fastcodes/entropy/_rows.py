@@ -157,8 +157,8 @@ class MarkovChain(RowModel):
         n_columns = array.shape[1]
         if order and n_columns * n_symbols**2 > _MOST_FREQUENCIES:
             raise ValueError(
-                f"codes have {n_columns} columns of {n_symbols} symbols, too many for the probabilities of all "
-                "pairs; give order=0, or fewer columns"
+                f"codes have {n_columns} columns of {n_symbols} symbols, too many for the probabilities of "
+                "all pairs; give order=0, or fewer columns"
             )
         tables = []
         for column in range(n_columns):
@@ -361,9 +361,7 @@ def encode_rows(
     ([190, 4], [0, 1, 2])
     """
     array = as_row_model(model).as_rows(codes)
-    return _native.entropy_encode_rows(
-        array, model._rows, as_rows_per_block(rows_per_block, model), threads
-    )
+    return _native.entropy_encode_rows(array, model._rows, as_rows_per_block(rows_per_block, model), threads)
 
 
 def decode_rows(

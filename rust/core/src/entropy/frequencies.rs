@@ -34,7 +34,8 @@ pub fn of_counts(counts: &[u64], out: &mut [u32]) -> Result<(), Error> {
         *frequency = ((u128::from(*count) * shared / sum) as u32).max(1);
     }
     // Positive floats are in the order of their bits. The lowest symbol is the first of equals.
-    let gain = |symbol: usize, frequency: u32| (counts[symbol] as f64 / f64::from(2 * frequency + 1)).to_bits();
+    let gain =
+        |symbol: usize, frequency: u32| (counts[symbol] as f64 / f64::from(2 * frequency + 1)).to_bits();
     let gains = out.iter().enumerate().map(|(symbol, frequency)| (gain(symbol, *frequency), Reverse(symbol)));
     let mut gains: BinaryHeap<_> = try_collect(gains)?.into();
     for _ in out.iter().sum()..TOTAL {

@@ -10,8 +10,8 @@
 use std::ops::Range;
 
 use super::range::{Decoder, Encoder};
-use super::tables::Tables;
 use super::rans::LANE_BYTES;
+use super::tables::Tables;
 use crate::error::{try_collect, try_push, try_vec};
 use crate::{Error, Run};
 

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! A decoder ends with all lanes at `2^24`, where the encoder began, and with no bytes left: it notices nearly all bytes that were cut
-//! or altered.
+//! or altered. Where frequencies are powers of two, altered bytes can be another message with the same end.
 
 use crate::Error;
 use crate::error::try_vec;
