@@ -62,11 +62,31 @@ def test_a_model_beside_is_written_once_and_needed(folder: Path, capfd: pytest.C
     assert run("more.fcs", "--all", "--model", "model") == 0
     assert capfd.readouterr().out == "A dog on the mat.\n"
     assert run("more.fcs", "--all") == 2
-    assert "it has no model" in (error := capfd.readouterr().err)
-    assert "--model names" in error
+    assert capfd.readouterr().err == (
+        "fastcodes: more.fcs: has no model; --model names the file of the one beside it\n"
+    )
     assert run("more.txt", "-o", "other.fcs", "--model", "other") == 0
     assert run("more.fcs", "--all", "--model", "other") == 2
     assert "another codec" in capfd.readouterr().err
+
+
+def test_the_longest_line(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    longest = b"a\xc3\xa9" * (1 << 16) + b"a" * (1 << 16)
+    assert len(longest) == 1 << 18
+    Path("in.txt").write_bytes(b"first\n" + longest)
+    assert run("in.txt", "-o", "in.fcs") == 0
+    assert run("in.fcs", "--all", "-o", "out.txt") == 0
+    assert Path("out.txt").read_bytes() == b"first\n" + longest
+    capfd.readouterr()
+    # A byte that is not UTF-8 is kept as three.
+    for content in (longest + b"a", longest[:-2] + b"\xff"):
+        Path("in.txt").write_bytes(b"first\n" + content + b"\nlast\n")
+        assert run("in.txt", "-o", "other.fcs", "--model", "model") == 2
+        assert capfd.readouterr().err.endswith(
+            "fastcodes: in.txt: line 2 is longer than 262,144 bytes, the most of a line\n"
+        )
+        assert not Path("model").exists()
+        assert not Path("other.fcs").exists()
 
 
 def test_stdin(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from fastcodes.cli.files import check_output, opened, writing
 from fastcodes.cli.lines import Lines
 from fastcodes.cli.terminal import UserError, integer, report, thread_count, tracked
 from fastcodes.coding import CompressedTexts, TextCodec
+from fastcodes.coding.text import NoModelError
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -25,6 +26,8 @@ DESCRIPTION = (
 FITTED_LINES = 100_000
 """A model is fitted to so many lines at most, from all parts of the input."""
 LINES_PER_BLOCK = 1 << 15
+LONGEST_LINE = 1 << 18
+"""Bytes of the longest string that `TextCodec` encodes."""
 LEAST_MODEL, LARGEST_DEFAULT = 1 << 17, 1 << 24
 """Bytes of a model."""
 
@@ -77,6 +80,12 @@ def _store(arguments: argparse.Namespace) -> None:
         content = b"".join(line for batch in lines.read("read") for line in batch.lines)
     # What follows the last line end is a string too, as a rule an empty one: joined, all give the same bytes.
     texts = content.decode("utf-8", "surrogateescape").split("\n")
+    for number, text in enumerate(texts, 1):
+        # A character has at most four bytes. Those that are not UTF-8 have three each.
+        if 4 * len(text) > LONGEST_LINE and len(text.encode("utf-8", "surrogatepass")) > LONGEST_LINE:
+            raise UserError(
+                f"{name}: line {number:,} is longer than {LONGEST_LINE:,} bytes, the most of a line"
+            )
     model, is_new = arguments.model, False
     if model is not None and os.path.exists(model):
         codec = _codec(model)
@@ -114,7 +123,7 @@ def _compressed(codec: TextCodec, texts: list[str], threads: int | None) -> Comp
             yield _Block(part, start + len(part))
 
     parts = [codec.compress(block.texts, threads=threads) for block in tracked(blocks(), len(texts), "store")]
-    return CompressedTexts.joined(parts)
+    return CompressedTexts._joined(parts)
 
 
 def _read(arguments: argparse.Namespace) -> None:
@@ -135,9 +144,10 @@ def _read(arguments: argparse.Namespace) -> None:
             for start in range(0, len(stored), LINES_PER_BLOCK):
                 texts = stored.take(slice(start, start + LINES_PER_BLOCK), threads=arguments.threads)
                 file.write(_bytes_of("\n" * (start > 0) + "\n".join(texts)))
+    except NoModelError:
+        raise UserError(f"{name}: has no model; --model names the file of the one beside it") from None
     except ValueError as error:
-        advice = "; --model names the file of its model" if "no model" in str(error) else ""
-        raise UserError(f"{error}{advice}") from None
+        raise UserError(str(error)) from None
 
 
 def _bytes_of(text: str) -> bytes:

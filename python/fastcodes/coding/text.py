@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike
 from fastcodes import _files, _native
 from fastcodes._estimator import Estimator, check_fitted
 from fastcodes._typing import Array, Codes, Doubles, Ids, PathLike
-from fastcodes._validation import as_integer, as_list, as_vector, code_array, describe
+from fastcodes._validation import as_bool, as_integer, as_list, as_vector, code_array, describe
 from fastcodes.coding._places import Places
 from fastcodes.entropy._rows import as_rows_of
 
@@ -213,7 +214,7 @@ class TextCodec(Estimator):
         offsets : array_like of int (n + 1,)
             Where each begins and ends, as `encode_many` returns them.
         rows : array_like of int (n_rows,), optional
-            Which strings to decode, in this order; None means all.
+            Which strings to decode, in this order; negative ones count from the end. None means all.
         threads : int, optional
             Largest number of threads; None means all CPUs of this process.
 
@@ -228,14 +229,16 @@ class TextCodec(Estimator):
             If the model is not fitted.
         TypeError
             If `data` are not bytes, or `offsets` or `rows` not integers.
+        IndexError
+            If there is no such string.
         ValueError
-            If offsets or rows are out of range, or bytes are no code of this model. Most but not all altered
-            codes are noticed.
+            If offsets are out of range, or bytes are no code of this model. Most but not all altered codes
+            are noticed.
         """
         check_fitted(self)
         data, ends = _as_bytes(data), as_vector(offsets, "offsets")
         if rows is not None:
-            data, ends = _of_rows(data, ends, as_vector(rows, "rows"))
+            data, ends = _of_rows(data, ends, rows)
         decoded, ends = self.model_.decode(data, ends, threads)
         content, starts = decoded.tobytes(), ends.tolist()
         try:
@@ -254,7 +257,7 @@ class TextCodec(Estimator):
         Parameters
         ----------
         texts : sequence of str
-            Each of at most ``2**20`` bytes in UTF-8.
+            Each of at most ``2**18`` bytes in UTF-8.
         threads : int, optional
             Largest number of threads; None means all CPUs of this process.
 
@@ -268,7 +271,7 @@ class TextCodec(Estimator):
             As `encode_many`.
         """
         data, offsets = self.encode_many(texts, threads=threads)
-        return CompressedTexts(self, data, Places.of(offsets))
+        return CompressedTexts(self, data, places=Places.of(offsets))
 
     def bits(self, texts: Sequence[str], *, threads: int | None = None) -> Doubles:
         """Compute the code lengths of strings.
@@ -283,8 +286,9 @@ class TextCodec(Estimator):
         Returns
         -------
         float64 array (n,)
-            Minus the binary logarithm of the probability of each string. Its code has about that many bits,
-            rounded to whole bytes: at most ``ceil(bits / 8) + 1`` bytes.
+            Minus the binary logarithm of the probability of each string, by the model or spelled as UTF-8,
+            whichever is less. Its code has about that many bits, rounded to whole bytes: at most
+            ``ceil(bits / 8) + 1`` bytes.
 
         Raises
         ------
@@ -337,17 +341,19 @@ class CompressedTexts:
         Where they are.
     """
 
-    def __init__(self, codec: TextCodec, data: Codes, places: Places) -> None:
-        self.codec = codec
-        self._data, self._places = data, places
+    def __init__(self, codec: TextCodec, data: Codes, *, places: Places) -> None:
+        if not isinstance(places, Places):
+            raise TypeError(f"places must be what `TextCodec.compress` makes; got {describe(places)}")
+        self.codec = _as_fitted(codec)
+        self._data, self._places = _as_bytes(data), places
 
     @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
+    def _joined(cls, parts: Sequence[Self]) -> Self:
         """Return the strings of several sequences of one codec, at least one, one after the other."""
         data = np.concatenate([part._data for part in parts])
         lengths = np.concatenate([part._places.lengths for part in parts])
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        return cls(parts[0].codec, data, Places.of(offsets))
+        return cls(parts[0].codec, data, places=Places.of(offsets))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -365,8 +371,8 @@ class CompressedTexts:
 
         Parameters
         ----------
-        rows : int, slice or array_like of int
-            Which ones; ``[:]`` decodes all.
+        rows : int, slice or array_like of int or bool
+            Which ones, as in numpy; ``[:]`` decodes all.
 
         Returns
         -------
@@ -388,8 +394,8 @@ class CompressedTexts:
 
         Parameters
         ----------
-        rows : int, slice or array_like of int
-            Which ones.
+        rows : int, slice or array_like of int or bool
+            Which ones; booleans, one for each string, say whether it is one of them.
         threads : int, optional
             Largest number of threads; None means all CPUs of this process.
 
@@ -401,6 +407,11 @@ class CompressedTexts:
             return self._decoded(np.arange(*rows.indices(len(self))), threads)
         if np.ndim(rows) == 0:
             return self._decoded(as_rows_of([as_integer(rows, "rows")], len(self)), threads)[0]
+        array = np.asarray(rows)
+        if array.dtype == np.bool_:
+            if array.shape != (len(self),):
+                raise IndexError(f"rows as a mask must have shape ({len(self)},); got {array.shape}")
+            rows = np.flatnonzero(array)
         return self._decoded(as_rows_of(rows, len(self)), threads)
 
     def _decoded(self, rows: Ids, threads: int | None) -> list[str]:
@@ -419,6 +430,7 @@ class CompressedTexts:
             Whether the file holds the model too, so that it is read alone. Otherwise `load` needs the codec,
             and the file has the checksum of its model.
         """
+        with_model = as_bool(with_model, "with_model")
         model = self.codec._to_arrays()["model"]
         arrays = {"data": self._data, **self._places.to_arrays()}
         params = {"codec": self.codec.get_params(), "checksum": zlib.crc32(model.data)}
@@ -437,7 +449,8 @@ class CompressedTexts:
         path : path-like
             The file. Nothing in it is executed.
         codec : TextCodec, optional
-            The codec, for a file without its model.
+            The codec of the strings, for a file without its model. One is compared with the model of a file
+            that has it.
         mmap : bool
             Whether codes are read from the file when they are wanted.
         verify : bool
@@ -451,20 +464,45 @@ class CompressedTexts:
         ------
         OSError
             If the file cannot be read.
+        TypeError
+            If `codec` is no TextCodec.
+        NotFittedError
+            If `codec` is not fitted.
         ValueError
-            If it is no such file, was truncated or altered, or has the codes of another model.
+            If it is no such file, was truncated or altered, has the codes of another model, or no model and
+            `codec` is None.
         """
         kind = cls.__name__
-        params, arrays = _files.read(path, kind, mmap=mmap, verify=verify)
+        given = None if codec is None else zlib.crc32(_as_fitted(codec)._to_arrays()["model"].data)
+        params, arrays = _files.read(path, kind, mmap=as_bool(mmap, "mmap"), verify=as_bool(verify, "verify"))
         with _files.refusing(path, kind):
             data, places = _files.take(arrays, "data", np.uint8, ("bytes",)), Places.from_arrays(arrays)
+            checksum = as_integer(params["checksum"], "checksum")
             if "model" in arrays:
-                codec = TextCodec.from_state(params["codec"], {"model": arrays["model"]})
-            elif codec is None:
-                raise ValueError("it has no model; give the codec of its strings: load(path, codec=...)")
-            elif zlib.crc32(codec._to_arrays()["model"].data) != params["checksum"]:
-                raise ValueError("its strings were encoded by another codec than this one")
-            return cls(codec, data, places)
+                model = _files.take(arrays, "model", np.uint8, ("bytes",))
+                # Also of a mapped file: other models decode other strings, and none says so.
+                if zlib.crc32(np.ascontiguousarray(model).data) != checksum:
+                    raise ValueError("its model is not the one of its strings; save them again")
+                codec = codec or TextCodec.from_state(params["codec"], {"model": model})
+        if codec is None:
+            raise NoModelError(
+                f"{os.fsdecode(path)!r} has no model; give the codec of its strings: load(path, codec=...)"
+            )
+        if given not in (None, checksum):
+            raise ValueError(f"the strings of {os.fsdecode(path)!r} were encoded by another codec than codec")
+        return cls(codec, data, places=places)
+
+
+class NoModelError(ValueError):
+    """A file of strings has no model, and no codec was given."""
+
+
+def _as_fitted(codec: Any) -> TextCodec:
+    """Return the argument `codec` if it is a fitted one."""
+    if not isinstance(codec, TextCodec):
+        raise TypeError(f"codec must be a TextCodec; got {describe(codec)}")
+    check_fitted(codec)
+    return codec
 
 
 def _joined(texts: Sequence[str], name: str) -> tuple[Codes, Ids]:
@@ -489,15 +527,12 @@ def _as_bytes(data: Any) -> Codes:
     return np.require(array, None, ["C", "A"])
 
 
-def _of_rows(data: Codes, ends: Ids, rows: Ids) -> tuple[Codes, Ids]:
+def _of_rows(data: Codes, ends: Ids, rows: ArrayLike) -> tuple[Codes, Ids]:
     """Return the codes of some rows, one after the other, and their offsets."""
-    n = len(ends) - 1
-    if n < 0:
+    if not len(ends):
         raise ValueError("offsets is empty; expected one more offset than strings, [0] for no strings")
-    if len(rows) and (rows.min() < 0 or rows.max() >= n):
-        wrong = rows[(rows < 0) | (rows >= n)][0]
-        raise ValueError(f"rows has the row {wrong}; expected rows from 0 to {n - 1}")
-    return _of_parts(data, ends[rows], ends[rows + 1])
+    numbers = as_rows_of(rows, len(ends) - 1)
+    return _of_parts(data, ends[numbers], ends[numbers + 1])
 
 
 def _of_parts(data: Codes, starts: Ids, stops: Ids) -> tuple[Codes, Ids]:

@@ -113,6 +113,20 @@ fn what_the_model_does_not_expect_grows_little() {
 }
 
 #[test]
+fn bits_are_those_of_the_spelled_text_where_these_are_fewer() {
+    let model = fitted();
+    let bytes = Random::new(4).bytes(10_000);
+    let mut bits = [f64::NAN];
+    let texts = Texts::new("texts", &bytes, &[0, 10_000]).unwrap();
+    model.bits(&texts, &mut bits, &serial()).unwrap();
+    // 8 bits and a thousandth for each byte, 8 to say so, 10 to end.
+    let spelled = 10_000.0 * (8.0 + (65_536.0_f64 / 65_472.0).log2()) + 18.0;
+    assert!((bits[0] - spelled).abs() < 1e-6, "{} and {spelled}", bits[0]);
+    let n_bytes = round_trip(&model, &[bytes]).0.len() as f64;
+    assert!((bits[0] / 8.0 - 1.0..=(bits[0] / 8.0).ceil() + 1.0).contains(&n_bytes), "{n_bytes}");
+}
+
+#[test]
 fn codes_do_not_depend_on_threads_levels_or_neighbors() {
     let model = fitted();
     let strings = sentences(333, 5);
@@ -184,6 +198,17 @@ fn damaged_models_are_refused_or_work() {
         }
     }
     assert!(n_refused > 300, "{n_refused}");
+    // A tree that is one long path would have as many steps as the square of its nodes.
+    let start = 24 + u32::from_le_bytes(bytes[8..12].try_into().unwrap()) as usize;
+    let start = start + u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+    let n_symbols = 257 + u32::from_le_bytes(bytes[8..12].try_into().unwrap()) as usize;
+    let mut altered = bytes.clone();
+    for (node, pair) in altered[start + n_symbols..][..4 * (n_symbols - 1)].chunks_mut(4).enumerate() {
+        let next = if node + 2 < n_symbols { node + 1 } else { 0x8000 + n_symbols - 1 };
+        pair[..2].copy_from_slice(&(next as u16).to_le_bytes());
+        pair[2..].copy_from_slice(&(0x8000 + node as u16).to_le_bytes());
+    }
+    assert!(TextModel::from_bytes(&altered).err().unwrap().to_string().contains("the code is wrong"));
     for field in [8, 12, 16] {
         let mut altered = bytes.clone();
         altered[field..field + 4].copy_from_slice(&u32::MAX.to_le_bytes());

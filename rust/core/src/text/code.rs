@@ -11,6 +11,10 @@ use crate::error::{try_collect, try_push, try_vec};
 /// Marks a child that is a symbol; other children are nodes.
 pub(super) const LEAF: u16 = 1 << 15;
 
+/// The longest way to a symbol. A Huffman code gives a symbol of probability p at most log(1 / p) + 1 steps, the logarithm to the golden
+/// ratio (Katona and Nemetz, 1976). That of a class and that within it add up to one logarithm, of at most 2^64: 94 steps.
+const MAX_DEPTH: u8 = 128;
+
 /// A node on the way to a symbol, and the branch that is taken there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Step {
@@ -59,18 +63,27 @@ impl Code {
     /// The tree of which these are the children of each node, one node fewer than symbols.
     ///
     /// # Errors
-    /// [`Error::Incompatible`] if they form no tree, [`Error::OutOfMemory`].
+    /// [`Error::Incompatible`] if they form no tree, or one deeper than any of [`Code::of_counts`]; [`Error::OutOfMemory`].
     pub(super) fn from_children(children: Vec<[u16; 2]>) -> Result<Self, Error> {
         let n_nodes = children.len();
         // Each node and symbol but the root is the child of one node, which has a lower number.
         let mut parents = try_vec(None, n_nodes)?;
         let mut leaves = try_vec(None, n_nodes + 1)?;
+        // Of a node; checked before all steps are written, which for a single long path would be the square of its length.
+        let mut depths = try_vec(0, n_nodes)?;
         for (node, pair) in children.iter().enumerate() {
+            let depth = depths[node] + 1;
+            if depth > MAX_DEPTH {
+                return Err(super::damaged("the code"));
+            }
             for (bit, child) in [false, true].into_iter().zip(pair) {
                 let step = Step { node: node as u16, bit };
                 let index = usize::from(child & !LEAF);
                 let place = match child & LEAF {
-                    0 if index > node => parents.get_mut(index),
+                    0 if index > node => {
+                        depths.get_mut(index).into_iter().for_each(|below| *below = depth);
+                        parents.get_mut(index)
+                    }
                     0 => None,
                     _ => leaves.get_mut(index),
                 };
@@ -147,6 +160,26 @@ mod tests {
                 child = code.children()[usize::from(child)][usize::from(step.bit)];
             }
             assert_eq!(child, LEAF | symbol);
+        }
+    }
+
+    #[test]
+    fn the_deepest_code_of_counts_reads_back_and_a_deeper_tree_is_refused() {
+        // Weights that grow as the powers of the golden ratio make the longest ways; the last ones sum to nearly 2^64.
+        let ratio = (1.0 + 5_f64.sqrt()) / 2.0;
+        let counts: Vec<u64> = (0..81).map(|power| ratio.powi(power) as u64).collect();
+        for (n_classes, least) in [(1, 72), (2, 0), (9, 0), (81, 72)] {
+            let classes: Vec<u8> = (0..81).map(|symbol| symbol * n_classes / 81).collect();
+            let code = Code::of_counts(&counts, &classes).unwrap();
+            let deepest = (0..81).map(|symbol| code.steps(symbol).len()).max();
+            assert!((Some(least)..=Some(94)).contains(&deepest), "{n_classes}: {deepest:?}");
+        }
+        let path = |n: u16| {
+            (0..n).map(|node| [if node + 1 < n { node + 1 } else { LEAF | n }, LEAF | node]).collect()
+        };
+        assert!(Code::from_children(path(u16::from(MAX_DEPTH))).is_ok());
+        for n_nodes in [u16::from(MAX_DEPTH) + 1, LEAF - 1] {
+            assert!(Code::from_children(path(n_nodes)).is_err());
         }
     }
 

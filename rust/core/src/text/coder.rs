@@ -86,15 +86,21 @@ impl TextModel {
         Ok(())
     }
 
-    /// Bits that the probabilities of a text come to, without those of [`TextModel::encode_text`] to end on a whole byte.
+    /// Bits that the probabilities of a text come to, by the model or spelled, whichever are fewer; without those of
+    /// [`TextModel::encode_text`] to end on a whole byte.
     pub(super) fn bits_of_text(&self, text: &[u8], scratch: &mut Scratch) -> Result<f64, Error> {
+        let bits_of = |bit: bool, p: u32| {
+            let p = if bit { p } else { (1 << PROBABILITY_BITS) - p };
+            f64::from(PROBABILITY_BITS) - f64::from(p).log2()
+        };
         let mut bits = 0.0;
         self.for_each_branch(text, scratch, |bit, p| {
-            let p = if bit { p } else { (1 << PROBABILITY_BITS) - p };
-            bits += f64::from(PROBABILITY_BITS) - f64::from(p).log2();
+            bits += bits_of(bit, p);
             Ok(())
         })?;
-        Ok(bits)
+        let ends = bits_of(false, BY_MODEL) + bits_of(false, GOES_ON);
+        let spelled = ends + text.len() as f64 * (8.0 + bits_of(true, GOES_ON));
+        Ok(bits.min(spelled))
     }
 
     /// Appends the text of a code, or returns false if these bytes are not one.
