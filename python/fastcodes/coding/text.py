@@ -55,8 +55,8 @@ class TextCodec(Estimator):
     string. Only integers take part, so models and codes are the same on every machine and for any number of
     threads.
 
-    Any string can be encoded. One that the model finds very unlikely is stored as its UTF-8 and at most four
-    bytes and a thousandth more.
+    Any string of at most ``2**18`` bytes in UTF-8 can be encoded, lone surrogates too. One that the model
+    finds very unlikely is stored as its UTF-8 and at most four bytes and a thousandth more.
 
     To be short, codes have no checksum. Altered or truncated ones are often noticed, but can decode to
     another string, as can codes of a model that was fitted to other strings.

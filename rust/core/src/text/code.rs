@@ -169,7 +169,7 @@ mod tests {
         let ratio = (1.0 + 5_f64.sqrt()) / 2.0;
         let counts: Vec<u64> = (0..81).map(|power| ratio.powi(power) as u64).collect();
         for (n_classes, least) in [(1, 72), (2, 0), (9, 0), (81, 72)] {
-            let classes: Vec<u8> = (0..81).map(|symbol| symbol * n_classes / 81).collect();
+            let classes: Vec<u8> = (0..81).map(|symbol: usize| (symbol * n_classes / 81) as u8).collect();
             let code = Code::of_counts(&counts, &classes).unwrap();
             let deepest = (0..81).map(|symbol| code.steps(symbol).len()).max();
             assert!((Some(least)..=Some(94)).contains(&deepest), "{n_classes}: {deepest:?}");

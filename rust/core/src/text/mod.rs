@@ -91,7 +91,7 @@ impl TextModel {
         self.join(texts, run, |row, scratch, out| self.encode_text(texts.text(row), scratch, out))
     }
 
-    /// Bits of the probability of each text; a code takes that, rounded up to whole bytes, or up to one byte more.
+    /// Bits of the probability of each text, by the model or spelled, whichever are fewer; a code takes that, rounded up to whole bytes, or up to one byte more.
     ///
     /// # Errors
     /// As [`TextModel::encode`].
