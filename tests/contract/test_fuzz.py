@@ -29,10 +29,11 @@ import numpy as np
 import oracles
 from contract import test_arguments, test_classes
 from contract.cases import adc as adc_cases
+from contract.cases.coding import TEXTS
 from contract.class_kit import SETS, Case, X
 from contract.kit import WithoutRepr
 from contract.public import parameters, public_functions
-from fastcodes import _files, adc, index, quantization
+from fastcodes import _files, adc, coding, index, quantization
 from helpers import run_python, same
 
 # For a short test; `make fuzz` asks for more.

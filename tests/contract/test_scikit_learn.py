@@ -23,6 +23,7 @@ from sklearn.utils import estimator_checks
 ESTIMATORS: dict[str, Any] = {
     "Bits": hashing.Bits(8),
     "CCAITQ": hashing.CCAITQ(2, random_state=0),
+    "CodeCompressor": coding.CodeCompressor(n_symbols=4),
     "DeepHashing": hashing.DeepHashing(2, hidden=(4,), epochs=2, random_state=0),
     "ITQ": hashing.ITQ(2, random_state=0),
     "LocalityPreservingHashing": hashing.LocalityPreservingHashing(1, n_anchors=4, random_state=0),
@@ -58,7 +59,7 @@ ESTIMATORS: dict[str, Any] = {
 EXPECTED: dict[str, dict[str, str]] = {
     "ScalarQuantizer": {"check_transformer_n_iter": "uniform levels need no iterations: n_iter_ is 0"},
 }
-VECTORS = [name for name in ESTIMATORS if name not in ("Bits", "MinHash", "TextCodec")]
+VECTORS = [name for name in ESTIMATORS if name not in ("Bits", "CodeCompressor", "MinHash", "TextCodec")]
 TRANSFORMERS = [name for name in VECTORS if isinstance(ESTIMATORS[name], Transformer)]
 SUPERVISED = [name for name in VECTORS if ESTIMATORS[name]._needs_target or "Classifier" in name]
 RNG = np.random.default_rng(0)

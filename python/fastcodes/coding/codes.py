@@ -11,9 +11,10 @@ import numpy as np
 from fastcodes import _files
 from fastcodes._estimator import Estimator, check_fitted
 from fastcodes._typing import Array, Codes, Doubles, Ids, PathLike
-from fastcodes._validation import as_integer, as_option, describe
+from fastcodes._validation import as_bool, as_integer, as_option, describe
 from fastcodes.coding._places import Places
 from fastcodes.entropy import MarkovChain, encode_rows
+from fastcodes.entropy._messages import as_data
 from fastcodes.entropy._rows import as_rows_of, as_rows_per_block, decode_blocks
 
 if TYPE_CHECKING:
@@ -146,6 +147,13 @@ class CodeCompressor(Estimator):
         check_fitted(self)
         return self.chain_.bits(codes)
 
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags that scikit-learn asks for: codes, not features."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
     def _to_arrays(self) -> dict[str, Array]:
         return _chain_arrays(self.chain_)
 
@@ -177,14 +185,18 @@ class CompressedRows:
     def __init__(
         self, model: MarkovChain, n_rows: int, *, rows_per_block: int, data: Codes, places: Places
     ) -> None:
+        if not isinstance(model, MarkovChain):
+            raise TypeError(f"model must be a MarkovChain; got {describe(model)}")
+        if not isinstance(places, Places):
+            raise TypeError(f"places must be what `CodeCompressor.compress` makes; got {describe(places)}")
         self._model = model
         self._n_rows = as_integer(n_rows, "n_rows", 0)
         self._rows_per_block = as_rows_per_block(rows_per_block, model)
-        self._data, self._places = data, places
+        self._data, self._places = as_data(data), places
         n_blocks = -(-self._n_rows // self._rows_per_block)
         if len(places) != n_blocks:
             raise ValueError(
-                f"{n_rows} rows in blocks of {rows_per_block} are {n_blocks} blocks; got {len(places)}"
+                f"n_rows = {n_rows} in blocks of {rows_per_block} are {n_blocks} blocks; places has {len(places)}"
             )
 
     def __len__(self) -> int:
@@ -311,7 +323,7 @@ class CompressedRows:
             If it is no such file, or was truncated or altered.
         """
         kind = cls.__name__
-        params, arrays = _files.read(path, kind, mmap=mmap, verify=verify)
+        params, arrays = _files.read(path, kind, mmap=as_bool(mmap, "mmap"), verify=as_bool(verify, "verify"))
         with _files.refusing(path, kind):
             model = _chain_of(arrays)
             # A model is loaded whole, also from a mapped file: a wrong one gives wrong rows.

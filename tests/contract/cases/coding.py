@@ -9,6 +9,10 @@ from fastcodes import coding
 TEXTS = ["A man rides a horse.", "A dog sees a man."] * 10
 NOT_TEXTS = ["texts", 3, None, [3], [b"texts"], {"a": "b"}, {"a"}]
 STORED = coding.TextCodec(1 << 17).fit(TEXTS).compress(TEXTS)
+ROWS = (np.arange(60 * 8) % 16).astype(np.uint8).reshape(60, 8)
+COMPRESSOR = coding.CodeCompressor(n_symbols=16).fit(ROWS)
+COMPRESSED = COMPRESSOR.compress(ROWS)
+NOT_ROWS = ["codes", ROWS * 1.0, ROWS.astype(np.int64), ROWS[None], ROWS + np.uint8(16)]
 NOT_BYTES = ["data", 3, np.zeros(3), np.zeros((2, 2), np.uint8)]
 
 CASES: dict[str, Case] = {
@@ -49,6 +53,40 @@ CASES: dict[str, Case] = {
             "places": [3, None, np.arange(20)],
             "rows": ["rows", 0.5, None, [0.5], [[0]]],
             "with_model": BOOLEANS,
+        },
+    ),
+    "coding.CodeCompressor": Case(
+        coding.CodeCompressor,
+        {"context": "previous", "n_symbols": 16, "rows_per_block": 16},
+        lambda codec: codec.fit(ROWS),
+        {"fit": {"codes": ROWS}, "compress": {"codes": ROWS}, "bits": {"codes": ROWS}},
+        {
+            "context": ["next", 1, None, b"previous"],
+            "n_symbols": [*NATURAL, 257],
+            "rows_per_block": NATURAL,
+            "fit.codes": [*NOT_ROWS, ROWS[:0]],
+            "codes": [*NOT_ROWS, ROWS[:, :3]],
+        },
+    ),
+    "coding.CompressedRows": Case(
+        coding.CompressedRows,
+        {
+            "model": COMPRESSOR.chain_,
+            "n_rows": 60,
+            "rows_per_block": 16,
+            "data": COMPRESSED._data,
+            "places": COMPRESSED._places,
+        },
+        methods={"take": {"rows": [1, -1]}},
+        wrong={
+            "model": [3, "model", COMPRESSOR],
+            "n_rows": [0.5, "60", None, -1, 1000],
+            "rows_per_block": [*NATURAL, 1 << 30],
+            "data": NOT_BYTES,
+            "places": [3, None, np.arange(20)],
+            "mmap": BOOLEANS,
+            "verify": BOOLEANS,
+            "rows": ["rows", 0.5, None, [0.5], [[0]]],
         },
     ),
 }
