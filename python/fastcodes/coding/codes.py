@@ -196,7 +196,7 @@ class CompressedRows:
         n_blocks = -(-self._n_rows // self._rows_per_block)
         if len(places) != n_blocks:
             raise ValueError(
-                f"n_rows = {n_rows} in blocks of {rows_per_block} are {n_blocks} blocks; places has {len(places)}"
+                f"n_rows = {n_rows} in blocks of {rows_per_block} are {n_blocks}; places are of {len(places)}"
             )
 
     def __len__(self) -> int:
