@@ -7,6 +7,7 @@
 //! A call starts its threads and ends them. A pool would save some ten microseconds, but would make calls of different
 //! threads wait for each other, and after a fork a child would find the pool without its threads.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
@@ -23,8 +24,24 @@ impl Run<'_> {
         new_state: impl Fn() -> Result<S, Error> + Sync,
         work: impl Fn(&mut S, usize) -> Result<(), Error> + Sync,
     ) -> Result<Vec<S>, Error> {
+        self.for_each_long_task(n_tasks, new_state, |state, task, _| work(state, task))
+    }
+
+    /// [`Run::for_each_task`] for tasks that take more than some tenths of a second: `work(state, task, is_stopped)` should ask now and
+    /// then whether the work is stopped, and then return early, with any result.
+    pub(crate) fn for_each_long_task<S: Send>(
+        &self,
+        n_tasks: usize,
+        new_state: impl Fn() -> Result<S, Error> + Sync,
+        work: impl Fn(&mut S, usize, &dyn Fn() -> bool) -> Result<(), Error> + Sync,
+    ) -> Result<Vec<S>, Error> {
         let (next, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
         let worker = |should_stop: &dyn Fn() -> bool| -> Result<S, (usize, Error)> {
+            let stopped = Cell::new(false);
+            let is_stopped = || {
+                stopped.set(stopped.get() || should_stop());
+                stopped.get() || ended.load(Ordering::Relaxed)
+            };
             // Every task below a failed one was taken before it and is finished, so the lowest failure is always found.
             let end = |task, error| {
                 ended.store(true, Ordering::Relaxed);
@@ -36,8 +53,8 @@ impl Run<'_> {
                 if task >= n_tasks {
                     break;
                 }
-                work(&mut state, task).map_err(|error| end(task, error))?;
-                if should_stop() {
+                work(&mut state, task, &is_stopped).map_err(|error| end(task, error))?;
+                if stopped.get() || should_stop() {
                     return Err(end(usize::MAX, Error::Interrupted));
                 }
             }
@@ -86,6 +103,25 @@ impl Run<'_> {
             Ok(())
         })?;
         try_collect(results.into_iter().flatten())
+    }
+
+    /// [`Run::for_each_long_task`], with the results of all tasks in their order.
+    pub(crate) fn map_long_tasks<R: Send>(
+        &self,
+        n_tasks: usize,
+        work: impl Fn(usize, &dyn Fn() -> bool) -> Result<R, Error> + Sync,
+    ) -> Result<Vec<R>, Error> {
+        let results = try_collect((0..n_tasks).map(|_| Mutex::new(None)))?;
+        self.for_each_long_task(
+            n_tasks,
+            || Ok(()),
+            |(), task, is_stopped| {
+                let result = work(task, is_stopped)?;
+                *results[task].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                Ok(())
+            },
+        )?;
+        try_collect(results.into_iter().filter_map(|result| result.into_inner().ok().flatten()))
     }
 
     /// Calls `work(state, index, part)` once for every part: pieces of an output that workers fill.
@@ -150,6 +186,24 @@ mod tests {
                 .unwrap();
                 assert_eq!(out, done);
             }
+        }
+    }
+
+    #[test]
+    fn long_tasks_are_told_that_they_should_end() {
+        for threads in [1, 2] {
+            let run = Run::exactly(Level::PORTABLE, threads, &|| true);
+            let begun = Instant::now();
+            let work = |_: usize, is_stopped: &dyn Fn() -> bool| {
+                while !is_stopped() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Ok(())
+            };
+            assert_eq!(run.map_long_tasks(4, work), Err(Error::Interrupted));
+            assert!(begun.elapsed() < Duration::from_secs(2));
+            let run = Run::exactly(Level::PORTABLE, threads, &|| false);
+            assert_eq!(run.map_long_tasks(9, |task, _| Ok(task)), Ok((0..9).collect()));
         }
     }
 

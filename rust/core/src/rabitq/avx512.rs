@@ -136,16 +136,24 @@ pub(super) fn multiply<const QUERIES: usize>(
     products: &mut [[i32; QUERIES]],
 ) {
     let len = queries[0].len();
-    let queries = queries.map(|query| query[..len].as_chunks::<64>().0);
-    for (levels, products) in expanded.chunks_exact(len).zip(products) {
+    let mut chunks: [&[[i8; 64]]; QUERIES] = [&[]; QUERIES];
+    for query in 0..QUERIES {
+        chunks[query] = queries[query][..len].as_chunks().0;
+    }
+    let n_rows = products.len().min(expanded.len() / len.max(1));
+    // Loops without iterators: what does not become a part of this function would have no AVX-512.
+    for row in 0..n_rows {
+        let levels = expanded[row * len..(row + 1) * len].as_chunks::<64>().0;
         let mut sums = [_mm512_setzero_si512(); QUERIES];
-        for (index, levels) in levels.as_chunks::<64>().0.iter().enumerate() {
-            let levels = load(levels);
+        for index in 0..levels.len() {
+            let levels = load(&levels[index]);
             for query in 0..QUERIES {
-                sums[query] = _mm512_dpbusd_epi32(sums[query], levels, load_signed(&queries[query][index]));
+                sums[query] = _mm512_dpbusd_epi32(sums[query], levels, load_signed(&chunks[query][index]));
             }
         }
-        *products = sums.map(|sums| _mm512_reduce_add_epi32(sums));
+        for query in 0..QUERIES {
+            products[row][query] = _mm512_reduce_add_epi32(sums[query]);
+        }
     }
 }
 

@@ -15,11 +15,8 @@ const QUERIES_PER_THREAD: usize = 4;
 /// Queries of a block, which look at a list together while it is in a cache.
 const QUERIES_PER_BLOCK: usize = 1024;
 
-/// Words that a block compares, so that an interrupted call ends soon.
-const WORDS_PER_BLOCK: usize = 1 << 27;
-
-/// The time that a row takes beside its own words, in words, where the fewest instructions are to be had.
-const WORDS_BESIDE: usize = 4;
+/// Rows that are compared between two checks for an interruption.
+const ROWS_PER_CHECK: usize = 1 << 22;
 
 /// Rows of a task, if threads take lists: a long one is shared.
 const ROWS_PER_TASK: usize = 1 << 13;
@@ -228,20 +225,13 @@ fn probe<L: ListSearch, S: Sink, R: Send>(
         let hint = "expected the id of each row";
         return Err(Error::Mismatch { unit: "rows", first, second, hint });
     }
-    let n_candidates = probes.n_candidates();
-    let run = run.for_words(n_candidates.saturating_mul(search.words_per_row()));
+    let run = run.for_words(probes.n_candidates().saturating_mul(search.words_per_row()));
     if run.threads() == 1 || probes.n_queries >= QUERIES_PER_THREAD * run.threads() {
-        let rows_per_query = (n_candidates / probes.n_queries.max(1)).max(1);
-        let most = WORDS_PER_BLOCK / (search.words_per_row() + WORDS_BESIDE) / rows_per_query;
-        let block_len = probes.n_queries.div_ceil(run.threads()).min(most).clamp(1, QUERIES_PER_BLOCK);
-        let blocks = run.map_tasks(
-            probes.n_queries.div_ceil(block_len),
-            || Ok(()),
-            |(), block| {
-                let queries = block * block_len..probes.n_queries.min((block + 1) * block_len);
-                probe_block(search, probes, queries, &new_sink, &finish)
-            },
-        )?;
+        let block_len = probes.n_queries.div_ceil(run.threads()).clamp(1, QUERIES_PER_BLOCK);
+        let blocks = run.map_long_tasks(probes.n_queries.div_ceil(block_len), |block, is_stopped| {
+            let queries = block * block_len..probes.n_queries.min((block + 1) * block_len);
+            probe_block(search, probes, queries, &new_sink, &finish, is_stopped)
+        })?;
         return try_collect(blocks.into_iter().flatten());
     }
     let mut results = Vec::new();
@@ -274,17 +264,22 @@ fn probe<L: ListSearch, S: Sink, R: Send>(
 }
 
 /// Visits the lists of some queries on one thread: the nearest of each query first, until there is a bound, and then list by list.
+/// What it returns once it is stopped is not used.
 fn probe_block<L: ListSearch, S: Sink, R>(
     search: &L,
     probes: Probes<'_>,
     queries: Range<usize>,
     new_sink: &impl Fn() -> S,
     finish: &impl Fn(usize, Vec<S>) -> Result<R, Error>,
+    is_stopped: &dyn Fn() -> bool,
 ) -> Result<Vec<R>, Error> {
     let mut scratch = search.new_scratch(queries.clone())?;
     let mut receiver = ListReceiver::new(queries.clone().map(|_| new_sink()))?;
     let mut left = Vec::new();
     for (position, query) in queries.clone().enumerate() {
+        if is_stopped() {
+            return Ok(Vec::new());
+        }
         for list in probes.lists(query).filter(|list| !list.ids.is_empty()) {
             if receiver.slots[position].is_bounded() {
                 try_push(&mut left, (position, list))?;
@@ -296,7 +291,13 @@ fn probe_block<L: ListSearch, S: Sink, R>(
     }
     left.sort_unstable_by_key(|(position, list)| (list.start, list.ids.len(), *position));
     for visits in left.chunk_by(|(_, a), (_, b)| (a.start, a.ids.len()) == (b.start, b.ids.len())) {
-        receiver.visit(search, visits, &mut scratch)?;
+        let list_len = visits.first().map_or(1, |(_, list)| list.ids.len().max(1));
+        for visits in visits.chunks((ROWS_PER_CHECK / list_len).max(1)) {
+            if is_stopped() {
+                return Ok(Vec::new());
+            }
+            receiver.visit(search, visits, &mut scratch)?;
+        }
     }
     let mut results = Vec::new();
     for (query, slot) in queries.zip(receiver.slots) {
