@@ -85,7 +85,7 @@ for name, form in (("rows", parts), ("packed", packed)):
         interrupt(f"adc.knn, {name}, {threads} threads", lambda: adc.knn(tables, form, 10, threads=threads))
     interrupt(f"adc.radius, {name}", lambda: adc.radius(tables, form, -30))
     interrupt(f"adc.scan, {name}", lambda: adc.scan(tables[:100], form, threads=1))
-interrupt("adc.scan, few rows", lambda: adc.scan(np.tile(tables, (4, 1, 1)), parts[:2000], threads=1))
+interrupt("adc.scan, few rows", lambda: adc.scan(np.tile(tables, (8, 1, 1)), parts[:3000], threads=1))
 many = np.tile(tables[:, :4], (20, 1, 1))
 interrupt("adc.knn, few rows", lambda: adc.knn(many, parts[:16_000, :4], 10))
 interrupt("adc.knn, one subspace", lambda: adc.knn(many[:, :1], parts[:600_000, :1], 10))
