@@ -63,7 +63,7 @@ def test_a_model_beside_is_written_once_and_needed(folder: Path, capfd: pytest.C
     assert capfd.readouterr().out == "A dog on the mat.\n"
     assert run("more.fcs", "--all") == 2
     assert capfd.readouterr().err == (
-        "fastcodes: more.fcs: has no model; --model names the file of the one beside it\n"
+        "fastcodes: more.fcs: has no model; give the file of its model with --model\n"
     )
     assert run("more.txt", "-o", "other.fcs", "--model", "other") == 0
     assert run("more.fcs", "--all", "--model", "other") == 2

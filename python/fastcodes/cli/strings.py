@@ -24,7 +24,7 @@ DESCRIPTION = (
     "the output, unless --model names its file."
 )
 FITTED_LINES = 100_000
-"""A model is fitted to so many lines at most, from all parts of the input."""
+"""The largest number of lines that a model is fitted to; they come from all parts of the input."""
 LINES_PER_BLOCK = 1 << 15
 LONGEST_LINE = 1 << 18
 """Bytes of the longest string that `TextCodec` encodes."""
@@ -145,7 +145,7 @@ def _read(arguments: argparse.Namespace) -> None:
                 texts = stored.take(slice(start, start + LINES_PER_BLOCK), threads=arguments.threads)
                 file.write(_bytes_of("\n" * (start > 0) + "\n".join(texts)))
     except NoModelError:
-        raise UserError(f"{name}: has no model; --model names the file of the one beside it") from None
+        raise UserError(f"{name}: has no model; give the file of its model with --model") from None
     except ValueError as error:
         raise UserError(str(error)) from None
 

@@ -14,16 +14,15 @@ from numpy.typing import ArrayLike
 from fastcodes import _files, _native
 from fastcodes._estimator import Estimator, check_fitted
 from fastcodes._typing import Array, Codes, Doubles, Ids, PathLike
-from fastcodes._validation import as_bool, as_integer, as_list, as_vector, code_array, describe
+from fastcodes._validation import as_bool, as_integer, as_list, as_vector, describe
 from fastcodes.coding._places import Places
+from fastcodes.entropy._messages import as_data
 from fastcodes.entropy._rows import as_rows_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["CompressedTexts", "TextCodec"]
-
-_BYTES = "bytes or a numpy uint8 array (n_bytes,), as encode_many returns it"
 
 
 class TextCodec(Estimator):
@@ -164,7 +163,7 @@ class TextCodec(Estimator):
         ValueError
             If they are no code of this model. Most but not all altered codes are noticed.
         """
-        code = _as_bytes(data)
+        code = as_data(data)
         return self.decode_many(code, np.array([0, len(code)]), threads=1)[0]
 
     def encode_many(self, texts: Sequence[str], *, threads: int | None = None) -> tuple[Codes, Ids]:
@@ -236,7 +235,7 @@ class TextCodec(Estimator):
             are noticed.
         """
         check_fitted(self)
-        data, ends = _as_bytes(data), as_vector(offsets, "offsets")
+        data, ends = as_data(data), as_vector(offsets, "offsets")
         if rows is not None:
             data, ends = _of_rows(data, ends, rows)
         decoded, ends = self.model_.decode(data, ends, threads)
@@ -345,7 +344,7 @@ class CompressedTexts:
         if not isinstance(places, Places):
             raise TypeError(f"places must be what `TextCodec.compress` makes; got {describe(places)}")
         self.codec = _as_fitted(codec)
-        self._data, self._places = _as_bytes(data), places
+        self._data, self._places = as_data(data), places
 
     @classmethod
     def _joined(cls, parts: Sequence[Self]) -> Self:
@@ -517,14 +516,6 @@ def _joined(texts: Sequence[str], name: str) -> tuple[Codes, Ids]:
     offsets = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=offsets[1:])
     return np.frombuffer(b"".join(encoded), np.uint8), offsets
-
-
-def _as_bytes(data: Any) -> Codes:
-    """Return bytes as an array."""
-    array = code_array(data, "data", _BYTES)
-    if array.dtype != np.uint8 or array.ndim != 1:
-        raise ValueError(f"data must be {_BYTES}; got {describe(array)}")
-    return np.require(array, None, ["C", "A"])
 
 
 def _of_rows(data: Codes, ends: Ids, rows: ArrayLike) -> tuple[Codes, Ids]:

@@ -10,8 +10,8 @@
 
 Long messages are written by interleaved rANS (Duda, *Asymmetric numeral systems*, arXiv:1311.2540, 2013;
 Giesen, *Interleaved entropy coders*, arXiv:1402.3392, 2014) with 32 lanes, short ones and rows by a byte-wise
-range coder (Martin, *Range encoding*, 1979). Probabilities are integers of 16 bits, and no float takes part
-in coding: bytes are the same on every machine, at every level and for every number of threads.
+range coder (Martin, *Range encoding*, 1979). Probabilities are 16-bit integers, and coding uses no
+floating point: bytes are the same on every machine, at every level and for every number of threads.
 
 The bytes do not say which model wrote them, nor how many symbols there are: keep both. They have no checksum:
 most bytes that were cut or altered are noticed when they are decoded, not all. Files of

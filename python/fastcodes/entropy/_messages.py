@@ -28,7 +28,7 @@ def encode(
     model : Categorical, ScaleTable or Huffman
         How probable they are.
     scales : array_like of int, optional
-        For a `ScaleTable`, the number of the scale of each symbol, in the shape of `symbols`.
+        For a `ScaleTable`, the index of the scale of each symbol, in the shape of `symbols`.
     threads : int, optional
         Largest number of threads; None means all CPUs of this process. A thread takes a million symbols;
         a `Huffman` code takes one thread.
@@ -75,7 +75,7 @@ def decode(
     n : int or tuple of int
         Number of symbols, or their shape. A `ScaleTable` knows it from `scales`.
     scales : array_like of int, optional
-        For a `ScaleTable`, the number of the scale of each symbol.
+        For a `ScaleTable`, the index of the scale of each symbol.
     threads : int, optional
         Largest number of threads; None means all CPUs of this process.
 

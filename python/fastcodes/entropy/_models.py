@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,25 +16,31 @@ from fastcodes._validation import as_array, as_integer, as_option, describe
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Categorical", "Huffman", "Model", "ScaleTable", "as_counts", "as_symbols"]
+__all__ = ["Categorical", "Huffman", "Model", "Prepared", "ScaleTable", "as_counts", "as_symbols"]
 
 _MOST_SYMBOLS = 1 << 16
 _LAWS = ("laplace", "gaussian", "logistic")
 
 
-class Model:
-    """A model of messages. What the kernels need is made at the first use, and not pickled."""
+class Prepared(abc.ABC):
+    """What has an operand of the kernels, which is made at its first use and not pickled."""
 
-    _made: ClassVar[tuple[str, ...]] = ()
+    _made: ClassVar[str]  # the name of the cached property
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in self._made}
+        return {name: value for name, value in self.__dict__.items() if name != self._made}
 
+
+class Model(Prepared):
+    """A model of messages."""
+
+    @abc.abstractmethod
     def _encode(self, symbols: Any, scales: Any, threads: Any) -> bytes:
-        raise NotImplementedError
+        """Return the code of symbols."""
 
+    @abc.abstractmethod
     def _decode(self, data: Codes, shape: tuple[int, ...] | None, scales: Any, threads: Any) -> Array:
-        raise NotImplementedError
+        """Return the symbols of a code."""
 
 
 def as_symbols(symbols: Any, name: str = "symbols") -> Integers:
@@ -142,7 +149,7 @@ class Categorical(Model):
     True
     """
 
-    _made = ("_tables",)
+    _made = "_tables"
 
     def __init__(self, counts: ArrayLike, *, dtype: DTypeLike | None = None) -> None:
         numbers = as_counts(counts)
@@ -247,11 +254,11 @@ def given(shape: tuple[int, ...] | None) -> tuple[int, ...]:
 class ScaleTable(Model):
     r"""Integers around zero, each with one of 64 scales.
 
-    The scale of each integer is known to encoder and decoder, for example from a hyperprior, by its number:
-    no float takes part in decoding. `scales` has what the numbers stand for: 64 numbers from 0.11 to 256 in
-    equal ratios (Ballé, Minnen, Singh, Hwang and Johnston, *Variational image compression with a scale
-    hyperprior*, ICLR 2018). Any int32 can be encoded; far from zero it takes 32 bits more than the least
-    probable symbol. For integers around a mean, encode the differences.
+    Encoder and decoder know the index of each integer's scale, for example from a hyperprior; decoding uses
+    no floating point. `scales` lists the 64 scales, from 0.11 to 256 in equal ratios (Ballé, Minnen, Singh,
+    Hwang and Johnston, *Variational image compression with a scale hyperprior*, ICLR 2018). Any int32 can be
+    encoded; far from zero it takes 32 bits more than the least probable symbol. For integers around a mean,
+    encode the differences.
 
     Parameters
     ----------
@@ -282,7 +289,7 @@ class ScaleTable(Model):
     True
     """
 
-    _made = ("_table",)
+    _made = "_table"
 
     def __init__(self, law: str = "laplace") -> None:
         self.law = as_option(law, "law", _LAWS)
@@ -354,7 +361,7 @@ class ScaleTable(Model):
 
     def _numbers(self, scales: Any) -> Codes:
         if scales is None:
-            raise TypeError("scales must be the number of the scale of each symbol; got None")
+            raise TypeError("scales must be the index of the scale of each symbol; got None")
         array = as_symbols(scales, "scales")
         if array.size and not 0 <= array.min() <= array.max() < 64:
             raise ValueError(f"scales must be numbers from 0 to 63; got {array.min()} to {array.max()}")
@@ -411,7 +418,7 @@ class Huffman(Model):
     (b'L', [2, 0, 2, 1])
     """
 
-    _made = ("_code",)
+    _made = "_code"
 
     def __init__(self, counts: ArrayLike) -> None:
         self.lengths: Codes = _native.entropy_huffman_lengths(as_counts(counts))

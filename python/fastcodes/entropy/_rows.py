@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from fastcodes._validation import (
     described,
 )
 from fastcodes.entropy._messages import as_data
+from fastcodes.entropy._models import Prepared
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -46,20 +48,20 @@ _MOST_FREQUENCIES = 1 << 28
 _ROWS_PER_BLOCK = 1 << 16
 
 
-class RowModel:
-    """A model of rows of codes. What the kernels need is made at the first use, and not pickled."""
+class RowModel(Prepared):
+    """A model of rows of codes."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_rows"}
+    _made = "_rows"
 
     @property
+    @abc.abstractmethod
     def _rows(self) -> _native.EntropyRows:
-        raise NotImplementedError
+        """The operand of the kernels."""
 
     @property
+    @abc.abstractmethod
     def n_bytes(self) -> int:
         """Bytes of a row."""
-        raise NotImplementedError
 
     def as_rows(self, codes: Any) -> Codes:
         """Return codes as an array (n, n_bytes)."""

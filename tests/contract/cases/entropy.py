@@ -146,7 +146,7 @@ WRONG: dict[tuple[str, str], list[Wrong]] = {
     ],
     ("encode", "model"): not_models(MODELS, CHAIN),
     ("encode", "scales"): [
-        Wrong("None", None, TypeError, "None", "number of the scale of each symbol"),
+        Wrong("None", None, TypeError, "None", "index of the scale of each symbol"),
         *not_integers("None")[1:-3],
         Wrong("negative", [-1] * 6, ValueError, "-1", "from 0 to 63"),
         Wrong("too large", [64] * 6, ValueError, "64", "from 0 to 63"),

@@ -155,7 +155,7 @@ impl Huffman {
         &self.codewords
     }
 
-    /// Checks that so many symbols can be in so many bytes.
+    /// Checks that this many symbols fit in this many bytes.
     ///
     /// # Errors
     /// [`Error::Incompatible`] if they cannot.

@@ -94,7 +94,7 @@ pub(super) fn decode<T: Send>(
     Ok(())
 }
 
-/// Checks, before there is memory for them, that `n` symbols of at least `least_bits` each can be in so many bytes.
+/// Checks, before memory is allocated for them, that `n` symbols of at least `least_bits` each fit in `n_bytes` bytes.
 ///
 /// # Errors
 /// [`Error::Incompatible`] if they cannot.
@@ -107,7 +107,7 @@ pub(super) fn check_n(n: usize, least_bits: f64, n_bytes: usize) -> Result<(), E
     }
 }
 
-/// Whether so many bytes can hold `n` symbols or rows of at least `least_bits` each.
+/// Whether `n_bytes` bytes can hold `n` symbols or rows of at least `least_bits` each.
 pub(super) fn are_enough(n_bytes: usize, n: usize, least_bits: f64) -> bool {
     // Lanes hold some hundred bits, and the code lengths of a coder differ a little from those of its model.
     n as f64 * least_bits <= 16.0 * n_bytes as f64 + 1024.0

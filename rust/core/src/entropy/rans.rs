@@ -67,7 +67,7 @@ pub(super) struct LaneWriter {
 }
 
 impl LaneWriter {
-    /// A run of so many groups at most.
+    /// A run of at most `n_groups` groups.
     pub(super) fn new(n_groups: usize) -> Result<Self, Error> {
         let bytes = try_vec(0, MARGIN + n_groups * GROUP_BYTES)?;
         Ok(LaneWriter { x: [LEAST; N_LANES], first: bytes.len(), bytes })

@@ -8,7 +8,7 @@
 use std::slice::ChunksExactMut;
 
 use super::frequencies::{TOTAL, check_frequencies};
-use super::message::{are_enough, damaged, no_symbol};
+use super::message::{are_enough, damaged};
 use super::range::{Decoder, Encoder, Part};
 use crate::error::{check_len, try_push, try_vec};
 use crate::{At, Codes, Error, Run};
@@ -268,7 +268,7 @@ impl RowModel for Bernoulli {
     }
 }
 
-/// Encodes rows, so many to a block. Returns the bytes, and where blocks begin and the last one ends.
+/// Encodes rows in blocks of `rows_per_block`. Returns the bytes, and where blocks begin and the last one ends.
 ///
 /// # Errors
 /// [`Error::Length`] for rows of another length, [`Error::Range`] for no rows in a block, [`Error::Value`] for a byte that the model does
@@ -376,11 +376,12 @@ impl<'a> Blocks<'a> {
         };
         match (usize::try_from(self.lens[block]), usize::try_from(self.counts[block])) {
             (Ok(len), Ok(count)) if count <= len => Ok((bytes, len, count)),
-            _ => Err(no_symbol(
-                self.counts[block],
-                block,
-                format!("at most the {} rows of a block", self.lens[block]),
-            )),
+            _ => Err(Error::Value {
+                name: "counts",
+                value: self.counts[block].to_string(),
+                at: At::Position(block),
+                expected: format!("from 0 to the {} rows of the block", self.lens[block]),
+            }),
         }
     }
 }

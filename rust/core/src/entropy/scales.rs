@@ -217,7 +217,7 @@ pub fn bits(values: &[i32], scales: &[u8], table: &ScaleTable, out: &mut [f64]) 
     Ok(())
 }
 
-/// Checks that so many values can be in so many bytes.
+/// Checks that this many values fit in this many bytes.
 ///
 /// # Errors
 /// [`Error::Incompatible`] if they cannot.

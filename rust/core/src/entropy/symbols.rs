@@ -102,7 +102,7 @@ pub fn decode(data: &[u8], model: Model<'_>, out: &mut [u8], run: &Run<'_>) -> R
     )
 }
 
-/// Checks that so many symbols can be in so many bytes.
+/// Checks that this many symbols fit in this many bytes.
 ///
 /// # Errors
 /// [`Error::Incompatible`] if they cannot.
@@ -242,7 +242,7 @@ pub fn decode_wide(
     )
 }
 
-/// Checks that so many symbols of more than one byte can be in so many bytes.
+/// Checks that this many symbols of more than one byte fit in this many bytes.
 ///
 /// # Errors
 /// [`Error::Incompatible`] if they cannot.
