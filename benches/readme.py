@@ -1,4 +1,4 @@
-"""Write the table of the README from the newest record of each CPU; `make bench` ends with it."""
+"""Write the table of the README from the newest record of each level; `make bench` ends with it."""
 
 import json
 import re
@@ -42,12 +42,17 @@ OTHER_KINDS = (
 
 
 def newest_records() -> list[Path]:
-    """Return the newest record of `make bench` for each CPU, newest first."""
+    """Return the newest record of `make bench` for each level, newest first."""
     newest: dict[str, Path] = {}
     for path in sorted((ROOT / "benches" / "record").glob("*.json")):
         if not path.stem.endswith(OTHER_KINDS):
-            newest[json.loads(path.read_text(encoding="utf-8"))["machine"]["cpu"]] = path
+            newest[level(json.loads(path.read_text(encoding="utf-8")))] = path
     return sorted(newest.values(), reverse=True)
+
+
+def level(record: dict[str, Any]) -> str:
+    """Return the instruction set that fastcodes used."""
+    return next(str(one["level"]) for one in record["contestants"] if one["name"] == "fastcodes")
 
 
 def short_name(record: dict[str, Any]) -> str:
@@ -63,8 +68,7 @@ def table(paths: list[Path]) -> str:
     for path, record in zip(paths, all_of, strict=True):
         for one in record["contestants"]:
             versions.setdefault(one["name"], set()).add(one["version"])
-            if one["name"] == "fastcodes":
-                levels.append(f"{one['level']}, {short_name(record)}")
+        levels.append(f"{level(record)}, {short_name(record)}")
         name = path.with_suffix(".md").relative_to(ROOT).as_posix()
         links.append(f"[{record['machine']['cpu']}, {record['date']}]({name})")
     ours = [
@@ -99,11 +103,11 @@ def table(paths: list[Path]) -> str:
     )
 
 
-def with_table(page: str, records: list[Path]) -> str:
+def with_table(page: str, paths: list[Path]) -> str:
     """Return the page with the table of the records between its markers."""
     head, rest = page.split(START)
     _, tail = rest.split(END)
-    return head + START + table(records) + END + tail
+    return head + START + table(paths) + END + tail
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from fastcodes import _native
 from fastcodes.cli.measure import cpu_name
 from fastcodes.cli.peers import contestants
 from pytest_benchmark.utils import get_commit_info
+from readme import level
 
 RECORDS = Path(__file__).parent / "record"
 OTHER_PEERS = ("onnxruntime", "datasketch", "rensa", "turbovec", "rabitqlib")
@@ -112,10 +113,11 @@ def table(headings: list[str], rows: list[list[str]]) -> str:
 
 
 def name(record: dict[str, Any], kind: str = "") -> Path:
-    """Return the path of a record without suffix: date, CPU and, except for `make bench`, the kind."""
+    """Return the path of a record without suffix: date, CPU, level and, except for `make bench`, the kind."""
     cpu = re.sub(r"\((r|tm)\)|cpu|processor|@.*", "", record["machine"]["cpu"].lower())
     slug = re.sub(r"[^a-z0-9]+", "-", cpu).strip("-")
-    return RECORDS / "-".join(part for part in (record["date"], slug or "unknown-cpu", kind) if part)
+    parts = (record["date"], slug or "unknown-cpu", level(record), kind)
+    return RECORDS / "-".join(part for part in parts if part)
 
 
 def write(path: Path, record: dict[str, Any], page: str) -> None:
