@@ -13,10 +13,12 @@
 use super::contexts::{Band, Contexts, Place};
 use super::grid::Grid;
 use super::model::{Model, N_KINDS, counted, p_of};
+use super::quantization::Quantizer;
 use super::{Sizes, signs};
 use crate::Error;
 use crate::entropy::{Decoder, Encoder};
 use crate::error::try_vec;
+use crate::wavelet::Plane;
 
 /// Sizes below this are told by one decision for each.
 const N_UNARY: u32 = 3;
@@ -26,8 +28,11 @@ const MAX_CLASS: u32 = 20;
 
 /// Where decisions go to, or come from.
 pub(super) trait Side {
+    /// Prepares row `y` of a band.
+    fn begin_row(&mut self, grids: &[Vec<Grid>], band: Band, y: usize) -> Result<(), Error>;
+
     /// The value of the coefficient at `(x, y)` of the band, when it is written.
-    fn value(&mut self, model: &Model, place: &Place, x: usize, y: usize) -> i32;
+    fn value(&mut self, model: &Model, place: &Place, band: Band, x: usize, y: usize) -> i32;
 
     /// Codes a decision; `bit` has no meaning when it is read.
     fn bit(&mut self, bit: bool, p_true: u32) -> Result<bool, Error>;
@@ -37,8 +42,12 @@ pub(super) trait Side {
 pub(super) struct Reader<'a>(pub(super) Decoder<'a>);
 
 impl Side for Reader<'_> {
+    fn begin_row(&mut self, _: &[Vec<Grid>], _: Band, _: usize) -> Result<(), Error> {
+        Ok(())
+    }
+
     #[inline(always)]
-    fn value(&mut self, _: &Model, _: &Place, _: usize, _: usize) -> i32 {
+    fn value(&mut self, _: &Model, _: &Place, _: Band, _: usize, _: usize) -> i32 {
         0
     }
 
@@ -48,16 +57,25 @@ impl Side for Reader<'_> {
     }
 }
 
-/// Writes the coefficients that `choose` returns.
-pub(super) struct Writer<'a, F> {
+/// Writes what a quantizer makes of the coefficients of a band.
+pub(super) struct Writer<'a, 'b, Q: Quantizer> {
     pub(super) encoder: Encoder<'a>,
-    pub(super) choose: F,
+    pub(super) quantizer: &'b mut Q,
+    pub(super) plane: &'b Plane<Q::Sample>,
+    /// The first column and row of the plane.
+    pub(super) first: (usize, usize),
 }
 
-impl<F: FnMut(&Model, &Place, usize, usize) -> i32> Side for Writer<'_, F> {
+impl<Q: Quantizer> Side for Writer<'_, '_, Q> {
+    fn begin_row(&mut self, grids: &[Vec<Grid>], band: Band, y: usize) -> Result<(), Error> {
+        self.quantizer.begin_row(grids, band, y)
+    }
+
     #[inline(always)]
-    fn value(&mut self, model: &Model, place: &Place, x: usize, y: usize) -> i32 {
-        (self.choose)(model, place, x, y)
+    fn value(&mut self, model: &Model, place: &Place, band: Band, x: usize, y: usize) -> i32 {
+        let (column, row) = self.first;
+        let sample = self.plane.samples[(row + y) * self.plane.width + column + x];
+        self.quantizer.quantize(sample, x, band, model, place)
     }
 
     #[inline(always)]
@@ -102,10 +120,11 @@ impl State {
         let (width, height) = (grid.width, grid.height);
         for y in 0..height {
             self.contexts.begin_row(grids, band, y)?;
+            side.begin_row(grids, band, y)?;
             let mut before = [0; 2];
             for x in 0..width {
                 let place = self.contexts.place(band, x, before);
-                let value = side.value(&self.model, &place, x, y);
+                let value = side.value(&self.model, &place, band, x, y);
                 let size = self.size(side, &place, value.unsigned_abs())?;
                 let mut coded = size as i32;
                 if size > 0 {

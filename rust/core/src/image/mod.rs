@@ -15,6 +15,7 @@ mod colour;
 mod contexts;
 mod grid;
 mod header;
+mod masking;
 mod model;
 mod quantization;
 mod signs;
@@ -114,7 +115,8 @@ pub fn encode(samples: Samples<'_>, kind: Kind, coding: Coding, run: &Run<'_>) -
             let channels = to_bands::<NineSeven>(colour::to_planes(samples, kind, run)?, run)?;
             let steps = Steps::new(step, tune);
             let coded = run.map_long_tasks(tiles.len(), |tile, is_stopped| {
-                let mut quantizer = RateDistortion { steps: &steps, excess: Excess::default() };
+                let mut quantizer =
+                    RateDistortion { steps: &steps, excess: Excess::default(), factors: Vec::new() };
                 let message = tiles[tile].encode(&channels, &mut quantizer, SMALL_SIZES, is_stopped)?;
                 Ok((message, quantizer.excess))
             })?;
@@ -183,7 +185,7 @@ pub fn decode(bytes: &[u8], n_halvings: usize, run: &Run<'_>) -> Result<Picture,
             let steps = Steps::new(step, tune);
             let plane = |_: &mut (), channel| {
                 let mut bands = Bands::new(width, height, n_levels)?;
-                quantization::dequantized(&tiles, channel, &mut bands, &steps, rounding);
+                quantization::dequantized(&tiles, channel, &mut bands, &steps, rounding)?;
                 wavelet::inverse::<NineSeven>(bands)
             };
             let planes = run.map_tasks(kind.n_channels, || Ok(()), plane)?;
@@ -193,7 +195,7 @@ pub fn decode(bytes: &[u8], n_halvings: usize, run: &Run<'_>) -> Result<Picture,
         Coding::Lossless => {
             let plane = |_: &mut (), channel| {
                 let mut bands = Bands::new(width, height, n_levels)?;
-                quantization::integers(&tiles, channel, &mut bands);
+                quantization::integers(&tiles, channel, &mut bands)?;
                 wavelet::inverse::<FiveThree>(bands)
             };
             let planes = run.map_tasks(kind.n_channels, || Ok(()), plane)?;

@@ -2,6 +2,7 @@
 
 use super::contexts::{Band, N_BANDS, Place};
 use super::grid::Grid;
+use super::masking;
 use super::model::Model;
 use super::tiles::Tile;
 use super::{MAX_CHANNELS, N_LEVELS, Tune};
@@ -71,7 +72,10 @@ fn of(exponent: u16, mantissa: u16) -> f32 {
 }
 
 /// The steps of all bands.
-pub(super) struct Steps([[f32; N_BANDS]; MAX_CHANNELS]);
+pub(super) struct Steps {
+    of_bands: [[f32; N_BANDS]; MAX_CHANNELS],
+    pub(super) tune: Tune,
+}
 
 impl Steps {
     pub(super) fn new(step: Step, tune: Tune) -> Self {
@@ -83,18 +87,23 @@ impl Steps {
                 }
             }
         }
-        Steps(steps)
+        Steps { of_bands: steps, tune }
     }
 
-    fn of(&self, band: Band) -> f32 {
-        self.0[band.channel][band.index]
+    pub(super) fn of(&self, band: Band) -> f32 {
+        self.of_bands[band.channel][band.index]
     }
 }
 
 /// How much larger the steps of a band are when tuned for MS-SSIM.
+///
+/// The scales of the index have the weights .0448, .2856, .3001, .2363 and .1333 (Wang, Simoncelli and Bovik, *Multiscale structural
+/// similarity for image quality assessment*, 2003). A band of level l adds errors to the first l scales, and steps grow with the inverse
+/// root of the sum of their weights; the finest band, part of which is seen at the second scale, does not reach the 4.7 that this
+/// would be. Colours are not measured. In all, about as many bytes as without.
 fn weight(band: Band) -> f32 {
-    let of_level = [1.0; N_LEVELS][band.level() - 1];
-    if band.channel == 0 { of_level } else { 2.0 * of_level }
+    let of_level = [1.5, 0.77, 0.56, 0.48, 0.45][band.level() - 1];
+    if band.channel == 0 { of_level } else { 3.0 * of_level }
 }
 
 /// Where coefficients of size 1, and larger ones, are put, for each channel: towards zero, of step / 256.
@@ -132,8 +141,11 @@ pub(super) trait Quantizer {
     /// A coefficient.
     type Sample: Copy;
 
-    /// The integer for a coefficient.
-    fn quantize(&mut self, sample: Self::Sample, band: Band, model: &Model, place: &Place) -> i32;
+    /// Prepares row `y` of a band.
+    fn begin_row(&mut self, grids: &[Vec<Grid>], band: Band, y: usize) -> Result<(), Error>;
+
+    /// The integer for the coefficient at `x` of that row.
+    fn quantize(&mut self, sample: Self::Sample, x: usize, band: Band, model: &Model, place: &Place) -> i32;
 }
 
 /// Coefficients that are integers.
@@ -142,8 +154,12 @@ pub(super) struct Lossless;
 impl Quantizer for Lossless {
     type Sample = i32;
 
+    fn begin_row(&mut self, _: &[Vec<Grid>], _: Band, _: usize) -> Result<(), Error> {
+        Ok(())
+    }
+
     #[inline(always)]
-    fn quantize(&mut self, sample: i32, _: Band, _: &Model, _: &Place) -> i32 {
+    fn quantize(&mut self, sample: i32, _: usize, _: Band, _: &Model, _: &Place) -> i32 {
         sample
     }
 }
@@ -162,14 +178,21 @@ static BITS: [f32; 4096] = {
 pub(super) struct RateDistortion<'a> {
     pub(super) steps: &'a Steps,
     pub(super) excess: Excess,
+    /// How much larger the steps of the coefficients of a row are; none if all are 1.
+    pub(super) factors: Vec<f32>,
 }
 
 impl Quantizer for RateDistortion<'_> {
     type Sample = f32;
 
+    fn begin_row(&mut self, grids: &[Vec<Grid>], band: Band, y: usize) -> Result<(), Error> {
+        masking::factors(grids, band, y, self.steps, &mut self.factors)
+    }
+
     #[inline(always)]
-    fn quantize(&mut self, sample: f32, band: Band, model: &Model, place: &Place) -> i32 {
-        let exact = sample.abs() / self.steps.of(band);
+    fn quantize(&mut self, sample: f32, x: usize, band: Band, model: &Model, place: &Place) -> i32 {
+        let factor = self.factors.get(x).copied().unwrap_or(1.0);
+        let exact = sample.abs() / (self.steps.of(band) * factor);
         let nearest = (exact + 0.5) as i32;
         if nearest == 0 {
             return 0;
@@ -211,31 +234,42 @@ pub(super) fn dequantized(
     bands: &mut Bands<f32>,
     steps: &Steps,
     rounding: Rounding,
-) {
+) -> Result<(), Error> {
+    let mut factors = Vec::new();
     let [of_one, of_larger] = rounding.0[channel].map(|part| f32::from(part) / 256.0);
-    for_each_row(tiles, channel, bands, |band, integers, out| {
+    for_each_row(tiles, channel, bands, |grids, band, y, out| {
+        masking::factors(grids, band, y, steps, &mut factors)?;
         let step = steps.of(band);
-        for (out, integer) in out.iter_mut().zip(integers) {
+        for (x, (out, integer)) in out.iter_mut().zip(grids[channel][band.index].row(y)).enumerate() {
             let size = integer.unsigned_abs() as f32;
             let moved = if size > 1.0 { size - of_larger } else { size - of_one };
+            let step = step * factors.get(x).copied().unwrap_or(1.0);
             let magnitude = if *integer == 0 { 0.0 } else { moved * step };
             *out = if *integer < 0 { -magnitude } else { magnitude };
         }
-    });
+        Ok(())
+    })
 }
 
 /// The integers of a channel.
-pub(super) fn integers(tiles: &[(Tile, Vec<Vec<Grid>>)], channel: usize, bands: &mut Bands<i32>) {
-    for_each_row(tiles, channel, bands, |_, integers, out| out.copy_from_slice(integers));
+pub(super) fn integers(
+    tiles: &[(Tile, Vec<Vec<Grid>>)],
+    channel: usize,
+    bands: &mut Bands<i32>,
+) -> Result<(), Error> {
+    for_each_row(tiles, channel, bands, |grids, band, y, out| {
+        out.copy_from_slice(grids[channel][band.index].row(y));
+        Ok(())
+    })
 }
 
-/// Calls `fill` with the integers of each row of each tile and where they belong in the bands of the channel.
+/// Calls `fill` for each row of each tile, with where it belongs in the bands of the channel.
 fn for_each_row<T>(
     tiles: &[(Tile, Vec<Vec<Grid>>)],
     channel: usize,
     bands: &mut Bands<T>,
-    fill: impl Fn(Band, &[i32], &mut [T]),
-) {
+    mut fill: impl FnMut(&[Vec<Grid>], Band, usize, &mut [T]) -> Result<(), Error>,
+) -> Result<(), Error> {
     for index in 0..1 + 3 * bands.details.len().min(N_LEVELS) {
         // Bands of the finest levels may be absent.
         let n_absent = N_LEVELS - bands.details.len();
@@ -248,8 +282,9 @@ fn for_each_row<T>(
             let (columns, rows) = tile.of_band(band.index);
             for (row, y) in rows.enumerate() {
                 let out = &mut plane.samples[y * plane.width..][columns.clone()];
-                fill(band, grids[channel][band.index].row(row), out);
+                fill(grids, band, row, out)?;
             }
         }
     }
+    Ok(())
 }

@@ -7,9 +7,9 @@
 use std::ops::Range;
 
 use super::coefficients::{Reader, State, Writer};
-use super::contexts::{Band, N_BANDS, Place};
+use super::contexts::{Band, N_BANDS};
 use super::grid::Grid;
-use super::model::{LEAST_BITS, Model};
+use super::model::LEAST_BITS;
 use super::quantization::Quantizer;
 use super::{N_LEVELS, N_RESOLUTIONS, Sizes};
 use crate::Error;
@@ -92,11 +92,8 @@ impl Tile {
                     0 => &bands.low,
                     _ => &bands.details[band.level() - 1][band.orientation() - 1],
                 };
-                let choose = |model: &Model, place: &Place, x: usize, y: usize| {
-                    let sample = plane.samples[(rows.start + y) * plane.width + columns.start + x];
-                    quantizer.quantize(sample, band, model, place)
-                };
-                let mut writer = Writer { encoder, choose };
+                let first = (columns.start, rows.start);
+                let mut writer = Writer { encoder, quantizer: &mut *quantizer, plane, first };
                 state.band(&mut writer, &mut grids, band)?;
                 encoder = writer.encoder;
                 if is_stopped() {
