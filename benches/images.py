@@ -26,7 +26,7 @@ from records import Promise
 
 OURS = "fastcodes"
 TUNES = ("psnr", "ms-ssim")
-STEP_OF_SPEED = 22.0
+STEP_OF_SPEED = 36.0
 """About 0.7 bits per pixel."""
 RATE_OF_SPEED = 0.7
 TIMED = slice(None, None, 6)

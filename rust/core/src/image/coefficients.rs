@@ -118,6 +118,7 @@ impl State {
     ) -> Result<(), Error> {
         let grid = &grids[band.channel][band.index];
         let (width, height) = (grid.width, grid.height);
+        Contexts::begin_band(&mut self.model, band);
         for y in 0..height {
             self.contexts.begin_row(grids, band, y)?;
             side.begin_row(grids, band, y)?;

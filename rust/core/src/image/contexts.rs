@@ -2,7 +2,7 @@
 //! place and level, in the next coarser level, and in the channels before its own.
 
 use super::grid::{Grid, PAD};
-use super::model::{Lines, N_CONTEXTS};
+use super::model::{Lines, Model, N_CONTEXTS};
 use crate::Error;
 use crate::error::try_vec;
 
@@ -197,6 +197,21 @@ impl Contexts {
             total: scaled(&total)?,
             row: Vec::new(),
         })
+    }
+
+    /// Lets a band begin with what was learned in one like it: of the next coarser level, or of the other difference of colours.
+    pub(super) fn begin_band(model: &mut Model, band: Band) {
+        let from = match band.channel {
+            2 => Some(Band { channel: 1, ..band }),
+            _ => band.parent().map(|index| Band { index, ..band }),
+        };
+        if let Some(from) = from {
+            let first = |band: Band| {
+                let place = band.channel * N_BANDS + band.index;
+                (place * LINES_OF_BAND, place * KINDS_OF_WEIGHTS)
+            };
+            model.inherit(first(from), first(band), LINES_OF_BAND, KINDS_OF_WEIGHTS);
+        }
     }
 
     /// Prepares the contexts of row `y` of a band.

@@ -28,8 +28,7 @@ pub(super) fn factors(
     factors.resize(width, 0.0);
     // HL, LH and HH of luma at the next coarser level.
     let first = 1 + 3 * ((parent - 1) / 3);
-    for index in first..first + 3 {
-        let grid = &grids[0][index];
+    for (index, grid) in grids[0].iter().enumerate().skip(first).take(3) {
         let step = steps.of(Band { index, channel: 0 });
         // Of pixels: the energy of a coefficient of level l is spread over 4^l of them, and luma is sqrt(3) times too large.
         let unit = step * step / (27.0 * (1_u32 << (2 * (band.level() + 1))) as f32);
@@ -39,8 +38,8 @@ pub(super) fn factors(
             let at = x.min(grid.width) + PAD;
             let mut sum = 0_u32;
             for row in rows {
-                for place in at - 1..=at + 1 {
-                    sum += u32::from(row[place]) * u32::from(row[place]);
+                for size in &row[at - 1..=at + 1] {
+                    sum += u32::from(*size) * u32::from(*size);
                 }
             }
             let energy = sum as f32 * unit;

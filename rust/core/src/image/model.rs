@@ -28,6 +28,9 @@ const PROBABILITY_BITS_OF_COUNTER: u32 = 22;
 /// A counter follows the last decisions, about as many as this.
 const MOST_COUNTED: u32 = 255;
 
+/// What another band has taught counts as much as this many decisions.
+const MOST_INHERITED: u32 = 6;
+
 /// First probabilities of the first kinds of decisions; those of the others are one half.
 const FIRST_PERCENTS: [u32; 3] = [20, 35, 35];
 
@@ -113,6 +116,21 @@ impl Model {
         Ok(Model { lines: try_vec(line, n_lines)?, weights: try_vec([FIRST_WEIGHT; N_CONTEXTS], n_sets)? })
     }
 
+    /// Begins a band with what was learned in another: its `n_lines` lines and `n_sets` sets of weights, from the first ones on.
+    pub(super) fn inherit(
+        &mut self,
+        from: (usize, usize),
+        to: (usize, usize),
+        n_lines: usize,
+        n_sets: usize,
+    ) {
+        self.lines.copy_within(from.0..from.0 + n_lines, to.0);
+        for counter in self.lines[to.0..to.0 + n_lines].as_flattened_mut() {
+            *counter = *counter & !MASK | (*counter & MASK).min(MOST_INHERITED);
+        }
+        self.weights.copy_within(from.1..from.1 + n_sets, to.1);
+    }
+
     /// The prediction of a decision of this kind.
     #[inline(always)]
     pub(super) fn predict(&self, lines: &Lines, kind: usize, sets: [usize; 2]) -> Prediction {
@@ -151,10 +169,9 @@ impl Model {
         let step = i64::from(error * RATE);
         for set in sets {
             let weights = &mut self.weights[set];
-            for index in 0..N_CONTEXTS {
-                let change =
-                    (step * i64::from(prediction.inputs[index]) + (1 << (CHANGE_SHIFT - 1))) >> CHANGE_SHIFT;
-                weights[index] = (i64::from(weights[index]) + change).clamp(-MAX_WEIGHT, MAX_WEIGHT) as i16;
+            for (weight, input) in weights.iter_mut().zip(&prediction.inputs) {
+                let change = (step * i64::from(*input) + (1 << (CHANGE_SHIFT - 1))) >> CHANGE_SHIFT;
+                *weight = (i64::from(*weight) + change).clamp(-MAX_WEIGHT, MAX_WEIGHT) as i16;
             }
         }
     }
