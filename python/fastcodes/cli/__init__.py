@@ -1,4 +1,4 @@
-"""The command line: `fastcodes info`, `demo`, `bench`, `knn` and `dedup`.
+"""The command line: `fastcodes info`, `knn`, `compress` and the others of `commands.COMMANDS`.
 
 Results go to stdout or to a file, reports and errors to stderr. The exit code is
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastcodes import coding
-from fastcodes._typing import Codes, Doubles
+from fastcodes._typing import Doubles
 from fastcodes.cli.files import check_output, writing
 from fastcodes.cli.image_coders import PEERS, Coder, fastcodes_itself, peer
+from fastcodes.cli.pictures import BadPictureError, Numbered, listed, picture_of, report_skipped
 from fastcodes.cli.rate_distortion import MEASURES, difference, draw, mean_curve, points_of
 from fastcodes.cli.terminal import UserError, plain_table, report, tracked
 
@@ -32,7 +32,6 @@ DESCRIPTION = (
     "channels, Y-PSNR that of luma (a coder that stores colour at half the resolution loses RGB-PSNR), and "
     "MS-SSIM that of luma, for pictures of at least 161x161 pixels."
 )
-MAX_COMPLAINTS = 10
 PLOT_FORMS = (".png", ".svg", ".pdf")
 
 
@@ -61,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     names = list(dict.fromkeys(filter(None, map(str.strip, arguments.peers.split(",")))))
     mine = fastcodes_itself(coding.ImageCodec, tune=arguments.tune)
     coders = [mine, *map(peer, names)]
-    measured = _measure(arguments.folder, _paths(arguments.folder), coders)
+    measured = _measure(arguments.folder, listed(arguments.folder, with_arrays=False), coders)
     curves = {name: mean_curve(points) for name, points in measured.points.items()}
     if arguments.plot is not None:
         with writing(arguments.plot) as file:
@@ -91,42 +90,6 @@ def _form(plot: str | None) -> str:
     return suffix[1:]
 
 
-# --- pictures -----------------------------------------------------------------------------------------------
-
-
-class BadPictureError(ValueError):
-    """Raised for a file that holds no picture that all coders take."""
-
-
-def _paths(folder: str) -> list[Path]:
-    from PIL import Image
-
-    suffixes = Image.registered_extensions()
-    try:
-        entries = sorted(os.listdir(folder))
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}") from None
-    paths = [Path(folder, name) for name in entries if Path(name).suffix.lower() in suffixes]
-    if not paths:
-        raise UserError(f"{folder}: no pictures; expected files such as .png")
-    return paths
-
-
-def _picture(path: Path) -> Codes:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except Exception as error:  # what the plugins of Pillow raise is not documented
-        raise BadPictureError(f"cannot be read: {error}") from None
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        raise BadPictureError("has transparency, which JPEG lacks; convert it to RGB")
-    if image.mode[0] in "IF":
-        raise BadPictureError(f"has more than 8 bits a channel (mode {image.mode}); convert it to 8")
-    return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-
-
 # --- measurements -------------------------------------------------------------------------------------------
 
 
@@ -137,14 +100,6 @@ class Measured:
     points: dict[str, list[Doubles]]
     n_pictures: int = 0
     n_bad: int = 0
-
-
-@dataclass(frozen=True)
-class Numbered:
-    """A file, and how many there are up to it."""
-
-    path: Path
-    stop: int
 
 
 def _measure(folder: str, paths: Sequence[Path], coders: Sequence[Coder]) -> Measured:
@@ -168,16 +123,19 @@ def _measure(folder: str, paths: Sequence[Path], coders: Sequence[Coder]) -> Mea
             measured.points[name].append(points)
     if not measured.n_pictures:
         raise UserError(f"{folder}: no picture could be coded; {complaints[0]}")
-    for complaint in complaints[:MAX_COMPLAINTS]:
-        report(f"fastcodes: {complaint}")
-    if measured.n_bad > MAX_COMPLAINTS:
-        report(f"fastcodes: {folder}: {measured.n_bad - MAX_COMPLAINTS:,} more skipped")
+    report_skipped(complaints, folder)
     return measured
 
 
 def _points(path: Path, coders: Sequence[Coder]) -> dict[str, Doubles]:
     """Return the points of a picture by coder; one that any of them refuses is left out by all."""
-    image, found = _picture(path), {}
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadPictureError(f"cannot be read: {error.strerror}") from None
+    image, found = picture_of(content), {}
+    if image.dtype != np.uint8:
+        raise BadPictureError("has more than 8 bits a channel; convert it to 8")
     for coder in coders:
         try:
             found[coder.name] = points_of(coder, image)

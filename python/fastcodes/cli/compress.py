@@ -1,0 +1,96 @@
+"""The command `fastcodes compress`: pictures in few bytes, or without losses."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+
+from fastcodes._typing import Array
+from fastcodes.cli.conversion import Conversion, convert
+from fastcodes.cli.files import opened
+from fastcodes.cli.pictures import BadPictureError, listed, picture_of
+from fastcodes.cli.terminal import UserError, real, report, thread_count
+from fastcodes.coding import ImageCodec
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "store pictures in few bytes, or without losses"
+DESCRIPTION = (
+    "Store pictures in about half the bytes of JPEG at the same PSNR, or without losses in fewer than PNG. "
+    "It is for archives and for studies of codecs: the same picture gives the same bytes and the same pixels "
+    "on every machine. Production formats are 50 to 100 times as fast, and browsers show them. Pictures are "
+    "grey (8 bits, with --lossless also 16) or RGB; .npy arrays, or what Pillow reads. They are turned "
+    "upright as their EXIF data say; metadata and color profiles are not stored. Files that cannot be stored "
+    "are reported and skipped."
+)
+SUFFIX = ".fc"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare inputs, output, and how many bytes there may be."""
+    parser.description = DESCRIPTION
+    parser.add_argument("inputs", metavar="IN", nargs="+", help="pictures or folders of them; - is stdin")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="output file, - is stdout; a folder if there are several inputs (default: beside each input, "
+        f"its name with {SUFFIX})",
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quality", type=real(), metavar="Q", help="from 0 to 100 (default: 75)")
+    size.add_argument("--bpp", type=real(), metavar="R", help="at most as many bits per pixel")
+    size.add_argument("--step", type=real(), metavar="S", help="of the quantizer, from 1/16 to 16384")
+    size.add_argument("--lossless", action="store_true", help="keep every sample as it is")
+    parser.add_argument(
+        "--tune", choices=("psnr", "ms-ssim"), help="what to be close in (default: psnr); not with --lossless"
+    )
+    parser.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Store all pictures, and print how many bytes they take."""
+    started = time.perf_counter()
+    if arguments.lossless and arguments.tune is not None:
+        raise UserError("--tune is for pictures with losses; leave it out with --lossless")
+    try:
+        codec = ImageCodec(
+            arguments.quality,
+            bpp=arguments.bpp,
+            step=arguments.step,
+            lossless=arguments.lossless,
+            tune=arguments.tune or "psnr",
+        )
+    except ValueError as error:
+        raise UserError(f"--{error}") from None
+    totals = np.zeros(3, np.int64)
+
+    def store(source: Path, _: str) -> bytes:
+        with opened(str(source)) as file:
+            content = file.read()
+        image = _checked(picture_of(content), is_lossless=arguments.lossless)
+        try:
+            data = codec.encode(image, threads=arguments.threads)
+        except (TypeError, ValueError) as error:
+            raise BadPictureError(str(error)) from None
+        totals[:] += len(data), image.nbytes, math.prod(image.shape[:2])
+        return data
+
+    conversion = Conversion("compress", SUFFIX, lambda folder: listed(folder, with_arrays=True), store)
+    n_bad, n_done, label = convert(conversion, arguments.inputs, arguments.output)
+    n_bytes, n_raw, n_pixels = map(int, totals)
+    report(
+        f"{label}: {n_done:,} pictures, {n_bad:,} skipped; {n_raw:,} bytes of samples stored in {n_bytes:,}, "
+        f"{8 * n_bytes / n_pixels:.3f} bits per pixel, {n_raw / n_bytes:.1f} times fewer; "
+        f"{time.perf_counter() - started:.2f} s"
+    )
+
+
+def _checked(image: Array, *, is_lossless: bool) -> Array:
+    if image.dtype == np.uint16 and not is_lossless:
+        raise BadPictureError("has 16 bits a sample; give --lossless, or convert it to 8")
+    return image

@@ -1,0 +1,98 @@
+"""Files that become files, one each: names of outputs, a progress bar, what is skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastcodes.cli.files import check_output, writing
+from fastcodes.cli.pictures import BadPictureError, Numbered, report_skipped
+from fastcodes.cli.terminal import UserError, tracked
+
+__all__ = ["Conversion", "convert"]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a command makes of files."""
+
+    verb: str
+    suffix: str
+    """Of outputs that the user does not name."""
+    listed: Callable[[str], list[Path]]
+    """Lists the inputs in a folder."""
+    converted: Callable[[Path, str], bytes]
+    """Makes the content of an output, whose name is given, or raises a `BadPictureError`."""
+    forms: tuple[str, ...] = ()
+    """Suffixes that an output can have, if not any."""
+    keeps_neighbors: bool = False
+    """Whether files beside an input are kept, unless the user names them."""
+
+
+def convert(conversion: Conversion, inputs: Sequence[str], output: str | None) -> tuple[int, int, str]:
+    """Convert all inputs; return how many were skipped and done, and a name for all of them.
+
+    Files that cannot be converted are reported and skipped; if there is no other, a `UserError` is raised.
+    """
+    sources = [
+        path for name in inputs for path in (conversion.listed(name) if os.path.isdir(name) else [Path(name)])
+    ]
+    label = inputs[0] if len(inputs) == 1 else f"{inputs[0]} and others"
+    is_one = len(inputs) == 1 and not os.path.isdir(inputs[0])
+    if output is None and "-" in inputs:
+        raise UserError("-o names the output for stdin")
+    if output is not None and is_one and not os.path.isdir(output):
+        _check_form(conversion, output)
+        check_output(output, inputs[0])
+    elif output is not None and not os.path.isdir(output):
+        _make_folder(output)
+    complaints: list[str] = []
+    written: dict[str, Path] = {}
+    numbered = (Numbered(path, number) for number, path in enumerate(sources, 1))
+    for one in tracked(numbered, len(sources), conversion.verb):
+        try:
+            target = _target(conversion, one.path, output)
+            if target in written:
+                raise BadPictureError(f"would be written to {target}, as {written[target]} was")
+            content = conversion.converted(one.path, target)
+        except BadPictureError as error:
+            complaints.append(f"{one.path}: {error}")
+            continue
+        except UserError as error:  # it cannot be opened
+            complaints.append(str(error))
+            continue
+        with writing(target) as file:
+            file.write(content)
+        written[target] = one.path
+    if not written:
+        more = f"; {len(complaints) - 1:,} more skipped" if len(complaints) > 1 else ""
+        raise UserError(complaints[0] + more)
+    report_skipped(complaints, label)
+    return len(complaints), len(written), label
+
+
+def _target(conversion: Conversion, source: Path, output: str | None) -> str:
+    if output is not None and not os.path.isdir(output):
+        return output
+    folder = source.parent if output is None else Path(output)
+    target = folder / source.with_suffix(conversion.suffix).name
+    if target.exists():
+        if source.exists() and target.samefile(source):
+            raise BadPictureError(f"ends in {conversion.suffix} itself; name the output with -o")
+        if conversion.keeps_neighbors and folder.samefile(source.parent):
+            raise BadPictureError(f"{target} exists; name the output with -o")
+    return str(target)
+
+
+def _check_form(conversion: Conversion, output: str) -> None:
+    if conversion.forms and Path(output).suffix.lower() not in conversion.forms:
+        raise UserError(f"-o must end in {' or '.join(conversion.forms)}; got {output}")
+
+
+def _make_folder(output: str) -> None:
+    try:
+        os.mkdir(output)
+    except OSError as error:
+        raise UserError(f"{output}: {error.strerror}; with several inputs, -o is a folder") from None

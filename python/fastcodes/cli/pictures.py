@@ -1,0 +1,112 @@
+"""Pictures of the commands: which files are pictures, what is in them, and what was skipped."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastcodes._typing import Array
+from fastcodes.cli.terminal import UserError, report
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+__all__ = ["BadPictureError", "Numbered", "listed", "picture_of", "report_skipped"]
+
+MAX_COMPLAINTS = 10
+ARRAY = ".npy"
+_MAGIC_OF_ARRAY = b"\x93NUMPY"
+_ONE_OF_MANY = ("MPO",)
+"""Formats of photographs with previews, which are further frames."""
+
+
+class BadPictureError(ValueError):
+    """Raised for a file that holds no picture, or one that cannot be taken."""
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A file, and how many there are up to it."""
+
+    path: Path
+    stop: int
+
+
+def listed(folder: str, *, with_arrays: bool) -> list[Path]:
+    """Return the pictures of a folder, sorted, or raise a `UserError` if it has none."""
+    try:
+        entries = [Path(folder, name) for name in sorted(os.listdir(folder))]
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}") from None
+    suffixes = {ARRAY} if with_arrays else set()
+    if {entry.suffix.lower() for entry in entries} != suffixes:
+        from PIL import Image
+
+        suffixes |= set(Image.registered_extensions())
+    paths = [entry for entry in entries if entry.suffix.lower() in suffixes]
+    if not paths:
+        raise UserError(f"{folder}: no pictures; expected files such as .png")
+    return paths
+
+
+def picture_of(content: bytes) -> Array:
+    """Return the picture in the bytes of a file, upright.
+
+    Returns
+    -------
+    uint8 array (height, width) or (height, width, 3), uint16 array (height, width), or any array of a .npy
+    """
+    if content.startswith(_MAGIC_OF_ARRAY):
+        try:
+            array: Array = np.load(io.BytesIO(content), allow_pickle=False)
+        except (ValueError, OSError, EOFError) as error:
+            raise BadPictureError(f"cannot be read: {error}") from None
+        return array
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(content)) as file:
+            n_frames = 1 if file.format in _ONE_OF_MANY else getattr(file, "n_frames", 1)
+            # Pillow reduces these to 8 bits.
+            is_deep = any(re.search(r"RGB.*;16[BLN]", str(part[3])) for part in getattr(file, "tile", ()))
+            file.load()
+            image = ImageOps.exif_transpose(file)
+    except Exception as error:  # what the plugins of Pillow raise is not documented
+        raise BadPictureError(f"cannot be read: {error}") from None
+    if n_frames > 1:
+        raise BadPictureError(f"has {n_frames} frames or pages; store each of them as a picture")
+    if is_deep:
+        raise BadPictureError("has 16 bits a channel and color; convert it to 8, or its channels to grey")
+    return _samples(image)
+
+
+def _samples(image: Picture) -> Array:
+    mode = image.mode
+    if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        raise BadPictureError("has transparency, which is not stored; convert it to RGB or grey")
+    if mode in ("CMYK", "LAB"):
+        raise BadPictureError(f"is {mode}, whose colors depend on a profile; convert it to RGB")
+    if mode[0] in "IF":
+        samples = np.asarray(image)
+        if samples.dtype.kind == "f" or samples.min() < 0 or samples.max() > 65_535:
+            raise BadPictureError(
+                f"has samples from {samples.min():g} to {samples.max():g} (mode {mode}); expected integers "
+                "of 8 or 16 bits"
+            )
+        return samples.astype(np.uint16)
+    return np.asarray(image.convert("L" if mode in ("1", "L") else "RGB"))
+
+
+def report_skipped(complaints: Sequence[str], label: str) -> None:
+    """Print what was skipped and why, of many only the first."""
+    for complaint in complaints[:MAX_COMPLAINTS]:
+        report(f"fastcodes: {complaint}")
+    if len(complaints) > MAX_COMPLAINTS:
+        report(f"fastcodes: {label}: {len(complaints) - MAX_COMPLAINTS:,} more skipped")

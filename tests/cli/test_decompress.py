@@ -1,0 +1,129 @@
+"""The command `fastcodes decompress`: forms, resolutions, folders, bad files, wrong calls."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastcodes import cli
+from fastcodes.coding import ImageCodec
+
+
+def picture(height: int = 40, width: int = 56, channels: int = 3) -> Any:
+    y, x = np.mgrid[:height, :width]
+    waves = np.stack([120 + 80 * np.sin(x / (9 + c)) * np.cos(y / 7) for c in range(channels)], axis=-1)
+    pixels = waves.astype(np.uint8)
+    return pixels[..., 0] if channels == 1 else pixels
+
+
+def run(*arguments: str) -> int:
+    return cli.main(["decompress", *arguments])
+
+
+def shown(name: str) -> Any:
+    if name.endswith(".npy"):
+        return np.load(name)
+    image_module = pytest.importorskip("PIL.Image", reason="needs Pillow")
+    with image_module.open(name) as image:
+        return np.asarray(image)
+
+
+@pytest.mark.parametrize("name", ["out.npy", "out.PNG", "out.png"])
+def test_pictures_come_back(folder: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    if name != "out.npy":
+        pytest.importorskip("PIL.Image", reason="needs Pillow")
+    exact, lossy = ImageCodec(lossless=True), ImageCodec(50)
+    grey = picture(channels=1)
+    for data in (
+        exact.encode(picture()),
+        exact.encode(grey),
+        exact.encode(grey.astype(np.uint16) * 200),
+        lossy.encode(picture()),
+        lossy.encode(grey),
+    ):
+        Path("a.fc").write_bytes(data)
+        for reduce in range(4):
+            assert run("a.fc", "-o", name, "--reduce", str(reduce)) == 0
+            expected = exact.decode(data, reduce=reduce)
+            found = np.load(name) if name == "out.npy" else shown(name)
+            assert found.dtype.itemsize == expected.dtype.itemsize
+            assert np.array_equal(found, expected)
+    line = capfd.readouterr().err.splitlines()[0]
+    assert line.startswith(f"a.fc: 1 pictures, 0 skipped; {picture().nbytes:,} bytes of samples from ")
+
+
+def test_a_neighbor_is_not_replaced_unless_it_is_named(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("PIL.Image", reason="needs Pillow")
+    Path("a.fc").write_bytes(ImageCodec().encode(picture()))
+    Path("a.png").write_text("the original")
+    for given in (["a.fc"], ["a.fc", "-o", "."], [".", "-o", "."], ["."]):
+        assert run(*given) == 2
+        assert "a.fc: a.png exists; name the output with -o" in capfd.readouterr().err
+        assert Path("a.png").read_text() == "the original"
+    assert run("a.fc", "-o", "a.png") == 0
+    assert shown("a.png").shape == (40, 56, 3)
+    assert run(".", "-o", "out") == 0
+    assert run(".", "-o", "out") == 0
+    assert os.listdir("out") == ["a.png"]
+
+
+def test_bad_files_are_skipped_and_counted(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("PIL.Image", reason="needs Pillow")
+    data = ImageCodec().encode(picture())
+    Path("good.fc").write_bytes(data)
+    Path("cut.fc").write_bytes(data[:-3])
+    Path("altered.fc").write_bytes(data[:60] + bytes([data[60] ^ 1]) + data[61:])
+    Path("text.fc").write_text("no picture")
+    Path("empty.fc").write_bytes(b"")
+    assert run(".", "-o", "out") == 0
+    assert os.listdir("out") == ["good.png"]
+    printed = capfd.readouterr().err.splitlines()
+    assert len(printed) == 5
+    for name in ("cut", "altered", "text", "empty"):
+        assert any(line.startswith(f"fastcodes: {name}.fc: data is no picture") for line in printed), name
+    assert printed[-1].startswith(".: 1 pictures, 4 skipped; ")
+    Path("good.fc").unlink()
+    assert run(".", "-o", "out") == 2
+    assert "3 more skipped" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["none.fc"], "none.fc: no such file"),
+        (["empty"], "empty: no files that end in .fc"),
+        (["a.fc", "-o", "a.jpg"], "-o must end in .png or .npy; got a.jpg"),
+        (["a.fc", "-o", "-"], "-o must end in .png or .npy; got -"),
+        (["a.fc", "-o", "none/a.npy"], "does not exist"),
+        (["a.fc", "-o", "a.npy", "--reduce", "4"], "expected an integer from 0 to 3"),
+        (["a.fc", "-o", "a.npy", "--max-pixels", "2239"], "more than --max-pixels = 2,239; if you trust it"),
+        (["a.fc", "a.fc", "-o", "a.fc"], "a.fc: File exists; with several inputs, -o is a folder"),
+    ],
+)
+def test_a_wrong_call_is_one_line(
+    folder: Path, arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("a.fc").write_bytes(ImageCodec().encode(picture()))
+    os.mkdir("empty")
+    assert run(*arguments) == 2
+    printed = capfd.readouterr().err
+    assert printed.count("\n") == 1
+    assert words in printed
+    assert sorted(os.listdir()) == ["a.fc", "empty"]
+
+
+def test_arrays_need_no_pillow(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    Path("a.fc").write_bytes(ImageCodec().encode(picture()))
+    assert run("a.fc", "-o", "a.npy") == 0
+    assert np.load("a.npy").shape == (40, 56, 3)
+    assert run("a.fc") == 2
+    assert 'needs PIL, which is not installed: pip install "fastcodes[images]"' in capfd.readouterr().err
