@@ -198,8 +198,8 @@ class ImageCodec:
         height, width = self.inspect(array).shape[:2]
         if height * width > max_pixels:
             raise ValueError(
-                f"data is a picture of {height} x {width} = {height * width:,} pixels, more than max_pixels = "
-                f"{max_pixels:,}; if you trust it, give a larger max_pixels"
+                f"data is a picture of {height} x {width} = {height * width:,} pixels, more than max_pixels "
+                f"= {max_pixels:,}; if you trust it, give a larger max_pixels"
             )
         return _native.image_decode(array, reduce, threads)
 
@@ -232,8 +232,8 @@ class ImageCodec:
         """Return the bytes of the smallest step, about, that are at most `bpp` bits per pixel."""
         most = bpp * image.shape[0] * image.shape[1] / 8
         best = b""
-        # Between two steps whose pictures are too large and small enough, in logarithms: rates are about straight
-        # lines there.
+        # Between two steps whose pictures are too large and small enough, in logarithms: rates are about
+        # straight lines there.
         low, high = math.log2(_LEAST_STEP), math.log2(_LARGEST_STEP)
         log_low, log_high = math.inf, -math.inf
         log_step = 4.0
@@ -274,9 +274,10 @@ def _as_image(image: Any, *, lossless: bool) -> Array:
     if array.dtype != np.uint8 and array.dtype != np.uint16:
         raise TypeError(f"image must be uint8, or uint16 without losses; got {described(array, image)}{way}")
     if array.ndim == 3 and array.shape[2] in (2, 4):
+        others = ":3" if array.shape[2] == 4 else "0"
         raise ValueError(
-            f"image must be (height, width) or (height, width, 3); got shape {array.shape}, which has an alpha "
-            "channel: compress image[..., :3], and image[..., 3] by itself"
+            f"image must be (height, width) or (height, width, 3); got shape {array.shape}, which has an "
+            f"alpha channel: compress image[..., {others}], and image[..., -1] by itself"
         )
     if array.ndim != 2 and (array.ndim != 3 or array.shape[2] != 3):
         raise ValueError(f"image must be (height, width) or (height, width, 3); got shape {array.shape}")
