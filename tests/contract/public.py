@@ -41,12 +41,12 @@ def public_functions() -> dict[str, Callable[..., Any]]:
 
 
 def public_classes() -> dict[str, type]:
-    """Return the public classes by name; not exceptions, and not abstract ones."""
+    """Return the public classes by name; not exceptions, not abstract ones, and no tuples of results."""
     classes = {name: item for name, item in public_names().items() if inspect.isclass(item)}
     return {
         name: item
         for name, item in classes.items()
-        if not issubclass(item, Exception) and not inspect.isabstract(item)
+        if not issubclass(item, (Exception, tuple)) and not inspect.isabstract(item)
     }
 
 

@@ -36,8 +36,19 @@ PYTHON_FLOORS = (
 RUST_FLOORS = (
     {"level", "codes", "error", "run", "tasks"},
     {"select"},
-    {"bits", "popcount", "hadamard", "minhash", "adc", "additive", "entropy", "xnor", "roofline"},
-    {"hamming", "jaccard", "asymmetric", "binary", "adc::search", "lists", "rabitq", "rerank", "text"},
+    {"bits", "popcount", "hadamard", "minhash", "adc", "additive", "entropy", "wavelet", "xnor", "roofline"},
+    {
+        "hamming",
+        "jaccard",
+        "asymmetric",
+        "binary",
+        "adc::search",
+        "lists",
+        "rabitq",
+        "rerank",
+        "text",
+        "image",
+    },
 )
 
 

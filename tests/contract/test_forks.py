@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import adc, hamming, jaccard, minhash, nn, xnor
+from fastcodes.coding import ImageCodec
 from fastcodes.hashing import Bits, RandomHyperplanes
 from fastcodes.index import FlatIndex, IVFIndex, LSHIndex, MinHashIndex, MultiIndexHashing
 from helpers import (
@@ -33,6 +34,7 @@ QUERIES, CODES = random_codes(50, 32, seed=1), random_codes(20_000, 32)
 
 
 TABLES, PACKED = pq_tables(50, 32, 256), adc.PackedCodes(CODES)
+PICTURE = ImageCodec().encode(CODES.reshape(800, 800))
 MATRIX = xnor.PackedMatrix(CODES, 256)
 
 
@@ -47,6 +49,7 @@ def search_in_child(threads: int | None) -> tuple[Any, ...]:
         xnor.bitserial_matmul(xnor.planes(QUERIES, 8, threads=threads), CODES[:, :4], 32, threads=threads),
         xnor.byte_matmul(QUERIES, CODES[:, :4], threads=threads),
         xnor.conv2d(CODES.reshape(2, 100, 100, 32), QUERIES[:, None, None], 256, threads=threads),
+        ImageCodec().decode(PICTURE, reduce=1, threads=threads),
     )
 
 

@@ -358,10 +358,12 @@ LIMITED = """
 import resource
 import numpy as np
 from fastcodes import adc, entropy, hamming, jaccard, minhash, xnor
+from fastcodes.coding import ImageCodec
 
 bytes_ = np.random.default_rng(0).integers(0, 256, (20_000, 64), dtype=np.uint8)
 equal, tables = np.ones((20_000, 8), np.uint8), np.ones((500, 8, 256), np.float32)
 words = list(map(str, range(200_000)))
+picture = ImageCodec().encode(bytes_.reshape(800, -1)[:, :900])
 calls = (
     lambda: minhash.signatures([range(10**9)]),
     lambda: minhash.tokens([words] * 1000),
@@ -377,6 +379,9 @@ calls = (
     lambda: entropy.encode(bytes_, entropy.Categorical(range(65_536))),
     lambda: entropy.encode(bytes_, entropy.Huffman(range(1, 65_537))),
     lambda: entropy.encode_rows(np.tile(bytes_, (20, 1)), entropy.MarkovChain.fit(bytes_)),
+    lambda: ImageCodec(lossless=True).encode(bytes_[:700]),
+    lambda: ImageCodec().encode(bytes_.reshape(800, -1)[:, :300]),
+    lambda: ImageCodec().decode(picture),
 )
 with open("/proc/self/status") as file:
     size = next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmSize"))
@@ -395,7 +400,7 @@ for call in calls:
 @pytest.mark.parametrize("megabytes", [5, 30, 200])
 def test_calls_within_a_limit_of_memory_end_or_raise(megabytes: int) -> None:
     ends = run_python(LIMITED.format(megabytes=megabytes), timeout=240).split()
-    assert len(ends) == 14
+    assert len(ends) == 17
     # A product of all rows, and the tokens of 10**9 numbers, fit none of the limits.
     assert ends[0] == ends[8] == "MemoryError"
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import _native, adc, bits, entropy, hadamard, hamming, jaccard, minhash, rabitq, xnor
+from fastcodes.coding import ImageCodec
 from fastcodes.index import MinHashIndex
 from helpers import (
     Array,
@@ -305,7 +306,11 @@ def long_calls() -> dict[str, Any]:
     message, blocks = entropy.encode(codes, categorical), entropy.encode_rows(codes, chain)
     many_scales = entropy.ScaleTable()
     code = entropy.Huffman(range(1, 257))
+    picture = codes[: 3 * 4096].reshape(512, 512, 3)
+    stored = ImageCodec().encode(picture)
     return {
+        "ImageCodec.encode": lambda n: ImageCodec().encode(np.tile(picture, (n, 1, 1)), threads=1),
+        "ImageCodec.decode": lambda n: [ImageCodec().decode(stored, threads=1) for _ in range(n)],
         "entropy.encode": lambda n: entropy.encode(np.tile(codes, (n, 1)), categorical, threads=1),
         "entropy.decode": lambda n: [
             entropy.decode(message, categorical, codes.size, threads=1) for _ in range(n)

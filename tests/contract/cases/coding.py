@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from contract.class_kit import BOOLEANS, NATURAL, Case
+from contract.class_kit import BOOLEANS, NATURAL, OPTIONS, POSITIVE, REALS, Case
 from fastcodes import coding
 
 TEXTS = ["A man rides a horse.", "A dog sees a man."] * 10
@@ -13,6 +13,12 @@ ROWS = (np.arange(60 * 8) % 16).astype(np.uint8).reshape(60, 8)
 COMPRESSOR = coding.CodeCompressor(n_symbols=16).fit(ROWS)
 COMPRESSED = COMPRESSOR.compress(ROWS)
 NOT_ROWS = ["codes", ROWS * 1.0, ROWS.astype(np.int64), ROWS[None], ROWS + np.uint8(16)]
+PICTURE = (np.arange(24 * 20 * 3) * 37 % 251).astype(np.uint8).reshape(24, 20, 3)
+STORED_PICTURE = coding.ImageCodec().encode(PICTURE)
+NOT_PICTURES = [
+    *["image", None, 3, [[0.5]], PICTURE / 255, PICTURE > 3, PICTURE.astype(np.int64), PICTURE.astype("u2")],
+    *[PICTURE[0, 0], PICTURE[..., :2], PICTURE[None], PICTURE.astype(object), np.ma.masked_equal(PICTURE, 0)],
+]
 NOT_BYTES = ["data", 3, np.zeros(3), np.zeros((2, 2), np.uint8)]
 
 CASES: dict[str, Case] = {
@@ -53,6 +59,26 @@ CASES: dict[str, Case] = {
             "places": [3, None, np.arange(20)],
             "rows": ["rows", 0.5, None, [0.5], [[0]]],
             "with_model": BOOLEANS,
+        },
+    ),
+    "coding.ImageCodec": Case(
+        coding.ImageCodec,
+        methods={
+            "encode": {"image": PICTURE},
+            "decode": {"data": STORED_PICTURE, "reduce": 0, "max_pixels": 480},
+            "inspect": {"data": STORED_PICTURE},
+        },
+        wrong={
+            "quality": [*REALS, 101, [75]],
+            "bpp": [*REALS, 0],
+            "step": [*REALS, 0, 1e5],
+            "lossless": BOOLEANS,
+            "tune": OPTIONS,
+            "image": NOT_PICTURES,
+            "data": [*NOT_BYTES, b"", b"\xff" * 100, STORED_PICTURE[:-1], STORED_PICTURE + b"0"],
+            "inspect.data": [*NOT_BYTES, b"", b"\xff" * 100, STORED_PICTURE[:20]],
+            "reduce": [*NATURAL, 4],
+            "max_pixels": [*POSITIVE, 479],
         },
     ),
     "coding.CodeCompressor": Case(
