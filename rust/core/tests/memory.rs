@@ -17,6 +17,7 @@ use fastcodes_core::entropy::scales::{self, Law, ScaleTable};
 use fastcodes_core::entropy::symbols::{self, Model};
 use fastcodes_core::entropy::{self, frequencies};
 use fastcodes_core::hadamard::orthogonal::{self, Orthogonal};
+use fastcodes_core::image::{self, Coding, Kind, SamplesOf, Step, Tune};
 use fastcodes_core::jaccard::{self, SortedRows, Tversky};
 use fastcodes_core::lists;
 use fastcodes_core::lists::multi_index;
@@ -145,6 +146,7 @@ fn where_memory_ends_every_call_is_an_error() {
     strings(&mut random);
     numbers(&mut random);
     messages(&mut random);
+    pictures(&mut random);
 }
 
 fn searches(random: &mut Random) {
@@ -613,4 +615,25 @@ fn messages(random: &mut Random) {
     check("entropy::rows::decode", |run| {
         with_room(bytes.len(), |out| rows::decode(blocks, &chain, out, run))
     });
+}
+
+fn pictures(random: &mut Random) {
+    let serial = Run::serial(Level::PORTABLE);
+    let (width, height) = (600, 40);
+    let bytes = random.bytes(width * height * 3);
+    let words: Vec<u16> = bytes.iter().map(|byte| u16::from(*byte) << 3).collect();
+    let kind = |n_channels, n_bits| Kind { width, height, n_channels, n_bits };
+    let step = Step::new(9.0).unwrap();
+    for (samples, kind, coding) in [
+        (SamplesOf::Eight(&bytes[..]), kind(3, 8), Coding::Lossless),
+        (SamplesOf::Sixteen(&words[..width * height]), kind(1, 16), Coding::Lossless),
+        (SamplesOf::Eight(&bytes[..]), kind(3, 8), Coding::Lossy { step, tune: Tune::Psnr }),
+        (SamplesOf::Eight(&bytes[..]), kind(3, 8), Coding::Lossy { step, tune: Tune::MsSsim }),
+    ] {
+        check("image::encode", |run| image::encode(samples, kind, coding, run).map(nothing));
+        let data = image::encode(samples, kind, coding, &serial).unwrap();
+        for halvings in [0, 2] {
+            check("image::decode", |run| image::decode(&data, halvings, run).map(nothing));
+        }
+    }
 }

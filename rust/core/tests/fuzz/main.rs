@@ -10,6 +10,7 @@ mod bits;
 mod common;
 mod entropy;
 mod hadamard;
+mod image;
 mod lists;
 mod minhash;
 mod rabitq;
