@@ -20,6 +20,8 @@ _STEP_OF_QUALITY_0 = 256.0
 _CLOSE = 0.99
 """A picture of this share of the bytes that it may have is close enough."""
 _TRIALS = 12
+_LONGEST_SIDE = 65_535
+_MOST_PIXELS = _LONGEST_SIDE**2
 
 
 class ImageInfo(NamedTuple):
@@ -48,9 +50,9 @@ class ImageCodec:
 
     Pictures take about half the bytes of JPEG at the same PSNR, and fewer than WebP and JPEG 2000; without
     losses, fewer than PNG, WebP and JPEG 2000. It is for archives, for studies of codecs, and for pictures
-    beside codes in one place: every bit of the format is documented, and the same picture gives the same
-    bytes and the same pixels on every machine, at every level and for every number of threads. Where speed
-    or a browser matters, take a production format: libjpeg-turbo is 50 to 100 times as fast.
+    beside codes in one place: the container is documented byte by byte, and a picture and a step give the
+    same bytes and the same pixels on every machine and for every number of threads. Where speed or a browser
+    matters, take a production format: libjpeg-turbo is 50 to 100 times as fast.
 
     A picture becomes luma and two color differences, the bands of a wavelet transform, and integers that
     are chosen by squared error and bits together. Each integer is written as binary decisions by an
@@ -151,7 +153,7 @@ class ImageCodec:
         Returns
         -------
         bytes
-            What `decode` takes, 30 bytes of header and more included.
+            What `decode` takes, with a header of 24 to 31 bytes, and 4 or more for each further tile.
 
         Raises
         ------
@@ -189,20 +191,13 @@ class ImageCodec:
         Raises
         ------
         TypeError
-            If they are no bytes.
+            If `data` is not bytes-like.
         ValueError
             If they are no picture, were cut or altered, or the picture is larger than `max_pixels`.
         """
         as_integer(reduce, "reduce", 0, 3)
-        as_integer(max_pixels, "max_pixels", 1)
-        array = as_data(data)
-        height, width = self.inspect(array).shape[:2]
-        if height * width > max_pixels:
-            raise ValueError(
-                f"data is a picture of {height} x {width} = {height * width:,} pixels, more than max_pixels "
-                f"= {max_pixels:,}; if you trust it, give a larger max_pixels"
-            )
-        return _native.image_decode(array, reduce, threads)
+        as_integer(max_pixels, "max_pixels", 1, _MOST_PIXELS)
+        return _native.image_decode(as_data(data), reduce, max_pixels, threads)
 
     @staticmethod
     def inspect(data: Any) -> ImageInfo:
@@ -220,7 +215,7 @@ class ImageCodec:
         Raises
         ------
         TypeError
-            If they are no bytes.
+            If `data` is not bytes-like.
         ValueError
             If they are no picture.
         """
@@ -231,36 +226,36 @@ class ImageCodec:
 
     def _within(self, image: Array, bpp: float, threads: int | None) -> bytes:
         """Return the bytes of the smallest step, about, that are at most `bpp` bits per pixel."""
-        most = bpp * image.shape[0] * image.shape[1] / 8
+        n_pixels = image.shape[0] * image.shape[1]
         best = b""
         # Between two steps whose pictures are too large and small enough, in logarithms: rates are about
         # straight lines there.
         low, high = math.log2(_LEAST_STEP), math.log2(_LARGEST_STEP)
-        log_low, log_high = math.inf, -math.inf
+        excess_low, excess_high = math.inf, -math.inf
         log_step = 4.0
         for trial in range(_TRIALS):
             data = _native.image_encode(image, 2.0**log_step, self._tune == "ms-ssim", threads)
-            log_bytes = math.log2(len(data) / most)
-            if log_bytes > 0:
-                low, log_low = log_step, log_bytes
+            excess = math.log2(8 * len(data) / n_pixels) - math.log2(bpp)
+            if excess > 0:
+                low, excess_low = log_step, excess
             else:
-                high, log_high, best = log_step, log_bytes, data
-                if len(data) >= _CLOSE * most or log_step == math.log2(_LEAST_STEP):
+                high, excess_high, best = log_step, excess, data
+                if excess >= math.log2(_CLOSE) or log_step == math.log2(_LEAST_STEP):
                     break
             if high - low < 1 / 256:
                 break
-            if trial == 0 or not math.isfinite(log_low) or not math.isfinite(log_high):
+            if trial == 0 or not math.isfinite(excess_low) or not math.isfinite(excess_high):
                 # A step further; rates fall about as the inverse of the step.
-                log_step += max(abs(log_bytes), 0.1) * (1.3 if log_bytes > 0 else -1.3)
+                log_step += max(abs(excess), 0.1) * (1.3 if excess > 0 else -1.3)
             else:
                 # A little to the side of those that are small enough.
-                log_step = low + (high - low) * (log_low + 0.005) / (log_low - log_high)
+                log_step = low + (high - low) * (excess_low + 0.005) / (excess_low - excess_high)
                 log_step = min(max(log_step, low + (high - low) / 16), high - (high - low) / 16)
             log_step = min(max(log_step, math.log2(_LEAST_STEP)), math.log2(_LARGEST_STEP))
         if not best:
             best = _native.image_encode(image, _LARGEST_STEP, self._tune == "ms-ssim", threads)
-            if len(best) > most:
-                least = 8 * len(best) / (image.shape[0] * image.shape[1])
+            least = 8 * len(best) / n_pixels
+            if least > bpp:
                 raise ValueError(f"bpp must be at least {least:.3g} for this picture; got {bpp:g}")
         return best
 
@@ -272,6 +267,8 @@ def _as_image(image: Any, *, lossless: bool) -> Array:
         way = "; for values from 0 to 1, np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)"
     elif array.dtype == bool:
         way = "; for masks, 255 * image.astype(np.uint8)"
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        array = array.astype(np.uint16, copy=False)  # of this machine's byte order
     if array.dtype != np.uint8 and array.dtype != np.uint16:
         raise TypeError(f"image must be uint8, or uint16 without losses; got {described(array, image)}{way}")
     if array.ndim == 3 and array.shape[2] in (2, 4):
@@ -281,7 +278,10 @@ def _as_image(image: Any, *, lossless: bool) -> Array:
             f"alpha channel: compress image[..., {others}], and image[..., -1] by itself"
         )
     if array.ndim != 2 and (array.ndim != 3 or array.shape[2] != 3):
-        raise ValueError(f"image must be (height, width) or (height, width, 3); got shape {array.shape}")
+        way = "; for grey, image[..., 0]" if array.ndim == 3 and array.shape[2] == 1 else ""
+        raise ValueError(f"image must be (height, width) or (height, width, 3); got shape {array.shape}{way}")
+    if not all(1 <= side <= _LONGEST_SIDE for side in array.shape[:2]):
+        raise ValueError(f"image must have sides from 1 to {_LONGEST_SIDE:,}; got shape {array.shape}")
     if array.dtype == np.uint16 and (array.ndim == 3 or not lossless):
         raise ValueError(
             "an image of uint16 must be (height, width) and the codec ImageCodec(lossless=True); for 8 bits, "

@@ -165,7 +165,8 @@ impl fmt::Display for Error {
             ),
             Error::OutOfMemory => write!(
                 formatter,
-                "the results do not fit the memory; search a smaller radius, or fewer rows at a time"
+                "what this call needs does not fit the memory; give it fewer rows or smaller pictures at a time, or search a \
+                 smaller radius"
             ),
             Error::Interrupted => write!(formatter, "interrupted"),
         }

@@ -42,10 +42,11 @@ impl Run<'_> {
                 stopped.set(stopped.get() || should_stop());
                 stopped.get() || ended.load(Ordering::Relaxed)
             };
-            // Every task below a failed one was taken before it and is finished, so the lowest failure is always found.
+            // Every task below a failed one was taken before it, and is finished unless it asks whether the work is stopped: so the
+            // lowest failure of short tasks is always found, and that a task was stopped by another one's failure is none.
             let end = |task, error| {
                 ended.store(true, Ordering::Relaxed);
-                (task, error)
+                (if error == Error::Interrupted { usize::MAX } else { task }, error)
             };
             let mut state = new_state().map_err(|error| end(usize::MAX, error))?;
             while !ended.load(Ordering::Relaxed) {

@@ -47,12 +47,16 @@ fn is_damaged<T>(result: Result<T, Error>) -> bool {
 fn coded(samples: Samples<'_>, kind: Kind, coding: Coding) -> (Vec<u8>, Vec<image::Picture>) {
     let serial = Run::serial(Level::PORTABLE);
     let bytes = image::encode(samples, kind, coding, &serial).unwrap();
-    let pictures: Vec<_> =
-        (0..image::N_RESOLUTIONS).map(|halvings| image::decode(&bytes, halvings, &serial).unwrap()).collect();
+    let pictures: Vec<_> = (0..image::N_RESOLUTIONS)
+        .map(|halvings| image::decode(&bytes, halvings, usize::MAX, &serial).unwrap())
+        .collect();
     for run in runs() {
         assert!(image::encode(samples, kind, coding, &run).unwrap() == bytes, "{kind:?}, {coding:?}");
         for (halvings, expected) in pictures.iter().enumerate() {
-            assert!(image::decode(&bytes, halvings, &run).unwrap() == *expected, "{kind:?}, {coding:?}");
+            assert!(
+                image::decode(&bytes, halvings, usize::MAX, &run).unwrap() == *expected,
+                "{kind:?}, {coding:?}"
+            );
         }
     }
     assert_eq!(image::inspect(&bytes).unwrap().0, kind);
@@ -89,7 +93,7 @@ fn samples_of_every_size_come_back() {
         let deep: Vec<u16> = (0..1200).map(|_| (random.word() >> (64 - n_bits)) as u16).collect();
         let bytes = image::encode(SamplesOf::Sixteen(&deep), kind, Coding::Lossless, &serial).unwrap();
         assert!(bytes.len() < 1200 * n_bits as usize / 8 * 12 / 10 + 200, "{n_bits} bits: {}", bytes.len());
-        assert!(image::decode(&bytes, 0, &serial).unwrap().samples == SamplesOf::Sixteen(deep));
+        assert!(image::decode(&bytes, 0, usize::MAX, &serial).unwrap().samples == SamplesOf::Sixteen(deep));
     }
 }
 
@@ -144,15 +148,19 @@ fn cut_and_altered_bytes_are_refused() {
     let run = Run::serial(Level::best());
     for bytes in small() {
         for len in 0..bytes.len() {
-            assert!(is_damaged(image::decode(&bytes[..len], 0, &run)), "{len} of {} bytes", bytes.len());
+            assert!(
+                is_damaged(image::decode(&bytes[..len], 0, usize::MAX, &run)),
+                "{len} of {} bytes",
+                bytes.len()
+            );
         }
         for place in 0..8 * bytes.len() {
             let mut altered = bytes.clone();
             altered[place / 8] ^= 1 << (place % 8);
-            assert!(is_damaged(image::decode(&altered, 0, &run)), "bit {place}");
+            assert!(is_damaged(image::decode(&altered, 0, usize::MAX, &run)), "bit {place}");
         }
         let longer = [bytes.as_slice(), &[0]].concat();
-        assert!(is_damaged(image::decode(&longer, 0, &run)));
+        assert!(is_damaged(image::decode(&longer, 0, usize::MAX, &run)));
     }
 }
 
@@ -193,7 +201,7 @@ fn one_damaged_tile_is_an_error_for_every_number_of_threads() {
         let bytes = forged(2048, 30, 1, &parts, 4);
         for run in runs() {
             for halvings in 0..image::N_RESOLUTIONS {
-                assert!(is_damaged(image::decode(&bytes, halvings, &run)), "tile {damaged}");
+                assert!(is_damaged(image::decode(&bytes, halvings, usize::MAX, &run)), "tile {damaged}");
             }
         }
     }
@@ -215,7 +223,7 @@ fn random_messages_are_decoded_or_refused() {
             .collect();
         let bytes = forged(width, height, flags, &parts, 1);
         for halvings in 0..image::N_RESOLUTIONS {
-            match image::decode(&bytes, halvings, &run) {
+            match image::decode(&bytes, halvings, usize::MAX, &run) {
                 Ok(picture) => {
                     n_decoded += 1;
                     assert_eq!(picture.kind.width, usize::from(width).div_ceil(1 << halvings));
@@ -235,7 +243,7 @@ fn bytes_that_claim_many_pixels_are_refused_at_once() {
         let bytes = forged(65_535, 65_535, 1, &parts, parts.len() / 4);
         let begun = std::time::Instant::now();
         for halvings in 0..image::N_RESOLUTIONS {
-            assert!(is_damaged(image::decode(&bytes, halvings, &run)));
+            assert!(is_damaged(image::decode(&bytes, halvings, usize::MAX, &run)));
         }
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
@@ -257,7 +265,7 @@ fn what_is_no_picture_is_an_error() {
     assert!(encode(sixteen, kind(2, 2, 3, 16), lossless).contains("grey of 8 or 16 bits"));
     assert!(encode(sixteen, kind(3, 4, 1, 16), lossy(3.0, Tune::Psnr)).contains("lossless only"));
     let small = &small()[0];
-    assert!(matches!(image::decode(small, 4, run), Err(Error::Range { given: 4, high: 3, .. })));
+    assert!(matches!(image::decode(small, 4, usize::MAX, run), Err(Error::Range { given: 4, high: 3, .. })));
 }
 
 #[test]
@@ -275,7 +283,7 @@ fn a_call_ends_when_it_is_asked_to() {
                 run
             };
             assert_eq!(image::encode(samples, kind, coding, &run()), Err(Error::Interrupted));
-            assert_eq!(image::decode(&bytes, 0, &run()), Err(Error::Interrupted));
+            assert_eq!(image::decode(&bytes, 0, usize::MAX, &run()), Err(Error::Interrupted));
         }
     }
 }

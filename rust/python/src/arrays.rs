@@ -101,8 +101,13 @@ impl<'py, T: Element> ReadArray<'py, T> {
         self.array.len()
     }
 
-    /// All elements, if they are contiguous.
+    /// All elements, if they are contiguous, the last axis first.
     pub fn as_slice(&self) -> PyResult<&[T]> {
+        if !self.array.is_c_contiguous() {
+            return Err(PyValueError::new_err(
+                "an argument must be C-contiguous; give np.ascontiguousarray of it",
+            ));
+        }
         // SAFETY: the claim keeps other calls from writing, and the array keeps its memory as long as it lives.
         Ok(unsafe { self.array.as_slice()? })
     }

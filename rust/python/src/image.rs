@@ -78,12 +78,13 @@ pub fn image_decode<'py>(
     py: Python<'py>,
     data: &Bound<'py, PyAny>,
     n_halvings: usize,
+    max_pixels: usize,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let threads = n_threads(threads)?;
     let data = elements_of_axes::<u8>(data, "data", DATA, 1)?;
     let bytes = data.as_slice()?;
-    let picture = detached(py, threads, |run| image::decode(bytes, n_halvings, run))?;
+    let picture = detached(py, threads, |run| image::decode(bytes, n_halvings, max_pixels, run))?;
     Ok(match picture.samples {
         SamplesOf::Eight(samples) => shaped(py, samples, picture.kind)?.into_any(),
         SamplesOf::Sixteen(samples) => shaped(py, samples, picture.kind)?.into_any(),

@@ -5,7 +5,7 @@
 //! Lossless: YCoCg-R (Malvar and Sullivan, *YCoCg-R: A color space with RGB reversibility and low dynamic range*, 2003).
 
 use super::{Kind, MAX_CHANNELS, Samples, SamplesOf};
-use crate::error::{try_collect, try_vec};
+use crate::error::try_vec;
 use crate::wavelet::Plane;
 use crate::{Error, Run};
 
@@ -85,67 +85,77 @@ pub(super) fn to_samples(planes: &[Plane<f32>], gain: f32, run: &Run<'_>) -> Res
     Ok(samples)
 }
 
-/// The planes of a picture without losses.
-pub(super) fn to_integers(samples: Samples<'_>, kind: Kind) -> Result<Vec<Plane<i32>>, Error> {
-    let planes = try_collect((0..kind.n_channels).map(|_| Plane::new(kind.width, kind.height)))?;
-    let mut planes = planes.into_iter().collect::<Result<Vec<_>, _>>()?;
-    match (samples, &mut planes[..]) {
-        (SamplesOf::Eight(samples), [luma, green, orange]) => {
-            let (pixels, _) = samples.as_chunks::<3>();
-            for (index, pixel) in pixels.iter().enumerate() {
-                let [red, green_sample, blue] = pixel.map(i32::from);
-                let difference = red - blue;
-                let middle = blue + (difference >> 1);
-                orange.samples[index] = difference;
-                green.samples[index] = green_sample - middle;
-                luma.samples[index] = middle + ((green_sample - middle) >> 1) - 128;
+/// The planes of a lossless picture.
+pub(super) fn to_integers(samples: Samples<'_>, kind: Kind, run: &Run<'_>) -> Result<Vec<Plane<i32>>, Error> {
+    let plane = |_: &mut (), channel: usize| {
+        let mut plane = Plane::new(kind.width, kind.height)?;
+        let out = plane.samples.iter_mut();
+        match samples {
+            SamplesOf::Sixteen(samples) => {
+                out.zip(samples).for_each(|(out, sample)| *out = i32::from(*sample) - (1 << 15));
+            }
+            SamplesOf::Eight(samples) if kind.n_channels == 1 => {
+                out.zip(samples).for_each(|(out, sample)| *out = i32::from(*sample) - 128);
+            }
+            SamplesOf::Eight(samples) => {
+                let (pixels, _) = samples.as_chunks::<3>();
+                for (out, pixel) in out.zip(pixels) {
+                    let [red, green, blue] = pixel.map(i32::from);
+                    let orange = red - blue;
+                    let middle = blue + (orange >> 1);
+                    *out = match channel {
+                        0 => middle + ((green - middle) >> 1) - 128,
+                        1 => green - middle,
+                        _ => orange,
+                    };
+                }
             }
         }
-        (SamplesOf::Eight(samples), planes) => {
-            planes[0]
-                .samples
-                .iter_mut()
-                .zip(samples)
-                .for_each(|(out, sample)| *out = i32::from(*sample) - 128);
-        }
-        (SamplesOf::Sixteen(samples), planes) => {
-            planes[0]
-                .samples
-                .iter_mut()
-                .zip(samples)
-                .for_each(|(out, sample)| *out = i32::from(*sample) - (1 << 15));
-        }
-    }
-    Ok(planes)
+        Ok(plane)
+    };
+    run.map_tasks(kind.n_channels, || Ok(()), plane)
 }
 
-/// The picture of planes without losses. Values that no picture has are cut off.
+/// The picture of lossless planes. Values that no picture has are cut off.
 pub(super) fn from_integers(
     planes: &[Plane<i32>],
     n_bits: u32,
+    run: &Run<'_>,
 ) -> Result<SamplesOf<Vec<u8>, Vec<u16>>, Error> {
-    let n_pixels = planes[0].samples.len();
-    match planes {
-        [luma, green, orange] => {
-            let mut samples = try_vec(0, 3 * n_pixels)?;
-            let (pixels, _) = samples.as_chunks_mut::<3>();
-            for (index, pixel) in pixels.iter_mut().enumerate() {
-                let [luma, green, orange] = [luma, green, orange].map(|plane| plane.samples[index]);
-                let middle = luma.wrapping_add(128).wrapping_sub(green >> 1);
-                let blue = middle.wrapping_sub(orange >> 1);
-                let colours = [blue.wrapping_add(orange), green.wrapping_add(middle), blue];
-                *pixel = colours.map(|colour| colour.clamp(0, 255) as u8);
+    let n_samples = planes[0].samples.len() * planes.len();
+    let pixels_per_task = ROWS_PER_TASK * planes[0].width;
+    if n_bits == 16 {
+        let mut samples = try_vec(0, n_samples)?;
+        run.for_each_chunk(&mut samples, pixels_per_task, |task, out| {
+            for (out, value) in out.iter_mut().zip(&planes[0].samples[task * pixels_per_task..]) {
+                *out = value.saturating_add(1 << 15).clamp(0, 65_535) as u16;
             }
-            Ok(SamplesOf::Eight(samples))
-        }
-        planes if n_bits == 8 => {
-            let values = planes[0].samples.iter().map(|value| value.saturating_add(128).clamp(0, 255) as u8);
-            Ok(SamplesOf::Eight(try_collect(values)?))
-        }
-        planes => {
-            let values =
-                planes[0].samples.iter().map(|value| value.saturating_add(1 << 15).clamp(0, 65_535) as u16);
-            Ok(SamplesOf::Sixteen(try_collect(values)?))
-        }
+            Ok(())
+        })?;
+        return Ok(SamplesOf::Sixteen(samples));
     }
+    let mut samples = try_vec(0, n_samples)?;
+    run.for_each_chunk(&mut samples, pixels_per_task * planes.len(), |task, out| {
+        let first = task * pixels_per_task;
+        match planes {
+            [luma, green, orange] => {
+                let (pixels, _) = out.as_chunks_mut::<3>();
+                for (index, pixel) in pixels.iter_mut().enumerate() {
+                    let [luma, green, orange] =
+                        [luma, green, orange].map(|plane| plane.samples[first + index]);
+                    let middle = luma.wrapping_add(128).wrapping_sub(green >> 1);
+                    let blue = middle.wrapping_sub(orange >> 1);
+                    let colours = [blue.wrapping_add(orange), green.wrapping_add(middle), blue];
+                    *pixel = colours.map(|colour| colour.clamp(0, 255) as u8);
+                }
+            }
+            _ => {
+                for (out, value) in out.iter_mut().zip(&planes[0].samples[first..]) {
+                    *out = value.saturating_add(128).clamp(0, 255) as u8;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(SamplesOf::Eight(samples))
 }

@@ -9,16 +9,16 @@ use crate::error::try_vec;
 /// Kinds of bands: LL, and three for each level.
 pub(super) const N_BANDS: usize = 1 + 3 * super::N_LEVELS;
 
-/// Steps of the finest scale of sizes.
+/// Bins of the finest scale of sizes.
 const FINE: usize = 18;
 
-/// Steps of the middle scale.
+/// Bins of the middle scale.
 const MIDDLE: usize = 12;
 
-/// Steps of the coarse scale.
+/// Bins of the coarse scale.
 const COARSE: usize = 6;
 
-/// Steps of the scale of all sizes together.
+/// Bins of the scale of all sizes together.
 const TOTAL: usize = 42;
 
 /// Lines of counters of each context in a band of a channel.
@@ -46,29 +46,26 @@ const LINES_OF_BAND: usize = {
 /// Sets of weights of the kinds of decisions in a band of a channel.
 const KINDS_OF_WEIGHTS: usize = 4;
 
-/// Sums of sizes that the scales tell apart.
-const N_SUMS: usize = 4096;
-
-/// Sums of sizes to the steps of a scale.
+/// Sums of sizes to the bins of a scale.
 struct Scale(Vec<u8>);
 
 impl Scale {
-    /// The scale whose step `k` ends after `ends[k]`.
+    /// The scale whose bin `k` ends after `ends[k]`.
     fn new(ends: &[usize]) -> Result<Self, Error> {
-        let mut steps = try_vec(0, N_SUMS)?;
-        for (sum, step) in steps.iter_mut().enumerate() {
-            *step = ends.iter().filter(|end| sum > **end).count() as u8;
+        let mut bins = try_vec(0, ends.last().map_or(1, |end| end + 2))?;
+        for (sum, bin) in bins.iter_mut().enumerate() {
+            *bin = ends.iter().filter(|end| sum > **end).count() as u8;
         }
-        Ok(Scale(steps))
+        Ok(Scale(bins))
     }
 
     #[inline(always)]
-    fn step(&self, sum: u16) -> usize {
-        usize::from(self.0[usize::from(sum).min(N_SUMS - 1)])
+    fn bin(&self, sum: u16) -> usize {
+        usize::from(self.0[usize::from(sum).min(self.0.len() - 1)])
     }
 }
 
-/// What is known about a coefficient before its row: sums of sizes, and the steps of those that are contexts by themselves.
+/// What is known about a coefficient before its row: sums of sizes, and the bins of those that are contexts by themselves.
 #[derive(Clone, Copy, Default)]
 struct Known {
     /// Sizes north-west, north and north-east.
@@ -79,7 +76,7 @@ struct Known {
     all: u16,
     parent: u8,
     parent_coarse: u8,
-    sisters: u8,
+    siblings: u8,
     far_coarse: u8,
     /// The other channels at the same place, from 0 to 2.
     others_few: u8,
@@ -95,6 +92,8 @@ pub(super) struct Contexts {
     middle: Scale,
     coarse: Scale,
     total: Scale,
+    /// How wide the scales are.
+    unit: u16,
     row: Vec<Known>,
 }
 
@@ -184,7 +183,7 @@ impl Contexts {
             Scale::new(&ends)
         };
         let fine = [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 19, 24, 30, 40, 55, 80];
-        // Steps of about a fifth.
+        // Bins that grow by about a fifth.
         let mut total = vec![0_usize];
         while total.len() < TOTAL - 1 {
             let last = total[total.len() - 1];
@@ -195,15 +194,19 @@ impl Contexts {
             middle: scaled(&fine[..MIDDLE - 1])?,
             coarse: scaled(&[0, 1, 2, 4, 8])?,
             total: scaled(&total)?,
+            unit: unit as u16,
             row: Vec::new(),
         })
     }
 
-    /// Lets a band begin with what was learned in one like it: of the next coarser level, or of the other difference of colours.
+    /// Lets a band begin with what was learned in one like it: the one of the next coarser level, of the other difference of colours, or HL.
     pub(super) fn begin_band(model: &mut Model, band: Band) {
-        let from = match band.channel {
-            2 => Some(Band { channel: 1, ..band }),
-            _ => band.parent().map(|index| Band { index, ..band }),
+        let from = match (band.channel, band.parent(), band.orientation()) {
+            (2, ..) => Some(Band { channel: 1, ..band }),
+            (_, Some(index), _) => Some(Band { index, ..band }),
+            // HL of the same level.
+            (_, None, orientation @ 2..) => Some(Band { index: band.index - (orientation - 1), ..band }),
+            _ => None,
         };
         if let Some(from) = from {
             let first = |band: Band| {
@@ -217,7 +220,7 @@ impl Contexts {
     /// Prepares the contexts of row `y` of a band.
     #[inline(always)]
     pub(super) fn begin_row(&mut self, grids: &[Vec<Grid>], band: Band, y: usize) -> Result<(), Error> {
-        let Contexts { middle, coarse, row, .. } = self;
+        let Contexts { middle, coarse, unit, row, .. } = self;
         let of_channel = &grids[band.channel];
         let grid = &of_channel[band.index];
         row.clear();
@@ -225,7 +228,7 @@ impl Contexts {
         row.resize(grid.width, Known::default());
 
         let parent = band.parent().map(|parent| Around::new(&of_channel[parent], y / 2));
-        let sisters = [1, 2]
+        let siblings = [1, 2]
             .map(|back| (back < band.orientation()).then(|| Around::new(&of_channel[band.index - back], y)));
         let others = [0, 1]
             .map(|channel| (channel < band.channel).then(|| Around::new(&grids[channel][band.index], y)));
@@ -249,26 +252,26 @@ impl Contexts {
                 parent_here = parent.here(x / 2);
                 of_parent = 3 * parent_here + edges + corners.div_ceil(2);
             }
-            let (mut of_sisters, mut sisters_here) = (0, 0);
-            for sister in sisters.iter().flatten() {
-                sisters_here += sister.here(x);
-                of_sisters += 2 * sister.here(x) + sister.edges(x);
+            let (mut of_siblings, mut siblings_here) = (0, 0);
+            for sibling in siblings.iter().flatten() {
+                siblings_here += sibling.here(x);
+                of_siblings += 2 * sibling.here(x) + sibling.edges(x);
             }
             let (mut others_here, mut others_near) = (0, 0);
             for (channel, other) in others.iter().flatten().enumerate() {
                 others_here += (1 + channel as u16) * other.here(x);
                 others_near += other.edges(x);
             }
-            known.all = 2 * far + 3 * of_parent + 2 * of_sisters + 6 * others_here + 2 * others_near;
-            known.parent = middle.step(of_parent) as u8;
-            known.parent_coarse = coarse.step(of_parent / 3) as u8;
-            known.sisters = middle.step(of_sisters) as u8;
-            known.far_coarse = coarse.step(far.div_ceil(2)) as u8;
-            known.others_few = others_here.min(2) as u8;
-            let beside = if band.channel > 0 { 2 * coarse.step(others_near) } else { middle.step(far) };
-            known.others = (coarse.step(others_here) * MIDDLE + beside) as u8;
+            known.all = 2 * far + 3 * of_parent + 2 * of_siblings + 6 * others_here + 2 * others_near;
+            known.parent = middle.bin(of_parent) as u8;
+            known.parent_coarse = coarse.bin(of_parent / 3) as u8;
+            known.siblings = middle.bin(of_siblings) as u8;
+            known.far_coarse = coarse.bin(far.div_ceil(2)) as u8;
+            known.others_few = others_here.div_euclid(*unit).min(2) as u8;
+            let beside = if band.channel > 0 { 2 * coarse.bin(others_near) } else { middle.bin(far) };
+            known.others = (coarse.bin(others_here) * MIDDLE + beside) as u8;
             known.same_place =
-                (coarse.step(parent_here) * COARSE + coarse.step(sisters_here + others_here)) as u8;
+                (coarse.bin(parent_here) * COARSE + coarse.bin(siblings_here + others_here)) as u8;
         }
         Ok(())
     }
@@ -280,18 +283,18 @@ impl Contexts {
         let [nw, n, ne] = known.above.map(u16::from);
         let w = u16::from(last);
         let near = known.near + 3 * w + u16::from(before);
-        let coarse = self.coarse.step(near / 3);
-        let some_near = if band.channel > 0 { usize::from(near > 2) } else { 0 };
-        let step = |step: u8| usize::from(step);
+        let coarse = self.coarse.bin(near / 3);
+        let some_near = if band.channel > 0 { usize::from(near > 2 * self.unit) } else { 0 };
+        let bin = |bin: u8| usize::from(bin);
         let local = [
-            self.fine.step(near),
-            (self.coarse.step(w) * COARSE + self.coarse.step(n)) * COARSE + self.coarse.step(nw + ne),
-            coarse * MIDDLE + step(known.parent),
-            coarse * MIDDLE + step(known.sisters),
-            step(known.others) + some_near,
-            self.total.step(4 * near + known.all),
-            self.coarse.step(near / 4) * COARSE * COARSE + step(known.same_place),
-            self.coarse.step((w + n).div_ceil(2)) * COARSE + step(known.far_coarse),
+            self.fine.bin(near),
+            (self.coarse.bin(w) * COARSE + self.coarse.bin(n)) * COARSE + self.coarse.bin(nw + ne),
+            coarse * MIDDLE + bin(known.parent),
+            coarse * MIDDLE + bin(known.siblings),
+            bin(known.others) + some_near,
+            self.total.bin(4 * near + known.all),
+            self.coarse.bin(near / 4) * COARSE * COARSE + bin(known.same_place),
+            self.coarse.bin((w + n).div_ceil(2)) * COARSE + bin(known.far_coarse),
         ];
         let place = band.channel * N_BANDS + band.index;
         let mut lines = [0; N_CONTEXTS];
@@ -300,7 +303,7 @@ impl Contexts {
             lines[index] = (first + local[index]) as u32;
             first += N_LINES[index];
         }
-        let sizes_set = (coarse * COARSE + step(known.parent_coarse)) * 3 + step(known.others_few);
+        let sizes_set = (coarse * COARSE + bin(known.parent_coarse)) * 3 + bin(known.others_few);
         let sets = [place, N_BANDS * super::MAX_CHANNELS + sizes_set].map(|set| set * KINDS_OF_WEIGHTS);
         Place { lines, sets }
     }

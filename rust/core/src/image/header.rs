@@ -11,7 +11,7 @@
 //! lossless:
 //!   1          bits that sizes lose before they become contexts
 //! then:
-//! 1 to 3 each  bytes of each part: for each resolution from the lowest one, for each tile; seven bits a byte, the lowest first, and 0x80
+//! 1 to 5 each  bytes of each part: for each resolution from the lowest one, for each tile; seven bits a byte, the lowest first, and 0x80
 //!              in all but the last
 //! 2 each       check of the parts of each resolution
 //! 2            check of all these bytes
@@ -93,7 +93,7 @@ impl Header {
         Ok(())
     }
 
-    /// The header and the parts, and the bytes behind them. Nothing larger than `bytes` is allocated.
+    /// The header and the parts, and the bytes behind them. What is allocated is at most in proportion to `bytes`.
     pub(super) fn read(bytes: &[u8]) -> Result<(Header, Parts, &[u8]), Error> {
         let mut reader = Reader { bytes, position: 0 };
         if reader.array()? != MAGIC {
@@ -120,12 +120,18 @@ impl Header {
                     *of_channel = reader.array::<2>()?.map(u8::cast_signed);
                 }
                 let tune = if flags == 0 { Tune::Psnr } else { Tune::MsSsim };
-                (Coding::Lossy { step: step.ok_or_else(|| damaged("its step is none"))?, tune }, 0)
+                (
+                    Coding::Lossy {
+                        step: step.ok_or_else(|| damaged("its step is not from 1/16 to 16,384"))?,
+                        tune,
+                    },
+                    0,
+                )
             }
-            _ => return Err(damaged("it has a kind that this version does not know")),
+            _ => return Err(damaged("it has a kind that this version of fastcodes does not know")),
         };
         if shift > super::MAX_SHIFT || n_bits == 16 && n_channels == 3 {
-            return Err(damaged("it has a kind that this version does not know"));
+            return Err(damaged("it has a kind that this version of fastcodes does not know"));
         }
         // Each part has a length of a byte or more, and each tile a least length, so that few bytes cannot claim many pixels.
         let n_tiles = Tile::count(width, height);
@@ -160,7 +166,10 @@ impl Parts {
             let all: u64 = lengths.iter().map(|length| *length as u64).sum();
             let Some((part, after)) = usize::try_from(all).ok().and_then(|len| rest.split_at_checked(len))
             else {
-                return Err(damaged(&format!("{} bytes are missing at its end", all - rest.len() as u64)));
+                return Err(damaged(&format!(
+                    "{} bytes are missing at its end; what there is may decode at a lower resolution",
+                    all - rest.len() as u64
+                )));
             };
             if crc(part) != expected {
                 return Err(damaged("it was altered"));

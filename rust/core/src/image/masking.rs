@@ -3,7 +3,7 @@
 use super::Tune;
 use super::contexts::Band;
 use super::grid::{Grid, PAD};
-use super::quantization::Steps;
+use super::steps::Steps;
 use crate::Error;
 
 /// The variance of luma, of its parts at the next coarser level, that doubles what the fourth root is taken of. The index divides errors

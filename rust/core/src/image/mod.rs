@@ -19,15 +19,17 @@ mod masking;
 mod model;
 mod quantization;
 mod signs;
+mod steps;
 mod tiles;
 
-pub use quantization::Step;
+pub use steps::Step;
 
 use crate::error::{check_len, try_collect};
 use crate::wavelet::{self, Bands, FiveThree, Lifting, NineSeven, Plane};
 use crate::{Error, Run};
 use header::Header;
-use quantization::{Excess, Lossless, RateDistortion, Rounding, Steps};
+use quantization::{Excess, Lossless, RateDistortion, Rounding};
+use steps::Steps;
 use tiles::Tile;
 
 /// Levels of the wavelet transform.
@@ -129,7 +131,7 @@ pub fn encode(samples: Samples<'_>, kind: Kind, coding: Coding, run: &Run<'_>) -
             return Err(Error::Incompatible { problem: problem.to_owned() });
         }
         (Coding::Lossless, samples) => {
-            let channels = to_bands::<FiveThree>(colour::to_integers(samples, kind)?, run)?;
+            let channels = to_bands::<FiveThree>(colour::to_integers(samples, kind, run)?, run)?;
             let shift = shift(&channels);
             let messages = run.map_long_tasks(tiles.len(), |tile, is_stopped| {
                 tiles[tile].encode(&channels, &mut Lossless, Sizes { shift, ..LARGE_SIZES }, is_stopped)
@@ -150,17 +152,26 @@ pub fn inspect(bytes: &[u8]) -> Result<(Kind, Coding), Error> {
     Ok((header.kind, header.coding))
 }
 
-/// The picture of these bytes with its sides halved `n_halvings` times, for which the first bytes are enough.
+/// The picture of these bytes with its sides halved `n_halvings` times, for which the first bytes are enough; whole, it has at most
+/// `max_pixels`.
 ///
 /// # Errors
 /// [`Error::Incompatible`] for bytes that are no picture, or were cut or altered, [`Error::Range`] for `n_halvings`,
 /// [`Error::OutOfMemory`], [`Error::Interrupted`].
-pub fn decode(bytes: &[u8], n_halvings: usize, run: &Run<'_>) -> Result<Picture, Error> {
+pub fn decode(bytes: &[u8], n_halvings: usize, max_pixels: usize, run: &Run<'_>) -> Result<Picture, Error> {
     if n_halvings >= N_RESOLUTIONS {
         let (name, unit, high) = ("n_halvings", "", N_RESOLUTIONS - 1);
         return Err(Error::Range { name, unit, given: n_halvings, low: 0, high });
     }
     let (Header { kind, coding, rounding, shift }, parts, body) = Header::read(bytes)?;
+    if kind.width.saturating_mul(kind.height) > max_pixels {
+        let Kind { width, height, .. } = kind;
+        let problem = format!(
+            "data is a picture of {height} x {width} pixels, more than max_pixels = {max_pixels}; if you trust it, give a \
+             larger max_pixels"
+        );
+        return Err(Error::Incompatible { problem });
+    }
     let messages = parts.messages(body, N_RESOLUTIONS - n_halvings)?;
     let tiles = Tile::all(kind.width, kind.height)?;
     let sizes = match coding {
@@ -168,7 +179,7 @@ pub fn decode(bytes: &[u8], n_halvings: usize, run: &Run<'_>) -> Result<Picture,
         Coding::Lossless => Sizes { shift, ..LARGE_SIZES },
     };
     for (tile, message) in tiles.iter().zip(&messages) {
-        if n_halvings == 0 && message.len() < tile.least_bytes(kind.n_channels) {
+        if message.len() < tile.least_bytes(kind.n_channels, n_halvings) {
             return Err(damaged("it has fewer bytes than a picture of its size"));
         }
     }
@@ -177,6 +188,7 @@ pub fn decode(bytes: &[u8], n_halvings: usize, run: &Run<'_>) -> Result<Picture,
         grids.ok_or_else(|| damaged("it was altered"))
     })?;
     let tiles = try_collect(tiles.into_iter().zip(grids))?;
+    let gain = wavelet::gain(kind.width, kind.height, n_halvings);
     let (width, height) = wavelet::sides(kind.width, kind.height, n_halvings);
     let kind = Kind { width, height, ..kind };
     let n_levels = N_LEVELS - n_halvings;
@@ -189,8 +201,7 @@ pub fn decode(bytes: &[u8], n_halvings: usize, run: &Run<'_>) -> Result<Picture,
                 wavelet::inverse::<NineSeven>(bands)
             };
             let planes = run.map_tasks(kind.n_channels, || Ok(()), plane)?;
-            // Each level of the 9/7 doubles the mean.
-            SamplesOf::Eight(colour::to_samples(&planes, (1 << n_halvings) as f32, run)?)
+            SamplesOf::Eight(colour::to_samples(&planes, gain, run)?)
         }
         Coding::Lossless => {
             let plane = |_: &mut (), channel| {
@@ -199,7 +210,7 @@ pub fn decode(bytes: &[u8], n_halvings: usize, run: &Run<'_>) -> Result<Picture,
                 wavelet::inverse::<FiveThree>(bands)
             };
             let planes = run.map_tasks(kind.n_channels, || Ok(()), plane)?;
-            colour::from_integers(&planes, kind.n_bits)?
+            colour::from_integers(&planes, kind.n_bits, run)?
         }
     };
     Ok(Picture { kind, samples })
@@ -260,12 +271,12 @@ fn check(samples: Samples<'_>, kind: Kind) -> Result<(), Error> {
         SamplesOf::Eight(samples) => (samples.len(), 8),
         SamplesOf::Sixteen(samples) => (samples.len(), 16),
     };
-    check_len("samples", "elements", len, kind.width * kind.height * kind.n_channels)?;
     if n_bits != kind.n_bits || ![(1, 8), (3, 8), (1, 16)].contains(&(kind.n_channels, n_bits)) {
         let problem = "a picture must be grey of 8 or 16 bits, or red, green and blue of 8 bits";
         return Err(Error::Incompatible { problem: problem.to_owned() });
     }
-    Ok(())
+    let expected = kind.width.checked_mul(kind.height).and_then(|n| n.checked_mul(kind.n_channels));
+    check_len("samples", "elements", len, expected.ok_or(Error::OutOfMemory)?)
 }
 
 /// The error of bytes that are no picture.

@@ -1,7 +1,7 @@
 //! Probabilities of binary decisions about coefficients: counters in eight contexts, mixed by weights that follow the code length.
 //!
 //! ```text
-//! counter   u32    22 bits of probability that the decision is true, 10 bits of how often it was counted
+//! counter   u32    24 bits of probability that the decision is true, 8 bits of how often it was counted
 //! logit     i16    ln(p / (1 - p)), of 2^10
 //! weight    i16    of 2^12
 //! ```
@@ -19,14 +19,14 @@ pub(super) const N_CONTEXTS: usize = 8;
 /// Counters of a context, one for each kind of decision: a cache line.
 pub(super) const N_KINDS: usize = 16;
 
-const COUNT_BITS: u32 = 10;
+const COUNT_BITS: u32 = 8;
 
 const MASK: u32 = (1 << COUNT_BITS) - 1;
 
-const PROBABILITY_BITS_OF_COUNTER: u32 = 22;
+const PROBABILITY_BITS_OF_COUNTER: u32 = 24;
 
 /// A counter follows the last decisions, about as many as this.
-const MOST_COUNTED: u32 = 255;
+const MOST_COUNTED: u32 = MASK;
 
 /// What another band has taught counts as much as this many decisions.
 const MOST_INHERITED: u32 = 6;
@@ -182,7 +182,7 @@ impl Model {
 pub(super) fn counted(counter: u32, bit: bool) -> u32 {
     let target = if bit { (1 << PROBABILITY_BITS_OF_COUNTER) - 1 } else { 0 };
     let (p, n) = ((counter >> COUNT_BITS) as i32, counter & MASK);
-    let pace = i64::from(PACES[n as usize & 0xff]);
+    let pace = i64::from(PACES[n as usize]);
     let moved = p + ((i64::from(target - p) * pace) >> 16) as i32;
     (moved as u32) << COUNT_BITS | (n + u32::from(n < MOST_COUNTED))
 }

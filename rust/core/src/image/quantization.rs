@@ -1,17 +1,18 @@
 //! From coefficients to integers, and back.
 
-use super::contexts::{Band, N_BANDS, Place};
+use super::contexts::{Band, Place};
 use super::grid::Grid;
 use super::masking;
 use super::model::Model;
+use super::steps::Steps;
 use super::tiles::Tile;
-use super::{MAX_CHANNELS, N_LEVELS, Tune};
+use super::{MAX_CHANNELS, N_LEVELS};
 use crate::Error;
 use crate::entropy::mixing::log2;
 use crate::wavelet::{Bands, Plane};
 
-/// Bits that a unit of squared error is worth, in squares of steps: the slope of rate against distortion at high rates is
-/// 6 dB a bit, or 1 / (12 * 1.386) = 0.06 bits for each; this is for Laplacian coefficients with a dead zone.
+/// Squared error, of step^2, that a bit is worth: at high rates the error is step^2 / 12 and falls by 6 dB a bit, so that the slope is
+/// 2 ln(2) / 12.
 const LAMBDA: f32 = 0.12;
 
 /// Coefficients larger than this are rounded without weighing their bits.
@@ -22,89 +23,6 @@ const LARGE_ROUNDING: f32 = 0.45;
 
 /// Sizes are at most this.
 const MAX_SIZE: f32 = 1_000_000.0;
-
-/// The step between two values of a coefficient, of which 512 are in each octave.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step(u16);
-
-impl Step {
-    /// The least step, and the largest.
-    pub const RANGE: (f32, f32) = (0.0625, 16_384.0);
-
-    /// The nearest step that can be written.
-    ///
-    /// # Errors
-    /// [`Error::Incompatible`] if it is not in [`Step::RANGE`].
-    pub fn new(step: f64) -> Result<Self, Error> {
-        let (low, high) = Step::RANGE;
-        if !(f64::from(low)..=f64::from(high)).contains(&step) {
-            return Err(Error::Incompatible {
-                problem: format!("step must be from {low} to {high}; got {step}"),
-            });
-        }
-        let mut exponent = 0_u16;
-        while step >= f64::from(of(exponent + 1, 0)) {
-            exponent += 1;
-        }
-        let mantissa = (step / f64::from(of(exponent, 0)) * 256.0).round() as u16 - 256;
-        Ok(Step((exponent << 8) + mantissa))
-    }
-
-    pub(super) fn of_code(code: u16) -> Option<Self> {
-        let (low, high) = Step::RANGE;
-        (low..=high).contains(&of(code >> 8, code & 255)).then_some(Step(code))
-    }
-
-    pub(super) fn code(self) -> u16 {
-        self.0
-    }
-
-    /// The step.
-    pub fn value(self) -> f32 {
-        of(self.0 >> 8, self.0 & 255)
-    }
-}
-
-/// `(256 + mantissa) * 2^(exponent - 16)`, which is exact.
-fn of(exponent: u16, mantissa: u16) -> f32 {
-    let power = f32::from_bits((127 - 16 + u32::from(exponent.min(40))) << 23);
-    f32::from(256 + mantissa) * power
-}
-
-/// The steps of all bands.
-pub(super) struct Steps {
-    of_bands: [[f32; N_BANDS]; MAX_CHANNELS],
-    pub(super) tune: Tune,
-}
-
-impl Steps {
-    pub(super) fn new(step: Step, tune: Tune) -> Self {
-        let mut steps = [[step.value(); N_BANDS]; MAX_CHANNELS];
-        if tune == Tune::MsSsim {
-            for (channel, of_channel) in steps.iter_mut().enumerate() {
-                for (index, step) in of_channel.iter_mut().enumerate() {
-                    *step *= weight(Band { index, channel });
-                }
-            }
-        }
-        Steps { of_bands: steps, tune }
-    }
-
-    pub(super) fn of(&self, band: Band) -> f32 {
-        self.of_bands[band.channel][band.index]
-    }
-}
-
-/// How much larger the steps of a band are when tuned for MS-SSIM.
-///
-/// The scales of the index have the weights .0448, .2856, .3001, .2363 and .1333 (Wang, Simoncelli and Bovik, *Multiscale structural
-/// similarity for image quality assessment*, 2003). A band of level l adds errors to the first l scales, and steps grow with the inverse
-/// root of the sum of their weights; the finest band, part of which is seen at the second scale, does not reach the 4.7 that this
-/// would be. Colours are not measured. In all, about as many bytes as without.
-fn weight(band: Band) -> f32 {
-    let of_level = [1.5, 0.77, 0.56, 0.48, 0.45][band.level() - 1];
-    if band.channel == 0 { of_level } else { 3.0 * of_level }
-}
 
 /// Where coefficients of size 1, and larger ones, are put, for each channel: towards zero, of step / 256.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -270,7 +188,7 @@ fn for_each_row<T>(
     bands: &mut Bands<T>,
     mut fill: impl FnMut(&[Vec<Grid>], Band, usize, &mut [T]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    for index in 0..1 + 3 * bands.details.len().min(N_LEVELS) {
+    for index in 0..1 + 3 * bands.details.len() {
         // Bands of the finest levels may be absent.
         let n_absent = N_LEVELS - bands.details.len();
         let band = Band { index: if index == 0 { 0 } else { index + 3 * n_absent }, channel };

@@ -40,14 +40,13 @@ pub(super) fn place(grids: &[Vec<Grid>], band: Band, x: usize, y: usize) -> Plac
     let at = x + PAD;
     let orientation = band.orientation();
     let [w, n] = [row[at - 1], north[at]].map(sign);
-    let of_other = |channel: usize| match channel < band.channel {
-        true => sign(grids[channel][band.index].values(y + PAD)[at]),
-        false => 0,
+    let of_other = |channel: usize| {
+        if channel < band.channel { sign(grids[channel][band.index].values(y + PAD)[at]) } else { 0 }
     };
-    let of_sister = |back: usize| match back < orientation {
+    let of_sibling = |back: usize| match back < orientation {
         true => {
-            let sister = &of_channel[band.index - back];
-            sign(sister.values(y.min(sister.height) + PAD)[x.min(sister.width) + PAD])
+            let sibling = &of_channel[band.index - back];
+            sign(sibling.values(y.min(sibling.height) + PAD)[x.min(sibling.width) + PAD])
         }
         false => 0,
     };
@@ -63,7 +62,7 @@ pub(super) fn place(grids: &[Vec<Grid>], band: Band, x: usize, y: usize) -> Plac
         near * 9 + sign(north[at - 1]) * 3 + sign(north[at + 1]),
         parent * 4 + (x & 1) * 2 + (y & 1),
         others,
-        near * 9 + of_sister(1) * 3 + of_sister(2),
+        near * 9 + of_sibling(1) * 3 + of_sibling(2),
         near * 9 + others,
         sign_and_size(row[at - 1]) * 5 + sign_and_size(north[at]),
     ];

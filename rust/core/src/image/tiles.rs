@@ -15,10 +15,10 @@ use super::{N_LEVELS, N_RESOLUTIONS, Sizes};
 use crate::Error;
 use crate::entropy::{Decoder, Encoder};
 use crate::error::try_collect;
-use crate::wavelet::Bands;
+use crate::wavelet::{self, Bands};
 
 /// The longest side of a tile.
-const MAX_SIDE: usize = 512;
+const MAX_TILE_SIDE: usize = 512;
 
 /// Sides of tiles are multiples of this, so that tiles of bands have whole sides.
 const UNIT: usize = 1 << N_LEVELS;
@@ -34,7 +34,7 @@ impl Tile {
     /// The tiles of a picture: about equal, row by row.
     pub(super) fn all(width: usize, height: usize) -> Result<Vec<Tile>, Error> {
         let ranges = |side: usize| {
-            let step = step(side);
+            let step = tile_side(side);
             (0..side).step_by(step).map(move |first| first..side.min(first + step))
         };
         try_collect(ranges(height).flat_map(|y| ranges(width).map(move |x| Tile { x, y: y.clone() })))
@@ -42,12 +42,13 @@ impl Tile {
 
     /// How many tiles a picture has.
     pub(super) fn count(width: usize, height: usize) -> usize {
-        width.div_ceil(step(width)) * height.div_ceil(step(height))
+        width.div_ceil(tile_side(width)) * height.div_ceil(tile_side(height))
     }
 
     /// The fewest bytes of a message, since no decision takes no bits.
-    pub(super) fn least_bytes(&self, n_channels: usize) -> usize {
-        let n_decisions = self.x.len() * self.y.len() * n_channels;
+    pub(super) fn least_bytes(&self, n_channels: usize, n_halvings: usize) -> usize {
+        let (width, height) = wavelet::sides(self.x.len(), self.y.len(), n_halvings);
+        let n_decisions = width * height * n_channels;
         ((n_decisions as f64 * LEAST_BITS / 8.0) as usize).saturating_sub(MARGIN)
     }
 
@@ -57,19 +58,32 @@ impl Tile {
         let part = |range: &Range<usize>, high: bool| {
             let end = range.end.div_ceil(1 << (band.level() - 1));
             let first = range.start >> band.level();
-            first..(if high { end / 2 } else { end.div_ceil(2) }).max(first)
+            first..if high { end / 2 } else { end.div_ceil(2) }
         };
         let orientation = band.orientation();
         (part(&self.x, orientation & 1 == 1), part(&self.y, orientation & 2 == 2))
     }
 
-    fn grids(&self, n_channels: usize) -> Result<Vec<Vec<Grid>>, Error> {
-        let grid = |band| {
-            let (x, y) = self.of_band(band);
-            Grid::new(x.len(), y.len())
+    /// Grids for all bands, those of the `n_absent` finest levels being empty.
+    fn grids(&self, n_channels: usize, n_absent: usize) -> Result<Vec<Vec<Grid>>, Error> {
+        let grid = |index| match (Band { index, channel: 0 }).level() <= n_absent {
+            true => Grid::new(0, 0),
+            false => {
+                let (x, y) = self.of_band(index);
+                Grid::new(x.len(), y.len())
+            }
         };
-        let channels = try_collect((0..n_channels).map(|_| (0..N_BANDS).map(grid).collect()))?;
-        channels.into_iter().collect()
+        let mut channels = Vec::new();
+        channels.try_reserve_exact(n_channels)?;
+        for _ in 0..n_channels {
+            let mut grids = Vec::new();
+            grids.try_reserve_exact(N_BANDS)?;
+            for index in 0..N_BANDS {
+                grids.push(grid(index)?);
+            }
+            channels.push(grids);
+        }
+        Ok(channels)
     }
 
     /// Codes the coefficients of the tile.
@@ -80,7 +94,7 @@ impl Tile {
         sizes: Sizes,
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<Message, Error> {
-        let mut grids = self.grids(channels.len())?;
+        let mut grids = self.grids(channels.len(), 0)?;
         let mut state = State::new(sizes)?;
         let (mut bytes, mut ends) = (Vec::new(), [0; N_RESOLUTIONS]);
         let mut encoder = Encoder::new(&mut bytes);
@@ -119,7 +133,7 @@ impl Tile {
         sizes: Sizes,
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<Option<Vec<Vec<Grid>>>, Error> {
-        let mut grids = self.grids(n_channels)?;
+        let mut grids = self.grids(n_channels, n_halvings)?;
         let mut state = State::new(sizes)?;
         let mut reader = Reader(Decoder::new(bytes));
         let last = N_RESOLUTIONS - 1 - n_halvings;
@@ -146,7 +160,7 @@ impl Tile {
 fn order() -> impl Iterator<Item = (usize, Option<usize>)> {
     let details = (1..=N_LEVELS).rev().flat_map(|level| {
         (0..3).map(move |index| {
-            let ends = index == 2 && level < N_RESOLUTIONS + 1;
+            let ends = index == 2 && level <= N_RESOLUTIONS;
             (1 + 3 * (level - 1) + index, ends.then(|| N_RESOLUTIONS - level))
         })
     });
@@ -154,8 +168,8 @@ fn order() -> impl Iterator<Item = (usize, Option<usize>)> {
 }
 
 /// The side of tiles along a side of a picture.
-fn step(side: usize) -> usize {
-    side.div_ceil(side.div_ceil(MAX_SIDE)).next_multiple_of(UNIT)
+fn tile_side(side: usize) -> usize {
+    side.div_ceil(side.div_ceil(MAX_TILE_SIDE)).next_multiple_of(UNIT)
 }
 
 /// The message of a tile.

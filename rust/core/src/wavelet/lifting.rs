@@ -28,7 +28,10 @@ impl NineSeven {
     /// ITU-T T.800, table F.4.
     const STEPS: [f32; 4] = [-1.586_134_3, -0.052_980_12, 0.882_911_1, 0.443_506_85];
 
-    /// 2 / K^2 for K = 1.230174...: bands HL and LH need no gain.
+    /// How many times larger the steps make the low samples of a constant.
+    pub(super) const K: f32 = 1.230_174_1;
+
+    /// 2 / K^2: bands HL and LH need no gain.
     pub(super) const LOW: f32 = 1.321_590_3;
 
     /// K^2 / 2.

@@ -202,10 +202,10 @@ fn lift_columns<L: Lifting>(plane: &mut Plane<L::Sample>, inverse: bool) {
     }
 }
 
-type Level<T> = (Plane<T>, [Plane<T>; 3]);
-
 /// LL, and HL, LH and HH, of lifted samples.
-fn to_bands<L: Lifting>(plane: &Plane<L::Sample>) -> Result<Level<L::Sample>, Error> {
+fn to_bands<L: Lifting>(
+    plane: &Plane<L::Sample>,
+) -> Result<(Plane<L::Sample>, [Plane<L::Sample>; 3]), Error> {
     let (n_low, n_high) = (plane.width.div_ceil(2), plane.width / 2);
     let (low_rows, high_rows) = (plane.height.div_ceil(2), plane.height / 2);
     let mut low = Plane::new(n_low, low_rows)?;
@@ -242,6 +242,16 @@ fn from_bands<L: Lifting>(
         }
     }
     Ok(plane)
+}
+
+/// How many times as large as the mean of a plane that of LL is by the 9/7: 2 for each level, except for sides of one sample.
+pub fn gain(width: usize, height: usize, n_levels: usize) -> f32 {
+    let of_level = |level| {
+        let (width, height) = sides(width, height, level);
+        let of_side = |side| if side > 1 { NineSeven::K } else { 1.0 };
+        NineSeven::LOW * of_side(width) * of_side(height)
+    };
+    (0..n_levels).map(of_level).product()
 }
 
 /// The sides of a plane at `level`, counted from 0 for the whole one.
