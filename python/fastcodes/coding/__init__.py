@@ -9,5 +9,13 @@
 from fastcodes._estimator import NotFittedError
 from fastcodes.coding.codes import CodeCompressor, CompressedRows
 from fastcodes.coding.text import CompressedTexts, TextCodec
+from fastcodes.coding.thumbnail import ThumbnailCodec
 
-__all__ = ["CodeCompressor", "CompressedRows", "CompressedTexts", "NotFittedError", "TextCodec"]
+__all__ = [
+    "CodeCompressor",
+    "CompressedRows",
+    "CompressedTexts",
+    "NotFittedError",
+    "TextCodec",
+    "ThumbnailCodec",
+]
