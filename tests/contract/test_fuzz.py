@@ -29,7 +29,7 @@ import numpy as np
 import oracles
 from contract import test_arguments, test_classes
 from contract.cases import adc as adc_cases
-from contract.cases.coding import TEXTS
+from contract.cases.coding import IMAGES, TEXTS
 from contract.class_kit import SETS, Case, X
 from contract.kit import WithoutRepr
 from contract.public import parameters, public_functions
@@ -420,6 +420,8 @@ def answer_of(loaded: Any) -> Any:
         return loaded.encode(SETS)
     if isinstance(loaded, coding.TextCodec):
         return loaded.encode_many(TEXTS)
+    if isinstance(loaded, coding.ThumbnailCodec):
+        return loaded.decode(loaded.encode(IMAGES))
     if isinstance(loaded, coding.CodeCompressor):
         return loaded.bits(adc_cases.ROWS)
     if isinstance(loaded, (coding.CompressedRows, coding.CompressedTexts)):

@@ -53,13 +53,15 @@ ESTIMATORS: dict[str, Any] = {
     "ScalarQuantizer": quantization.ScalarQuantizer(4),
     "ScalarQuantizer, lloyd-max": quantization.ScalarQuantizer(2, kind="lloyd-max"),
     "TextCodec": coding.TextCodec(1 << 17),
+    "ThumbnailCodec": coding.ThumbnailCodec(8, shape=(8, 8, 3), random_state=0),
     "VectorQuantizer": quantization.VectorQuantizer(2, random_state=0),
 }
 # What scikit-learn checks that does not apply, with the reason.
 EXPECTED: dict[str, dict[str, str]] = {
     "ScalarQuantizer": {"check_transformer_n_iter": "uniform levels need no iterations: n_iter_ is 0"},
 }
-VECTORS = [name for name in ESTIMATORS if name not in ("Bits", "CodeCompressor", "MinHash", "TextCodec")]
+OTHERS = ("Bits", "CodeCompressor", "MinHash", "TextCodec", "ThumbnailCodec")
+VECTORS = [name for name in ESTIMATORS if name not in OTHERS]
 TRANSFORMERS = [name for name in VECTORS if isinstance(ESTIMATORS[name], Transformer)]
 SUPERVISED = [name for name in VECTORS if ESTIMATORS[name]._needs_target or "Classifier" in name]
 RNG = np.random.default_rng(0)

@@ -1,13 +1,15 @@
-"""Lossless compression of many small things, each of which can be decoded alone.
+"""Compression of many small things, each of which can be decoded alone.
 
 ================  ============================================================================================
-`TextCodec`       short strings, by a model fitted to strings like them
-`CodeCompressor`  rows of codes of quantizers and hash functions, tokens, small integers
+`TextCodec`       short strings, by a model fitted to strings like them; lossless
+`CodeCompressor`  rows of codes of quantizers and hash functions, tokens, small integers; lossless
+`ThumbnailCodec`  small pictures in a fixed number of bytes, to decode or to search
 ================  ============================================================================================
 """
 
 from fastcodes._estimator import NotFittedError
 from fastcodes.coding.codes import CodeCompressor, CompressedRows
+from fastcodes.coding.compressed_thumbnails import CompressedThumbnails
 from fastcodes.coding.text import CompressedTexts, TextCodec
 from fastcodes.coding.thumbnail import ThumbnailCodec
 
@@ -15,6 +17,7 @@ __all__ = [
     "CodeCompressor",
     "CompressedRows",
     "CompressedTexts",
+    "CompressedThumbnails",
     "NotFittedError",
     "TextCodec",
     "ThumbnailCodec",

@@ -25,17 +25,20 @@ _CENTER_SCALE = 256
 # Rows for each mode, so that its laws can be estimated.
 _ROWS_PER_MODE = 200
 _MOST_MODES = 64
-_N_PASSES = 6
+_N_PASSES = 5
 _TABLE_PASSES = 12
 # The slope of error against bits, in squared steps a bit, for which steps are chosen.
 _LAMBDA = 0.14
+# The largest coefficient, in steps of a mode.
+_LARGEST = 20_000
 _ROWS_PER_BLOCK = 4096
 
 
 class Modes:
     """Laws of the coefficients of rows, of several kinds of rows.
 
-    A mode is a step, by which coefficients are quantized, and a table of frequencies for each coefficient.
+    A mode has a step, by which coefficients are quantized, and a table of frequencies for each coefficient.
+    A coefficient that is too large for 127 steps of the mode has a multiple of the step.
     Which mode a row has is the first symbol of its cell. Modes are fitted as the clusters of k-means are:
     each row goes to the mode in which its cell has the least error, and the laws are those of its rows.
 
@@ -43,6 +46,8 @@ class Modes:
     ----------
     steps : float32 array (n_modes,)
         The step of each mode.
+    multiples : uint8 array (n_modes, n_coefficients)
+        How many of them the step of a coefficient is.
     which : uint8 array (n_modes, 1 + n_coefficients)
         The table of the modes, and those of the coefficients.
     frequencies : uint16 array (n_tables, 256)
@@ -51,8 +56,11 @@ class Modes:
         What is added to the number of a symbol when it is decoded, in 1/256 of a step.
     """
 
-    def __init__(self, steps: Floats, which: Codes, frequencies: Array, centers: Array) -> None:
-        self.steps, self.which, self.frequencies, self.centers = steps, which, frequencies, centers
+    def __init__(
+        self, steps: Floats, multiples: Codes, which: Codes, frequencies: Array, centers: Array
+    ) -> None:
+        self.steps, self.multiples, self.which = steps, multiples, which
+        self.frequencies, self.centers = frequencies, centers
 
     def __getstate__(self) -> dict[str, Array]:
         return self.to_arrays()
@@ -60,6 +68,11 @@ class Modes:
     @cached_property
     def tables(self) -> _native.EntropyTables:
         return _native.EntropyTables(np.ascontiguousarray(self.frequencies, np.uint32))
+
+    @property
+    def all_steps(self) -> Floats:
+        """The step of each coefficient in each mode."""
+        return self.steps[:, None] * self.multiples
 
     @cached_property
     def levels(self) -> Floats:
@@ -70,26 +83,30 @@ class Modes:
     @classmethod
     def fit(cls, values: Floats, n_bytes: int, rng: np.random.Generator, threads: int | None) -> Self:
         """Return modes for rows of coefficients (n, n_coefficients) in cells of `n_bytes` bytes."""
-        n = len(values)
+        n, least = len(values), float(np.abs(values).max()) / _LARGEST
         labels = _kinds(values, min(max(n // _ROWS_PER_MODE, 1), _MOST_MODES), rng)
         n_modes = int(labels.max()) + 1
         steps = np.array([_first_step(values[labels == mode], 8 * n_bytes) for mode in range(n_modes)])
+        steps = np.maximum(steps, least)
+        multiples = _multiples(values, labels, steps)
+        all_steps = steps[:, None] * multiples
         symbols = np.empty((n, 1 + values.shape[1]), np.uint8)
         symbols[:, 0] = labels
         for rows in _row_blocks(n):
-            symbols[rows, 1:] = _dead_zone(values[rows] / steps[labels[rows], None]) + _ZERO
-        modes = cls._of(values, symbols, steps, None)
-        for _ in range(_N_PASSES):
+            symbols[rows, 1:] = _dead_zone(values[rows] / all_steps[labels[rows]]) + _ZERO
+        modes = cls._of(values, symbols, all_steps, steps, multiples)
+        for left in reversed(range(_N_PASSES)):
             symbols, lambdas = modes.quantize(values, n_bytes, threads)
             used, labels = np.unique(symbols[:, 0], return_inverse=True)
             symbols[:, 0] = labels
-            # Rows that hardly fit have very large slopes.
-            logarithms = np.log(np.clip(lambdas / _LAMBDA, 1 / 4, 4))
-            factors = np.exp(np.bincount(labels, logarithms) / np.bincount(labels) / 4)
-            least = [_least_step(values[labels == mode]) for mode in range(len(used))]
-            factors = np.maximum(factors, least / modes.steps[used])
-            # Symbols are of the old steps, and their laws nearly those of the new ones.
-            modes = cls._of(values, symbols, modes.steps[used], factors)
+            all_steps, steps, multiples = modes.all_steps[used], modes.steps[used], modes.multiples[used]
+            if left:  # laws are nearly those of the new steps; the last pass makes them exact
+                # Rows that hardly fit have very large slopes.
+                logarithms = np.log(np.clip(lambdas / _LAMBDA, 1 / 4, 4))
+                steps = steps * np.exp(np.bincount(labels, logarithms) / np.bincount(labels) / 4)
+                steps = np.maximum(steps, least)
+                multiples = np.maximum(multiples, _multiples(values, labels, steps))
+            modes = cls._of(values, symbols, all_steps, steps, multiples)
         modes._check_room(n_bytes)
         return modes
 
@@ -102,8 +119,8 @@ class Modes:
             raise ValueError(f"n_bytes={n_bytes} are too few: some pictures need {needed / 8:.0f}")
 
     @classmethod
-    def _of(cls, values: Floats, symbols: Codes, steps: Array, factors: Array | None) -> Self:
-        """Return the modes of quantized rows, with steps that are multiplied by factors."""
+    def _of(cls, values: Floats, symbols: Codes, all_steps: Array, steps: Array, multiples: Codes) -> Self:
+        """Return the modes of rows that were quantized with given steps of coefficients."""
         n, n_coefficients = values.shape
         n_modes, modes = len(steps), symbols[:, 0].astype(np.int64)
         counts = np.zeros((n_modes * n_coefficients, _N_SYMBOLS), np.int64)
@@ -117,7 +134,7 @@ class Modes:
         numbers = np.zeros_like(sums)
         for rows in _row_blocks(n):
             places = (which[modes[rows]] * _N_SYMBOLS + symbols[rows, 1:]).reshape(-1)
-            offsets = values[rows] / steps[modes[rows], None] - (symbols[rows, 1:].astype(np.float64) - _ZERO)
+            offsets = values[rows] / all_steps[modes[rows]] - (symbols[rows, 1:].astype(np.float64) - _ZERO)
             sums += np.bincount(places, offsets.reshape(-1), len(sums))
             numbers += np.bincount(places, minlength=len(sums))
         centers = np.rint(sums / np.maximum(numbers, 1) * _CENTER_SCALE).reshape(-1, _N_SYMBOLS)
@@ -126,7 +143,8 @@ class Modes:
         frequencies = np.vstack([frequencies, _frequencies(of_modes[None].astype(np.float64))])
         table = np.full((n_modes, 1), len(frequencies) - 1)
         return cls(
-            np.asarray(steps if factors is None else steps * factors, np.float32),
+            steps.astype(np.float32),
+            multiples,
             np.hstack([table, which]).astype(np.uint8),
             frequencies.astype(np.uint16),
             np.clip(np.vstack([centers, np.zeros((1, _N_SYMBOLS))]), -127, 127).astype(np.int8),
@@ -135,7 +153,7 @@ class Modes:
     def quantize(self, values: Floats, n_bytes: int, threads: int | None) -> tuple[Codes, Floats]:
         """Return the symbols of rows and the slopes of their choices."""
         return _native.entropy_quantize(
-            values, self.steps, self.which, self.levels, self.tables, n_bytes, threads
+            values, self.all_steps, self.which, self.levels, self.tables, n_bytes, threads
         )
 
     def encode(self, values: Floats, n_bytes: int, threads: int | None) -> Codes:
@@ -158,12 +176,13 @@ class Modes:
             )
         places = which.astype(np.intp) * _N_SYMBOLS + symbols
         levels: Doubles = self.levels.astype(np.float64).reshape(-1)[places[:, 1:]]
-        levels *= self.steps[modes, None]
+        levels *= self.all_steps[modes]
         return levels
 
     def to_arrays(self) -> dict[str, Array]:
         return {
             "steps": self.steps,
+            "multiples": self.multiples,
             "which": self.which,
             "frequencies": self.frequencies,
             "centers": self.centers,
@@ -175,12 +194,15 @@ class Modes:
         steps = _files.take(arrays, "steps", np.float32, ("modes",), finite=True)
         if not 1 <= len(steps) <= _N_SYMBOLS or steps.min() <= 0:
             raise ValueError(f"steps are {len(steps)} numbers; expected 1 to {_N_SYMBOLS} positive ones")
+        multiples = _files.take(arrays, "multiples", np.uint8, (len(steps), n_coefficients))
+        if not multiples.all():
+            raise ValueError("multiples has 0; expected positive numbers")
         which = _files.take(arrays, "which", np.uint8, (len(steps), 1 + n_coefficients))
         frequencies = _files.take(arrays, "frequencies", np.uint16, ("tables", _N_SYMBOLS))
         if which.max() >= len(frequencies):
             raise ValueError(f"which has the table {which.max()}; there are {len(frequencies)}")
         centers = _files.take(arrays, "centers", np.int8, frequencies.shape)
-        modes = cls(steps, which, frequencies, centers)
+        modes = cls(steps, multiples, which, frequencies, centers)
         modes.tables  # noqa: B018  # checks the frequencies
         modes._check_room(n_bytes)
         return modes
@@ -209,16 +231,17 @@ def _dead_zone(numbers: Array) -> Array:
     return clipped
 
 
-def _least_step(values: Floats) -> float:
-    """Return the step at which hardly any coefficient has no symbol."""
-    return max(0.5, float(np.quantile(np.abs(values).max(axis=1), 0.99)) / _ZERO)
+def _multiples(values: Floats, labels: Ids, steps: Doubles) -> Codes:
+    """Return by how much the step of each coefficient is multiplied, so that nearly all have symbols."""
+    largest = [np.quantile(np.abs(values[labels == mode]), 0.99, axis=0) for mode in range(len(steps))]
+    multiples: Codes = np.clip(np.ceil(np.array(largest) / (100 * steps[:, None])), 1, 255).astype(np.uint8)
+    return multiples
 
 
 def _first_step(values: Floats, n_bits: int) -> float:
     """Return the step at which the entropy of coefficients, each by itself, is a number of bits."""
     values = values[:2000]
-    low = high = _least_step(values)
-    high = max(4096.0, 2 * high)
+    low, high = 0.5, 4096.0
     columns = np.arange(values.shape[1]) * _N_SYMBOLS + _ZERO
     for _ in range(12):
         step = float(np.sqrt(low * high))

@@ -16,11 +16,13 @@ from fastcodes.quantization._lloyd import nearest_codes
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["SubCodes"]
+__all__ = ["SubCodes", "n_used"]
 
 _N_CODEWORDS = 256
-_MOST_SAMPLES = 1 << 15
-_BYTES_PER_GROUP = 8
+_MOST_SAMPLES = 1 << 16
+# Of the coefficients, which part is in the first quarters of the bytes.
+_SHARES = (0.157, 0.35, 0.61, 1.0)
+_MAX_ITER = 50
 # Squared errors of scalar quantizers of 0, 1, 2, ... bits for coefficients of unit variance.
 _ERRORS = np.array([1, 0.4, 0.13, 0.041, 0.0118, 0.0033, 0.0009, 0.00025, 0.00007])
 
@@ -29,8 +31,8 @@ class SubCodes:
     """A product quantizer whose parts are of different sizes, the most important first.
 
     The first bytes hold the coefficients of most energy, and more bytes add others. So a prefix of a code is
-    a code of less detail. The number of coefficients in m bytes grows as m ** 4/3: if the first bytes held
-    fewer, whole codes would have less error, but prefixes more.
+    a code of less detail. A quarter of the bytes holds a sixth of the coefficients: with fewer, whole codes
+    would have less error, but prefixes more.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ class SubCodes:
         parts = _parts(values.var(axis=0, dtype=np.float64), n_bytes)
         values = values[sampled_rows(len(values), _MOST_SAMPLES, rng)]
         codewords = [
-            KMeans(_N_CODEWORDS, random_state=int(rng.integers(2**31)))
+            KMeans(_N_CODEWORDS, max_iter=_MAX_ITER, random_state=int(rng.integers(2**31)))
             .fit(values[:, part], threads=threads)
             .centers_
             for part in parts
@@ -107,10 +109,10 @@ def _parts(variances: Doubles, n_bytes: int) -> list[Ids]:
     """Return the coefficients of each byte, given their variances in descending order."""
     parts: list[Ids] = []
     start = 0
-    for first in range(0, n_bytes, _BYTES_PER_GROUP):
-        n = min(_BYTES_PER_GROUP, n_bytes - first)
-        left = n_bytes - first - n  # bytes that follow, each of which needs a coefficient
-        end = min(max(round(1.1 * (first + n) ** (4 / 3)), start + n), len(variances) - left)
+    for quarter, share in enumerate(_SHARES, 1):
+        n, left = quarter * n_bytes // 4 - len(parts), n_bytes - quarter * n_bytes // 4
+        # Each byte needs a coefficient.
+        end = min(max(round(share * n_used(n_bytes)), start + n), len(variances) - left)
         group = np.arange(start, end)
         n_bits = _allocated(variances[group], 8 * n)
         room, members = np.full(n, 8), [np.empty(0, np.int64) for _ in range(n)]
@@ -122,6 +124,11 @@ def _parts(variances: Doubles, n_bytes: int) -> list[Ids]:
         parts += sorted(members, key=lambda part: -variances[part].sum())
         start = end
     return parts
+
+
+def n_used(n_bytes: int) -> int:
+    """Return how many coefficients so many bytes hold."""
+    return int(292 * (n_bytes / 64) ** 1.35 + 0.5)
 
 
 def _allocated(variances: Doubles, n_bits: int) -> Ids:

@@ -26,7 +26,7 @@ from fastcodes._validation import (
     random_generator,
 )
 from fastcodes.coding._modes import Modes
-from fastcodes.coding._sub_codes import SubCodes
+from fastcodes.coding._sub_codes import SubCodes, n_used
 from fastcodes.coding._transform import Transform
 
 if TYPE_CHECKING:
@@ -86,13 +86,13 @@ class ThumbnailCodec(Codec):
     means, and sums of integers what a decoded picture is: both are the same on every machine.
 
     A dense code is found as follows. In each of up to 64 modes, which have a step and a law for each
-    coefficient, the choice that minimizes error + lambda * bits is the best for its number of bits (Shoham
-    and Gersho, IEEE Trans. ASSP 36, 1988); lambda is the smallest at which the code fits. The mode with the least
-    error is coded first, then the coefficients by its laws. Modes are fitted as k-means is: pictures choose
-    modes, and modes learn the laws of their pictures.
+    coefficient, the choice that minimizes error + lambda * bits is the best for its number of bits
+    (Shoham and Gersho, IEEE Trans. ASSP 36, 1988); lambda is the smallest at which the code fits. The mode
+    with the least error is coded first, then the coefficients by its laws. Modes are fitted as k-means is:
+    pictures choose modes, and modes learn the laws of their pictures.
 
-    The pictures are for thumbnails: BlurHash and ThumbHash take any aspect and decode without a model, at
-    several decibels less for the same bytes.
+    BlurHash and ThumbHash take any aspect and decode without a model, at several decibels less for the same
+    bytes.
 
     See Also
     --------
@@ -141,7 +141,8 @@ class ThumbnailCodec(Codec):
         """Return a fitted codec for 64 bytes and pictures of 32 x 32 pixels.
 
         It was fitted to the 50,000 training pictures of CIFAR-10 (Krizhevsky, 2009), of which it holds the
-        mean, the principal components and the laws of coefficients: see ``coding/models/README.md`` in the package.
+        mean, the principal components and the laws of coefficients: see ``coding/models/README.md`` in the
+        package.
         Photographs of other things are coded nearly as well; drawings and text are not.
 
         Returns
@@ -294,7 +295,7 @@ class ThumbnailCodec(Codec):
         queries : array_like of uint8 (nq, height, width, channels)
             Pictures; an array without the first axis is one picture.
         threads : int, optional
-            Ignored; present for API consistency.
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
@@ -331,6 +332,7 @@ class ThumbnailCodec(Codec):
 
     def operand(self, queries: Array, metric: str, *, threads: int | None = None) -> Floats:
         """Return the `tables` of ``as_queries(queries)``."""
+        check_threads(threads)
         as_option(metric, "metric", self.metrics)
         coder = self._searchable()
         values, lengths = self.transform_.forward(queries).astype(np.float64), self.transform_.squares
@@ -436,7 +438,7 @@ class ThumbnailCodec(Codec):
 
 def _n_coefficients(n_bytes: int, n_pixels: int) -> int:
     """Return how many coefficients are coded: few others have energy that so many bytes can code."""
-    return min(max(5 * n_bytes, int(1.1 * n_bytes ** (4 / 3))), n_pixels)
+    return min(max(5 * n_bytes, n_used(n_bytes)), n_pixels)
 
 
 def as_images(images: Any, shape: tuple[int, ...], name: str = "images") -> Codes:

@@ -461,7 +461,7 @@ pub fn entropy_quantize<'py>(
 ) -> PyResult<QuantizedRows<'py>> {
     let (threads, n_bytes) = (n_threads(threads)?, count(n_bytes, "n_bytes", 1)?);
     let values = elements_of_axes::<f32>(values, "values", "a numpy float32 array (n, n_columns)", 2)?;
-    let steps = axis::<f32>(steps, "steps", "a numpy float32 array (n_modes,)")?;
+    let steps = elements_of_axes::<f32>(steps, "steps", "a numpy float32 array (n_modes, n_columns)", 2)?;
     let which = elements_of_axes::<u8>(which, "which", "a numpy uint8 array (n_modes, 1 + n_columns)", 2)?;
     let centers = elements_of_axes::<f32>(centers, "centers", "a numpy float32 array (n_tables, 256)", 2)?;
     let (n, n_columns) = (values.shape()[0], values.shape()[1]);

@@ -13,6 +13,15 @@ ROWS = (np.arange(60 * 8) % 16).astype(np.uint8).reshape(60, 8)
 COMPRESSOR = coding.CodeCompressor(n_symbols=16).fit(ROWS)
 COMPRESSED = COMPRESSOR.compress(ROWS)
 NOT_ROWS = ["codes", ROWS * 1.0, ROWS.astype(np.int64), ROWS[None], ROWS + np.uint8(16)]
+IMAGES = np.random.default_rng(0).integers(0, 256, (256, 8, 8, 3)).astype(np.uint8)
+NOT_IMAGES = [
+    "images",
+    3,
+    IMAGES / 255,
+    IMAGES.astype(np.int64),
+    IMAGES[..., :1],
+    np.zeros((2, 8, 8, 4), np.uint8),
+]
 NOT_BYTES = ["data", 3, np.zeros(3), np.zeros((2, 2), np.uint8)]
 
 CASES: dict[str, Case] = {
@@ -87,6 +96,39 @@ CASES: dict[str, Case] = {
             "mmap": BOOLEANS,
             "verify": BOOLEANS,
             "rows": ["rows", 0.5, None, [0.5], [[0]]],
+        },
+    ),
+    "coding.ThumbnailCodec": Case(
+        coding.ThumbnailCodec,
+        {"n_bytes": 8, "shape": (8, 8, 3), "layout": "searchable", "random_state": 0},
+        lambda codec: codec.fit(IMAGES),
+        {
+            "fit": {"images": IMAGES},
+            "fit_transform": {"X": IMAGES},
+            "encode": {"images": IMAGES},
+            "transform": {"X": IMAGES},
+            "rows": {"X": IMAGES},
+            "decode": {"codes": lambda codec: codec.encode(IMAGES), "n_bytes": 4},
+            "from_rows": {"rows": lambda codec: codec.encode(IMAGES)},
+            "as_codes": {"codes": lambda codec: codec.encode(IMAGES)},
+            "score": {"images": IMAGES},
+            "tables": {"queries": IMAGES[:2]},
+            "as_queries": {"queries": IMAGES[:2]},
+            "operand": {"queries": IMAGES[:2], "metric": "l2"},
+            "storage": {"metric": "l2"},
+        },
+        {
+            "n_bytes": [*NATURAL, 7, 257],
+            "decode.n_bytes": [*NATURAL, 0, 9],
+            "shape": [3, (8, 8), (8, 8, 2), (3, 8, 3), (8, 8.5, 3)],
+            "layout": ["sparse", 1, None],
+            "images": NOT_IMAGES,
+            "score.images": [*NOT_IMAGES, IMAGES[:0]],
+            "fit.images": [*NOT_IMAGES, IMAGES[:255]],
+            "X": NOT_IMAGES,
+            "fit_transform.X": [*NOT_IMAGES, IMAGES[:255]],
+            "queries": NOT_IMAGES,
+            "codes": [*NOT_ROWS[:4], np.zeros((2, 9), np.uint8)],
         },
     ),
 }

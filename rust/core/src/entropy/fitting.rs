@@ -1,12 +1,12 @@
 //! Rows of real numbers, quantized so that their code fits a cell with the least squared error.
 //!
-//! There are several modes, each with a step and with a table for each column. A row is coded in one of them:
+//! There are several modes, each with a step and a table for each column. A row is coded in one of them:
 //!
 //! ```text
 //! column 0       the mode, by table `which[0][0]`
-//! column 1 + c   round(value / step) + 127, by table `which[mode][1 + c]`; or one of a few others that take fewer bits
+//! column 1 + c   round(value / steps[mode][c]) + 127, by table `which[mode][1 + c]`; or one of a few others that take fewer bits
 //!                (or the next one that has a frequency: those of a table are beside each other)
-//! decoded        step * centers[table][symbol]
+//! decoded        steps[mode][c] * centers[table][symbol]
 //! ```
 //!
 //! In a mode, the choice that minimizes error + lambda * bits is the best of its number of bits (Shoham and Gersho, IEEE Trans. ASSP 36,
@@ -15,7 +15,7 @@
 
 use super::cells::{check_n_bytes, check_which, write};
 use super::tables::Tables;
-use crate::error::{check_finite, check_len, try_vec};
+use crate::error::{check_finite, check_len, try_collect, try_vec};
 use crate::{At, Error, Run};
 
 /// Symbols of a table.
@@ -69,7 +69,10 @@ pub struct Modes<'a> {
     tables: &'a Tables,
     /// Of each mode, the table of the modes and those of the columns.
     which: &'a [u8],
+    /// Of each mode, those of the columns.
     steps: &'a [f32],
+    /// Of each mode, the smallest.
+    least_steps: Vec<f32>,
     n_columns: usize,
     /// Of each table, its symbols.
     levels: Vec<[Level; N_SYMBOLS]>,
@@ -77,10 +80,10 @@ pub struct Modes<'a> {
 }
 
 impl<'a> Modes<'a> {
-    /// Modes from `which`, a row of `1 + n_columns` numbers of tables for each step, and from `centers`, 256 for each table.
+    /// Modes from rows of `1 + n_columns` numbers of tables, from rows of `n_columns` steps, and from `centers`, 256 for each table.
     ///
     /// # Errors
-    /// [`Error::Range`] for no steps or more than 256; [`Error::Length`], [`Error::NotFinite`], [`Error::Value`], [`Error::OutOfMemory`].
+    /// [`Error::Range`] for no modes or more than 256; [`Error::Length`], [`Error::NotFinite`], [`Error::Value`], [`Error::OutOfMemory`].
     pub fn new(
         tables: &'a Tables,
         which: &'a [u8],
@@ -88,18 +91,19 @@ impl<'a> Modes<'a> {
         n_columns: usize,
         centers: &'a [f32],
     ) -> Result<Self, Error> {
-        let n_modes = steps.len();
+        let n_modes = which.len() / (1 + n_columns);
         if !(1..=N_SYMBOLS).contains(&n_modes) {
-            return Err(Error::Range { name: "steps", unit: "elements", given: n_modes, low: 1, high: N_SYMBOLS });
+            return Err(Error::Range { name: "which", unit: "rows", given: n_modes, low: 1, high: N_SYMBOLS });
         }
-        check_len("which", "elements", which.len(), n_modes.saturating_mul(1 + n_columns))?;
+        check_len("which", "elements", which.len(), n_modes * (1 + n_columns))?;
+        check_len("steps", "elements", steps.len(), n_modes * n_columns)?;
         check_which(which, 1 + n_columns, tables)?;
         check_len("centers", "elements", centers.len(), tables.n_tables() * N_SYMBOLS)?;
-        if let Some(mode) = steps.iter().position(|step| !step.is_finite() || *step <= 0.0) {
+        if let Some(index) = steps.iter().position(|step| !step.is_finite() || *step <= 0.0) {
             return Err(Error::Value {
                 name: "steps",
-                value: steps[mode].to_string(),
-                at: At::Position(mode),
+                value: steps[index].to_string(),
+                at: At::Cell(index / n_columns, index % n_columns),
                 expected: "positive numbers".to_owned(),
             });
         }
@@ -122,11 +126,19 @@ impl<'a> Modes<'a> {
                 }
             }
         }
-        Ok(Modes { tables, which, steps, n_columns, levels, ranges })
+        let least = |steps: &[f32]| steps.iter().copied().fold(f32::INFINITY, f32::min);
+        let least_steps = try_collect(steps.chunks(n_columns.max(1)).map(least))?;
+        Ok(Modes { tables, which, steps, least_steps, n_columns, levels, ranges })
     }
 
+    /// The tables of the columns of a mode.
     fn which(&self, mode: usize) -> &'a [u8] {
-        &self.which[mode * (1 + self.n_columns)..][..1 + self.n_columns]
+        &self.which[mode * (1 + self.n_columns)..][1..1 + self.n_columns]
+    }
+
+    /// The steps of the columns of a mode.
+    fn steps(&self, mode: usize) -> &'a [f32] {
+        &self.steps[mode * self.n_columns..][..self.n_columns]
     }
 
     /// The code length of a mode.
@@ -140,15 +152,16 @@ impl<'a> Modes<'a> {
         (&self.levels[table], self.ranges[table])
     }
 
-    /// The choices for a number of steps by a table: the first one alone if all are the same.
+    /// The choices for a value: the first one alone if all are the same. `scale` is the inverse of the smallest step of the mode.
     #[inline]
-    fn choices(&self, value: f32, table: u8) -> Choices {
+    fn choices(&self, value: f32, step: f32, scale: f32, table: u8) -> Choices {
         let (levels, range) = self.table(table);
+        let (value, ratio) = (value / step, step * scale);
         let nearest = ((value + 0.5_f32.copysign(value)) as i32).clamp(range.first, range.last);
         let of = |number: i32| {
             let symbol = (number + ZERO) as u8;
             let level = levels[usize::from(symbol)];
-            let error = value - level.center;
+            let error = ratio * (value - level.center);
             Choice { symbol, error: error * error, bits: level.bits }
         };
         if nearest == 0 && range.likeliest == 0 {
@@ -168,7 +181,7 @@ enum Choices {
 #[derive(Clone, Copy)]
 struct Choice {
     symbol: u8,
-    /// In squared steps.
+    /// In squared steps of the mode, which are the smallest of its columns.
     error: f32,
     bits: f32,
 }
@@ -230,7 +243,7 @@ pub fn quantize(
         || {
             let none = Choice { symbol: 0, error: 0.0, bits: 0.0 };
             Ok(Scratch {
-                bounds: try_vec((0.0, 0), modes.steps.len())?,
+                bounds: try_vec((0.0, 0), modes.least_steps.len())?,
                 columns: try_vec(0, n_columns)?,
                 choices: try_vec([none; N_CHOICES], n_columns)?,
                 chosen: try_vec(none, n_columns)?,
@@ -263,14 +276,16 @@ fn quantize_row(
     let budget = 8.0 * n_bytes as f32;
     let mut least = f32::INFINITY;
     scratch.bounds.clear();
-    for mode in 0..modes.steps.len() {
-        let (which, step) = (modes.which(mode), modes.steps[mode]);
+    for (mode, step) in modes.least_steps.iter().enumerate() {
+        let (which, steps) = (modes.which(mode), modes.steps(mode));
         let scale = 1.0 / step;
         let mut cost = USUAL_LAMBDA * (modes.bits(mode) - budget);
         let limit = least * scale * scale;
-        for (values, tables) in values.chunks(COLUMNS_AT_ONCE).zip(which[1..].chunks(COLUMNS_AT_ONCE)) {
-            for (value, table) in values.iter().zip(tables) {
-                cost += match modes.choices(value * scale, *table) {
+        for first in (0..values.len()).step_by(COLUMNS_AT_ONCE) {
+            let columns = first..values.len().min(first + COLUMNS_AT_ONCE);
+            let of_columns = values[columns.clone()].iter().zip(&steps[columns.clone()]).zip(&which[columns]);
+            for ((value, step), table) in of_columns {
+                cost += match modes.choices(*value, *step, scale, *table) {
                     Choices::One(choice) => choice.cost(USUAL_LAMBDA),
                     Choices::Some(choices) => best(&choices, USUAL_LAMBDA).cost(USUAL_LAMBDA),
                 };
@@ -300,7 +315,7 @@ fn quantize_row(
         }
     }
     // The row fits in none of these modes: it takes the first in which it does.
-    for mode in 0..modes.steps.len() {
+    for mode in 0..modes.least_steps.len() {
         if lambda.is_some() {
             break;
         }
@@ -320,14 +335,14 @@ fn quantize_in_mode(
     n_bytes: usize,
     scratch: &mut Scratch,
 ) -> Result<Option<(f32, f32)>, Error> {
-    let (which, step) = (modes.which(mode), modes.steps[mode]);
+    let (which, steps, step) = (modes.which(mode), modes.steps(mode), modes.least_steps[mode]);
     let scale = 1.0 / step;
     scratch.columns.clear();
     scratch.choices.clear();
     scratch.symbols[0] = mode as u8;
     let (mut error, mut bits) = (0.0, modes.bits(mode)); // of columns that have no choice
-    for (column, (value, table)) in values.iter().zip(&which[1..]).enumerate() {
-        match modes.choices(value * scale, *table) {
+    for (column, ((value, own), table)) in values.iter().zip(steps).zip(which).enumerate() {
+        match modes.choices(*value, *own, scale, *table) {
             Choices::One(choice) => {
                 scratch.symbols[1 + column] = choice.symbol;
                 error += choice.error;
@@ -361,6 +376,7 @@ fn quantize_in_mode(
             scratch.symbols[1 + column] = chosen.symbol;
         }
         scratch.bytes.clear();
+        let which = &modes.which[mode * (1 + modes.n_columns)..][..1 + modes.n_columns];
         match write(&scratch.symbols, which, modes.tables, &mut scratch.bytes) {
             Err(None) => return Err(Error::OutOfMemory),
             Ok(()) if scratch.bytes.len() <= n_bytes => {
@@ -418,8 +434,9 @@ mod tests {
     }
 
     fn squared_error(values: &[f32], symbols: &[u8], steps: &[f32]) -> f32 {
-        let step = steps[usize::from(symbols[0])];
-        let decoded = symbols[1..].iter().map(|symbol| step * f32::from(i16::from(*symbol) - 127));
+        let steps = &steps[usize::from(symbols[0]) * values.len()..];
+        let decoded =
+            symbols[1..].iter().zip(steps).map(|(symbol, step)| step * f32::from(i16::from(*symbol) - 127));
         values.iter().zip(decoded).map(|(value, decoded)| (value - decoded).powi(2)).sum()
     }
 
@@ -431,7 +448,11 @@ mod tests {
             .into_iter()
             .flat_map(|table| std::iter::once(2).chain(std::iter::repeat_n(table, n_columns)))
             .collect();
-        let steps = [1.0, 3.0];
+        // The first column has a larger step than the others.
+        let steps: Vec<f32> = [1.0, 3.0]
+            .into_iter()
+            .flat_map(|step| std::iter::once(2.0 * step).chain(std::iter::repeat_n(step, n_columns - 1)))
+            .collect();
         let modes = Modes::new(&tables, &which, &steps, n_columns, &centers).unwrap();
         let n = 50;
         let values: Vec<f32> = (0..n * n_columns)
@@ -469,7 +490,7 @@ mod tests {
     fn what_cannot_fit_is_refused() {
         let (tables, centers) = (tables(), centers());
         let which = [2, 0, 0];
-        let modes = Modes::new(&tables, &which, &[1.0], 2, &centers).unwrap();
+        let modes = Modes::new(&tables, &which, &[1.0; 2], 2, &centers).unwrap();
         let run = Run::serial(Instructions::PORTABLE);
         let wide = vec![0.0; 2];
         assert!(quantize(&wide, &modes, 1, &mut [0; 3], &mut [0.0], &run).is_ok());
@@ -478,15 +499,15 @@ mod tests {
             Err(Error::NotFinite { name: "values", .. })
         ));
         assert!(matches!(
-            Modes::new(&tables, &which, &[0.0], 2, &centers),
+            Modes::new(&tables, &which, &[1.0, 0.0], 2, &centers),
             Err(Error::Value { name: "steps", .. })
         ));
         assert!(matches!(
-            Modes::new(&tables, &[2, 0, 3], &[1.0], 2, &centers),
+            Modes::new(&tables, &[2, 0, 3], &[1.0; 2], 2, &centers),
             Err(Error::Value { name: "which", .. })
         ));
         let many = vec![2; 1].into_iter().chain(vec![1; 400]).collect::<Vec<u8>>();
-        let modes = Modes::new(&tables, &many, &[1.0], 400, &centers).unwrap();
+        let modes = Modes::new(&tables, &many, &[1.0; 400], 400, &centers).unwrap();
         assert!(matches!(
             quantize(&[0.0; 400], &modes, 1, &mut [0; 401], &mut [0.0], &run),
             Err(Error::Incompatible { .. })
