@@ -4,12 +4,14 @@
 `TextCodec`       short strings, by a model fitted to strings like them; lossless
 `CodeCompressor`  rows of codes of quantizers and hash functions, tokens, small integers; lossless
 `ThumbnailCodec`  small pictures in a fixed number of bytes, to decode or to search
+`JointCodec`      the bytes of a thumbnail and those of a hash function, side by side
 ================  ============================================================================================
 """
 
 from fastcodes._estimator import NotFittedError
 from fastcodes.coding.codes import CodeCompressor, CompressedRows
 from fastcodes.coding.compressed_thumbnails import CompressedThumbnails
+from fastcodes.coding.joint import JointCodec
 from fastcodes.coding.text import CompressedTexts, TextCodec
 from fastcodes.coding.thumbnail import ThumbnailCodec
 
@@ -18,6 +20,7 @@ __all__ = [
     "CompressedRows",
     "CompressedTexts",
     "CompressedThumbnails",
+    "JointCodec",
     "NotFittedError",
     "TextCodec",
     "ThumbnailCodec",
