@@ -26,6 +26,9 @@ ESTIMATORS: dict[str, Any] = {
     "CodeCompressor": coding.CodeCompressor(n_symbols=4),
     "DeepHashing": hashing.DeepHashing(2, hidden=(4,), epochs=2, random_state=0),
     "ITQ": hashing.ITQ(2, random_state=0),
+    "JointCodec": coding.JointCodec(
+        coding.ThumbnailCodec(8, shape=(8, 8, 3), random_state=0), hashing.RandomHyperplanes(8)
+    ),
     "LocalityPreservingHashing": hashing.LocalityPreservingHashing(1, n_anchors=4, random_state=0),
     "MinHash": hashing.MinHash(8),
     "PCAHashing": hashing.PCAHashing(2),
@@ -60,7 +63,7 @@ ESTIMATORS: dict[str, Any] = {
 EXPECTED: dict[str, dict[str, str]] = {
     "ScalarQuantizer": {"check_transformer_n_iter": "uniform levels need no iterations: n_iter_ is 0"},
 }
-OTHERS = ("Bits", "CodeCompressor", "MinHash", "TextCodec", "ThumbnailCodec")
+OTHERS = ("Bits", "CodeCompressor", "JointCodec", "MinHash", "TextCodec", "ThumbnailCodec")
 VECTORS = [name for name in ESTIMATORS if name not in OTHERS]
 TRANSFORMERS = [name for name in VECTORS if isinstance(ESTIMATORS[name], Transformer)]
 SUPERVISED = [name for name in VECTORS if ESTIMATORS[name]._needs_target or "Classifier" in name]

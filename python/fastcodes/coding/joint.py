@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from fastcodes._storage import Storage, TableStorage
 from fastcodes._typing import Array, Codes, Floats, UnsignedCodes
 from fastcodes._validation import as_codes, as_option, as_real, check_threads, describe
 from fastcodes.coding.thumbnail import ThumbnailCodec
-from fastcodes.hashing import TripletHashing
+from fastcodes.hashing import DeepHashing
 from fastcodes.hashing.base import Hasher
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class JointCodec(Codec):
 
     See Also
     --------
-    fastcodes.hashing.TripletHashing : A hash function that can be tuned to groups.
+    fastcodes.hashing.DeepHashing : Hash functions that learn from groups.
 
     Examples
     --------
@@ -123,6 +122,7 @@ class JointCodec(Codec):
             As the `fit` of the models; or if the models are none.
         """
         self._check()
+        check_threads(threads)
         images, features = _pair(images, features)
         if not self.thumbnails.__sklearn_is_fitted__():
             self.thumbnails.fit(images, threads=threads)
@@ -192,37 +192,63 @@ class JointCodec(Codec):
         """
         return self.thumbnails.decode(self.picture(codes), threads=threads)
 
-    def fine_tuned(self, features: ArrayLike, groups: ArrayLike) -> Self:
-        """Return a codec whose hash function is tuned to groups; pictures have the same bytes.
+    def fine_tuned(
+        self,
+        features: ArrayLike,
+        groups: ArrayLike,
+        *,
+        epochs: int = 20,
+        learning_rate: float = 1e-3,
+        random_state: Any = 0,
+        threads: int | None = None,
+    ) -> Self:
+        """Return a codec whose feature bits are trained on triplets; pictures have the same bytes.
+
+        The hash function becomes a linear `DeepHashing` of as many bits, with the triplet loss: samples of a
+        group get nearer to each other than to others.
 
         Parameters
         ----------
         features : array_like (n, d)
             Features.
-        groups : array_like (n,)
-            The group of each, such as the object that several pictures show.
+        groups : array_like of int (n,)
+            The group of each, such as the number of the object that several pictures show.
+        epochs : int
+            Passes over the features.
+        learning_rate : float
+            Initial learning rate of Adam.
+        random_state : None, int or numpy random generator
+            Source of randomness; an integer makes the training repeatable.
+        threads : int, optional
+            Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
         Returns
         -------
         JointCodec
-            With a copy of the hash function after `TripletHashing.fine_tune`.
+            With the same `thumbnails`.
 
         Raises
         ------
         NotFittedError
             If a model is not fitted.
         TypeError, ValueError
-            As `TripletHashing.fine_tune`; or if the hash function is another one.
+            As ``DeepHashing(loss="triplet").fit(features, groups)``.
         """
         check_fitted(self)
-        if not isinstance(self.hasher, TripletHashing):
-            raise TypeError(f"hasher must be a TripletHashing to be tuned; got {describe(self.hasher)}")
-        tuned = copy.deepcopy(self.hasher)
-        try:
-            tuned.fine_tune(features, groups)
-        except (TypeError, ValueError) as error:
-            message = str(error).replace("the samples of X", "features").replace("X has", "features have")
-            raise type(error)(message.replace("y ", "groups ", 1)) from None
+        labels, n = np.asarray(groups), len(np.asarray(features))
+        if labels.shape != (n,):
+            raise ValueError(
+                f"groups have shape {labels.shape}; expected one for each of {n} rows of features"
+            )
+        tuned = DeepHashing(
+            self.hasher.code_bits,
+            hidden=(),
+            loss="triplet",
+            epochs=epochs,
+            learning_rate=learning_rate,
+            random_state=random_state,
+        )
+        tuned.fit(features, labels, threads=threads)
         return type(self)(self.thumbnails, tuned, weight=self.weight)
 
     # --- search --------------------------------------------------------------------------------------------

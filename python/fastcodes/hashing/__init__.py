@@ -12,7 +12,6 @@
 `CCAITQ`                       directions that predict the labels, rotated as by `ITQ`
 `SupervisedDiscreteHashing`    bits that predict the labels, as a function of distances to anchors
 `DeepHashing`                  a small network whose outputs are driven to bits during training
-`TripletHashing`               random hyperplanes, tuned to hold groups of samples together
 ----------------------------  ------------------------------------------------------------------------
 `Bits`                         packed bits that are codes already, for indexes
 `MinHash`                      signatures of sets and texts, whose equal slots estimate their similarity
@@ -39,7 +38,6 @@ from fastcodes.hashing.pca import PCAHashing
 from fastcodes.hashing.projection import RandomProjection, johnson_lindenstrauss_min_dim
 from fastcodes.hashing.spectral import SpectralHashing
 from fastcodes.hashing.supervised import SupervisedDiscreteHashing
-from fastcodes.hashing.triplet import TripletHashing
 
 __all__ = [
     "CCAITQ",
@@ -54,7 +52,6 @@ __all__ = [
     "RandomProjection",
     "SpectralHashing",
     "SupervisedDiscreteHashing",
-    "TripletHashing",
     "align",
     "johnson_lindenstrauss_min_dim",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from contract.class_kit import BOOLEANS, NATURAL, Case
-from fastcodes import coding
+from fastcodes import coding, hashing
 
 TEXTS = ["A man rides a horse.", "A dog sees a man."] * 10
 NOT_TEXTS = ["texts", 3, None, [3], [b"texts"], {"a": "b"}, {"a"}]
@@ -22,6 +22,10 @@ NOT_IMAGES = [
     IMAGES[..., :1],
     np.zeros((2, 8, 8, 4), np.uint8),
 ]
+THUMBNAILS = coding.ThumbnailCodec(8, shape=(8, 8, 3), layout="searchable", random_state=0).fit(IMAGES)
+FEATURES = np.random.default_rng(1).normal(size=(256, 6)).astype(np.float32)
+HASHER = hashing.RandomHyperplanes(16, random_state=0).fit(FEATURES)
+PAIR = IMAGES[:2], FEATURES[:2]
 NOT_BYTES = ["data", 3, np.zeros(3), np.zeros((2, 2), np.uint8)]
 
 CASES: dict[str, Case] = {
@@ -130,5 +134,60 @@ CASES: dict[str, Case] = {
             "queries": NOT_IMAGES,
             "codes": [*NOT_ROWS[:4], np.zeros((2, 9), np.uint8)],
         },
+    ),
+    "coding.CompressedThumbnails": Case(
+        coding.CompressedThumbnails,
+        {"codec": THUMBNAILS, "codes": THUMBNAILS.encode(IMAGES[:3]), "names": ["a", "b", "c"]},
+        methods={"load": {"codec": THUMBNAILS}},
+        wrong={
+            "codec": [3, "codec", COMPRESSOR],
+            "codes": [*NOT_ROWS[:4], np.zeros((2, 9), np.uint8)],
+            "names": ["abc", 3, ["a"], [1, 2, 3]],
+            "mmap": BOOLEANS,
+            "verify": BOOLEANS,
+        },
+    ),
+    "coding.JointCodec": Case(
+        coding.JointCodec,
+        {"thumbnails": THUMBNAILS, "hasher": HASHER, "weight": 1.0},
+        lambda codec: codec.fit(IMAGES, FEATURES).tables(PAIR),
+        {
+            "fit": {"images": IMAGES, "features": FEATURES},
+            "fit_transform": {"X": (IMAGES, FEATURES)},
+            "encode": {"images": IMAGES, "features": FEATURES},
+            "transform": {"X": PAIR},
+            "rows": {"X": PAIR},
+            "from_rows": {"rows": lambda codec: codec.encode(*PAIR)},
+            "fine_tuned": {"features": FEATURES, "groups": np.arange(256) % 9, "epochs": 1},
+            "tables": {"queries": PAIR},
+            "as_queries": {"queries": PAIR},
+            "operand": {"queries": lambda codec: codec.as_queries(PAIR), "metric": "joint"},
+            "storage": {"metric": "joint"},
+            **{
+                method: {"codes": lambda codec: codec.encode(*PAIR)}
+                for method in ("decode", "picture", "features", "as_codes")
+            },
+        },
+        {
+            "thumbnails": [3, "codec", HASHER],
+            "hasher": [3, "hasher", THUMBNAILS],
+            "weight": ["1", float("nan"), -1.0],
+            "encode.images": [IMAGES / 255, IMAGES[:3]],
+            "encode.features": [FEATURES[:, :2], FEATURES[:3]],
+            "fine_tuned.features": [FEATURES[:3]],
+            "groups": [None, [1, 2]],
+            "epochs": [0, 1.5],
+            "learning_rate": [-1.0, "1"],
+            "X": [3, IMAGES, (IMAGES,), (IMAGES / 255, FEATURES)],
+            "fit_transform.X": [3, IMAGES, (IMAGES,)],
+            "queries": [3, IMAGES, (IMAGES[:2],), (IMAGES[:2], FEATURES[:3])],
+            "codes": [*NOT_ROWS[:4], np.zeros((2, 9), np.uint8)],
+        },
+        skipped=frozenset(
+            {
+                *("fit.images", "fit.features", "operand.queries", "fine_tuned.features"),
+                "get_feature_names_out.input_features",  # there are none of pairs
+            }
+        ),
     ),
 }
