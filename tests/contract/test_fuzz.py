@@ -422,7 +422,7 @@ def answer_of(loaded: Any) -> Any:
         return loaded.encode_many(TEXTS)
     if isinstance(loaded, coding.JointCodec):
         return loaded.encode(IMAGES, FEATURES)
-    if isinstance(loaded, coding.ThumbnailCodec):
+    if isinstance(loaded, (coding.ResidualBinaryCoder, coding.ThumbnailCodec)):
         return loaded.decode(loaded.encode(IMAGES))
     if isinstance(loaded, coding.CodeCompressor):
         return loaded.bits(adc_cases.ROWS)

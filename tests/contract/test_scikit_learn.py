@@ -52,6 +52,9 @@ ESTIMATORS: dict[str, Any] = {
     "RaBitQuantizer, dense": quantization.RaBitQuantizer(
         8, metric="ip", rotation="dense", center=False, random_state=0
     ),
+    "ResidualBinaryCoder": coding.ResidualBinaryCoder(
+        1, 8, shape=(8, 8, 3), hidden=4, epochs=1, random_state=0
+    ),
     "ResidualQuantizer": quantization.ResidualQuantizer(2, 2, random_state=0),
     "ScalarQuantizer": quantization.ScalarQuantizer(4),
     "ScalarQuantizer, lloyd-max": quantization.ScalarQuantizer(2, kind="lloyd-max"),
@@ -63,7 +66,15 @@ ESTIMATORS: dict[str, Any] = {
 EXPECTED: dict[str, dict[str, str]] = {
     "ScalarQuantizer": {"check_transformer_n_iter": "uniform levels need no iterations: n_iter_ is 0"},
 }
-OTHERS = ("Bits", "CodeCompressor", "JointCodec", "MinHash", "TextCodec", "ThumbnailCodec")
+OTHERS = (
+    "Bits",
+    "CodeCompressor",
+    "JointCodec",
+    "MinHash",
+    "ResidualBinaryCoder",
+    "TextCodec",
+    "ThumbnailCodec",
+)
 VECTORS = [name for name in ESTIMATORS if name not in OTHERS]
 TRANSFORMERS = [name for name in VECTORS if isinstance(ESTIMATORS[name], Transformer)]
 SUPERVISED = [name for name in VECTORS if ESTIMATORS[name]._needs_target or "Classifier" in name]

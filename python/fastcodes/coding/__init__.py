@@ -6,12 +6,15 @@
 `ThumbnailCodec`  small pictures in a fixed number of bytes, to decode or to search
 `JointCodec`      the bytes of a thumbnail and those of a hash function, side by side
 ================  ============================================================================================
+
+`ResidualBinaryCoder` codes pictures by bits of small networks, to compare with `ThumbnailCodec`.
 """
 
 from fastcodes._estimator import NotFittedError
 from fastcodes.coding.codes import CodeCompressor, CompressedRows
 from fastcodes.coding.compressed_thumbnails import CompressedThumbnails
 from fastcodes.coding.joint import JointCodec
+from fastcodes.coding.residual_bits import ResidualBinaryCoder
 from fastcodes.coding.text import CompressedTexts, TextCodec
 from fastcodes.coding.thumbnail import ThumbnailCodec
 
@@ -22,6 +25,7 @@ __all__ = [
     "CompressedThumbnails",
     "JointCodec",
     "NotFittedError",
+    "ResidualBinaryCoder",
     "TextCodec",
     "ThumbnailCodec",
 ]

@@ -21,11 +21,10 @@ from fastcodes._validation import (
     as_integer,
     as_option,
     check_threads,
-    describe,
-    described,
     random_generator,
 )
 from fastcodes.coding._modes import Modes
+from fastcodes.coding._pictures import as_images, as_shape
 from fastcodes.coding._sub_codes import SubCodes, n_used
 from fastcodes.coding._transform import Transform
 
@@ -36,7 +35,6 @@ __all__ = ["ThumbnailCodec"]
 
 _LAYOUTS = ("dense", "searchable")
 _LEAST_BYTES, _MOST_BYTES = 8, 256
-_LEAST_SIDE, _MOST_SIDE = 4, 128
 _LEAST_IMAGES = 256
 _WAVES = 640
 
@@ -393,18 +391,14 @@ class ThumbnailCodec(Codec):
     def _check(self) -> tuple[int, tuple[int, ...], str]:
         n_bytes = as_integer(self.n_bytes, "n_bytes", _LEAST_BYTES, _MOST_BYTES)
         layout = as_option(self.layout, "layout", _LAYOUTS)
-        if not isinstance(self.shape, (tuple, list)) or len(self.shape) != 3:
-            raise TypeError(f"shape must be (height, width, channels); got {describe(self.shape)}")
-        height, width = (as_integer(side, "shape", _LEAST_SIDE, _MOST_SIDE) for side in self.shape[:2])
-        channels = as_integer(self.shape[2], "shape", 1, 3)
-        if channels == 2:
-            raise ValueError("shape must have 1 or 3 channels; got 2")
-        if height * width * channels < 4 * n_bytes:
+        shape = as_shape(self.shape)
+        n_pixels = int(np.prod(shape))
+        if n_pixels < 4 * n_bytes:
             raise ValueError(
-                f"n_bytes={n_bytes} is more than a quarter of the {height * width * channels} numbers of a "
+                f"n_bytes={n_bytes} is more than a quarter of the {n_pixels} numbers of a "
                 "picture; store the pictures as they are, or take fewer bytes"
             )
-        return n_bytes, (height, width, channels), layout
+        return n_bytes, shape, layout
 
     def _as_codes(self, codes: ArrayLike, n_bytes: int | None) -> Codes:
         array = as_array(codes, "codes")
@@ -439,28 +433,3 @@ class ThumbnailCodec(Codec):
 def _n_coefficients(n_bytes: int, n_pixels: int) -> int:
     """Return how many coefficients are coded: few others have energy that so many bytes can code."""
     return min(max(5 * n_bytes, n_used(n_bytes)), n_pixels)
-
-
-def as_images(images: Any, shape: tuple[int, ...], name: str = "images") -> Codes:
-    """Return pictures of a shape as uint8 (n, height, width, channels)."""
-    array = as_array(images, name)
-    if array.dtype != np.uint8:
-        advice = ""
-        if array.dtype.kind == "f":
-            advice = f"; give np.rint(255 * {name}).astype(np.uint8) if its values are from 0 to 1"
-        raise TypeError(
-            f"{name} must be a numpy uint8 array (n, {', '.join(map(str, shape))}); "
-            f"got {described(array, images)}{advice}"
-        )
-    if array.ndim != 4 or array.shape[1:] != shape:
-        advice = ""
-        if array.shape == shape:
-            advice = f"; for one picture give {name}[None]"
-        elif array.ndim == 4 and (*array.shape[1:3], array.shape[3] - 1) == shape:
-            advice = f"; blend the alpha channel with a background, or drop it: {name}[..., :3]"
-        elif array.ndim == 4 and array.shape[3] == shape[2]:
-            advice = "; resize the pictures, for example with Pillow"
-        raise ValueError(
-            f"{name} must have shape (n, {', '.join(map(str, shape))}); got {array.shape}{advice}"
-        )
-    return array
