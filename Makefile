@@ -15,7 +15,7 @@ MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py mode
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-rust fuzz memcheck lint ci wheel clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-thumbnails bench-rust fuzz memcheck lint ci wheel clean cargo
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ bench-multi-index: $(VENV)/.built $(VENV)/.peers ## Compare multi-index hashing 
 
 bench-strings: $(VENV)/.built $(VENV)/.peers ## Compare compressors of short strings on real data (2 minutes); write a dated record
 	$(BIN)/python benches/strings.py
+
+bench-thumbnails: $(VENV)/.built $(VENV)/.peers ## Compare thumbnails of a few bytes on real data (15 minutes); write a dated record
+	$(BIN)/python benches/thumbnails.py
 
 bench-rust: cargo ## Time the kernels alone, by level and shape
 	$(CARGO) bench --package fastcodes-core

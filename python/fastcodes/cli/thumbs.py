@@ -148,7 +148,7 @@ def _thumbnail(file: Any, mode: str, size: tuple[int, int]) -> Codes:
     from PIL import Image, ImageOps
 
     file.draft(mode, (8 * size[0], 8 * size[1]))  # a JPEG need not be decoded in full
-    picture = ImageOps.exif_transpose(file)
+    picture: Any = ImageOps.exif_transpose(file)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)

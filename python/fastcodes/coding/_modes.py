@@ -162,17 +162,17 @@ class Modes:
         which = self.which[symbols[:, 0]]
         return _native.entropy_encode_cells(symbols, which, self.tables, n_bytes, threads)[0]
 
-    def decode(self, codes: Codes, threads: int | None) -> Doubles:
-        """Return the coefficients float64 (n, n_coefficients) of cells."""
+    def decode(self, codes: Codes, threads: int | None, number: int = 0) -> Doubles:
+        """Return the coefficients float64 (n, n_coefficients) of cells, the first of which has a number."""
         first = np.broadcast_to(self.which[:1, :1], (len(codes), 1)).copy()
         symbols, _ = _native.entropy_decode_cells(codes, first, self.tables, threads)
         modes = np.minimum(symbols[:, 0], len(self.steps) - 1)
         which = self.which[modes]
         symbols, is_whole = _native.entropy_decode_cells(codes, which, self.tables, threads)
         if not is_whole.all():
+            row = number + int(is_whole.argmin())
             raise ValueError(
-                f"codes has no code of this model in row {int(is_whole.argmin())}: it was altered, or "
-                "belongs to another model"
+                f"codes has no code of this model in row {row}: it was altered, or belongs to another model"
             )
         places = which.astype(np.intp) * _N_SYMBOLS + symbols
         levels: Doubles = self.levels.astype(np.float64).reshape(-1)[places[:, 1:]]

@@ -37,6 +37,7 @@ _LAYOUTS = ("dense", "searchable")
 _LEAST_BYTES, _MOST_BYTES = 8, 256
 _LEAST_IMAGES = 256
 _WAVES = 640
+_PICTURES_PER_BLOCK = 4096
 
 
 class ThumbnailCodec(Codec):
@@ -215,10 +216,16 @@ class ThumbnailCodec(Codec):
         """
         check_fitted(self)
         check_threads(threads)
-        values = self.transform_.forward(as_images(images, self._shape))
-        if isinstance(self.coder_, SubCodes):
-            return self.coder_.encode(values, threads)
-        return self.coder_.encode(values, self.n_bytes, threads)
+        pictures = as_images(images, self._shape)
+        codes = np.empty((len(pictures), self.n_bytes), np.uint8)
+        for start in range(0, len(pictures), _PICTURES_PER_BLOCK):
+            rows = slice(start, start + _PICTURES_PER_BLOCK)
+            values = self.transform_.forward(pictures[rows])
+            if isinstance(self.coder_, SubCodes):
+                codes[rows] = self.coder_.encode(values, threads)
+            else:
+                codes[rows] = self.coder_.encode(values, self.n_bytes, threads)
+        return codes
 
     def decode(self, codes: ArrayLike, *, n_bytes: int | None = None, threads: int | None = None) -> Codes:
         """Return the pictures of codes.
@@ -249,12 +256,17 @@ class ThumbnailCodec(Codec):
         check_fitted(self)
         check_threads(threads)
         numbers = self._as_codes(codes, n_bytes)
-        return self.transform_.backward(self._coefficients(numbers, threads))
+        pictures = np.empty((len(numbers), *self._shape), np.uint8)
+        for start in range(0, len(numbers), _PICTURES_PER_BLOCK):
+            rows = slice(start, start + _PICTURES_PER_BLOCK)
+            pictures[rows] = self.transform_.backward(self._coefficients(numbers[rows], threads, start))
+        return pictures
 
-    def _coefficients(self, codes: Codes, threads: int | None) -> Doubles:
+    def _coefficients(self, codes: Codes, threads: int | None, first: int = 0) -> Doubles:
+        """Return the coefficients of codes, of which `first` is the row of the first."""
         if isinstance(self.coder_, SubCodes):
             return self.coder_.decode(codes, self.transform_.n_coefficients)
-        return self.coder_.decode(codes, threads)
+        return self.coder_.decode(codes, threads, first)
 
     def score(self, images: ArrayLike, y: object = None, *, threads: int | None = None) -> float:
         """Return the mean peak signal-to-noise ratio of decoded pictures, in decibels.

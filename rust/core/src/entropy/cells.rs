@@ -134,8 +134,7 @@ pub fn decode(
     check_len("out", "elements", out.len(), which.len())?;
     check_which(which, n_columns, tables)?;
     check_n_bytes(n_bytes)?;
-    let parts =
-        out.chunks_mut(ROWS_PER_TASK * n_columns).zip(is_whole.chunks_mut(ROWS_PER_TASK)).enumerate();
+    let parts = out.chunks_mut(ROWS_PER_TASK * n_columns).zip(is_whole.chunks_mut(ROWS_PER_TASK)).enumerate();
     run.for_each_part(
         parts,
         || Ok(()),

@@ -11,7 +11,8 @@
 //!
 //! In a mode, the choice that minimizes error + lambda * bits is the best of its number of bits (Shoham and Gersho, IEEE Trans. ASSP 36,
 //! 1988), and the smallest lambda at which the code fits is found by bisection. What is left of the budget is spent on the columns that
-//! gain the most from it. For any lambda, error + lambda * (bits - budget) bounds the error from below, so most modes need not be searched.
+//! gain the most from it. For any lambda, the least error + lambda * (bits - budget) bounds the error from below, so most modes need not be
+//! searched.
 
 use super::cells::{check_n_bytes, check_which, write};
 use super::tables::Tables;
@@ -30,7 +31,7 @@ const N_CHOICES: usize = 4;
 /// The code length of a symbol without a frequency: no row has as many bits.
 const NEVER: f32 = 1e9;
 
-/// At which lambda, in squared steps a bit, modes are compared.
+/// At which lambda, in squared steps a bit, modes are compared at first.
 const USUAL_LAMBDA: f32 = 0.12;
 
 /// The interval of lambda.
@@ -40,10 +41,7 @@ const LARGEST_LAMBDA: f32 = 1_048_576.0;
 /// Halvings of the interval. The bits of floats are halved, which are nearly logarithms.
 const N_HALVINGS: u32 = 16;
 
-/// Modes are left out whose bound is above the least one by more than this part of it.
-const MARGIN: f32 = 0.2;
-
-/// How often that is asked.
+/// After how many columns a bound is compared with its limit.
 const COLUMNS_AT_ONCE: usize = 32;
 
 /// Rows of a task.
@@ -93,7 +91,13 @@ impl<'a> Modes<'a> {
     ) -> Result<Self, Error> {
         let n_modes = which.len() / (1 + n_columns);
         if !(1..=N_SYMBOLS).contains(&n_modes) {
-            return Err(Error::Range { name: "which", unit: "rows", given: n_modes, low: 1, high: N_SYMBOLS });
+            return Err(Error::Range {
+                name: "which",
+                unit: "rows",
+                given: n_modes,
+                low: 1,
+                high: N_SYMBOLS,
+            });
         }
         check_len("which", "elements", which.len(), n_modes * (1 + n_columns))?;
         check_len("steps", "elements", steps.len(), n_modes * n_columns)?;
@@ -139,6 +143,11 @@ impl<'a> Modes<'a> {
     /// The steps of the columns of a mode.
     fn steps(&self, mode: usize) -> &'a [f32] {
         &self.steps[mode * self.n_columns..][..self.n_columns]
+    }
+
+    /// The square of the step of a mode.
+    fn squared_step(&self, mode: usize) -> f32 {
+        self.least_steps[mode] * self.least_steps[mode]
     }
 
     /// The code length of a mode.
@@ -207,8 +216,6 @@ fn best(choices: &[Choice; N_CHOICES], lambda: f32) -> Choice {
 
 /// What a thread needs.
 struct Scratch {
-    /// Of each mode, the bound on its error, and its number.
-    bounds: Vec<(f32, usize)>,
     /// The columns that have a choice, their choices, and which are made.
     columns: Vec<usize>,
     choices: Vec<[Choice; N_CHOICES]>,
@@ -243,7 +250,6 @@ pub fn quantize(
         || {
             let none = Choice { symbol: 0, error: 0.0, bits: 0.0 };
             Ok(Scratch {
-                bounds: try_vec((0.0, 0), modes.least_steps.len())?,
                 columns: try_vec(0, n_columns)?,
                 choices: try_vec([none; N_CHOICES], n_columns)?,
                 chosen: try_vec(none, n_columns)?,
@@ -256,7 +262,9 @@ pub fn quantize(
                 let row = task * ROWS_PER_TASK + index;
                 let values = &values[row * n_columns..(row + 1) * n_columns];
                 *lambda = quantize_row(values, modes, n_bytes, scratch, out)?.ok_or_else(|| {
-                    Error::Incompatible { problem: format!("no mode has a code of {n_bytes} bytes for all rows") }
+                    Error::Incompatible {
+                        problem: format!("no mode has a code of {n_bytes} bytes for all rows"),
+                    }
                 })?;
             }
             Ok(())
@@ -273,58 +281,57 @@ fn quantize_row(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Result<Option<f32>, Error> {
-    let budget = 8.0 * n_bytes as f32;
-    let mut least = f32::INFINITY;
-    scratch.bounds.clear();
-    for (mode, step) in modes.least_steps.iter().enumerate() {
-        let (which, steps) = (modes.which(mode), modes.steps(mode));
-        let scale = 1.0 / step;
-        let mut cost = USUAL_LAMBDA * (modes.bits(mode) - budget);
-        let limit = least * scale * scale;
-        for first in (0..values.len()).step_by(COLUMNS_AT_ONCE) {
-            let columns = first..values.len().min(first + COLUMNS_AT_ONCE);
-            let of_columns = values[columns.clone()].iter().zip(&steps[columns.clone()]).zip(&which[columns]);
-            for ((value, step), table) in of_columns {
-                cost += match modes.choices(*value, *step, scale, *table) {
-                    Choices::One(choice) => choice.cost(USUAL_LAMBDA),
-                    Choices::Some(choices) => best(&choices, USUAL_LAMBDA).cost(USUAL_LAMBDA),
-                };
-            }
-            if cost > limit {
-                break;
-            }
-        }
-        if cost <= limit {
-            let bound = step * step * cost;
-            least = least.min(bound + MARGIN * bound.abs());
-            scratch.bounds.push((bound, mode)); // there is room for all
+    let n_modes = modes.least_steps.len();
+    // The mode that seems the best gives an error and a slope; other modes have to promise less error at that slope.
+    let (mut first, mut limit) = (0, f32::INFINITY);
+    for mode in 0..n_modes {
+        if let Some(bound) =
+            bound(values, modes, mode, n_bytes, modes.squared_step(mode) * USUAL_LAMBDA, limit)
+        {
+            (first, limit) = (mode, bound);
         }
     }
-    scratch.bounds.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let (mut least, mut lambda) = (f32::INFINITY, None);
-    for index in 0..scratch.bounds.len() {
-        let (bound, mode) = scratch.bounds[index];
-        if bound >= least {
-            break;
+    let (mut least, mut slope, mut lambda) = (f32::INFINITY, 0.0, None);
+    for mode in std::iter::once(first).chain((0..n_modes).filter(|mode| *mode != first)) {
+        if lambda.is_some() && bound(values, modes, mode, n_bytes, slope, least).is_none() {
+            continue;
         }
         if let Some((error, own)) = quantize_in_mode(values, modes, mode, n_bytes, scratch)?
-            && error < least
+            && (error < least || lambda.is_none())
         {
-            (least, lambda) = (error, Some(own));
-            out.copy_from_slice(&scratch.symbols);
-        }
-    }
-    // The row fits in none of these modes: it takes the first in which it does.
-    for mode in 0..modes.least_steps.len() {
-        if lambda.is_some() {
-            break;
-        }
-        if let Some((_, own)) = quantize_in_mode(values, modes, mode, n_bytes, scratch)? {
-            lambda = Some(own);
+            (least, slope, lambda) = (error, modes.squared_step(mode) * own, Some(own));
             out.copy_from_slice(&scratch.symbols);
         }
     }
     Ok(lambda)
+}
+
+/// A bound from below on the squared error of a row in a mode, by its slope against bits, or `None` if it is not below a limit.
+fn bound(
+    values: &[f32],
+    modes: &Modes<'_>,
+    mode: usize,
+    n_bytes: usize,
+    slope: f32,
+    limit: f32,
+) -> Option<f32> {
+    let (which, steps, square) = (modes.which(mode), modes.steps(mode), modes.squared_step(mode));
+    let (scale, lambda) = (1.0 / modes.least_steps[mode], slope / square);
+    let mut cost = lambda * (modes.bits(mode) - 8.0 * n_bytes as f32);
+    for first in (0..values.len()).step_by(COLUMNS_AT_ONCE) {
+        let columns = first..values.len().min(first + COLUMNS_AT_ONCE);
+        let of_columns = values[columns.clone()].iter().zip(&steps[columns.clone()]).zip(&which[columns]);
+        for ((value, step), table) in of_columns {
+            cost += match modes.choices(*value, *step, scale, *table) {
+                Choices::One(choice) => choice.cost(lambda),
+                Choices::Some(choices) => best(&choices, lambda).cost(lambda),
+            };
+        }
+        if square * cost >= limit {
+            return None;
+        }
+    }
+    Some(square * cost)
 }
 
 /// Quantizes a row in a mode: symbols in `scratch`, and the squared error and lambda, or `None` if it does not fit.
@@ -419,7 +426,7 @@ mod tests {
         for (table, width) in [(0, 3), (1, 12)] {
             let row = &mut frequencies[table * N_SYMBOLS..][..N_SYMBOLS];
             for number in -width..=width {
-                row[(ZERO + number) as usize] = (20_000 >> (number.unsigned_abs() * 4 / width as u32)).max(1);
+                row[(ZERO + number) as usize] = (4_000 >> (number.unsigned_abs() * 4 / width as u32)).max(1);
             }
             let rest = 65_536 - row.iter().sum::<u32>() as i32;
             row[ZERO as usize] = (row[ZERO as usize] as i32 + rest) as u32;
