@@ -152,9 +152,8 @@ class Modes:
 
     def quantize(self, values: Floats, n_bytes: int, threads: int | None) -> tuple[Codes, Floats]:
         """Return the symbols of rows and the slopes of their choices."""
-        return _native.entropy_quantize(
-            values, self.all_steps, self.which, self.levels, self.tables, n_bytes, threads
-        )
+        steps, which, levels = map(np.ascontiguousarray, (self.all_steps, self.which, self.levels))
+        return _native.entropy_quantize(values, steps, which, levels, self.tables, n_bytes, threads)
 
     def encode(self, values: Floats, n_bytes: int, threads: int | None) -> Codes:
         """Return the cells uint8 (n, n_bytes) of rows of coefficients."""

@@ -141,8 +141,7 @@ class ThumbnailCodec(Codec):
 
         It was fitted to the 50,000 training pictures of CIFAR-10 (Krizhevsky, 2009), of which it holds the
         mean, the principal components and the laws of coefficients: see ``coding/models/README.md`` in the
-        package.
-        Photographs of other things are coded nearly as well; drawings and text are not.
+        package. Fit a codec of your own to pictures of another kind.
 
         Returns
         -------
