@@ -20,7 +20,7 @@ def fitted(seed: int = 0) -> ThumbnailCodec:
 
 
 def made() -> CompressedThumbnails:
-    return CompressedThumbnails(fitted(), fitted().encode(IMAGES[:20]), NAMES)
+    return CompressedThumbnails(fitted(), fitted().encode(IMAGES[:20]), names=NAMES)
 
 
 def test_rows_are_read_as_numpy_reads_them() -> None:
@@ -85,6 +85,8 @@ def test_the_pretrained_model() -> None:
     ],
 )
 def test_wrong_arguments_are_refused(arguments: Any, kind: type[Exception], message: str) -> None:
-    codec, *others = arguments
+    codec, codes, *names = arguments
     with pytest.raises(kind, match=message):
-        CompressedThumbnails(codec() if codec is fitted else codec, *others)
+        CompressedThumbnails(
+            codec() if codec is fitted else codec, codes, **({"names": names[0]} if names else {})
+        )

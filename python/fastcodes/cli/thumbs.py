@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"{arguments.folder}: has no pictures that can be read ({failed:,} cannot)")
     images = np.stack(pictures).reshape(-1, height, width, channels)
     codes = codec.encode(images, threads=arguments.threads)
-    thumbnails = CompressedThumbnails(codec, codes, [_printable(name) for name in kept])
+    thumbnails = CompressedThumbnails(codec, codes, names=[_printable(name) for name in kept])
     thumbnails.save(arguments.output)
     text = (
         f"{len(kept):,} pictures in {codes.nbytes:,} bytes, {codec.n_bytes} each, "

@@ -47,7 +47,7 @@ class CompressedThumbnails:
     >>> from fastcodes.coding import CompressedThumbnails, ThumbnailCodec
     >>> images = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 3)).astype(np.uint8)
     >>> codec = ThumbnailCodec(8, shape=(8, 8, 3), random_state=0).fit(images)
-    >>> thumbnails = CompressedThumbnails(codec, codec.encode(images[:2]), ["a.png", "b.png"])
+    >>> thumbnails = CompressedThumbnails(codec, codec.encode(images[:2]), names=["a.png", "b.png"])
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     thumbnails.save(os.path.join(directory, "thumbs.safetensors"))
     ...     loaded = CompressedThumbnails.load(os.path.join(directory, "thumbs.safetensors"), codec=codec)
@@ -59,7 +59,9 @@ class CompressedThumbnails:
     codes: Codes
     names: list[str] | None
 
-    def __init__(self, codec: ThumbnailCodec, codes: ArrayLike, names: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, codec: ThumbnailCodec, codes: ArrayLike, *, names: Sequence[str] | None = None
+    ) -> None:
         self.codec = _as_codec(codec)
         self.codes = np.ascontiguousarray(codec.as_codes(codes), np.uint8)
         self.names = None if names is None else _as_names(names, len(self.codes))
@@ -177,7 +179,7 @@ class CompressedThumbnails:
                 names = json.loads(text)
             codes = _files.take(arrays, "codes", np.uint8, ("n", "bytes"))
             if model_id == codec.model_id:
-                return cls(codec, codes, names)
+                return cls(codec, codes, names=names)
         raise ValueError(
             f"codec has the model {codec.model_id:08x}, but the pictures of {os.fsdecode(path)!r} were "
             f"encoded with {model_id:08x}; give their codec: load(path, codec=...)"
