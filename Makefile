@@ -99,7 +99,7 @@ bench-multi-index: $(VENV)/.built $(VENV)/.peers ## Compare multi-index hashing 
 bench-strings: $(VENV)/.built $(VENV)/.peers ## Compare compressors of short strings on real data (2 minutes); write a dated record
 	$(BIN)/python benches/strings.py
 
-bench-thumbnails: $(VENV)/.built $(VENV)/.peers ## Compare thumbnails of a few bytes on real data (15 minutes); write a dated record
+bench-thumbnails: $(VENV)/.built $(VENV)/.peers ## Compare thumbnails of a few bytes on real data (half an hour); write a dated record
 	$(BIN)/python benches/thumbnails.py
 
 bench-rust: cargo ## Time the kernels alone, by level and shape
