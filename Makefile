@@ -9,13 +9,13 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 export FASTCODES_COMMIT := $(shell git describe --always --dirty 2>/dev/null)
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml $(wildcard Cargo.lock) pyproject.toml
 # Whose answers follow from kernels that are tested at every level, or depend on none: tested at the best one alone.
-MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py models nn) \
+MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py kernels/test_image_metrics.py models nn) \
 	$(filter-out $(addprefix %/test_,changing_inputs.py forks.py interrupts.py layouts.py memory.py threads.py), \
 		$(wildcard tests/contract/test_*.py))
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-thumbnails bench-rust fuzz memcheck lint ci wheel clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-images bench-thumbnails bench-rust fuzz memcheck lint ci wheel clean cargo
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ $(VENV)/.tools: pyproject.toml
 
 # The peers are only compared with, and data frames only taken; a platform that lacks their wheels does without them.
 $(VENV)/.peers: $(VENV)/.tools
-	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa turbovec rabitqlib constriction pandas polars zstandard; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
+	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa turbovec rabitqlib constriction pandas polars zstandard pillow pillow-avif-plugin pillow-jxl-plugin; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
 	-for peer in smaz-py3 unishox2-py3; do $(BIN)/python -m pip install --quiet "$$peer" || true; done  # have no wheels: a C compiler builds them
 	@touch $@
 
@@ -98,6 +98,10 @@ bench-multi-index: $(VENV)/.built $(VENV)/.peers ## Compare multi-index hashing 
 
 bench-strings: $(VENV)/.built $(VENV)/.peers ## Compare compressors of short strings on real data (2 minutes); write a dated record
 	$(BIN)/python benches/strings.py
+
+# The points of the peers, which take minutes, are kept in FASTCODES_CACHE or among the temporary files.
+bench-images: $(VENV)/.built $(VENV)/.peers ## Compare coders of images on Kodak (15 minutes); write a dated record
+	$(BIN)/python benches/images.py
 
 bench-thumbnails: $(VENV)/.built $(VENV)/.peers ## Compare thumbnails of a few bytes on real data (half an hour); write a dated record
 	$(BIN)/python benches/thumbnails.py

@@ -136,6 +136,13 @@ def process(request: pytest.FixtureRequest) -> Iterator[ProcessPoolExecutor]:
         yield executor
 
 
+@pytest.fixture
+def process_of(request: pytest.FixtureRequest) -> Iterator[ProcessPoolExecutor]:
+    """Start a process with the variables of the (indirect) parameter."""
+    with process_with(request.param) as executor:
+        yield executor
+
+
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Restrict numpy to one thread, like all other contestants."""

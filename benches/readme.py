@@ -25,7 +25,7 @@ SHOWN = {
     "RaBitQ, 1 bit, 1,000,000 x 128, 1 query": "faiss IndexRaBitQ, qb = 4",
     "RaBitQ, 1 bit, 1,000,000 x 128, 100 queries": "faiss IndexRaBitQ, qb = 4",
     "RaBitQ, 1 bit, 1,000,000 x 768, 1 query": "faiss IndexRaBitQ, qb = 4",
-    "RaBitQ, 4 bits, 100,000 x 1536, 1 query": "turbovec",
+    "RaBitQ, 4 bits, 100,000 x 1536, 1 query, 20 calls": "turbovec",
     "xnor.matmul into out=, 1024 x 1024, 4096 bits, packing included": "numpy",
     "xnor.matmul, 1 x 4096, 4096 bits, prepared": "numpy",
     "xnor.conv2d 3 x 3, 56 x 56 x 128 -> 128, batch 8, prepared": "onnxruntime float32",

@@ -432,3 +432,45 @@ def huffman_decode(data, lengths, n):
     assert len(bits) < 8
     assert "1" not in bits
     return symbols
+
+
+# --- images -------------------------------------------------------------------------------------------------
+
+
+def ssim_map(a, b, data_range, contrast_only=False):
+    """Compare 11x11 windows one by one, with their weighted means and variances."""
+    weights = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    weights = np.outer(weights, weights) / np.outer(weights, weights).sum()
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    values = np.empty((a.shape[0] - 10, a.shape[1] - 10))
+    for y, x in np.ndindex(values.shape):
+        p, q = a[y : y + 11, x : x + 11].astype(float), b[y : y + 11, x : x + 11].astype(float)
+        mean_p, mean_q = (weights * p).sum(), (weights * q).sum()
+        variances = (weights * (p - mean_p) ** 2).sum() + (weights * (q - mean_q) ** 2).sum()
+        covariance = (weights * (p - mean_p) * (q - mean_q)).sum()
+        values[y, x] = (2 * covariance + c2) / (variances + c2)
+        if not contrast_only:
+            values[y, x] *= (2 * mean_p * mean_q + c1) / (mean_p**2 + mean_q**2 + c1)
+    return values
+
+
+def ms_ssim(a, b, data_range):
+    """Multiply the means of five scales; images are halved by the means of 2x2 pixels, the last repeated."""
+    product = 1.0
+    for exponent, is_last in zip((0.0448, 0.2856, 0.3001, 0.2363, 0.1333), [False] * 4 + [True], strict=True):
+        product *= max(ssim_map(a, b, data_range, contrast_only=not is_last).mean(), 0) ** exponent
+        a, b = (_halved(np.asarray(image, float)) for image in (a, b))
+    return product
+
+
+def _halved(x):
+    rows, columns = np.arange(0, x.shape[0], 2), np.arange(0, x.shape[1], 2)
+    below, right = np.minimum(rows + 1, x.shape[0] - 1), np.minimum(columns + 1, x.shape[1] - 1)
+    return sum(x[np.ix_(r, c)] for r in (rows, below) for c in (columns, right)) / 4
+
+
+def frechet(a, b):
+    """Take the trace of the square root by the eigenvalues of the product of covariances."""
+    c, d = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    roots = np.sqrt(np.maximum(np.linalg.eigvals(c @ d).real, 0))
+    return ((a.mean(axis=0) - b.mean(axis=0)) ** 2).sum() + np.trace(c) + np.trace(d) - 2 * roots.sum()

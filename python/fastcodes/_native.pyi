@@ -76,6 +76,9 @@ __all__ = [
     "hamming_tables",
     "hamming_tables_knn",
     "hamming_tables_radius",
+    "image_decode",
+    "image_encode",
+    "image_inspect",
     "jaccard_cdist",
     "jaccard_groups",
     "jaccard_knn",
@@ -283,6 +286,14 @@ def hadamard_pack(
 def hadamard_rotate(
     x: _Floats, signs: _Codes, back_to: int | None, out: _Floats | None, threads: int | None
 ) -> _Floats: ...
+def image_encode(
+    image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
+    step: float | None,
+    tune_ms_ssim: bool,
+    threads: int | None,
+) -> bytes: ...
+def image_inspect(data: _Codes) -> tuple[int, int, int, int, float | None, bool]: ...
+def image_decode(data: _Codes, n_halvings: int, threads: int | None) -> npt.NDArray[Any]: ...
 def hamming_asymmetric_knn(
     queries: _Floats,
     codes: _Codes,

@@ -44,6 +44,14 @@ MEMORY = 4 << 30  # beyond what the process has
 
 NEAREST = np.arange(12).reshape(4, 3) % 7
 RELEVANCE = NEAREST > 3
+PICTURE = (np.arange(40 * 48) * 37 % 251).astype(np.uint8).reshape(40, 48)
+LARGE_PICTURE = np.kron(PICTURE, np.ones((5, 4), np.uint8))
+CURVES = {
+    "rates_a": [0.1, 0.2, 0.5, 1.0],
+    "qualities_a": [26.0, 28.5, 32.0, 36.0],
+    "rates_b": [0.2, 0.3, 0.7, 1.5],
+    "qualities_b": [27.0, 29.0, 33.0, 37.0],
+}
 PQ = quantization.ProductQuantizer(4, 3, max_iter=1, random_state=0).fit(X)
 # Right arguments of the functions that have no table of their own.
 OTHERS: dict[str, dict[str, Any]] = {
@@ -62,14 +70,25 @@ OTHERS: dict[str, dict[str, Any]] = {
     "interop.nanopq.from_nanopq": {"quantizer": PQ},
     "interop.nanopq.to_nanopq": {"quantizer": PQ},
     "metrics.average_precision": {"relevance": RELEVANCE, "n_relevant": [1, 2, 3, 3]},
+    "metrics.bd_psnr": CURVES | {"method": "pchip"},
+    "metrics.bd_rate": CURVES | {"method": "cubic"},
+    "metrics.bits_per_pixel": {"n_bytes": 12288, "shape": (512, 768, 3)},
     "metrics.chance_level": {"n_relevant": [1, 2, 3], "n": 60},
+    "metrics.compression_ratio": {"n_bytes": 12288, "shape": (512, 768, 3)},
+    "metrics.frechet_distance": {"features_a": X, "features_b": X[:30] + 1},
+    "metrics.inception_score": {"probabilities": np.eye(4)[np.arange(12) % 4], "n_splits": 2},
+    "metrics.instance_distance": {"features_a": X, "features_b": X + 1},
     "metrics.k_recall_at_k": {"true_indices": NEAREST, "indices": NEAREST[:, ::-1], "k": 2},
     "metrics.label_relevance": {"query_labels": [0, 1, 2, 3], "labels": np.arange(7), "indices": NEAREST},
+    "metrics.luma": {"image": np.dstack([PICTURE] * 3)},
     "metrics.mean_average_precision": {"relevance": RELEVANCE, "n_relevant": None},
+    "metrics.ms_ssim": {"reference": LARGE_PICTURE, "image": LARGE_PICTURE // 2, "data_range": 255},
     "metrics.neighbor_relevance": {"true_indices": NEAREST, "indices": NEAREST[:, ::-1]},
     "metrics.ns_score": {"groups": np.arange(8) // 4, "indices": np.arange(32).reshape(8, 4) % 8},
     "metrics.precision_at_k": {"relevance": RELEVANCE, "k": 2},
+    "metrics.psnr": {"reference": PICTURE, "image": PICTURE // 2, "data_range": None},
     "metrics.recall_at_k": {"true_indices": NEAREST, "indices": NEAREST[:, ::-1], "k": 2},
+    "metrics.ssim": {"reference": PICTURE, "image": PICTURE // 2, "data_range": None},
 }
 # Whose large values take long and are right.
 WORK = {"epochs", "max_iter", "n_init", "n_hashes", "n_tables", "n_bands", "patience"}

@@ -15,7 +15,7 @@ import argparse
 from typing import NoReturn, Protocol
 
 from fastcodes import __version__, _native
-from fastcodes.cli import bench, dedup, demo, info, knn, strings, thumbs
+from fastcodes.cli import bench, dedup, demo, info, knn, rd, strings, thumbs
 from fastcodes.cli.terminal import UserError
 
 __all__ = ["COMMANDS", "run"]
@@ -34,7 +34,7 @@ class Command(Protocol):
         """Do the work."""
 
 
-COMMANDS: tuple[Command, ...] = (info, demo, bench, knn, dedup, strings, thumbs)
+COMMANDS: tuple[Command, ...] = (info, demo, bench, knn, dedup, strings, rd, thumbs)
 """In the order of the help text."""
 EXIT_CODES = (
     "Results go to stdout or a file, reports and errors to stderr. Exit codes: 0 done; 2 wrong call, input "

@@ -13,8 +13,8 @@ from fastcodes.cli.terminal import UserError, open_closed_streams, report, signa
 
 __all__ = ["run"]
 
-OPTIONAL_PACKAGES = ("rich", "sklearn", "matplotlib")
-"""Installed by the extra ``demo``."""
+OPTIONAL_PACKAGES = {"rich": "demo", "sklearn": "demo", "matplotlib": "demo", "PIL": "images"}
+"""And the extras that install them."""
 
 
 class SignalError(BaseException):
@@ -50,7 +50,7 @@ def _exit_code(argv: list[str] | None) -> int:
         package = (error.name or "").split(".")[0]
         if package not in OPTIONAL_PACKAGES:
             raise
-        advice = 'pip install "fastcodes[demo]"'
+        advice = f'pip install "fastcodes[{OPTIONAL_PACKAGES[package]}]"'
         return _failed(f"this command needs {package}, which is not installed: {advice}", 2)
     except MemoryError:
         return _failed("not enough memory for this", 2)

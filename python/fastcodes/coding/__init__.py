@@ -1,8 +1,9 @@
-"""Compression of many small things, each of which can be decoded alone.
+"""Compression of small things, each of which can be decoded alone, and of pictures.
 
 ================  ============================================================================================
 `TextCodec`       short strings, by a model fitted to strings like them; lossless
 `CodeCompressor`  rows of codes of quantizers and hash functions, tokens, small integers; lossless
+`ImageCodec`      photographs and other pictures, with or without losses
 `ThumbnailCodec`  small pictures in a fixed number of bytes, to decode or to search
 `JointCodec`      the bytes of a thumbnail and those of a hash function, side by side
 ================  ============================================================================================
@@ -13,6 +14,7 @@
 from fastcodes._estimator import NotFittedError
 from fastcodes.coding.codes import CodeCompressor, CompressedRows
 from fastcodes.coding.compressed_thumbnails import CompressedThumbnails
+from fastcodes.coding.image import ImageCodec, ImageInfo
 from fastcodes.coding.joint import JointCodec
 from fastcodes.coding.residual_bits import ResidualBinaryCoder
 from fastcodes.coding.text import CompressedTexts, TextCodec
@@ -23,6 +25,8 @@ __all__ = [
     "CompressedRows",
     "CompressedTexts",
     "CompressedThumbnails",
+    "ImageCodec",
+    "ImageInfo",
     "JointCodec",
     "NotFittedError",
     "ResidualBinaryCoder",

@@ -50,6 +50,7 @@ pub mod bits;
 pub mod entropy;
 pub mod hadamard;
 pub mod hamming;
+pub mod image;
 pub mod jaccard;
 pub mod lists;
 pub mod minhash;
@@ -57,6 +58,7 @@ pub mod rabitq;
 pub mod rerank;
 pub mod roofline;
 pub mod text;
+pub mod wavelet;
 pub mod xnor;
 
 pub use codes::Codes;

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::arrays::{CodesArray, ReadArray, count, described, elements_of_axes, empty, to_py_err, writable};
-use crate::results::filled;
+use crate::results::{bytes, filled};
 use crate::runtime::{detached, n_threads};
 
 const FREQUENCIES: &str = "a numpy uint32 array (n_tables, n_symbols)";
@@ -44,14 +44,6 @@ fn axis<'py, T: numpy::Element>(
     expected: &str,
 ) -> PyResult<ReadArray<'py, T>> {
     elements_of_axes(value, name, expected, 1)
-}
-
-/// A message as `bytes`; `PyBytes::new` panics where there is no memory for them.
-fn as_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    PyBytes::new_with(py, data.len(), |out| {
-        out.copy_from_slice(data);
-        Ok(())
-    })
 }
 
 /// Frequencies uint32 `(n_tables, n_symbols)` that add up to 65536, each at least 1, of counts uint64.
@@ -224,7 +216,7 @@ pub fn entropy_encode<'py>(
     let symbols = axis::<u8>(symbols, "symbols", "a numpy uint8 array (n,)")?;
     let symbols = symbols.as_slice()?;
     let data = detached(py, threads, |run| symbols::encode(symbols, Model::new(&tables.0), run))?;
-    as_bytes(py, &data)
+    bytes(py, &data)
 }
 
 /// See `fastcodes.entropy.decode`.
@@ -258,7 +250,7 @@ pub fn entropy_encode_wide<'py>(
     let symbols = axis::<u16>(symbols, "symbols", "a numpy uint16 array (n,)")?;
     let symbols = symbols.as_slice()?;
     let data = detached(py, threads, |run| symbols::encode_wide(symbols, &high.0, &low.0, run))?;
-    as_bytes(py, &data)
+    bytes(py, &data)
 }
 
 /// What `entropy_encode_wide` encoded.
@@ -294,7 +286,7 @@ pub fn entropy_encode_scaled<'py>(
     let numbers = axis::<u8>(scales, "scales", "a numpy uint8 array (n,)")?;
     let (symbols, numbers) = (symbols.as_slice()?, numbers.as_slice()?);
     let data = detached(py, threads, |run| scales::encode(symbols, numbers, &table.0, run))?;
-    as_bytes(py, &data)
+    bytes(py, &data)
 }
 
 /// What `entropy_encode_scaled` encoded: as many integers as scales.
@@ -325,7 +317,7 @@ pub fn entropy_huffman_encode<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
     let symbols = axis::<u16>(symbols, "symbols", "a numpy uint16 array (n,)")?;
     let symbols = symbols.as_slice()?;
-    as_bytes(py, &detached(py, 1, |run| code.0.encode(symbols, run))?)
+    bytes(py, &detached(py, 1, |run| code.0.encode(symbols, run))?)
 }
 
 /// What `entropy_huffman_encode` encoded.

@@ -12,6 +12,7 @@ mod components;
 mod entropy;
 mod hadamard;
 mod hamming;
+mod image;
 mod info;
 mod jaccard;
 mod lists;
@@ -64,6 +65,8 @@ mod _native {
     use super::hamming::{
         hamming_asymmetric_knn, hamming_cdist, hamming_groups, hamming_knn, hamming_pairs, hamming_radius,
     };
+    #[pymodule_export]
+    use super::image::{image_decode, image_encode, image_inspect};
     #[pymodule_export]
     use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
     #[pymodule_export]

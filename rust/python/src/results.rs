@@ -4,6 +4,7 @@ use fastcodes_core::{Csr, Neighbors, Pairs};
 use numpy::ndarray::Dimension;
 use numpy::{Element, IntoPyArray, PyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::arrays::{array_out, check_neighbors, empty, writable};
 
@@ -54,4 +55,12 @@ pub fn filled<'py, T: Element, D: Dimension>(
     let out = array_out(py, out, shape)?;
     fill(writable(&out)?.as_slice_mut()?)?;
     Ok(out)
+}
+
+/// Bytes as `bytes`; `PyBytes::new` panics where there is no memory for them.
+pub fn bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, data.len(), |out| {
+        out.copy_from_slice(data);
+        Ok(())
+    })
 }

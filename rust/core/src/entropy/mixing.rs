@@ -70,16 +70,17 @@ pub(crate) fn squash(logit: i32) -> u32 {
 }
 
 /// The binary logarithm of a number from 1 up, of 2^16, rounded down.
-pub(crate) fn log2(number: u64) -> i64 {
+pub(crate) const fn log2(number: u64) -> i64 {
     let exponent = number.ilog2();
     // From 1 to 2, of 2^31.
     let mut mantissa = (number << (63 - exponent)) >> 32;
-    let mut log = i64::from(exponent);
-    for _ in 0..16 {
+    let (mut log, mut step) = (exponent as i64, 0);
+    while step < 16 {
         mantissa = (mantissa * mantissa) >> 31;
         let bit = mantissa >> 32;
         log = log << 1 | bit as i64;
         mantissa >>= bit;
+        step += 1;
     }
     log
 }

@@ -41,6 +41,11 @@ impl<'a> Encoder<'a> {
         Encoder { bytes, first, low: 0, range: u32::MAX }
     }
 
+    /// Bytes that are written and will not change in number; a decoder that has read as much has read up to four more.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.first
+    }
+
     /// Writes a bit; `p_true` of 2^16 is the probability that it is true, from 1 to 2^16 - 1.
     ///
     /// # Errors
