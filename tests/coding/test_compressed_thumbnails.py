@@ -66,7 +66,7 @@ def test_the_pretrained_model() -> None:
     assert (codec.n_bytes, codec.shape, codec.layout) == (64, (32, 32, 3), "dense")
     y, x = np.indices((32, 32))
     image = np.stack([8 * x, 8 * y, 255 - 4 * x - 4 * y], axis=2).clip(0, 255).astype(np.uint8)
-    assert codec.score(image[None]) > 25
+    assert codec.score(image[None]) > 23
     # The same bytes and pixels on every machine.
     codes = codec.encode(image[None])
     assert codec.decode(codes).sum() == codec.decode(codec.encode(image[None], threads=2)).sum()
