@@ -49,10 +49,12 @@ __all__ = [
     "commit",
     "components",
     "entropy_decode",
+    "entropy_decode_cells",
     "entropy_decode_rows",
     "entropy_decode_scaled",
     "entropy_decode_wide",
     "entropy_encode",
+    "entropy_encode_cells",
     "entropy_encode_rows",
     "entropy_encode_scaled",
     "entropy_encode_wide",
@@ -60,6 +62,7 @@ __all__ = [
     "entropy_huffman_decode",
     "entropy_huffman_encode",
     "entropy_huffman_lengths",
+    "entropy_quantize",
     "hadamard_pack",
     "hadamard_project",
     "hadamard_rotate",
@@ -262,6 +265,21 @@ def entropy_decode_rows(
     model: EntropyRows,
     threads: int | None,
 ) -> _Codes: ...
+def entropy_encode_cells(
+    symbols: _Codes, which: _Codes, tables: EntropyTables, n_bytes: int, threads: int | None
+) -> tuple[_Codes, _Ids]: ...
+def entropy_decode_cells(
+    codes: _Codes, which: _Codes, tables: EntropyTables, threads: int | None
+) -> tuple[_Codes, npt.NDArray[np.bool_]]: ...
+def entropy_quantize(
+    values: _Floats,
+    steps: _Floats,
+    which: _Codes,
+    centers: _Floats,
+    tables: EntropyTables,
+    n_bytes: int,
+    threads: int | None,
+) -> tuple[_Codes, _Floats]: ...
 def hadamard_pack(
     x: _Floats, signs: _Codes, n_bits: int, out: _Codes | None, threads: int | None
 ) -> _Codes: ...

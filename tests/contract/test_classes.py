@@ -79,8 +79,8 @@ def test_a_wrong_argument_is_an_error_that_names_it(
     with pytest.raises((TypeError, ValueError, OSError)) as caught:
         call()
     message = str(caught.value)
-    # What scikit-learn calls X may be codes, or sets.
-    named = "X|codes|sets" if parameter == "X" else parameter
+    # What scikit-learn calls X may be codes, sets or images.
+    named = "X|codes|sets|images" if parameter == "X" else parameter
     assert re.search(rf"\b({named})\b", message) or isinstance(caught.value, OSError), message
     assert len(message) < 500, message
     assert not re.search("panick|PanicException|unwrap|RefCell|borrow|NoneType", message), message

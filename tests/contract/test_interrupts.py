@@ -12,7 +12,7 @@ INTERRUPT = """
 import json, os, signal, threading, time
 import numpy as np
 from fastcodes import adc, bits, entropy, hadamard, hamming, jaccard, minhash, rabitq, xnor
-from fastcodes.coding import ImageCodec, TextCodec
+from fastcodes.coding import ImageCodec, TextCodec, ThumbnailCodec
 from fastcodes.hashing import Bits, RandomHyperplanes
 from fastcodes.index import FlatIndex, IVFIndex, LSHIndex, MinHashIndex, MultiIndexHashing
 from fastcodes.index._reranking import reranked
@@ -139,6 +139,9 @@ interrupt("TextCodec.bits, long strings", lambda: codec.bits([" ".join(strings[:
 data, ends = codec.encode_many(strings[:1000])
 ends = np.append(0, np.cumsum(np.tile(np.diff(ends), 2000)))
 interrupt("TextCodec.decode_many", lambda: codec.decode_many(np.tile(data, 2000), ends))
+pictures = tokens[: 200_000 * 24].view(np.uint8).reshape(-1, 8, 8, 3)
+thumbnails = ThumbnailCodec(8, shape=(8, 8, 3), random_state=0).fit(pictures[:2000])
+interrupt("ThumbnailCodec.encode", lambda: thumbnails.encode(pictures, threads=1))
 many = np.zeros(4_000_000, int)
 few = [tokens[:1_000_000]]
 interrupt("minhash.jaccard", lambda: minhash.jaccard(few, few, many, many))

@@ -26,6 +26,9 @@ ESTIMATORS: dict[str, Any] = {
     "CodeCompressor": coding.CodeCompressor(n_symbols=4),
     "DeepHashing": hashing.DeepHashing(2, hidden=(4,), epochs=2, random_state=0),
     "ITQ": hashing.ITQ(2, random_state=0),
+    "JointCodec": coding.JointCodec(
+        coding.ThumbnailCodec(8, shape=(8, 8, 3), random_state=0), hashing.RandomHyperplanes(8)
+    ),
     "LocalityPreservingHashing": hashing.LocalityPreservingHashing(1, n_anchors=4, random_state=0),
     "MinHash": hashing.MinHash(8),
     "PCAHashing": hashing.PCAHashing(2),
@@ -49,17 +52,30 @@ ESTIMATORS: dict[str, Any] = {
     "RaBitQuantizer, dense": quantization.RaBitQuantizer(
         8, metric="ip", rotation="dense", center=False, random_state=0
     ),
+    "ResidualBinaryCoder": coding.ResidualBinaryCoder(
+        1, 8, shape=(8, 8, 3), hidden=4, epochs=1, random_state=0
+    ),
     "ResidualQuantizer": quantization.ResidualQuantizer(2, 2, random_state=0),
     "ScalarQuantizer": quantization.ScalarQuantizer(4),
     "ScalarQuantizer, lloyd-max": quantization.ScalarQuantizer(2, kind="lloyd-max"),
     "TextCodec": coding.TextCodec(1 << 17),
+    "ThumbnailCodec": coding.ThumbnailCodec(8, shape=(8, 8, 3), random_state=0),
     "VectorQuantizer": quantization.VectorQuantizer(2, random_state=0),
 }
 # What scikit-learn checks that does not apply, with the reason.
 EXPECTED: dict[str, dict[str, str]] = {
     "ScalarQuantizer": {"check_transformer_n_iter": "uniform levels need no iterations: n_iter_ is 0"},
 }
-VECTORS = [name for name in ESTIMATORS if name not in ("Bits", "CodeCompressor", "MinHash", "TextCodec")]
+OTHERS = (
+    "Bits",
+    "CodeCompressor",
+    "JointCodec",
+    "MinHash",
+    "ResidualBinaryCoder",
+    "TextCodec",
+    "ThumbnailCodec",
+)
+VECTORS = [name for name in ESTIMATORS if name not in OTHERS]
 TRANSFORMERS = [name for name in VECTORS if isinstance(ESTIMATORS[name], Transformer)]
 SUPERVISED = [name for name in VECTORS if ESTIMATORS[name]._needs_target or "Classifier" in name]
 RNG = np.random.default_rng(0)

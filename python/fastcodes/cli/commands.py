@@ -15,7 +15,18 @@ import argparse
 from typing import NoReturn, Protocol
 
 from fastcodes import __version__, _native
-from fastcodes.cli import bench, compress, decompress, dedup, demo, info, knn, rd, strings
+from fastcodes.cli import (
+    bench,
+    compress,
+    decompress,
+    dedup,
+    demo,
+    info,
+    knn,
+    rd,
+    strings,
+    thumbs,
+)
 from fastcodes.cli.terminal import UserError
 
 __all__ = ["COMMANDS", "run"]
@@ -34,7 +45,7 @@ class Command(Protocol):
         """Do the work."""
 
 
-COMMANDS: tuple[Command, ...] = (info, demo, bench, knn, dedup, strings, compress, decompress, rd)
+COMMANDS: tuple[Command, ...] = (info, demo, bench, knn, dedup, strings, compress, decompress, rd, thumbs)
 """In the order of the help text."""
 EXIT_CODES = (
     "Results go to stdout or a file, reports and errors to stderr. Exit codes: 0 done; 2 wrong call, input "

@@ -1,22 +1,34 @@
 //! The entropy family. `fastcodes.entropy` has the models, and arranges their frequencies.
 
+use fastcodes_core::entropy::fitting::{self, Modes};
 use fastcodes_core::entropy::huffman::{self, Huffman};
 use fastcodes_core::entropy::rows::{self, Bernoulli, Blocks, MarkovChain, RowModel};
 use fastcodes_core::entropy::scales::{self, Law, ScaleTable};
 use fastcodes_core::entropy::symbols::{self, Model};
-use fastcodes_core::entropy::{Tables, frequencies};
+use fastcodes_core::entropy::{Tables, cells, frequencies};
 use numpy::ndarray::{Ix1, Ix2};
 use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::arrays::{CodesArray, ReadArray, count, described, elements_of_axes, to_py_err};
+use crate::arrays::{CodesArray, ReadArray, count, described, elements_of_axes, empty, to_py_err, writable};
 use crate::results::{bytes, filled};
 use crate::runtime::{detached, n_threads};
 
 const FREQUENCIES: &str = "a numpy uint32 array (n_tables, n_symbols)";
 const DATA: &str = "a numpy uint8 array (n_bytes,)";
+
+const WHICH: &str = "a numpy uint8 array (n, n_columns)";
+
+/// Cells, and the bytes that the message of each takes.
+type CellArrays<'py> = (Bound<'py, PyArray2<u8>>, Bound<'py, PyArray1<i64>>);
+
+/// Symbols, and whether each row was read to its end.
+type ReadCells<'py> = (Bound<'py, PyArray2<u8>>, Bound<'py, PyArray1<bool>>);
+
+/// Symbols, and the lambda of each row.
+type QuantizedRows<'py> = (Bound<'py, PyArray2<u8>>, Bound<'py, PyArray1<f32>>);
 
 /// Bytes, and the offsets of blocks.
 type BlockArrays<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
@@ -373,4 +385,88 @@ pub fn entropy_decode_rows<'py>(
     filled::<u8, Ix2>(py, None, &shape, |out| {
         detached(py, threads, |run| with_model!(model, model => rows::decode(blocks, model, out, run)))
     })
+}
+
+/// Cells uint8 `(n, n_bytes)` of symbols, each by the table whose number is in `which`, and the bytes that each message takes.
+#[pyfunction]
+pub fn entropy_encode_cells<'py>(
+    py: Python<'py>,
+    symbols: &Bound<'py, PyAny>,
+    which: &Bound<'py, PyAny>,
+    tables: &EntropyTables,
+    n_bytes: &Bound<'py, PyAny>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<CellArrays<'py>> {
+    let (threads, n_bytes) = (n_threads(threads)?, count(n_bytes, "n_bytes", 1)?);
+    let symbols = elements_of_axes::<u8>(symbols, "symbols", WHICH, 2)?;
+    let which = elements_of_axes::<u8>(which, "which", WHICH, 2)?;
+    let (n, n_columns) = (symbols.shape()[0], symbols.shape()[1]);
+    let (symbols, which) = (symbols.as_slice()?, which.as_slice()?);
+    let lens = empty::<i64, Ix1>(py, &[n])?;
+    let cells = filled::<u8, Ix2>(py, None, &[n, n_bytes], |out| {
+        let mut lens = writable(&lens)?;
+        let lens = lens.as_slice_mut()?;
+        detached(py, threads, |run| {
+            cells::encode(symbols, which, n_columns, &tables.0, n_bytes, out, lens, run)
+        })
+    })?;
+    Ok((cells, lens))
+}
+
+/// The first symbols of cells, one for each column of `which`, and whether the message of a cell ends there.
+#[pyfunction]
+pub fn entropy_decode_cells<'py>(
+    py: Python<'py>,
+    codes: &Bound<'py, PyAny>,
+    which: &Bound<'py, PyAny>,
+    tables: &EntropyTables,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<ReadCells<'py>> {
+    let threads = n_threads(threads)?;
+    let codes = elements_of_axes::<u8>(codes, "codes", "a numpy uint8 array (n, n_bytes)", 2)?;
+    let which = elements_of_axes::<u8>(which, "which", WHICH, 2)?;
+    let (n, n_bytes, n_columns) = (codes.shape()[0], codes.shape()[1], which.shape()[1]);
+    let (codes, which) = (codes.as_slice()?, which.as_slice()?);
+    let is_whole = empty::<bool, Ix1>(py, &[n])?;
+    let symbols = filled::<u8, Ix2>(py, None, &[n, n_columns], |out| {
+        let mut is_whole = writable(&is_whole)?;
+        let is_whole = is_whole.as_slice_mut()?;
+        detached(py, threads, |run| {
+            cells::decode(codes, n_bytes, which, n_columns, &tables.0, out, is_whole, run)
+        })
+    })?;
+    Ok((symbols, is_whole))
+}
+
+/// Symbols `(n, 1 + n_columns)` of real numbers whose code takes at most `n_bytes` bytes: the mode of each row, and its numbers.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+pub fn entropy_quantize<'py>(
+    py: Python<'py>,
+    values: &Bound<'py, PyAny>,
+    steps: &Bound<'py, PyAny>,
+    which: &Bound<'py, PyAny>,
+    centers: &Bound<'py, PyAny>,
+    tables: &EntropyTables,
+    n_bytes: &Bound<'py, PyAny>,
+    threads: Option<&Bound<'py, PyAny>>,
+) -> PyResult<QuantizedRows<'py>> {
+    let (threads, n_bytes) = (n_threads(threads)?, count(n_bytes, "n_bytes", 1)?);
+    let values = elements_of_axes::<f32>(values, "values", "a numpy float32 array (n, n_columns)", 2)?;
+    let steps = elements_of_axes::<f32>(steps, "steps", "a numpy float32 array (n_modes, n_columns)", 2)?;
+    let which = elements_of_axes::<u8>(which, "which", "a numpy uint8 array (n_modes, 1 + n_columns)", 2)?;
+    let centers = elements_of_axes::<f32>(centers, "centers", "a numpy float32 array (n_tables, 256)", 2)?;
+    let (n, n_columns) = (values.shape()[0], values.shape()[1]);
+    let values = values.as_slice()?;
+    let (steps, which, centers) = (steps.as_slice()?, which.as_slice()?, centers.as_slice()?);
+    let lambdas = empty::<f32, Ix1>(py, &[n])?;
+    let symbols = filled::<u8, Ix2>(py, None, &[n, 1 + n_columns], |out| {
+        let mut lambdas = writable(&lambdas)?;
+        let lambdas = lambdas.as_slice_mut()?;
+        detached(py, threads, |run| {
+            let modes = Modes::new(&tables.0, which, steps, n_columns, centers)?;
+            fitting::quantize(values, &modes, n_bytes, out, lambdas, run)
+        })
+    })?;
+    Ok((symbols, lambdas))
 }

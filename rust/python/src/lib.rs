@@ -53,10 +53,11 @@ mod _native {
     use super::components::components;
     #[pymodule_export]
     use super::entropy::{
-        EntropyHuffman, EntropyRows, EntropyScales, EntropyTables, entropy_decode, entropy_decode_rows,
-        entropy_decode_scaled, entropy_decode_wide, entropy_encode, entropy_encode_rows,
-        entropy_encode_scaled, entropy_encode_wide, entropy_frequencies, entropy_huffman_decode,
-        entropy_huffman_encode, entropy_huffman_lengths,
+        EntropyHuffman, EntropyRows, EntropyScales, EntropyTables, entropy_decode, entropy_decode_cells,
+        entropy_decode_rows, entropy_decode_scaled, entropy_decode_wide, entropy_encode,
+        entropy_encode_cells, entropy_encode_rows, entropy_encode_scaled, entropy_encode_wide,
+        entropy_frequencies, entropy_huffman_decode, entropy_huffman_encode, entropy_huffman_lengths,
+        entropy_quantize,
     };
     #[pymodule_export]
     use super::hadamard::{hadamard_pack, hadamard_project, hadamard_rotate};

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from contract.class_kit import BOOLEANS, NATURAL, OPTIONS, POSITIVE, REALS, Case
-from fastcodes import coding
+from fastcodes import coding, hashing
 
 TEXTS = ["A man rides a horse.", "A dog sees a man."] * 10
 NOT_TEXTS = ["texts", 3, None, [3], [b"texts"], {"a": "b"}, {"a"}]
@@ -19,6 +19,19 @@ NOT_PICTURES = [
     *["image", None, 3, [[0.5]], PICTURE / 255, PICTURE > 3, PICTURE.astype(np.int64), PICTURE.astype("u2")],
     *[PICTURE[0, 0], PICTURE[..., :2], PICTURE[None], PICTURE.astype(object), np.ma.masked_equal(PICTURE, 0)],
 ]
+IMAGES = np.random.default_rng(0).integers(0, 256, (256, 8, 8, 3)).astype(np.uint8)
+NOT_IMAGES = [
+    "images",
+    3,
+    IMAGES / 255,
+    IMAGES.astype(np.int64),
+    IMAGES[..., :1],
+    np.zeros((2, 8, 8, 4), np.uint8),
+]
+THUMBNAILS = coding.ThumbnailCodec(8, shape=(8, 8, 3), layout="searchable", random_state=0).fit(IMAGES)
+FEATURES = np.random.default_rng(1).normal(size=(256, 6)).astype(np.float32)
+HASHER = hashing.RandomHyperplanes(16, random_state=0).fit(FEATURES)
+PAIR = IMAGES[:2], FEATURES[:2]
 NOT_BYTES = ["data", 3, np.zeros(3), np.zeros((2, 2), np.uint8)]
 
 CASES: dict[str, Case] = {
@@ -114,5 +127,124 @@ CASES: dict[str, Case] = {
             "verify": BOOLEANS,
             "rows": ["rows", 0.5, None, [0.5], [[0]]],
         },
+    ),
+    "coding.ThumbnailCodec": Case(
+        coding.ThumbnailCodec,
+        {"n_bytes": 8, "shape": (8, 8, 3), "layout": "searchable", "random_state": 0},
+        lambda codec: codec.fit(IMAGES),
+        {
+            "fit": {"images": IMAGES},
+            "fit_transform": {"X": IMAGES},
+            "encode": {"images": IMAGES},
+            "transform": {"X": IMAGES},
+            "rows": {"X": IMAGES},
+            "decode": {"codes": lambda codec: codec.encode(IMAGES), "n_bytes": 4},
+            "from_rows": {"rows": lambda codec: codec.encode(IMAGES)},
+            "as_codes": {"codes": lambda codec: codec.encode(IMAGES)},
+            "score": {"images": IMAGES},
+            "tables": {"queries": IMAGES[:2]},
+            "as_queries": {"queries": IMAGES[:2]},
+            "operand": {"queries": IMAGES[:2], "metric": "l2"},
+            "storage": {"metric": "l2"},
+        },
+        {
+            "n_bytes": [*NATURAL, 7, 257],
+            "decode.n_bytes": [*NATURAL, 0, 9],
+            "shape": [3, (8, 8), (8, 8, 2), (3, 8, 3), (8, 8.5, 3)],
+            "layout": ["sparse", 1, None],
+            "images": NOT_IMAGES,
+            "score.images": [*NOT_IMAGES, IMAGES[:0]],
+            "fit.images": [*NOT_IMAGES, IMAGES[:255]],
+            "X": NOT_IMAGES,
+            "fit_transform.X": [*NOT_IMAGES, IMAGES[:255]],
+            "queries": NOT_IMAGES,
+            "codes": [*NOT_ROWS[:4], np.zeros((2, 9), np.uint8)],
+        },
+    ),
+    "coding.CompressedThumbnails": Case(
+        coding.CompressedThumbnails,
+        {"codec": THUMBNAILS, "codes": THUMBNAILS.encode(IMAGES[:3]), "names": ["a", "b", "c"]},
+        methods={"load": {"codec": THUMBNAILS}},
+        wrong={
+            "codec": [3, "codec", COMPRESSOR],
+            "codes": [*NOT_ROWS[:4], np.zeros((2, 9), np.uint8)],
+            "names": ["abc", 3, ["a"], [1, 2, 3]],
+            "mmap": BOOLEANS,
+            "verify": BOOLEANS,
+        },
+    ),
+    "coding.JointCodec": Case(
+        coding.JointCodec,
+        {"thumbnails": THUMBNAILS, "hasher": HASHER, "weight": 1.0},
+        lambda codec: codec.fit(IMAGES, FEATURES).tables(PAIR),
+        {
+            "fit": {"images": IMAGES, "features": FEATURES},
+            "fit_transform": {"X": (IMAGES, FEATURES)},
+            "encode": {"images": IMAGES, "features": FEATURES},
+            "transform": {"X": PAIR},
+            "rows": {"X": PAIR},
+            "from_rows": {"rows": lambda codec: codec.encode(*PAIR)},
+            "fine_tuned": {"features": FEATURES, "groups": np.arange(256) % 9, "epochs": 1},
+            "tables": {"queries": PAIR},
+            "as_queries": {"queries": PAIR},
+            "operand": {"queries": lambda codec: codec.as_queries(PAIR), "metric": "joint"},
+            "storage": {"metric": "joint"},
+            **{
+                method: {"codes": lambda codec: codec.encode(*PAIR)}
+                for method in ("decode", "picture", "features", "as_codes")
+            },
+        },
+        {
+            "thumbnails": [3, "codec", HASHER],
+            "hasher": [3, "hasher", THUMBNAILS],
+            "weight": ["1", float("nan"), -1.0],
+            "encode.images": [IMAGES / 255, IMAGES[:3]],
+            "encode.features": [FEATURES[:, :2], FEATURES[:3]],
+            "fine_tuned.features": [FEATURES[:3]],
+            "groups": [None, [1, 2]],
+            "epochs": [0, 1.5],
+            "learning_rate": [-1.0, "1"],
+            "X": [3, IMAGES, (IMAGES,), (IMAGES / 255, FEATURES)],
+            "fit_transform.X": [3, IMAGES, (IMAGES,)],
+            "queries": [3, IMAGES, (IMAGES[:2],), (IMAGES[:2], FEATURES[:3])],
+            "codes": [*NOT_ROWS[:4], np.zeros((2, 9), np.uint8)],
+        },
+        skipped=frozenset(
+            {
+                *("fit.images", "fit.features", "operand.queries", "fine_tuned.features"),
+                "get_feature_names_out.input_features",  # there are none of pairs
+            }
+        ),
+    ),
+    "coding.ResidualBinaryCoder": Case(
+        coding.ResidualBinaryCoder,
+        {"n_stages": 2, "n_bits": 16, "shape": (8, 8, 3), "hidden": 8, "epochs": 1, "random_state": 0},
+        lambda codec: codec.fit(IMAGES),
+        {
+            "fit": {"images": IMAGES},
+            "fit_transform": {"X": IMAGES},
+            "encode": {"images": IMAGES},
+            "transform": {"X": IMAGES},
+            "rows": {"X": IMAGES},
+            "decode": {"codes": lambda codec: codec.encode(IMAGES)},
+            "from_rows": {"rows": lambda codec: codec.encode(IMAGES)},
+            "as_codes": {"codes": lambda codec: codec.encode(IMAGES)},
+            "as_queries": {"queries": IMAGES[:2]},
+            "operand": {"queries": lambda codec: codec.encode(IMAGES), "metric": "hamming"},
+            "storage": {"metric": "hamming"},
+        },
+        {
+            "n_stages": [*NATURAL, 0, 65],
+            "n_bits": [*NATURAL, 12, 1 << 15],
+            "shape": [3, (8, 8), (8, 8, 2), (3, 8, 3), (8, 8.5, 3)],
+            "hidden": [*NATURAL, 0],
+            "images": NOT_IMAGES,
+            "fit.images": [*NOT_IMAGES, IMAGES[:1]],
+            "X": NOT_IMAGES,
+            "fit_transform.X": [*NOT_IMAGES, IMAGES[:1]],
+            "queries": NOT_IMAGES,
+            "codes": [*NOT_ROWS[:4], np.zeros((2, 5), np.uint8)],
+        },
+        skipped=frozenset({"operand.queries"}),
     ),
 }

@@ -8,10 +8,14 @@
 //! | [`frequencies`], [`tables`] | probabilities as integers, and their arrangement for both coders |
 //! | [`symbols`] | messages of symbols |
 //! | [`rows`] | rows of codes, each decodable alone |
+//! | [`cells`] | rows of symbols in a fixed number of bytes, each symbol by a table chosen for it |
+//! | [`fitting`] | rows of real numbers, quantized so that their code fits a cell |
 //! | [`huffman`] | codewords of whole bits |
 //! | [`scales`] | messages of integers around zero, each with a scale of its own |
 //! | `mixing` | probabilities of bits from several predictions |
 
+pub mod cells;
+pub mod fitting;
 pub mod frequencies;
 pub mod huffman;
 mod message;

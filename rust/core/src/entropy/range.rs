@@ -211,6 +211,17 @@ impl<'a> Decoder<'a> {
         self.offset < self.range && value == self.window && self.bytes.len() + 4 == self.position + n_bytes
     }
 
+    /// Whether the bytes are what an encoder writes for the symbols that were read, filled up with zeros.
+    pub(crate) fn is_complete_cell(&self) -> bool {
+        let low = self.window.wrapping_sub(self.offset);
+        let (value, n_bytes) = last(low, self.range);
+        let rest = self.bytes.get(self.position..).unwrap_or_default();
+        self.offset < self.range
+            && value == self.window
+            && self.position + n_bytes <= self.bytes.len() + 4
+            && rest.iter().all(|byte| *byte == 0)
+    }
+
     #[inline]
     fn normalize(&mut self) {
         while self.range < LEAST_RANGE {

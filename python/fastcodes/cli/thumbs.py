@@ -1,0 +1,197 @@
+"""The command `fastcodes thumbs`: the pictures of a folder as 64 bytes each."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import html
+import io
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fastcodes._typing import Codes
+from fastcodes.cli.files import check_output, opened, writing
+from fastcodes.cli.terminal import UserError, blocks, report, thread_count, tracked
+from fastcodes.coding import CompressedThumbnails, ThumbnailCodec
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "store the pictures of a folder as thumbnails of 64 bytes"
+DESCRIPTION = (
+    "Resize the pictures of a folder and its subfolders to thumbnails, and store each in a fixed number of "
+    "bytes: 64 with the model that comes with fastcodes. Files that are no pictures by their suffix are left "
+    "out; pictures that cannot be read are reported and left out. Needs the extra images: "
+    "pip install 'fastcodes[images]'."
+)
+SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jxl", ".png", ".ppm", ".tif", ".tiff", ".webp")
+PICTURES_PER_BLOCK = 64
+MOST_REPORTED = 10
+"""Pictures that cannot be read are named up to this number, and counted."""
+MOST_SHOWN = 2000
+"""Pictures on a contact sheet."""
+PAGE = """<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>
+body {{ font: 14px sans-serif; margin: 2em; background: #fff; color: #222 }}
+figure {{ display: inline-block; width: 140px; margin: 0 1em 1em 0 }}
+img {{ width: 64px; height: 64px; image-rendering: pixelated; margin-right: 4px }}
+figcaption {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 11px }}
+</style>
+<h1>{title}</h1>
+<p>{text}</p>
+{figures}
+</html>
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the folder, the outputs and the model."""
+    parser.description = DESCRIPTION
+    parser.add_argument("folder", metavar="DIR", help="a folder of pictures, or one picture")
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="output file, .safetensors")
+    parser.add_argument(
+        "--html", metavar="FILE", help="write a page that shows originals and decoded thumbnails"
+    )
+    parser.add_argument(
+        "--model", metavar="FILE", help="a saved ThumbnailCodec (default: the one of fastcodes)"
+    )
+    parser.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Store the pictures of a folder."""
+    started = time.perf_counter()
+    image_module = _pillow()
+    codec = _codec(arguments.model)
+    height, width, channels = codec.shape
+    names = _names(arguments.folder)
+    for output in filter(None, (arguments.output, arguments.html)):
+        if not check_output(output, arguments.model):
+            raise UserError(f"{output}: not a regular file; expected the name of a file to write")
+    mode = "RGB" if channels == 3 else "L"
+    pictures: list[Codes] = []
+    kept, failed = [], 0
+    for block in tracked(_blocks(len(names)), len(names), "read"):
+        for name in names[block.start : block.stop]:
+            try:
+                with image_module.open(
+                    os.path.join(arguments.folder, name) if name else arguments.folder
+                ) as file:
+                    pictures.append(_thumbnail(file, mode, (width, height)))
+            except Exception as error:  # whatever a decoder of a broken picture raises
+                failed += 1
+                if failed <= MOST_REPORTED:
+                    report(f"{name or arguments.folder}: not read: {_reason(error)}")
+                continue
+            kept.append(name or os.path.basename(arguments.folder))
+    if not pictures:
+        raise UserError(f"{arguments.folder}: has no pictures that can be read ({failed:,} cannot)")
+    images = np.stack(pictures).reshape(-1, height, width, channels)
+    codes = codec.encode(images, threads=arguments.threads)
+    thumbnails = CompressedThumbnails(codec, codes, names=[_printable(name) for name in kept])
+    thumbnails.save(arguments.output)
+    text = (
+        f"{len(kept):,} pictures in {codes.nbytes:,} bytes, {codec.n_bytes} each, "
+        f"{codec.score(images):.1f} dB on average"
+    )
+    if arguments.html is not None:
+        _write_page(arguments.html, thumbnails, images, text, image_module)
+    unread = f"; {failed:,} could not be read" if failed else ""
+    report(f"{arguments.folder}: {text}{unread}; {time.perf_counter() - started:.2f} s")
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ModuleNotFoundError:
+        raise UserError("thumbs needs Pillow: pip install 'fastcodes[images]'") from None
+    return Image
+
+
+def _codec(name: str | None) -> ThumbnailCodec:
+    if name is None:
+        return ThumbnailCodec.pretrained()
+    opened(name).close()  # says what is wrong with the name
+    try:
+        return ThumbnailCodec.load(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _names(folder: str) -> list[str]:
+    """Return the pictures of a folder by their paths in it, sorted; an empty name for a picture itself."""
+    if not os.path.exists(folder):
+        raise UserError(f"{folder}: no such folder")
+    if not os.path.isdir(folder):
+        return [""]
+    names = [
+        os.path.relpath(os.path.join(path, name), folder)
+        for path, _, files in os.walk(folder)
+        for name in files
+        if name.lower().endswith(SUFFIXES)
+    ]
+    if not names:
+        raise UserError(f"{folder}: has no pictures; expected files such as {', '.join(SUFFIXES[3:7])}")
+    return sorted(names)
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return blocks(n, PICTURES_PER_BLOCK)
+
+
+def _thumbnail(file: Any, mode: str, size: tuple[int, int]) -> Codes:
+    """Return a picture, upright and on white where it is transparent, resized to a size."""
+    from PIL import Image, ImageOps
+
+    file.draft(mode, (8 * size[0], 8 * size[1]))  # a JPEG need not be decoded in full
+    picture: Any = ImageOps.exif_transpose(file)
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    resized = picture.convert(mode).resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(resized, np.uint8)
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
+
+
+def _printable(name: str) -> str:
+    """Return a name without the surrogates of bytes that are no text."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _write_page(
+    name: str, thumbnails: CompressedThumbnails, images: Codes, text: str, image_module: Any
+) -> None:
+    """Write a page with each original thumbnail beside the decoded one; it needs no other files."""
+    names = thumbnails.names or []
+    shown = min(len(names), MOST_SHOWN)
+    decoded = thumbnails[:shown]
+    figures = []
+    for before, after, label in zip(images[:shown], decoded, map(html.escape, names), strict=False):
+        left, right = _data(image_module, before), _data(image_module, after)
+        figures.append(
+            f'<figure><img src="{left}" alt="original"><img src="{right}" alt="decoded">'
+            f'<figcaption title="{label}">{label}</figcaption></figure>'
+        )
+    if shown < len(names):
+        text += f"; the first {shown:,} are shown"
+    page = PAGE.format(
+        title="Thumbnails",
+        text=html.escape(text + ". Left the original, right decoded."),
+        figures="\n".join(figures),
+    )
+    with writing(name) as file:
+        file.write(page.encode())
+
+
+def _data(image_module: Any, picture: Codes) -> str:
+    """Return a picture as the address of its own content."""
+    file = io.BytesIO()
+    image_module.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

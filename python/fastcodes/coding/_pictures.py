@@ -1,0 +1,50 @@
+"""Validation of pictures and of their shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastcodes._typing import Codes
+from fastcodes._validation import as_array, as_integer, describe, described
+
+__all__ = ["as_images", "as_shape"]
+
+_LEAST_SIDE, _MOST_SIDE = 4, 128
+
+
+def as_shape(shape: Any) -> tuple[int, int, int]:
+    """Return the shape of a picture: height, width and channels."""
+    if not isinstance(shape, (tuple, list)) or len(shape) != 3:
+        raise TypeError(f"shape must be (height, width, channels); got {describe(shape)}")
+    height, width = (as_integer(side, "shape", _LEAST_SIDE, _MOST_SIDE) for side in shape[:2])
+    channels = as_integer(shape[2], "shape", 1, 3)
+    if channels == 2:
+        raise ValueError("shape must have 1 or 3 channels; got 2")
+    return height, width, channels
+
+
+def as_images(images: Any, shape: tuple[int, ...], name: str = "images") -> Codes:
+    """Return pictures of a shape as uint8 (n, height, width, channels)."""
+    array = as_array(images, name)
+    if array.dtype != np.uint8:
+        advice = ""
+        if array.dtype.kind == "f":
+            advice = f"; give np.rint(255 * {name}).astype(np.uint8) if its values are from 0 to 1"
+        raise TypeError(
+            f"{name} must be a numpy uint8 array (n, {', '.join(map(str, shape))}); "
+            f"got {described(array, images)}{advice}"
+        )
+    if array.ndim != 4 or array.shape[1:] != shape:
+        advice = ""
+        if array.shape == shape:
+            advice = f"; for one picture give {name}[None]"
+        elif array.ndim == 4 and (*array.shape[1:3], array.shape[3] - 1) == shape:
+            advice = f"; blend the alpha channel with a background, or drop it: {name}[..., :3]"
+        elif array.ndim == 4 and array.shape[3] == shape[2]:
+            advice = "; resize the pictures, for example with Pillow"
+        raise ValueError(
+            f"{name} must have shape (n, {', '.join(map(str, shape))}); got {array.shape}{advice}"
+        )
+    return array
