@@ -15,10 +15,10 @@ MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py kern
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-images bench-thumbnails bench-rust fuzz memcheck lint ci wheel clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-images bench-image-studies bench-thumbnails bench-rust fuzz memcheck lint ci wheel clean cargo
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 cargo:
 ifeq ($(CARGO),)
@@ -102,6 +102,9 @@ bench-strings: $(VENV)/.built $(VENV)/.peers ## Compare compressors of short str
 # The points of the peers, which take minutes, are kept in FASTCODES_CACHE or among the temporary files.
 bench-images: $(VENV)/.built $(VENV)/.peers ## Compare coders of images on Kodak (15 minutes); write a dated record
 	$(BIN)/python benches/images.py
+
+bench-image-studies: $(VENV)/.built $(VENV)/.peers ## Study image coding on real data (10 minutes); write a dated record
+	$(BIN)/python benches/image_studies.py
 
 bench-thumbnails: $(VENV)/.built $(VENV)/.peers ## Compare thumbnails of a few bytes on real data (half an hour); write a dated record
 	$(BIN)/python benches/thumbnails.py
