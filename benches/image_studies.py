@@ -28,7 +28,8 @@ STUDIES: tuple[Callable[[], Study], ...] = (
 ABOUT = """\
 Sizes are those of real codes, each decoded and compared. Models learn from the photographs of COCO,
 down-sampled by 2, or from CIFAR-10. The tests are the 24 Kodak photographs (the luma of their central crops
-of 384 x 256 pixels, unless stated otherwise) and lossless images of CIFAR-10; nothing was chosen on them.
+of 384 x 256 pixels, unless stated otherwise) and lossless images of CIFAR-10; parameters
+were settled on training images, some after a look at Kodak.
 PSNR is the mean over images. The parameters of models are not counted: they are the same for all images.
 Scales are those of a Laplace or a Gaussian law, whichever is shorter in training. Latents that are not zero
 in less than one of {rarest:,.0f} blocks in training are not coded."""

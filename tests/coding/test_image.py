@@ -162,8 +162,13 @@ def test_rates_are_met(tune: str) -> None:
         n_pixels = image.shape[0] * image.shape[1]
         for bpp in (0.2, 0.5, 1.0, 3.0, 6.0):
             most = bpp * n_pixels / 8
-            n_bytes = len(ImageCodec(bpp=bpp, tune=tune).encode(image))
-            assert 0.97 * most <= n_bytes <= most, (image.shape, bpp)
+            data = ImageCodec(bpp=bpp, tune=tune).encode(image)
+            assert len(data) <= most, (image.shape, bpp)
+            if len(data) < 0.97 * most:
+                # Bytes of so small a picture jump, and not always upwards: those of a step a little smaller do not fit.
+                step = ImageCodec.inspect(data).step
+                assert step is not None
+                assert len(ImageCodec(step=step * 2 ** (-1 / 16), tune=tune).encode(image)) > most
 
 
 def test_rates_of_a_photograph_are_met() -> None:
@@ -293,10 +298,15 @@ def test_pictures_and_bytes_come_in_any_form(tmp_path: Any) -> None:
         (EXACT, np.zeros((4, 4, 3), np.uint16), ValueError, r"uint16 must be \(height, width\)"),
         (ImageCodec(), np.zeros((4, 4), np.uint16), ValueError, r"ImageCodec\(lossless=True\); for 8 bits"),
         (ImageCodec(bpp=1), np.zeros((4, 4), np.uint16), ValueError, r"ImageCodec\(lossless=True\)"),
-        (EXACT, np.zeros((0, 4), np.uint8), ValueError, "height must be from 1 to 65535"),
-        (ImageCodec(), np.zeros((4, 0, 3), np.uint8), ValueError, "width must be from 1 to 65535"),
-        (ImageCodec(bpp=1), np.zeros((4, 0, 3), np.uint8), ValueError, "width must be from 1 to 65535"),
-        (EXACT, np.zeros((1, 65_536), np.uint8), ValueError, "width must be from 1 to 65535; got 65536"),
+        (EXACT, np.zeros((0, 4), np.uint8), ValueError, "sides from 1 to 65,535"),
+        (ImageCodec(), np.zeros((4, 0, 3), np.uint8), ValueError, "sides from 1 to 65,535"),
+        (ImageCodec(bpp=1), np.zeros((4, 0, 3), np.uint8), ValueError, "sides from 1 to 65,535"),
+        (
+            EXACT,
+            np.zeros((1, 65_536), np.uint8),
+            ValueError,
+            r"sides from 1 to 65,535; got shape \(1, 65536\)",
+        ),
     ],
 )
 def test_what_is_no_picture_is_refused(
@@ -325,8 +335,16 @@ def test_parameters_exclude_each_other() -> None:
 def test_the_largest_picture_is_a_matter_of_trust() -> None:
     image = waves(20, 30)
     data = EXACT.encode(image)
-    with pytest.raises(ValueError, match=r"20 x 30 = 600 pixels, more than max_pixels = 599; if you trust"):
+    with pytest.raises(ValueError, match=r"20 x 30 pixels, more than max_pixels = 599; if you trust"):
         EXACT.decode(data, max_pixels=599)
     with pytest.raises(ValueError, match="max_pixels"):
         EXACT.decode(data, max_pixels=599, reduce=3)
     assert np.array_equal(EXACT.decode(data, max_pixels=600), image)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40, 3), (64, 1), (2, 3), (5, 4, 3), (4, 64)])
+def test_thin_pictures_keep_their_mean_when_they_are_halved(shape: tuple[int, ...]) -> None:
+    image = np.full(shape, 228, np.uint8)
+    for codec in (ImageCodec(step=1), EXACT):
+        for reduce in range(4):
+            assert np.abs(codec.decode(codec.encode(image), reduce=reduce).astype(int) - 228).max() <= 1
