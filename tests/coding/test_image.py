@@ -165,7 +165,7 @@ def test_rates_are_met(tune: str) -> None:
             data = ImageCodec(bpp=bpp, tune=tune).encode(image)
             assert len(data) <= most, (image.shape, bpp)
             if len(data) < 0.97 * most:
-                # Bytes of so small a picture jump, and not always upwards: those of a step a little smaller do not fit.
+                # Bytes of so small a picture jump, not always upwards: a step a little smaller does not fit.
                 step = ImageCodec.inspect(data).step
                 assert step is not None
                 assert len(ImageCodec(step=step * 2 ** (-1 / 16), tune=tune).encode(image)) > most

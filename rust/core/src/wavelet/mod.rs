@@ -202,10 +202,11 @@ fn lift_columns<L: Lifting>(plane: &mut Plane<L::Sample>, inverse: bool) {
     }
 }
 
-/// LL, and HL, LH and HH, of lifted samples.
-fn to_bands<L: Lifting>(
-    plane: &Plane<L::Sample>,
-) -> Result<(Plane<L::Sample>, [Plane<L::Sample>; 3]), Error> {
+/// LL, and HL, LH and HH.
+type Split<T> = (Plane<T>, [Plane<T>; 3]);
+
+/// The bands of lifted samples.
+fn to_bands<L: Lifting>(plane: &Plane<L::Sample>) -> Result<Split<L::Sample>, Error> {
     let (n_low, n_high) = (plane.width.div_ceil(2), plane.width / 2);
     let (low_rows, high_rows) = (plane.height.div_ceil(2), plane.height / 2);
     let mut low = Plane::new(n_low, low_rows)?;
