@@ -8,7 +8,9 @@ use std::arch::x86_64::*;
 use super::encode::Products;
 use super::grid::{Grid, Levels};
 use super::queries::Finish;
-use super::{BlockRows, BlockSums, PLANES_PER_SUM, ROWS_PER_BLOCK, avx2, portable};
+use super::{
+    BlockRows, BlockSums, PLANES_PER_SUM, QUERIES_PER_PASS, ROWS_PER_BLOCK, ROWS_PER_TILE, avx2, portable,
+};
 use crate::Codes;
 
 /// Registers of rows that are summed together.
@@ -124,37 +126,261 @@ fn add(sums: &mut [i32; 16], more: __m512i) {
     unsafe { _mm512_storeu_epi32(pointer, total) };
 }
 
-#[target_feature(enable = "avx2,bmi2,avx512f")]
-pub(super) fn expand(codes: Codes<'_>, rows: &[usize], grid: Grid, expanded: &mut [u8]) {
-    avx2::expand(codes, rows, grid, expanded);
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+pub(super) fn multiply(
+    codes: Codes<'_>,
+    rows: &[usize],
+    grid: Grid,
+    queries: &[&[i8]],
+    _expanded: &mut [u8],
+    products: &mut [[i32; ROWS_PER_TILE]],
+) {
+    // As many bytes as there are multiplied together: those of 64 numbers, or of 128 of 2 bits.
+    match grid.n_bits() {
+        2 => multiply_codes::<2, 32, 2>(codes, rows, grid, queries, products),
+        3 => multiply_codes::<3, 24, 1>(codes, rows, grid, queries, products),
+        4 => multiply_codes::<4, 32, 1>(codes, rows, grid, queries, products),
+        5 => multiply_codes::<5, 40, 1>(codes, rows, grid, queries, products),
+        6 => multiply_codes::<6, 48, 1>(codes, rows, grid, queries, products),
+        7 => multiply_codes::<7, 56, 1>(codes, rows, grid, queries, products),
+        _ => multiply_codes::<8, 64, 1>(codes, rows, grid, queries, products),
+    }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(super) fn multiply<const QUERIES: usize>(
-    expanded: &[u8],
-    queries: [&[i8]; QUERIES],
-    products: &mut [[i32; QUERIES]],
-) {
-    let len = queries[0].len();
-    let mut chunks: [&[[i8; 64]]; QUERIES] = [&[]; QUERIES];
-    for query in 0..QUERIES {
-        chunks[query] = queries[query][..len].as_chunks().0;
-    }
-    let n_rows = products.len().min(expanded.len() / len.max(1));
-    // Loops without iterators: what does not become a part of this function would have no AVX-512.
-    for row in 0..n_rows {
-        let levels = expanded[row * len..(row + 1) * len].as_chunks::<64>().0;
-        let mut sums = [_mm512_setzero_si512(); QUERIES];
-        for index in 0..levels.len() {
-            let levels = load(&levels[index]);
-            for query in 0..QUERIES {
-                sums[query] = _mm512_dpbusd_epi32(sums[query], levels, load_signed(&chunks[query][index]));
+/// How the numbers of a chunk of codes become bytes in registers.
+struct Unpacking<const REGISTERS: usize> {
+    /// The byte of the chunk that each byte of a register begins as.
+    spread: __m512i,
+    /// The lowest bit of each number in its 64 bits.
+    shifts: [__m512i; REGISTERS],
+    /// The bytes of numbers of up to 4 bits, repeated to fill the table: bits beyond the number do not matter.
+    bytes: __m512i,
+    /// The bits of a number of more.
+    mask: __m512i,
+}
+
+impl<const REGISTERS: usize> Unpacking<REGISTERS> {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn new<const BITS: usize>(grid: Grid) -> Self {
+        let (mut spread, mut shifts) = ([0_u8; 64], [[0_u8; 64]; REGISTERS]);
+        for byte in 0..64 {
+            // The first byte of a group of eight numbers is the highest.
+            spread[byte] = (byte / 8 * BITS + (BITS - 1).saturating_sub(byte % 8)) as u8;
+            for register in 0..REGISTERS {
+                shifts[register][byte] = match BITS {
+                    // Both halves begin as the same 32 bytes, and take different numbers of each.
+                    2 | 4 => (byte % 8 * 8 + (8 - BITS) - BITS * (2 * register + byte / 32)) as u8,
+                    _ => (BITS * (7 - byte % 8)) as u8,
+                };
             }
         }
-        for query in 0..QUERIES {
-            products[row][query] = _mm512_reduce_add_epi32(sums[query]);
+        let mut registers = [_mm512_setzero_si512(); REGISTERS];
+        for register in 0..REGISTERS {
+            registers[register] = load(&shifts[register]);
+        }
+        Unpacking {
+            spread: load(&spread),
+            shifts: registers,
+            bytes: load_repeated(&grid.bytes()),
+            mask: _mm512_set1_epi8((u8::MAX >> (8 - BITS)) as i8),
         }
     }
+
+    /// The bytes of the numbers of a chunk of up to `CHUNK` bytes, of which `mask` has one bit each, in the order of [`Grid::place`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+    fn unpack<const BITS: usize, const CHUNK: usize>(&self, chunk: __m512i) -> [__m512i; REGISTERS] {
+        let mut numbers = [chunk; REGISTERS];
+        for register in 0..REGISTERS {
+            numbers[register] = match BITS {
+                2 | 4 => _mm512_multishift_epi64_epi8(self.shifts[register], chunk),
+                8 => chunk,
+                _ => {
+                    let groups = _mm512_permutexvar_epi8(self.spread, chunk);
+                    _mm512_multishift_epi64_epi8(self.shifts[register], groups)
+                }
+            };
+            numbers[register] = match BITS {
+                ..=4 => _mm512_permutexvar_epi8(numbers[register], self.bytes),
+                8 => chunk,
+                _ => _mm512_and_si512(numbers[register], self.mask),
+            };
+        }
+        numbers
+    }
+}
+
+/// A chunk of a row: its bytes in the lower part of a register, or in both halves if there are 32 of them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn load_chunk<const CHUNK: usize>(chunk: &[u8]) -> __m512i {
+    let mask = if chunk.len() < 64 { (1 << chunk.len()) - 1 } else { u64::MAX };
+    match CHUNK {
+        // SAFETY: bytes beyond the chunk are not read.
+        32 => _mm512_broadcast_i64x4(unsafe { _mm256_maskz_loadu_epi8(mask as u32, chunk.as_ptr().cast()) }),
+        // SAFETY: likewise.
+        _ => unsafe { _mm512_maskz_loadu_epi8(mask, chunk.as_ptr().cast()) },
+    }
+}
+
+/// The same of a whole chunk.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn load_whole_chunk<const CHUNK: usize>(chunk: &[u8; CHUNK]) -> __m512i {
+    match CHUNK {
+        // SAFETY: the chunk is 32 bytes.
+        32 => _mm512_broadcast_i64x4(unsafe { _mm256_loadu_si256(chunk.as_ptr().cast()) }),
+        _ => load_chunk::<CHUNK>(chunk),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+fn multiply_codes<const BITS: usize, const CHUNK: usize, const REGISTERS: usize>(
+    codes: Codes<'_>,
+    rows: &[usize],
+    grid: Grid,
+    queries: &[&[i8]],
+    products: &mut [[i32; ROWS_PER_TILE]],
+) {
+    let unpacking = Unpacking::<REGISTERS>::new::<BITS>(grid);
+    let (passes, rest) = queries.as_chunks::<QUERIES_PER_PASS>();
+    let (of_passes, of_rest) = products[..queries.len()].as_chunks_mut::<QUERIES_PER_PASS>();
+    for pass in 0..passes.len() {
+        multiply_pass::<BITS, CHUNK, REGISTERS, 4, 4>(
+            codes,
+            rows,
+            &unpacking,
+            passes[pass],
+            &mut of_passes[pass],
+        );
+    }
+    let (pairs, rest) = rest.as_chunks::<2>();
+    let (of_pairs, of_rest) = of_rest.as_chunks_mut::<2>();
+    for pair in 0..pairs.len() {
+        multiply_pass::<BITS, CHUNK, REGISTERS, 2, 1>(
+            codes,
+            rows,
+            &unpacking,
+            pairs[pair],
+            &mut of_pairs[pair],
+        );
+    }
+    let (of_rest, _) = of_rest.as_chunks_mut::<1>();
+    for query in 0..rest.len() {
+        multiply_pass::<BITS, CHUNK, REGISTERS, 1, 1>(
+            codes,
+            rows,
+            &unpacking,
+            [rest[query]],
+            &mut of_rest[query],
+        );
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+fn multiply_pass<
+    const BITS: usize,
+    const CHUNK: usize,
+    const REGISTERS: usize,
+    const QUERIES: usize,
+    const ROWS: usize,
+>(
+    codes: Codes<'_>,
+    rows: &[usize],
+    unpacking: &Unpacking<REGISTERS>,
+    queries: [&[i8]; QUERIES],
+    products: &mut [[i32; ROWS_PER_TILE]; QUERIES],
+) {
+    let mut chunks: [&[[[i8; 64]; REGISTERS]]; QUERIES] = [&[]; QUERIES];
+    for query in 0..QUERIES {
+        chunks[query] = queries[query].as_chunks::<64>().0.as_chunks::<REGISTERS>().0;
+    }
+    let n_chunks = codes.n_bytes() / CHUNK;
+    let mut totals = [[_mm512_setzero_si512(); ROWS_PER_TILE]; QUERIES];
+    for first in (0..rows.len().min(ROWS_PER_TILE)).step_by(ROWS) {
+        // Beyond the last row, it is multiplied again.
+        let mut of_rows: [&[u8]; ROWS] = [&[]; ROWS];
+        for row in 0..ROWS {
+            of_rows[row] = codes.row(rows[(first + row).min(rows.len() - 1)]);
+        }
+        let mut sums = [[_mm512_setzero_si512(); QUERIES]; ROWS];
+        for index in 0..n_chunks {
+            for row in 0..ROWS {
+                let chunk = load_whole_chunk(&of_rows[row].as_chunks::<CHUNK>().0[index]);
+                let levels = unpacking.unpack::<BITS, CHUNK>(chunk);
+                for query in 0..QUERIES {
+                    for register in 0..REGISTERS {
+                        sums[row][query] = _mm512_dpbusd_epi32(
+                            sums[row][query],
+                            levels[register],
+                            load_signed(&chunks[query][index][register]),
+                        );
+                    }
+                }
+            }
+        }
+        if codes.n_bytes() % CHUNK != 0 {
+            for row in 0..ROWS {
+                let chunk = load_chunk::<CHUNK>(of_rows[row].as_chunks::<CHUNK>().1);
+                let levels = unpacking.unpack::<BITS, CHUNK>(chunk);
+                for query in 0..QUERIES {
+                    for register in 0..REGISTERS {
+                        sums[row][query] = _mm512_dpbusd_epi32(
+                            sums[row][query],
+                            levels[register],
+                            load_signed(&chunks[query][n_chunks][register]),
+                        );
+                    }
+                }
+            }
+        }
+        for row in 0..ROWS {
+            for query in 0..QUERIES {
+                totals[query][first + row] = sums[row][query];
+            }
+        }
+    }
+    for query in 0..QUERIES {
+        products[query] = added(&totals[query]);
+    }
+}
+
+/// The sum of each register.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn added(sums: &[__m512i; ROWS_PER_TILE]) -> [i32; ROWS_PER_TILE] {
+    // Pairs of registers are added into one of half as many sums of each, four times.
+    let mut fours = [_mm512_setzero_si512(); 4];
+    for four in 0..4 {
+        let mut twos = [_mm512_setzero_si512(); 2];
+        for two in 0..2 {
+            let (a, b) = (sums[4 * four + 2 * two], sums[4 * four + 2 * two + 1]);
+            twos[two] = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        }
+        fours[four] = _mm512_add_epi32(
+            _mm512_unpacklo_epi64(twos[0], twos[1]),
+            _mm512_unpackhi_epi64(twos[0], twos[1]),
+        );
+    }
+    // Each quarter of a register has sums of four rows.
+    let mut halves = [_mm512_setzero_si512(); 2];
+    for half in 0..2 {
+        let (a, b) = (fours[2 * half], fours[2 * half + 1]);
+        halves[half] = _mm512_add_epi32(
+            _mm512_shuffle_i32x4::<0b10_00_10_00>(a, b),
+            _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b),
+        );
+    }
+    let all = _mm512_add_epi32(
+        _mm512_shuffle_i32x4::<0b10_00_10_00>(halves[0], halves[1]),
+        _mm512_shuffle_i32x4::<0b11_01_11_01>(halves[0], halves[1]),
+    );
+    let mut out = [0; ROWS_PER_TILE];
+    // SAFETY: `out` are 16 integers.
+    unsafe { _mm512_storeu_epi32(out.as_mut_ptr(), all) };
+    out
 }
 
 #[target_feature(enable = "avx2,avx512f")]
