@@ -13,8 +13,8 @@ use super::{
 };
 use crate::Codes;
 
-/// Registers of rows that are summed together.
-const REGISTERS: usize = 2;
+/// Bytes between what is read and what is fetched: the time that memory takes is about that of reading as many.
+const AHEAD: usize = 4096;
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -28,6 +28,13 @@ fn load(bytes: &[u8; 64]) -> __m512i {
 fn load_signed(bytes: &[i8; 64]) -> __m512i {
     // SAFETY: `bytes` is 64 bytes.
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_floats(floats: &[f32; 16]) -> __m512 {
+    // SAFETY: `floats` are 16 floats.
+    unsafe { _mm512_loadu_ps(floats.as_ptr()) }
 }
 
 /// Sixteen bytes, four times.
@@ -48,42 +55,59 @@ pub(super) fn multiply_add(factor: f32, values: &[f32], sums: &mut [f32]) {
     portable::multiply_add(factor, values, sums);
 }
 
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub(super) fn sum_bits<const QUERIES: usize>(
     tables: [&[[u8; 32]]; QUERIES],
     planes: &[u8],
     next: &[u8],
     sums: &mut [BlockSums; QUERIES],
 ) {
-    let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
-    let n_planes = tables.iter().fold(planes.len(), |len, tables| len.min(tables.len()));
-    let mask = _mm512_set1_epi8(0xF);
-    sums.iter_mut().for_each(|sums| *sums = [0; ROWS_PER_BLOCK]);
+    // The sums of one query fit the registers for all rows of a block, which is read in one go then.
+    match QUERIES {
+        1 => sum_registers::<QUERIES, 4>(tables, planes, next, sums),
+        _ => sum_registers::<QUERIES, 2>(tables, planes, next, sums),
+    }
+}
+
+/// The same, `REGISTERS` registers of rows at a time.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn sum_registers<const QUERIES: usize, const REGISTERS: usize>(
+    tables: [&[[u8; 32]]; QUERIES],
+    planes: &[u8],
+    next: &[u8],
+    sums: &mut [BlockSums; QUERIES],
+) {
+    let planes = planes.as_chunks::<ROWS_PER_BLOCK>().0;
+    let mut n_planes = planes.len();
+    for query in 0..QUERIES {
+        n_planes = n_planes.min(tables[query].len());
+        sums[query] = [0; ROWS_PER_BLOCK];
+    }
     for part in 0..ROWS_PER_BLOCK / (64 * REGISTERS) {
         for start in (0..n_planes).step_by(PLANES_PER_SUM) {
             // Sums of 16 bits: of both rows in a lane, where those of the odd row are 256 times as large, and of the odd row alone.
             let zeros = [[_mm512_setzero_si512(); REGISTERS]; QUERIES];
             let (mut both, mut odd) = (zeros, zeros);
             for plane in start..n_planes.min(start + PLANES_PER_SUM) {
-                // One line after the other, as memory is read fastest.
-                if let Some(line) = next.get((part * n_planes + plane) * 64 * REGISTERS..) {
-                    _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
-                }
-                let (codes, _) = planes[plane].as_chunks::<{ 64 * REGISTERS }>().0[part].as_chunks::<64>();
+                let codes = planes[plane].as_chunks::<64>().0;
                 let (mut low, mut high) =
                     ([_mm512_setzero_si512(); REGISTERS], [_mm512_setzero_si512(); REGISTERS]);
                 for register in 0..REGISTERS {
-                    let codes = load(&codes[register]);
-                    low[register] = _mm512_and_si512(codes, mask);
-                    high[register] = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), mask);
+                    // One line after the other, as memory is read fastest.
+                    let line = (part * n_planes + plane) * REGISTERS + register;
+                    _mm_prefetch::<_MM_HINT_T1>(next.as_ptr().wrapping_add(64 * line).cast());
+                    // Bits above the half do not matter: the tables are repeated.
+                    low[register] = load(&codes[part * REGISTERS + register]);
+                    high[register] = _mm512_srli_epi16::<4>(low[register]);
                 }
                 for query in 0..QUERIES {
                     let (halves, _) = tables[query][plane].as_chunks::<16>();
                     let (low_table, high_table) = (load_repeated(&halves[0]), load_repeated(&halves[1]));
                     for register in 0..REGISTERS {
                         let entries = _mm512_add_epi8(
-                            _mm512_shuffle_epi8(low_table, low[register]),
-                            _mm512_shuffle_epi8(high_table, high[register]),
+                            _mm512_permutexvar_epi8(low[register], low_table),
+                            _mm512_permutexvar_epi8(high[register], high_table),
                         );
                         both[query][register] = _mm512_add_epi16(both[query][register], entries);
                         odd[query][register] =
@@ -92,7 +116,7 @@ pub(super) fn sum_bits<const QUERIES: usize>(
                 }
             }
             for query in 0..QUERIES {
-                let (sixteens, _) = sums[query].as_chunks_mut::<16>();
+                let sixteens = sums[query].as_chunks_mut::<16>().0;
                 for register in 0..REGISTERS {
                     let odd = odd[query][register];
                     let even = _mm512_sub_epi16(both[query][register], _mm512_slli_epi16::<8>(odd));
@@ -105,9 +129,10 @@ pub(super) fn sum_bits<const QUERIES: usize>(
                         (_mm512_extracti32x4_epi32::<2>(first), _mm512_extracti32x4_epi32::<2>(second)),
                         (_mm512_extracti32x4_epi32::<3>(first), _mm512_extracti32x4_epi32::<3>(second)),
                     ];
-                    let out = &mut sixteens[4 * (REGISTERS * part + register)..];
-                    for (sixteen, (first, second)) in out.iter_mut().zip(quarters) {
-                        add(sixteen, _mm512_cvtepu16_epi32(_mm256_set_m128i(second, first)));
+                    for quarter in 0..4 {
+                        let (first, second) = quarters[quarter];
+                        let rows = _mm512_cvtepu16_epi32(_mm256_set_m128i(second, first));
+                        add(&mut sixteens[4 * (REGISTERS * part + register) + quarter], rows);
                     }
                 }
             }
@@ -308,7 +333,9 @@ fn multiply_pass<
         let mut sums = [[_mm512_setzero_si512(); QUERIES]; ROWS];
         for index in 0..n_chunks {
             for row in 0..ROWS {
-                let chunk = load_whole_chunk(&of_rows[row].as_chunks::<CHUNK>().0[index]);
+                let chunk = &of_rows[row].as_chunks::<CHUNK>().0[index];
+                _mm_prefetch::<_MM_HINT_T0>(chunk.as_ptr().wrapping_add(AHEAD).cast());
+                let chunk = load_whole_chunk(chunk);
                 let levels = unpacking.unpack::<BITS, CHUNK>(chunk);
                 for query in 0..QUERIES {
                     for register in 0..REGISTERS {
@@ -383,14 +410,59 @@ fn added(sums: &[__m512i; ROWS_PER_TILE]) -> [i32; ROWS_PER_TILE] {
     out
 }
 
-#[target_feature(enable = "avx2,avx512f")]
+#[target_feature(enable = "avx512f,avx512dq")]
 pub(super) fn distances(
     sums: &[&BlockSums],
     factors: &[[f32; 2]],
     finish: &Finish,
     out: &mut [f32; ROWS_PER_BLOCK],
 ) -> bool {
-    avx2::distances(sums, factors, finish, out)
+    match sums {
+        [upper, lower] => finished::<2>([upper, lower], factors, finish, out),
+        [sums, ..] => finished::<1>([sums], factors, finish, out),
+        [] => true,
+    }
+}
+
+/// The same as the portable body, 16 rows at a time.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn finished<const PARTS: usize>(
+    sums: [&BlockSums; PARTS],
+    factors: &[[f32; 2]],
+    finish: &Finish,
+    out: &mut [f32; ROWS_PER_BLOCK],
+) -> bool {
+    let (offset, factor) = (_mm512_set1_ps(finish.offset), _mm512_set1_ps(finish.factor));
+    let multiplier = _mm512_set1_epi32(finish.multiplier);
+    let (zero, mut nothing) = (_mm512_setzero_ps(), _mm512_setzero_ps());
+    let evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    let odds = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    let (sixteens, rest) = factors.as_chunks::<16>();
+    let mut last = [[0.0; 2]; 16];
+    last[..rest.len()].copy_from_slice(rest);
+    for index in 0..factors.len().div_ceil(16).min(ROWS_PER_BLOCK / 16) {
+        let factors = if index < sixteens.len() { &sixteens[index] } else { &last };
+        let halves = factors.as_flattened().as_chunks::<16>().0;
+        let (low, high) = (load_floats(&halves[0]), load_floats(&halves[1]));
+        let added = _mm512_permutex2var_ps(low, evens, high);
+        let multiples = _mm512_permutex2var_ps(low, odds, high);
+        let mut products = [zero; PARTS];
+        for part in 0..PARTS {
+            // SAFETY: a chunk is 16 integers.
+            let sums = unsafe { _mm512_loadu_epi32(sums[part].as_chunks::<16>().0[index].as_ptr()) };
+            let bias = _mm512_set1_epi32(finish.bias[part]);
+            let integers = _mm512_sub_epi32(_mm512_mullo_epi32(multiplier, sums), bias);
+            products[part] = _mm512_mul_ps(_mm512_cvtepi32_ps(integers), _mm512_set1_ps(finish.steps[part]));
+        }
+        let product = if PARTS == 1 { products[0] } else { _mm512_add_ps(products[0], products[PARTS - 1]) };
+        let of_product = _mm512_mul_ps(_mm512_mul_ps(factor, multiples), product);
+        let distances = _mm512_add_ps(_mm512_add_ps(_mm512_add_ps(offset, added), of_product), zero);
+        nothing = _mm512_add_ps(nothing, _mm512_mul_ps(distances, zero));
+        // SAFETY: a chunk is 16 floats.
+        unsafe { _mm512_storeu_ps(out.as_chunks_mut::<16>().0[index].as_mut_ptr(), distances) };
+    }
+    _mm512_reduce_add_ps(nothing) == 0.0
 }
 
 #[target_feature(enable = "avx512f")]
