@@ -270,7 +270,7 @@ pub(super) fn multiply(
 /// Writes the bytes of the numbers of some rows, which queries of several passes share.
 #[target_feature(enable = "avx2,bmi2")]
 fn expand(codes: Codes<'_>, rows: &[usize], grid: Grid, expanded: &mut [u8]) {
-    let (len, levels) = (expanded.len() / rows.len().max(1), load_repeated(&grid.bytes()));
+    let (len, levels) = (expanded.len() / rows.len().max(1), load_repeated(grid.bytes()));
     for (row, expanded) in rows.iter().zip(expanded.chunks_exact_mut(len.max(1))) {
         let row = codes.row(*row);
         match grid.n_bits() {

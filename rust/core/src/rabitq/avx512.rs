@@ -13,6 +13,9 @@ use super::{
 };
 use crate::Codes;
 
+/// Rows that are multiplied together.
+const ROWS: usize = 4;
+
 /// Bytes between what is read and what is fetched: the time that memory takes is about that of reading as many.
 const AHEAD: usize = 4096;
 
@@ -207,15 +210,15 @@ impl<const REGISTERS: usize> Unpacking<REGISTERS> {
         Unpacking {
             spread: load(&spread),
             shifts: registers,
-            bytes: load_repeated(&grid.bytes()),
+            bytes: load_repeated(grid.bytes()),
             mask: _mm512_set1_epi8((u8::MAX >> (8 - BITS)) as i8),
         }
     }
 
-    /// The bytes of the numbers of a chunk of up to `CHUNK` bytes, of which `mask` has one bit each, in the order of [`Grid::place`].
+    /// The bytes of the numbers of a chunk, in the order of [`Grid::place`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-    fn unpack<const BITS: usize, const CHUNK: usize>(&self, chunk: __m512i) -> [__m512i; REGISTERS] {
+    fn unpack<const BITS: usize>(&self, chunk: __m512i) -> [__m512i; REGISTERS] {
         let mut numbers = [chunk; REGISTERS];
         for register in 0..REGISTERS {
             numbers[register] = match BITS {
@@ -270,143 +273,121 @@ fn multiply_codes<const BITS: usize, const CHUNK: usize, const REGISTERS: usize>
     products: &mut [[i32; ROWS_PER_TILE]],
 ) {
     let unpacking = Unpacking::<REGISTERS>::new::<BITS>(grid);
-    let (passes, rest) = queries.as_chunks::<QUERIES_PER_PASS>();
-    let (of_passes, of_rest) = products[..queries.len()].as_chunks_mut::<QUERIES_PER_PASS>();
-    for pass in 0..passes.len() {
-        multiply_pass::<BITS, CHUNK, REGISTERS, 4, 4>(
-            codes,
-            rows,
-            &unpacking,
-            passes[pass],
-            &mut of_passes[pass],
-        );
-    }
-    let (pairs, rest) = rest.as_chunks::<2>();
-    let (of_pairs, of_rest) = of_rest.as_chunks_mut::<2>();
-    for pair in 0..pairs.len() {
-        multiply_pass::<BITS, CHUNK, REGISTERS, 2, 1>(
-            codes,
-            rows,
-            &unpacking,
-            pairs[pair],
-            &mut of_pairs[pair],
-        );
-    }
-    let (of_rest, _) = of_rest.as_chunks_mut::<1>();
-    for query in 0..rest.len() {
-        multiply_pass::<BITS, CHUNK, REGISTERS, 1, 1>(
-            codes,
-            rows,
-            &unpacking,
-            [rest[query]],
-            &mut of_rest[query],
-        );
+    for first in (0..rows.len().min(ROWS_PER_TILE)).step_by(ROWS) {
+        let mut of_rows: [&[u8]; ROWS] = [&[]; ROWS];
+        for row in 0..ROWS {
+            // Beyond the last row, it is multiplied again.
+            of_rows[row] = codes.row(rows[(first + row).min(rows.len() - 1)]);
+        }
+        let mut query = 0;
+        while query < queries.len() {
+            query += match queries.len() - query {
+                QUERIES_PER_PASS.. => {
+                    let pass = [queries[query], queries[query + 1], queries[query + 2], queries[query + 3]];
+                    let sums =
+                        multiply_rows::<BITS, CHUNK, REGISTERS, QUERIES_PER_PASS>(of_rows, pass, &unpacking);
+                    set(products, query, first, sums)
+                }
+                2.. => {
+                    let pass = [queries[query], queries[query + 1]];
+                    let sums = multiply_rows::<BITS, CHUNK, REGISTERS, 2>(of_rows, pass, &unpacking);
+                    set(products, query, first, sums)
+                }
+                _ => {
+                    let sums =
+                        multiply_rows::<BITS, CHUNK, REGISTERS, 1>(of_rows, [queries[query]], &unpacking);
+                    set(products, query, first, sums)
+                }
+            };
+        }
     }
 }
 
+/// Sets the products of rows from `row` on with queries from `query` on, and returns for how many queries.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn set<const QUERIES: usize>(
+    products: &mut [[i32; ROWS_PER_TILE]],
+    query: usize,
+    row: usize,
+    sums: [[i32; ROWS]; QUERIES],
+) -> usize {
+    for index in 0..QUERIES {
+        products[query + index].as_chunks_mut::<ROWS>().0[row / ROWS] = sums[index];
+    }
+    QUERIES
+}
+
+/// Multiplies a few rows with a few queries, each by each.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
-fn multiply_pass<
-    const BITS: usize,
-    const CHUNK: usize,
-    const REGISTERS: usize,
-    const QUERIES: usize,
-    const ROWS: usize,
->(
-    codes: Codes<'_>,
-    rows: &[usize],
-    unpacking: &Unpacking<REGISTERS>,
+fn multiply_rows<const BITS: usize, const CHUNK: usize, const REGISTERS: usize, const QUERIES: usize>(
+    rows: [&[u8]; ROWS],
     queries: [&[i8]; QUERIES],
-    products: &mut [[i32; ROWS_PER_TILE]; QUERIES],
-) {
-    let mut chunks: [&[[[i8; 64]; REGISTERS]]; QUERIES] = [&[]; QUERIES];
+    unpacking: &Unpacking<REGISTERS>,
+) -> [[i32; ROWS]; QUERIES] {
+    let mut lines: [&[[[i8; 64]; REGISTERS]]; QUERIES] = [&[]; QUERIES];
     for query in 0..QUERIES {
-        chunks[query] = queries[query].as_chunks::<64>().0.as_chunks::<REGISTERS>().0;
+        lines[query] = queries[query].as_chunks::<64>().0.as_chunks::<REGISTERS>().0;
     }
-    let n_chunks = codes.n_bytes() / CHUNK;
-    let mut totals = [[_mm512_setzero_si512(); ROWS_PER_TILE]; QUERIES];
-    for first in (0..rows.len().min(ROWS_PER_TILE)).step_by(ROWS) {
-        // Beyond the last row, it is multiplied again.
-        let mut of_rows: [&[u8]; ROWS] = [&[]; ROWS];
+    let mut chunks: [&[[u8; CHUNK]]; ROWS] = [&[]; ROWS];
+    for row in 0..ROWS {
+        chunks[row] = rows[row].as_chunks::<CHUNK>().0;
+    }
+    let n_chunks = rows[0].len() / CHUNK;
+    let mut sums = [[_mm512_setzero_si512(); ROWS]; QUERIES];
+    for index in 0..n_chunks {
         for row in 0..ROWS {
-            of_rows[row] = codes.row(rows[(first + row).min(rows.len() - 1)]);
-        }
-        let mut sums = [[_mm512_setzero_si512(); QUERIES]; ROWS];
-        for index in 0..n_chunks {
-            for row in 0..ROWS {
-                let chunk = &of_rows[row].as_chunks::<CHUNK>().0[index];
-                _mm_prefetch::<_MM_HINT_T0>(chunk.as_ptr().wrapping_add(AHEAD).cast());
-                let chunk = load_whole_chunk(chunk);
-                let levels = unpacking.unpack::<BITS, CHUNK>(chunk);
-                for query in 0..QUERIES {
-                    for register in 0..REGISTERS {
-                        sums[row][query] = _mm512_dpbusd_epi32(
-                            sums[row][query],
-                            levels[register],
-                            load_signed(&chunks[query][index][register]),
-                        );
-                    }
-                }
-            }
-        }
-        if codes.n_bytes() % CHUNK != 0 {
-            for row in 0..ROWS {
-                let chunk = load_chunk::<CHUNK>(of_rows[row].as_chunks::<CHUNK>().1);
-                let levels = unpacking.unpack::<BITS, CHUNK>(chunk);
-                for query in 0..QUERIES {
-                    for register in 0..REGISTERS {
-                        sums[row][query] = _mm512_dpbusd_epi32(
-                            sums[row][query],
-                            levels[register],
-                            load_signed(&chunks[query][n_chunks][register]),
-                        );
-                    }
-                }
-            }
-        }
-        for row in 0..ROWS {
+            let chunk = &chunks[row][index];
+            _mm_prefetch::<_MM_HINT_T0>(chunk.as_ptr().wrapping_add(AHEAD).cast());
+            let levels = unpacking.unpack::<BITS>(load_whole_chunk(chunk));
             for query in 0..QUERIES {
-                totals[query][first + row] = sums[row][query];
+                sums[query][row] = multiply_add_levels(sums[query][row], levels, &lines[query][index]);
             }
         }
     }
-    for query in 0..QUERIES {
-        products[query] = added(&totals[query]);
+    if !rows[0].len().is_multiple_of(CHUNK) {
+        for row in 0..ROWS {
+            let levels = unpacking.unpack::<BITS>(load_chunk::<CHUNK>(rows[row].as_chunks::<CHUNK>().1));
+            for query in 0..QUERIES {
+                sums[query][row] = multiply_add_levels(sums[query][row], levels, &lines[query][n_chunks]);
+            }
+        }
     }
+    let mut products = [[0; ROWS]; QUERIES];
+    for query in 0..QUERIES {
+        products[query] = added(sums[query]);
+    }
+    products
+}
+
+/// Adds the products of levels and a query to 16 sums.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn multiply_add_levels<const REGISTERS: usize>(
+    mut sums: __m512i,
+    levels: [__m512i; REGISTERS],
+    query: &[[i8; 64]; REGISTERS],
+) -> __m512i {
+    for register in 0..REGISTERS {
+        sums = _mm512_dpbusd_epi32(sums, levels[register], load_signed(&query[register]));
+    }
+    sums
 }
 
 /// The sum of each register.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn added(sums: &[__m512i; ROWS_PER_TILE]) -> [i32; ROWS_PER_TILE] {
-    // Pairs of registers are added into one of half as many sums of each, four times.
-    let mut fours = [_mm512_setzero_si512(); 4];
-    for four in 0..4 {
-        let mut twos = [_mm512_setzero_si512(); 2];
-        for two in 0..2 {
-            let (a, b) = (sums[4 * four + 2 * two], sums[4 * four + 2 * two + 1]);
-            twos[two] = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-        }
-        fours[four] = _mm512_add_epi32(
-            _mm512_unpacklo_epi64(twos[0], twos[1]),
-            _mm512_unpackhi_epi64(twos[0], twos[1]),
-        );
-    }
-    // Each quarter of a register has sums of four rows.
-    let mut halves = [_mm512_setzero_si512(); 2];
-    for half in 0..2 {
-        let (a, b) = (fours[2 * half], fours[2 * half + 1]);
-        halves[half] = _mm512_add_epi32(
-            _mm512_shuffle_i32x4::<0b10_00_10_00>(a, b),
-            _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b),
-        );
-    }
-    let all = _mm512_add_epi32(
-        _mm512_shuffle_i32x4::<0b10_00_10_00>(halves[0], halves[1]),
-        _mm512_shuffle_i32x4::<0b11_01_11_01>(halves[0], halves[1]),
-    );
-    let mut out = [0; ROWS_PER_TILE];
-    // SAFETY: `out` are 16 integers.
-    unsafe { _mm512_storeu_epi32(out.as_mut_ptr(), all) };
+fn added(sums: [__m512i; ROWS]) -> [i32; ROWS] {
+    let [a, b, c, d] = sums;
+    let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    // One sum of each in every quarter.
+    let all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    let half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64::<1>(all));
+    let quarter = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
+    let mut out = [0; ROWS];
+    // SAFETY: `out` are 4 integers.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), quarter) };
     out
 }
 

@@ -421,9 +421,15 @@ impl<'a> Search<'a> {
             }
             let expanded = &mut scratch.expanded[..rows.len() * len];
             multiply(self.level, codes, rows, grid, operands, expanded, &mut scratch.products);
+            let first = rows[0] % ROWS_PER_BLOCK;
+            let are_consecutive = rows[rows.len() - 1] - rows[0] == ROWS_PER_TILE - 1;
             for (sums, products) in scratch.sums.iter_mut().zip(&scratch.products) {
-                for (row, product) in rows.iter().zip(products) {
-                    sums[row % ROWS_PER_BLOCK] = *product;
+                if are_consecutive {
+                    sums[first..first + ROWS_PER_TILE].copy_from_slice(products);
+                } else {
+                    for (row, product) in rows.iter().zip(products) {
+                        sums[row % ROWS_PER_BLOCK] = *product;
+                    }
                 }
             }
         }
