@@ -273,105 +273,99 @@ fn multiply_codes<const BITS: usize, const CHUNK: usize, const REGISTERS: usize>
     products: &mut [[i32; ROWS_PER_TILE]],
 ) {
     let unpacking = Unpacking::<REGISTERS>::new::<BITS>(grid);
-    for first in (0..rows.len().min(ROWS_PER_TILE)).step_by(ROWS) {
-        let mut of_rows: [&[u8]; ROWS] = [&[]; ROWS];
-        for row in 0..ROWS {
-            // Beyond the last row, it is multiplied again.
-            of_rows[row] = codes.row(rows[(first + row).min(rows.len() - 1)]);
-        }
-        let mut query = 0;
-        while query < queries.len() {
-            query += match queries.len() - query {
-                QUERIES_PER_PASS.. => {
-                    let pass = [queries[query], queries[query + 1], queries[query + 2], queries[query + 3]];
-                    let sums =
-                        multiply_rows::<BITS, CHUNK, REGISTERS, QUERIES_PER_PASS>(of_rows, pass, &unpacking);
-                    set(products, query, first, sums)
-                }
-                2.. => {
-                    let pass = [queries[query], queries[query + 1]];
-                    let sums = multiply_rows::<BITS, CHUNK, REGISTERS, 2>(of_rows, pass, &unpacking);
-                    set(products, query, first, sums)
-                }
-                _ => {
-                    let sums =
-                        multiply_rows::<BITS, CHUNK, REGISTERS, 1>(of_rows, [queries[query]], &unpacking);
-                    set(products, query, first, sums)
-                }
-            };
-        }
+    let n_rows = rows.len().min(ROWS_PER_TILE);
+    let mut of_rows: [&[u8]; ROWS_PER_TILE] = [&[]; ROWS_PER_TILE];
+    for row in 0..n_rows.next_multiple_of(ROWS) {
+        // Beyond the last row, it is multiplied again.
+        of_rows[row] = codes.row(rows[row.min(n_rows - 1)]);
+    }
+    let fours = &of_rows.as_chunks::<ROWS>().0[..n_rows.div_ceil(ROWS)];
+    // The rows stay in the first-level cache while queries are read once.
+    let mut query = 0;
+    while query < queries.len() {
+        let (queries, products) = (&queries[query..], &mut products[query..]);
+        query += match queries.len() {
+            QUERIES_PER_PASS.. => multiply_pass::<BITS, CHUNK, REGISTERS, QUERIES_PER_PASS>(
+                fours, queries, &unpacking, products,
+            ),
+            2.. => multiply_pass::<BITS, CHUNK, REGISTERS, 2>(fours, queries, &unpacking, products),
+            _ => multiply_pass::<BITS, CHUNK, REGISTERS, 1>(fours, queries, &unpacking, products),
+        };
     }
 }
 
-/// Sets the products of rows from `row` on with queries from `query` on, and returns for how many queries.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn set<const QUERIES: usize>(
+/// Multiplies rows with the first `QUERIES` queries, and returns how many those are.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+fn multiply_pass<const BITS: usize, const CHUNK: usize, const REGISTERS: usize, const QUERIES: usize>(
+    rows: &[[&[u8]; ROWS]],
+    queries: &[&[i8]],
+    unpacking: &Unpacking<REGISTERS>,
     products: &mut [[i32; ROWS_PER_TILE]],
-    query: usize,
-    row: usize,
-    sums: [[i32; ROWS]; QUERIES],
 ) -> usize {
-    for index in 0..QUERIES {
-        products[query + index].as_chunks_mut::<ROWS>().0[row / ROWS] = sums[index];
+    let mut lines: [&[[[i8; 64]; REGISTERS]]; QUERIES] = [&[]; QUERIES];
+    for query in 0..QUERIES {
+        lines[query] = queries[query].as_chunks::<64>().0.as_chunks::<REGISTERS>().0;
+    }
+    for four in 0..rows.len() {
+        let sums = multiply_rows::<BITS, CHUNK, REGISTERS, QUERIES>(rows[four], lines, unpacking);
+        for query in 0..QUERIES {
+            products[query].as_chunks_mut::<ROWS>().0[four] = added(sums[query]);
+        }
     }
     QUERIES
 }
 
 /// Multiplies a few rows with a few queries, each by each.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
 fn multiply_rows<const BITS: usize, const CHUNK: usize, const REGISTERS: usize, const QUERIES: usize>(
     rows: [&[u8]; ROWS],
-    queries: [&[i8]; QUERIES],
+    lines: [&[[[i8; 64]; REGISTERS]]; QUERIES],
     unpacking: &Unpacking<REGISTERS>,
-) -> [[i32; ROWS]; QUERIES] {
-    let mut lines: [&[[[i8; 64]; REGISTERS]]; QUERIES] = [&[]; QUERIES];
-    for query in 0..QUERIES {
-        lines[query] = queries[query].as_chunks::<64>().0.as_chunks::<REGISTERS>().0;
-    }
+) -> [[__m512i; ROWS]; QUERIES] {
+    let n_chunks = rows[0].len() / CHUNK;
     let mut chunks: [&[[u8; CHUNK]]; ROWS] = [&[]; ROWS];
     for row in 0..ROWS {
-        chunks[row] = rows[row].as_chunks::<CHUNK>().0;
+        chunks[row] = &rows[row].as_chunks::<CHUNK>().0[..n_chunks];
     }
-    let n_chunks = rows[0].len() / CHUNK;
     let mut sums = [[_mm512_setzero_si512(); ROWS]; QUERIES];
     for index in 0..n_chunks {
+        let mut levels = [[_mm512_setzero_si512(); REGISTERS]; ROWS];
         for row in 0..ROWS {
             let chunk = &chunks[row][index];
             _mm_prefetch::<_MM_HINT_T0>(chunk.as_ptr().wrapping_add(AHEAD).cast());
-            let levels = unpacking.unpack::<BITS>(load_whole_chunk(chunk));
-            for query in 0..QUERIES {
-                sums[query][row] = multiply_add_levels(sums[query][row], levels, &lines[query][index]);
-            }
+            levels[row] = unpacking.unpack::<BITS>(load_whole_chunk(chunk));
+        }
+        for query in 0..QUERIES {
+            multiply_add_levels(&mut sums[query], &levels, &lines[query][index]);
         }
     }
     if !rows[0].len().is_multiple_of(CHUNK) {
+        let mut levels = [[_mm512_setzero_si512(); REGISTERS]; ROWS];
         for row in 0..ROWS {
-            let levels = unpacking.unpack::<BITS>(load_chunk::<CHUNK>(rows[row].as_chunks::<CHUNK>().1));
-            for query in 0..QUERIES {
-                sums[query][row] = multiply_add_levels(sums[query][row], levels, &lines[query][n_chunks]);
-            }
+            levels[row] = unpacking.unpack::<BITS>(load_chunk::<CHUNK>(rows[row].as_chunks::<CHUNK>().1));
+        }
+        for query in 0..QUERIES {
+            multiply_add_levels(&mut sums[query], &levels, &lines[query][n_chunks]);
         }
     }
-    let mut products = [[0; ROWS]; QUERIES];
-    for query in 0..QUERIES {
-        products[query] = added(sums[query]);
-    }
-    products
+    sums
 }
 
-/// Adds the products of levels and a query to 16 sums.
+/// Adds the products of the levels of rows and a query.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn multiply_add_levels<const REGISTERS: usize>(
-    mut sums: __m512i,
-    levels: [__m512i; REGISTERS],
+    sums: &mut [__m512i; ROWS],
+    levels: &[[__m512i; REGISTERS]; ROWS],
     query: &[[i8; 64]; REGISTERS],
-) -> __m512i {
+) {
     for register in 0..REGISTERS {
-        sums = _mm512_dpbusd_epi32(sums, levels[register], load_signed(&query[register]));
+        let query = load_signed(&query[register]);
+        for row in 0..ROWS {
+            sums[row] = _mm512_dpbusd_epi32(sums[row], levels[row][register], query);
+        }
     }
-    sums
 }
 
 /// The sum of each register.
