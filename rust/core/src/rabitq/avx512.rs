@@ -17,7 +17,7 @@ use crate::Codes;
 const ROWS: usize = 4;
 
 /// Bytes between what is read and what is fetched: the time that memory takes is about that of reading as many.
-const AHEAD: usize = 4096;
+const AHEAD: usize = 8192;
 
 #[inline]
 #[target_feature(enable = "avx512f")]

@@ -205,6 +205,7 @@ impl Grid {
     /// 4 bits      bytes 0..32       dims 0 1 | 2 3 | 4 5 | ...
     ///             expanded          0 2 4 ... 62 | 1 3 5 ... 63
     /// ```
+    #[inline]
     pub(super) fn place(self, dim: usize) -> usize {
         match self.n_bits {
             2 | 4 => {
