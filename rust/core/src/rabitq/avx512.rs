@@ -81,6 +81,8 @@ fn sum_registers<const QUERIES: usize, const REGISTERS: usize>(
     next: &[u8],
     sums: &mut [BlockSums; QUERIES],
 ) {
+    // The next block begins where this one ends, unless it will not be read.
+    let ahead = if next.is_empty() { planes.as_ptr() } else { planes.as_ptr().wrapping_add(AHEAD) };
     let planes = planes.as_chunks::<ROWS_PER_BLOCK>().0;
     let mut n_planes = planes.len();
     for query in 0..QUERIES {
@@ -99,7 +101,7 @@ fn sum_registers<const QUERIES: usize, const REGISTERS: usize>(
                 for register in 0..REGISTERS {
                     // One line after the other, as memory is read fastest.
                     let line = (part * n_planes + plane) * REGISTERS + register;
-                    _mm_prefetch::<_MM_HINT_T1>(next.as_ptr().wrapping_add(64 * line).cast());
+                    _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64 * line).cast());
                     // Bits above the half do not matter: the tables are repeated.
                     low[register] = load(&codes[part * REGISTERS + register]);
                     high[register] = _mm512_srli_epi16::<4>(low[register]);
@@ -328,6 +330,10 @@ fn multiply_rows<const BITS: usize, const CHUNK: usize, const REGISTERS: usize, 
     for row in 0..ROWS {
         chunks[row] = &rows[row].as_chunks::<CHUNK>().0[..n_chunks];
     }
+    let mut whole: [&[[[i8; 64]; REGISTERS]]; QUERIES] = [&[]; QUERIES];
+    for query in 0..QUERIES {
+        whole[query] = &lines[query][..n_chunks];
+    }
     let mut sums = [[_mm512_setzero_si512(); ROWS]; QUERIES];
     for index in 0..n_chunks {
         let mut levels = [[_mm512_setzero_si512(); REGISTERS]; ROWS];
@@ -337,7 +343,7 @@ fn multiply_rows<const BITS: usize, const CHUNK: usize, const REGISTERS: usize, 
             levels[row] = unpacking.unpack::<BITS>(load_whole_chunk(chunk));
         }
         for query in 0..QUERIES {
-            multiply_add_levels(&mut sums[query], &levels, &lines[query][index]);
+            multiply_add_levels(&mut sums[query], &levels, &whole[query][index]);
         }
     }
     if !rows[0].len().is_multiple_of(CHUNK) {
@@ -419,6 +425,9 @@ fn finished<const PARTS: usize>(
     for index in 0..factors.len().div_ceil(16).min(ROWS_PER_BLOCK / 16) {
         let factors = if index < sixteens.len() { &sixteens[index] } else { &last };
         let halves = factors.as_flattened().as_chunks::<16>().0;
+        for half in 0..2 {
+            _mm_prefetch::<_MM_HINT_T0>(halves[half].as_ptr().wrapping_byte_add(AHEAD).cast());
+        }
         let (low, high) = (load_floats(&halves[0]), load_floats(&halves[1]));
         let added = _mm512_permutex2var_ps(low, evens, high);
         let multiples = _mm512_permutex2var_ps(low, odds, high);
