@@ -35,9 +35,9 @@ fn load_signed(bytes: &[i8; 64]) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_floats(floats: &[f32; 16]) -> __m512 {
-    // SAFETY: `floats` are 16 floats.
-    unsafe { _mm512_loadu_ps(floats.as_ptr()) }
+fn load_pairs(pairs: &[[f32; 2]; 8]) -> __m512 {
+    // SAFETY: `pairs` are 16 floats.
+    unsafe { _mm512_loadu_ps(pairs.as_ptr().cast()) }
 }
 
 /// Sixteen bytes, four times.
@@ -424,11 +424,11 @@ fn finished<const PARTS: usize>(
     last[..rest.len()].copy_from_slice(rest);
     for index in 0..factors.len().div_ceil(16).min(ROWS_PER_BLOCK / 16) {
         let factors = if index < sixteens.len() { &sixteens[index] } else { &last };
-        let halves = factors.as_flattened().as_chunks::<16>().0;
+        let halves = factors.as_chunks::<8>().0;
         for half in 0..2 {
             _mm_prefetch::<_MM_HINT_T0>(halves[half].as_ptr().wrapping_byte_add(AHEAD).cast());
         }
-        let (low, high) = (load_floats(&halves[0]), load_floats(&halves[1]));
+        let (low, high) = (load_pairs(&halves[0]), load_pairs(&halves[1]));
         let added = _mm512_permutex2var_ps(low, evens, high);
         let multiples = _mm512_permutex2var_ps(low, odds, high);
         let mut products = [zero; PARTS];
