@@ -1,5 +1,6 @@
-//! AVX-512. One bit: as with AVX2, 64 rows at a time. More bits: one instruction multiplies, adds and widens 64 dimensions of a row and a
-//! query.
+//! AVX-512. One bit: as with AVX2, 64 rows at a time, or all 256 of a block for one query. More bits: numbers become bytes in registers,
+//! 64 of them by one to three instructions that move bytes or bits, and one more instruction multiplies them with a query, adds and
+//! widens: nothing is stored before the sums are. One query waits for memory only, and prefetches what it reads.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
@@ -81,8 +82,12 @@ fn sum_registers<const QUERIES: usize, const REGISTERS: usize>(
     next: &[u8],
     sums: &mut [BlockSums; QUERIES],
 ) {
-    // The next block begins where this one ends, unless it will not be read.
-    let ahead = if next.is_empty() { planes.as_ptr() } else { planes.as_ptr().wrapping_add(AHEAD) };
+    // A block that is read in one go is followed by the next one. If it is read in parts, the next one is not to be waited for.
+    let ahead = match next {
+        [] => planes.as_ptr(),
+        _ if 64 * REGISTERS == ROWS_PER_BLOCK => planes.as_ptr().wrapping_add(AHEAD),
+        _ => next.as_ptr(),
+    };
     let planes = planes.as_chunks::<ROWS_PER_BLOCK>().0;
     let mut n_planes = planes.len();
     for query in 0..QUERIES {
@@ -165,7 +170,7 @@ pub(super) fn multiply(
     _expanded: &mut [u8],
     products: &mut [[i32; ROWS_PER_TILE]],
 ) {
-    // As many bytes as there are multiplied together: those of 64 numbers, or of 128 of 2 bits.
+    // A chunk is the bytes of 64 numbers; or 32 bytes, as they lie in the order of `Grid::place`.
     match grid.n_bits() {
         2 => multiply_codes::<2, 32, 2>(codes, rows, grid, queries, products),
         3 => multiply_codes::<3, 24, 1>(codes, rows, grid, queries, products),
@@ -185,7 +190,7 @@ struct Unpacking<const REGISTERS: usize> {
     shifts: [__m512i; REGISTERS],
     /// The bytes of numbers of up to 4 bits, repeated to fill the table: bits beyond the number do not matter.
     bytes: __m512i,
-    /// The bits of a number of more.
+    /// The bits of a number of 5 to 7.
     mask: __m512i,
 }
 
@@ -265,6 +270,7 @@ fn load_whole_chunk<const CHUNK: usize>(chunk: &[u8; CHUNK]) -> __m512i {
     }
 }
 
+/// Multiplies all rows with all queries, where a chunk of `CHUNK` bytes becomes `REGISTERS` registers of levels.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
 fn multiply_codes<const BITS: usize, const CHUNK: usize, const REGISTERS: usize>(
