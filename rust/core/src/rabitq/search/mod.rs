@@ -422,7 +422,8 @@ impl<'a> Search<'a> {
             let expanded = &mut scratch.expanded[..rows.len() * len];
             multiply(self.level, codes, rows, grid, operands, expanded, &mut scratch.products);
             let first = rows[0] % ROWS_PER_BLOCK;
-            let are_consecutive = rows[rows.len() - 1] - rows[0] == ROWS_PER_TILE - 1;
+            let are_consecutive =
+                rows.len() == ROWS_PER_TILE && rows[ROWS_PER_TILE - 1] - rows[0] == ROWS_PER_TILE - 1;
             for (sums, products) in scratch.sums.iter_mut().zip(&scratch.products) {
                 if are_consecutive {
                     sums[first..first + ROWS_PER_TILE].copy_from_slice(products);
