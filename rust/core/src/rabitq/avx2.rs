@@ -9,7 +9,9 @@ use std::arch::x86_64::*;
 use super::encode::{Products, REFINEMENTS};
 use super::grid::{Grid, Levels, MAGNITUDES};
 use super::queries::Finish;
-use super::{BlockRows, BlockSums, PLANES_PER_SUM, ROWS_PER_BLOCK, portable};
+use super::{
+    BlockRows, BlockSums, PLANES_PER_SUM, QUERIES_PER_PASS, ROWS_PER_BLOCK, ROWS_PER_TILE, portable,
+};
 use crate::Codes;
 
 /// Registers of rows that are summed together: with four queries, their sums fill the registers.
@@ -245,8 +247,30 @@ fn add(sums: &mut [i32; 8], more: __m256i) {
 }
 
 #[target_feature(enable = "avx2,bmi2")]
-pub(super) fn expand(codes: Codes<'_>, rows: &[usize], grid: Grid, expanded: &mut [u8]) {
-    let (len, levels) = (expanded.len() / rows.len().max(1), load_repeated(&grid.bytes()));
+pub(super) fn multiply(
+    codes: Codes<'_>,
+    rows: &[usize],
+    grid: Grid,
+    queries: &[&[i8]],
+    expanded: &mut [u8],
+    products: &mut [[i32; ROWS_PER_TILE]],
+) {
+    expand(codes, rows, grid, expanded);
+    let (passes, rest) = queries.as_chunks::<QUERIES_PER_PASS>();
+    let (of_passes, of_rest) = products[..queries.len()].as_chunks_mut::<QUERIES_PER_PASS>();
+    for pass in 0..passes.len() {
+        multiply_expanded(expanded, passes[pass], &mut of_passes[pass]);
+    }
+    let (of_rest, _) = of_rest.as_chunks_mut::<1>();
+    for query in 0..rest.len() {
+        multiply_expanded(expanded, [rest[query]], &mut of_rest[query]);
+    }
+}
+
+/// Writes the bytes of the numbers of some rows, which queries of several passes share.
+#[target_feature(enable = "avx2,bmi2")]
+fn expand(codes: Codes<'_>, rows: &[usize], grid: Grid, expanded: &mut [u8]) {
+    let (len, levels) = (expanded.len() / rows.len().max(1), load_repeated(grid.bytes()));
     for (row, expanded) in rows.iter().zip(expanded.chunks_exact_mut(len.max(1))) {
         let row = codes.row(*row);
         match grid.n_bits() {
@@ -300,14 +324,14 @@ fn expand_groups(row: &[u8], n_bits: usize, levels: __m256i, expanded: &mut [u8]
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn multiply<const QUERIES: usize>(
+fn multiply_expanded<const QUERIES: usize>(
     expanded: &[u8],
     queries: [&[i8]; QUERIES],
-    products: &mut [[i32; QUERIES]],
+    products: &mut [[i32; ROWS_PER_TILE]; QUERIES],
 ) {
     let (len, ones) = (queries[0].len(), _mm256_set1_epi16(1));
     let queries = queries.map(|query| query[..len].as_chunks::<32>().0);
-    for (levels, products) in expanded.chunks_exact(len).zip(products) {
+    for (row, levels) in expanded.chunks_exact(len).enumerate() {
         let mut sums = [_mm256_setzero_si256(); QUERIES];
         for (index, levels) in levels.as_chunks::<32>().0.iter().enumerate() {
             let levels = load(levels);
@@ -317,7 +341,7 @@ pub(super) fn multiply<const QUERIES: usize>(
             }
         }
         for query in 0..QUERIES {
-            products[query] = added(sums[query]);
+            products[query][row] = added(sums[query]);
         }
     }
 }

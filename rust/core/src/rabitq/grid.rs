@@ -6,6 +6,10 @@ use crate::Error;
 /// The most magnitudes of a grid that is no uniform one.
 pub(super) const MAGNITUDES: usize = 8;
 
+/// The magnitudes of the levels of 2, 3 and 4 bits: those of the quantiser of a Gaussian with the smallest mean squared error, times
+/// a number, rounded.
+const MAGNITUDES_OF: [&[u8]; 3] = [&[19, 63], &[7, 22, 39, 63], &[3, 9, 15, 22, 29, 37, 48, 63]];
+
 /// Bytes of a row that are expanded together.
 const BYTES_PER_CHUNK: usize = 32;
 
@@ -32,6 +36,21 @@ pub(super) enum Levels {
     Uniform { count: i32, per_deviation: Option<f32> },
 }
 
+/// The level of each number plus 63, again and again.
+const fn repeated_bytes(magnitudes: &[u8]) -> [u8; 16] {
+    let (mut bytes, mut index) = ([0; 16], 0);
+    while index < bytes.len() {
+        let number = index % (2 * magnitudes.len());
+        bytes[index] = if number < magnitudes.len() {
+            63 - magnitudes[magnitudes.len() - 1 - number]
+        } else {
+            63 + magnitudes[number - magnitudes.len()]
+        };
+        index += 1;
+    }
+    bytes
+}
+
 impl Grid {
     /// # Errors
     /// [`Error::Range`] for another number of bits.
@@ -43,6 +62,7 @@ impl Grid {
     }
 
     /// Bits of a dimension.
+    #[inline]
     pub fn n_bits(self) -> usize {
         self.n_bits
     }
@@ -90,13 +110,9 @@ impl Grid {
         n_dims / 8 * self.n_bits
     }
 
-    /// The magnitudes of the levels of 2 to 4 bits: those of the quantiser of a Gaussian with the smallest mean squared error, times
-    /// a number, rounded.
     fn magnitudes(self) -> &'static [u8] {
         match self.n_bits {
-            2 => &[19, 63],
-            3 => &[7, 22, 39, 63],
-            4 => &[3, 9, 15, 22, 29, 37, 48, 63],
+            2..=4 => MAGNITUDES_OF[self.n_bits - 2],
             _ => &[],
         }
     }
@@ -142,15 +158,17 @@ impl Grid {
     }
 
     /// The bytes of the numbers of 2 to 4 bits, repeated to fill the table.
-    pub(super) fn bytes(self) -> [u8; 16] {
-        let magnitudes = self.magnitudes();
-        std::array::from_fn(|number| {
-            let number = number % (2 * magnitudes.len()).max(1);
-            match number.checked_sub(magnitudes.len()) {
-                Some(index) => 63 + magnitudes.get(index).copied().unwrap_or(0),
-                None => 63 - magnitudes[magnitudes.len() - 1 - number],
-            }
-        })
+    #[inline]
+    pub(super) fn bytes(self) -> &'static [u8; 16] {
+        const BYTES: [[u8; 16]; 3] = [
+            repeated_bytes(MAGNITUDES_OF[0]),
+            repeated_bytes(MAGNITUDES_OF[1]),
+            repeated_bytes(MAGNITUDES_OF[2]),
+        ];
+        match self.n_bits {
+            2..=4 => &BYTES[self.n_bits - 2],
+            _ => &[0; 16],
+        }
     }
 
     /// The level of a number.
@@ -187,6 +205,7 @@ impl Grid {
     /// 4 bits      bytes 0..32       dims 0 1 | 2 3 | 4 5 | ...
     ///             expanded          0 2 4 ... 62 | 1 3 5 ... 63
     /// ```
+    #[inline]
     pub(super) fn place(self, dim: usize) -> usize {
         match self.n_bits {
             2 | 4 => {

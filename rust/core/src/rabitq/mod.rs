@@ -103,21 +103,19 @@ fn sum_bits<const QUERIES: usize>(
     at_level!(level, sum_bits(tables, planes, next, sums));
 }
 
-/// Writes the bytes of the numbers of some rows, [`Grid::expanded_len`] for each in the order of [`Grid::place`]; what is beyond the
-/// last number means nothing.
-fn expand(level: Level, codes: Codes<'_>, rows: &[usize], grid: Grid, expanded: &mut [u8]) {
-    at_level!(level, expand(codes, rows, grid, expanded));
-}
-
-/// Writes the products of expanded rows of `queries[0].len()` bytes with queries of as many. No sum of two neighbouring products is
-/// beyond 16 bits.
-fn multiply<const QUERIES: usize>(
+/// Writes the product of each query with each of up to [`ROWS_PER_TILE`] rows, the levels of which are bytes in the order of
+/// [`Grid::place`]. No sum of two neighbouring products is beyond 16 bits. `expanded` has [`Grid::expanded_len`] bytes for each row,
+/// for levels that are not multiplied in registers.
+fn multiply(
     level: Level,
-    expanded: &[u8],
-    queries: [&[i8]; QUERIES],
-    products: &mut [[i32; QUERIES]],
+    codes: Codes<'_>,
+    rows: &[usize],
+    grid: Grid,
+    queries: &[&[i8]],
+    expanded: &mut [u8],
+    products: &mut [[i32; ROWS_PER_TILE]],
 ) {
-    at_level!(level, multiply(expanded, queries, products));
+    at_level!(level, multiply(codes, rows, grid, queries, expanded, products));
 }
 
 /// Writes the distances of the rows of a block, as many as there are factors, and returns whether all are finite.

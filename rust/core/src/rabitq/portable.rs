@@ -6,7 +6,7 @@
 use super::encode::{Products, REFINEMENTS};
 use super::grid::{Grid, Levels, MAGNITUDES};
 use super::queries::Finish;
-use super::{BlockRows, BlockSums, ROWS_PER_BLOCK};
+use super::{BlockRows, BlockSums, ROWS_PER_BLOCK, ROWS_PER_TILE};
 use crate::Codes;
 
 /// Sums are kept in this many lanes and added up in the end, in this order at every level.
@@ -160,13 +160,26 @@ pub(super) fn sum_bits<const QUERIES: usize>(
     }
 }
 
-pub(super) fn expand(codes: Codes<'_>, rows: &[usize], grid: Grid, expanded: &mut [u8]) {
+pub(super) fn multiply(
+    codes: Codes<'_>,
+    rows: &[usize],
+    grid: Grid,
+    queries: &[&[i8]],
+    expanded: &mut [u8],
+    products: &mut [[i32; ROWS_PER_TILE]],
+) {
     let len = expanded.len() / rows.len().max(1);
-    for (row, expanded) in rows.iter().zip(expanded.chunks_exact_mut(len.max(1))) {
+    for (index, (row, expanded)) in rows.iter().zip(expanded.chunks_exact_mut(len.max(1))).enumerate() {
         expand_row(codes.row(*row), grid, expanded);
+        for (query, products) in queries.iter().zip(&mut *products) {
+            let of_dims =
+                expanded.iter().zip(*query).map(|(level, value)| i32::from(*level) * i32::from(*value));
+            products[index] = of_dims.sum();
+        }
     }
 }
 
+/// Writes the bytes of the numbers of a row; what is beyond the last number means nothing.
 #[inline(always)]
 pub(super) fn expand_row(row: &[u8], grid: Grid, expanded: &mut [u8]) {
     match grid.n_bits() {
@@ -192,19 +205,6 @@ pub(super) fn expand_row(row: &[u8], grid: Grid, expanded: &mut [u8]) {
                 }
             }
         }
-    }
-}
-
-pub(super) fn multiply<const QUERIES: usize>(
-    expanded: &[u8],
-    queries: [&[i8]; QUERIES],
-    products: &mut [[i32; QUERIES]],
-) {
-    let len = queries[0].len();
-    for (levels, products) in expanded.chunks_exact(len).zip(products) {
-        *products = queries.map(|query| {
-            levels.iter().zip(query).map(|(level, value)| i32::from(*level) * i32::from(*value)).sum()
-        });
     }
 }
 

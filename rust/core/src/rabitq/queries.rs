@@ -84,7 +84,7 @@ impl Queries {
             // A query of zeros, or of numbers so small that their ratio to others overflows.
             let scale = Some(largest as f32 / extent).filter(|scale| scale.is_finite());
             for (rounded, value) in rounded.iter_mut().zip(values) {
-                *rounded = scale.map_or(0, |scale| (value * scale).round_ties_even() as i32);
+                *rounded = scale.map_or(0, |scale| rounded_to_even(value * scale));
             }
             queries.set(query, &rounded, extent / largest as f32, *offset, metric);
         }
@@ -209,6 +209,14 @@ impl Queries {
     }
 }
 
+/// The nearest integer of a number below 2^22, an even one of two: floats from 2^23 to 2^24 are integers, the last bits of which it
+/// is. Processors without an instruction for `round_ties_even` call a function instead.
+#[inline]
+fn rounded_to_even(value: f32) -> i32 {
+    const INTEGERS: f32 = 1.5 * (1 << 23) as f32;
+    (value + INTEGERS).to_bits() as i32 - INTEGERS.to_bits() as i32
+}
+
 /// Writes the tables of a query of signs: the entry of four bits is the sum of the magnitudes of the numbers whose sign they have, so
 /// that the product is twice the sum of the entries less that of all magnitudes.
 fn fill_tables(rounded: &[i32], tables: &mut [[u8; 32]]) {
@@ -230,6 +238,13 @@ fn fill_tables(rounded: &[i32], tables: &mut [[u8; 32]]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn halves_are_rounded_to_even() {
+        for value in (-40_000..=40_000).map(|value| value as f32 / 4.0) {
+            assert_eq!(rounded_to_even(value), value.round_ties_even() as i32, "{value}");
+        }
+    }
 
     #[test]
     fn tables_hold_the_magnitudes_of_equal_signs() {

@@ -3,14 +3,13 @@
 
 mod lists;
 
-use std::array;
 use std::ops::Range;
 
 use super::encode::squares;
 use super::grid::Grid;
 use super::queries::{Metric, Queries};
 use super::{
-    BlockRows, BlockSums, QUERIES_PER_PASS, ROWS_PER_BLOCK, ROWS_PER_TILE, distances, expand, multiply, near,
+    BlockRows, BlockSums, QUERIES_PER_PASS, ROWS_PER_BLOCK, ROWS_PER_TILE, distances, multiply, near,
     sum_bits,
 };
 use crate::adc::Blocks;
@@ -252,7 +251,8 @@ pub fn cdist(
 struct Scratch {
     planes: Vec<u8>,
     expanded: Vec<u8>,
-    /// For each query, its parts one after the other.
+    /// For each query, its parts one after the other, as in `sums`.
+    products: Vec<[i32; ROWS_PER_TILE]>,
     sums: Vec<BlockSums>,
     distances: [f32; ROWS_PER_BLOCK],
 }
@@ -264,6 +264,7 @@ impl Scratch {
         Ok(Scratch {
             planes: Vec::new(),
             expanded: try_vec(0, n_expanded)?,
+            products: try_vec([0; ROWS_PER_TILE], n_queries * grid.query_parts())?,
             sums: try_vec([0; ROWS_PER_BLOCK], n_queries * grid.query_parts())?,
             distances: [0.0; ROWS_PER_BLOCK],
         })
@@ -356,6 +357,9 @@ impl<'a> Search<'a> {
         mut receive: impl FnMut(usize, usize, &[f32; ROWS_PER_BLOCK], BlockRows) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let n_parts = self.database.grid.query_parts();
+        let operands =
+            group.iter().flat_map(|query| (0..n_parts).map(|part| self.queries.bytes(*query, part)));
+        let operands = try_collect(operands)?;
         for block in blocks {
             let selected: BlockRows = self.mask.words_within(block * (ROWS_PER_BLOCK / 64), rows);
             match self.database.rows {
@@ -364,7 +368,7 @@ impl<'a> Search<'a> {
                     self.sum_planes(group, planes, blocks.packed(block + 1), &mut scratch.sums);
                 }
                 Rows::Numbers(codes) => {
-                    self.sum_numbers(group, codes, block, selected, &mut scratch.expanded, &mut scratch.sums);
+                    self.sum_numbers(&operands, codes, block, selected, scratch);
                 }
             }
             let factors = &self.database.factors[block * ROWS_PER_BLOCK..];
@@ -402,51 +406,48 @@ impl<'a> Search<'a> {
 
     fn sum_numbers(
         &self,
-        group: &[usize],
+        operands: &[&[i8]],
         codes: Codes<'_>,
         block: usize,
         selected: BlockRows,
-        expanded: &mut [u8],
-        sums: &mut [BlockSums],
+        scratch: &mut Scratch,
     ) {
         let Database { grid, n_dims, .. } = self.database;
-        let (len, n_parts) = (grid.expanded_len(n_dims), grid.query_parts());
-        let operands = |index: usize| self.queries.bytes(group[index / n_parts], index % n_parts);
-        let mut left = (0..ROWS_PER_BLOCK).filter(|row| selected[row / 64] >> (row % 64) & 1 == 1);
+        let (len, mut left, mut rows) = (grid.expanded_len(n_dims), selected, [0; ROWS_PER_TILE]);
         loop {
-            let (mut rows, mut n_rows) = ([0; ROWS_PER_TILE], 0);
-            for (place, row) in rows.iter_mut().zip(&mut left) {
-                *place = block * ROWS_PER_BLOCK + row;
-                n_rows += 1;
-            }
-            if n_rows == 0 {
+            let rows = take_rows(block, &mut left, &mut rows);
+            if rows.is_empty() {
                 return;
             }
-            let (rows, expanded) = (&rows[..n_rows], &mut expanded[..n_rows * len]);
-            expand(self.level, codes, rows, grid, expanded);
-            let n_operands = group.len() * n_parts;
-            for first in (0..n_operands).step_by(QUERIES_PER_PASS) {
-                if first + QUERIES_PER_PASS <= n_operands {
-                    let queries = array::from_fn::<_, QUERIES_PER_PASS, _>(|index| operands(first + index));
-                    let mut products = [[0; QUERIES_PER_PASS]; ROWS_PER_TILE];
-                    multiply(self.level, expanded, queries, &mut products[..n_rows]);
-                    for (index, sums) in sums[first..first + QUERIES_PER_PASS].iter_mut().enumerate() {
-                        for (row, products) in rows.iter().zip(products) {
-                            sums[row % ROWS_PER_BLOCK] = products[index];
-                        }
-                    }
+            let expanded = &mut scratch.expanded[..rows.len() * len];
+            multiply(self.level, codes, rows, grid, operands, expanded, &mut scratch.products);
+            let first = rows[0] % ROWS_PER_BLOCK;
+            let are_consecutive =
+                rows.len() == ROWS_PER_TILE && rows[ROWS_PER_TILE - 1] - rows[0] == ROWS_PER_TILE - 1;
+            for (sums, products) in scratch.sums.iter_mut().zip(&scratch.products) {
+                if are_consecutive {
+                    sums[first..first + ROWS_PER_TILE].copy_from_slice(products);
                 } else {
-                    for (index, sums) in (first..n_operands).zip(&mut sums[first..n_operands]) {
-                        let mut products = [[0]; ROWS_PER_TILE];
-                        multiply(self.level, expanded, [operands(index)], &mut products[..n_rows]);
-                        for (row, [product]) in rows.iter().zip(products) {
-                            sums[row % ROWS_PER_BLOCK] = product;
-                        }
+                    for (row, product) in rows.iter().zip(products) {
+                        sums[row % ROWS_PER_BLOCK] = *product;
                     }
                 }
             }
         }
     }
+}
+
+/// Moves the first of the rows of a block that are left to `rows`, as many as fit.
+fn take_rows<'a>(block: usize, left: &mut BlockRows, rows: &'a mut [usize; ROWS_PER_TILE]) -> &'a [usize] {
+    let mut n_rows = 0;
+    for (word, left) in left.iter_mut().enumerate() {
+        while *left != 0 && n_rows < ROWS_PER_TILE {
+            rows[n_rows] = block * ROWS_PER_BLOCK + 64 * word + left.trailing_zeros() as usize;
+            *left &= *left - 1;
+            n_rows += 1;
+        }
+    }
+    &rows[..n_rows]
 }
 
 /// Hands the selected rows of a block that are near enough to the sink.
