@@ -186,7 +186,7 @@ pub(super) fn multiply(
 struct Unpacking<const REGISTERS: usize> {
     /// The byte of the chunk that each byte of a register begins as.
     spread: __m512i,
-    /// The lowest bit of each number in its 64 bits.
+    /// The lowest bit of each number in its 64 bits; for 2 and 4 bits in its 16 bits.
     shifts: [__m512i; REGISTERS],
     /// The bytes of numbers of up to 4 bits, repeated to fill the table: bits beyond the number do not matter.
     bytes: __m512i,
@@ -205,7 +205,8 @@ impl<const REGISTERS: usize> Unpacking<REGISTERS> {
             for register in 0..REGISTERS {
                 shifts[register][byte] = match BITS {
                     // Both halves begin as the same 32 bytes, and take different numbers of each.
-                    2 | 4 => (byte % 8 * 8 + (8 - BITS) - BITS * (2 * register + byte / 32)) as u8,
+                    2 | 4 if byte % 2 == 0 => (8 - BITS - BITS * (2 * register + byte / 32)) as u8,
+                    2 | 4 => 0,
                     _ => (BITS * (7 - byte % 8)) as u8,
                 };
             }
@@ -229,7 +230,8 @@ impl<const REGISTERS: usize> Unpacking<REGISTERS> {
         let mut numbers = [chunk; REGISTERS];
         for register in 0..REGISTERS {
             numbers[register] = match BITS {
-                2 | 4 => _mm512_multishift_epi64_epi8(self.shifts[register], chunk),
+                // On Zen 5, unlike the other shift, this one leaves the ports of products alone.
+                2 | 4 => _mm512_srlv_epi16(chunk, self.shifts[register]),
                 8 => chunk,
                 _ => {
                     let groups = _mm512_permutexvar_epi8(self.spread, chunk);
