@@ -1,6 +1,6 @@
 //! AVX-512. One bit: as with AVX2, 64 rows at a time, or all 256 of a block for one query. More bits: numbers become bytes in registers,
 //! 64 of them by one to three instructions that move bytes or bits, and one more instruction multiplies them with a query, adds and
-//! widens: nothing is stored before the sums are. One query waits for memory only, and prefetches what it reads.
+//! widens: nothing is stored before the sums are. One query of many dimensions mostly waits for memory: it prefetches what it reads.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
@@ -17,7 +17,7 @@ use crate::Codes;
 /// Rows that are multiplied together.
 const ROWS: usize = 4;
 
-/// Bytes between what is read and what is fetched: the time that memory takes is about that of reading as many.
+/// Bytes between what is read and what is fetched: the best of 2, 4, 8 and 16 KiB on Zen 5.
 const AHEAD: usize = 8192;
 
 #[inline]
