@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -375,10 +376,16 @@ def test_integers_of_numpy_are_parameters() -> None:
 
 
 def test_scores_are_summed_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = pictures()[:200]
-    whole = fitted().score(images)
-    monkeypatch.setattr(thumbnail, "_PICTURES_PER_BLOCK", 64)
-    assert fitted().score(images) == pytest.approx(whole, abs=1e-9)
+    codec, images = fitted("searchable"), np.tile(pictures(), (8, 1, 1, 1))
+    whole = codec.score(images)
+    monkeypatch.setattr(thumbnail, "_PICTURES_PER_BLOCK", 256)
+    tracemalloc.start()
+    try:
+        assert codec.score(images) == pytest.approx(whole, abs=1e-9)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < images.nbytes
 
 
 def test_advice_names_what_to_do() -> None:
