@@ -160,7 +160,7 @@ interrupt("LSHIndex.search, many probes", lambda: index.search(x, 5, n_probes=40
 index = IVFIndex(RaBitQuantizer(4), 16, random_state=0).fit(x[:2000])
 index.add(x)
 interrupt("IVFIndex.search", lambda: index.search(x, 10, n_probes=16))
-interrupt("IVFIndex.radius_search", lambda: index.radius_search(x, 1.0, n_probes=16))
+interrupt("IVFIndex.radius_search", lambda: index.radius_search(np.tile(x, (4, 1)), 1.0, n_probes=16))
 interrupt("IVFIndex.add", lambda: index.add(np.broadcast_to(x, (40, *x.shape)).reshape(-1, 16)))
 index = MultiIndexHashing(512)
 index.add(codes)
@@ -185,7 +185,7 @@ for threads in (1, None):
 table, values = entropy.ScaleTable(), np.zeros(1 << 27, np.int32)
 numbers = symbols[: 1 << 27]
 interrupt("entropy.encode, scales", lambda: entropy.encode(values, table, scales=numbers, threads=1))
-code, pairs = entropy.Huffman([1, 1]), np.zeros(1 << 28, np.uint16)
+code, pairs = entropy.Huffman([1, 1]), np.zeros(1 << 29, np.uint16)
 interrupt("entropy.encode, Huffman", lambda: entropy.encode(pairs, code))
 bytes_ = np.zeros(1 << 26, np.uint8)
 interrupt("entropy.decode, Huffman", lambda: entropy.decode(bytes_, code, 1 << 29))

@@ -165,8 +165,8 @@ impl fmt::Display for Error {
             ),
             Error::OutOfMemory => write!(
                 formatter,
-                "what this call needs does not fit the memory; give it fewer rows or smaller pictures at a time, or search a \
-                 smaller radius"
+                "the results, or what is needed to find them, do not fit the memory; give fewer rows or smaller \
+                 pictures at a time, or search a smaller radius"
             ),
             Error::Interrupted => write!(formatter, "interrupted"),
         }

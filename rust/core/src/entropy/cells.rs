@@ -80,7 +80,8 @@ pub fn encode(
     check_len("out", "bytes", out.len(), lens.len().saturating_mul(n_bytes))?;
     check_which(which, n_columns, tables)?;
     check_n_bytes(n_bytes)?;
-    let parts = out.chunks_mut(ROWS_PER_TASK * n_bytes).zip(lens.chunks_mut(ROWS_PER_TASK)).enumerate();
+    let parts =
+        out.chunks_mut(ROWS_PER_TASK.saturating_mul(n_bytes)).zip(lens.chunks_mut(ROWS_PER_TASK)).enumerate();
     run.for_each_part(
         parts,
         || Ok(Vec::new()),

@@ -228,7 +228,7 @@ struct Scratch {
 /// its choices in squared steps a bit.
 ///
 /// # Errors
-/// [`Error::Length`], [`Error::NotFinite`], [`Error::Incompatible`] if there is no mode in which every row fits, [`Error::OutOfMemory`],
+/// [`Error::Length`], [`Error::NotFinite`], [`Error::Incompatible`] if a row fits in no mode, [`Error::OutOfMemory`],
 /// [`Error::Interrupted`].
 pub fn quantize(
     values: &[f32],
@@ -263,7 +263,7 @@ pub fn quantize(
                 let values = &values[row * n_columns..(row + 1) * n_columns];
                 *lambda = quantize_row(values, modes, n_bytes, scratch, out)?.ok_or_else(|| {
                     Error::Incompatible {
-                        problem: format!("no mode has a code of {n_bytes} bytes for all rows"),
+                        problem: format!("row {row} of values has a code of {n_bytes} bytes in no mode"),
                     }
                 })?;
             }

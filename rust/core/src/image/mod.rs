@@ -18,6 +18,7 @@ mod header;
 mod masking;
 mod model;
 mod quantization;
+mod reconstruction;
 mod signs;
 mod steps;
 mod tiles;
@@ -197,7 +198,7 @@ pub fn decode(bytes: &[u8], n_halvings: usize, max_pixels: usize, run: &Run<'_>)
             let steps = Steps::new(step, tune);
             let plane = |_: &mut (), channel| {
                 let mut bands = Bands::new(width, height, n_levels)?;
-                quantization::dequantized(&tiles, channel, &mut bands, &steps, rounding)?;
+                reconstruction::dequantized(&tiles, channel, &mut bands, &steps, rounding)?;
                 wavelet::inverse::<NineSeven>(bands)
             };
             let planes = run.map_tasks(kind.n_channels, || Ok(()), plane)?;
@@ -206,7 +207,7 @@ pub fn decode(bytes: &[u8], n_halvings: usize, max_pixels: usize, run: &Run<'_>)
         Coding::Lossless => {
             let plane = |_: &mut (), channel| {
                 let mut bands = Bands::new(width, height, n_levels)?;
-                quantization::integers(&tiles, channel, &mut bands)?;
+                reconstruction::integers(&tiles, channel, &mut bands)?;
                 wavelet::inverse::<FiveThree>(bands)
             };
             let planes = run.map_tasks(kind.n_channels, || Ok(()), plane)?;
