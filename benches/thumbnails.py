@@ -261,7 +261,7 @@ def promised(lines: list[Line]) -> list[records.Promise]:
 
 def sheet(shown: dict[str, Array], n: int = 16, scale: int = 3) -> Image.Image:
     """Return a picture of the first test pictures, a coder in each row and the originals on top."""
-    rows = [np.concatenate(list(pictures[:n]), axis=1) for pictures in shown.values()]
+    rows = [np.concatenate(list(pictures[:n].astype(np.uint8)), axis=1) for pictures in shown.values()]
     return Image.fromarray(np.kron(np.concatenate(rows), np.ones((scale, scale, 1), np.uint8)))
 
 

@@ -159,6 +159,14 @@ def test_pictures_are_turned_upright(folder: Path, orientation: int) -> None:
     assert np.array_equal(stored("a.fc"), turned[orientation])
 
 
+MADE_UP = {
+    "many.npy": b"{'descr': '|u1', 'fortran_order': False, 'shape': (100000000000000000000,)}\n",
+    "large.npy": b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000000000,)}\n",
+    "token.npy": b"{'descr': '|u1', 'shape': (((\n",
+}
+"""Headers of arrays, which numpy evaluates."""
+
+
 def make_bad_pictures() -> dict[str, str]:
     """Write pictures that cannot be stored; return what is said of each."""
     grey, color = photograph(channels=1), photograph()
@@ -180,6 +188,8 @@ def make_bad_pictures() -> dict[str, str]:
     np.save("four.npy", photograph(channels=4))
     np.save("objects.npy", np.array([None]))
     Path("cut.npy").write_bytes(Path("float.npy").read_bytes()[:200])
+    for name, header in MADE_UP.items():
+        Path(name).write_bytes(b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header)
     return {
         "rgba.png": "has transparency, which is not stored; convert it to RGB or grey",
         "la.png": "has transparency",
@@ -189,12 +199,13 @@ def make_bad_pictures() -> dict[str, str]:
         "deep.png": "has 16 bits a sample; give --lossless, or convert it to 8",
         "frames.tif": "has 3 frames or pages",
         "cut.png": "cannot be read: ",
-        "text.png": "cannot be read: cannot identify image file",
-        "empty.png": "cannot be read: cannot identify image file",
+        "text.png": "is no picture that Pillow can read",
+        "empty.png": "is no picture that Pillow can read",
         "float.npy": "image must be uint8",
         "four.npy": "image must be (height, width) or (height, width, 3); got shape (40, 56, 4), which",
         "objects.npy": "cannot be read: Object arrays cannot be loaded",
         "cut.npy": "cannot be read: ",
+        **dict.fromkeys(MADE_UP, "cannot be read: "),
     }
 
 
@@ -275,6 +286,14 @@ def test_a_failed_run_leaves_the_output_as_it_was(folder: Path) -> None:
     assert sorted(os.listdir()) == ["a.fc", "a.png"]
 
 
+def test_a_file_named_like_stdin_is_read(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    image_module.fromarray(photograph()).save("-", "PNG")
+    assert run("./-", "-o", "out.fc") == 0
+    assert Path("out.fc").read_bytes() == ImageCodec().encode(photograph())
+    assert run("./-") == 0
+    assert sorted(os.listdir()) == ["-", "-.fc", "out.fc"]
+
+
 # --- wrong calls --------------------------------------------------------------------------------------------
 
 
@@ -288,6 +307,9 @@ def test_a_failed_run_leaves_the_output_as_it_was(folder: Path) -> None:
         (["a.png", "empty", "-o", "a.png"], "no pictures"),
         (["a.png", "a.png", "-o", "a.png"], "a.png: File exists; with several inputs, -o is a folder"),
         (["-"], "-o names the output for stdin"),
+        ([""], "IN must be the name of a file or folder"),
+        (["a.png", "a.png", "-o", "-"], "-o - takes one input"),
+        (["empty/..", "-o", "-"], "-o - takes one input"),
         (["a.png", "--quality", "101"], "--quality must be "),
         (["a.png", "--quality", "good"], "expected a number"),
         (["a.png", "--step", "0.01"], "--step must be "),

@@ -97,6 +97,8 @@ def test_bad_files_are_skipped_and_counted(folder: Path, capfd: pytest.CaptureFi
     ("arguments", "words"),
     [
         (["none.fc"], "none.fc: no such file"),
+        ([""], "IN must be the name of a file or folder"),
+        (["a.fc", "a.fc", "-o", "-"], "-o - takes one input"),
         (["empty"], "empty: no files that end in .fc"),
         (["a.fc", "-o", "a.jpg"], "-o must end in .png or .npy; got a.jpg"),
         (["a.fc", "-o", "-"], "-o must end in .png or .npy; got -"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,48 @@ def test_errors(folder: Path, tmp_path: Path, capsys: Any) -> None:
         assert run(*arguments) == 2
         assert re.search(message, capsys.readouterr().err)
     assert not output.exists()
+
+
+def test_no_output_replaces_a_picture_or_the_other_output(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    picture, output, link = folder / "b.png", tmp_path / "out", tmp_path / "link"
+    link.hardlink_to(folder / "more" / "gray.png")
+    for arguments, message in (
+        ((picture, "-o", picture), "-o must not end as a picture does"),
+        ((folder, "-o", tmp_path / "new.JPG"), "-o must not end as a picture does"),
+        ((folder, "-o", link), "is one of the inputs"),
+        ((folder, "-o", output, "--html", picture), "is one of the inputs"),
+        ((folder, "-o", output, "--html", output), "--html is the file of -o"),
+        ((folder, "-o", output, "--html", tmp_path / "pictures" / ".." / "out"), "--html is the file of -o"),
+    ):
+        assert run(*arguments) == 2
+        assert re.search(message, capsys.readouterr().err)
+    assert {path: path.read_bytes() for path in before} == before
+    assert not output.exists()
+
+
+def test_16_bits_are_refused_rather_than_clipped(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    deep = np.full((40, 40), 20_000, np.uint16)
+    Image.fromarray(deep).save(folder / "deep.png")
+    Image.fromarray(deep.astype(np.int32)).save(folder / "deep.tif")
+    output = tmp_path / "thumbs.safetensors"
+    assert run(folder, "-o", output) == 0
+    reported = capsys.readouterr().err
+    for name in ("deep.png", "deep.tif"):
+        assert f"{name}: not read: has more than 8 bits a sample; convert it to 8" in reported
+    assert len(CompressedThumbnails.load(output)) == 4
+
+
+def test_folders_that_cannot_be_listed_are_reported(
+    folder: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert run(folder, "-o", tmp_path / "out") == 0
+    assert "more: not read: Permission denied" in capsys.readouterr().err

@@ -31,6 +31,8 @@ def test_rows_are_read_as_numpy_reads_them() -> None:
     for rows in (0, -1, slice(3, 9), slice(None), [4, -2, 4], [], np.arange(20) % 3 == 0):
         assert np.array_equal(thumbnails[rows], decoded[rows])
     assert "20 pictures" in repr(thumbnails)
+    with pytest.raises(ValueError, match="rows cannot be converted"):
+        thumbnails[[[1, 2], [3]]]
     for wrong, kind in (("3", TypeError), (0.5, TypeError), ([[1]], TypeError), (20, IndexError)):
         with pytest.raises(kind, match=r"rows|out of bounds"):
             thumbnails[wrong]

@@ -138,6 +138,8 @@ def test_wrong_arguments_are_refused() -> None:
         (lambda: codec.tables(IMAGES[:2]), TypeError, "queries must be a tuple"),
         (lambda: codec.tables((IMAGES, FEATURES), metric="ip"), ValueError, 'metric must be "joint"'),
         (lambda: codec.picture(np.zeros((2, 15), np.uint8)), ValueError, r"shape \(n, 16\)"),
+        (lambda: JointCodec(1, 2).tables((IMAGES, FEATURES)), TypeError, "thumbnails must be"),
+        (lambda: codec.fit(IMAGES, FEATURES[:9]), ValueError, "images are 300 but features 9"),
         (lambda: JointCodec(3, codec.hasher).fit(IMAGES, FEATURES), TypeError, "thumbnails must be"),
         (lambda: JointCodec(codec.thumbnails, 3).fit(IMAGES, FEATURES), TypeError, "hasher must be"),
         (lambda: FlatIndex(JointCodec(ThumbnailCodec(), codec.hasher)), NotFittedError, "not fitted"),

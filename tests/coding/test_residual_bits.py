@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,23 @@ def test_files_and_indexes(tmp_path: Path) -> None:
 def test_wrong_arguments_are_refused(call: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         call()
+
+
+def test_layers_of_files_are_compared_before_they_are_built() -> None:
+    params, arrays = fitted().to_state()
+    layers = json.loads(arrays["layers"].tobytes())
+
+    def refused(changed: Any) -> str:
+        text = np.frombuffer(json.dumps(changed).encode(), np.uint8)
+        with pytest.raises(ValueError, match="layers") as caught:
+            ResidualBinaryCoder.from_state(params, {**arrays, "layers": text})
+        return str(caught.value)
+
+    assert "stage 1 are Dense of" in refused([layers[0], layers[1][:1], *layers[2:]])
+    large = {**layers[0][0], "units": 1 << 24}
+    assert f"{1 << 24}" in refused([[large, *layers[0][1:]], *layers[1:]])
+    assert "stage 0 are" in refused([[], *layers[1:]])
+    assert "4 stages" in refused(layers[:3])
+    assert "4 stages" in refused({})
+    with pytest.raises(ValueError, match=r"0\.weights|3\.weights"):
+        ResidualBinaryCoder.from_state(params, {**arrays, "0.3.weights": arrays["0.3.weights"][:-1]})

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fastcodes import _native, adc
-from fastcodes.coding import NotFittedError, ThumbnailCodec
+from fastcodes.coding import NotFittedError, ThumbnailCodec, _transform, thumbnail
 from fastcodes.index import FlatIndex
+from fastcodes.quantization import KMeans
 from helpers import data_file
 
 SHAPE = (16, 16, 3)
@@ -185,7 +187,9 @@ def test_dense_codes_cannot_be_searched() -> None:
         codec.tables(pictures()[:1])
     with pytest.raises(ValueError, match='layout="searchable"'):
         FlatIndex(codec)
-    with pytest.raises(ValueError, match="n_bytes must be an integer from 24 to 24; got 8"):
+    with pytest.raises(
+        ValueError, match="n_bytes must be None or 24; got 8: dense codes have no prefixes; fit layout="
+    ):
         codec.decode(codec.encode(pictures()[:2]), n_bytes=8)
 
 
@@ -297,7 +301,7 @@ def test_wrong_codes_are_refused() -> None:
         ({"layout": "sparse"}, ValueError, 'layout must be "dense" or "searchable"'),
         ({"shape": (16, 16)}, TypeError, r"shape must be \(height, width, channels\)"),
         ({"shape": (16, 16, 2)}, ValueError, "1 or 3 channels; got 2"),
-        ({"shape": (3, 16, 3)}, ValueError, "shape must be an integer from 4 to 128; got 3"),
+        ({"shape": (3, 16, 3)}, ValueError, r"shape\[0\] must be an integer from 4 to 128; got 3"),
         ({"n_bytes": 200}, ValueError, "more than a quarter"),
     ],
 )  # fmt: skip
@@ -336,3 +340,74 @@ def test_real_thumbnails() -> None:
     searchable = ThumbnailCodec(64, layout="searchable", random_state=0).fit(train).score(test)
     assert dense > 24.0  # 24.9 with 50,000 pictures: see the benchmark
     assert searchable > 23.2
+
+
+# --- what files may hold, and machines may differ in --------------------------------------------------------
+
+
+def test_waves_of_files_ascend_and_are_not_too_many() -> None:
+    params, arrays = fitted().to_state()
+    waves, vectors = arrays["waves"], arrays["vectors"]
+    for wrong in (waves[::-1], np.repeat(waves[::2], 2)[: len(waves)]):
+        with pytest.raises(ValueError, match="which ascend"):
+            ThumbnailCodec.from_state(params, {**arrays, "waves": wrong})
+    more = np.arange(len(waves) + 1, dtype=np.uint16)
+    wider = np.pad(vectors, ((0, 0), (0, 1)))
+    with pytest.raises(ValueError, match=f"waves are {len(more)}; expected at most {len(waves)}"):
+        ThumbnailCodec.from_state(params, {**arrays, "waves": more, "vectors": wider})
+
+
+def test_the_pretrained_transform_rounds_alike_on_every_machine() -> None:
+    transform = ThumbnailCodec.pretrained().transform_
+    n = transform.shape[0]
+    cosines = _transform._cosines(n)
+    row, rest = np.divmod(transform.waves.astype(int), n * 3)
+    column, color = np.divmod(rest, 3)
+    numbers = np.einsum("fi,fj,fc->fijc", cosines[row], cosines[column], _transform._COLORS[color]) * 2**24
+    # An error of the last bit of a cosine moves numbers by less than 1e-8.
+    assert abs(numbers - np.floor(numbers) - 0.5).min() > 1e-6
+
+
+def test_integers_of_numpy_are_parameters() -> None:
+    sides = tuple(map(np.int64, SHAPE))
+    codec = ThumbnailCodec(np.int64(24), shape=sides, random_state=0).fit(pictures()[200:])
+    assert codec.model_id == fitted().model_id
+    assert type(codec.code_bits) is int
+
+
+def test_scores_are_summed_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec, images = fitted("searchable"), np.tile(pictures(), (8, 1, 1, 1))
+    whole = codec.score(images)
+    monkeypatch.setattr(thumbnail, "_PICTURES_PER_BLOCK", 256)
+    tracemalloc.start()
+    try:
+        assert codec.score(images) == pytest.approx(whole, abs=1e-9)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < images.nbytes
+
+
+def test_advice_names_what_to_do() -> None:
+    with pytest.raises(ValueError, match='dense codes have no prefixes; fit layout="searchable"'):
+        fitted().decode(fitted().encode(GOOD), n_bytes=12)
+    assert np.array_equal(
+        fitted().decode(fitted().encode(GOOD), n_bytes=24), fitted().decode(fitted().encode(GOOD))
+    )
+    grey = pictures(600, (4, 8, 1))
+    codec = ThumbnailCodec(8, shape=(4, 8, 1), random_state=0).fit(grey)
+    with pytest.raises(ValueError, match=r"got \(600, 4, 8\); give images\[\.\.\., None\]"):
+        codec.encode(grey[..., 0])
+
+
+def test_threads_reach_all_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    fit = KMeans.fit
+
+    def spy(*args: Any, threads: int | None = None) -> Any:
+        given.append(threads)
+        return fit(*args, threads=threads)
+
+    monkeypatch.setattr(KMeans, "fit", spy)
+    ThumbnailCodec(24, shape=SHAPE, random_state=0).fit(pictures()[200:], threads=1)
+    assert set(given) == {1}

@@ -36,17 +36,21 @@ def convert(conversion: Conversion, inputs: Sequence[str], output: str | None) -
 
     Files that cannot be converted are reported and skipped; if there is no other, a `UserError` is raised.
     """
+    if "" in inputs:
+        raise UserError("IN must be the name of a file or folder, or - for stdin; got ''")
     sources = [
-        path for name in inputs for path in (conversion.listed(name) if os.path.isdir(name) else [Path(name)])
+        path for name in inputs for path in (conversion.listed(name) if _is_folder(name) else [_source(name)])
     ]
     label = inputs[0] if len(inputs) == 1 else f"{inputs[0]} and others"
-    is_one = len(inputs) == 1 and not os.path.isdir(inputs[0])
+    is_one = len(inputs) == 1 and not _is_folder(inputs[0])
     if output is None and "-" in inputs:
         raise UserError("-o names the output for stdin")
-    if output is not None and is_one and not os.path.isdir(output):
+    if output == "-" and not is_one:
+        raise UserError("-o - takes one input; with several inputs, -o is a folder")
+    if output is not None and is_one and not _is_folder(output):
         _check_form(conversion, output)
         check_output(output, inputs[0])
-    elif output is not None and not os.path.isdir(output):
+    elif output is not None and not _is_folder(output):
         _make_folder(output)
     complaints: list[str] = []
     written: dict[str, Path] = {}
@@ -73,8 +77,18 @@ def convert(conversion: Conversion, inputs: Sequence[str], output: str | None) -
     return len(complaints), len(written), label
 
 
+def _is_folder(name: str) -> bool:
+    return name != "-" and os.path.isdir(name)
+
+
+def _source(name: str) -> Path:
+    """Return the path of an input; that of the file ``./-`` is absolute, since ``-`` is stdin."""
+    path = Path(name)
+    return path.absolute() if str(path) == "-" != name else path
+
+
 def _target(conversion: Conversion, source: Path, output: str | None) -> str:
-    if output is not None and not os.path.isdir(output):
+    if output is not None and not _is_folder(output):
         return output
     folder = source.parent if output is None else Path(output)
     target = folder / source.with_suffix(conversion.suffix).name

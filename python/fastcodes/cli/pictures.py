@@ -66,10 +66,10 @@ def picture_of(content: bytes) -> Array:
     if content.startswith(_MAGIC_OF_ARRAY):
         try:
             array: Array = np.load(io.BytesIO(content), allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            raise BadPictureError(f"cannot be read: {error}") from None
+        except Exception as error:  # a header that was made up raises anything, MemoryError too
+            raise BadPictureError(f"cannot be read: {_reason(error)}") from None
         return array
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content)) as file:
@@ -78,13 +78,19 @@ def picture_of(content: bytes) -> Array:
             is_deep = any(re.search(r"RGB.*;16[BLN]", str(part[3])) for part in getattr(file, "tile", ()))
             file.load()
             image = ImageOps.exif_transpose(file)
+    except UnidentifiedImageError:  # whose message is about a file object
+        raise BadPictureError("is no picture that Pillow can read") from None
     except Exception as error:  # what the plugins of Pillow raise is not documented
-        raise BadPictureError(f"cannot be read: {error}") from None
+        raise BadPictureError(f"cannot be read: {_reason(error)}") from None
     if n_frames > 1:
         raise BadPictureError(f"has {n_frames} frames or pages; store each of them as a picture")
     if is_deep:
         raise BadPictureError("has 16 bits a channel and color; convert it to 8, or its channels to grey")
     return _samples(image)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _samples(image: Picture) -> Array:

@@ -15,8 +15,10 @@ import numpy as np
 
 from fastcodes._typing import Codes
 from fastcodes.cli.files import check_output, opened, writing
+from fastcodes.cli.pictures import BadPictureError
 from fastcodes.cli.terminal import UserError, blocks, report, thread_count, tracked
 from fastcodes.coding import CompressedThumbnails, ThumbnailCodec
+from fastcodes.coding._pictures import decibels
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -29,6 +31,7 @@ DESCRIPTION = (
 )
 SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jxl", ".png", ".ppm", ".tif", ".tiff", ".webp")
 PICTURES_PER_BLOCK = 64
+PICTURES_PER_SCORE = 4096
 MOST_REPORTED = 10
 """Pictures that cannot be read are named up to this number, and counted."""
 MOST_SHOWN = 2000
@@ -69,18 +72,14 @@ def run(arguments: argparse.Namespace) -> None:
     codec = _codec(arguments.model)
     height, width, channels = codec.shape
     names = _names(arguments.folder)
-    for output in filter(None, (arguments.output, arguments.html)):
-        if not check_output(output, arguments.model):
-            raise UserError(f"{output}: not a regular file; expected the name of a file to write")
+    _check_outputs(arguments, [_path(arguments.folder, name) for name in names])
     mode = "RGB" if channels == 3 else "L"
     pictures: list[Codes] = []
     kept, failed = [], 0
     for block in tracked(_blocks(len(names)), len(names), "read"):
         for name in names[block.start : block.stop]:
             try:
-                with image_module.open(
-                    os.path.join(arguments.folder, name) if name else arguments.folder
-                ) as file:
+                with image_module.open(_path(arguments.folder, name)) as file:
                     pictures.append(_thumbnail(file, mode, (width, height)))
             except Exception as error:  # whatever a decoder of a broken picture raises
                 failed += 1
@@ -94,9 +93,10 @@ def run(arguments: argparse.Namespace) -> None:
     codes = codec.encode(images, threads=arguments.threads)
     thumbnails = CompressedThumbnails(codec, codes, names=[_printable(name) for name in kept])
     thumbnails.save(arguments.output)
+    ratios = [decibels(thumbnails[rows], images[rows]) for rows in blocks(len(kept), PICTURES_PER_SCORE)]
     text = (
         f"{len(kept):,} pictures in {codes.nbytes:,} bytes, {codec.n_bytes} each, "
-        f"{codec.score(images):.1f} dB on average"
+        f"{np.concatenate(ratios).mean():.1f} dB on average"
     )
     if arguments.html is not None:
         _write_page(arguments.html, thumbnails, images, text, image_module)
@@ -130,13 +130,35 @@ def _names(folder: str) -> list[str]:
         return [""]
     names = [
         os.path.relpath(os.path.join(path, name), folder)
-        for path, _, files in os.walk(folder)
+        for path, _, files in os.walk(folder, onerror=_report_unlisted)
         for name in files
         if name.lower().endswith(SUFFIXES)
     ]
     if not names:
         raise UserError(f"{folder}: has no pictures; expected files such as {', '.join(SUFFIXES[3:7])}")
     return sorted(names)
+
+
+def _report_unlisted(error: OSError) -> None:
+    report(f"{error.filename}: not read: {_reason(error)}")
+
+
+def _path(folder: str, name: str) -> str:
+    return os.path.join(folder, name) if name else folder
+
+
+def _check_outputs(arguments: argparse.Namespace, pictures: list[str]) -> None:
+    """Raise a `UserError` before any work if outputs cannot be written, or would replace an input."""
+    output, page = arguments.output, arguments.html
+    if output.lower().endswith(SUFFIXES):
+        raise UserError(f"-o must not end as a picture does; expected .safetensors, got {output}")
+    if page is not None and os.path.realpath(page) == os.path.realpath(output):
+        raise UserError(f"--html is the file of -o, {output}; give the page another name")
+    # Those that cannot be read are reported later.
+    inputs = [os.path.abspath(name) for name in pictures if os.path.exists(name)]
+    for name, other in ((output, page), (page, output)):
+        if name is not None and not check_output(name, arguments.model, other, *inputs):
+            raise UserError(f"{name}: not a regular file; expected the name of a file to write")
 
 
 def _blocks(n: int) -> Iterator[slice]:
@@ -147,6 +169,8 @@ def _thumbnail(file: Any, mode: str, size: tuple[int, int]) -> Codes:
     """Return a picture, upright and on white where it is transparent, resized to a size."""
     from PIL import Image, ImageOps
 
+    if file.mode[0] in "IF":  # Pillow would clip these to 255
+        raise BadPictureError("has more than 8 bits a sample; convert it to 8")
     file.draft(mode, (8 * size[0], 8 * size[1]))  # a JPEG need not be decoded in full
     picture: Any = ImageOps.exif_transpose(file)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:

@@ -84,7 +84,7 @@ class Modes:
     def fit(cls, values: Floats, n_bytes: int, rng: np.random.Generator, threads: int | None) -> Self:
         """Return modes for rows of coefficients (n, n_coefficients) in cells of `n_bytes` bytes."""
         n, least = len(values), float(np.abs(values).max()) / _LARGEST
-        labels = _kinds(values, min(max(n // _ROWS_PER_MODE, 1), _MOST_MODES), rng)
+        labels = _kinds(values, min(max(n // _ROWS_PER_MODE, 1), _MOST_MODES), rng, threads)
         n_modes = int(labels.max()) + 1
         steps = np.array([_first_step(values[labels == mode], 8 * n_bytes) for mode in range(n_modes)])
         steps = np.maximum(steps, least)
@@ -212,14 +212,14 @@ def _row_blocks(n: int) -> Iterator[slice]:
         yield slice(start, min(start + _ROWS_PER_BLOCK, n))
 
 
-def _kinds(values: Floats, n_kinds: int, rng: np.random.Generator) -> Ids:
+def _kinds(values: Floats, n_kinds: int, rng: np.random.Generator, threads: int | None) -> Ids:
     """Return a kind for each row: rows of one kind have like energies in all bands of coefficients."""
     if n_kinds == 1:
         return np.zeros(len(values), np.int64)
     bands = np.unique(np.geomspace(1, values.shape[1], 16).astype(int)) - 1
     energies = np.add.reduceat(values.astype(np.float32) ** 2, bands, axis=1)
     features = np.log(energies + 1e-3 * energies.mean(axis=0) + 1e-9)
-    kinds = KMeans(n_kinds, random_state=int(rng.integers(2**31))).fit(features).predict(features)
+    kinds = KMeans(n_kinds, random_state=int(rng.integers(2**31))).fit_predict(features, threads=threads)
     return np.unique(kinds, return_inverse=True)[1].astype(np.int64)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fastcodes._typing import Codes
+from fastcodes._typing import Codes, Doubles
 from fastcodes._validation import as_array, as_integer, describe, described
 
-__all__ = ["as_images", "as_shape"]
+__all__ = ["as_images", "as_shape", "decibels"]
 
 _LEAST_SIDE, _MOST_SIDE = 4, 128
 
@@ -18,10 +18,10 @@ def as_shape(shape: Any) -> tuple[int, int, int]:
     """Return the shape of a picture: height, width and channels."""
     if not isinstance(shape, (tuple, list)) or len(shape) != 3:
         raise TypeError(f"shape must be (height, width, channels); got {describe(shape)}")
-    height, width = (as_integer(side, "shape", _LEAST_SIDE, _MOST_SIDE) for side in shape[:2])
-    channels = as_integer(shape[2], "shape", 1, 3)
+    height, width = (as_integer(shape[i], f"shape[{i}]", _LEAST_SIDE, _MOST_SIDE) for i in range(2))
+    channels = as_integer(shape[2], "shape[2]", 1, 3)
     if channels == 2:
-        raise ValueError("shape must have 1 or 3 channels; got 2")
+        raise ValueError("shape[2] must be 1 or 3 channels; got 2")
     return height, width, channels
 
 
@@ -40,6 +40,8 @@ def as_images(images: Any, shape: tuple[int, ...], name: str = "images") -> Code
         advice = ""
         if array.shape == shape:
             advice = f"; for one picture give {name}[None]"
+        elif array.ndim == 3 and (*array.shape[1:], 1) == shape:
+            advice = f"; give {name}[..., None]"
         elif array.ndim == 4 and (*array.shape[1:3], array.shape[3] - 1) == shape:
             advice = f"; blend the alpha channel with a background, or drop it: {name}[..., :3]"
         elif array.ndim == 4 and array.shape[3] == shape[2]:
@@ -48,3 +50,12 @@ def as_images(images: Any, shape: tuple[int, ...], name: str = "images") -> Code
             f"{name} must have shape (n, {', '.join(map(str, shape))}); got {array.shape}{advice}"
         )
     return array
+
+
+def decibels(decoded: Codes, images: Codes) -> Doubles:
+    """Return the peak signal-to-noise ratio of each picture, float64 (n,); no error counts as one of 1."""
+    errors = decoded.reshape(len(decoded), -1).astype(np.int16)
+    errors -= images.reshape(len(images), -1)
+    squares = np.maximum(np.einsum("np,np->n", errors, errors, dtype=np.int64), 1)
+    ratios: Doubles = 10 * np.log10(255**2 * errors.shape[1] / squares)
+    return ratios

@@ -142,7 +142,9 @@ class Transform:
     def backward(self, coefficients: Array) -> Codes:
         """Return the pictures uint8 (n, height, width, channels) of coefficients (n, n_coefficients).
 
-        All sums are of integers: pictures are the same on every machine.
+        All sums are of integers: pictures are the same on every machine that rounds the cosines of `_matrix`
+        alike. `np.cos` may differ in the last bit; a test pins that no cosine of the pretrained model is so
+        near to half an integer that this matters.
         """
         out = np.empty((len(coefficients), *self.shape), np.uint8)
         columns = self._matrix[:, : coefficients.shape[1]].T
@@ -160,13 +162,17 @@ class Transform:
         return {"mean": self.mean, "waves": self.waves, "vectors": self.vectors}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Array], shape: tuple[int, ...], n_coefficients: int) -> Self:
+    def from_arrays(
+        cls, arrays: Mapping[str, Array], shape: tuple[int, ...], most_waves: int, n_coefficients: int
+    ) -> Self:
         """Return the transform of arrays of a file, or raise a ValueError."""
         n_pixels = int(np.prod(shape))
         mean = _files.take(arrays, "mean", np.int16, (n_pixels,))
         waves = _files.take(arrays, "waves", np.uint16, ("waves",))
         if waves.size and int(waves.max()) >= n_pixels:
             raise ValueError(f"waves has {waves.max()}; there are {n_pixels}")
+        if len(waves) > most_waves or (np.diff(waves.astype(np.int64)) <= 0).any():
+            raise ValueError(f"waves are {len(waves)}; expected at most {most_waves}, which ascend")
         vectors = _files.take(arrays, "vectors", np.int16, (n_coefficients, len(waves)))
         return cls(shape, mean, waves, vectors)
 

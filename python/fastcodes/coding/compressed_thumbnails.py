@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from fastcodes import _files
 from fastcodes._estimator import check_fitted
 from fastcodes._typing import Array, Codes, PathLike
-from fastcodes._validation import as_bool, as_integer, as_list, describe
+from fastcodes._validation import as_array, as_bool, as_integer, as_list, describe
 from fastcodes.coding.thumbnail import ThumbnailCodec
 
 if TYPE_CHECKING:
@@ -100,13 +100,13 @@ class CompressedThumbnails:
         """
         if isinstance(rows, slice):
             return self.codec.decode(self.codes[rows])
-        if np.ndim(rows) == 0:
+        numbers = as_array(rows, "rows")
+        if numbers.ndim == 0:
             row = as_integer(rows, "rows")
             if not -len(self) <= row < len(self):
                 raise IndexError(f"rows has {row}, but there are {len(self)} pictures")
             picture: Codes = self.codec.decode(self.codes[row][None])[0]
             return picture
-        numbers = np.asarray(rows)
         if not numbers.size:
             numbers = numbers.astype(np.int64)
         if numbers.ndim != 1 or numbers.dtype.kind not in "biu":

@@ -12,7 +12,7 @@ from fastcodes._codec import Codec
 from fastcodes._estimator import check_fitted
 from fastcodes._storage import Storage, TableStorage
 from fastcodes._typing import Array, Codes, Floats, UnsignedCodes
-from fastcodes._validation import as_codes, as_option, as_real, check_threads, describe
+from fastcodes._validation import as_array, as_codes, as_option, as_real, check_threads, describe
 from fastcodes.coding.thumbnail import ThumbnailCodec
 from fastcodes.hashing import DeepHashing
 from fastcodes.hashing.base import Hasher
@@ -124,6 +124,7 @@ class JointCodec(Codec):
         self._check()
         check_threads(threads)
         images, features = _pair(images, features)
+        _check_numbers(images, features)
         if not self.thumbnails.__sklearn_is_fitted__():
             self.thumbnails.fit(images, threads=threads)
         if not self.hasher.__sklearn_is_fitted__():
@@ -155,18 +156,17 @@ class JointCodec(Codec):
         """
         check_fitted(self)
         images, features = _pair(images, features)
+        _check_numbers(images, features)
         pictures = self.thumbnails.encode(images, threads=threads)
         others = self.hasher.encode(features, threads=threads)
-        if len(pictures) != len(others):
-            raise ValueError(f"images are {len(pictures)} but features {len(others)}; expected as many")
         return np.hstack([pictures, others])
 
     def picture(self, codes: Codes) -> Codes:
-        """Return the part of the thumbnail, uint8 (n, 64), a view: ``codes[:, :64]``."""
+        """Return the part of the thumbnail, uint8 (n, thumbnails.n_bytes), a view: the first columns."""
         return self.as_codes(codes)[:, : self.thumbnails.n_bytes]
 
     def features(self, codes: Codes) -> Codes:
-        """Return the part of the features, uint8 (n, 512), a view: ``codes[:, 64:]``."""
+        """Return the part of the features, uint8 (n, n_bytes - thumbnails.n_bytes), a view: the others."""
         return self.as_codes(codes)[:, self.thumbnails.n_bytes :]
 
     def decode(self, codes: Codes, *, threads: int | None = None) -> Codes:
@@ -282,6 +282,7 @@ class JointCodec(Codec):
         TypeError, ValueError
             As `encode`; or if `metric` is unknown.
         """
+        self._check()
         metric = self.metrics[0] if metric is None else metric
         return self.operand(self.as_queries(queries, threads=threads), metric, threads=threads)
 
@@ -396,3 +397,13 @@ def _pair(images: Any, features: Any, name: str = "images") -> tuple[Any, Any]:
             f"{name} must be a tuple of pictures and their features{advice}; got {describe(images)}"
         )
     return images
+
+
+def _check_numbers(images: Any, features: Any) -> None:
+    """Raise an error unless there are as many pictures as rows of features."""
+    n_images, n_features = (
+        (x if hasattr(x, "shape") else as_array(x, name)).shape[:1]
+        for x, name in ((images, "images"), (features, "features"))
+    )
+    if n_images and n_features and n_images != n_features:  # scalars are refused by the models
+        raise ValueError(f"images are {n_images[0]} but features {n_features[0]}; expected as many")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["ResidualBinaryCoder"]
 
 _PICTURES_PER_BLOCK = 512
+_LAYERS = (Dense, BatchNorm, HardTanh, Dense, BatchNorm, Sign, Dense)  # of a stage
 
 
 @dataclass(frozen=True)
@@ -359,16 +360,22 @@ class ResidualBinaryCoder(Codec):
         n_stages, n_bits, shape = self._check()
         mean = _files.take(arrays, "mean", np.float32, (int(np.prod(shape)),), finite=True)
         layers = json.loads(_files.take(arrays, "layers", np.uint8, ("bytes",)).tobytes())
+        if not isinstance(layers, list) or len(layers) != n_stages:
+            raise ValueError(f"layers are not those of {n_stages} stages")
         stages = []
         for number, of_stage in enumerate(layers):
             own = {k.partition(".")[2]: a for k, a in arrays.items() if k.startswith(f"{number}.")}
-            network = Network(*map(layer_from_config, of_stage), random_state=0).build(mean.shape)
+            # Before anything of these sizes is made.
+            hidden = _files.take(own, "0.weights", np.float32, (len(mean), "hidden")).shape[1]
+            _files.take(own, "3.weights", np.float32, (hidden, n_bits))
+            _files.take(own, "6.weights", np.float32, (n_bits, len(mean)))
+            made = [layer_from_config(config) for config in of_stage]
+            units = [layer.units for layer in made if isinstance(layer, Dense)]
+            if tuple(map(type, made)) != _LAYERS or units != [hidden, n_bits, len(mean)]:
+                names = ", ".join(type(layer).__name__ for layer in made)
+                raise ValueError(f"layers of stage {number} are {names} of {units} units; expected others")
+            network = Network(*made, random_state=0).build(mean.shape)
             stages.append(network.set_weights(own))
-            shapes = [layer.output_shape for layer in network.layers[-2:]]
-            if not isinstance(network.layers[-2], Sign) or shapes != [(n_bits,), mean.shape]:
-                raise ValueError(f"layers of stage {number} have outputs {shapes}; expected {n_bits} signs")
-        if len(stages) != n_stages:
-            raise ValueError(f"layers are of {len(stages)} stages; expected {n_stages}")
         history = _files.take(arrays, "objective_history", np.float64, (n_stages, "epochs"))
         self._learn(stages, mean, history)
 

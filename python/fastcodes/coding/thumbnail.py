@@ -24,7 +24,7 @@ from fastcodes._validation import (
     random_generator,
 )
 from fastcodes.coding._modes import Modes
-from fastcodes.coding._pictures import as_images, as_shape
+from fastcodes.coding._pictures import as_images, as_shape, decibels
 from fastcodes.coding._sub_codes import SubCodes, n_used
 from fastcodes.coding._transform import Transform
 
@@ -81,8 +81,11 @@ class ThumbnailCodec(Codec):
     Notes
     -----
     A code decodes only with the model that made it; the bytes do not say which that was, `model_id` does.
-    `fastcodes.coding.Thumbnails` keeps it beside the codes in files. Integers alone decide what a dense code
-    means, and sums of integers what a decoded picture is: both are the same on every machine.
+    `fastcodes.coding.CompressedThumbnails` keeps it beside the codes in files. Integers alone decide what a
+    dense code means, and sums of integers what a decoded picture is: with the `pretrained` model both are the
+    same on every machine. With another model decoded pictures may differ by machine: its cosines are rounded
+    to integers once, when it is loaded, and `np.cos` may differ in the last bit, which can turn a number that
+    is half an integer.
 
     A dense code is found as follows. In each of up to 64 modes, which have a step and a law for each
     coefficient, the choice that minimizes error + lambda * bits is the best for its number of bits
@@ -95,7 +98,7 @@ class ThumbnailCodec(Codec):
 
     See Also
     --------
-    fastcodes.coding.Thumbnails : Codes with names, in a file.
+    fastcodes.coding.CompressedThumbnails : Codes with names, in a file.
     fastcodes.coding.JointCodec : Codes of pictures and of features side by side.
     fastcodes.index.FlatIndex : Search of searchable codes.
 
@@ -182,8 +185,7 @@ class ThumbnailCodec(Codec):
             raise ValueError(f"images are {len(pictures)}; expected at least {_LEAST_IMAGES} to learn from")
         n_pixels = int(np.prod(shape))
         n_coefficients = _n_coefficients(n_bytes, n_pixels)
-        n_waves = min(max(_WAVES, 2 * n_coefficients), n_pixels)
-        transform = Transform.fit(pictures, n_waves, n_coefficients)
+        transform = Transform.fit(pictures, _n_waves(n_coefficients, n_pixels), n_coefficients)
         kind = Modes if layout == "dense" else SubCodes
         coder: Modes | SubCodes = kind.fit(transform.forward(pictures), n_bytes, rng, threads)
         self.transform_, self.coder_, self.n_features_in_ = transform, coder, n_pixels
@@ -289,10 +291,12 @@ class ThumbnailCodec(Codec):
         pictures = as_images(images, self._shape)
         if not len(pictures):
             raise ValueError("images has no pictures; the mean needs at least one")
-        decoded = self.decode(self.encode(pictures, threads=threads), threads=threads)
-        errors = (decoded.astype(np.float64) - pictures).reshape(len(pictures), -1)
-        squares = np.maximum((errors**2).sum(axis=1), 1)
-        return float(np.mean(10 * np.log10(255**2 * errors.shape[1] / squares)))
+        total = 0.0
+        for start in range(0, len(pictures), _PICTURES_PER_BLOCK):
+            block = pictures[start : start + _PICTURES_PER_BLOCK]
+            decoded = self.decode(self.encode(block, threads=threads), threads=threads)
+            total += float(decibels(decoded, block).sum())
+        return total / len(pictures)
 
     # --- search --------------------------------------------------------------------------------------------
 
@@ -374,7 +378,8 @@ class ThumbnailCodec(Codec):
     def model_id(self) -> int:
         """A checksum (CRC-32) of the fitted model: codes decode with models of the same id only."""
         check_fitted(self)
-        crc = zlib.crc32(json.dumps([self.n_bytes, list(self.shape), self.layout]).encode())
+        n_bytes, shape, layout = self._check()
+        crc = zlib.crc32(json.dumps([n_bytes, list(shape), layout]).encode())
         for name, array in sorted(self._to_arrays().items()):
             crc = zlib.crc32(np.ascontiguousarray(array).data, zlib.crc32(name.encode(), crc))
         return crc
@@ -382,7 +387,7 @@ class ThumbnailCodec(Codec):
     @property
     def code_bits(self) -> int:
         """The bits of a code."""
-        return 8 * self.n_bytes
+        return 8 * int(self.n_bytes)
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags that scikit-learn asks for: pictures, not vectors."""
@@ -422,8 +427,11 @@ class ThumbnailCodec(Codec):
                     width = array.shape[1]
                 elif array.shape[1] > width:
                     array = array[:, :width]
-        elif n_bytes is not None:
-            as_integer(n_bytes, "n_bytes", self.n_bytes, self.n_bytes)
+        elif n_bytes is not None and as_integer(n_bytes, "n_bytes") != self.n_bytes:
+            raise ValueError(
+                f"n_bytes must be None or {self.n_bytes}; got {n_bytes}: dense codes have no prefixes; "
+                'fit layout="searchable"'
+            )
         checked: Codes = as_codes(array, width, 256, np.uint8)
         return np.ascontiguousarray(checked)
 
@@ -432,15 +440,22 @@ class ThumbnailCodec(Codec):
 
     def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         n_bytes, shape, layout = self._check()
-        n_coefficients = _n_coefficients(n_bytes, int(np.prod(shape)))
-        self.transform_ = Transform.from_arrays(arrays, shape, n_coefficients)
+        n_pixels = int(np.prod(shape))
+        n_coefficients = _n_coefficients(n_bytes, n_pixels)
+        most_waves = _n_waves(n_coefficients, n_pixels)
+        self.transform_ = Transform.from_arrays(arrays, shape, most_waves, n_coefficients)
         if layout == "dense":
             self.coder_ = Modes.from_arrays(arrays, n_bytes, n_coefficients)
         else:
             self.coder_ = SubCodes.from_arrays(arrays, n_bytes, n_coefficients)
-        self.n_features_in_ = int(np.prod(shape))
+        self.n_features_in_ = n_pixels
 
 
 def _n_coefficients(n_bytes: int, n_pixels: int) -> int:
     """Return how many coefficients are coded: few others have energy that so many bytes can code."""
     return min(max(5 * n_bytes, n_used(n_bytes)), n_pixels)
+
+
+def _n_waves(n_coefficients: int, n_pixels: int) -> int:
+    """Return how many cosines the vectors of coefficients combine."""
+    return min(max(_WAVES, 2 * n_coefficients), n_pixels)
