@@ -19,7 +19,7 @@ import records
 import views
 from fastcodes._typing import Array
 from fastcodes.coding import ResidualBinaryCoder, ThumbnailCodec
-from PIL import Image
+from PIL import Image, ImageDraw
 
 LOSSLESS = "cifar10_lossless_subset.npz"
 N_PASSES = 3
@@ -28,6 +28,7 @@ PREFIXES = (16, 32, 48)
 PLACEHOLDER_BYTES = 25
 HASHES = ((4, 3), (4, 4), (6, 6))
 JPEG_QUALITY = 8
+LABEL_HEIGHT = 14
 PEERS = {"blurhash": "blurhash", "thumbhash": "thumbhash-python"}
 """Modules of peers, and the packages that have them."""
 ABOUT = """\
@@ -83,7 +84,7 @@ def main() -> None:
     lines, shown = [], {"original": test}
     for line, decoded in coders(train, test):
         lines.append(line)
-        shown[line.name] = decoded
+        shown[f"{line.name}, {line.n_bytes:.0f} bytes, {line.psnr:.1f} dB"] = decoded
         print(f"{line.name}: {line.n_bytes:.1f} bytes, {line.psnr:.3f} dB", flush=True)
     found = views.measure()
     promises = [*promised(lines), *views.promised(found)]
@@ -260,9 +261,17 @@ def promised(lines: list[Line]) -> list[records.Promise]:
 
 
 def sheet(shown: dict[str, Array], n: int = 16, scale: int = 3) -> Image.Image:
-    """Return a picture of the first test pictures, a coder in each row and the originals on top."""
-    rows = [np.concatenate(list(pictures[:n].astype(np.uint8)), axis=1) for pictures in shown.values()]
-    return Image.fromarray(np.kron(np.concatenate(rows), np.ones((scale, scale, 1), np.uint8)))
+    """Return the first test pictures as each coder makes them, the originals on top."""
+    height = scale * next(iter(shown.values())).shape[1]
+    page = Image.new("RGB", (n * height, (height + LABEL_HEIGHT) * len(shown)), "white")
+    drawn = ImageDraw.Draw(page)
+    for row, (name, pictures) in enumerate(shown.items()):
+        top = row * (height + LABEL_HEIGHT)
+        drawn.text((2, top + 2), name, fill="black")
+        pixels = np.concatenate(list(pictures[:n].astype(np.uint8)), axis=1)
+        enlarged = Image.fromarray(pixels).resize((n * height, height), Image.Resampling.NEAREST)
+        page.paste(enlarged, (0, top + LABEL_HEIGHT))
+    return page
 
 
 if __name__ == "__main__":
