@@ -106,9 +106,9 @@ class JointCodec(Codec):
         Parameters
         ----------
         images : array_like of uint8 (n, height, width, channels)
-            Pictures.
+            Pictures; or a tuple of them and their features.
         features : array_like (n, d)
-            Their features.
+            Their features; ignored if `images` is a tuple, as targets of a pipeline are.
         threads : int, optional
             Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
@@ -139,7 +139,7 @@ class JointCodec(Codec):
         images : array_like of uint8 (n, height, width, channels)
             Pictures; or a tuple of them and their features.
         features : array_like (n, d)
-            The features of each.
+            The features of each; ignored if `images` is a tuple.
         threads : int, optional
             Threads of the compiled kernels; None means all CPUs of this process. numpy ignores it.
 
@@ -389,14 +389,14 @@ class JointCodec(Codec):
 
 def _pair(images: Any, features: Any, name: str = "images") -> tuple[Any, Any]:
     """Return pictures and features, given as two arguments or as a tuple."""
-    if features is not None:
-        return images, features
-    if not isinstance(images, tuple) or len(images) != 2:
+    if isinstance(images, tuple) and len(images) == 2:
+        return images
+    if features is None:
         advice = ", or give features" if name == "images" else ""
         raise TypeError(
             f"{name} must be a tuple of pictures and their features{advice}; got {describe(images)}"
         )
-    return images
+    return images, features
 
 
 def _check_numbers(images: Any, features: Any) -> None:
