@@ -1,5 +1,6 @@
 """The transforms of `image_studies.py`: linear ones, and patch autoencoders trained in numpy."""
 
+from abc import abstractmethod
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -53,9 +54,9 @@ class Rounding(nn.Layer):
         self.parameters["log_scale"].gradient = by_scale.mean(axis=0)
         return (gradient + by_value / len(values)) * slope
 
+    @abstractmethod
     def _stand_in(self, x: Array) -> tuple[Array, Any]:
         """Return what stands for the integers, and its derivative."""
-        raise NotImplementedError
 
 
 class AdditiveNoise(Rounding):

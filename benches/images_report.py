@@ -163,7 +163,7 @@ def contestants_of_sheet() -> list[Contestant]:
 
 
 def draw_sheet(pictures: Sequence[Array], contestants: Sequence[Contestant], path: Path) -> None:
-    """Draw the middle of some photographs beside what the contestants make of them."""
+    """Draw the center of some photographs, and what each coder makes of it."""
     names = ["original", *(name for name, *_ in contestants)]
     n_rows = -(-len(PHOTOGRAPHS) // N_BLOCKS)
     cell, line = SIDE + GAP, SIDE + GAP + CAPTION

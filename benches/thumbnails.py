@@ -73,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write-model", metavar="FILE", help="fit and save the pretrained model only")
     parser.add_argument(
-        "--n-train", type=int, metavar="N", help="learn from so many pictures, write no record"
+        "--n-train", type=int, metavar="N", help="train on N pictures only, and write no record"
     )
     arguments = parser.parse_args()
     train, test, n_lossless = pictures(arguments.n_train)

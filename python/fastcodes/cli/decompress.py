@@ -23,8 +23,8 @@ HELP = "write stored pictures as .png or .npy, also at a lower resolution"
 DESCRIPTION = (
     "Write the pictures that `fastcodes compress` stored as .png, or as .npy, which needs no Pillow. With "
     "--reduce their sides are halved, for which the first bytes of a file are enough. Production formats are "
-    "50 to 100 times as fast. Files that hold no picture, or were damaged, are reported and skipped. A "
-    "picture beside its stored one is not replaced, unless -o names it."
+    "50 to 100 times as fast. Files that hold no picture, or were damaged, are reported and skipped. An "
+    "existing picture is replaced only if -o names it."
 )
 FORMS = (".png", ".npy")
 LARGEST = 65_535**2

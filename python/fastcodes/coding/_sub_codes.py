@@ -127,7 +127,7 @@ def _parts(variances: Doubles, n_bytes: int) -> list[Ids]:
 
 
 def n_used(n_bytes: int) -> int:
-    """Return how many coefficients so many bytes hold."""
+    """Return how many coefficients a code of `n_bytes` bytes is expected to use."""
     return int(292 * (n_bytes / 64) ** 1.35 + 0.5)
 
 

@@ -452,7 +452,7 @@ class ThumbnailCodec(Codec):
 
 
 def _n_coefficients(n_bytes: int, n_pixels: int) -> int:
-    """Return how many coefficients are coded: few others have energy that so many bytes can code."""
+    """Return how many coefficients are coded; the energy of the others is too small for `n_bytes`."""
     return min(max(5 * n_bytes, n_used(n_bytes)), n_pixels)
 
 
