@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from fastcodes import _native, adc
 from fastcodes.coding import NotFittedError, ThumbnailCodec, _transform, thumbnail
+from fastcodes.coding._modes import Modes
 from fastcodes.index import FlatIndex
 from fastcodes.quantization import KMeans
 from helpers import data_file
@@ -411,3 +412,18 @@ def test_threads_reach_all_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(KMeans, "fit", spy)
     ThumbnailCodec(24, shape=SHAPE, random_state=0).fit(pictures()[200:], threads=1)
     assert set(given) == {1}
+
+
+def test_a_mode_that_does_not_exist_is_refused() -> None:
+    modes = ThumbnailCodec.pretrained().coder_
+    assert isinstance(modes, Modes)
+    for mode, exists in ((len(modes.steps) - 1, True), (len(modes.steps), False)):
+        which = modes.which[[min(mode, len(modes.steps) - 1)]]
+        symbols, _ = modes.quantize(np.zeros((1, which.shape[1] - 1), np.float32), 64, 1)
+        symbols[0, 0] = mode
+        cells = _native.entropy_encode_cells(symbols, which, modes.tables, 512, 1)[0]
+        if exists:
+            modes.decode(cells, 1)
+        else:
+            with pytest.raises(ValueError, match="in row 0: it was altered"):
+                modes.decode(cells, 1)

@@ -168,6 +168,7 @@ class Modes:
         modes = np.minimum(symbols[:, 0], len(self.steps) - 1)
         which = self.which[modes]
         symbols, is_whole = _native.entropy_decode_cells(codes, which, self.tables, threads)
+        is_whole &= symbols[:, 0] == modes  # the tables have room for modes that do not exist
         if not is_whole.all():
             row = number + int(is_whole.argmin())
             raise ValueError(
