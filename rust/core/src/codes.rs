@@ -119,7 +119,14 @@ pub(crate) fn prefetch<T>(slice: &[T], index: usize) {
         // SAFETY: the instructions of SSE are part of x86-64, and a prefetch does not touch what it points to.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(element).cast()) };
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    if let Some(element) = slice.get(index) {
+        // SAFETY: a prefetch does not touch what it points to.
+        unsafe {
+            std::arch::asm!("prfm pldl2keep, [{}]", in(reg) element, options(nostack, readonly, preserves_flags))
+        };
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = (slice, index);
 }
 

@@ -8,6 +8,11 @@ use std::fmt;
 
 use crate::Error;
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::is_aarch64_feature_detected as is_detected;
+#[cfg(target_arch = "x86_64")]
+use std::arch::is_x86_feature_detected as is_detected;
+
 /// An instruction set that this CPU has, from `portable` (any CPU) upwards.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(Kind);
@@ -20,14 +25,27 @@ pub(crate) enum Kind {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
-/// Every level this crate knows, lowest first, on whatever CPU.
-const NAMES: [&str; 3] = ["portable", "avx2", "avx512"];
+/// The ladder of this architecture, lowest first.
+#[cfg(target_arch = "x86_64")]
+const KINDS: &[Kind] = &[Kind::Portable, Kind::Avx2, Kind::Avx512];
+#[cfg(target_arch = "aarch64")]
+const KINDS: &[Kind] = &[Kind::Portable, Kind::Neon];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const KINDS: &[Kind] = &[Kind::Portable];
 
-/// `(feature, has it)` for each of the listed CPU features.
-macro_rules! features {
-    ($($feature:tt),*) => { [$(($feature, is_x86_feature_detected!($feature))),*] };
+/// The listed CPU features that this CPU lacks.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! lacking {
+    ($($feature:tt),*) => {
+        [$(($feature, is_detected!($feature))),*]
+            .into_iter()
+            .filter_map(|(feature, has)| (!has).then_some(feature))
+            .collect()
+    };
 }
 
 impl Kind {
@@ -38,21 +56,20 @@ impl Kind {
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "neon",
         }
     }
 
     /// The CPU features that this level needs beyond the level below and this CPU lacks.
     fn missing(self) -> Vec<&'static str> {
-        let lacking = |features: &[(&'static str, bool)]| {
-            features.iter().filter(|(_, has)| !has).map(|(name, _)| *name).collect()
-        };
         match self {
             Kind::Portable => Vec::new(),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => lacking(&features!("avx2", "bmi1", "bmi2", "f16c", "fma", "lzcnt", "popcnt")),
+            Kind::Avx2 => lacking!("avx2", "bmi1", "bmi2", "f16c", "fma", "lzcnt", "popcnt"),
             // The Ice Lake set. Earlier AVX-512 CPUs lack the vector popcount, which is the point of the level.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => lacking(&features!(
+            Kind::Avx512 => lacking!(
                 "avx512f",
                 "avx512bw",
                 "avx512dq",
@@ -61,18 +78,15 @@ impl Kind {
                 "avx512bitalg",
                 "avx512vbmi",
                 "avx512vnni"
-            )),
+            ),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => lacking!("neon"),
         }
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-const KINDS: &[Kind] = &[Kind::Portable, Kind::Avx2, Kind::Avx512];
-#[cfg(not(target_arch = "x86_64"))]
-const KINDS: &[Kind] = &[Kind::Portable];
-
-/// Calls the function of the given name in the file of `level`: `portable`, `avx2` or `avx512` beside the caller. The only
-/// way into code that needs CPU features.
+/// Calls the function of the given name in the file of `level` beside the caller: `portable`, and `avx2`, `avx512` or `neon`.
+/// The only way into code that needs CPU features.
 macro_rules! at_level {
     ($level:expr, $function:ident $arguments:tt) => {
         match $level.kind() {
@@ -83,6 +97,10 @@ macro_rules! at_level {
             // SAFETY: a `Level` exists only if this CPU has all its features.
             #[cfg(target_arch = "x86_64")]
             $crate::level::Kind::Avx512 => unsafe { avx512::$function $arguments },
+            // SAFETY: a `Level` exists only if this CPU has all its features.
+            #[cfg(target_arch = "aarch64")]
+            #[allow(unused_unsafe, reason = "families without NEON name their portable body")]
+            $crate::level::Kind::Neon => unsafe { neon::$function $arguments },
         }
     };
 }
@@ -108,10 +126,14 @@ impl Level {
     /// # Errors
     /// [`Error::Level`] if there is no such level, or this CPU lacks it.
     pub fn named(name: &str) -> Result<Level, Error> {
-        if !NAMES.contains(&name) {
-            let known = NAMES.join(", ");
+        if !KINDS.iter().any(|kind| kind.name() == name) {
+            let known: Vec<_> = KINDS.iter().map(|kind| kind.name()).collect();
             return Err(Error::Level {
-                problem: format!("{name:?} is not a level; expected one of {known}"),
+                problem: format!(
+                    "{name:?} is not a level of {}; expected one of {}",
+                    std::env::consts::ARCH,
+                    known.join(", ")
+                ),
             });
         }
         Level::available().into_iter().find(|level| level.name() == name).ok_or_else(|| {
@@ -128,22 +150,39 @@ impl Level {
     /// What keeps this CPU from the level above its best one, or `None` at the top.
     pub fn why_not_higher() -> Option<String> {
         let lowest_missing = KINDS.iter().find(|kind| !kind.missing().is_empty());
-        match lowest_missing {
-            Some(kind) => Some(format!("{} needs {}", kind.name(), kind.missing().join(", "))),
-            None if KINDS.len() < NAMES.len() => {
-                Some(format!("{} is for x86-64 only", NAMES[KINDS.len()..].join(", ")))
-            }
-            None => None,
-        }
+        lowest_missing.map(|kind| format!("{} needs {}", kind.name(), kind.missing().join(", ")))
     }
 
-    /// `portable`, `avx2` or `avx512`.
+    /// The instructions beyond those of the best level that kernels use where this CPU has them.
+    pub fn extensions() -> Vec<&'static str> {
+        #[cfg(target_arch = "aarch64")]
+        let extensions = DotProduct::detected().map(|_| "dotprod").into_iter().collect();
+        #[cfg(not(target_arch = "aarch64"))]
+        let extensions = Vec::new();
+        extensions
+    }
+
+    /// `portable`, `avx2`, `avx512` or `neon`.
     pub fn name(self) -> &'static str {
         self.0.name()
     }
 
     pub(crate) fn kind(self) -> Kind {
         self.0
+    }
+}
+
+/// A proof that this CPU has the sums of four products of bytes of Armv8.2, which not every CPU with NEON has.
+#[cfg(target_arch = "aarch64")]
+#[derive(Clone, Copy)]
+pub(crate) struct DotProduct(());
+
+#[cfg(target_arch = "aarch64")]
+impl DotProduct {
+    /// The proof, if this CPU has the instructions.
+    #[inline]
+    pub fn detected() -> Option<Self> {
+        is_detected!("dotprod").then_some(DotProduct(()))
     }
 }
 
@@ -170,6 +209,7 @@ mod tests {
     #[test]
     fn an_unknown_level_is_an_error_that_lists_the_known_ones() {
         let message = Level::named("AVX512").unwrap_err().to_string();
-        assert!(message.contains("AVX512") && message.contains("portable, avx2, avx512"), "{message}");
+        let known: Vec<_> = KINDS.iter().map(|kind| kind.name()).collect();
+        assert!(message.contains("AVX512") && message.contains(&known.join(", ")), "{message}");
     }
 }

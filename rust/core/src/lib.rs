@@ -34,6 +34,11 @@
 //! A family is a `mod.rs` (meaning, checks, dispatch), a `portable.rs` (the specification) and a file for each
 //! instruction set, with the same function names in each. [`Level`] says which of them this CPU can run.
 
+#![cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(dead_code, reason = "parts that only the files of instruction sets use")
+)]
+
 mod binary;
 mod codes;
 mod error;

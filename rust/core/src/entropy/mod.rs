@@ -33,6 +33,8 @@ mod avx2;
 // Gathers of sixteen elements take longer than two of eight, where this was measured.
 #[cfg(target_arch = "x86_64")]
 use avx2 as avx512;
+#[cfg(target_arch = "aarch64")]
+use portable as neon;
 
 pub use frequencies::{MAX_SYMBOLS, TOTAL};
 pub use range::{Decoder, Encoder, PROBABILITY_BITS};

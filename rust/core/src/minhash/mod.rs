@@ -30,6 +30,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+use portable as neon;
 mod bands;
 mod exact;
 mod one_permutation;

@@ -25,6 +25,8 @@ mod portable;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 use avx2 as avx512;
+#[cfg(target_arch = "aarch64")]
+use portable as neon;
 
 use std::collections::BinaryHeap;
 use std::mem::take;

@@ -44,6 +44,8 @@ mod signs;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+use portable as neon;
 #[cfg(target_arch = "x86_64")]
 mod subsets;
 
