@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import platform
+
 import pytest
 from fastcodes import _native
 from helpers import run_python
 
+# Levels of this architecture, from the lowest to the highest, whether or not this CPU has them.
+IS_ARM = platform.machine().lower() in ("aarch64", "arm64")
+LADDER = ["portable", "neon"] if IS_ARM else ["portable", "avx2", "avx512"]
 FIRST_CALL = """
 import numpy as np
 from fastcodes import hamming
@@ -18,13 +23,17 @@ for _ in range(2):
 """
 
 
-@pytest.mark.parametrize("value", ["AVX2", "avx1024", "0", "portable ", "auto", "\udcff"])
+def test_levels_are_steps_of_the_ladder() -> None:
+    assert _native.levels() == LADDER[: len(_native.levels())]
+
+
+@pytest.mark.parametrize("value", ["AVX2", "avx1024", "sve", "0", "portable ", "auto", "\udcff"])
 def test_an_unknown_level_is_an_error_at_the_first_call(value: str) -> None:
     first, second = run_python(FIRST_CALL, {"FASTCODES_LEVEL": value}).splitlines()
     assert first == second
     assert first.startswith("ValueError FASTCODES_LEVEL: ")
     assert value.encode("utf-8", "replace").decode().replace("?", "") in first
-    assert "portable, avx2, avx512" in first
+    assert f"expected one of {', '.join(LADDER)}" in first
 
 
 def test_empty_variables_count_as_unset() -> None:
@@ -35,7 +44,7 @@ def test_empty_variables_count_as_unset() -> None:
 
 
 def test_a_level_above_the_cpu_is_an_error_at_the_first_call() -> None:
-    above = [name for name in ("avx2", "avx512") if name not in _native.levels()]
+    above = [name for name in LADDER if name not in _native.levels()]
     if not above:
         pytest.skip("this CPU has every level")
     first = run_python(FIRST_CALL, {"FASTCODES_LEVEL": above[0]}).splitlines()[0]

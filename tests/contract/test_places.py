@@ -62,6 +62,27 @@ def test_a_family_of_kernels_has_all_its_places(family: str) -> None:
     assert [place for place, pattern in mentions.items() if not re.search(pattern, text(place))] == []
 
 
+def functions(path: Path) -> set[str]:
+    """Return the functions of a file of kernels that its `mod.rs` calls."""
+    return set(re.findall(r"^pub\(super\) fn (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+FOLDERS = sorted(path.parent for path in (ROOT / "rust/core/src").rglob("avx2.rs"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_family_has_the_same_functions_at_every_level(folder: Path) -> None:
+    dispatched = set(
+        re.findall(r"at_level!\(\s*\w+,\s*(\w+)", (folder / "mod.rs").read_text(encoding="utf-8"))
+    )
+    assert dispatched
+    levels = [folder / f"{level}.rs" for level in ("portable", "avx2", "avx512", "neon")]
+    for path in levels:
+        if path.name == "avx512.rs" and not path.exists():  # names the level below in mod.rs
+            continue
+        assert dispatched - functions(path) == set(), path.relative_to(ROOT)
+
+
 def test_every_compiled_function_belongs_to_a_family_and_is_used() -> None:
     package = "\n".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "python/fastcodes").rglob("*.py")
@@ -69,7 +90,8 @@ def test_every_compiled_function_belongs_to_a_family_and_is_used() -> None:
     names = [name for name in dir(_native) if not name.startswith("_")]
     assert sorted(names) == sorted(_native_stub())
     assert [name for name in names if not re.search(rf"\b_native\.{name}\b", package)] == []
-    about_the_build = {"commit", "level", "levels", "roofline", "threads", "version", "why_not_higher"}
+    about_the_build = {"commit", "extensions", "level", "levels", "roofline", "threads", "version"}
+    about_the_build |= {"why_not_higher"}
     others = {"components", "additive_beam", "additive_composite_search", "additive_search"}
     others |= {"rerank_nearest", "rerank_nearest_of_all", "image_decode", "image_encode", "image_inspect"}
     lower = {name for name in names if name.islower()} - about_the_build - others

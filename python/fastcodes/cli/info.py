@@ -24,7 +24,8 @@ def run(arguments: argparse.Namespace) -> None:
     if level != levels[-1]:
         reason = f"lowered by FASTCODES_LEVEL; this CPU has {', '.join(levels)}"
     else:
-        reason = _native.why_not_higher() or "the highest there is"
+        highest = _native.why_not_higher() or f"the highest of {platform.machine()}"
+        reason = ", ".join([highest, *(f"with {name}" for name in _native.extensions())])
     facts = {
         "fastcodes": _native.version(),
         "level": f"{level} ({reason})",

@@ -31,6 +31,12 @@ pub fn why_not_higher() -> Option<String> {
     Level::why_not_higher()
 }
 
+/// The instructions beyond those of the highest level that kernels use where this CPU has them.
+#[pyfunction]
+pub fn extensions() -> Vec<&'static str> {
+    Level::extensions()
+}
+
 /// The number of threads of `threads=None`.
 #[pyfunction]
 pub fn threads() -> PyResult<usize> {

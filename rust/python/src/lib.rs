@@ -68,7 +68,7 @@ mod _native {
     #[pymodule_export]
     use super::image::{image_decode, image_encode, image_inspect};
     #[pymodule_export]
-    use super::info::{commit, level, levels, roofline, threads, version, why_not_higher};
+    use super::info::{commit, extensions, level, levels, roofline, threads, version, why_not_higher};
     #[pymodule_export]
     use super::jaccard::{
         SortedRows, jaccard_cdist, jaccard_groups, jaccard_knn, jaccard_pairs, jaccard_radius,
