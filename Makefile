@@ -15,10 +15,10 @@ MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py kern
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-images bench-image-studies bench-thumbnails bench-rust fuzz memcheck lint ci wheel clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-images bench-image-studies bench-thumbnails bench-rust fuzz memcheck lint check-aarch64 test-aarch64 test-windows ci wheel wheels audit clean cargo
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 cargo:
 ifeq ($(CARGO),)
@@ -133,7 +133,28 @@ lint: $(VENV)/.built ## Check format, lints, types and stubs
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest fastcodes._native
 
-ci: lint test ## Everything that must pass
+# --- other platforms -------------------------------------------------------------------------------------------------
+
+# On Debian these scripts install what they need; elsewhere the workflows in .github/ test on real machines.
+check-aarch64: ## Lint the core for ARM and run the quick kernels under emulation
+	@if test "$$(uname -m)" = x86_64 && command -v dpkg >/dev/null; then scripts/aarch64.sh check; \
+		else echo 'skipped: needs Debian on x86-64'; fi
+
+test-aarch64: $(VENV)/.tools ## Test the core and the kernels for ARM under emulation (20 minutes)
+	scripts/aarch64.sh test
+
+test-windows: ## Test the core for Windows in wine (20 minutes)
+	scripts/windows.sh --lib --tests
+
+wheels: $(VENV)/.tools ## Build all wheels that can be built here, and try each (half an hour)
+	scripts/wheels.sh
+
+audit: $(VENV)/.tools ## Check dependencies for known vulnerabilities, licences and origins
+	$(CARGO) deny check
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/pip-audit .
+
+ci: lint test check-aarch64 ## Everything that must pass
 
 wheel: $(VENV)/.tools | cargo ## Build the abi3 wheel into dist/ and try it in an empty environment
 	rm -rf dist
