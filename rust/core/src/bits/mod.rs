@@ -16,9 +16,9 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(target_arch = "aarch64")]
-use portable as neon;
 mod columns;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod rows;
 mod uint;
