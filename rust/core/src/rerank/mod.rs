@@ -23,10 +23,10 @@ mod portable;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(target_arch = "x86_64")]
 use avx2 as avx512;
-#[cfg(target_arch = "aarch64")]
-use portable as neon;
 
 use std::collections::BinaryHeap;
 use std::mem::take;
