@@ -683,31 +683,30 @@ fn short_rows<const BYTES: usize>(
     for (block, rows) in blocks.iter().enumerate() {
         let (registers, _) = rows.as_flattened().as_chunks::<16>();
         let counts = |index: usize| differing(load(&registers[index]), queries[index % 2]);
-        // The counts of each half of a row, of each quarter, ... are added to those of the other one, side by side.
-        let four = |from: usize, counts: &dyn Fn(usize) -> uint8x16_t| {
-            let [a, b, c, d] = [from, from + 1, from + 2, from + 3].map(counts);
-            vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d))
+        let eight = |from: usize| {
+            std::array::from_fn(|index| match BYTES {
+                32 => vaddq_u8(counts(2 * (from + index)), counts(2 * (from + index) + 1)),
+                _ => counts(from + index),
+            })
         };
         let long = match BYTES {
             8 => {
-                let sums = vpaddq_u8(four(0, &counts), four(4, &counts));
+                let sums = add_within(eight(0));
                 [vmovl_u8(vget_low_u8(sums)), vmovl_high_u8(sums)]
             }
-            16 => {
-                let low = vpaddq_u8(four(0, &counts), four(4, &counts));
-                let high = vpaddq_u8(four(8, &counts), four(12, &counts));
-                [vpaddlq_u8(low), vpaddlq_u8(high)]
-            }
-            _ => {
-                let counts = |index: usize| vaddq_u8(counts(2 * index), counts(2 * index + 1));
-                let low = vpaddq_u8(four(0, &counts), four(4, &counts));
-                let high = vpaddq_u8(four(8, &counts), four(12, &counts));
-                [vpaddlq_u8(low), vpaddlq_u8(high)]
-            }
+            _ => [vpaddlq_u8(add_within(eight(0))), vpaddlq_u8(add_within(eight(8)))],
         };
         receive(block * ROWS_PER_REGISTER, ROWS_PER_REGISTER, widen(long));
     }
     blocks.len() * ROWS_PER_REGISTER
+}
+
+/// The sums of each eight numbers, those of the first operand first.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_within([a, b, c, d, e, f, g, h]: [uint8x16_t; 8]) -> uint8x16_t {
+    let [a, b, c, d] = [vpaddq_u8(a, b), vpaddq_u8(c, d), vpaddq_u8(e, f), vpaddq_u8(g, h)];
+    vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d))
 }
 
 #[inline]
