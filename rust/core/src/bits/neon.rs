@@ -1,10 +1,10 @@
 //! NEON has no instruction that gathers bits: a comparison leaves all ones or all zeros in a lane, which is narrowed to a byte by `uzp1`,
 //! keeps the bit of its place, and is added to its neighbours by three `addp`, for 64 dimensions together. Unpacking spreads a byte of the
-//! code over lanes by `tbl` or `dup`; `cmtst` tests one bit in each lane, and `bsl` blends the two values. `rbit` reverses the bits of
-//! bytes, and `cnt` counts them.
+//! code over lanes by `tbl` or `dup`, tests one bit in each lane, and blends the two values with `bsl`. `rbit` reverses the bits of bytes,
+//! and `cnt` counts them.
 //!
 //! Bottleneck: from memory, the loads and stores; from the cache, the vector ports: 12 instructions for 64 bools, 52 for half floats, 36
-//! for single ones and 68 for double ones, and 2.25 to 3 for each register that is unpacked.
+//! for single ones and 68 for double ones, and about four for each register that is unpacked (the compiler makes two of each `cmtst`).
 
 use std::arch::aarch64::*;
 use std::arch::asm;

@@ -35,6 +35,8 @@ mod search;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 pub use fill::fill;
 
@@ -47,8 +49,6 @@ use crate::select::top_k::TopK;
 use crate::{Codes, Csr, Error, Level, Mask, Neighbors, Run, hamming};
 #[cfg(target_arch = "x86_64")]
 use avx2 as avx512;
-#[cfg(target_arch = "aarch64")]
-use portable as neon;
 use search::{Buffers, Search};
 
 /// The most bits of a key: a table of 2^24 buckets takes 64 MiB.
