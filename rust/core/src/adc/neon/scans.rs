@@ -1,0 +1,363 @@
+//! NEON: one look-up of 16 codes in up to 64 entries (`tbl` of one to four registers), which gives zero for a code beyond them.
+//!
+//! 256 entries are four quarters of 64. A quarter is looked up with the codes whose two highest bits are flipped so that its own
+//! are below 64; all others give zero, and each sum takes the entries of all four. That is 3 flips, 4 look-ups and 4 additions
+//! for 16 codes. AVX2 looks up 16 entries at a time and needs three instructions for each sixteenth. A `tbl` of four registers is three
+//! operations of two ports on Neoverse (four of four on Apple), so 16 codes take 6 cycles: hardly less than loads one by one.
+//!
+//! Entries of four bits hence matter more: a byte holds the entries of two codes, and 128 bytes are two look-ups. The highest bit of a
+//! code shifts its entry to the upper half of the byte, from where an addition that shifts back (`usra`) drops the other one. It does not
+//! saturate, and need not: 16 entries of four bits fit a byte. That is 5 instructions for 16 codes, and 4 more that queries share:
+//! 3 cycles on Neoverse, limited by the look-ups.
+//!
+//! 16 entries take 2 look-ups and 2 additions for 32 codes of one query, and 2 instructions that queries share: 1.5 cycles for one
+//! query, 1.1 for each of four.
+//!
+//! Sums of a few registers of rows stay in registers over all planes (32 allow for 16 of sums), and rows within the limit are packed to
+//! bits only if there are any, since NEON has no instruction for it.
+//!
+//! Float sums of 16 entries look up the four bytes of a float each by itself, and interleave them: 16 instructions for 16 codes. Those of
+//! 256 entries are loads one by one, at one load, one extraction and one addition for each.
+
+#![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
+
+use std::arch::aarch64::*;
+
+use super::{REGISTERS_PER_PLANE, load, load_table, store, store_floats};
+use crate::Error;
+use crate::adc::bound::{CoarseTable, SUBSPACES_PER_BYTE, SUBSPACES_PER_GROUP};
+use crate::adc::encode::ROWS_PER_STRIP;
+use crate::adc::layout::ROWS_PER_BLOCK;
+use crate::adc::{BlockHits, BlockRows};
+
+/// Sums of some rows for each query.
+type Sums<const QUERIES: usize, const REGISTERS: usize> = [[uint8x16_t; REGISTERS]; QUERIES];
+
+#[target_feature(enable = "neon")]
+pub(in crate::adc) fn bound_bytes<const QUERIES: usize>(
+    tables: [&[u8]; QUERIES],
+    limits: [u16; QUERIES],
+    blocks: &[u8],
+    hits: &mut Vec<BlockHits>,
+) -> Result<(), Error> {
+    let tables = tables.map(|tables| tables.as_chunks::<256>().0);
+    match QUERIES {
+        1 => bound(tables, 1, usize::MAX, limits, blocks, hits, |tables, codes, sums| {
+            add_bytes::<QUERIES, 16>(tables, codes, sums);
+        }),
+        _ => bound(tables, 1, usize::MAX, limits, blocks, hits, |tables, codes, sums| {
+            add_bytes::<QUERIES, 4>(tables, codes, sums);
+        }),
+    }
+    Ok(())
+}
+
+#[target_feature(enable = "neon")]
+pub(in crate::adc) fn coarse_is_faster() -> bool {
+    true
+}
+
+#[target_feature(enable = "neon")]
+pub(in crate::adc) fn bound_coarse<const QUERIES: usize>(
+    tables: [&[CoarseTable]; QUERIES],
+    limits: [u16; QUERIES],
+    blocks: &[u8],
+    hits: &mut Vec<BlockHits>,
+) -> Result<(), Error> {
+    match QUERIES {
+        1 => bound(tables, 1, SUBSPACES_PER_GROUP, limits, blocks, hits, |tables, codes, sums| {
+            add_coarse::<QUERIES, 8>(tables, codes, sums);
+        }),
+        _ => bound(tables, 1, SUBSPACES_PER_GROUP, limits, blocks, hits, |tables, codes, sums| {
+            add_coarse::<QUERIES, 2>(tables, codes, sums);
+        }),
+    }
+    Ok(())
+}
+
+#[target_feature(enable = "neon")]
+pub(in crate::adc) fn bound_nibbles<const QUERIES: usize>(
+    tables: [&[u8]; QUERIES],
+    limits: [u16; QUERIES],
+    blocks: &[u8],
+    hits: &mut Vec<BlockHits>,
+) -> Result<(), Error> {
+    let tables = tables.map(|tables| tables.as_chunks::<32>().0);
+    match QUERIES {
+        1 => bound(tables, 2, usize::MAX, limits, blocks, hits, |tables, codes, sums| {
+            add_nibbles::<QUERIES, 16>(tables, codes, sums);
+        }),
+        _ => bound(tables, 2, usize::MAX, limits, blocks, hits, |tables, codes, sums| {
+            add_nibbles::<QUERIES, 4>(tables, codes, sums);
+        }),
+    }
+    Ok(())
+}
+
+/// Sums the planes of each block, of `in_plane` subspaces each, `REGISTERS` of rows at a time and at most `most_planes` without
+/// saturation in between, and appends the rows within the limits.
+#[inline]
+#[target_feature(enable = "neon")]
+fn bound<T, const QUERIES: usize, const REGISTERS: usize>(
+    mut tables: [&[T]; QUERIES],
+    in_plane: usize,
+    most_planes: usize,
+    limits: [u16; QUERIES],
+    blocks: &[u8],
+    hits: &mut Vec<BlockHits>,
+    add: impl Fn([&T; QUERIES], &[[u8; 16]; REGISTERS], &mut Sums<QUERIES, REGISTERS>),
+) {
+    let n_planes = tables.iter().map(|tables| tables.len()).min().unwrap_or(0);
+    if n_planes == 0 {
+        return;
+    }
+    for tables in &mut tables {
+        *tables = &tables[..n_planes];
+    }
+    let is_wide = n_planes > SUBSPACES_PER_BYTE / in_plane;
+    let group = if is_wide { SUBSPACES_PER_GROUP / in_plane } else { n_planes.min(most_planes) };
+    let sum_group = |planes: &[[u8; ROWS_PER_BLOCK]], part: usize, start: usize| {
+        let mut sums = [[vdupq_n_u8(0); REGISTERS]; QUERIES];
+        for plane in start..(start + group).min(n_planes) {
+            let (codes, _) = planes[plane].as_chunks::<16>().0.as_chunks();
+            add(tables.map(|tables| &tables[plane]), &codes[part], &mut sums);
+        }
+        sums
+    };
+    let mut within = [[[0; 16]; REGISTERS_PER_PLANE]; QUERIES];
+    for (block, planes) in blocks.chunks_exact(n_planes * ROWS_PER_BLOCK).enumerate() {
+        let planes = &planes.as_chunks().0[..n_planes];
+        let mut any = [vdupq_n_u8(0); QUERIES];
+        for part in 0..REGISTERS_PER_PLANE / REGISTERS {
+            let mut rows = [[vdupq_n_u8(0); REGISTERS]; QUERIES];
+            if is_wide {
+                let mut totals = [[[vdupq_n_u16(0); 2]; REGISTERS]; QUERIES];
+                for start in (0..n_planes).step_by(group) {
+                    let sums = sum_group(planes, part, start);
+                    for (totals, sums) in totals.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+                        totals[0] = vqaddq_u16(totals[0], vmovl_u8(vget_low_u8(*sums)));
+                        totals[1] = vqaddq_u16(totals[1], vmovl_high_u8(*sums));
+                    }
+                }
+                for slot in 0..QUERIES {
+                    let limit = vdupq_n_u16(limits[slot]);
+                    for (rows, totals) in rows[slot].iter_mut().zip(&totals[slot]) {
+                        let [low, high] = totals.map(|totals| vreinterpretq_u8_u16(vcleq_u16(totals, limit)));
+                        *rows = vuzp1q_u8(low, high);
+                    }
+                }
+            } else {
+                let mut totals = sum_group(planes, part, 0);
+                for start in (group..n_planes).step_by(group) {
+                    let sums = sum_group(planes, part, start);
+                    for (totals, sums) in totals.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+                        *totals = vqaddq_u8(*totals, *sums);
+                    }
+                }
+                for slot in 0..QUERIES {
+                    let limit = vdupq_n_u8(limits[slot].min(255) as u8);
+                    rows[slot] = totals[slot].map(|totals| vcleq_u8(totals, limit));
+                }
+            }
+            for slot in 0..QUERIES {
+                for (register, rows) in (part * REGISTERS..).zip(rows[slot]) {
+                    any[slot] = vorrq_u8(any[slot], rows);
+                    store(&mut within[slot][register], rows);
+                }
+            }
+        }
+        for slot in 0..QUERIES {
+            if vmaxvq_u32(vreinterpretq_u32_u8(any[slot])) != 0 {
+                hits.push(BlockHits {
+                    slot: slot as u32,
+                    block: block as u32,
+                    rows: block_rows(&within[slot]),
+                });
+            }
+        }
+    }
+}
+
+/// One bit for each row, of bytes that are all ones or zero.
+#[target_feature(enable = "neon")]
+fn block_rows(within: &[[u8; 16]; REGISTERS_PER_PLANE]) -> BlockRows {
+    let bits = vreinterpretq_u8_u64(vdupq_n_u64(0x8040_2010_0804_0201));
+    let mut rows = [0; ROWS_PER_BLOCK / 64];
+    for (rows, within) in rows.iter_mut().zip(within.as_chunks::<4>().0) {
+        let [a, b, c, d] = within.each_ref().map(|within| vandq_u8(load(within), bits));
+        let sums = vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d));
+        *rows = vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)));
+    }
+    rows
+}
+
+/// Adds the entries for the codes of one plane to the sums of each query.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_bytes<const QUERIES: usize, const REGISTERS: usize>(
+    tables: [&[u8; 256]; QUERIES],
+    codes: &[[u8; 16]; REGISTERS],
+    sums: &mut Sums<QUERIES, REGISTERS>,
+) {
+    for quarter in 0..4 {
+        let flipped = codes.each_ref().map(|codes| veorq_u8(load(codes), vdupq_n_u8(64 * quarter)));
+        for slot in 0..QUERIES {
+            let entries = load_table(&tables[slot].as_chunks().0[quarter as usize]);
+            for register in 0..REGISTERS {
+                let sum = &mut sums[slot][register];
+                *sum = vqaddq_u8(*sum, vqtbl4q_u8(entries, flipped[register]));
+            }
+        }
+    }
+}
+
+/// The same for entries of four bits, at most 16 times before a sum overflows.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_coarse<const QUERIES: usize, const REGISTERS: usize>(
+    tables: [&CoarseTable; QUERIES],
+    codes: &[[u8; 16]; REGISTERS],
+    sums: &mut Sums<QUERIES, REGISTERS>,
+) {
+    let positions = codes.each_ref().map(|codes| {
+        let codes = load(codes);
+        let low = vandq_u8(codes, vdupq_n_u8(0x7F));
+        // Entries of codes below 128 are in the low half.
+        let shift = vbicq_u8(vdupq_n_u8(4), vcltzq_s8(vreinterpretq_s8_u8(codes)));
+        (low, veorq_u8(low, vdupq_n_u8(64)), vreinterpretq_s8_u8(shift))
+    });
+    for slot in 0..QUERIES {
+        let (halves, _) = tables[slot].as_chunks();
+        let (lower, upper) = (load_table(&halves[0]), load_table(&halves[1]));
+        for (sum, (low, high, shift)) in sums[slot].iter_mut().zip(positions) {
+            let entries = vorrq_u8(vqtbl4q_u8(lower, low), vqtbl4q_u8(upper, high));
+            *sum = vsraq_n_u8::<4>(*sum, vshlq_u8(entries, shift));
+        }
+    }
+}
+
+/// The same for one plane of nibbles.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_nibbles<const QUERIES: usize, const REGISTERS: usize>(
+    tables: [&[u8; 32]; QUERIES],
+    codes: &[[u8; 16]; REGISTERS],
+    sums: &mut Sums<QUERIES, REGISTERS>,
+) {
+    let mut entries = [[vdupq_n_u8(0); 2]; QUERIES];
+    for slot in 0..QUERIES {
+        let (halves, _) = tables[slot].as_chunks();
+        entries[slot] = [load(&halves[0]), load(&halves[1])];
+    }
+    for register in 0..REGISTERS {
+        let [low_codes, high_codes] = nibbles(load(&codes[register]));
+        for slot in 0..QUERIES {
+            let [low, high] = entries[slot];
+            let sum = &mut sums[slot][register];
+            *sum = vqaddq_u8(*sum, vqtbl1q_u8(low, low_codes));
+            *sum = vqaddq_u8(*sum, vqtbl1q_u8(high, high_codes));
+        }
+    }
+}
+
+/// The low and the high halves of bytes.
+#[inline]
+#[target_feature(enable = "neon")]
+fn nibbles(bytes: uint8x16_t) -> [uint8x16_t; 2] {
+    [vandq_u8(bytes, vdupq_n_u8(0xF)), vshrq_n_u8::<4>(bytes)]
+}
+
+#[target_feature(enable = "neon")]
+pub(in crate::adc) fn sum_bytes(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
+    let (tables, _) = tables.as_chunks::<256>();
+    for (eight, out) in (first_row / 8..).zip(out.as_chunks_mut::<8>().0) {
+        let mut sums = [0.0; 8];
+        for (table, plane) in tables.iter().zip(planes.as_chunks::<ROWS_PER_BLOCK>().0) {
+            // One load of eight codes: loads are the bottleneck.
+            let mut codes = u64::from_le_bytes(plane.as_chunks().0[eight]);
+            for sum in &mut sums {
+                *sum += table[(codes & 0xFF) as usize];
+                codes >>= 8;
+            }
+        }
+        *out = sums;
+    }
+}
+
+#[target_feature(enable = "neon")]
+pub(in crate::adc) fn sum_nibbles(tables: &[f32], planes: &[u8], first_row: usize, out: &mut [f32]) {
+    let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
+    let (strips, _) = out.as_chunks_mut::<ROWS_PER_STRIP>();
+    let first_strip = first_row / ROWS_PER_STRIP;
+    let (fours, rest) = strips.as_chunks_mut::<4>();
+    let first_of_rest = first_strip + 4 * fours.len();
+    for (strip, four) in (first_strip..).step_by(4).zip(fours) {
+        sum_strips(tables, planes, strip, four);
+    }
+    for (strip, one) in (first_of_rest..).zip(rest.as_chunks_mut::<1>().0) {
+        sum_strips(tables, planes, strip, one);
+    }
+}
+
+/// [`sum_nibbles`] for some strips of rows, which share the loads of tables.
+#[inline]
+#[target_feature(enable = "neon")]
+fn sum_strips<const STRIPS: usize>(
+    tables: &[f32],
+    planes: &[[u8; ROWS_PER_BLOCK]],
+    first_strip: usize,
+    out: &mut [[f32; ROWS_PER_STRIP]; STRIPS],
+) {
+    let mut sums = [[vdupq_n_f32(0.0); 4]; STRIPS];
+    for (pair, plane) in tables.chunks(32).zip(planes) {
+        let (codes, _) = plane.as_chunks::<16>().0[first_strip..].as_chunks::<STRIPS>();
+        let codes = codes[0].each_ref().map(|codes| nibbles(load(codes)));
+        for (half, table) in pair.as_chunks::<16>().0.iter().enumerate() {
+            // SAFETY: `table` is 64 bytes.
+            let bytes = unsafe { vld4q_u8(table.as_ptr().cast()) };
+            for (sums, codes) in sums.iter_mut().zip(&codes) {
+                for (sum, entries) in sums.iter_mut().zip(entries(bytes, codes[half])) {
+                    *sum = vaddq_f32(*sum, entries);
+                }
+            }
+        }
+    }
+    for (out, sums) in out.iter_mut().zip(sums) {
+        for (out, sums) in out.as_chunks_mut().0.iter_mut().zip(sums) {
+            store_floats(out, sums);
+        }
+    }
+}
+
+/// The floats for sixteen codes below 16, of a table in four registers: the first bytes of its floats, the second ones, ...
+#[inline]
+#[target_feature(enable = "neon")]
+fn entries(bytes: uint8x16x4_t, codes: uint8x16_t) -> [float32x4_t; 4] {
+    let uint8x16x4_t(a, b, c, d) = bytes;
+    let [a, b, c, d] = [a, b, c, d].map(|bytes| vqtbl1q_u8(bytes, codes));
+    let low = [vzip1q_u8(a, b), vzip2q_u8(a, b)].map(|bytes| vreinterpretq_u16_u8(bytes));
+    let high = [vzip1q_u8(c, d), vzip2q_u8(c, d)].map(|bytes| vreinterpretq_u16_u8(bytes));
+    [
+        vzip1q_u16(low[0], high[0]),
+        vzip2q_u16(low[0], high[0]),
+        vzip1q_u16(low[1], high[1]),
+        vzip2q_u16(low[1], high[1]),
+    ]
+    .map(|halves| vreinterpretq_f32_u16(halves))
+}
+
+#[target_feature(enable = "neon")]
+pub(in crate::adc) fn alike(planes: &[u8], row: usize) -> BlockRows {
+    let mut differing = [vdupq_n_u8(0); REGISTERS_PER_PLANE];
+    for plane in planes.as_chunks::<ROWS_PER_BLOCK>().0 {
+        let code = vdupq_n_u8(plane[row]);
+        for (differing, others) in differing.iter_mut().zip(plane.as_chunks().0) {
+            *differing = vorrq_u8(*differing, veorq_u8(load(others), code));
+        }
+    }
+    let mut alike = [[0; 16]; REGISTERS_PER_PLANE];
+    for (alike, differing) in alike.iter_mut().zip(differing) {
+        store(alike, vceqzq_u8(differing));
+    }
+    block_rows(&alike)
+}
