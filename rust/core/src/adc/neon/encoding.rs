@@ -26,22 +26,27 @@ pub(in crate::adc) fn quantize<const N: usize>(
 ) {
     for ((table, smallest), bytes) in tables.iter().zip(smallest).zip(quantized) {
         let smallest = vdupq_n_f64(f64::from(*smallest));
-        let integers = |entries: float64x2_t| {
-            let scaled = vmulq_n_f64(vsubq_f64(entries, smallest), scale);
-            // As with `f64::min`, the lesser number: not NaN if one of them is a number.
-            vqmovn_s64(vcvtq_s64_f64(vminnmq_f64(scaled, vdupq_n_f64(255.0))))
-        };
         for (entries, bytes) in table.as_chunks::<8>().0.iter().zip(bytes.as_chunks_mut::<8>().0) {
-            let [low, high] = [0, 1].map(|half| {
-                let entries = load_floats(&entries.as_chunks().0[half]);
-                let low = integers(vcvt_f64_f32(vget_low_f32(entries)));
-                vmovn_s32(vcombine_s32(low, integers(vcvt_high_f64_f32(entries))))
-            });
-            let eight = vmovn_u16(vreinterpretq_u16_s16(vcombine_s16(low, high)));
+            let mut integers = [vdupq_n_s32(0); 2];
+            for (integers, entries) in integers.iter_mut().zip(entries.as_chunks().0) {
+                let entries = load_floats(entries);
+                let low = scaled(vcvt_f64_f32(vget_low_f32(entries)), smallest, scale);
+                *integers = vcombine_s32(low, scaled(vcvt_high_f64_f32(entries), smallest, scale));
+            }
+            let integers = vuzp1q_s16(vreinterpretq_s16_s32(integers[0]), vreinterpretq_s16_s32(integers[1]));
             // SAFETY: `bytes` is 8 bytes.
-            unsafe { vst1_u8(bytes.as_mut_ptr(), eight) };
+            unsafe { vst1_u8(bytes.as_mut_ptr(), vmovn_u16(vreinterpretq_u16_s16(integers))) };
         }
     }
+}
+
+/// `min(255, (entry - smallest) * scale)`, towards zero.
+#[inline]
+#[target_feature(enable = "neon")]
+fn scaled(entries: float64x2_t, smallest: float64x2_t, scale: f64) -> int32x2_t {
+    let scaled = vmulq_n_f64(vsubq_f64(entries, smallest), scale);
+    // Like `f64::min`, this prefers a number to NaN.
+    vqmovn_s64(vcvtq_s64_f64(vminnmq_f64(scaled, vdupq_n_f64(255.0))))
 }
 
 #[target_feature(enable = "neon")]
@@ -53,47 +58,67 @@ pub(in crate::adc) fn table(part: &[f32], transposed: &[f32], metric: TableMetri
 #[target_feature(enable = "neon")]
 pub(in crate::adc) fn table_as_is(part: &[f32], codewords: &[f32], metric: TableMetric, table: &mut [f32]) {
     let n_dims = part.len();
-    let add = |sum: float32x4_t, value: f32, coordinates: float32x4_t| match metric {
-        TableMetric::L2 => {
-            let difference = vsubq_f32(vdupq_n_f32(value), coordinates);
-            vaddq_f32(sum, vmulq_f32(difference, difference))
-        }
-        TableMetric::Ip => vsubq_f32(sum, vmulq_n_f32(coordinates, value)),
-    };
-    let (values, last_values) = part.as_chunks::<4>();
     let whole = table.len() / 4 * 4;
     for (four, entries) in codewords.chunks_exact(4 * n_dims).zip(table.as_chunks_mut::<4>().0) {
-        let codewords = [0, 1, 2, 3].map(|which| four[which * n_dims..][..n_dims].as_chunks::<4>());
-        let (squares, rest) =
-            (codewords.map(|(fours, _)| &fours[..values.len()]), codewords.map(|(_, rest)| rest));
-        let mut sum = vdupq_n_f32(0.0);
-        for (index, values) in values.iter().enumerate() {
-            let columns = transposed_floats(squares.map(|fours| load_floats(&fours[index])));
-            for (value, coordinates) in values.iter().zip(columns) {
-                sum = add(sum, *value, coordinates);
-            }
+        let mut rows = [four; 4];
+        for which in 0..4 {
+            rows[which] = &four[which * n_dims..][..n_dims];
         }
-        for (dim, value) in last_values.iter().enumerate() {
-            sum = add(sum, *value, load_floats(&rest.map(|rest| rest[dim])));
+        let (mut sum, mut dim) = (vdupq_n_f32(0.0), 0);
+        while let Some(values) = part[dim..].first_chunk::<4>() {
+            let columns = columns(rows, dim);
+            for which in 0..4 {
+                sum = add_term(metric, sum, values[which], columns[which]);
+            }
+            dim += 4;
+        }
+        for dim in dim..n_dims {
+            let coordinates = [rows[0][dim], rows[1][dim], rows[2][dim], rows[3][dim]];
+            sum = add_term(metric, sum, part[dim], load_floats(&coordinates));
         }
         store_floats(entries, sum);
     }
     portable::table_as_is(part, &codewords[whole * n_dims..], metric, &mut table[whole..]);
 }
 
-/// The columns of four rows.
+/// Adds the terms of one dimension of four codewords.
 #[inline]
 #[target_feature(enable = "neon")]
-fn transposed_floats([a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
-    let [even_ab, odd_ab] = [vtrn1q_f32(a, b), vtrn2q_f32(a, b)].map(|pairs| vreinterpretq_f64_f32(pairs));
-    let [even_cd, odd_cd] = [vtrn1q_f32(c, d), vtrn2q_f32(c, d)].map(|pairs| vreinterpretq_f64_f32(pairs));
-    [
-        vtrn1q_f64(even_ab, even_cd),
-        vtrn1q_f64(odd_ab, odd_cd),
-        vtrn2q_f64(even_ab, even_cd),
-        vtrn2q_f64(odd_ab, odd_cd),
-    ]
-    .map(|columns| vreinterpretq_f32_f64(columns))
+fn add_term(metric: TableMetric, sum: float32x4_t, value: f32, coordinates: float32x4_t) -> float32x4_t {
+    match metric {
+        TableMetric::L2 => add_square(sum, coordinates, value),
+        TableMetric::Ip => vsubq_f32(sum, vmulq_n_f32(coordinates, value)),
+    }
+}
+
+/// `sum + (value - coordinate)^2`, each operation rounded.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_square(sum: float32x4_t, values: float32x4_t, coordinate: f32) -> float32x4_t {
+    let difference = vsubq_f32(values, vdupq_n_f32(coordinate));
+    vaddq_f32(sum, vmulq_f32(difference, difference))
+}
+
+/// Four columns of four rows.
+#[inline]
+#[target_feature(enable = "neon")]
+fn columns(rows: [&[f32]; 4], first: usize) -> [float32x4_t; 4] {
+    let mut fours = [vdupq_n_f32(0.0); 4];
+    for which in 0..4 {
+        if let Some(four) = rows[which][first..].first_chunk() {
+            fours[which] = load_floats(four);
+        }
+    }
+    let [a, b, c, d] = fours;
+    let mut columns = fours;
+    for (odd, (ab, cd)) in
+        [(vtrn1q_f32(a, b), vtrn1q_f32(c, d)), (vtrn2q_f32(a, b), vtrn2q_f32(c, d))].into_iter().enumerate()
+    {
+        let (ab, cd) = (vreinterpretq_f64_f32(ab), vreinterpretq_f64_f32(cd));
+        columns[odd] = vreinterpretq_f32_f64(vtrn1q_f64(ab, cd));
+        columns[2 + odd] = vreinterpretq_f32_f64(vtrn2q_f64(ab, cd));
+    }
+    columns
 }
 
 #[target_feature(enable = "neon")]
@@ -103,31 +128,7 @@ pub(in crate::adc) fn nearest(
     found: &mut Nearest,
 ) {
     if !scores(columns, codebook).settle(columns, codebook, found) {
-        portable::nearest(columns, codebook, found);
-    }
-}
-
-/// The largest scores of the codewords so far, for 16 rows.
-struct Largest {
-    largest: [float32x4_t; 4],
-    second: [float32x4_t; 4],
-    indices: [uint32x4_t; 4],
-    next: uint32x4_t,
-}
-
-impl Largest {
-    /// Takes the scores of the next codeword.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    fn take(&mut self, scores: [float32x4_t; 4]) {
-        for quarter in 0..4 {
-            let (scores, largest) = (scores[quarter], self.largest[quarter]);
-            let is_more = vcgtq_f32(scores, largest);
-            self.second[quarter] = vmaxq_f32(self.second[quarter], vminq_f32(largest, scores));
-            self.largest[quarter] = vmaxq_f32(largest, scores);
-            self.indices[quarter] = vbslq_u32(is_more, self.next, self.indices[quarter]);
-        }
-        self.next = vaddq_u32(self.next, vdupq_n_u32(1));
+        nearest_by_distances(columns, codebook.values, found);
     }
 }
 
@@ -135,57 +136,118 @@ impl Largest {
 #[inline]
 #[target_feature(enable = "neon")]
 fn scores(columns: &[[f32; ROWS_PER_STRIP]], codebook: Codebook<'_>) -> Scores {
-    let n_dims = columns.len();
-    let (lowest, zero) = ([vdupq_n_f32(f32::NEG_INFINITY); 4], vdupq_n_u32(0));
-    let mut found = Largest { largest: lowest, second: lowest, indices: [zero; 4], next: zero };
-    let fours = codebook.values.chunks_exact(4 * n_dims);
-    let rest = fours.remainder().chunks_exact(n_dims);
-    let (half_squares, last_squares) = codebook.half_squares.as_chunks::<4>();
-    for (four, half_squares) in fours.zip(half_squares) {
-        // Sums that do not wait for each other, and share the loads of the columns.
-        let codewords = [0, 1, 2, 3].map(|which| &four[which * n_dims..][..n_dims]);
-        let mut sums = half_squares.map(|half_square| [vdupq_n_f32(-half_square); 4]);
-        for dim in 0..n_dims {
-            add_products(&columns[dim], codewords.map(|codeword| codeword[dim]), &mut sums);
-        }
-        sums.into_iter().for_each(|sums| found.take(sums));
-    }
-    for (codeword, half_square) in rest.zip(last_squares) {
-        let mut sums = [[vdupq_n_f32(-half_square); 4]];
-        for (column, coordinate) in columns.iter().zip(codeword) {
-            add_products(column, [*coordinate], &mut sums);
-        }
-        found.take(sums[0]);
-    }
+    let lowest = vdupq_n_f32(f32::NEG_INFINITY);
+    let (mut largest, mut second, mut indices) = ([lowest; 4], [lowest; 4], [vdupq_n_u32(0); 4]);
+    for_each_codeword(
+        columns,
+        codebook.values,
+        |index| -codebook.half_squares[index],
+        |sum, values, coordinate| vfmaq_n_f32(sum, values, coordinate),
+        |index, scores| {
+            for quarter in 0..4 {
+                let scores = scores[quarter];
+                let is_more = vcgtq_f32(scores, largest[quarter]);
+                second[quarter] = vmaxq_f32(second[quarter], vminq_f32(largest[quarter], scores));
+                largest[quarter] = vmaxq_f32(largest[quarter], scores);
+                indices[quarter] = vbslq_u32(is_more, vdupq_n_u32(index as u32), indices[quarter]);
+            }
+        },
+    );
     let mut scores = Scores {
         largest: [0.0; ROWS_PER_STRIP],
         second: [0.0; ROWS_PER_STRIP],
         indices: [0; ROWS_PER_STRIP],
     };
     for quarter in 0..4 {
-        store_floats(&mut scores.largest.as_chunks_mut().0[quarter], found.largest[quarter]);
-        store_floats(&mut scores.second.as_chunks_mut().0[quarter], found.second[quarter]);
-        let indices = &mut scores.indices.as_chunks_mut::<4>().0[quarter];
-        // SAFETY: `indices` is 4 integers of 32 bits.
-        unsafe { vst1q_u32(indices.as_mut_ptr(), found.indices[quarter]) };
+        store_floats(&mut scores.largest.as_chunks_mut().0[quarter], largest[quarter]);
+        store_floats(&mut scores.second.as_chunks_mut().0[quarter], second[quarter]);
+        store_indices(&mut scores.indices.as_chunks_mut().0[quarter], indices[quarter]);
     }
     scores
 }
 
-/// Adds the products of a column with one coordinate of each of some codewords.
+#[target_feature(enable = "neon")]
+fn nearest_by_distances(columns: &[[f32; ROWS_PER_STRIP]], codewords: &[f32], found: &mut Nearest) {
+    let (mut distances, mut indices) = ([vdupq_n_f32(0.0); 4], [vdupq_n_u32(0); 4]);
+    for quarter in 0..4 {
+        distances[quarter] = load_floats(&found.distances.as_chunks().0[quarter]);
+        indices[quarter] = load_indices(&found.indices.as_chunks().0[quarter]);
+    }
+    for_each_codeword(
+        columns,
+        codewords,
+        |_| 0.0,
+        |sum, values, coordinate| add_square(sum, values, coordinate),
+        |index, sums| {
+            for quarter in 0..4 {
+                let is_nearer = vcltq_f32(sums[quarter], distances[quarter]);
+                distances[quarter] = vbslq_f32(is_nearer, sums[quarter], distances[quarter]);
+                indices[quarter] = vbslq_u32(is_nearer, vdupq_n_u32(index as u32), indices[quarter]);
+            }
+        },
+    );
+    for quarter in 0..4 {
+        store_floats(&mut found.distances.as_chunks_mut().0[quarter], distances[quarter]);
+        store_indices(&mut found.indices.as_chunks_mut().0[quarter], indices[quarter]);
+    }
+}
+
+/// Gives `take` the sum of each codeword over all dimensions, which begins with `initial`, for 16 rows.
 #[inline]
 #[target_feature(enable = "neon")]
-fn add_products<const CODEWORDS: usize>(
-    column: &[f32; ROWS_PER_STRIP],
-    coordinates: [f32; CODEWORDS],
-    sums: &mut [[float32x4_t; 4]; CODEWORDS],
+fn for_each_codeword(
+    columns: &[[f32; ROWS_PER_STRIP]],
+    codewords: &[f32],
+    initial: impl Fn(usize) -> f32,
+    add: impl Fn(float32x4_t, float32x4_t, f32) -> float32x4_t,
+    mut take: impl FnMut(usize, [float32x4_t; 4]),
 ) {
-    for (quarter, values) in column.as_chunks().0.iter().enumerate() {
-        let values = load_floats(values);
-        for which in 0..CODEWORDS {
-            sums[which][quarter] = vfmaq_n_f32(sums[which][quarter], values, coordinates[which]);
+    let n_dims = columns.len();
+    let fours = codewords.chunks_exact(4 * n_dims);
+    let (rest, first_of_rest) = (fours.remainder(), 4 * fours.len());
+    for (step, four) in fours.enumerate() {
+        // Sums that do not wait for each other, and share the loads of the columns.
+        let (mut sums, mut codewords) = ([[vdupq_n_f32(0.0); 4]; 4], [four; 4]);
+        for which in 0..4 {
+            codewords[which] = &four[which * n_dims..][..n_dims];
+            sums[which] = [vdupq_n_f32(initial(4 * step + which)); 4];
+        }
+        for dim in 0..n_dims {
+            let (column, _) = columns[dim].as_chunks();
+            for quarter in 0..4 {
+                let values = load_floats(&column[quarter]);
+                for which in 0..4 {
+                    sums[which][quarter] = add(sums[which][quarter], values, codewords[which][dim]);
+                }
+            }
+        }
+        for which in 0..4 {
+            take(4 * step + which, sums[which]);
         }
     }
+    for (index, codeword) in (first_of_rest..).zip(rest.chunks_exact(n_dims)) {
+        let mut sums = [vdupq_n_f32(initial(index)); 4];
+        for (column, coordinate) in columns.iter().zip(codeword) {
+            for (sum, values) in sums.iter_mut().zip(column.as_chunks().0) {
+                *sum = add(*sum, load_floats(values), *coordinate);
+            }
+        }
+        take(index, sums);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn load_indices(values: &[u32; 4]) -> uint32x4_t {
+    // SAFETY: `values` is 4 integers of 32 bits.
+    unsafe { vld1q_u32(values.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn store_indices(out: &mut [u32; 4], indices: uint32x4_t) {
+    // SAFETY: `out` is 4 integers of 32 bits.
+    unsafe { vst1q_u32(out.as_mut_ptr(), indices) };
 }
 
 #[target_feature(enable = "neon")]
@@ -226,10 +288,10 @@ fn pack_columns<const COLUMNS: usize, const IN_PLANE: usize>(rows: Codes<'_>, pl
             for (plane, columns) in
                 planes[start / IN_PLANE..].iter_mut().zip(columns.as_chunks::<IN_PLANE>().0)
             {
-                let codes = columns
-                    .iter()
-                    .rev()
-                    .fold(vdupq_n_u8(0), |codes, column| vorrq_u8(vshlq_n_u8::<4>(codes), *column));
+                let mut codes = columns[0];
+                if let [low, high] = columns.as_slice() {
+                    codes = vorrq_u8(*low, vshlq_n_u8::<4>(*high));
+                }
                 store(&mut plane.as_chunks_mut().0[group], codes);
             }
         }

@@ -33,6 +33,18 @@ use crate::adc::{BlockHits, BlockRows};
 /// Sums of some rows for each query.
 type Sums<const QUERIES: usize, const REGISTERS: usize> = [[uint8x16_t; REGISTERS]; QUERIES];
 
+/// Calls [`bound`] for as many registers of rows as have eight registers of sums: more would not stay in registers together with the
+/// tables.
+macro_rules! bound_with {
+    ($add:ident, $($argument:expr),*) => {
+        match QUERIES {
+            1 => bound($($argument,)* |tables, codes, sums| $add::<QUERIES, 8>(tables, codes, sums)),
+            2 => bound($($argument,)* |tables, codes, sums| $add::<QUERIES, 4>(tables, codes, sums)),
+            _ => bound($($argument,)* |tables, codes, sums| $add::<QUERIES, 2>(tables, codes, sums)),
+        }
+    };
+}
+
 #[target_feature(enable = "neon")]
 pub(in crate::adc) fn bound_bytes<const QUERIES: usize>(
     tables: [&[u8]; QUERIES],
@@ -41,14 +53,7 @@ pub(in crate::adc) fn bound_bytes<const QUERIES: usize>(
     hits: &mut Vec<BlockHits>,
 ) -> Result<(), Error> {
     let tables = tables.map(|tables| tables.as_chunks::<256>().0);
-    match QUERIES {
-        1 => bound(tables, 1, usize::MAX, limits, blocks, hits, |tables, codes, sums| {
-            add_bytes::<QUERIES, 16>(tables, codes, sums);
-        }),
-        _ => bound(tables, 1, usize::MAX, limits, blocks, hits, |tables, codes, sums| {
-            add_bytes::<QUERIES, 4>(tables, codes, sums);
-        }),
-    }
+    bound_with!(add_bytes, tables, 1, usize::MAX, limits, blocks, hits);
     Ok(())
 }
 
@@ -64,14 +69,7 @@ pub(in crate::adc) fn bound_coarse<const QUERIES: usize>(
     blocks: &[u8],
     hits: &mut Vec<BlockHits>,
 ) -> Result<(), Error> {
-    match QUERIES {
-        1 => bound(tables, 1, SUBSPACES_PER_GROUP, limits, blocks, hits, |tables, codes, sums| {
-            add_coarse::<QUERIES, 8>(tables, codes, sums);
-        }),
-        _ => bound(tables, 1, SUBSPACES_PER_GROUP, limits, blocks, hits, |tables, codes, sums| {
-            add_coarse::<QUERIES, 2>(tables, codes, sums);
-        }),
-    }
+    bound_with!(add_coarse, tables, 1, SUBSPACES_PER_GROUP, limits, blocks, hits);
     Ok(())
 }
 
@@ -83,14 +81,7 @@ pub(in crate::adc) fn bound_nibbles<const QUERIES: usize>(
     hits: &mut Vec<BlockHits>,
 ) -> Result<(), Error> {
     let tables = tables.map(|tables| tables.as_chunks::<32>().0);
-    match QUERIES {
-        1 => bound(tables, 2, usize::MAX, limits, blocks, hits, |tables, codes, sums| {
-            add_nibbles::<QUERIES, 16>(tables, codes, sums);
-        }),
-        _ => bound(tables, 2, usize::MAX, limits, blocks, hits, |tables, codes, sums| {
-            add_nibbles::<QUERIES, 4>(tables, codes, sums);
-        }),
-    }
+    bound_with!(add_nibbles, tables, 2, usize::MAX, limits, blocks, hits);
     Ok(())
 }
 
@@ -99,7 +90,7 @@ pub(in crate::adc) fn bound_nibbles<const QUERIES: usize>(
 #[inline]
 #[target_feature(enable = "neon")]
 fn bound<T, const QUERIES: usize, const REGISTERS: usize>(
-    mut tables: [&[T]; QUERIES],
+    tables: [&[T]; QUERIES],
     in_plane: usize,
     most_planes: usize,
     limits: [u16; QUERIES],
@@ -111,58 +102,58 @@ fn bound<T, const QUERIES: usize, const REGISTERS: usize>(
     if n_planes == 0 {
         return;
     }
-    for tables in &mut tables {
-        *tables = &tables[..n_planes];
-    }
     let is_wide = n_planes > SUBSPACES_PER_BYTE / in_plane;
     let group = if is_wide { SUBSPACES_PER_GROUP / in_plane } else { n_planes.min(most_planes) };
-    let sum_group = |planes: &[[u8; ROWS_PER_BLOCK]], part: usize, start: usize| {
-        let mut sums = [[vdupq_n_u8(0); REGISTERS]; QUERIES];
-        for plane in start..(start + group).min(n_planes) {
-            let (codes, _) = planes[plane].as_chunks::<16>().0.as_chunks();
-            add(tables.map(|tables| &tables[plane]), &codes[part], &mut sums);
-        }
-        sums
-    };
     let mut within = [[[0; 16]; REGISTERS_PER_PLANE]; QUERIES];
     for (block, planes) in blocks.chunks_exact(n_planes * ROWS_PER_BLOCK).enumerate() {
-        let planes = &planes.as_chunks().0[..n_planes];
+        let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
         let mut any = [vdupq_n_u8(0); QUERIES];
         for part in 0..REGISTERS_PER_PLANE / REGISTERS {
-            let mut rows = [[vdupq_n_u8(0); REGISTERS]; QUERIES];
-            if is_wide {
-                let mut totals = [[[vdupq_n_u16(0); 2]; REGISTERS]; QUERIES];
-                for start in (0..n_planes).step_by(group) {
-                    let sums = sum_group(planes, part, start);
-                    for (totals, sums) in totals.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
-                        totals[0] = vqaddq_u16(totals[0], vmovl_u8(vget_low_u8(*sums)));
-                        totals[1] = vqaddq_u16(totals[1], vmovl_high_u8(*sums));
+            let mut bytes = [[vdupq_n_u8(0); REGISTERS]; QUERIES];
+            let mut words = [[[vdupq_n_u16(0); 2]; REGISTERS]; QUERIES];
+            for start in (0..n_planes).step_by(group) {
+                let range = start..n_planes.min(start + group);
+                let (planes, mut tables) = (&planes[range.clone()], tables);
+                for tables in &mut tables {
+                    *tables = &tables[range.clone()];
+                }
+                let mut sums = [[vdupq_n_u8(0); REGISTERS]; QUERIES];
+                for (plane, codes) in planes.iter().enumerate() {
+                    let mut of_plane = [&tables[0][plane]; QUERIES];
+                    for slot in 1..QUERIES {
+                        of_plane[slot] = &tables[slot][plane];
                     }
+                    let (codes, _) = codes.as_chunks::<16>().0.as_chunks();
+                    add(of_plane, &codes[part], &mut sums);
                 }
                 for slot in 0..QUERIES {
-                    let limit = vdupq_n_u16(limits[slot]);
-                    for (rows, totals) in rows[slot].iter_mut().zip(&totals[slot]) {
-                        let [low, high] = totals.map(|totals| vreinterpretq_u8_u16(vcleq_u16(totals, limit)));
-                        *rows = vuzp1q_u8(low, high);
+                    for register in 0..REGISTERS {
+                        let sums = sums[slot][register];
+                        if is_wide {
+                            let [low, high] = words[slot][register];
+                            words[slot][register] = [
+                                vqaddq_u16(low, vmovl_u8(vget_low_u8(sums))),
+                                vqaddq_u16(high, vmovl_high_u8(sums)),
+                            ];
+                        } else {
+                            bytes[slot][register] = vqaddq_u8(bytes[slot][register], sums);
+                        }
                     }
-                }
-            } else {
-                let mut totals = sum_group(planes, part, 0);
-                for start in (group..n_planes).step_by(group) {
-                    let sums = sum_group(planes, part, start);
-                    for (totals, sums) in totals.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
-                        *totals = vqaddq_u8(*totals, *sums);
-                    }
-                }
-                for slot in 0..QUERIES {
-                    let limit = vdupq_n_u8(limits[slot].min(255) as u8);
-                    rows[slot] = totals[slot].map(|totals| vcleq_u8(totals, limit));
                 }
             }
             for slot in 0..QUERIES {
-                for (register, rows) in (part * REGISTERS..).zip(rows[slot]) {
+                let limit_u8x16 = vdupq_n_u8(limits[slot].min(255) as u8);
+                let limit_u16x8 = vdupq_n_u16(limits[slot]);
+                for register in 0..REGISTERS {
+                    let rows = if is_wide {
+                        let [low, high] = words[slot][register];
+                        let (low, high) = (vcleq_u16(low, limit_u16x8), vcleq_u16(high, limit_u16x8));
+                        vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high))
+                    } else {
+                        vcleq_u8(bytes[slot][register], limit_u8x16)
+                    };
                     any[slot] = vorrq_u8(any[slot], rows);
-                    store(&mut within[slot][register], rows);
+                    store(&mut within[slot][part * REGISTERS + register], rows);
                 }
             }
         }
@@ -184,7 +175,8 @@ fn block_rows(within: &[[u8; 16]; REGISTERS_PER_PLANE]) -> BlockRows {
     let bits = vreinterpretq_u8_u64(vdupq_n_u64(0x8040_2010_0804_0201));
     let mut rows = [0; ROWS_PER_BLOCK / 64];
     for (rows, within) in rows.iter_mut().zip(within.as_chunks::<4>().0) {
-        let [a, b, c, d] = within.each_ref().map(|within| vandq_u8(load(within), bits));
+        let (a, b) = (vandq_u8(load(&within[0]), bits), vandq_u8(load(&within[1]), bits));
+        let (c, d) = (vandq_u8(load(&within[2]), bits), vandq_u8(load(&within[3]), bits));
         let sums = vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d));
         *rows = vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)));
     }
@@ -200,12 +192,12 @@ fn add_bytes<const QUERIES: usize, const REGISTERS: usize>(
     sums: &mut Sums<QUERIES, REGISTERS>,
 ) {
     for quarter in 0..4 {
-        let flipped = codes.each_ref().map(|codes| veorq_u8(load(codes), vdupq_n_u8(64 * quarter)));
         for slot in 0..QUERIES {
             let entries = load_table(&tables[slot].as_chunks().0[quarter as usize]);
             for register in 0..REGISTERS {
+                let flipped = veorq_u8(load(&codes[register]), vdupq_n_u8(64 * quarter));
                 let sum = &mut sums[slot][register];
-                *sum = vqaddq_u8(*sum, vqtbl4q_u8(entries, flipped[register]));
+                *sum = vqaddq_u8(*sum, vqtbl4q_u8(entries, flipped));
             }
         }
     }
@@ -219,19 +211,18 @@ fn add_coarse<const QUERIES: usize, const REGISTERS: usize>(
     codes: &[[u8; 16]; REGISTERS],
     sums: &mut Sums<QUERIES, REGISTERS>,
 ) {
-    let positions = codes.each_ref().map(|codes| {
-        let codes = load(codes);
-        let low = vandq_u8(codes, vdupq_n_u8(0x7F));
-        // Entries of codes below 128 are in the low half.
-        let shift = vbicq_u8(vdupq_n_u8(4), vcltzq_s8(vreinterpretq_s8_u8(codes)));
-        (low, veorq_u8(low, vdupq_n_u8(64)), vreinterpretq_s8_u8(shift))
-    });
     for slot in 0..QUERIES {
         let (halves, _) = tables[slot].as_chunks();
         let (lower, upper) = (load_table(&halves[0]), load_table(&halves[1]));
-        for (sum, (low, high, shift)) in sums[slot].iter_mut().zip(positions) {
+        for register in 0..REGISTERS {
+            let codes = load(&codes[register]);
+            let low = vandq_u8(codes, vdupq_n_u8(0x7F));
+            let high = veorq_u8(low, vdupq_n_u8(64));
+            // Entries of codes below 128 are in the low half.
+            let shift = vbicq_u8(vdupq_n_u8(4), vcltzq_s8(vreinterpretq_s8_u8(codes)));
             let entries = vorrq_u8(vqtbl4q_u8(lower, low), vqtbl4q_u8(upper, high));
-            *sum = vsraq_n_u8::<4>(*sum, vshlq_u8(entries, shift));
+            let sum = &mut sums[slot][register];
+            *sum = vsraq_n_u8::<4>(*sum, vshlq_u8(entries, vreinterpretq_s8_u8(shift)));
         }
     }
 }
@@ -289,10 +280,10 @@ pub(in crate::adc) fn sum_nibbles(tables: &[f32], planes: &[u8], first_row: usiz
     let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
     let (strips, _) = out.as_chunks_mut::<ROWS_PER_STRIP>();
     let first_strip = first_row / ROWS_PER_STRIP;
-    let (fours, rest) = strips.as_chunks_mut::<4>();
-    let first_of_rest = first_strip + 4 * fours.len();
-    for (strip, four) in (first_strip..).step_by(4).zip(fours) {
-        sum_strips(tables, planes, strip, four);
+    let (pairs, rest) = strips.as_chunks_mut::<2>();
+    let first_of_rest = first_strip + 2 * pairs.len();
+    for (strip, pair) in (first_strip..).step_by(2).zip(pairs) {
+        sum_strips(tables, planes, strip, pair);
     }
     for (strip, one) in (first_of_rest..).zip(rest.as_chunks_mut::<1>().0) {
         sum_strips(tables, planes, strip, one);
@@ -311,13 +302,13 @@ fn sum_strips<const STRIPS: usize>(
     let mut sums = [[vdupq_n_f32(0.0); 4]; STRIPS];
     for (pair, plane) in tables.chunks(32).zip(planes) {
         let (codes, _) = plane.as_chunks::<16>().0[first_strip..].as_chunks::<STRIPS>();
-        let codes = codes[0].each_ref().map(|codes| nibbles(load(codes)));
         for (half, table) in pair.as_chunks::<16>().0.iter().enumerate() {
             // SAFETY: `table` is 64 bytes.
             let bytes = unsafe { vld4q_u8(table.as_ptr().cast()) };
-            for (sums, codes) in sums.iter_mut().zip(&codes) {
-                for (sum, entries) in sums.iter_mut().zip(entries(bytes, codes[half])) {
-                    *sum = vaddq_f32(*sum, entries);
+            for strip in 0..STRIPS {
+                let entries = entries(bytes, nibbles(load(&codes[0][strip]))[half]);
+                for quarter in 0..4 {
+                    sums[strip][quarter] = vaddq_f32(sums[strip][quarter], entries[quarter]);
                 }
             }
         }
@@ -333,17 +324,17 @@ fn sum_strips<const STRIPS: usize>(
 #[inline]
 #[target_feature(enable = "neon")]
 fn entries(bytes: uint8x16x4_t, codes: uint8x16_t) -> [float32x4_t; 4] {
-    let uint8x16x4_t(a, b, c, d) = bytes;
-    let [a, b, c, d] = [a, b, c, d].map(|bytes| vqtbl1q_u8(bytes, codes));
-    let low = [vzip1q_u8(a, b), vzip2q_u8(a, b)].map(|bytes| vreinterpretq_u16_u8(bytes));
-    let high = [vzip1q_u8(c, d), vzip2q_u8(c, d)].map(|bytes| vreinterpretq_u16_u8(bytes));
-    [
-        vzip1q_u16(low[0], high[0]),
-        vzip2q_u16(low[0], high[0]),
-        vzip1q_u16(low[1], high[1]),
-        vzip2q_u16(low[1], high[1]),
-    ]
-    .map(|halves| vreinterpretq_f32_u16(halves))
+    let (a, b) = (vqtbl1q_u8(bytes.0, codes), vqtbl1q_u8(bytes.1, codes));
+    let (c, d) = (vqtbl1q_u8(bytes.2, codes), vqtbl1q_u8(bytes.3, codes));
+    let mut floats = [vdupq_n_f32(0.0); 4];
+    for (half, (low, high)) in
+        [(vzip1q_u8(a, b), vzip1q_u8(c, d)), (vzip2q_u8(a, b), vzip2q_u8(c, d))].into_iter().enumerate()
+    {
+        let (low, high) = (vreinterpretq_u16_u8(low), vreinterpretq_u16_u8(high));
+        floats[2 * half] = vreinterpretq_f32_u16(vzip1q_u16(low, high));
+        floats[2 * half + 1] = vreinterpretq_f32_u16(vzip2q_u16(low, high));
+    }
+    floats
 }
 
 #[target_feature(enable = "neon")]
