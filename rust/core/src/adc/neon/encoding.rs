@@ -273,26 +273,27 @@ fn pack_columns<const COLUMNS: usize, const IN_PLANE: usize>(rows: Codes<'_>, pl
         let rows = rows.slice(first, (first + 16).min(rows.n_rows()));
         for start in (0..n_bytes).step_by(COLUMNS) {
             let start = start.min(n_bytes - COLUMNS);
-            let columns = if rows.n_rows() == 16 {
-                transposed::<COLUMNS>(&rows.as_bytes()[start..], rows.stride())
+            let mut padded;
+            let (bytes, stride) = if rows.n_rows() == 16 {
+                (&rows.as_bytes()[start..], rows.stride())
             } else {
-                let mut padded = [[0; COLUMNS]; 16];
+                padded = [[0; COLUMNS]; 16];
                 for (row, padded) in padded[..rows.n_rows()].iter_mut().enumerate() {
                     padded.copy_from_slice(&rows.row(row)[start..start + COLUMNS]);
                 }
-                transposed::<COLUMNS>(padded.as_flattened(), COLUMNS)
+                (padded.as_flattened(), COLUMNS)
             };
-            for column in columns {
-                largest = vmaxq_u8(largest, column);
-            }
-            for (plane, columns) in
-                planes[start / IN_PLANE..].iter_mut().zip(columns.as_chunks::<IN_PLANE>().0)
-            {
-                let mut codes = columns[0];
-                if let [low, high] = columns.as_slice() {
-                    codes = vorrq_u8(*low, vshlq_n_u8::<4>(*high));
+            let columns = transposed::<COLUMNS>(bytes, stride);
+            let planes = &mut planes[start / IN_PLANE..][..COLUMNS / IN_PLANE];
+            for index in 0..COLUMNS / IN_PLANE {
+                let mut codes = columns[IN_PLANE * index];
+                largest = vmaxq_u8(largest, codes);
+                if IN_PLANE == 2 {
+                    let high = columns[IN_PLANE * index + 1];
+                    largest = vmaxq_u8(largest, high);
+                    codes = vorrq_u8(codes, vshlq_n_u8::<4>(high));
                 }
-                store(&mut plane.as_chunks_mut().0[group], codes);
+                store(&mut planes[index].as_chunks_mut().0[group], codes);
             }
         }
     }
