@@ -1,11 +1,10 @@
-//! Tables, codes and blocks. Sixteen rows are four registers of floats.
+//! Tables, nearest codewords, and blocks. Sixteen rows are four registers of floats.
 //!
-//! A score takes one fused multiplication and addition per dimension for four rows. Four codewords share the loads of 16 rows: 16
-//! of the 32 registers hold their sums, so that 16 operations come with 8 loads. Finding the two largest scores takes 20 operations
-//! for each codeword, as many as five dimensions: the limit are the four vector ports.
+//! A score takes one fused operation per dimension for four rows. Four codewords share the loads of 16 rows, so that 16 operations come
+//! with 8 loads, and 16 of the 32 registers hold sums: four cycles, limited by the vector ports. The two largest scores take 20
+//! operations for each codeword, as many as five dimensions.
 //!
-//! Sixteen columns of sixteen rows are transposed by 64 `zip`, a quarter of an instruction for each byte; the limit is the ports that
-//! shuffle.
+//! Sixteen bytes of sixteen rows are transposed by 64 `zip`, a quarter of an instruction for each byte, which has all four vector ports.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
@@ -54,7 +53,7 @@ pub(in crate::adc) fn table(part: &[f32], transposed: &[f32], metric: TableMetri
     portable::table(part, transposed, metric, table);
 }
 
-/// Transposes four coordinates of four codewords at a time.
+/// Four codewords at a time, of which it transposes four dimensions.
 #[target_feature(enable = "neon")]
 pub(in crate::adc) fn table_as_is(part: &[f32], codewords: &[f32], metric: TableMetric, table: &mut [f32]) {
     let n_dims = part.len();

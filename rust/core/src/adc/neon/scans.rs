@@ -1,23 +1,24 @@
-//! NEON: one look-up of 16 codes in up to 64 entries (`tbl` of one to four registers), which gives zero for a code beyond them.
+//! Bounds and sums of the rows of blocks, by look-ups of 16 codes at a time.
 //!
-//! 256 entries are four quarters of 64. A quarter is looked up with the codes whose two highest bits are flipped so that its own
-//! are below 64; all others give zero, and each sum takes the entries of all four. That is 3 flips, 4 look-ups and 4 additions
-//! for 16 codes. AVX2 looks up 16 entries at a time and needs three instructions for each sixteenth. A `tbl` of four registers is three
-//! operations of two ports on Neoverse (four of four on Apple), so 16 codes take 6 cycles: hardly less than loads one by one.
+//! 256 entries are four quarters of 64. Flipping the two highest bits of the codes brings those of a quarter below 64, where `tbl` finds
+//! their entries; it gives zero for all others, and each sum takes what the four quarters give. That is 3 flips, 4 look-ups and 4
+//! additions for 16 codes, where AVX2 needs three instructions for each 16 of the entries. A `tbl` of four registers is three operations of
+//! two ports on Neoverse (four operations of four ports on Apple): 6 cycles for 16 codes, hardly less than 16 loads.
 //!
-//! Entries of four bits hence matter more: a byte holds the entries of two codes, and 128 bytes are two look-ups. The highest bit of a
-//! code shifts its entry to the upper half of the byte, from where an addition that shifts back (`usra`) drops the other one. It does not
-//! saturate, and need not: 16 entries of four bits fit a byte. That is 5 instructions for 16 codes, and 4 more that queries share:
-//! 3 cycles on Neoverse, limited by the look-ups.
+//! Entries of four bits take half of that. A byte holds the entries of two codes, so 128 bytes are two look-ups, and a shift moves the
+//! entry of each code to the upper half of its byte, from where the addition (`usra`) shifts it back and drops the other one. It does
+//! not saturate: 16 entries of four bits fit a byte. That is 5 instructions for 16 codes, and 4 that queries share; the look-ups limit it
+//! to 3 cycles on Neoverse, the vector ports to 3.3 on Apple.
 //!
-//! 16 entries take 2 look-ups and 2 additions for 32 codes of one query, and 2 instructions that queries share: 1.5 cycles for one
-//! query, 1.1 for each of four.
+//! 16 entries take 2 look-ups and 2 additions for the 32 codes of 16 bytes, and 2 instructions that queries share: with four vector
+//! ports, 1.5 cycles for one query, 1.1 for each of four.
 //!
-//! Sums of a few registers of rows stay in registers over all planes (32 allow for 16 of sums), and rows within the limit are packed to
-//! bits only if there are any, since NEON has no instruction for it.
+//! Sums stay in registers over the planes of a group. There is no instruction that packs the signs of bytes to bits, so that happens
+//! only for blocks with rows within the limit.
 //!
-//! Float sums of 16 entries look up the four bytes of a float each by itself, and interleave them: 16 instructions for 16 codes. Those of
-//! 256 entries are loads one by one, at one load, one extraction and one addition for each.
+//! A float of 16 is looked up byte by byte: `ld4` splits a table into four registers, and `zip` puts the bytes together again, in 16
+//! instructions for 16 codes (with the addition). A float of 256 is one load, one extraction of its code and one addition: three
+//! load ports limit eight codes to 3 cycles.
 
 #![allow(clippy::needless_range_loop, reason = "indices run over arrays of registers in step")]
 
@@ -33,8 +34,7 @@ use crate::adc::{BlockHits, BlockRows};
 /// Sums of some rows for each query.
 type Sums<const QUERIES: usize, const REGISTERS: usize> = [[uint8x16_t; REGISTERS]; QUERIES];
 
-/// Calls [`bound`] for as many registers of rows as have eight registers of sums: more would not stay in registers together with the
-/// tables.
+/// Calls [`bound`] for as many rows as have eight registers of sums: with more, the tables would not stay in registers.
 macro_rules! bound_with {
     ($add:ident, $($argument:expr),*) => {
         match QUERIES {
@@ -109,49 +109,23 @@ fn bound<T, const QUERIES: usize, const REGISTERS: usize>(
         let (planes, _) = planes.as_chunks::<ROWS_PER_BLOCK>();
         let mut any = [vdupq_n_u8(0); QUERIES];
         for part in 0..REGISTERS_PER_PLANE / REGISTERS {
-            let mut bytes = [[vdupq_n_u8(0); REGISTERS]; QUERIES];
-            let mut words = [[[vdupq_n_u16(0); 2]; REGISTERS]; QUERIES];
+            let mut totals = [[Total::new(is_wide); REGISTERS]; QUERIES];
             for start in (0..n_planes).step_by(group) {
-                let range = start..n_planes.min(start + group);
-                let (planes, mut tables) = (&planes[range.clone()], tables);
-                for tables in &mut tables {
-                    *tables = &tables[range.clone()];
+                let end = n_planes.min(start + group);
+                let mut tables_of_group = tables;
+                for tables in &mut tables_of_group {
+                    *tables = &tables[start..end];
                 }
-                let mut sums = [[vdupq_n_u8(0); REGISTERS]; QUERIES];
-                for (plane, codes) in planes.iter().enumerate() {
-                    let mut of_plane = [&tables[0][plane]; QUERIES];
-                    for slot in 1..QUERIES {
-                        of_plane[slot] = &tables[slot][plane];
-                    }
-                    let (codes, _) = codes.as_chunks::<16>().0.as_chunks();
-                    add(of_plane, &codes[part], &mut sums);
-                }
+                let sums = sum_planes(tables_of_group, &planes[start..end], part, &add);
                 for slot in 0..QUERIES {
                     for register in 0..REGISTERS {
-                        let sums = sums[slot][register];
-                        if is_wide {
-                            let [low, high] = words[slot][register];
-                            words[slot][register] = [
-                                vqaddq_u16(low, vmovl_u8(vget_low_u8(sums))),
-                                vqaddq_u16(high, vmovl_high_u8(sums)),
-                            ];
-                        } else {
-                            bytes[slot][register] = vqaddq_u8(bytes[slot][register], sums);
-                        }
+                        totals[slot][register].add(sums[slot][register]);
                     }
                 }
             }
             for slot in 0..QUERIES {
-                let limit_u8x16 = vdupq_n_u8(limits[slot].min(255) as u8);
-                let limit_u16x8 = vdupq_n_u16(limits[slot]);
                 for register in 0..REGISTERS {
-                    let rows = if is_wide {
-                        let [low, high] = words[slot][register];
-                        let (low, high) = (vcleq_u16(low, limit_u16x8), vcleq_u16(high, limit_u16x8));
-                        vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high))
-                    } else {
-                        vcleq_u8(bytes[slot][register], limit_u8x16)
-                    };
+                    let rows = totals[slot][register].within(limits[slot]);
                     any[slot] = vorrq_u8(any[slot], rows);
                     store(&mut within[slot][part * REGISTERS + register], rows);
                 }
@@ -159,12 +133,71 @@ fn bound<T, const QUERIES: usize, const REGISTERS: usize>(
         }
         for slot in 0..QUERIES {
             if vmaxvq_u32(vreinterpretq_u32_u8(any[slot])) != 0 {
-                hits.push(BlockHits {
-                    slot: slot as u32,
-                    block: block as u32,
-                    rows: block_rows(&within[slot]),
-                });
+                let rows = block_rows(&within[slot]);
+                hits.push(BlockHits { slot: slot as u32, block: block as u32, rows });
             }
+        }
+    }
+}
+
+/// The sums of some planes, for one part of the rows.
+#[inline]
+#[target_feature(enable = "neon")]
+fn sum_planes<T, const QUERIES: usize, const REGISTERS: usize>(
+    tables: [&[T]; QUERIES],
+    planes: &[[u8; ROWS_PER_BLOCK]],
+    part: usize,
+    add: &impl Fn([&T; QUERIES], &[[u8; 16]; REGISTERS], &mut Sums<QUERIES, REGISTERS>),
+) -> Sums<QUERIES, REGISTERS> {
+    let mut sums = [[vdupq_n_u8(0); REGISTERS]; QUERIES];
+    for (plane, codes) in planes.iter().enumerate() {
+        let mut of_plane = [&tables[0][plane]; QUERIES];
+        for slot in 1..QUERIES {
+            of_plane[slot] = &tables[slot][plane];
+        }
+        let (codes, _) = codes.as_chunks::<16>().0.as_chunks();
+        add(of_plane, &codes[part], &mut sums);
+    }
+    sums
+}
+
+/// The sums of sixteen rows over groups of planes, in bytes or in words; both saturate.
+#[derive(Clone, Copy)]
+struct Total {
+    is_wide: bool,
+    bytes: uint8x16_t,
+    words: [uint16x8_t; 2],
+}
+
+impl Total {
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn new(is_wide: bool) -> Self {
+        Total { is_wide, bytes: vdupq_n_u8(0), words: [vdupq_n_u16(0); 2] }
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn add(&mut self, sums: uint8x16_t) {
+        if self.is_wide {
+            let [low, high] = self.words;
+            self.words =
+                [vqaddq_u16(low, vmovl_u8(vget_low_u8(sums))), vqaddq_u16(high, vmovl_high_u8(sums))];
+        } else {
+            self.bytes = vqaddq_u8(self.bytes, sums);
+        }
+    }
+
+    /// All ones for each row whose sum is at most the limit.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn within(&self, limit: u16) -> uint8x16_t {
+        if self.is_wide {
+            let [low, high] = self.words;
+            let (low, high) = (vcleq_u16(low, vdupq_n_u16(limit)), vcleq_u16(high, vdupq_n_u16(limit)));
+            vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high))
+        } else {
+            vcleq_u8(self.bytes, vdupq_n_u8(limit.min(255) as u8))
         }
     }
 }
