@@ -33,8 +33,9 @@ pub(in crate::adc) fn quantize<const N: usize>(
                 *integers = vcombine_s32(low, scaled(vcvt_high_f64_f32(entries), smallest, scale));
             }
             let integers = vuzp1q_s16(vreinterpretq_s16_s32(integers[0]), vreinterpretq_s16_s32(integers[1]));
+            let lowest_bytes = vmovn_u16(vreinterpretq_u16_s16(integers));
             // SAFETY: `bytes` is 8 bytes.
-            unsafe { vst1_u8(bytes.as_mut_ptr(), vmovn_u16(vreinterpretq_u16_s16(integers))) };
+            unsafe { vst1_u8(bytes.as_mut_ptr(), lowest_bytes) };
         }
     }
 }
