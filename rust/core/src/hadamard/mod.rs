@@ -17,7 +17,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "aarch64")]
-use portable as neon;
+mod neon;
 
 use crate::error::{At, check_len, first_bad, try_push, try_vec};
 use crate::level::at_level;
