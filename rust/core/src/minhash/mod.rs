@@ -30,10 +30,10 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(target_arch = "aarch64")]
-use portable as neon;
 mod bands;
 mod exact;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod one_permutation;
 mod portable;
 mod sets;

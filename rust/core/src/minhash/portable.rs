@@ -59,7 +59,7 @@ pub(super) fn differing_planes<'a>(
 }
 
 #[inline(always)]
-fn differing_in_planes(a: &[u8], b: &[u8], n_planes: usize) -> u32 {
+pub(super) fn differing_in_planes(a: &[u8], b: &[u8], n_planes: usize) -> u32 {
     let n_bytes = a.len() / n_planes;
     let (mut differing, mut start) = (0, 0);
     while start + 8 <= n_bytes {
