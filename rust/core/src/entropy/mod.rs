@@ -34,7 +34,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 use avx2 as avx512;
 #[cfg(target_arch = "aarch64")]
-use portable as neon;
+mod neon;
 
 pub use frequencies::{MAX_SYMBOLS, TOTAL};
 pub use range::{Decoder, Encoder, PROBABILITY_BITS};
