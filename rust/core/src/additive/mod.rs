@@ -26,7 +26,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "aarch64")]
-use portable as neon;
+mod neon;
 
 use crate::Level;
 use crate::level::at_level;
