@@ -99,7 +99,6 @@ macro_rules! at_level {
             $crate::level::Kind::Avx512 => unsafe { avx512::$function $arguments },
             // SAFETY: a `Level` exists only if this CPU has all its features.
             #[cfg(target_arch = "aarch64")]
-            #[allow(unused_unsafe, reason = "families without NEON name their portable body")]
             $crate::level::Kind::Neon => unsafe { neon::$function $arguments },
         }
     };
