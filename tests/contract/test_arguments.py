@@ -24,6 +24,8 @@ FAMILIES = {
     "rabitq": rabitq,
     "xnor": xnor,
 }
+if find_spec("PIL") is not None:
+    FAMILIES["hashing.images"] = import_module("contract.cases.images")
 if find_spec("dask") is not None:
     FAMILIES["distributed"] = import_module("contract.cases.distributed")
 

@@ -1,4 +1,4 @@
-"""Hash functions: models that encode vectors as a few bits, and sets as MinHash signatures.
+"""Hash functions: models that encode vectors as a few bits, and sets as MinHash signatures; pictures, too.
 
 ============================  ========================================================================
 `RandomHyperplanes`            signs of random projections (SimHash); needs no data
@@ -16,6 +16,7 @@
 `Bits`                         packed bits that are codes already, for indexes
 `MinHash`                      signatures of sets and texts, whose equal slots estimate their similarity
 `align`                        the rotation that makes the codes of a new model comparable with old ones
+`fastcodes.hashing.images`     perceptual hashes of pictures, as functions without a model
 ============================  ========================================================================
 
 Similar vectors differ in few bits. The first group needs no data, the second learns from samples, the third
@@ -26,6 +27,7 @@ are saved as safetensors.
 """
 
 from fastcodes._estimator import NotFittedError
+from fastcodes.hashing import images
 from fastcodes.hashing.alignment import align
 from fastcodes.hashing.cca import CCAITQ
 from fastcodes.hashing.deep import DeepHashing
@@ -53,5 +55,6 @@ __all__ = [
     "SpectralHashing",
     "SupervisedDiscreteHashing",
     "align",
+    "images",
     "johnson_lindenstrauss_min_dim",
 ]
