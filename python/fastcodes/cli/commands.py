@@ -21,6 +21,7 @@ from fastcodes.cli import (
     decompress,
     dedup,
     demo,
+    images,
     info,
     knn,
     rd,
@@ -45,7 +46,9 @@ class Command(Protocol):
         """Do the work."""
 
 
-COMMANDS: tuple[Command, ...] = (info, demo, bench, knn, dedup, strings, compress, decompress, rd, thumbs)
+COMMANDS: tuple[Command, ...] = (
+    info, demo, bench, knn, dedup, images, strings, compress, decompress, rd, thumbs,
+)  # fmt: skip
 """In the order of the help text."""
 EXIT_CODES = (
     "Results go to stdout or a file, reports and errors to stderr. Exit codes: 0 done; 2 wrong call, input "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,9 +19,24 @@ from fastcodes.cli.terminal import UserError, report
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-__all__ = ["BadPictureError", "Numbered", "listed", "picture_of", "report_skipped"]
+__all__ = [
+    "SUFFIXES",
+    "BadPictureError",
+    "Numbered",
+    "address",
+    "as_seen",
+    "joined",
+    "listed",
+    "names_below",
+    "picture_of",
+    "printable",
+    "reason",
+    "report_skipped",
+]
 
 MAX_COMPLAINTS = 10
+SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jxl", ".png", ".ppm", ".tif", ".tiff", ".webp")
+"""Of pictures in a folder and its subfolders."""
 ARRAY = ".npy"
 _MAGIC_OF_ARRAY = b"\x93NUMPY"
 _ONE_OF_MANY = ("MPO",)
@@ -56,6 +72,32 @@ def listed(folder: str, *, with_arrays: bool) -> list[Path]:
     return paths
 
 
+def names_below(folder: str) -> list[str]:
+    """Return the pictures of a folder by their paths in it, sorted; an empty name for a picture itself."""
+    if not os.path.exists(folder):
+        raise UserError(f"{folder}: no such folder")
+    if not os.path.isdir(folder):
+        return [""]
+    names = [
+        os.path.relpath(os.path.join(path, name), folder).replace(os.sep, "/")
+        for path, _, files in os.walk(folder, onerror=_report_unlisted)
+        for name in files
+        if name.lower().endswith(SUFFIXES)
+    ]
+    if not names:
+        raise UserError(f"{folder}: has no pictures; expected files such as {', '.join(SUFFIXES[3:7])}")
+    return sorted(names)
+
+
+def _report_unlisted(error: OSError) -> None:
+    report(f"{error.filename}: not read: {reason(error)}")
+
+
+def joined(folder: str, name: str) -> str:
+    """Return the path of a picture that `names_below` lists."""
+    return os.path.join(folder, name) if name else folder
+
+
 def picture_of(content: bytes) -> Array:
     """Return the picture in the bytes of a file, upright.
 
@@ -67,7 +109,7 @@ def picture_of(content: bytes) -> Array:
         try:
             array: Array = np.load(io.BytesIO(content), allow_pickle=False)
         except Exception as error:  # a header that was made up raises anything, MemoryError too
-            raise BadPictureError(f"cannot be read: {_reason(error)}") from None
+            raise BadPictureError(f"cannot be read: {reason(error)}") from None
         return array
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -81,7 +123,7 @@ def picture_of(content: bytes) -> Array:
     except UnidentifiedImageError:  # whose message is about a file object
         raise BadPictureError("is no picture that Pillow can read") from None
     except Exception as error:  # what the plugins of Pillow raise is not documented
-        raise BadPictureError(f"cannot be read: {_reason(error)}") from None
+        raise BadPictureError(f"cannot be read: {reason(error)}") from None
     if n_frames > 1:
         raise BadPictureError(f"has {n_frames} frames or pages; store each of them as a picture")
     if is_deep:
@@ -108,6 +150,36 @@ def _samples(image: Picture) -> Array:
             )
         return samples.astype(np.uint16)
     return np.asarray(image.convert("L" if mode in ("1", "L") else "RGB"))
+
+
+def as_seen(file: Picture) -> Picture:
+    """Return a picture that Pillow has opened, upright and on white where it is transparent."""
+    from PIL import Image, ImageOps
+
+    if file.mode[0] in "IF":  # Pillow would clip these to 255
+        raise BadPictureError("has more than 8 bits a sample; convert it to 8")
+    picture = ImageOps.exif_transpose(file)
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture
+
+
+def address(picture: Picture, kind: str, **options: Any) -> str:
+    """Return a picture as the address of its own content, for pages that need no other files."""
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def printable(name: str) -> str:
+    """Return a name without the surrogates of bytes that are no text."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def reason(error: Exception) -> str:
+    """Return one line that says what an error is about."""
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
 
 
 def report_skipped(complaints: Sequence[str], label: str) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import html
-import io
 import os
 import time
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ import numpy as np
 
 from fastcodes._typing import Codes
 from fastcodes.cli.files import check_output, opened, writing
-from fastcodes.cli.pictures import BadPictureError
+from fastcodes.cli.pictures import SUFFIXES, address, as_seen, joined, names_below, printable, reason
 from fastcodes.cli.terminal import UserError, blocks, report, thread_count, tracked
 from fastcodes.coding import CompressedThumbnails, ThumbnailCodec
 from fastcodes.coding._pictures import decibels
@@ -29,7 +27,6 @@ DESCRIPTION = (
     "out; pictures that cannot be read are reported and left out. Needs the extra images: "
     "pip install 'fastcodes[images]'."
 )
-SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jxl", ".png", ".ppm", ".tif", ".tiff", ".webp")
 PICTURES_PER_BLOCK = 64
 PICTURES_PER_SCORE = 4096
 MOST_REPORTED = 10
@@ -71,27 +68,27 @@ def run(arguments: argparse.Namespace) -> None:
     image_module = _pillow()
     codec = _codec(arguments.model)
     height, width, channels = codec.shape
-    names = _names(arguments.folder)
-    _check_outputs(arguments, [_path(arguments.folder, name) for name in names])
+    names = names_below(arguments.folder)
+    _check_outputs(arguments, [joined(arguments.folder, name) for name in names])
     mode = "RGB" if channels == 3 else "L"
     pictures: list[Codes] = []
     kept, failed = [], 0
     for block in tracked(_blocks(len(names)), len(names), "read"):
         for name in names[block.start : block.stop]:
             try:
-                with image_module.open(_path(arguments.folder, name)) as file:
+                with image_module.open(joined(arguments.folder, name)) as file:
                     pictures.append(_thumbnail(file, mode, (width, height)))
             except Exception as error:  # whatever a decoder of a broken picture raises
                 failed += 1
                 if failed <= MOST_REPORTED:
-                    report(f"{name or arguments.folder}: not read: {_reason(error)}")
+                    report(f"{name or arguments.folder}: not read: {reason(error)}")
                 continue
             kept.append(name or os.path.basename(arguments.folder))
     if not pictures:
         raise UserError(f"{arguments.folder}: has no pictures that can be read ({failed:,} cannot)")
     images = np.stack(pictures).reshape(-1, height, width, channels)
     codes = codec.encode(images, threads=arguments.threads)
-    thumbnails = CompressedThumbnails(codec, codes, names=[_printable(name) for name in kept])
+    thumbnails = CompressedThumbnails(codec, codes, names=[printable(name) for name in kept])
     thumbnails.save(arguments.output)
     ratios = [decibels(thumbnails[rows], images[rows]) for rows in blocks(len(kept), PICTURES_PER_SCORE)]
     text = (
@@ -122,31 +119,6 @@ def _codec(name: str | None) -> ThumbnailCodec:
         raise UserError(str(error)) from None
 
 
-def _names(folder: str) -> list[str]:
-    """Return the pictures of a folder by their paths in it, sorted; an empty name for a picture itself."""
-    if not os.path.exists(folder):
-        raise UserError(f"{folder}: no such folder")
-    if not os.path.isdir(folder):
-        return [""]
-    names = [
-        os.path.relpath(os.path.join(path, name), folder)
-        for path, _, files in os.walk(folder, onerror=_report_unlisted)
-        for name in files
-        if name.lower().endswith(SUFFIXES)
-    ]
-    if not names:
-        raise UserError(f"{folder}: has no pictures; expected files such as {', '.join(SUFFIXES[3:7])}")
-    return sorted(names)
-
-
-def _report_unlisted(error: OSError) -> None:
-    report(f"{error.filename}: not read: {_reason(error)}")
-
-
-def _path(folder: str, name: str) -> str:
-    return os.path.join(folder, name) if name else folder
-
-
 def _check_outputs(arguments: argparse.Namespace, pictures: list[str]) -> None:
     """Raise a `UserError` before any work if outputs cannot be written, or would replace an input."""
     output, page = arguments.output, arguments.html
@@ -167,26 +139,11 @@ def _blocks(n: int) -> Iterator[slice]:
 
 def _thumbnail(file: Any, mode: str, size: tuple[int, int]) -> Codes:
     """Return a picture, upright and on white where it is transparent, resized to a size."""
-    from PIL import Image, ImageOps
+    from PIL.Image import Resampling
 
-    if file.mode[0] in "IF":  # Pillow would clip these to 255
-        raise BadPictureError("has more than 8 bits a sample; convert it to 8")
     file.draft(mode, (8 * size[0], 8 * size[1]))  # a JPEG need not be decoded in full
-    picture: Any = ImageOps.exif_transpose(file)
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    resized = picture.convert(mode).resize(size, Image.Resampling.LANCZOS)
+    resized = as_seen(file).convert(mode).resize(size, Resampling.LANCZOS)
     return np.asarray(resized, np.uint8)
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
-
-
-def _printable(name: str) -> str:
-    """Return a name without the surrogates of bytes that are no text."""
-    return name.encode("utf-8", "replace").decode()
 
 
 def _write_page(
@@ -215,7 +172,5 @@ def _write_page(
 
 
 def _data(image_module: Any, picture: Codes) -> str:
-    """Return a picture as the address of its own content."""
-    file = io.BytesIO()
-    image_module.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    """Return a thumbnail as an address."""
+    return address(image_module.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture), "PNG")
