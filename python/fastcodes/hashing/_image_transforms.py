@@ -32,7 +32,7 @@ def cosine_transform(x: Array) -> Doubles:
         spectrum.real[..., -1] = 2 * numbers[..., -1]
     out: Doubles = np.fft.irfft(spectrum, n, norm="forward")
     cosines = _cosines(n)
-    low, high = np.arange(1, n_pairs + 1), n - np.arange(1, n_pairs + 1)
+    low, high = slice(1, n_pairs + 1), slice(n - 1, n - 1 - n_pairs, -1)
     sums = cosines[low] * out[..., high] + cosines[high] * out[..., low]
     differences = cosines[low] * out[..., low] - cosines[high] * out[..., high]
     out[..., low], out[..., high] = 0.5 * (sums + differences), 0.5 * (sums - differences)

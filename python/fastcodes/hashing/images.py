@@ -216,8 +216,8 @@ def perceptual_hash(
 
     In flat or symmetric pictures most of these coefficients are zero, and so is the median: bits depend on
     rounding. Sums are therefore calculated in the order of scipy's transform, so that these bits, too, are
-    those of ``phash`` of the package imagehash (with numpy 2, and where neither is compiled with fused
-    products, as on x86-64).
+    those of ``phash`` of the package imagehash (with numpy 2 on Linux for x86-64; elsewhere the transforms
+    of numpy and scipy may round differently).
 
     The method is that of Neal Krawetz, *Looks like it* (The Hacker Factor Blog, 2011), with the median
     instead of the mean.

@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from platform import machine
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ def flat_or_symmetric() -> list[Any]:
     arrays += [np.hstack([array, array[:, ::-1]]) for array in arrays]
     arrays += [np.vstack([array, array[::-1]]) for array in arrays]
     arrays += [array[:64, :64] for array in arrays]
+    arrays += [waves(height, width, 1) for height, width in ((1, 1), (1, 90), (70, 1), (2, 5), (3, 200))]
     return [Image.fromarray(array) for array in arrays]
 
 
@@ -67,16 +69,17 @@ def test_random_pictures(name: str) -> None:
     rng = np.random.default_rng(0)
     pictures = []
     for _ in range(100):
-        height, width = rng.integers(1, 140, 2)
+        height, width = rng.integers(8, 140, 2)
         pictures.append(Image.fromarray(rng.integers(0, 256, (height, width, 3)).astype(np.uint8)))
-        height, width = rng.integers(1, 40, 2)
+        height, width = rng.integers(8, 40, 2)
         pictures.append(Image.fromarray(255 * rng.integers(0, 2, (height, width)).astype(np.uint8)))
         pictures.append(Image.fromarray(waves(height + 8, width + 8, noise=float(rng.integers(9)))))
     check(name, pictures)
 
 
 @pytest.mark.skipif(
-    np.lib.NumpyVersion(np.__version__) < "2.0.0", reason="numpy 1 has an older transform than scipy"
+    np.lib.NumpyVersion(np.__version__) < "2.0.0" or sys.platform != "linux" or machine() != "x86_64",
+    reason="the transforms of numpy and scipy may round differently",
 )
 @each_hash
 def test_flat_and_symmetric_pictures(name: str) -> None:
