@@ -22,6 +22,7 @@ from fastcodes.cli import (
     dedup,
     demo,
     images,
+    index,
     info,
     knn,
     rd,
@@ -47,7 +48,7 @@ class Command(Protocol):
 
 
 COMMANDS: tuple[Command, ...] = (
-    info, demo, bench, knn, dedup, images, strings, compress, decompress, rd, thumbs,
+    info, demo, bench, knn, index, dedup, images, strings, compress, decompress, rd, thumbs,
 )  # fmt: skip
 """In the order of the help text."""
 EXIT_CODES = (

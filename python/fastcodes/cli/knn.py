@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ import numpy as np
 
 from fastcodes import bits, hamming, jaccard
 from fastcodes._typing import Array, Codes, Ids
-from fastcodes.cli.files import check_output, descriptor, is_regular, opened, writing
+from fastcodes.cli.arrays import load_array
+from fastcodes.cli.files import check_output, writing
 from fastcodes.cli.terminal import UserError, blocks, integer, real, report, thread_count, tracked
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -25,9 +25,6 @@ DISTANCE_TYPES = {"hamming": np.int32, "jaccard": np.float32}
 # Bytes compared or packed between two updates of the progress bar.
 BYTES_PER_BLOCK = 1 << 32
 BYTES_PER_PACKED_BLOCK = 1 << 26
-MAGIC = b"\x93NUMPY"
-BYTES_OF_HEADER = 128
-"""The usual size of the header of an .npy file."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"{output}: the output must be named .npz")
     if arguments.threshold is not None and not arguments.pack:
         raise UserError("argument --threshold: is for --pack; omit it, or add --pack")
-    arrays = {"codes": _load(arguments.codes), "queries": _load(arguments.queries)}
+    arrays = {"codes": load_array(arguments.codes), "queries": load_array(arguments.queries)}
     if arguments.pack and all(array.dtype == np.uint8 for array in arrays.values()):
         raise UserError(
             "--pack has nothing to pack: both files are uint8, which counts as packed. Omit --pack, or save "
@@ -85,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"{arguments.queries} has {queries.shape[1]} bytes per row, {arguments.codes} has "
             f"{codes.shape[1]}; queries and codes must have the same number of bits"
         )
-    mask = None if arguments.mask is None else np.asarray(_load(arguments.mask))
+    mask = None if arguments.mask is None else np.asarray(load_array(arguments.mask))
     with writing(output) as file:
         distances, indices = _search(queries, codes, mask, arguments)
         # An archive needs to know its place in the file, which pipes and devices do not tell.
@@ -128,45 +125,6 @@ def _search(queries: Codes, codes: Codes, mask: Any, arguments: argparse.Namespa
 
 
 # --- inputs -------------------------------------------------------------------------------------------------
-
-
-def _load(name: str) -> Array:
-    """Return the array of an .npy file, mapped if possible; raise a `UserError` if that fails."""
-    with opened(name) as file, warnings.catch_warnings():
-        # Before numpy raises an error for sizes that no memory has, it warns that they overflow.
-        warnings.simplefilter("ignore")
-        start = b""
-        try:
-            if is_regular(file) and name != "-" and descriptor(name) is None:
-                start = file.read(BYTES_OF_HEADER)
-                array = np.load(name, mmap_mode="r", allow_pickle=False)
-            else:
-                content = file.read()
-                start = content[:BYTES_OF_HEADER]
-                array = np.load(io.BytesIO(content), allow_pickle=False)
-        except OSError as error:
-            raise UserError(f"{name}: {error.strerror or error}") from None
-        except MemoryError:
-            raise UserError(f"{name}: not enough memory to read it") from None
-        except Exception as error:  # the header is a Python literal: a damaged one can raise almost anything
-            raise UserError(f"{name}: {_why_unreadable(start, error)}") from None
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise UserError(f"{name}: an .npz archive; expected a single array, as numpy.save writes it")
-    return array
-
-
-def _why_unreadable(start: bytes, error: Exception) -> str:
-    reason = " ".join(str(error.args[0] if error.args else error).split())
-    if not start.startswith(MAGIC):
-        return "not an .npy file; numpy.save(path, array) writes one" if start else "an empty file"
-    if "pickle" in reason or "object" in reason:
-        return "holds Python objects, which are not loaded; expected an array of numbers"
-    if any(
-        words in reason for words in ("EOF: reading", "greater than file size", "cannot reshape", "buffer")
-    ):
-        return "cut short: the file ends before its array does"
-    return f"its header {start[10:].split(b'}')[0]!r} is wrong: {reason[:100]}"
 
 
 def _codes(path: str, name: str, array: Array, arguments: argparse.Namespace) -> Codes:

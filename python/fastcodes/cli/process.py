@@ -13,7 +13,14 @@ from fastcodes.cli.terminal import UserError, open_closed_streams, report, signa
 
 __all__ = ["run"]
 
-OPTIONAL_PACKAGES = {"rich": "demo", "sklearn": "demo", "matplotlib": "demo", "PIL": "images"}
+OPTIONAL_PACKAGES = {
+    "rich": "demo",
+    "sklearn": "demo",
+    "matplotlib": "demo",
+    "PIL": "images",
+    "pyarrow": "arrow",
+    "shtab": "cli",
+}
 """And the extras that install them."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import math
 import os
 import reprlib
@@ -19,14 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UserError",
+    "add_json",
     "blocks",
     "integer",
     "open_closed_streams",
     "plain_table",
+    "print_json",
     "real",
     "report",
     "signals_wait",
     "silence",
+    "summarize",
     "thread_count",
     "tracked",
 ]
@@ -122,6 +126,35 @@ def real(*, above: float = -math.inf, at_most: float = math.inf) -> Callable[[st
         return value
 
     return parse
+
+
+# --- results for scripts ------------------------------------------------------------------------------------
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--json``, which prints what a command says as one JSON object on stdout."""
+    parser.add_argument("--json", action="store_true", help="print the table or report as JSON on stdout")
+
+
+def print_json(facts: Any) -> None:
+    """Print facts as one line of JSON; numbers that are not finite are null."""
+    print(json.dumps(_finite(facts), default=str))
+
+
+def summarize(arguments: argparse.Namespace, facts: dict[str, Any], text: str) -> None:
+    """Report some text or, with ``--json``, print the facts in it."""
+    if arguments.json:
+        print_json(facts)
+    else:
+        report(text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 # --- tables and progress bars -------------------------------------------------------------------------------
