@@ -1,5 +1,8 @@
 """The command `fastcodes dedup`: groups, kept lines, bad lines, and the one line for each wrong call."""
 
+import csv
+import gzip
+import io
 import json
 import re
 import subprocess
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from fastcodes import cli
 from fastcodes.cli import lines as reading
+from fastcodes.cli import records, tables
 
 GENERATOR = np.random.default_rng(0)
 FOX = "the quick brown fox jumps over the lazy dog"
@@ -313,3 +317,226 @@ def test_a_closed_pipe_is_no_error(folder: Path) -> None:
     assert done.stdout.count("\n") == 1
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+ROWS = [
+    # a text and an id; those with None, or with fewer columns, are bad
+    (FOX, "a"),
+    ("a line about, something else\nentirely", "b"),
+    ("", "c"),
+    (FOX.upper() + "!", "d"),
+    ('one more line "that" stands alone here', "e"),
+    ("A line about - something else; entirely", "f"),
+]
+TABLE_FORMS = [".parquet", ".arrow", ".feather"]
+
+
+def csv_bytes(delimiter: str = ",", end: str = "\n") -> bytes:
+    file = io.StringIO(newline="")
+    csv.writer(file, delimiter=delimiter, lineterminator=end).writerows([("text", "id"), *ROWS])
+    return file.getvalue().encode()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv.gz"])
+def test_rows_of_csv_are_grouped_and_kept(
+    folder: Path, delimiter: str, end: str, mark: bytes, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = mark + csv_bytes(delimiter, end)
+    Path(name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert cli.main(["dedup", name]) == 0
+    captured = capfd.readouterr()
+    groups = [json.loads(line) for line in captured.out.splitlines()]
+    assert [group["rows"] for group in groups] == [[1, 4], [2, 6]]
+    assert captured.err.startswith(
+        f"{name}: 6 rows, 2 of them near-duplicates of an earlier one, in 2 groups; 0 bad rows and 1 without"
+    )
+    assert cli.main(["dedup", name, "--id-field", "id"]) == 0
+    assert [json.loads(line)["ids"] for line in capfd.readouterr().out.splitlines()] == [
+        ["a", "d"],
+        ["b", "f"],
+    ]
+    assert cli.main(["dedup", name, "--keep-first", "-o", "kept.csv"]) == 0
+    kept = Path("kept.csv").read_bytes()
+    assert kept.startswith(mark)
+    with open("kept.csv", encoding="utf-8-sig", newline="") as file:
+        assert list(csv.reader(file, delimiter=delimiter)) == [
+            ["text", "id"],
+            *(list(ROWS[row]) for row in (0, 1, 2, 4)),
+        ]
+
+
+def test_csv_in_many_parts_equals_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(f"the text with number {i % 200}\nand {i % 200} again, as row {i % 200}",) for i in range(300)]
+    with open("rows.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("text",), *rows])
+    outputs = []
+    for size in (1 << 23, 500):
+        monkeypatch.setattr(reading, "BYTES_PER_BATCH", size)
+        monkeypatch.setattr(records, "BYTES_PER_BATCH", size)
+        assert cli.main(["dedup", "rows.csv", "--exact", "--threshold", "1"]) == 0
+        outputs.append(capfd.readouterr().out)
+        assert (
+            cli.main(["dedup", "rows.csv", "--threshold", "1", "--keep-first", "-o", f"kept{size}.csv"]) == 0
+        )
+    assert outputs[0] == outputs[1]
+    assert outputs[0].count("\n") == 100
+    assert Path("kept500.csv").read_bytes() == Path(f"kept{1 << 23}.csv").read_bytes()
+    with open("kept500.csv", newline="") as file:
+        assert list(csv.reader(file))[1:] == [list(row) for row in rows[:200]]
+
+
+def test_bad_rows_of_csv_are_reported_and_kept(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    content = b"text,id\n\nthe first text of all,1\nonly a text\nof bytes \xff,2\nthe first text of all,3"
+    Path("rows.csv").write_bytes(content)
+    assert cli.main(["dedup", "rows.csv"]) == 0
+    captured = capfd.readouterr()
+    assert json.loads(captured.out)["rows"] == [1, 4]
+    assert captured.err.splitlines()[:2] == [
+        "fastcodes: rows.csv: row 2: has 1 fields; expected 2",
+        "fastcodes: rows.csv: row 3: not valid UTF-8: invalid start byte at byte 10 (see --encoding)",
+    ]
+    assert cli.main(["dedup", "rows.csv", "--keep-first", "-o", "kept.csv"]) == 0
+    assert Path("kept.csv").read_bytes() == content[: content.rindex(b"the first")]
+
+
+def test_csv_from_stdin_needs_its_format(folder: Path) -> None:
+    command = [sys.executable, "-m", "fastcodes", "dedup", "-", "--format", "csv", "--field", "text"]
+    done = subprocess.run(command, input=csv_bytes(), capture_output=True)
+    assert [json.loads(line)["rows"] for line in done.stdout.splitlines()] == [[1, 4], [2, 6]]
+
+
+@pytest.mark.parametrize("content", [b"", b"text,id\n"])
+def test_csv_without_rows_has_no_groups(folder: Path, content: bytes) -> None:
+    Path("rows.csv").write_bytes(content)
+    assert cli.main(["dedup", "rows.csv", "-o", "groups"]) == 0
+    assert Path("groups").read_bytes() == b""
+    assert cli.main(["dedup", "rows.csv", "--keep-first", "-o", "kept.csv"]) == 0
+    assert Path("kept.csv").read_bytes() == content
+
+
+def save_table(name: str, columns: dict[str, object]) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="reads tables")
+    table = pyarrow.table(columns)
+    if name.endswith(".parquet"):
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(table, name, row_group_size=4)
+    else:
+        import pyarrow.feather
+
+        pyarrow.feather.write_feather(table, name, chunksize=4)
+
+
+@pytest.mark.parametrize("suffix", TABLE_FORMS)
+@pytest.mark.parametrize("kind", ["string", "large_string", "dictionary"])
+def test_rows_of_tables_are_grouped_and_kept(
+    folder: Path, suffix: str, kind: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="reads tables")
+    monkeypatch.setattr(tables, "MOST_ROWS", 3)
+    texts = pyarrow.array([*(text for text, _ in ROWS), None])
+    texts = texts.dictionary_encode() if kind == "dictionary" else texts.cast(getattr(pyarrow, kind)())
+    name = f"t{suffix}"
+    save_table(name, {"other": [[1, 2]] * 7, "body": texts, "id": [10 * row for row in range(7)]})
+    assert cli.main(["dedup", name, "--field", "body"]) == 0
+    captured = capfd.readouterr()
+    assert [json.loads(line)["rows"] for line in captured.out.splitlines()] == [[1, 4], [2, 6]]
+    complaint, summary = captured.err.splitlines()
+    assert complaint == f"fastcodes: {name}: row 7: column 'body' has no value"
+    assert "7 rows, 2 of them" in summary
+    assert cli.main(["dedup", name, "--field", "body", "--id-field", "id"]) == 0
+    assert [json.loads(line)["ids"] for line in capfd.readouterr().out.splitlines()] == [[0, 30], [10, 50]]
+    assert cli.main(["dedup", name, "--field", "body", "--keep-first", "-o", f"kept{suffix}"]) == 0
+    with tables.Table(f"kept{suffix}") as kept, tables.Table(name) as table:
+        assert kept.schema.equals(table.schema)
+        rows = [row for batch in table.read(None, "") for row in batch.records.to_pylist()]
+        found = [row for batch in kept.read(None, "") for row in batch.records.to_pylist()]
+        assert found == [rows[row] for row in (0, 1, 2, 4, 6)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["rows.csv", "--field", "body"], ["rows.csv: its first row names no column 'body'", "'text', 'id'"]),
+        (["rows.csv", "--id-field", "name"], ["names no column 'name'"]),
+        (["twice.csv"], ["names 2 columns 'text'"]),
+        (["open.csv"], ["open.csv: not valid CSV: "]),
+        (["rows.csv", "--format", "text", "--field", "text"], ["--format: text has no fields"]),
+        (["t.parquet", "--format", "csv"], ["--format", "omit it for t.parquet"]),
+        (["t.parquet", "--encoding", "latin-1"], ["--encoding", "omit it for t.parquet"]),
+        (["t.parquet"], ["t.parquet: has no column 'text'; there are body, number"]),
+        (["t.parquet", "--field", "number"], ["column 'number' has int64; expected strings"]),
+        (["t.parquet", "--field", "body", "--id-field", "list"], ["'list' has list<", "strings or numbers"]),
+        (["t.parquet", "--field", "body", "--keep-first"], ["-o must name a file that ends in .parquet"]),
+        (["t.parquet", "--field", "body", "--keep-first", "-o", "x.csv"], ["ends in .parquet"]),
+        (["rows.csv", "--json"], ["--json", "-o names a file"]),
+        (["damaged.parquet"], ["damaged.parquet: damaged, or not a file of Parquet"]),
+    ],
+    ids=lambda given: " ".join(given)[:60],
+)
+def test_a_wrong_dedup_of_rows_is_one_line(
+    folder: Path,
+    arguments: list[str],
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(records, "MAX_BYTES_PER_LINE", 1000)
+    Path("rows.csv").write_bytes(csv_bytes())
+    Path("twice.csv").write_bytes(b"text,text\na,b\n")
+    Path("open.csv").write_bytes(b'text\n"' + b"a line without an end of quotes\n" * 100)
+    Path("damaged.parquet").write_bytes(b"PAR1 and more")
+    save_table("t.parquet", {"body": [FOX], "number": [1], "list": [[1]]})
+    before = sorted(folder.iterdir())
+    assert cli.main(["dedup", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("fastcodes: ")
+    assert captured.err.count("\n") == 1
+    assert not captured.out
+    for word in words:
+        assert word in captured.err
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "t.parquet"])
+def test_an_interrupt_while_rows_are_written_leaves_the_old_file(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("rows.csv").write_bytes(csv_bytes())
+    save_table("t.parquet", {"text": [text for text, _ in ROWS]})
+    kept = "kept" + name[name.index(".") :]
+    Path(kept).write_bytes(b"old")
+    before = sorted(folder.iterdir())
+    source = records._CsvRows if name.endswith("csv") else records._TableRows
+    write = source.write
+
+    def interrupted(*arguments: object) -> None:
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(source, "write", interrupted)
+    assert cli.main(["dedup", name, "--keep-first", "-o", kept]) == 130
+    assert Path(kept).read_bytes() == b"old"
+    assert sorted(folder.iterdir()) == before
+
+
+def test_json_prints_the_figures_on_stdout(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_lines("texts.txt", LINES)
+    assert cli.main(["dedup", "texts.txt", "--json", "-o", "groups"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts.pop("seconds") > 0
+    assert facts == {
+        "file": "texts.txt",
+        "records": 9,
+        "duplicates": 3,
+        "groups": 2,
+        "bad": 1,
+        "without_words": 2,
+    }

@@ -173,7 +173,7 @@ def test_zstd_is_read_or_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
         (bytes(257) + b"ustar\0" + bytes(300), "a tar archive"),
         (gzip.compress(bytes(257) + b"ustar  \0" + bytes(300)), "a tar archive"),
         (bytes(1000), "binary data"),
-        (b"PAR1\x15\x04\x15\xff\x00" + bytes(range(256)), "binary data"),
+        (b"PAR1\x15\x04\x15\xff\x00" + bytes(range(256)), "a Parquet file; its name must end in .parquet"),
         (b"\x93NUMPY\x01\x00v\x00{'descr': '<f8'}".ljust(128) + os.urandom(1000), "binary data"),
     ],
     ids=["gzip twice", "zip", "7z", "lz4", "tar", "tar in gzip", "zeros", "parquet", "npy"],

@@ -1,4 +1,4 @@
-"""The command `fastcodes dedup`: near-duplicates among the lines of a file."""
+"""The command `fastcodes dedup`: near-duplicates among the lines or rows of a file."""
 
 from __future__ import annotations
 
@@ -6,37 +6,47 @@ import argparse
 import contextlib
 import json
 import re
-import reprlib
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
-from typing import IO, Any, TypeAlias
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastcodes import minhash
 from fastcodes.cli.files import check_output, writing
-from fastcodes.cli.lines import Lines, compressing
-from fastcodes.cli.terminal import UserError, blocks, integer, real, report, thread_count
+from fastcodes.cli.lines import compressing
+from fastcodes.cli.records import FORMS, BadRecordError, Records, form_of, open_records
+from fastcodes.cli.tables import SUFFIXES, is_table
+from fastcodes.cli.terminal import (
+    UserError,
+    add_json,
+    blocks,
+    integer,
+    real,
+    report,
+    summarize,
+    thread_count,
+)
 from fastcodes.hashing import MinHash
 from fastcodes.index import MinHashIndex
 
 __all__ = ["HELP", "add_arguments", "run"]
 
-HELP = "find near-duplicates among the lines of a text or JSONL file, by MinHash"
+HELP = "find near-duplicates among the lines of a text or JSONL file, or the rows of a table, by MinHash"
 DESCRIPTION = (
-    "Find near-duplicates among the lines of a text or JSONL file. The input can be compressed (gzip, bzip2, "
-    "xz, zstd) and is UTF-8, or UTF-16 or UTF-32 with a byte order mark. The output is UTF-8, compressed if "
-    "its name ends in .gz, .bz2 or .xz. With --keep-first the input is read twice: a pipe is first copied to "
-    "a temporary file (in TMPDIR)."
+    "Find near-duplicates among the lines of a text or JSONL file, or the rows of a CSV, Parquet or Arrow "
+    "file. Text, JSONL and CSV can be compressed (gzip, bzip2, xz, zstd) and are UTF-8, or UTF-16 or UTF-32 "
+    "with a byte order mark. The output is UTF-8, compressed if its name ends in .gz, .bz2 or .xz. With "
+    "--keep-first the input is read twice: a pipe is first copied to a temporary file (in TMPDIR). Parquet "
+    "and Arrow need the extra arrow: pip install 'fastcodes[arrow]'."
 )
 EMPTY_SLOT = 2**32 - 1
 """All slots of the signature of a text without words."""
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-JSONL_NAME = re.compile(r"\.(jsonl|ndjson)(\.(gz|bz2|xz|zst))?$")
 MAX_COMPLAINTS = 10
 PAIRS_PER_CALL = 1 << 14
 """Pairs that are compared exactly at a time: their sets are copied."""
@@ -48,14 +58,17 @@ UNSPACED = re.compile(
 )
 
 TokenSets = tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]
-Parser: TypeAlias = Callable[[bytes], tuple[str, Any]]
-"""`line -> (text, what the line has in --id-field)`; raises a `BadLineError`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare input, output, and what counts as a near-duplicate."""
     parser.description = DESCRIPTION
-    parser.add_argument("file", metavar="FILE", help="one text or one JSON object per line; - is stdin")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="one text or one JSON object per line, or CSV whose first row names the columns; - is stdin; or "
+        f"a table, {', '.join(SUFFIXES)}",
+    )
     parser.add_argument(
         "--threshold",
         type=real(above=0, at_most=1),
@@ -66,14 +79,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--field",
         metavar="NAME",
-        help="lines are JSON objects with the text in this field "
-        "(default: text, if FILE is named .jsonl or .ndjson; else lines are texts)",
+        help="field of JSON objects, or column, with the text (default: text); lines with fields are JSON "
+        "objects, if neither --format nor the name of FILE says otherwise",
     )
     parser.add_argument(
         "--id-field",
         metavar="NAME",
-        help="lines are JSON objects with a string or number in this field, "
-        "which the groups list instead of line numbers",
+        help="field of JSON objects, or column, with a string or number, which the groups list instead of "
+        "the numbers of lines or rows; these count from 1",
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMS,
+        help="of lines (default: jsonl for .jsonl and .ndjson, csv for .csv and .tsv, else text)",
     )
     parser.add_argument(
         "--encoding", metavar="NAME", help="encoding of the lines, such as latin-1 (default: see above)"
@@ -81,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-first",
         action="store_true",
-        help="write the lines without all but the first of each group; "
+        help="write the lines, or a table of the same kind, without all but the first of each group; "
         "by default write the groups, as JSON lines",
     )
     parser.add_argument(
@@ -105,6 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--n-hashes", type=integer(1, 8192), default=128, help="slots per signature (default: 128)"
     )
     parser.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -114,16 +133,19 @@ def run(arguments: argparse.Namespace) -> None:
     check_output(arguments.output, name)
     if arguments.keep_first and arguments.id_field is not None:
         raise UserError("--id-field is for groups; --keep-first writes whole lines: omit one of them")
-    text_field = arguments.field
-    if text_field is None and (arguments.id_field is not None or JSONL_NAME.search(name.lower())):
-        text_field = "text"
+    if arguments.json and arguments.output == "-":
+        raise UserError("--json prints the report on stdout; -o names a file for the groups or lines")
+    fields = arguments.field, arguments.id_field
+    form = form_of(name, arguments.format, has_fields=fields != (None, None))
+    suffix = Path(name).suffix.lower()
+    if arguments.keep_first and is_table(name) and Path(arguments.output).suffix.lower() != suffix:
+        raise UserError(f"--keep-first writes a table like {name}; -o must name a file that ends in {suffix}")
     model = MinHash(arguments.n_hashes, unit=arguments.unit, shingle_size=arguments.shingle_size).fit()
     index = MinHashIndex(model, threshold=arguments.threshold)
 
-    parse = _plain_text if text_field is None else _json_text(text_field, arguments.id_field)
     kept: list[TokenSets] | None = [] if arguments.exact or arguments.threshold == 1 else None
-    with Lines(name, arguments.encoding, twice=arguments.keep_first) as lines:
-        rows = _index_lines(name, lines, parse, index, kept, threads)
+    with open_records(name, form, arguments.encoding, *fields, twice=arguments.keep_first) as records:
+        rows = _index_records(name, records, index, kept, threads)
         sets = None if kept is None else _joined(kept)
         first_rows = index.groups(verify=sets, threads=threads)
         is_first = first_rows == np.arange(len(first_rows))
@@ -131,55 +153,61 @@ def run(arguments: argparse.Namespace) -> None:
             if arguments.keep_first:
                 is_dropped = np.zeros(rows.n_lines + 1, bool)
                 is_dropped[np.asarray(rows.numbers)[~is_first]] = True
-                _write_kept(lines, is_dropped, output)
+                records.write(is_dropped, output)
             else:
-                key, names = ("lines", rows.numbers) if arguments.id_field is None else ("ids", rows.ids)
+                key, names = (
+                    (f"{records.unit}s", rows.numbers) if arguments.id_field is None else ("ids", rows.ids)
+                )
                 for members, similarity in _groups(first_rows, names, index, sets, threads):
                     output.write(json.dumps({key: members, "similarity": similarity}).encode() + b"\n")
     n_groups = len(np.unique(first_rows[~is_first]))
     n_copies = int(np.count_nonzero(~is_first))
     n_empty = rows.n_lines - rows.n_bad - len(first_rows)
-    report(
-        f"{name}: {rows.n_lines:,} lines, {n_copies:,} of them near-duplicates of an earlier one, in "
-        f"{n_groups:,} groups; {rows.n_bad:,} bad lines and {n_empty:,} without words are kept; "
-        f"{time.perf_counter() - started:.2f} s"
+    seconds = time.perf_counter() - started
+    facts = {"file": name, "records": rows.n_lines, "duplicates": n_copies, "groups": n_groups}
+    summarize(
+        arguments,
+        {**facts, "bad": rows.n_bad, "without_words": n_empty, "seconds": seconds},
+        f"{name}: {rows.n_lines:,} {records.unit}s, {n_copies:,} of them near-duplicates of an earlier one, "
+        f"in {n_groups:,} groups; {rows.n_bad:,} bad {records.unit}s and {n_empty:,} without words are kept; "
+        f"{seconds:.2f} s",
     )
 
 
-# --- from lines to the index --------------------------------------------------------------------------------
+# --- from records to the index ------------------------------------------------------------------------------
 
 
 @dataclass
 class Rows:
-    """Which lines are the rows of the index, and how many lines there are."""
+    """Which records are the rows of the index, and how many records there are."""
 
     numbers: array[int] = field(default_factory=lambda: array("q"))
-    """The number of the line of each row."""
+    """The number of the record of each row."""
     ids: list[Any] = field(default_factory=list)
-    """What the line has in `--id-field`; None without it."""
+    """What the record has in `--id-field`; None without it."""
     n_lines: int = 0
     n_bad: int = 0
 
 
-def _index_lines(
+def _index_records(
     name: str,
-    lines: Lines,
-    parse: Parser,
+    records: Records,
     index: MinHashIndex,
     kept: list[TokenSets] | None,
     threads: int | None,
 ) -> Rows:
-    """Index the lines that contain words, and append their token sets to `kept`."""
-    rows, complaints = Rows(), []
-    for batch in lines.read("reading"):
+    """Index the records that contain words, and append their token sets to `kept`."""
+    rows, unit = Rows(), records.unit
+    complaints: list[str] = []
+    for batch in records.read("reading"):
         texts, ids, numbers = [], [], []
         for number, line in enumerate(batch.lines, batch.first):
             try:
-                text, its_id = parse(line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line)
-            except BadLineError as error:
+                text, its_id = records.parse(line)
+            except BadRecordError as error:
                 rows.n_bad += 1
                 if rows.n_bad <= MAX_COMPLAINTS:
-                    complaints.append(f"{name}:{number}: {error}")
+                    complaints.append(f"{number}: {error}")
             else:
                 texts.append(text)
                 ids.append(its_id)
@@ -195,24 +223,24 @@ def _index_lines(
         index.add_codes(signatures[has_words], threads=threads)
         rows.numbers.extend(compress(numbers, has_words))
         rows.ids.extend(compress(ids, has_words))
-        if batch.first == 1 and (advice := _advice(texts, index.codec, parse)):
+        if batch.first == 1 and (advice := _advice(texts, index.codec, records)):
             report(f"fastcodes: {name}: {advice}")
         if rows.numbers:  # otherwise the command may be wrong rather than the lines
             while complaints:
-                report(f"fastcodes: {complaints.pop(0)}")
+                report(f"fastcodes: {name}:{'' if unit == 'line' else ' row '}{complaints.pop(0)}")
     if complaints:
-        _, _, first = complaints[0].removeprefix(name).partition(":")
         raise UserError(
-            f"{name}: no text in any line: {rows.n_bad:,} of {rows.n_lines:,} are bad; line {first}"
+            f"{name}: no text in any {unit}: {rows.n_bad:,} of {rows.n_lines:,} are bad; "
+            f"{unit} {complaints[0]}"
         )
     if rows.n_bad > MAX_COMPLAINTS:
-        report(f"fastcodes: {name}: {rows.n_bad - MAX_COMPLAINTS:,} more bad lines")
+        report(f"fastcodes: {name}: {rows.n_bad - MAX_COMPLAINTS:,} more bad {unit}s")
     return rows
 
 
-def _advice(texts: Sequence[str], model: MinHash, parse: Parser) -> str | None:
+def _advice(texts: Sequence[str], model: MinHash, records: Records) -> str | None:
     """Return advice if lines are compared as plain text or by words, but should not be."""
-    if parse is _plain_text and texts and texts[0].lstrip().startswith("{"):
+    if records.is_text and texts and texts[0].lstrip().startswith("{"):
         with contextlib.suppress(ValueError, RecursionError):
             json.loads(texts[0])
             return "lines that look like JSON objects are compared as plain text; --field names their text"
@@ -243,53 +271,6 @@ def _joined(parts: list[TokenSets]) -> TokenSets:
     return tokens, offsets
 
 
-class BadLineError(ValueError):
-    """Raised for a line that holds no valid text."""
-
-
-def _plain_text(line: bytes) -> tuple[str, None]:
-    try:
-        return line.decode(), None
-    except UnicodeDecodeError as error:
-        place = f"{error.reason} at byte {error.start + 1}"
-        raise BadLineError(f"not valid UTF-8: {place} (see --encoding)") from None
-
-
-def _json_text(field: str, id_field: str | None) -> Parser:
-    def parse(line: bytes) -> tuple[str, Any]:
-        if not line.strip():
-            return "", None
-        text, _ = _plain_text(line)
-        try:
-            record = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise BadLineError(f"not valid JSON: {error.msg} at character {error.pos + 1}") from None
-        except (ValueError, RecursionError) as error:
-            raise BadLineError(f"JSON that cannot be read: {error}") from None
-        if not isinstance(record, dict):
-            raise BadLineError(f"a JSON {type(record).__name__}; expected an object with a field {field!r}")
-        value = _value(record, field, (str,), "a string")
-        if b"\\u" in line:  # only an escape sequence can produce what UTF-8 cannot encode
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise BadLineError(f"the field {field!r} has half of a surrogate pair") from None
-        if id_field is None:
-            return value, None
-        return value, _value(record, id_field, (str, int, float), "a string or a number")
-
-    return parse
-
-
-def _value(record: dict[str, Any], field: str, types: tuple[type, ...], expected: str) -> Any:
-    if field not in record:
-        raise BadLineError(f"no field {field!r}; there are {reprlib.repr(list(record))}")
-    value = record[field]
-    if not isinstance(value, types) or isinstance(value, bool):
-        raise BadLineError(f"the field {field!r} is a {type(value).__name__}; expected {expected}")
-    return value
-
-
 # --- from the index to the output ---------------------------------------------------------------------------
 
 
@@ -316,9 +297,3 @@ def _groups(
         members = [names[firsts[start]], *(names[copy] for copy in copies[start:end])]
         yield members, [1.0, *(round(float(similarity), 4) for similarity in similarities[start:end])]
         start = end
-
-
-def _write_kept(lines: Lines, is_dropped: npt.NDArray[np.bool_], file: IO[bytes]) -> None:
-    for batch in lines.read("writing"):
-        drop = is_dropped[batch.first : batch.first + len(batch.lines)].tolist()
-        file.writelines(line for line, drops in zip(batch.lines, drop, strict=True) if not drops)

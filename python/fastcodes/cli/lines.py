@@ -59,7 +59,7 @@ _UNREADABLE = {
 class Batch:
     """Consecutive lines with their ends, the number of the first (from 1), and how far they were read."""
 
-    lines: list[bytes]
+    lines: list[Any]
     first: int
     stop: int
 
@@ -256,6 +256,8 @@ def _reader(file: IO[bytes], name: str, encoding: str | None, is_unpacked: bool 
     for magic, (what, command) in _UNREADABLE.items():
         if start.startswith(magic):
             raise UserError(f"{name}: {what}; unpack it first: {command} {name} | fastcodes dedup -")
+    if start.startswith(b"PAR1"):
+        raise UserError(f"{name}: a Parquet file; its name must end in .parquet")
     if start[257:262] == b"ustar":
         raise UserError(f"{name}: a tar archive; unpack it first: tar -xOf {name} | fastcodes dedup -")
     if encoding is None:
