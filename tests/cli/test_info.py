@@ -1,5 +1,6 @@
 """The command `fastcodes info`."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,17 @@ def test_info_prints_version_level_threads_and_build(capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out
     for fact in (__version__, _native.level(), str(_native.threads()), np.__version__, _native.__file__):
         assert fact in printed
+
+
+def test_json_has_the_same_facts_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info"]) == 0
+    printed = capsys.readouterr().out
+    assert cli.main(["info", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["level"], facts["threads"]) == (_native.level(), _native.threads())
+    assert facts["levels"] == list(_native.levels())
+    for name in ("fastcodes", "python", "system", "numpy", "extension", "level_reason"):
+        assert facts[name] in printed
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import os
 import sys
@@ -204,6 +205,26 @@ def test_tables_have_the_differences_and_the_curves(
     assert sum(line.split()[:1] == ["webp"] for line in lines) == 1 + len(peer("webp").settings)
     assert 'fastcodes: fastcodes.coding.ImageCodec, tune="psnr"' in captured.out
     assert sorted(os.listdir()) == ["0.png", "1.png"]
+
+
+def test_json_has_the_differences_and_the_curves(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "rich.console", None)  # is not needed
+    images = [photograph(40, 50, seed=seed) for seed in range(2)]
+    for number, image in enumerate(images):
+        save(f"{number}.png", image)
+    assert run(".", "--peers", "jpeg", "--json") == 0
+    facts = json.loads(capfd.readouterr().out)
+    assert (facts["pictures"], facts["skipped"]) == (2, 0)
+    theirs = [points_of(peer("jpeg"), image) for image in images]
+    ours = [points_of(fastcodes_itself(Quantizer), image) for image in images]
+    found = facts["bd_rate_percent"]["jpeg"]
+    assert found["rgb_psnr"] == pytest.approx(vars(difference(theirs, ours, 0)))
+    assert found["ms_ssim"]["mean"] is None  # of pictures that are too small
+    curve = mean_curve(theirs)
+    assert [point["bits_per_pixel"] for point in facts["curves"]["jpeg"]] == pytest.approx(curve[:, 0])
+    assert [point["y_psnr"] for point in facts["curves"]["jpeg"]] == pytest.approx(curve[:, 2])
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])

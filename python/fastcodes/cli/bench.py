@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from fastcodes.cli.measure import (
     sparse_codes,
 )
 from fastcodes.cli.peers import contestants
-from fastcodes.cli.terminal import plain_table, thread_count
+from fastcodes.cli.terminal import add_json, plain_table, print_json, thread_count
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,13 +53,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=thread_count, default=1, help="threads of each contestant (default: 1)"
     )
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure one family or all, and print a table for each."""
+    quick, threads = arguments.quick, arguments.threads
+    names = FAMILIES if arguments.family is None else (arguments.family,)
+    if arguments.json:
+        print_json(_facts(names, quick, threads))
+        return
     from rich.console import Console
 
-    quick, threads = arguments.quick, arguments.threads
     console = Console()
     roofline = _native.roofline(SECONDS[quick]) / 1e9
     console.print(f"{machine_line()}. Best of several runs on {threads} thread{'s' * (threads > 1)}.")
@@ -69,13 +74,41 @@ def run(arguments: argparse.Namespace) -> None:
         "thread; its column shows the share of it that was reached. The columns of the peers show how many "
         "times as fast fastcodes is (G dist/s: billions of distances per second). Answers are compared first."
     )
-    for name in FAMILIES if arguments.family is None else (arguments.family,):
+    for name in names:
         family = FAMILIES[name]
         n_rows = family.n_rows[quick]
         with console.status(f"measuring {name} ..."):
             comparisons = list(family.compare(n_rows, quick, threads))
         console.print()
         console.print(_table(f"fastcodes.{name}, {n_rows:,} rows", comparisons, roofline * threads))
+
+
+def _facts(names: Iterable[str], quick: bool, threads: int) -> dict[str, Any]:
+    """Measure families; rates are billions of units per second, and ratios those of fastcodes to a peer."""
+    roofline = _native.roofline(SECONDS[quick]) / 1e9
+    families = {}
+    for name in names:
+        n_rows = FAMILIES[name].n_rows[quick]
+        families[name] = {
+            "rows": n_rows,
+            "work": [
+                {
+                    "name": one.work,
+                    "unit": one.unit,
+                    "rates": one.rates,
+                    "ratios": {peer: one.ratio(peer) for peer in one.rates if peer != "fastcodes"},
+                    "remarks": one.remarks,
+                }
+                for one in FAMILIES[name].compare(n_rows, quick, threads)
+            ],
+        }
+    return {
+        "machine": machine_line(),
+        "threads": threads,
+        "roofline_gb_per_s": roofline,
+        "peers": [peer.describe() for peer in contestants()[1:]],
+        "families": families,
+    }
 
 
 def _table(title: str, comparisons: list[Comparison], roofline: float) -> Table:

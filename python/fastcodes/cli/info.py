@@ -8,6 +8,7 @@ import platform
 import numpy as np
 
 from fastcodes import _native
+from fastcodes.cli.terminal import add_json, print_json
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -15,7 +16,8 @@ HELP = "print version, instruction set, threads, and the origin of this build"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare nothing: the command has no arguments."""
+    """Declare `--json`."""
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -28,13 +30,18 @@ def run(arguments: argparse.Namespace) -> None:
         reason = ", ".join([highest, *(f"with {name}" for name in _native.extensions())])
     facts = {
         "fastcodes": _native.version(),
-        "level": f"{level} ({reason})",
-        "threads": str(_native.threads()),
+        "level": level,
+        "threads": _native.threads(),
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "system": f"{platform.system()} {platform.machine()}",
         "numpy": np.__version__,
         "extension": _native.__file__,
-        "commit": _native.commit() or "not recorded in this build",
+        "commit": _native.commit() or None,
     }
+    if arguments.json:
+        print_json({**facts, "levels": levels, "level_reason": reason})
+        return
+    facts["level"] = f"{level} ({reason})"
+    facts["commit"] = facts["commit"] or "not recorded in this build"
     for name, value in facts.items():
         print(f"{name:<10} {value}")

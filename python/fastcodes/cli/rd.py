@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from fastcodes.cli.files import check_output, writing
 from fastcodes.cli.image_coders import PEERS, Coder, fastcodes_itself, peer
 from fastcodes.cli.pictures import BadPictureError, Numbered, listed, picture_of, report_skipped
 from fastcodes.cli.rate_distortion import MEASURES, difference, draw, mean_curve, points_of
-from fastcodes.cli.terminal import UserError, plain_table, report, tracked
+from fastcodes.cli.terminal import UserError, add_json, plain_table, print_json, report, tracked
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,6 +32,8 @@ DESCRIPTION = (
     "channels, Y-PSNR that of luma (a coder that stores colour at half the resolution loses RGB-PSNR), and "
     "MS-SSIM that of luma, for pictures of at least 161x161 pixels."
 )
+KEYS = "rgb_psnr", "y_psnr", "ms_ssim"
+"""Of the measures, for scripts."""
 PLOT_FORMS = (".png", ".svg", ".pdf")
 
 
@@ -49,11 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tune", choices=("psnr", "ms-ssim"), default="psnr", help="what fastcodes codes for (default: psnr)"
     )
     parser.add_argument("--plot", metavar="FILE", help="draw mean curves, as .png, .svg or .pdf")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure all pictures, print the tables, and draw the plot."""
-    from rich.console import Console
+    if not arguments.json:
+        from rich.console import Console
 
     started = time.perf_counter()
     form = _form(arguments.plot)
@@ -65,6 +69,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.plot is not None:
         with writing(arguments.plot) as file:
             draw(curves, file, form=form, title=f"means over {measured.n_pictures} pictures")
+    if arguments.json:
+        facts = {"folder": arguments.folder, "pictures": measured.n_pictures, "skipped": measured.n_bad}
+        seconds = time.perf_counter() - started
+        print_json({**facts, **_facts(measured.points, curves, coders), "seconds": seconds})
+        return
     console = Console()
     if names:
         console.print(_differences(measured.points, names))
@@ -145,6 +154,27 @@ def _points(path: Path, coders: Sequence[Coder]) -> dict[str, Doubles]:
 
 
 # --- tables -------------------------------------------------------------------------------------------------
+
+
+def _facts(
+    points: dict[str, list[Doubles]], curves: dict[str, Doubles], coders: Sequence[Coder]
+) -> dict[str, Any]:
+    """Return what the tables show; MS-SSIM of curves is in decibels."""
+    mine, *names = points
+    columns = "bits_per_pixel", *KEYS
+    return {
+        "coders": {coder.name: coder.about for coder in coders},
+        "bd_rate_percent": {
+            name: {
+                key: vars(difference(points[name], points[mine], measure)) for measure, key in enumerate(KEYS)
+            }
+            for name in names
+        },
+        "curves": {
+            name: [dict(zip(columns, map(float, point), strict=True)) for point in curve]
+            for name, curve in curves.items()
+        },
+    }
 
 
 def _differences(points: dict[str, list[Doubles]], names: Sequence[str]) -> Table:
