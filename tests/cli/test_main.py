@@ -3,6 +3,9 @@
 import inspect
 import os
 import pkgutil
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +17,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from fastcodes import __version__, cli
-from fastcodes.cli.commands import COMMANDS
+from fastcodes.cli.commands import COMMANDS, SHELLS, new_parser
 
 
 def modules_with_a_command() -> dict[str, ModuleType]:
@@ -51,6 +54,89 @@ def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None
     for command in COMMANDS:
         assert command.__name__.rpartition(".")[2] in printed
         assert command.HELP in " ".join(printed.split())
+
+
+def help_of(capsys: pytest.CaptureFixture[str], *names: str) -> str:
+    assert cli.main([*names, "--help"]) == 0
+    return capsys.readouterr().out
+
+
+ACTIONS = [("index", action) for action in ("build", "search", "info")]
+
+
+@pytest.mark.parametrize(
+    "names", [(), *((command.__name__.rpartition(".")[2],) for command in COMMANDS), *ACTIONS], ids=" ".join
+)
+def test_help_has_examples_that_are_right_calls(
+    names: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, examples = help_of(capsys, *names).partition("\nexamples:\n")
+    examples = examples.partition("\n\n")[0]
+    calls = re.findall(r"(fastcodes [^|>\n]+)", examples)
+    assert calls
+    assert len(calls) == examples.rstrip().count("\n") + 1
+    for call in calls:
+        words = shlex.split(call)[1:]
+        assert words[: len(names)] == list(names)
+        new_parser().parse_args(words)
+
+
+def test_help_lists_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = help_of(capsys)
+    for code in (0, 1, 2, 129, 130, 143):
+        assert re.search(rf"^  {code} +\w", printed, re.MULTILINE)
+
+
+# --- completion ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_script_for_every_shell_names_all_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("shtab", reason="writes the scripts")
+    assert f"fastcodes --print-completion {shell} >" in help_of(capsys)
+    assert cli.main(["--print-completion", shell]) == 0
+    script = capsys.readouterr().out
+    for command in COMMANDS:
+        assert command.__name__.rpartition(".")[2] in script
+    if shutil.which(shell) and shell != "tcsh":
+        assert subprocess.run([shell, "-n"], input=script, text=True, check=True).returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("ind", {"index"}),
+        ("index ", {"build", "search", "info"}),
+        ("index build --codec op", {"opq"}),
+        ("dedup --keep", {"--keep-first"}),
+        ("bench ham", {"hamming"}),
+        ("knn --codes ", {"codes.npy"}),
+        ("dedup co", {"codes.npy"}),
+    ],
+)
+def test_bash_completes_commands_options_and_files(
+    folder: Path, words: str, found: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("shtab", reason="writes the scripts")
+    Path("codes.npy").touch()
+    assert cli.main(["--print-completion", "bash"]) == 0
+    typed = ["fastcodes", *words.split(" ")]
+    ask = f"COMP_WORDS=({shlex.join(typed)}); COMP_CWORD={len(typed) - 1}"
+    script = f"{capsys.readouterr().out}\n{ask}; _shtab_fastcodes; printf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+    done = subprocess.run(["bash"], input=script, capture_output=True, text=True)
+    assert found <= set(done.stdout.split()), done.stderr
+    assert not words.strip().endswith(("ind", "op", "ham")) or set(done.stdout.split()) == found
+
+
+def test_completion_without_shtab_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert cli.main(["--print-completion", "bash"]) == 2
+    assert capsys.readouterr().err.endswith(
+        'needs shtab, which is not installed: pip install "fastcodes[cli]"\n'
+    )
 
 
 def test_the_package_runs_as_a_module() -> None:

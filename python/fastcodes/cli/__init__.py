@@ -1,10 +1,6 @@
 """The command line: `fastcodes info`, `knn`, `compress` and the others of `commands.COMMANDS`.
 
-Results go to stdout or to a file, reports and errors to stderr. The exit code is
-
-- 0 if the work was done, also if the reader of a pipe stopped early,
-- 2 if the call, an input or an output was wrong, which one line on stderr explains,
-- 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP. An output file is then as it was before.
+Results go to stdout or to a file, reports and errors to stderr. ``fastcodes --help`` lists the exit codes.
 """
 
 from __future__ import annotations

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "measure the kernels on this CPU"
+EXAMPLES = """examples:
+  fastcodes bench
+  fastcodes bench hamming --quick
+  fastcodes bench --threads 4 --json > bench.json"""
 SECONDS = (0.4, 0.1)
 """Of each measurement, in a full and in a quick run."""
 N_BITS_OF_PACKED_ROWS = 768
@@ -48,7 +52,10 @@ class Family:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare family, `--quick` and `--threads`."""
-    parser.add_argument("family", nargs="?", choices=FAMILIES, metavar="FAMILY", help=", ".join(FAMILIES))
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "family", nargs="?", choices=tuple(FAMILIES), metavar="FAMILY", help=", ".join(FAMILIES)
+    )
     parser.add_argument("--quick", action="store_true", help="fewer codes and shapes: about 20 seconds")
     parser.add_argument(
         "--threads", type=thread_count, default=1, help="threads of each contestant (default: 1)"

@@ -27,12 +27,16 @@ DESCRIPTION = (
     "upright as their EXIF data say; metadata and color profiles are not stored. Files that cannot be stored "
     "are reported and skipped."
 )
+EXAMPLES = """examples:
+  fastcodes compress photo.png
+  fastcodes compress photos -o stored --quality 60
+  fastcodes compress scan.npy -o scan.fc --lossless"""
 SUFFIX = ".fc"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare inputs, output, and how many bytes there may be."""
-    parser.description = DESCRIPTION
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument("inputs", metavar="IN", nargs="+", help="pictures or folders of them; - is stdin")
     parser.add_argument(
         "-o",

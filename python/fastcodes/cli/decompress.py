@@ -26,13 +26,17 @@ DESCRIPTION = (
     "50 to 100 times as fast. Files that hold no picture, or were damaged, are reported and skipped. An "
     "existing picture is replaced only if -o names it."
 )
+EXAMPLES = """examples:
+  fastcodes decompress photo.fc
+  fastcodes decompress stored -o photos --reduce 1
+  fastcodes decompress scan.fc -o scan.npy"""
 FORMS = (".png", ".npy")
 LARGEST = 65_535**2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare inputs, output and resolution."""
-    parser.description = DESCRIPTION
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument(
         "inputs", metavar="IN", nargs="+", help="stored pictures or folders of them; - is stdin"
     )

@@ -45,6 +45,12 @@ DESCRIPTION = (
     "--keep-first the input is read twice: a pipe is first copied to a temporary file (in TMPDIR). Parquet "
     "and Arrow need the extra arrow: pip install 'fastcodes[arrow]'."
 )
+EXAMPLES = """examples:
+  fastcodes dedup articles.txt
+  fastcodes dedup articles.jsonl.gz --id-field id -o groups.jsonl
+  fastcodes dedup articles.csv --field body --keep-first -o unique.csv
+  fastcodes dedup articles.parquet --field body --threshold 0.9 --exact --keep-first -o unique.parquet
+  zcat titles.gz | fastcodes dedup - --unit char --shingle-size 5"""
 EMPTY_SLOT = 2**32 - 1
 """All slots of the signature of a text without words."""
 MAX_COMPLAINTS = 10
@@ -62,7 +68,7 @@ TokenSets = tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare input, output, and what counts as a near-duplicate."""
-    parser.description = DESCRIPTION
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument(
         "file",
         metavar="FILE",

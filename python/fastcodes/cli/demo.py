@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "digits, near-duplicates and a million codes, compared with the peers"
+EXAMPLES = """examples:
+  fastcodes demo
+  fastcodes demo --n 100000 --plot speed.png"""
 
 GREY_LEVELS = 16
 THRESHOLDS = {"64-bit codes": (8,), "192-bit codes": (4, 8, 12)}
@@ -55,6 +58,7 @@ SECONDS = 0.6
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare `--n`, `--plot` and `--threads`."""
+    parser.epilog = EXAMPLES
     parser.add_argument(
         "--n", type=integer(1, 2**36), default=1_000_000, help="number of synthetic codes (default: 1000000)"
     )

@@ -94,17 +94,17 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
         "Make an index. A codec learns from a sample of the rows, then all are encoded and added. The index "
         "is flat, and searches all codes, unless --lists is given."
     )
-    parser.epilog = BUILD_EXAMPLES
-    names = "; ".join(f"{name}: {named.about}" for name, named in CODECS.items())
+    codecs = "\n".join(f"  {name:<12} {named.about}" for name, named in CODECS.items())
+    parser.epilog = f"codecs:\n{codecs}\n\n{BUILD_EXAMPLES}"
     parser.add_argument(
         "file", metavar="FILE", help=f"vectors or codes: .npy (- is stdin), or a table, {', '.join(SUFFIXES)}"
     )
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="file of the index")
     parser.add_argument(
         "--codec",
-        choices=CODECS,
+        choices=tuple(CODECS),
         metavar="NAME",
-        help=f"{names} (default: bits for uint8, else rabitq)",
+        help="what makes the codes: see below (default: bits for uint8, else rabitq)",
     )
     parser.add_argument(
         "--bits",

@@ -13,10 +13,15 @@ from fastcodes.cli.terminal import add_json, print_json
 __all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "print version, instruction set, threads, and the origin of this build"
+EXAMPLES = """examples:
+  fastcodes info
+  fastcodes info --json
+  FASTCODES_LEVEL=portable fastcodes info"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare `--json`."""
+    parser.epilog = EXAMPLES
     add_json(parser)
 
 

@@ -20,6 +20,10 @@ from fastcodes.cli.terminal import UserError, blocks, integer, real, report, thr
 __all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "find the k nearest codes of each query, from .npy files to an .npz file"
+EXAMPLES = """examples:
+  fastcodes knn --codes codes.npy --queries queries.npy -k 10 -o found.npz
+  fastcodes knn --codes vectors.npy --queries queries.npy --pack --metric jaccard -o found.npz
+  cat codes.npy | fastcodes knn --codes - --queries queries.npy --mask rows.npy -o found.npz"""
 SEARCHES: dict[str, Callable[..., tuple[Array, Ids]]] = {"hamming": hamming.knn, "jaccard": jaccard.knn}
 DISTANCE_TYPES = {"hamming": np.int32, "jaccard": np.float32}
 # Bytes compared or packed between two updates of the progress bar.
@@ -29,6 +33,7 @@ BYTES_PER_PACKED_BLOCK = 1 << 26
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare input and output files, and the options of the search."""
+    parser.epilog = EXAMPLES
     parser.add_argument(
         "--codes",
         required=True,

@@ -32,6 +32,10 @@ DESCRIPTION = (
     "channels, Y-PSNR that of luma (a coder that stores colour at half the resolution loses RGB-PSNR), and "
     "MS-SSIM that of luma, for pictures of at least 161x161 pixels."
 )
+EXAMPLES = """examples:
+  fastcodes rd photos
+  fastcodes rd photos --peers jpeg,webp --plot curves.svg
+  fastcodes rd photos --tune ms-ssim --json > curves.json"""
 KEYS = "rgb_psnr", "y_psnr", "ms_ssim"
 """Of the measures, for scripts."""
 PLOT_FORMS = (".png", ".svg", ".pdf")
@@ -39,7 +43,7 @@ PLOT_FORMS = (".png", ".svg", ".pdf")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the folder, the peers and the plot."""
-    parser.description = DESCRIPTION
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument("folder", metavar="DIR", help="a folder of pictures: PNG and others without loss")
     parser.add_argument(
         "--peers",

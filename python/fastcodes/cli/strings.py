@@ -23,6 +23,11 @@ DESCRIPTION = (
     "UTF-32 with a byte order mark; bytes that are not UTF-8 are kept as they are. The model is stored in "
     "the output, unless --model names its file."
 )
+EXAMPLES = """examples:
+  fastcodes strings lines.txt -o lines.strings
+  fastcodes strings lines.strings --get 1 17 250
+  fastcodes strings lines.strings --all -o lines.txt
+  fastcodes strings more.txt.gz -o more.strings --model lines.model"""
 FITTED_LINES = 100_000
 """The largest number of lines that a model is fitted to; they come from all parts of the input."""
 LINES_PER_BLOCK = 1 << 15
@@ -34,7 +39,7 @@ LEAST_MODEL, LARGEST_DEFAULT = 1 << 17, 1 << 24
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare input, output, the model, and what is read."""
-    parser.description = DESCRIPTION
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument("file", metavar="FILE", help="a text, - is stdin; with --get or --all, stored lines")
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="output file; with --get and --all stdout by default"

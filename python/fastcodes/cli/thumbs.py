@@ -27,6 +27,9 @@ DESCRIPTION = (
     "out; pictures that cannot be read are reported and left out. Needs the extra images: "
     "pip install 'fastcodes[images]'."
 )
+EXAMPLES = """examples:
+  fastcodes thumbs photos -o thumbs.safetensors
+  fastcodes thumbs photos -o thumbs.safetensors --html thumbs.html"""
 PICTURES_PER_BLOCK = 64
 PICTURES_PER_SCORE = 4096
 MOST_REPORTED = 10
@@ -50,7 +53,7 @@ figcaption {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; fo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the folder, the outputs and the model."""
-    parser.description = DESCRIPTION
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument("folder", metavar="DIR", help="a folder of pictures, or one picture")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="output file, .safetensors")
     parser.add_argument(
