@@ -15,7 +15,7 @@ MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py kern
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-images bench-image-studies bench-thumbnails bench-rust fuzz memcheck lint check-aarch64 test-aarch64 test-windows ci wheel wheels audit clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-sentence-transformers bench-images bench-image-studies bench-thumbnails bench-rust fuzz memcheck lint check-aarch64 test-aarch64 test-windows ci wheel wheels audit clean cargo
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,7 @@ $(VENV)/.peers: $(VENV)/.tools
 	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa turbovec rabitqlib constriction pandas polars pyarrow zstandard pillow pillow-avif-plugin pillow-jxl-plugin blurhash; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
 	-for peer in smaz-py3 unishox2-py3; do $(BIN)/python -m pip install --quiet "$$peer" || true; done  # have no wheels: a C compiler builds them
 	-$(BIN)/python -m pip install --quiet --no-deps thumbhash-python || true  # asks for an old Pillow, which it does not need
+	-$(BIN)/python -m pip install --quiet --no-deps sentence-transformers || true  # asks for torch, which its searches do not need
 	@touch $@
 
 # The release extension, installed in place: Python changes need no rebuild.
@@ -99,6 +100,10 @@ bench-multi-index: $(VENV)/.built $(VENV)/.peers ## Compare multi-index hashing 
 
 bench-strings: $(VENV)/.built $(VENV)/.peers ## Compare compressors of short strings on real data (2 minutes); write a dated record
 	$(BIN)/python benches/strings.py
+
+bench-sentence-transformers: export OPENBLAS_NUM_THREADS = 1
+bench-sentence-transformers: $(VENV)/.built $(VENV)/.peers ## Compare semantic search on real embeddings (3 minutes); write a dated record
+	$(BIN)/python benches/semantic_search.py
 
 # The points of the peers, which take minutes, are kept in FASTCODES_CACHE or among the temporary files.
 bench-images: $(VENV)/.built $(VENV)/.peers ## Compare coders of images on Kodak (15 minutes); write a dated record

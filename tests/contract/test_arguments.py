@@ -10,7 +10,18 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from contract.cases import adc, bits, entropy, hadamard, hamming, jaccard, minhash, rabitq, xnor
+from contract.cases import (
+    adc,
+    bits,
+    entropy,
+    hadamard,
+    hamming,
+    interop_sentence_transformers,
+    jaccard,
+    minhash,
+    rabitq,
+    xnor,
+)
 from contract.kit import Wrong
 
 FAMILIES = {
@@ -23,6 +34,7 @@ FAMILIES = {
     "minhash": minhash,
     "rabitq": rabitq,
     "xnor": xnor,
+    "interop.sentence_transformers": interop_sentence_transformers,
 }
 if find_spec("PIL") is not None:
     FAMILIES["hashing.images"] = import_module("contract.cases.images")

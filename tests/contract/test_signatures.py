@@ -14,7 +14,7 @@ OPTIONS = ["mask", "rerank", "oversample", "out", "threads"]
 # May be left out and still be given by position: a model's first parameters, as in scikit-learn, and these.
 POSITIONAL = {
     "y", "start", "stop", "deep", "offsets", "X", "input_features", "n", "n_symbols", "n_bits",
-    "features",
+    "features", "corpus_embeddings",
 }  # fmt: skip
 LONG = {
     "fit", "fit_transform", "fit_predict", "encode", "decode", "transform", "decision_function", "tables",

@@ -1,13 +1,14 @@
-"""Conversion of codebooks, codes and indexes from and to other packages.
+"""Conversion of codebooks, codes and indexes from and to other packages, and searches in their manner.
 
-==========================  ==============================================================================
-`fastcodes.interop.faiss`    product quantizers, OPQ matrices, codes and indexes of faiss
-`fastcodes.interop.nanopq`   quantizers of nanopq
-==========================  ==============================================================================
+=======================================  =================================================================
+`fastcodes.interop.faiss`                 product quantizers, OPQ matrices, codes and indexes of faiss
+`fastcodes.interop.nanopq`                quantizers of nanopq
+`fastcodes.interop.sentence_transformers` semantic search with the arguments of sentence-transformers
+=======================================  =================================================================
 
 These modules can be imported without the packages; calls raise an ImportError that says what to install.
 """
 
-from fastcodes.interop import faiss, nanopq
+from fastcodes.interop import faiss, nanopq, sentence_transformers
 
-__all__ = ["faiss", "nanopq"]
+__all__ = ["faiss", "nanopq", "sentence_transformers"]
