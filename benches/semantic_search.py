@@ -29,9 +29,9 @@ queries in one call, on one thread. Recall@10 is the share of the 10 largest inn
 that are found; candidates are rescored by what their codes stand for, or, in lines "vectors", by the
 embeddings themselves. "call" is a call that begins with the quantized corpus; "search" is the time that calls
 with its index report, the best of {n_passes}. Both are milliseconds. faiss and usearch are
-`semantic_search_faiss` and `semantic_search_usearch` of sentence-transformers {version}, with `exact=True` and
-the same ranges of integers; there, usearch cannot be told to use one thread, and uses all. A ratio is a time,
-divided by that of fastcodes."""
+`semantic_search_faiss` and `semantic_search_usearch` of sentence-transformers {version}, with `exact=True`
+and the same ranges of integers; there, usearch cannot be told to use one thread, and uses all. A ratio is a
+time, divided by that of fastcodes."""
 HEADINGS = ["precision", "rescored", "library", "recall@10", "search", "call", "search, ratio", "call, ratio"]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from fastcodes._arrow import rows_of_arrow
 from fastcodes._typing import Array, Codes, Floats, Mask, RowSource, Signatures, UnsignedCodes
 
 __all__ = [
@@ -209,7 +210,8 @@ def as_array(x: Any, name: str) -> Array:
     ----------
     x : array_like
         Subclasses become plain arrays, since their methods may do something else. Tensors are taken by
-        ``__array__`` or ``__dlpack__``; those of bfloat16, which numpy does not have, become float32.
+        ``__array__`` or ``__dlpack__``; those of bfloat16, which numpy does not have, become float32. Columns
+        of Arrow with binaries or lists of one length become arrays (n, d).
     name : str
         Its name, for the error message.
 
@@ -235,6 +237,10 @@ def _converted(x: Any, name: str) -> Any:
         raise TypeError(f"{name} is sparse, which is not supported; give {name}.toarray()")
     if str(getattr(x, "dtype", "")) == "torch.bfloat16":
         x = x.float()
+    if hasattr(x, "__arrow_c_array__") or hasattr(x, "__arrow_c_stream__"):
+        rows = rows_of_arrow(x, name)
+        if rows is not None:
+            return rows
     try:
         if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
             return np.from_dlpack(x)

@@ -1,9 +1,9 @@
 """Hamming distance: the number of bits in which two codes differ.
 
 Codes are C-contiguous ``uint8`` arrays ``(n, n_bytes)``, one row per vector, bits in the order of
-`numpy.packbits` (see `fastcodes.bits.pack`). Strided rows, read-only arrays, memory maps, buffers and CPU
-tensors are searched without a copy; other layouts, data frames and lists are copied first. Results are the
-same for every number of threads and every instruction set.
+`numpy.packbits` (see `fastcodes.bits.pack`). Strided rows, read-only arrays, memory maps, buffers, CPU
+tensors and columns of Arrow are searched without a copy; other layouts, data frames and lists are copied
+first. Results are the same for every number of threads and every instruction set.
 """
 
 from __future__ import annotations

@@ -95,11 +95,35 @@ def torch_tensor(x: Array) -> Any:
     return pytest.importorskip("torch", reason="needs torch").from_numpy(x)
 
 
+def arrow_array(x: Array) -> Any:
+    pyarrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
+    flat = pyarrow.array(np.ascontiguousarray(x).ravel())
+    return flat if x.ndim == 1 else pyarrow.FixedSizeListArray.from_arrays(flat, x.shape[1])
+
+
+def arrow_chunks(x: Array) -> Any:
+    pyarrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
+    return pyarrow.chunked_array([arrow_array(x[:1]), arrow_array(x[1:3]), arrow_array(x[3:])])
+
+
+def arrow_binaries(x: Array) -> Any:
+    pyarrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
+    return pyarrow.array([row.tobytes() for row in x], pyarrow.binary(x.shape[1]))
+
+
+def polars_arrays(x: Array) -> Any:
+    polars = pytest.importorskip("polars", reason="needs polars")
+    if x.ndim == 1:
+        return polars.Series(x)
+    return polars.DataFrame({"x": polars.Series(x).cast(polars.List(polars.Series(x[0]).dtype))})
+
+
 BUFFERS: dict[str, Callable[[Array], Any]] = {
     "tensor": Tensor,
     "dlpack": DlpackTensor,
     "memoryview": memoryview,
     "torch": torch_tensor,
+    "arrow": arrow_array,
 }
 COPIED: dict[str, Callable[[Array], Any]] = {
     "lists": lambda x: x.tolist(),
@@ -108,11 +132,14 @@ COPIED: dict[str, Callable[[Array], Any]] = {
     "data frame of pandas": pandas_frame,
     "data frame of polars": polars_frame,
     "series of polars": polars_series,
+    "lists of polars": polars_arrays,
+    "chunks of arrow": arrow_chunks,
 }
 FORMS = BUFFERS | COPIED
 BYTES: dict[str, Callable[[Array], Any]] = {
     "list of bytes": lambda x: [row.tobytes() for row in x],
     "array of bytes": lambda x: np.array([row.tobytes() for row in x], object),
+    "arrow": arrow_binaries,
 }
 of_codes: dict[str, tuple[Callable[[Any], Any], Array]] = {
     "hamming.knn, queries": (lambda x: hamming.knn(x, CODES, 3), QUERIES),

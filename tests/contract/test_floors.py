@@ -14,7 +14,7 @@ CORE = ROOT / "rust" / "core" / "src"
 # Lowest first; a name stands for a module or a package with all that is in it.
 PYTHON_FLOORS = (
     {"_native"},
-    {"_validation", "_typing", "_linalg", "_blocks", "_files", "_progress", "_estimator"},
+    {"_validation", "_arrow", "_typing", "_linalg", "_blocks", "_files", "_progress", "_estimator"},
     {
         "bits",
         "hamming",
