@@ -39,7 +39,7 @@ $(VENV)/.tools: pyproject.toml
 
 # The peers are only compared with, and data frames only taken; a platform that lacks their wheels does without them.
 $(VENV)/.peers: $(VENV)/.tools
-	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa turbovec rabitqlib constriction pandas polars pyarrow zstandard pillow pillow-avif-plugin pillow-jxl-plugin blurhash; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
+	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa turbovec rabitqlib constriction pandas polars pyarrow rdkit zstandard pillow pillow-avif-plugin pillow-jxl-plugin blurhash; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
 	-for peer in smaz-py3 unishox2-py3; do $(BIN)/python -m pip install --quiet "$$peer" || true; done  # have no wheels: a C compiler builds them
 	-$(BIN)/python -m pip install --quiet --no-deps thumbhash-python || true  # asks for an old Pillow, which it does not need
 	-$(BIN)/python -m pip install --quiet --no-deps sentence-transformers || true  # asks for torch, which its searches do not need

@@ -16,7 +16,7 @@
 `fastcodes.index`          indexes over the codes of any model: add, search, filter, remove, save
 `fastcodes.coding`         short strings as a few bytes each
 `fastcodes.metrics`        quality of searches and of coded images: recall, precision, PSNR, SSIM, BD-rate
-`fastcodes.interop`        conversion from and to faiss and nanopq, semantic search of sentence-transformers
+`fastcodes.interop`        faiss, nanopq, RDKit and sentence-transformers: conversions and searches
 `fastcodes.distributed`    fit, encode, search and deduplicate on many machines, with Dask
 `fastcodes.merge_topk`     merge the neighbours found in parts of a database
 `fastcodes.components`     connected components of pairs, such as near-duplicates
