@@ -22,7 +22,7 @@ from fastcodes._validation import as_option, as_queries, as_samples, as_training
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Estimator", "NotFittedError", "Transformer", "check_fitted", "without_column"]
+__all__ = ["Estimator", "NotFittedError", "Parameterized", "Transformer", "check_fitted", "without_column"]
 
 
 def _of_scikit_learn(name: str, default: type[Exception]) -> Any:
@@ -109,19 +109,11 @@ def _check_names(given: list[str], fitted: list[str]) -> None:
     raise ValueError(message)
 
 
-class Estimator(abc.ABC):
-    """A model with named parameters that can be copied, searched over, saved and loaded.
+class Parameterized:
+    """An object with named parameters that scikit-learn can copy and search over.
 
-    ``__init__`` of a subclass stores its parameters and does nothing else. `_learned` names the attribute
-    whose presence says that the model is fitted. `_to_arrays` and `_from_arrays` convert what was learned.
+    ``__init__`` of a subclass stores its parameters and does nothing else.
     """
-
-    _learned: ClassVar[str]
-    _kind: ClassVar[str]  # the estimator type of scikit-learn
-    _needs_target: ClassVar[bool] = False  # whether `fit` requires labels
-    _preserves: ClassVar[list[str]] = []  # the dtypes of samples that `transform` returns as they are
-    n_features_in_: int
-    feature_names_in_: Array
 
     @classmethod
     def _parameters(cls) -> dict[str, inspect.Parameter]:
@@ -173,6 +165,21 @@ class Estimator(abc.ABC):
             if repr(value) != repr(parameter.default):
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Estimator(Parameterized, abc.ABC):
+    """A model with named parameters that can be copied, searched over, saved and loaded.
+
+    `_learned` names the attribute whose presence says that the model is fitted. `_to_arrays` and
+    `_from_arrays` convert what was learned.
+    """
+
+    _learned: ClassVar[str]
+    _kind: ClassVar[str]  # the estimator type of scikit-learn
+    _needs_target: ClassVar[bool] = False  # whether `fit` requires labels
+    _preserves: ClassVar[list[str]] = []  # the dtypes of samples that `transform` returns as they are
+    n_features_in_: int
+    feature_names_in_: Array
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags that scikit-learn asks for."""
