@@ -378,33 +378,30 @@ def _largest_products(queries: Floats, vectors: Floats, k: int, threads: int | N
     """Return the smallest negative inner products and their rows.
 
     The products of numpy select candidates: all rows from the `k`-th largest of the maxima of groups up, so
-    that few elements are sorted. The kernel computes their products once more, the same for any threads.
+    that few elements are compared. The kernel computes their products once more, the same for any threads.
     """
     n_rows = len(vectors)
     distances, rows = no_neighbors(len(queries), k, np.float32)
     n_read = np.zeros(len(queries), np.int64)
-    step = max(1, _PRODUCTS_PER_BLOCK // n_rows)
+    n_groups = -(-n_rows // _ROWS_PER_GROUP)
+    width = n_groups * _ROWS_PER_GROUP
+    step = max(1, min(len(queries), _PRODUCTS_PER_BLOCK // width))
+    products = np.full((step, width), -np.inf, np.float32)  # also those of rows that fill up the last group
     for start in range(0, len(queries), step):
-        some = slice(start, start + step)
+        block = queries[start : start + step]
+        grouped = products[: len(block)].reshape(len(block), n_groups, _ROWS_PER_GROUP)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is an error of the kernel
-            products = queries[some] @ vectors.T
-            least = _least(products, k)
-            is_candidate = products >= (least - _SLACK * np.abs(least))[:, None]
-        query, row = np.nonzero(is_candidate)
-        counts = np.bincount(query, minlength=len(products))
-        candidates = np.full((len(products), max(k, int(counts.max()))), -1, np.int64)
+            np.matmul(block, vectors.T, out=products[: len(block), :n_rows])
+            largest = grouped.max(axis=2)
+            few = largest if n_groups >= k else products[: len(block)]
+            least = np.partition(few, -k, axis=1)[:, -k]
+            least -= _SLACK * np.abs(least)
+            query, group = np.nonzero(largest >= least[:, None])
+            place, member = np.nonzero(grouped[query, group] >= least[query][:, None])
+        query, row = query[place], group[place] * _ROWS_PER_GROUP + member
+        counts = np.bincount(query, minlength=len(block))
+        candidates = np.full((len(block), max(k, int(counts.max()))), -1, np.int64)
         candidates[query, np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)] = row
-        found = distances[some], rows[some], n_read[some]
-        _native.rerank_nearest(queries[some], candidates, None, vectors, "ip", None, found, threads)
+        found = tuple(out[start : start + step] for out in (distances, rows, n_read))
+        _native.rerank_nearest(block, candidates, None, vectors, "ip", None, found, threads)
     return distances, rows
-
-
-def _least(products: Floats, k: int) -> Floats:
-    """Return a number for each row that at least `k` of its elements reach, and few more."""
-    n_queries, n_rows = products.shape
-    n_groups = n_rows // _ROWS_PER_GROUP
-    if n_groups >= 2 * k:
-        grouped = products[:, : n_groups * _ROWS_PER_GROUP].reshape(n_queries, n_groups, _ROWS_PER_GROUP)
-        products, n_rows = grouped.max(axis=2), n_groups
-    least: Floats = np.partition(products, n_rows - k, axis=1)[:, n_rows - k]
-    return least
