@@ -13,7 +13,7 @@ from datasets import load
 from fastcodes._typing import Array
 from fastcodes.interop.sentence_transformers import semantic_search
 
-N_QUERIES, K, N_PASSES = 500, 10, 3
+N_QUERIES, K, N_PASSES = 500, 10, 7
 MULTIPLIERS = (2, 4, 8)
 PRECISIONS = {
     "float32": ("faiss", "usearch"),

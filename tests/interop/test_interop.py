@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fastcodes import adc, bits
 from fastcodes.hashing import Bits
-from fastcodes.index import FlatIndex
+from fastcodes.index import FlatIndex, IVFIndex
 from fastcodes.interop import faiss as interop
 from fastcodes.interop import nanopq as interop_nanopq
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
@@ -388,6 +388,72 @@ def test_codes_are_packed_from_the_lowest_bit(n_bits: int) -> None:
     assert interop.pack_codes(np.array([[1, 2, 3, 4]], np.uint8), 4).tolist() == [[0x21, 0x43]]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("metric", ["l2", "ip"])
+@pytest.mark.parametrize(
+    ("kind", "by_residual"),
+    [("IVF8,PQ6x8", True), ("IVF8,PQ6x8", False), ("IVF8,PQ6x4", True), ("OPQ6,IVF8,PQ6x6", True)],
+)
+def test_inverted_lists_of_codes(faiss: ModuleType, kind: str, by_residual: bool, metric: str) -> None:
+    theirs = faiss.index_factory(D, kind, metric_of(faiss, metric))
+    inner = faiss.downcast_index(faiss.extract_index_ivf(theirs))
+    inner.by_residual = by_residual
+    inner.cp.niter = inner.pq.cp.niter = 2
+    if kind.startswith("OPQ"):
+        rotation = faiss.downcast_VectorTransform(theirs.chain.at(0))
+        rotation.niter, rotation.niter_pq, rotation.niter_pq_0 = 2, 1, 2
+    theirs.train(X)
+    empty = interop.from_faiss(theirs)
+    assert len(empty) == 0
+    empty.add(X[:50])
+    assert len(empty.search(QUERIES, 5, n_probes=8)[0]) == len(QUERIES)
+    theirs.add(X)
+    ours = interop.from_faiss(theirs)
+    assert isinstance(ours, IVFIndex)
+    assert len(ours) == len(X)
+    for n_probes in (1, 3, 8):
+        inner.nprobe = n_probes
+        distances, ids = ours.search(QUERIES, 20, n_probes=n_probes)
+        expected, neighbours = theirs.search(QUERIES, 20)
+        scale = np.abs(expected[np.isfinite(expected) & (neighbours >= 0)]).max()
+        sign = 1 if metric == "l2" else -1
+        is_found = neighbours >= 0
+        np.testing.assert_array_equal(ids >= 0, is_found)
+        np.testing.assert_allclose(sign * distances[is_found], expected[is_found], atol=2e-5 * scale)
+        assert (ids == neighbours).mean() > 0.95
+    np.testing.assert_allclose(
+        ours.reconstruct(np.arange(9)), theirs_reconstructed(theirs, inner, 9), atol=1e-4
+    )
+
+
+def theirs_reconstructed(index: Any, inner: Any, n: int) -> Array:
+    inner.make_direct_map()
+    return np.array([index.reconstruct(i) for i in range(n)])
+
+
+def test_inverted_lists_of_bits(faiss: ModuleType) -> None:
+    codes, queries = random_codes(2000, 8, seed=1), random_codes(10, 8, seed=2)
+    theirs = faiss.index_binary_factory(64, "BIVF8")
+    with pytest.raises(ValueError, match="index is not trained"):
+        interop.from_faiss(theirs)
+    theirs.train(codes)
+    ids = np.arange(2000)[::-1] * 3
+    theirs.add_with_ids(codes, np.ascontiguousarray(ids))
+    ours = interop.from_faiss(theirs)
+    assert isinstance(ours, IVFIndex)
+    for n_probes in (1, 8):
+        theirs.nprobe = n_probes
+        distances, found = ours.search(queries, 5, n_probes=n_probes)
+        assert np.array_equal(distances, theirs.search(queries, 5)[0]) or n_probes == 1
+        assert np.array_equal(
+            distances, np.unpackbits(queries[:, None] ^ codes[::-1][found // 3], axis=2).sum(axis=2)
+        )
+    hashed = faiss.index_binary_factory(64, "BIVF8_HNSW4")
+    hashed.train(codes)
+    with pytest.raises(TypeError, match=r"IndexBinaryIVF with a faiss.IndexBinaryHNSW .* a flat one"):
+        interop.from_faiss(hashed)
+
+
 def test_what_cannot_be_taken_over_is_refused(faiss: ModuleType) -> None:
     what = "expected an IndexPQ, an IndexPQFastScan, one of them behind"
     apply = r"apply the transforms to vectors and queries yourself.*convert the index behind them"
@@ -400,7 +466,12 @@ def test_what_cannot_be_taken_over_is_refused(faiss: ModuleType) -> None:
         (faiss.IndexFlatL2(D), TypeError, f"index is a faiss.IndexFlatL2;.*{what}.*vectors_of"),
         (faiss.IndexRefineFlat(faiss.IndexPQ(D, 4, 4)), ValueError, "index is not trained"),
         (faiss.index_factory(D, "Flat,RFlat"), TypeError, f"index is a faiss.IndexFlat;.*{what}"),
-        (faiss.index_factory(D, "IVF4,PQ4x4"), TypeError, f"index is a faiss.IndexIVFPQ;.*{what}.*FlatIndex"),
+        (
+            faiss.index_factory(D, "IVF4,Flat"),
+            TypeError,
+            f"index is a faiss.IndexIVFFlat;.*{what}.*FlatIndex",
+        ),
+        (faiss.index_factory(D, "IVF4,PQ4x4"), ValueError, "index is not trained"),
         (faiss.index_factory(D, "HNSW4"), TypeError, f"index is a faiss.IndexHNSWFlat;.*{what}.*FlatIndex"),
         (faiss.index_binary_factory(D, "BHNSW4"), TypeError, rf"faiss.IndexBinaryHNSW;.*{what}.*\(Bits\("),
         (faiss.index_factory(D, "L2norm,PQ4x4"), TypeError, f"has a NormalizationTransform.*{apply}"),

@@ -202,6 +202,20 @@ class InvertedCodec(Codec):
         products: Doubles = np.einsum("nd,nd->n", centers, y, dtype=np.float64)
         return products
 
+    def adopt(self, centers: Array, lists: Ids, codes: Codes) -> Codes:
+        """Take centers, and the fitted codec, from elsewhere, and return the rows of codes in given lists."""
+        self._learn(self.codec, centers)
+        terms = np.zeros(len(codes))
+        if self.has_residuals and self.metric == "l2":
+            terms = self._terms_of(lists, np.empty(0, np.float32), codes, None)
+            # Rows that are added later have numbers of the same size, also where there are none yet.
+            n_subspaces, n_codewords = self.codec_.table_shape  # type: ignore[attr-defined]
+            some = np.repeat(np.arange(len(centers)), 4)
+            numbers = np.random.default_rng(0).integers(n_codewords, size=(len(some), n_subspaces))
+            others = self._terms_of(some, np.empty(0, np.float32), numbers.astype(np.uint8), None)
+            self._terms = self._terms.fitted(np.concatenate([terms, others]), 0.0)
+        return join_lists(lists, self._terms.join(codes, terms))
+
     # --- codes ---------------------------------------------------------------------------------------------
 
     def encode(self, X: Any, *, threads: int | None = None) -> Codes:

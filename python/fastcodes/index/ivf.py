@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from fastcodes._codec import Codec
 from fastcodes._estimator import check_fitted
 from fastcodes._storage import BitStorage
-from fastcodes._typing import Array, Floats, Ids
+from fastcodes._typing import Array, Codes, Floats, Ids
 from fastcodes._validation import as_bool, as_integer, as_option, describe
 from fastcodes.hashing import Bits
 from fastcodes.index._ids import RowIds
@@ -176,6 +176,18 @@ class IVFIndex(Index):
         self._inverted = coder
         self.codec = coder.codec_
         self._storage = coder.storage(self.metric)
+
+    @classmethod
+    def _of_lists(
+        cls, codec: Codec, centers: Array, lists: Ids, codes: Codes, *, ids: Ids, **options: Any
+    ) -> Self:
+        """Return an index of lists that were learned and filled elsewhere: see `fastcodes.interop`."""
+        index = cls(codec, len(centers), **options)
+        coder = copy.deepcopy(index._inverted)
+        rows = coder.adopt(centers, lists, codes)
+        index._take(coder)
+        index.add_codes(rows, ids=ids)
+        return index
 
     @property
     def centers_(self) -> Array:

@@ -7,6 +7,8 @@ faiss                                       fastcodes
 ``IndexPreTransform`` of rotations, PCA     ``FlatIndex(OptimizedProductQuantizer)``
 ``IndexRefineFlat``                         the `FlatIndex` inside, and the vectors as ``rerank=``
 ``IndexBinaryFlat``                         ``FlatIndex(Bits)``
+``IndexIVFPQ``                              ``IVFIndex(ProductQuantizer)``, read only from faiss
+``IndexBinaryIVF``                          ``IVFIndex(Bits)``, likewise
 ``IndexIDMap``, ``IndexBinaryIDMap``        the ids of a `FlatIndex`
 ``ProductQuantizer``                        `ProductQuantizer`
 ==========================================  ==================================================================
@@ -37,7 +39,7 @@ from fastcodes import bits
 from fastcodes._typing import Codes, Floats, Ids
 from fastcodes._validation import as_integer, describe
 from fastcodes.hashing import Bits
-from fastcodes.index import FlatIndex
+from fastcodes.index import FlatIndex, IVFIndex
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer
 
 __all__ = [
@@ -76,6 +78,8 @@ def from_faiss(index: Any, *, metric: str | None = None) -> Any:
           only squared L2 distances allow;
         - ``IndexRefineFlat`` of one of these, without its vectors: see `vectors_of`;
         - ``IndexBinaryFlat``;
+        - ``IndexIVFPQ`` and ``IndexBinaryIVF`` with a flat coarse quantizer, the former also behind an
+          ``OPQMatrix`` that keeps the dimensions; `n_probes` of a search is ``nprobe`` of the index;
         - ``IndexIDMap``, ``IndexIDMap2`` or ``IndexBinaryIDMap`` of one of these, with unique ids from 0 up;
         - ``ProductQuantizer``.
     metric : {"l2", "ip"}, optional
@@ -83,7 +87,7 @@ def from_faiss(index: Any, *, metric: str | None = None) -> Any:
 
     Returns
     -------
-    FlatIndex, or ProductQuantizer for a ``faiss.ProductQuantizer``
+    FlatIndex, IVFIndex for ``IndexIVFPQ`` and ``IndexBinaryIVF``, or ProductQuantizer for one of faiss
         It shares no memory with `index`.
 
     Raises
@@ -127,6 +131,8 @@ def from_faiss(index: Any, *, metric: str | None = None) -> Any:
     kept, ids = _without_ids(index, faiss)  # `index` owns what it wraps, and stays alive
     if isinstance(kept, faiss.IndexRefineFlat):
         kept = faiss.downcast_index(kept.base_index)
+    if isinstance(kept, faiss.IndexBinaryIVF) or isinstance(_innermost(kept, faiss), faiss.IndexIVFPQ):
+        return _from_lists(kept, ids, faiss)
     if isinstance(kept, faiss.IndexBinaryFlat):
         ours = FlatIndex(Bits(kept.d))
         packed: Codes = faiss.vector_to_array(kept.xb)
@@ -136,6 +142,63 @@ def from_faiss(index: Any, *, metric: str | None = None) -> Any:
         codes = codes_of(kept)
     ours.add_codes(codes, ids=ids)
     return ours
+
+
+def _from_lists(index: Any, ids: Ids | None, faiss: ModuleType) -> IVFIndex:
+    """Convert an index of inverted lists."""
+    is_binary = isinstance(index, faiss.IndexBinaryIVF)
+    inner = index if is_binary else _innermost(index, faiss)
+    coarse = (faiss.downcast_IndexBinary if is_binary else faiss.downcast_index)(inner.quantizer)
+    if not index.is_trained:
+        raise ValueError("index is not trained; call index.train(X) before")
+    if not isinstance(coarse, (faiss.IndexFlat, faiss.IndexBinaryFlat)) or isinstance(
+        inner, faiss.IndexIVFPQR
+    ):
+        raise TypeError(
+            f"index is {_described(inner)} with {_described(coarse)} for its lists; expected an IndexIVFPQ "
+            "or an IndexBinaryIVF with a flat one"
+        )
+    lists, numbers, packed = _listed(inner, faiss)
+    if ids is not None:
+        numbers = ids[numbers]
+    options: dict[str, Any] = {"ids": numbers}
+    if is_binary:
+        centers = faiss.vector_to_array(coarse.xb).reshape(inner.nlist, inner.code_size)
+        return IVFIndex._of_lists(Bits(inner.d), centers, lists, packed, **options)
+    codec = _quantizer_of(index, faiss)
+    centers = coarse.reconstruct_n(0, inner.nlist)
+    if isinstance(codec, OptimizedProductQuantizer):
+        rotation = codec.rotation_
+        if len(rotation) < rotation.shape[1] or _parts(index, faiss)[1][-1].have_bias:
+            raise ValueError(
+                f"index has a transform from {rotation.shape[1]} to {len(rotation)} dimensions, or with a "
+                f"bias, before its lists; expected a rotation, or {_APPLY}"
+            )
+        centers = np.ascontiguousarray(centers @ rotation)
+    codes = unpack_codes(packed, inner.pq.M, inner.pq.nbits)
+    options |= {"by_residual": bool(inner.by_residual), "metric": codec.metric}
+    return IVFIndex._of_lists(codec, centers, lists, codes, **options)
+
+
+def _listed(index: Any, faiss: ModuleType) -> tuple[Ids, Ids, Codes]:
+    """Return the lists, the numbers and the codes of all rows, in the order of their numbers."""
+    lists = index.invlists
+    sizes = [lists.list_size(i) for i in range(index.nlist)]
+    numbers, codes = [np.empty(0, np.int64)], [np.empty((0, lists.code_size), np.uint8)]
+    for i, size in enumerate(sizes):
+        if size:
+            numbers.append(faiss.rev_swig_ptr(lists.get_ids(i), size).copy())
+            packed = faiss.rev_swig_ptr(lists.get_codes(i), size * lists.code_size)
+            codes.append(packed.copy().reshape(size, lists.code_size))
+    together = np.concatenate(numbers)
+    order = np.argsort(together, kind="stable")
+    return np.repeat(np.arange(index.nlist), sizes)[order], together[order], np.concatenate(codes)[order]
+
+
+def _innermost(index: Any, faiss: ModuleType) -> Any:
+    """Return the index behind transforms, or the index itself."""
+    is_transformed = isinstance(index, faiss.IndexPreTransform)
+    return faiss.downcast_index(index.index) if is_transformed else index
 
 
 def _quantizer_of(index: Any, faiss: ModuleType) -> ProductQuantizer:
@@ -340,6 +403,8 @@ def codes_of(index: Any) -> Codes:
     """
     faiss = _faiss()
     inner, _ = _parts(index, faiss)
+    if isinstance(inner, faiss.IndexIVFPQ):
+        raise TypeError("index is a faiss.IndexIVFPQ, whose codes are in lists; expected an IndexPQ")
     stored: Codes = faiss.vector_to_array(inner.codes)
     if isinstance(inner, faiss.IndexPQFastScan):
         return _unblocked(stored, inner)
@@ -547,11 +612,12 @@ def _parts(index: Any, faiss: ModuleType) -> tuple[Any, list[Any]]:
                     f"LinearTransform; {_APPLY}"
                 )
         inner = faiss.downcast_index(inner.index)
-    if not isinstance(inner, (faiss.IndexPQ, faiss.IndexPQFastScan)):
+    if not isinstance(inner, (faiss.IndexPQ, faiss.IndexPQFastScan, faiss.IndexIVFPQ)):
         within = " behind its transforms" if transforms else ""
         raise TypeError(
             f"index is {_described(inner)}{within}; expected an IndexPQ, an IndexPQFastScan, one of them "
-            "behind linear transforms or in an IndexRefineFlat, an IndexBinaryFlat or a ProductQuantizer"
+            "behind linear transforms or in an IndexRefineFlat, an IndexBinaryFlat, an IndexIVFPQ, an "
+            "IndexBinaryIVF or a ProductQuantizer"
             f"{_way(inner)}"
         )
     return inner, transforms

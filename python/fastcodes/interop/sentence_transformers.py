@@ -402,6 +402,7 @@ def _largest_products(queries: Floats, vectors: Floats, k: int, threads: int | N
         counts = np.bincount(query, minlength=len(block))
         candidates = np.full((len(block), max(k, int(counts.max()))), -1, np.int64)
         candidates[query, np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)] = row
-        found = tuple(out[start : start + step] for out in (distances, rows, n_read))
+        some = slice(start, start + step)
+        found = distances[some], rows[some], n_read[some]
         _native.rerank_nearest(block, candidates, None, vectors, "ip", None, found, threads)
     return distances, rows
