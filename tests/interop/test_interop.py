@@ -388,21 +388,27 @@ def test_codes_are_packed_from_the_lowest_bit(n_bits: int) -> None:
     assert interop.pack_codes(np.array([[1, 2, 3, 4]], np.uint8), 4).tolist() == [[0x21, 0x43]]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def lists_of_pq(faiss: ModuleType, n_bits: int, metric: str, by_residual: bool, is_rotated: bool) -> Any:
+    """Return an index without rows, with centers and codebooks in place of training, and its inner index."""
+    coarse = faiss.IndexFlat(D, metric_of(faiss, metric))
+    coarse.add(X[:8])
+    inner = faiss.IndexIVFPQ(coarse, D, 8, 6, n_bits, metric_of(faiss, metric))
+    theirs_pq(faiss, inner.pq, codebooks(6, 2**n_bits) / 2)
+    inner.by_residual, inner.is_trained = by_residual, True
+    if by_residual and metric == "l2":
+        inner.precompute_table()
+    return (faiss.IndexPreTransform(transform_of(faiss, TURN), inner) if is_rotated else inner), inner
+
+
 @pytest.mark.parametrize("metric", ["l2", "ip"])
 @pytest.mark.parametrize(
-    ("kind", "by_residual"),
-    [("IVF8,PQ6x8", True), ("IVF8,PQ6x8", False), ("IVF8,PQ6x4", True), ("OPQ6,IVF8,PQ6x6", True)],
+    ("n_bits", "by_residual", "is_rotated"),
+    [(8, True, False), (8, False, False), (4, True, False), (6, True, True)],
 )
-def test_inverted_lists_of_codes(faiss: ModuleType, kind: str, by_residual: bool, metric: str) -> None:
-    theirs = faiss.index_factory(D, kind, metric_of(faiss, metric))
-    inner = faiss.downcast_index(faiss.extract_index_ivf(theirs))
-    inner.by_residual = by_residual
-    inner.cp.niter = inner.pq.cp.niter = 2
-    if kind.startswith("OPQ"):
-        rotation = faiss.downcast_VectorTransform(theirs.chain.at(0))
-        rotation.niter, rotation.niter_pq, rotation.niter_pq_0 = 2, 1, 2
-    theirs.train(X)
+def test_inverted_lists_of_codes(
+    faiss: ModuleType, n_bits: int, by_residual: bool, is_rotated: bool, metric: str
+) -> None:
+    theirs, inner = lists_of_pq(faiss, n_bits, metric, by_residual, is_rotated)
     empty = interop.from_faiss(theirs)
     assert len(empty) == 0
     empty.add(X[:50])
@@ -444,12 +450,14 @@ def test_inverted_lists_of_bits(faiss: ModuleType) -> None:
     for n_probes in (1, 8):
         theirs.nprobe = n_probes
         distances, found = ours.search(queries, 5, n_probes=n_probes)
-        assert np.array_equal(distances, theirs.search(queries, 5)[0]) or n_probes == 1
+        assert np.array_equal(distances, theirs.search(queries, 5)[0]) or n_probes == 1  # ties of lists
         assert np.array_equal(
             distances, np.unpackbits(queries[:, None] ^ codes[::-1][found // 3], axis=2).sum(axis=2)
         )
-    hashed = faiss.index_binary_factory(64, "BIVF8_HNSW4")
-    hashed.train(codes)
+    graph = faiss.IndexBinaryHNSW(64, 4)
+    graph.add(codes[:8])
+    hashed = faiss.IndexBinaryIVF(graph, 64, 8)
+    hashed.is_trained = True
     with pytest.raises(TypeError, match=r"IndexBinaryIVF with a faiss.IndexBinaryHNSW .* a flat one"):
         interop.from_faiss(hashed)
 
