@@ -94,6 +94,8 @@ OTHERS: dict[str, dict[str, Any]] = {
 WORK = {"epochs", "max_iter", "n_init", "n_hashes", "n_tables", "n_bands", "patience"}
 
 
+# Whose cases need Dask or RDKit.
+OPTIONAL = {"distributed", "interop.rdkit"}
 # Taken for true or false.
 TRUTHS = {"deep", "use_bias", "verbose"}
 
@@ -142,9 +144,8 @@ def targets() -> list[Target]:
     """List all public functions, constructors and methods."""
     found = []
     for name, function in public_functions().items():
-        family, _, verb = name.partition(".")
-        table = test_arguments.FAMILIES.get(family)
-        if table is None and family != "distributed":  # without Dask
+        family = name.rpartition(".")[0]
+        if family not in test_arguments.FAMILIES and family not in OPTIONAL:
             found.append(Target(name, function, functools.partial(dict, OTHERS[name]), lambda parameter: []))
     for family, table in test_arguments.FAMILIES.items():
         for verb, right in table.RIGHT.items():
@@ -642,7 +643,7 @@ def test_altered_files_are_refused_or_answer_as_before(tmp_path: Path) -> None:
 
 def test_every_public_function_is_called() -> None:
     names = {target.name for target in targets()}
-    without_dask = {"distributed"} - set(test_arguments.FAMILIES)
-    assert {name for name in public_functions() if name.split(".")[0] not in without_dask} <= names
+    missing = OPTIONAL - set(test_arguments.FAMILIES)
+    assert {name for name in public_functions() if name.rpartition(".")[0] not in missing} <= names
     for name, right in OTHERS.items():
         assert list(parameters(public_functions()[name])) == list(right), name
