@@ -201,6 +201,15 @@ def test_few_rows_few_queries_and_ties(precision: str) -> None:
     assert arrays(semantic_search(QUERIES[:2], equal, **options))[0].tolist() == [list(range(10))] * 2
 
 
+@pytest.mark.parametrize("precision", ["float32", "ubinary", "uint8"])
+def test_products_that_overflow_are_refused(precision: str) -> None:
+    huge = np.full((2, D), 3e38, np.float32)
+    ranges = np.stack([np.full(D, -1e30), np.full(D, 1e30)])
+    corpus = X * np.float32(1e30) if precision == "float32" else np.full_like(quantized(X, precision), 255)
+    with pytest.raises(ValueError, match=r"overflow|too large|finite"):
+        semantic_search(huge, corpus, corpus_precision=precision, ranges=ranges)
+
+
 def test_it_imports_neither_torch_nor_sentence_transformers() -> None:
     program = (
         "import sys, fastcodes.interop.sentence_transformers\n"

@@ -136,8 +136,8 @@ def semantic_search(
     TypeError
         If embeddings have a dtype that does not belong to the precision, or an option the wrong type.
     ValueError
-        If shapes do not go together, a number is out of range or not finite, or the ranges of "int8" or
-        "uint8" codes are missing.
+        If shapes do not go together, a number is out of range or not finite, products overflow float32, or
+        the ranges of "int8" or "uint8" codes are missing.
 
     Examples
     --------
@@ -182,8 +182,14 @@ def semantic_search(
     start = time.perf_counter()
     k = min(top_k, len(corpus.rows))
     n_candidates = min(k * multiplier, len(corpus.rows)) if rescored else k
-    scores, rows = _search(queries, corpus, limits, k, n_candidates, rescored, rerank, threads)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is an error
+        scores, rows = _search(queries, corpus, limits, k, n_candidates, rescored, rerank, threads)
     seconds = time.perf_counter() - start
+    if (rows < 0).any() or not np.isfinite(scores).all():
+        raise ValueError(
+            "query_embeddings and the corpus have products that overflow float32; scale them, as by "
+            "normalize_embeddings=True"
+        )
     results = [
         [{"corpus_id": row, "score": score} for row, score in zip(ids, values, strict=True)]
         for ids, values in zip(rows.tolist(), scores.astype(np.float64).tolist(), strict=True)
@@ -390,14 +396,13 @@ def _largest_products(queries: Floats, vectors: Floats, k: int, threads: int | N
     for start in range(0, len(queries), step):
         block = queries[start : start + step]
         grouped = products[: len(block)].reshape(len(block), n_groups, _ROWS_PER_GROUP)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is an error of the kernel
-            np.matmul(block, vectors.T, out=products[: len(block), :n_rows])
-            largest = grouped.max(axis=2)
-            few = largest if n_groups >= k else products[: len(block)]
-            least = np.partition(few, -k, axis=1)[:, -k]
-            least -= _SLACK * np.abs(least)
-            query, group = np.nonzero(largest >= least[:, None])
-            place, member = np.nonzero(grouped[query, group] >= least[query][:, None])
+        np.matmul(block, vectors.T, out=products[: len(block), :n_rows])
+        largest = grouped.max(axis=2)
+        few = largest if n_groups >= k else products[: len(block)]
+        least = np.partition(few, -k, axis=1)[:, -k]
+        least -= _SLACK * np.abs(least)
+        query, group = np.nonzero(largest >= least[:, None])
+        place, member = np.nonzero(grouped[query, group] >= least[query][:, None])
         query, row = query[place], group[place] * _ROWS_PER_GROUP + member
         counts = np.bincount(query, minlength=len(block))
         candidates = np.full((len(block), max(k, int(counts.max()))), -1, np.int64)
