@@ -29,7 +29,7 @@ class KNeighborsTransformer(Parameterized):
 
     It takes the place of ``sklearn.neighbors.KNeighborsTransformer`` in front of estimators with
     ``metric="precomputed"``: ``TSNE``, ``KNeighborsClassifier``, ``KNeighborsRegressor``, ``DBSCAN``,
-    ``Isomap``, ``SpectralClustering`` (``affinity="precomputed_nearest_neighbors"``), UMAP. It needs scipy.
+    ``Isomap``, ``SpectralClustering`` (``affinity="precomputed_nearest_neighbors"``). It needs scipy.
 
     Parameters
     ----------
