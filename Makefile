@@ -65,12 +65,17 @@ test-python: $(VENV)/.built
 		test $$level = $(lastword $(LEVELS)) && ignore= || ignore="$(MODEL_TESTS:%=--ignore=%)"; \
 		FASTCODES_LEVEL=$$level $(BIN)/python -m pytest -q -n 2 --dist loadfile $$ignore || exit 1; done
 
-docs-test: $(VENV)/.built ## Run the examples of the README and of every docstring
-	$(BIN)/python -m pytest -q --doctest-modules python && $(BIN)/python -m pytest -q tests/test_readme.py
+docs-test: $(VENV)/.built ## Run the examples of the README, of the guides and of every docstring
+	$(BIN)/python -m pytest -q --doctest-modules python && $(BIN)/python -m pytest -q tests/test_readme.py tests/test_docs.py
 
-docs: $(VENV)/.built ## Build the reference from the docstrings into site/
+$(VENV)/.docs: $(VENV)/.tools
 	$(BIN)/python -m pip install --quiet --group docs
-	$(BIN)/pdoc --docformat numpy --output-directory site fastcodes
+	@touch $@
+
+# Needs no network once its tools are installed: data of examples ship with packages.
+docs: $(VENV)/.built $(VENV)/.docs ## Build the documentation into site/ and check it
+	$(BIN)/python -m sphinx -q -W --keep-going -d .docs_cache docs site
+	$(BIN)/python docs/check.py site
 
 bench: $(VENV)/.built $(VENV)/.peers ## Compare with numpy and the peers; write a dated record and the README's table
 	$(BIN)/python -m pytest -q benches --benchmark-only && $(BIN)/python benches/readme.py
@@ -171,5 +176,5 @@ wheel: $(VENV)/.tools | cargo ## Build the abi3 wheel into dist/ and try it in a
 	ls -lh dist
 
 clean: ## Remove everything that was built
-	rm -rf $(VENV) target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) target dist site docs/examples docs/api/generated .docs_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find python -name '*.so' -delete

@@ -1,9 +1,8 @@
 """Configuration of the documentation; `make docs` builds it into site/ without a network."""
 
+import re
 import sys
 from pathlib import Path
-
-from sphinx_gallery.sorting import FileNameSortKey
 
 import fastcodes
 
@@ -20,11 +19,13 @@ html_title = f"fastcodes {version}"
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.doctest",
+    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "directives",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["gallery/README.rst", "gallery/*.py"]
@@ -42,7 +43,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "examples",
     "filename_pattern": r"\.py",
-    "within_subsection_order": FileNameSortKey,
+    "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_signature": False,
     "show_memory": False,
@@ -73,9 +74,20 @@ copyright = "the fastcodes contributors, Apache-2.0"
 
 def skip_protocols(app, what, name, item, skip, options):
     """Leave out the methods by which the classes of the package talk to each other."""
-    return True if name in public._INTERNAL else None
+    return True if what == "class" and name in public._INTERNAL else None
+
+
+def fences_as_blocks(app, what, name, item, options, lines):
+    """Turn the fenced code of docstrings into code blocks."""
+    text = "\n".join(lines)
+
+    def block(found):
+        return f".. code-block:: {found[1]}\n\n" + re.sub("^(?=.)", "    ", found[2], flags=re.MULTILINE)
+
+    lines[:] = re.sub(r"^```(\w+)\n(.*?)^```$", block, text, flags=re.MULTILINE | re.DOTALL).split("\n")
 
 
 def setup(app):
     """Register the hooks of this documentation."""
+    app.connect("autodoc-process-docstring", fences_as_blocks, priority=100)  # before numpydoc
     app.connect("autodoc-skip-member", skip_protocols)

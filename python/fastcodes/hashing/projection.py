@@ -197,7 +197,7 @@ class RandomProjection(Transformer):
 
         Returns
         -------
-        float32 array (n, n_components_), or data frame
+        float32 array (n, k), or data frame
             See `set_output`.
 
         Raises

@@ -63,9 +63,9 @@ class KMeans(Estimator):
         ``centers_[k]`` is center ``k``.
     inertia_ : float
         The sum of squared distances of all samples to their nearest center.
-    inertia_history_ : float64 array (n_iter_ + 1,)
+    inertia_history_ : float64 array (iterations + 1,)
         The inertia of the seeds, and after each iteration; never increases, and ends with `inertia_`. With
-        `batch_size`, ``(n_iter_,)``: an estimate for each iteration from the samples that it used.
+        `batch_size`, ``(iterations,)``: an estimate for each iteration from the samples that it used.
     n_iter_ : int
         Iterations of the run that was kept.
     n_features_in_ : int

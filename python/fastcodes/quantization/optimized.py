@@ -77,7 +77,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
 
     Attributes
     ----------
-    rotation_ : float32 array (d, n_features_in_)
+    rotation_ : float32 array (d, n_features)
         Orthonormal rows, as many as columns unless the rotation was given; row ``i`` is the direction that
         becomes dimension ``i``: ``x @ rotation_.T`` is quantized. The layout of faiss.
     codebooks_ : float32 array (M, K, d/M)
