@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tests" / "contract"))
 
-import public  # noqa: E402
+import public
 
 
 class Page(HTMLParser):

@@ -9,7 +9,7 @@ import fastcodes
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "contract")]
 
-import public  # noqa: E402  (lists the protocols between classes, which are not documented)
+import public
 
 project = "fastcodes"
 author = "the fastcodes contributors"
@@ -64,11 +64,14 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "header_links_before_dropdown": 6,
+    "navbar_align": "left",
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {"index": [], "coming_from/**": ["sidebar-nav-bs"]}
+html_sidebars = {"index": [], "coming_from/*": [], "performance": []}
+html_context = {"default_mode": "auto"}
+html_favicon = "_static/favicon.svg"
 copyright = "the fastcodes contributors, Apache-2.0"
 
 

@@ -72,7 +72,7 @@ def curves(record, options):
         }
         for name, at in column.items()
     }
-    return {"kind": "points", "groups": groups, "x": "bits per pixel", "y": "decibels", "lines": True}
+    return {"kind": "points", "groups": groups, "x": "bits per pixel", "y": "decibels"}
 
 
 def networks(record, options):
@@ -83,7 +83,7 @@ def networks(record, options):
         if seed == 0 and run.get("curve"):
             points = [[epoch + 1, accuracy, kind] for epoch, accuracy in enumerate(run["curve"])]
             groups.setdefault(f"{data}, {network}", {})[str(kind)] = points
-    return {"kind": "points", "groups": groups, "x": "epoch", "y": "accuracy", "lines": True}
+    return {"kind": "points", "groups": groups, "x": "epoch", "y": "accuracy"}
 
 
 def bars(record, options):
@@ -105,6 +105,7 @@ class RecordChart(Directive):
         "select": directives.unchanged,
         "title": directives.unchanged,
         "log": directives.flag,
+        "scattered": directives.flag,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -115,6 +116,7 @@ class RecordChart(Directive):
         record = json.loads(path.read_text(encoding="utf-8"))
         chart = CHARTS[kind](record, self.options)
         chart["log"] = "log" in self.options
+        chart["lines"] = "scattered" not in self.options
         origin = f"{record['machine']['cpu']}, {record['date']}: benches/record/{name}.json"
         data = json.dumps(chart, separators=(",", ":")).replace("</", "<\\/")
         page = (

@@ -3,14 +3,15 @@
 import re
 from pathlib import Path
 
-import pytest
-
 import fastcodes
+import pytest
 from contract.public import public_names
 
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(r"^( *)\.\. code-block:: python\n((?:\1 +:.*\n)*)\n((?:\1   .*\n|\n)+)", re.MULTILINE)
-PAGES = sorted(path for path in DOCS.rglob("*.rst") if "generated" not in path.parts and "examples" not in path.parts)
+PAGES = sorted(
+    path for path in DOCS.rglob("*.rst") if "generated" not in path.parts and "examples" not in path.parts
+)
 # The modules that code of other libraries imports, by page: it runs where they are installed.
 PEERS = re.compile(r"^ *(?:import|from) (\w+)", re.MULTILINE)
 # What holds after both columns of a page ran.
@@ -30,7 +31,9 @@ def blocks(path: Path, *, with_peers: bool) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, with_peers=False)], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, with_peers=False)], ids=lambda page: page.stem
+)
 def test_examples_run(page):
     pytest.importorskip("skimage", reason="its pictures are the data of some pages")
     names: dict[str, object] = {}
@@ -39,7 +42,9 @@ def test_examples_run(page):
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page, with_peers=True) != blocks(page, with_peers=False)], ids=lambda page: page.stem
+    "page",
+    [page for page in PAGES if blocks(page, with_peers=True) != blocks(page, with_peers=False)],
+    ids=lambda page: page.stem,
 )
 def test_examples_of_others_run_and_agree(page):
     examples = blocks(page, with_peers=True)
@@ -52,7 +57,11 @@ def test_examples_of_others_run_and_agree(page):
 
 
 def test_reference_lists_every_module():
-    listed = set(re.findall(r"^   fastcodes\.(\S+)$", (DOCS / "api" / "index.rst").read_text(encoding="utf-8"), re.MULTILINE))
+    listed = set(
+        re.findall(
+            r"^   fastcodes\.(\S+)$", (DOCS / "api" / "index.rst").read_text(encoding="utf-8"), re.MULTILINE
+        )
+    )
     modules = {name.rpartition(".")[0] or name for name in public_names()}
     assert listed == modules, "docs/api/index.rst lists other modules than fastcodes has"
     assert {name.partition(".")[0] for name in modules} == set(fastcodes.__all__)

@@ -2,6 +2,7 @@
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
+const OURS = /^(fastcodes|fci|ThumbnailCodec|ResidualBinaryCoder)/;
 const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f", "#6a3d9a", "#b2182b"];
 
 function element(parent, name, attributes = {}, text = "") {
@@ -53,7 +54,7 @@ function drawBars(svg, chart, rows) {
     const y = index * rowHeight;
     const label = against ? `${name}, compared with ${against}` : name;
     element(svg, "text", { x: left, y: y + 12, class: "name" }, label);
-    const color = !chart.linear && value < 1 ? COLORS[1] : name.startsWith("fastcodes") || !chart.linear ? COLORS[0] : COLORS[7];
+    const color = !chart.linear && value < 1 ? COLORS[1] : OURS.test(name) || !chart.linear ? COLORS[0] : COLORS[7];
     const bar = element(svg, "rect", { x: left, y: y + 16, width: scale(value), height: 12, fill: color, rx: 2 });
     titled(bar, rate ? `${label}: ${short(rate)} billion ${unit} per second` : `${label}: ${short(value)}`);
     element(svg, "text", { x: left + scale(value) + 6, y: y + 27 }, short(value) + (chart.linear ? "" : " x"));
@@ -89,10 +90,10 @@ function drawPoints(svg, chart, series, legend) {
   element(svg, "text", { x: (left + width) / 2, y: height - 6, "text-anchor": "middle", class: "axis" }, chart.x.replaceAll("_", " "));
   element(svg, "text", { transform: `translate(14 ${height / 2}) rotate(-90)`, "text-anchor": "middle", class: "axis" }, chart.y.replaceAll("_", " "));
   Object.entries(series).forEach(([name, found], index) => {
-    const color = COLORS[index % COLORS.length], isOurs = /^fastcodes/.test(name);
+    const color = COLORS[index % COLORS.length], isOurs = OURS.test(name);
     const group = element(svg, "g", { class: "series" });
     const sorted = [...found].sort((one, other) => one[0] - other[0]);
-    if (chart.lines || sorted.length > 1)
+    if (chart.lines && sorted.length > 1)
       element(group, "polyline", {
         points: sorted.map((point) => `${x(point[0])},${y(point[1])}`).join(" "), fill: "none", stroke: color,
         "stroke-width": isOurs ? 2.5 : 1.2, "stroke-dasharray": index >= COLORS.length ? "5 3" : "none",

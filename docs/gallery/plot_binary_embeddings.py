@@ -11,10 +11,9 @@ are scored again by the vectors.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import load_digits
-
 from fastcodes.hashing import RandomHyperplanes
 from fastcodes.index import FlatIndex
+from sklearn.datasets import load_digits
 
 digits = load_digits()
 X = (digits.data - digits.data.mean(axis=0)).astype(np.float32)

@@ -10,9 +10,8 @@ Weights and activations are -1 or +1. The compiled network computes on packed bi
 
 import matplotlib.pyplot as plt
 import numpy as np
+from fastcodes import nn
 from sklearn.datasets import load_digits
-
-from fastcodes import bits, nn
 
 digits = load_digits()
 X, y = (digits.data * 15).astype(np.uint8), digits.target
@@ -57,7 +56,10 @@ for column, axis in enumerate(right.subplots(4, 6).flat):
 # The packed network has one bit where the trained one has a float32.
 
 fig, axis = plt.subplots(figsize=(7, 1.8))
-sizes = {"float32 weights": sum(weight.nbytes for weight in model.get_weights().values()), "packed": packed.nbytes}
+sizes = {
+    "float32 weights": sum(weight.nbytes for weight in model.get_weights().values()),
+    "packed": packed.nbytes,
+}
 drawn = axis.barh(list(sizes), list(sizes.values()))
 axis.bar_label(drawn, [f"{size:,} bytes" for size in sizes.values()], padding=4)
 axis.set(xlim=(0, 1.25 * max(sizes.values())), xticks=[])

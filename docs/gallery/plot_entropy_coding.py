@@ -10,9 +10,8 @@ An entropy coder spends few bits on what is probable.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import load_digits
-
 from fastcodes import entropy
+from sklearn.datasets import load_digits
 
 rows = load_digits().data.astype(np.uint8)  # symbols from 0 to 16
 symbols = rows.ravel()
@@ -35,7 +34,9 @@ axes[0].bar(range(17), counts / len(symbols))
 axes[0].set(xlabel="symbol", ylabel="share")
 drawn = axes[1].barh(list(taken), list(taken.values()))
 axes[1].bar_label(drawn, fmt="%.2f", padding=3)
-axes[1].axvline(-(share * np.log2(share)).sum(), color="black", linestyle=":", label="entropy of a symbol alone")
+axes[1].axvline(
+    -(share * np.log2(share)).sum(), color="black", linestyle=":", label="entropy of a symbol alone"
+)
 axes[1].set(xlabel="bits per symbol", xlim=(0, 9))
 axes[1].invert_yaxis()
 axes[1].legend(fontsize="small", loc="lower right")

@@ -11,9 +11,8 @@ Both decode, and both are searched as they are.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from skimage.data import lfw_subset
-
 from fastcodes.quantization import OptimizedProductQuantizer, ProductQuantizer, RaBitQuantizer
+from skimage.data import lfw_subset
 
 faces = lfw_subset()[:100].reshape(100, -1).astype(np.float32)  # float32: 2500 bytes a face
 train, shown = faces[:90], faces[90:98]
@@ -43,10 +42,9 @@ fig.tight_layout()
 # Recall of digits by bytes. Other data have other curves: the records on the page about performance are of
 # real descriptors and embeddings.
 
-from sklearn.datasets import load_digits
-
 from fastcodes import metrics
 from fastcodes.index import FlatIndex
+from sklearn.datasets import load_digits
 
 X = load_digits().data.astype(np.float32)
 queries, database = X[:200], X[200:]
@@ -67,7 +65,9 @@ for name, models in families.items():
         recall = metrics.k_recall_at_k(truth, index.search(queries, k=10)[1], 10)
         points.append((index.nbytes / len(index), recall))
     axis.plot(*zip(*points, strict=True), "o-", label=name)
-axis.set(xlabel="bytes per vector (float32: 256)", ylabel="recall of the 10 nearest", xscale="log", ylim=(0, 1.02))
+axis.set(
+    xlabel="bytes per vector (float32: 256)", ylabel="recall of the 10 nearest", xscale="log", ylim=(0, 1.02)
+)
 axis.grid(alpha=0.3)
 axis.legend()
 fig.tight_layout()

@@ -11,10 +11,8 @@ contains the other.
 # ``alpha=1, beta=0`` only what the row lacks counts, so whole digits that contain it come first.
 
 import matplotlib.pyplot as plt
-import numpy as np
-from sklearn.datasets import load_digits
-
 from fastcodes import bits, jaccard
+from sklearn.datasets import load_digits
 
 digits = load_digits()
 dark = digits.data > 7

@@ -12,11 +12,10 @@ import io
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
-from skimage.data import chelsea
-
 from fastcodes import metrics
 from fastcodes.coding import ImageCodec
+from PIL import Image
+from skimage.data import chelsea
 
 picture = np.ascontiguousarray(chelsea()[30:286, 60:316])
 fig, axes = plt.subplots(1, 4, figsize=(10, 3))
@@ -66,7 +65,9 @@ def ours(quality):
 
 
 fig, axis = plt.subplots(figsize=(7, 4))
-axis.plot(*zip(*[ours(quality) for quality in (25, 40, 50, 60, 70, 80)], strict=True), "o-", label="ImageCodec")
+axis.plot(
+    *zip(*[ours(quality) for quality in (25, 40, 50, 60, 70, 80)], strict=True), "o-", label="ImageCodec"
+)
 axis.plot(*zip(*[jpeg(quality) for quality in (10, 20, 40, 60, 75, 88)], strict=True), "o-", label="JPEG")
 axis.set(xlabel="bits per pixel", ylabel="PSNR, dB")
 axis.grid(alpha=0.3)

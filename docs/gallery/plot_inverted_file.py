@@ -11,11 +11,10 @@ the query.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import load_digits
-
 from fastcodes import metrics
 from fastcodes.index import IVFIndex
 from fastcodes.quantization import KMeans, RaBitQuantizer
+from sklearn.datasets import load_digits
 
 X = load_digits().data.astype(np.float32)
 flat = X - X.mean(axis=0)

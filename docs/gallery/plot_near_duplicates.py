@@ -11,7 +11,6 @@ comparing all pairs.
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from fastcodes import minhash
 
 rng = np.random.default_rng(0)
@@ -42,4 +41,3 @@ for threshold in (0.5, 0.7, 0.9):
 axes[1].set(xlabel="Jaccard similarity", ylabel="probability to be compared")
 axes[1].legend(fontsize="small")
 fig.tight_layout()
-

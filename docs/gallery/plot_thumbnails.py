@@ -10,11 +10,10 @@ A model of pictures turns 32 x 32 pixels into exactly 64 bytes.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
-from skimage import data
-
 from fastcodes import adc
 from fastcodes.coding import ThumbnailCodec
+from PIL import Image
+from skimage import data
 
 
 def small(picture):
