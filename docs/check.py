@@ -1,4 +1,4 @@
-"""Check a built site: links and anchors within it exist, nothing comes from elsewhere, every public name has a page."""
+"""Check a built site: its links exist, nothing comes from elsewhere, every public name has a page."""
 
 import sys
 from html.parser import HTMLParser
