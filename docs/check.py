@@ -1,4 +1,4 @@
-"""Check a built site: its links exist, nothing comes from elsewhere, every public name has a page."""
+"""Check a built site: its links, that it needs nothing from elsewhere, and that every public name has a page."""
 
 import sys
 from html.parser import HTMLParser
