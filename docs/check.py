@@ -1,4 +1,4 @@
-"""Check a built site: its links, that it needs nothing from elsewhere, and that every public name has a page."""
+"""Check a built site: its links, that it needs nothing from elsewhere, and the pages of public names."""
 
 import sys
 from html.parser import HTMLParser
@@ -58,4 +58,4 @@ def problems(site: Path) -> list[str]:
 
 if __name__ == "__main__":
     wrong = problems(Path(sys.argv[1]))
-    sys.exit("\n".join(wrong))
+    sys.exit("\n".join(wrong) or None)

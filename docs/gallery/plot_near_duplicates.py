@@ -7,7 +7,8 @@ comparing all pairs.
 """
 
 # %%
-# One word after another of a text is replaced. The estimate follows the true similarity.
+# One word after another of a text is replaced: the estimate follows the true similarity (left). The bands are
+# chosen for the threshold: an S-curve that rises near it (right).
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,9 +30,6 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
 axes[0].plot([0, 1], [0, 1], color="0.7")
 axes[0].plot(true, estimated, ".")
 axes[0].set(xlabel="true Jaccard similarity", ylabel="estimate from 128 slots")
-
-# %%
-# The bands are chosen for the threshold: an S-curve that rises near it.
 
 similarity = np.linspace(0, 1, 200)
 for threshold in (0.5, 0.7, 0.9):
