@@ -33,6 +33,10 @@ DESCRIPTION = (
     "by their suffix are left out; pictures that cannot be read are reported and skipped. Needs the extra "
     "images: pip install 'fastcodes[images]'."
 )
+EXAMPLES = """examples:
+  fastcodes images photos
+  fastcodes images photos --near 10 --hash difference --html near.html
+  fastcodes images photos --json"""
 HASHES: dict[str, Callable[..., Codes]] = {
     "average": hashes.average_hash,
     "color": hashes.color_hash,
@@ -95,7 +99,7 @@ Answer = TypeVar("Answer")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the folder, what counts as a near-duplicate, and the outputs."""
-    parser.description = DESCRIPTION
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument("folder", metavar="DIR", help="a folder of pictures")
     parser.add_argument(
         "--near",
