@@ -162,7 +162,7 @@ class KNeighborsTransformer(Parameterized):
 
         Returns
         -------
-        scipy.sparse.csr_matrix (nq, n_samples_fit_)
+        scipy.sparse.csr_matrix (nq, n_fit)
             float64; a row has its neighbours in ascending order of distances. Hamming distances are numbers
             of bits, and "l2" is the distance, not its square. An approximate index may find fewer.
 
