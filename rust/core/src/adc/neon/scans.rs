@@ -3,12 +3,12 @@
 //! 256 entries are four quarters of 64. Flipping the two highest bits of the codes brings those of a quarter below 64, where `tbl` finds
 //! their entries; it gives zero for all others, and each sum takes what the four quarters give. That is 3 flips, 4 look-ups and 4
 //! additions for 16 codes, where AVX2 needs three instructions for each 16 of the entries. A `tbl` of four registers is three operations of
-//! two ports on Neoverse (four operations of four ports on Apple): 6 cycles for 16 codes, hardly less than 16 loads.
+//! two ports in LLVM's model of the Neoverse V1: 6 cycles for 16 codes, hardly less than 16 loads.
 //!
 //! Entries of four bits take half of that. A byte holds the entries of two codes, so 128 bytes are two look-ups, and a shift moves the
 //! entry of each code to the upper half of its byte, from where the addition (`usra`) shifts it back and drops the other one. It does
 //! not saturate: 16 entries of four bits fit a byte. That is 5 instructions for 16 codes, and 4 that queries share; the look-ups limit it
-//! to 3 cycles on Neoverse, the vector ports to 3.3 on Apple.
+//! to 3 cycles there.
 //!
 //! 16 entries take 2 look-ups and 2 additions for the 32 codes of 16 bytes, and 2 instructions that queries share: with four vector
 //! ports, 1.5 cycles for one query, 1.1 for each of four.
