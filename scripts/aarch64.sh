@@ -46,16 +46,16 @@ install_python() {
     local packages=(python3.11 python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 libexpat1 zlib1g libssl3
         libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libstdc++6 libgcc-s1 libuuid1 libcrypt1 libreadline8 libtinfo6 libncursesw6
         libdb5.3 libnsl2 libtirpc3)
-    mkdir -p "$WORK/packages" "$WORK/root"
+    mkdir -p "$WORK/packages" "$WORK/system"
     (cd "$WORK/packages" && apt-get download --quiet=2 "${packages[@]/%/:arm64}")
-    for package in "$WORK"/packages/*.deb; do dpkg --extract "$package" "$WORK/root"; done
+    for package in "$WORK"/packages/*.deb; do dpkg --extract "$package" "$WORK/system"; done
     .venv/bin/python -m pip download --quiet --dest "$WORK/wheels" --python-version 3.11 --implementation cp \
         --only-binary=:all: --platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
         numpy safetensors pytest pytest-timeout hypothesis scipy
     cat >"$WORK/python" <<SCRIPT
 #!/bin/sh
-exec env LD_LIBRARY_PATH= PYTHONHOME=$WORK/root/usr PYTHONPATH=$WORK/site qemu-aarch64-static -L $WORK/root \\
-    -E LD_LIBRARY_PATH=$WORK/root/lib/aarch64-linux-gnu:$WORK/root/usr/lib/aarch64-linux-gnu $WORK/root/usr/bin/python3.11 "\$@"
+exec env LD_LIBRARY_PATH= PYTHONHOME=$WORK/system/usr PYTHONPATH=$WORK/site qemu-aarch64-static -L $WORK/system \\
+    -E LD_LIBRARY_PATH=$WORK/system/lib/aarch64-linux-gnu:$WORK/system/usr/lib/aarch64-linux-gnu $WORK/system/usr/bin/python3.11 "\$@"
 SCRIPT
     chmod +x "$WORK/python"
 }
