@@ -4,14 +4,13 @@
 //! functions compiled for it. It is an argument and no global, so tests and benchmarks loop over
 //! [`Level::available`].
 
-use std::fmt;
-
-use crate::Error;
-
 #[cfg(target_arch = "aarch64")]
 use std::arch::is_aarch64_feature_detected as is_detected;
 #[cfg(target_arch = "x86_64")]
 use std::arch::is_x86_feature_detected as is_detected;
+use std::fmt;
+
+use crate::Error;
 
 /// An instruction set that this CPU has, from `portable` (any CPU) upwards.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -92,7 +92,8 @@ fn neon() -> u64 {
     use std::arch::asm;
 
     let mut sums_u64x2 = [vdupq_n_u64(0); SUMS];
-    let queries: [u8; SUMS] = std::hint::black_box(std::array::from_fn(|index| 0x9e * index as u8));
+    let queries: [u8; SUMS] =
+        std::hint::black_box(std::array::from_fn(|index| 0x9e_u8.wrapping_mul(index as u8)));
     let queries_u8x16 = queries.map(|query| vdupq_n_u8(query));
     let mut bytes_u8x16 = vdupq_n_u8(1);
     for _ in 0..ROUNDS / COUNTS_PER_BYTE {

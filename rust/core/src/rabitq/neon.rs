@@ -22,6 +22,7 @@ use super::{
     BlockRows, BlockSums, PLANES_PER_SUM, QUERIES_PER_PASS, ROWS_PER_BLOCK, ROWS_PER_TILE, portable,
 };
 use crate::Codes;
+use crate::codes::prefetch;
 use crate::level::DotProduct;
 
 /// Rows that are multiplied together.
@@ -86,15 +87,6 @@ fn load_floats(floats: &[f32; 4]) -> float32x4_t {
 fn load_eight(floats: &[f32; 8]) -> Eight {
     let (halves, _) = floats.as_chunks();
     [load_floats(&halves[0]), load_floats(&halves[1])]
-}
-
-/// Asks for a line of memory that will be read soon.
-#[inline]
-fn prefetch(bytes: &[u8]) {
-    // SAFETY: a prefetch changes neither registers nor memory, and never faults.
-    unsafe {
-        asm!("prfm pldl2keep, [{}]", in(reg) bytes.as_ptr(), options(readonly, nostack, preserves_flags));
-    }
 }
 
 /// The sum of the lanes, in the order of the portable body.
@@ -241,10 +233,7 @@ fn sum_registers<const QUERIES: usize, const REGISTERS: usize>(
             for index in 0..len {
                 // One line after the other, as memory is read fastest.
                 for line in 0..n_lines {
-                    if let Some(line) = next.get(64 * ((part * n_planes + start + index) * n_lines + line)..)
-                    {
-                        prefetch(line);
-                    }
+                    prefetch(next, 64 * ((part * n_planes + start + index) * n_lines + line));
                 }
                 let codes = &planes[index].as_chunks::<16>().0.as_chunks::<REGISTERS>().0[part];
                 // Few at a time: more would leave no registers for their sums.
