@@ -178,3 +178,21 @@ def test_columns_of_polars() -> None:
             assert same(hamming.knn(codes[:3], given, 4), hamming.knn(codes[:3], codes, 4))
         with pytest.raises(ValueError, match=r"^codes has nulls, the first in row 50"):
             hamming.knn(codes, polars.concat([column, polars.Series("x", [None], polars.Binary)]), 1)
+
+
+def test_codes_of_a_dictionary_are_no_values() -> None:
+    values = pyarrow.array([10.0, 20.0, 10.0, 30.0]).dictionary_encode()
+    column = pyarrow.FixedSizeListArray.from_arrays(values, 2)
+    with pytest.raises(TypeError):
+        bits.pack(column)
+
+
+def test_a_stream_is_read_once() -> None:
+    x = np.random.default_rng(0).standard_normal((20, 8)).astype(np.float32)
+    table = pyarrow.table({"x": fixed_lists(x)})
+    index = FlatIndex(PCAHashing(2).fit(x))
+    index.add(table.to_reader())
+    assert len(index) == 20
+    whole = FlatIndex(index.codec)
+    whole.add(x)
+    assert same(index.search(x, 1), whole.search(x, 1))

@@ -145,7 +145,8 @@ def _has_rows(schema: Any) -> bool:
     if kind == "+s":
         return schema.n_children == 1 and _has_rows(schema.children[0].contents)
     if kind.startswith("+w:") or kind in ("+l", "+L"):
-        return schema.children[0].contents.format.decode() in _NUMBERS
+        child = schema.children[0].contents
+        return not child.dictionary and child.format.decode() in _NUMBERS
     return kind.startswith("w:") or kind in ("z", "Z", "vz")
 
 

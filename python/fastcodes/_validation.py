@@ -324,7 +324,8 @@ def as_features(x: ArrayLike, name: str) -> Array:
     if features.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} is an array of dtype {features.dtype}")
     if features.dtype.kind != "O" or not features.ndim:
-        return as_numbers(x, name)
+        # What was converted, since a stream can be read only once; a scalar as given, for the error message.
+        return as_numbers(features if features.ndim else x, name)
     if any(value is None or isinstance(value, (str, bytes)) for value in features.flat):
         raise TypeError(f"{name} is an array of objects, some of which are strings or None, not real numbers")
     try:

@@ -674,3 +674,12 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for function in (interop_nanopq.from_nanopq, interop_nanopq.to_nanopq):
         with pytest.raises(ImportError, match="needs nanopq: pip install nanopq"):
             function(index)
+
+
+def test_lists_that_are_ranked_by_another_metric_are_refused(faiss: ModuleType) -> None:
+    coarse = faiss.IndexFlatL2(D)
+    coarse.add(X[:8])
+    inner = faiss.IndexIVFPQ(coarse, D, 8, 6, 8, faiss.METRIC_INNER_PRODUCT)
+    inner.is_trained = True
+    with pytest.raises(ValueError, match="another metric than its rows"):
+        interop.from_faiss(inner)

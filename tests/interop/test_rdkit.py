@@ -106,3 +106,11 @@ def test_what_is_no_fingerprint_is_named() -> None:
         for wrong in (-1.0, 1.1, float("nan"), float("inf")):
             with pytest.raises(ValueError, match=f"{name} must be a real number"):
                 tversky(good, good, **{"alpha": 1.0, "beta": 1.0, name: wrong})
+
+
+def test_fingerprints_differ_in_bits_or_have_too_many() -> None:
+    short, long = DataStructs.ExplicitBitVect(63), DataStructs.ExplicitBitVect(64)
+    with pytest.raises(ValueError, match="queries have 63 bits, but fingerprints have 64"):
+        tanimoto(short, [long])
+    with pytest.raises(ValueError, match="expected 1 to 16777216"):
+        from_rdkit(DataStructs.SparseBitVect(2**32 - 1))

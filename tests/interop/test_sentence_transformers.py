@@ -216,3 +216,28 @@ def test_it_imports_neither_torch_nor_sentence_transformers() -> None:
         "assert not {'torch', 'sentence_transformers', 'faiss', 'usearch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_quantized_embeddings_need_their_precision() -> None:
+    x = vectors(40, 0)
+    with pytest.raises(TypeError, match=r'corpus_embeddings is an array of int8.*corpus_precision="int8" or'):
+        semantic_search(x[:2], corpus_embeddings=quantized(x, "int8"))
+    with pytest.raises(TypeError, match="query_embeddings is an array of uint8"):
+        semantic_search(quantized(x, "uint8")[:2], corpus_embeddings=x)
+    with pytest.raises(ValueError, match="ranges has a least value above the largest"):
+        semantic_search(
+            x[:2],
+            corpus_embeddings=quantized(x, "int8"),
+            corpus_precision="int8",
+            ranges=np.stack([x.max(axis=0), x.min(axis=0)]),
+        )
+
+
+def test_the_nearest_do_not_depend_on_how_many_are_wanted() -> None:
+    rng = np.random.default_rng(0)
+    large = rng.standard_normal((1, 64)).astype(np.float32) * 1e4
+    x = np.tile(np.concatenate([large, -large], axis=1), (1000, 1))
+    x += rng.standard_normal(x.shape).astype(np.float32)
+    query = np.concatenate([large, large], axis=1)  # products near zero, by cancellation
+    few, many = (arrays(semantic_search(query, corpus_embeddings=x, top_k=k)) for k in (10, 1000))
+    assert np.array_equal(few[1], many[1][:, :10])

@@ -137,3 +137,10 @@ def test_errors_name_the_argument() -> None:
         KNeighborsTransformer().fit(CODES[:4]).transform(CODES)
     with pytest.raises(ValueError, match="X has 7 features, but KNeighborsTransformer is expecting 8"):
         KNeighborsTransformer().fit(CODES).transform(CODES[:, :7])
+
+
+def test_inner_products_are_refused_whoever_chooses_them() -> None:
+    x = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
+    codec = ProductQuantizer(4, n_codewords=16, metric="ip", random_state=0)
+    with pytest.raises(ValueError, match='metric "ip", which is no distance'):
+        KNeighborsTransformer(codec).fit(x)

@@ -158,6 +158,11 @@ def _from_lists(index: Any, ids: Ids | None, faiss: ModuleType) -> IVFIndex:
             f"index is {_described(inner)} with {_described(coarse)} for its lists; expected an IndexIVFPQ "
             "or an IndexBinaryIVF with a flat one"
         )
+    if not is_binary and coarse.metric_type != inner.metric_type:
+        raise ValueError(
+            "index ranks its lists by another metric than its rows; expected a coarse quantizer with the "
+            "metric of the index"
+        )
     lists, numbers, packed = _listed(inner, faiss)
     if ids is not None:
         numbers = ids[numbers]

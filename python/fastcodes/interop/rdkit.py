@@ -25,6 +25,7 @@ __all__ = ["from_rdkit", "tanimoto", "to_rdkit", "tversky"]
 Fingerprints: TypeAlias = Any  # of RDKit, one or a sequence; or codes
 
 _REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)), bitorder="little")
+_MOST_BITS = 1 << 24
 _FINGERPRINTS = "a bit vector of RDKit (ExplicitBitVect or SparseBitVect) or a sequence of them"
 
 
@@ -88,8 +89,10 @@ def _from_rdkit(fingerprints: Any, name: str, rdkit: ModuleType) -> Codes:
                 f"{name} has {row.GetNumBits()} bits in place {number}, and {rows[0].GetNumBits()} in place "
                 "0; expected the same number"
             )
-    if not rows[0].GetNumBits():
-        raise ValueError(f"{name} has 0 bits; expected at least one")
+    if not 1 <= rows[0].GetNumBits() <= _MOST_BITS:
+        raise ValueError(
+            f"{name} has {rows[0].GetNumBits()} bits; expected 1 to {_MOST_BITS}: GetFingerprint folds them"
+        )
     text = b"".join(map(rdkit.BitVectToBinaryText, rows))
     codes: Codes = _REVERSED[np.frombuffer(text, np.uint8)]
     return codes.reshape(len(rows), -1)
@@ -231,6 +234,9 @@ def _similarities(
     given, rows = _as_codes(queries, "queries"), np.atleast_2d(_as_codes(fingerprints, "fingerprints"))
     if given.shape[-1] != rows.shape[-1]:
         raise ValueError(f"queries have {given.shape[-1]} bytes, but fingerprints have {rows.shape[-1]}")
+    numbers = _n_bits(queries), _n_bits(fingerprints)
+    if None not in numbers and numbers[0] != numbers[1]:
+        raise ValueError(f"queries have {numbers[0]} bits, but fingerprints have {numbers[1]}")
     differing = hamming.cdist(given, rows, threads=threads)
     a, b = bits.popcount(given, threads=threads), bits.popcount(rows, threads=threads)
     ones, others = np.atleast_1d(a).astype(np.float64)[:, None], b.astype(np.float64)
@@ -243,6 +249,12 @@ def _similarities(
     undefined = ((ones > 0) & (others > 0)).astype(np.float64)
     found: Doubles = np.divide(common, total, out=undefined, where=total != 0)
     return found[0] if given.ndim == 1 else found
+
+
+def _n_bits(x: Any) -> int | None:
+    """Return the bits of fingerprints; codes have padding, and do not say."""
+    first: Any = next(iter(x), None) if isinstance(x, (list, tuple)) else x
+    return first.GetNumBits() if hasattr(first, "GetNumBits") else None
 
 
 def _as_codes(x: Any, name: str) -> Codes:

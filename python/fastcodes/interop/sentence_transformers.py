@@ -55,8 +55,6 @@ _MOST_NEIGHBORS = 1 << 20
 _PRODUCTS_PER_BLOCK = 1 << 24
 _NUMBERS_PER_BLOCK = 1 << 22
 _ROWS_PER_GROUP = 64
-# Products of numpy and of the kernel differ by rounding.
-_SLACK = 1e-5
 
 
 class Corpus(NamedTuple):
@@ -236,9 +234,19 @@ def _as_rows(x: Any, name: str, precision: str) -> Array:
             f'{name} must be an array of {expected} for "{precision}", as quantize_embeddings makes it; '
             f"got {described(rows, x)}"
         )
+    _check_not_quantized(rows, name, precision)
     if rows.ndim != 2 or not rows.shape[1]:
         raise ValueError(f"{name} must have shape (n, d); got {rows.shape}")
     return rows.view(np.uint8) ^ _SIGN if rows.dtype == np.int8 else rows
+
+
+def _check_not_quantized(rows: Array, name: str, precision: str) -> None:
+    if precision == "float32" and rows.dtype in (np.uint8, np.int8):
+        expected = '"int8" or "binary"' if rows.dtype == np.int8 else '"uint8" or "ubinary"'
+        raise TypeError(
+            f"{name} is an array of {rows.dtype}, quantized embeddings; give corpus_precision={expected}, or "
+            "embeddings of floats"
+        )
 
 
 def _as_queries(x: Any, corpus: Corpus) -> Array:
@@ -246,6 +254,7 @@ def _as_queries(x: Any, corpus: Corpus) -> Array:
     name, precision = "query_embeddings", corpus.precision
     queries = as_numbers(x, name)
     queries = queries[None] if queries.ndim == 1 else queries
+    _check_not_quantized(queries, name, precision)
     is_packed = precision in ("binary", "ubinary")
     if queries.dtype in (np.uint8, np.int8) and precision != "float32":
         queries = _as_rows(queries, name, precision)
@@ -275,6 +284,8 @@ def _as_limits(ranges: Any, calibration: Any, corpus: Corpus) -> tuple[Floats, F
         if both.shape != (2, n_columns):
             raise ValueError(f"ranges must have shape (2, {n_columns}); got {both.shape}")
         both = finite_float32(both, range(2), "ranges")
+        if (both[0] > both[1]).any():
+            raise ValueError("ranges has a least value above the largest one; expected [least, largest]")
     elif calibration is not None:
         samples = as_numbers(calibration, "calibration_embeddings")
         if samples.ndim != 2 or samples.shape[1] != n_columns or not len(samples):
@@ -389,6 +400,10 @@ def _largest_products(queries: Floats, vectors: Floats, k: int, threads: int | N
     n_rows = len(vectors)
     distances, rows = no_neighbors(len(queries), k, np.float32)
     n_read = np.zeros(len(queries), np.int64)
+    # The products of numpy and of the kernel differ by rounding: twice the bound of a product, for norms of one
+    # (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
+    slack = vectors.shape[1] * np.finfo(np.float32).eps
+    slack *= np.sqrt(np.einsum("nd,nd->n", vectors, vectors).max(initial=0))
     n_groups = -(-n_rows // _ROWS_PER_GROUP)
     width = n_groups * _ROWS_PER_GROUP
     step = max(1, min(len(queries), _PRODUCTS_PER_BLOCK // width))
@@ -400,7 +415,7 @@ def _largest_products(queries: Floats, vectors: Floats, k: int, threads: int | N
         largest = grouped.max(axis=2)
         few = largest if n_groups >= k else products[: len(block)]
         least = np.partition(few, -k, axis=1)[:, -k]
-        least -= _SLACK * np.abs(least)
+        least -= slack * np.sqrt(np.einsum("nd,nd->n", block, block))
         query, group = np.nonzero(largest >= least[:, None])
         place, member = np.nonzero(grouped[query, group] >= least[query][:, None])
         query, row = query[place], group[place] * _ROWS_PER_GROUP + member

@@ -144,9 +144,14 @@ class KNeighborsTransformer(Parameterized):
         made = (FlatIndex if self.index is None else self.index)(codec, **options)
         if not isinstance(made, Index):
             raise TypeError(f"index must make an index of fastcodes.index; it made {describe(made)}")
+        if made.metric not in _METRICS:
+            raise ValueError(
+                f'index has the metric "{made.metric}", which is no distance; expected one of '
+                f"{', '.join(map(repr, known))}, for example by metric={known[0]!r}"
+            )
         if hasattr(made, "fit"):
-            made.fit(X, threads=threads)
-        made.add(X, threads=threads)
+            made.fit(samples, threads=threads)
+        made.add(samples, threads=threads)
         self.index_, self.n_samples_fit_, self.n_features_in_ = made, len(samples), samples.shape[1]
         return self
 
@@ -190,7 +195,7 @@ class KNeighborsTransformer(Parameterized):
             )
         if self.codec is not None:
             check_finite(samples)
-        found, neighbors = self.index_.search(X, n_found, threads=threads)
+        found, neighbors = self.index_.search(samples, n_found, threads=threads)
         is_found = neighbors >= 0
         distances = np.maximum(found[is_found].astype(np.float64), 0)  # estimates may be below
         if self.index_.metric == "l2":
