@@ -540,3 +540,15 @@ def test_json_prints_the_figures_on_stdout(folder: Path, capsys: pytest.CaptureF
         "bad": 1,
         "without_words": 2,
     }
+
+
+def test_a_quote_that_is_not_closed_is_an_error(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("rows.csv").write_text('id,text\n1,"open a b c\n2,a b c d\n3,a b c d\n')
+    assert cli.main(["dedup", "rows.csv"]) == 2
+    assert "rows.csv: not valid CSV: unexpected end of data" in capfd.readouterr().err
+
+
+def test_ids_that_are_no_json_make_bad_records(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("a.jsonl").write_text('{"id": NaN, "text": "a b c d"}\n' + '{"id": 1, "text": "a b c d"}\n' * 2)
+    assert cli.main(["dedup", "a.jsonl", "--id-field", "id"]) == 0
+    assert "NaN" not in capfd.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -153,7 +154,8 @@ def test_errors(folder: Path, tmp_path: Path, capsys: Any) -> None:
         ((folder / "a.png",), "a.png: not a folder; expected a folder of pictures"),
         ((empty,), "has no pictures; expected files such as"),
         ((broken, "--html", page), r"has no pictures that can be read \(1 cannot\)"),
-        ((folder, "--near", -1), "expected an integer from 0 up"),
+        ((folder, "--near", -1), "expected an integer from 0 to 64"),
+        ((folder, "--near", 65), "expected an integer from 0 to 64"),
         ((folder, "--hash", "md5"), "invalid choice: 'md5'"),
         ((folder, "--html", tmp_path), "not a regular file"),
         ((folder, "--html", tmp_path / "no" / "page"), "does not exist"),
@@ -204,3 +206,10 @@ def test_without_pillow(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: A
 
 def test_the_hashes_are_those_of_the_library() -> None:
     assert {function.__name__ for function in command.HASHES.values()} == set(images.__all__)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_are_no_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    assert cli.main(["images", str(tmp_path)]) == 2
+    assert "has no pictures" in capsys.readouterr().err

@@ -334,6 +334,7 @@ def test_every_wrong_call_is_one_line(folder: Path, name: str, capsys: pytest.Ca
     captured = capsys.readouterr()
     assert captured.err.startswith("fastcodes: ")
     assert captured.err.count("\n") == 1
+    assert not captured.out
     for word in words:
         assert word in captured.err
     assert sorted(os.listdir()) == before
@@ -352,6 +353,13 @@ def test_every_wrong_table_is_one_line(folder: Path, capsys: pytest.CaptureFixtu
         ({"a": [*rows[:300], [1.0], *rows[301:]]}, [], ["row 301"]),
         ({"a": [*rows[:300], [None] * 24, *rows[301:]]}, [], ["missing values"]),
         ({"a": [["x"]] * 600}, [], ["string", "expected numbers"]),
+        ({"a": pyarrow.array([[]] * 600, pyarrow.list_(pyarrow.float32()))}, [], ["no values in row 1"]),
+        ({"a": [b""] * 600}, [], ["no values in row 1"]),
+        (
+            {"a": vector, "i": pyarrow.array([2**63] * 600, pyarrow.uint64())},
+            ["--column", "a", "--id-column", "i"],
+            [str(2**63)],
+        ),
         ({"a": vector, "i": [0] * 600}, ["--id-column", "i"], ["'i'", "ids"]),
         ({"a": vector, "i": [0.5] * 600}, ["--id-column", "i"], ["'i' has double; expected integers"]),
         ({"a": pyarrow.array([], pyarrow.list_(pyarrow.float32()))}, [], ["has no rows"]),
@@ -434,3 +442,21 @@ def test_a_signal_during_a_search_leaves_no_partial_file(name: str, code: int) -
         printed = process.communicate(timeout=60)[1].decode()
     assert (process.returncode, printed.count("\n")) == (code, 1), printed
     assert sorted(os.listdir()) == before
+
+
+def test_signs_of_vectors_that_are_not_finite_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save("nan.npy", np.where(np.arange(600)[:, None] == 5, np.nan, VECTORS))
+    assert run("build", "nan.npy", "--codec", "sign", "-o", "made.index") == 2
+    assert "row 5" in capsys.readouterr().err
+    assert not Path("made.index").exists()
+
+
+def test_errors_of_rerank_name_its_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build()
+    capsys.readouterr()
+    assert run("search", "made.index", "queries.npy", "--rerank", "queries.npy") == 2
+    np.save("few.npy", VECTORS[:9])
+    assert run("search", "made.index", "queries.npy", "--rerank", "few.npy") == 2
+    assert capsys.readouterr().err.count("fastcodes: few.npy: rerank ") == 1

@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", help="a folder of pictures")
     parser.add_argument(
         "--near",
-        type=integer(0),
+        type=integer(0, 64),
         default=6,
         metavar="BITS",
         help="largest distance of near-duplicates, of 64 bits, or 42 of color (default: 6)",

@@ -17,6 +17,7 @@ import safetensors
 from numpy.typing import NDArray
 
 from fastcodes import bits, index
+from fastcodes._blocks import check_finite
 from fastcodes._typing import Array, Ids
 from fastcodes.cli.arrays import load_array
 from fastcodes.cli.codecs import CODECS, SIGNS, new_codec
@@ -256,17 +257,20 @@ def _empty(vectors: Vectors, arguments: argparse.Namespace) -> index.Index:
 
 def _packed(made: index.Index, rows: Array, threads: int | None) -> Array:
     """Return the signs of vectors, packed, if the index takes packed bits."""
-    is_packed = rows.dtype == np.uint8 or not isinstance(made.codec, Bits)
-    return rows if is_packed else bits.pack(rows, threads=threads)
+    if rows.dtype == np.uint8 or not isinstance(made.codec, Bits):
+        return rows
+    check_finite(rows, "rows")
+    return bits.pack(rows, threads=threads)
 
 
 @contextmanager
-def _errors_of(place: str) -> Iterator[None]:
-    """Turn errors of arguments into a `UserError` that names the input."""
+def _errors_of(place: str, rerank: str | None = None) -> Iterator[None]:
+    """Turn errors of arguments into a `UserError` that names the input, or the vectors of `--rerank`."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise UserError(f"{place}: {error}") from None
+        is_of_rerank = rerank is not None and str(error).startswith("rerank ")
+        raise UserError(f"{rerank if is_of_rerank else place}: {error}") from None
 
 
 # --- search -------------------------------------------------------------------------------------------------
@@ -297,7 +301,7 @@ def _search(arguments: argparse.Namespace) -> None:
         step = max(16, BYTES_PER_BLOCK // max(made.nbytes, 1))
         for batch in queries.read("searching"):
             for part in list(blocks(len(batch.rows), step)) or [slice(0, 0)]:
-                with _errors_of(name):
+                with _errors_of(name, arguments.rerank):
                     rows = _packed(made, batch.rows[part], arguments.threads)
                     distances, ids = made.search(rows, k, **options)
                 write(batch.start + part.start, distances, ids)
@@ -307,8 +311,8 @@ def _search(arguments: argparse.Namespace) -> None:
         summarize(
             arguments,
             facts,
-            f"{output}: the {k} nearest of {len(made):,} rows for {queries.n_rows:,} queries; "
-            f"{seconds:.2f} s",
+            f"{output}: the {min(k, len(made))} nearest of {len(made):,} rows for {queries.n_rows:,} "
+            f"queries; {seconds:.2f} s",
         )
 
 
@@ -323,7 +327,6 @@ def _results(
         elif arguments.output is not None or arguments.json:
             yield partial(_write_json, file)
         else:
-            file.write(f"{'query':>8} {'id':>12}  distance\n".encode())
             yield partial(_write_table, file)
 
 
@@ -351,6 +354,8 @@ def _write_json(file: IO[bytes], first: int, distances: NDArray[Any], ids: Ids) 
 
 
 def _write_table(file: IO[bytes], first: int, distances: NDArray[Any], ids: Ids) -> None:
+    if not first:
+        file.write(f"{'query':>8} {'id':>12}  distance\n".encode())
     for query, (row, found) in enumerate(zip(distances, ids, strict=True), first):
         is_there = found >= 0
         for its_id, distance in zip(found[is_there], _shortest(row[is_there]), strict=True):

@@ -82,7 +82,7 @@ def names_below(folder: str) -> list[str]:
         os.path.relpath(os.path.join(path, name), folder).replace(os.sep, "/")
         for path, _, files in os.walk(folder, onerror=_report_unlisted)
         for name in files
-        if name.lower().endswith(SUFFIXES)
+        if name.lower().endswith(SUFFIXES) and os.path.isfile(os.path.join(path, name))  # a pipe would hang
     ]
     if not names:
         raise UserError(f"{folder}: has no pictures; expected files such as {', '.join(SUFFIXES[3:7])}")
@@ -129,10 +129,6 @@ def picture_of(content: bytes) -> Array:
     if is_deep:
         raise BadPictureError("has 16 bits a channel and color; convert it to 8, or its channels to grey")
     return _samples(image)
-
-
-def _reason(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _samples(image: Picture) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import math
 import re
 import reprlib
 from collections.abc import Callable, Iterator
@@ -162,7 +163,14 @@ def _value(record: dict[str, Any], field: str, types: tuple[type, ...], expected
     value = record[field]
     if not isinstance(value, types) or isinstance(value, bool):
         raise BadRecordError(f"the field {field!r} is a {type(value).__name__}; expected {expected}")
+    if _is_no_json(value):
+        raise BadRecordError(f"the field {field!r} is {value}; expected {expected}")
     return value
+
+
+def _is_no_json(value: Any) -> bool:
+    """Whether this is NaN or an infinity, which JSON does not have."""
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 # --- CSV ----------------------------------------------------------------------------------------------------
@@ -210,7 +218,7 @@ class _CsvRows:
         delimiter = max(DELIMITERS, key=heading.count)
         before = csv.field_size_limit(MAX_BYTES_PER_LINE)
         try:
-            for fields in csv.reader(chain([heading], map(text, lines)), delimiter=delimiter):
+            for fields in csv.reader(chain([heading], map(text, lines)), delimiter=delimiter, strict=True):
                 if fields:
                     yield b"".join(taken), fields
                     taken.clear()
@@ -282,7 +290,7 @@ class _TableRows:
 
     def parse(self, record: tuple[Any, ...]) -> tuple[str, Any]:
         for name, value in zip(self._columns, record, strict=True):
-            if value is None:
+            if value is None or _is_no_json(value):
                 raise BadRecordError(f"column {name!r} has no value")
         return record[0], record[1] if len(record) == 2 else None
 

@@ -156,6 +156,8 @@ def _as_rows(column: Any, place: str, first: int) -> Array:
     if types.is_fixed_size_binary(kind):
         buffer = np.frombuffer(column.buffers()[1], np.uint8)
         width = kind.byte_width
+        if not width:
+            raise UserError(f"{place} has 0 bytes in each row; expected the bytes of a code")
         return buffer[column.offset * width : (column.offset + len(column)) * width].reshape(-1, width)
     is_binary = types.is_binary(kind)
     if not (is_binary or types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
@@ -165,6 +167,8 @@ def _as_rows(column: Any, place: str, first: int) -> Array:
     measure = compute.binary_length if is_binary else compute.list_value_length
     lengths = measure(column).to_numpy(zero_copy_only=False)
     width = int(lengths[0])
+    if not width:
+        raise UserError(f"{place} has no values in row {first + 1:,}; expected numbers or bytes")
     if (lengths != width).any():
         row = int(np.argmax(lengths != width))
         raise UserError(
@@ -186,4 +190,7 @@ def _as_ids(column: Any, place: str) -> Ids:
     if column.null_count or not pyarrow.types.is_integer(column.type):
         what = "missing values" if column.null_count else column.type
         raise UserError(f"{place} has {what}; expected integers from 0 up")
-    return np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.int64)
+    ids = np.asarray(column.to_numpy(zero_copy_only=False))
+    if len(ids) and ids.max() > np.iinfo(np.int64).max:
+        raise UserError(f"{place} has {ids.max()}; expected integers that fit int64")
+    return ids.astype(np.int64)
