@@ -400,8 +400,8 @@ def _largest_products(queries: Floats, vectors: Floats, k: int, threads: int | N
     n_rows = len(vectors)
     distances, rows = no_neighbors(len(queries), k, np.float32)
     n_read = np.zeros(len(queries), np.int64)
-    # The products of numpy and of the kernel differ by rounding: twice the bound of a product, for norms of one
-    # (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
+    # The products of numpy and of the kernel differ by rounding. This is twice the bound of a product, for
+    # norms of one (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
     slack = vectors.shape[1] * np.finfo(np.float32).eps
     slack *= np.sqrt(np.einsum("nd,nd->n", vectors, vectors).max(initial=0))
     n_groups = -(-n_rows // _ROWS_PER_GROUP)
