@@ -22,7 +22,7 @@ NO_VECTORS = [
     Wrong("counts", [UIntSparseIntVect(64)], TypeError, "UIntSparseIntVect", "by GetFingerprint"),
     Wrong("other bits", [*VECTORS, ExplicitBitVect(65)], ValueError, "65 bits in place 2", "the same number"),
     Wrong("empty", [], ValueError, "empty", "a bit vector of RDKit"),
-    Wrong("no bits", ExplicitBitVect(0), ValueError, "0 bits", "at least one"),
+    Wrong("no bits", ExplicitBitVect(0), ValueError, "0 bits", "expected 1 to 16777216"),
 ]
 NO_CODES = [
     Wrong("None", None, TypeError, "None", "uint8 array"),
