@@ -58,7 +58,7 @@ demo: $(VENV)/.built $(VENV)/.peers ## Search real codes at the speed of this ma
 test: test-rust test-python docs-test ## Run all tests, at every level of this CPU
 
 test-rust: cargo
-	$(CARGO) test --release --workspace --quiet
+	$(CARGO) test --profile tested --workspace --quiet
 
 # In CI the packages that interop reads from are there too; elsewhere their tests are skipped unless they are installed.
 test-python: $(VENV)/.built $(if $(CI),$(VENV)/.peers)

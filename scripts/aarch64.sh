@@ -30,10 +30,7 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64-static -L /'
 
 core_tests() {
-    (
-        use_quick_profile
-        CARGO_TARGET_DIR=$WORK cargo test --quiet --release --target $TARGET --package fastcodes-core "$@"
-    )
+    CARGO_TARGET_DIR=$WORK cargo test --quiet --profile tested --target $TARGET --package fastcodes-core "$@"
 }
 
 check() {

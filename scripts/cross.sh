@@ -22,11 +22,6 @@ use_debian_rust() {
     export PATH="/usr/bin:$PATH" CARGO=/usr/bin/cargo RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc
 }
 
-# Code as it is tested: optimised, but quick to compile.
-use_quick_profile() {
-    export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
-}
-
 # Prints the comment at the head of a script.
 usage() {
     sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$1" >&2

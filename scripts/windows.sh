@@ -9,7 +9,6 @@ WORK=$PWD/target/windows
 
 need gcc-mingw-w64-x86-64-win32 wine64 rustc-web cargo-web rust-web-src
 use_debian_rust
-use_quick_profile
 # Debian has no standard library for this target: it is compiled from its source, by a flag that counts as unstable. So are the
 # objects that begin and end a program.
 export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$WORK
@@ -24,11 +23,11 @@ export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=/usr/lib/wine/wine64
 export WINEPREFIX=$WORK/wine WINEDEBUG=-all
 
 # Wine 8 lacks the library that the standard library takes its random numbers from.
-tests=$WORK/$TARGET/release/deps
+tests=$WORK/$TARGET/tested/deps
 mkdir -p "$tests"
 printf '%s\n' '#include <windows.h>' 'BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);' \
     '__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T n) { return SystemFunction036(data, (ULONG)n); }' \
     >"$WORK/random.c"
 x86_64-w64-mingw32-gcc -shared -O1 -o "$tests/bcryptprimitives.dll" "$WORK/random.c" -ladvapi32
 
-cargo test --quiet -Zbuild-std=std,panic_unwind,test --release --target $TARGET --package fastcodes-core "$@"
+cargo test --quiet -Zbuild-std=std,panic_unwind,test --profile tested --target $TARGET --package fastcodes-core "$@"
