@@ -151,12 +151,11 @@ def test_a_wrong_call_of_the_module_has_its_exit_code() -> None:
     assert done.stderr.startswith("fastcodes: ")
 
 
-@pytest.mark.parametrize("missing", ["rich", "sklearn"])
+@pytest.mark.parametrize(("missing", "other"), [("rich", "sklearn"), ("sklearn", "rich")])
 def test_a_missing_extra_says_what_to_install(
-    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    missing: str, other: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if missing == "sklearn":
-        pytest.importorskip("rich", reason="rich is imported first")
+    pytest.importorskip(other, reason=f"the demo needs {other} as well")
     for name in [name for name in sys.modules if name.split(".")[0] == missing]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
