@@ -40,6 +40,8 @@ if find_spec("PIL") is not None:
     FAMILIES["hashing.images"] = import_module("contract.cases.images")
 if find_spec("dask") is not None:
     FAMILIES["distributed"] = import_module("contract.cases.distributed")
+if find_spec("onnx") is not None:
+    FAMILIES["interop.onnx"] = import_module("contract.cases.interop_onnx")
 if find_spec("rdkit") is not None:
     FAMILIES["interop.rdkit"] = import_module("contract.cases.interop_rdkit")
 

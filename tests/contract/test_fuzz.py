@@ -94,8 +94,8 @@ OTHERS: dict[str, dict[str, Any]] = {
 WORK = {"epochs", "max_iter", "n_init", "n_hashes", "n_tables", "n_bands", "patience"}
 
 
-# Whose cases need Dask or RDKit.
-OPTIONAL = {"distributed", "interop.rdkit"}
+# Whose cases need Dask, onnx or RDKit.
+OPTIONAL = {"distributed", "interop.onnx", "interop.rdkit"}
 # Taken for true or false.
 TRUTHS = {"deep", "use_bias", "verbose"}
 

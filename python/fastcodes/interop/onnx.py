@@ -1,0 +1,1010 @@
+"""Binary networks from and to ONNX.
+
+`to_onnx` writes a network of `fastcodes.nn` as a graph of standard operators, for onnxruntime and other
+runtimes. `from_onnx` reads a network that was trained elsewhere (larq, Brevitas, QONNX, PyTorch), with
+weights that are signs, into a `fastcodes.nn.PackedModel`.
+
+====================================================  ========================================================
+ONNX                                                  fastcodes
+====================================================  ========================================================
+``MatMul``, ``Gemm``, ``Conv`` by ``+s`` and ``-s``   `BinaryDense`, `BinaryConv2D`, with a scale ``s`` for
+                                                      each output
+other ``MatMul``, ``Gemm``, ``Conv``                  `Dense`, `Conv2D`
+``BatchNormalization``; ``Add``, ``Sub``, ``Mul``,    `BatchNorm`
+``Div`` by constants
+``Where(x >= 0, 1, -1)``, ``Sign(Sign(x) + 0.1)``,    `Sign`
+``BipolarQuant`` of QONNX
+``Clip`` to [-1, 1]                                   `HardTanh`
+``MaxPool``, ``Flatten``, ``Add`` of two branches     `MaxPool2D`, `Flatten`, `Residual`
+====================================================  ========================================================
+
+Weights may be computed from constants, by such signs, scales, casts and ``DequantizeLinear``. A scale of
+signs moves into the product after it.
+
+Three things differ:
+
+- **Images.** ONNX has channels first, (n, channels, height, width); here channels are last. `from_onnx`
+  permutes weights accordingly: give the packed model ``x.transpose(0, 2, 3, 1)``.
+- **Signs of zero.** ``Sign`` of ONNX gives 0 for 0; a bit has no zero. See `zero_is_positive` of
+  `from_onnx`.
+- **Rounding.** Sums of signs are exact on both sides. Runtimes may fuse a normalization into the product
+  before it, which rounds differently, and `fastcodes.nn` scales exact sums where a runtime adds scaled terms.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastcodes._typing import Array, Floats, Ids
+from fastcodes._validation import as_array, as_bool, as_integer, describe, described
+from fastcodes.nn import (
+    BatchNorm,
+    BinaryConv2D,
+    BinaryDense,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    HardTanh,
+    Layer,
+    MaxPool2D,
+    Network,
+    PackedModel,
+    Quantize,
+    Residual,
+    Sign,
+)
+from fastcodes.nn.layers import MAX_UNITS, Product, Shape
+from fastcodes.nn.quantizers import Fixed
+
+__all__ = ["from_onnx", "to_onnx"]
+
+_OPSET, _IR_VERSION = 17, 8  # of files that are written: runtimes since 2022 read them
+_OLDEST_OPSET = 11  # before, limits of Clip and widths of Pad are attributes
+_IMAGE = (1, 2, 0)  # height, width and channels are these axes of a sample of ONNX
+_LAYERS = (
+    BatchNorm, BinaryConv2D, BinaryDense, Conv2D, Dense, Dropout, Flatten, HardTanh, MaxPool2D, Quantize,
+    Residual, Sign,
+)  # fmt: skip
+_Border: TypeAlias = tuple[tuple[int, int], tuple[int, int]]  # above and below, left and right
+_NO_BORDER: _Border = ((0, 0), (0, 0))
+_STANDARD = ("", "ai.onnx")
+_QONNX = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
+
+
+# --- export -------------------------------------------------------------------------------------------------
+
+
+def to_onnx(model: Network) -> Any:
+    """Convert a network to ONNX.
+
+    Parameters
+    ----------
+    model : Sequential or Network
+        Built, and usually trained, with layers of `fastcodes.nn`.
+
+    Returns
+    -------
+    onnx.ModelProto
+        With opset 17. Its input ``"X"`` takes the samples (n, ...) that `model` takes, images with channels
+        last, as float32, or as uint8 if the network was trained with bytes. Its output ``"Y"`` has the
+        outputs of the last layer, the logits of a `Sequential`. Binary weights are int8.
+
+    Raises
+    ------
+    ImportError
+        If onnx is not installed.
+    TypeError
+        If `model` is not a network, or has a layer of another package: the message names it.
+    NotFittedError
+        If `model` is not built.
+
+    See Also
+    --------
+    from_onnx : The inverse, except for `Quantize`.
+
+    Notes
+    -----
+    ::
+
+        import onnx, onnxruntime
+        from fastcodes.interop.onnx import to_onnx
+
+        onnx.save(to_onnx(model), "model.onnx")
+        session = onnxruntime.InferenceSession("model.onnx")
+        (logits,) = session.run(["Y"], {"X": X})  # model.decision_function(X)
+
+    A normalization is a subtraction, a multiplication and an addition, in the order of `BatchNorm`, so that a
+    sign after it is the same comparison.
+    """
+    onnx = _onnx()
+    if not isinstance(model, Network):
+        advice = "; give the Sequential that it was compiled from" if isinstance(model, PackedModel) else ""
+        raise TypeError(f"model must be a Sequential or a Network; got {describe(model)}{advice}")
+    model._check_built()
+    writer = _Writer(onnx)
+    x = "X"
+    if model.input_bits_ == 8:
+        x = writer.add("Cast", x, to=onnx.TensorProto.FLOAT)
+    x = writer.write_all(model.layers, x, "layer ")
+    writer.nodes.append(onnx.helper.make_node("Identity", [x], ["Y"], name="Y"))
+    kind = onnx.TensorProto.UINT8 if model.input_bits_ == 8 else onnx.TensorProto.FLOAT
+    info, shapes = onnx.helper.make_tensor_value_info, (model.input_shape_, model.layers[-1].output_shape)
+    graph = onnx.helper.make_graph(
+        writer.nodes,
+        "fastcodes",
+        [info("X", kind, ["n", *shapes[0]])],
+        [info("Y", onnx.TensorProto.FLOAT, ["n", *shapes[1]])],
+        writer.constants,
+    )
+    return onnx.helper.make_model(
+        graph,
+        opset_imports=[onnx.helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="fastcodes",
+    )
+
+
+class _Writer:
+    """The nodes and constants of a graph."""
+
+    def __init__(self, onnx: ModuleType) -> None:
+        self.onnx = onnx
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def constant(self, values: Any, dtype: Any = np.float32) -> str:
+        """Add a constant, and return its name."""
+        name = f"constant {len(self.constants)}"
+        array = np.ascontiguousarray(values, dtype).reshape(np.shape(values))
+        self.constants.append(self.onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node, and return the name of its output."""
+        name = f"{operator} {len(self.nodes)}"
+        self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], name=name, **attributes))
+        return name
+
+    def write_all(self, layers: Iterable[Layer], x: str, prefix: str) -> str:
+        """Add the nodes of layers, and return the name of their output."""
+        for i, layer in enumerate(layers):
+            x = self.write(layer, x, f"{prefix}{i}")
+        return x
+
+    def write(self, layer: Layer, x: str, name: str) -> str:
+        """Add the nodes of a layer, and return the name of its output."""
+        if type(layer) not in _LAYERS:
+            raise TypeError(f"model has a layer that ONNX cannot express here: {name}, {layer!r}")
+        if isinstance(layer, Dropout):
+            return x
+        if isinstance(layer, Residual):
+            branch = self.write_all(layer.layers, x, f"{name}.")
+            return self.add("Add", branch, self.write_all(layer.shortcut, x, f"{name}.shortcut "))
+        if isinstance(layer, BatchNorm):
+            x = self.add("Sub", x, self.constant(layer.state["mean"]))
+            x = self.add("Mul", x, self.constant(layer.factor()))
+            return self.add("Add", x, self.constant(layer.parameters["beta"].value))
+        if isinstance(layer, Sign):
+            is_positive = self.add("GreaterOrEqual", x, self.constant(0.0))
+            return self.add("Where", is_positive, self.constant(1.0), self.constant(-1.0))
+        if isinstance(layer, HardTanh):
+            return self.add("Clip", x, self.constant(-1.0), self.constant(1.0))
+        if isinstance(layer, Quantize):
+            half = 2.0 ** (layer.n_bits - 1)
+            x = self.add("Floor", self.add("Mul", x, self.constant(half)))
+            x = self.add("Clip", x, self.constant(-half), self.constant(half - 1))
+            return self.add("Add", self.add("Mul", x, self.constant(2.0)), self.constant(1.0))
+        if isinstance(layer, MaxPool2D):
+            sizes = {"kernel_shape": [layer.size] * 2, "strides": [layer.step] * 2}
+            return self._as_images("MaxPool", x, **sizes)
+        if isinstance(layer, Product):
+            return self._product(layer, x)
+        return self.add("Flatten", x)
+
+    def _product(self, layer: Product, x: str) -> str:
+        matrix, scale = layer.matrix()
+        if isinstance(layer, Conv2D):
+            weights = matrix.reshape(*layer.kernel_size, -1, layer.filters).transpose(3, 2, 0, 1)
+            (top, bottom), (left, right) = layer.pads
+            pads = [top, left, bottom, right]
+            if layer.pad_value and any(pads):
+                widths = self.constant([0, top, left, 0, 0, bottom, right, 0], np.int64)
+                x = self.add("Pad", x, widths, self.constant(float(layer.pad_value)))
+                pads = [0] * 4
+            x = self._as_images(
+                "Conv",
+                x,
+                self._weights(layer, weights),
+                kernel_shape=list(layer.kernel_size),
+                strides=[layer.stride] * 2,
+                dilations=[layer.dilation] * 2,
+                group=layer.groups,
+                pads=pads,
+            )
+        else:
+            x = self.add("MatMul", x, self._weights(layer, matrix))
+        if scale is not None:
+            x = self.add("Mul", x, self.constant(scale))
+        return self.add("Add", x, self.constant(layer.parameters["bias"].value)) if layer.use_bias else x
+
+    def _weights(self, layer: Product, weights: Array) -> str:
+        if layer.quantizer is None:
+            return self.constant(weights)
+        return self.add("Cast", self.constant(weights, np.int8), to=self.onnx.TensorProto.FLOAT)
+
+    def _as_images(self, operator: str, x: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node that takes and gives images with channels first."""
+        x = self.add("Transpose", x, perm=[0, 3, 1, 2])
+        return self.add("Transpose", self.add(operator, x, *inputs, **attributes), perm=[0, 2, 3, 1])
+
+
+# --- import -------------------------------------------------------------------------------------------------
+
+
+def from_onnx(
+    model: Any,
+    *,
+    classes: ArrayLike | None = None,
+    input_bits: int | None = None,
+    zero_is_positive: bool = False,
+) -> PackedModel:
+    """Convert a binary network from ONNX.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto or path-like
+        A graph with one input, of float32 or uint8, whose first axis is that of samples, and one output
+        (n, n_classes), of at least opset 11. A ``Softmax`` at the end is left out: see
+        `PackedModel.predict_proba`.
+    classes : array_like (n_classes,), optional
+        The labels of the outputs; 0, 1, 2, ... by default.
+    input_bits : {8}, optional
+        8 if samples are uint8, so that the first layer is packed for bytes, as it is if the input of the
+        graph is uint8.
+    zero_is_positive : bool
+        Whether a sign of 0 may become +1 where the graph has 0 or -1: by default such a node is refused.
+        Right where 0 has no probability, as after a batch normalization with real numbers.
+
+    Returns
+    -------
+    PackedModel
+        Images have channels last, samples of other shapes are those of the graph. It shares no memory with
+        `model`.
+
+    Raises
+    ------
+    ImportError
+        If onnx is not installed.
+    OSError
+        If there is no such file, or it cannot be read.
+    TypeError
+        If `model` is something else.
+    ValueError
+        If it is damaged, or has a node that cannot be represented: the message names the node.
+
+    See Also
+    --------
+    to_onnx : The inverse, for a network that was trained here.
+
+    Notes
+    -----
+    ::
+
+        from fastcodes.interop.onnx import from_onnx
+
+        packed = from_onnx("model.onnx")
+        logits = packed.decision_function(images.transpose(0, 2, 3, 1))  # images (n, channels, height, width)
+        packed.save("model.safetensors")
+
+    `Quantize` has no counterpart among single operators, and is not read back.
+    """
+    onnx = _onnx()
+    if input_bits is not None:
+        as_integer(input_bits, "input_bits", 8, 8)
+    reader = _Reader(_loaded(model, onnx), onnx, as_bool(zero_is_positive, "zero_is_positive"))
+    value = reader.read()
+    n_classes = value.shape[0]
+    labels = np.arange(n_classes) if classes is None else as_array(classes, "classes")
+    if labels.shape != (n_classes,):
+        raise ValueError(
+            f"classes must be {n_classes} labels, one for each output; got {described(labels, classes)}"
+        )
+    return PackedModel.from_layers(
+        value.layers,
+        input_shape=reader.input_shape,
+        takes_pixels=reader.takes_pixels or input_bits == 8,
+        classes=labels,
+    )
+
+
+def _loaded(model: Any, onnx: ModuleType) -> Any:
+    """Return a checked model."""
+    from google.protobuf.message import DecodeError
+
+    where = "model"
+    if isinstance(model, (str, os.PathLike)):
+        where = os.fsdecode(model)
+        try:
+            model = onnx.load(where)
+        except (DecodeError, onnx.checker.ValidationError) as error:
+            raise ValueError(f"{where} is not a file of ONNX, or is damaged: {_line(error)}") from None
+    if not isinstance(model, onnx.ModelProto):
+        raise TypeError(f"model must be an onnx.ModelProto or the path of a file; got {describe(model)}")
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        raise ValueError(f"{where} is not a valid model of ONNX: {_line(error)}") from None
+    return model
+
+
+def _line(error: Exception) -> str:
+    """Return the first line of an error message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A value of the graph, as layers after the input. What the graph has is ``scale * value + offset``."""
+
+    layers: tuple[Layer, ...]
+    shape: Shape  # of a sample here
+    axes: tuple[int, ...]  # axis i of a sample here is axis axes[i] there
+    order: Ids | None = None  # of a flattened image: feature i here is feature order[i] there
+    is_signs: bool = False  # otherwise scale is 1 and offset 0
+    scale: float = 1.0
+    offset: float = 0.0
+    zero: str = ""  # the node that gives 0 for 0, where the layers give +1
+    border: _Border = _NO_BORDER  # around the image
+    border_value: float = 0.0
+
+
+class _Reader:
+    """A graph as layers."""
+
+    def __init__(self, model: Any, onnx: ModuleType, zero_is_positive: bool) -> None:
+        self.onnx = onnx
+        self.graph = model.graph
+        self.zero_is_positive = zero_is_positive
+        self.opsets = {opset.domain: opset.version for opset in model.opset_import}
+        self.constants: dict[str, Array] = {}
+        self.values: dict[str, _Value] = {}
+        self.rng = np.random.default_rng(0)
+        self.n_made = 0
+
+    def read(self) -> _Value:
+        """Return the output of the graph."""
+        opset = self.opsets.get("", self.opsets.get("ai.onnx", _OLDEST_OPSET))
+        if opset < _OLDEST_OPSET:
+            raise ValueError(
+                f"model has opset {opset}; expected {_OLDEST_OPSET} or higher, as "
+                f"onnx.version_converter.convert_version(model, {_OPSET}) makes it"
+            )
+        for initializer in self.graph.initializer:
+            self.constants[initializer.name] = self._array(initializer)
+        nodes = [node for node in self.graph.node if not self._named(node, self._fold)]
+        if len(self.graph.output) != 1:
+            raise ValueError(f"model has {len(self.graph.output)} outputs; expected one, (n, n_classes)")
+        output = self.graph.output[0].name
+        if nodes and nodes[-1].op_type == "Softmax" and list(nodes[-1].output) == [output]:
+            if _attributes(nodes[-1]).get("axis", -1) not in (-1, 1):
+                raise _refused(nodes[-1], "is along another axis than that of classes, 1")
+            output = nodes.pop().input[0]
+        self._read_input(nodes)
+        for node in nodes:
+            self._named(node, self._translate)
+        if output not in self.values:
+            raise ValueError(f'model has an output "{output}" that does not depend on its input')
+        value = self._plain(self.values[output])
+        if len(value.shape) != 1 or value.order is not None:
+            raise ValueError(
+                f"model ends with samples of shape {value.shape}, or with a flattened image; expected a "
+                "number for each class, as a MatMul or Gemm gives it"
+            )
+        return value
+
+    def _array(self, tensor: Any) -> Array:
+        try:
+            array: Array = self.onnx.numpy_helper.to_array(tensor)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'model has a constant "{tensor.name}" that is damaged: {error}') from None
+        return array
+
+    def _named(self, node: Any, function: Callable[[Any], Any]) -> Any:
+        """Return the result of a function of a node, whose errors name the node."""
+        try:
+            return function(node)
+        except _RefusedError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise _refused(node, f"cannot be represented: {_line(error)}") from None
+
+    def _read_input(self, nodes: Sequence[Any]) -> None:
+        inputs = [given for given in self.graph.input if given.name not in self.constants]
+        if len(inputs) != 1:
+            names = [given.name for given in inputs]
+            raise ValueError(f"model has the inputs {names}; expected one, the samples")
+        kind = inputs[0].type.tensor_type
+        types = self.onnx.TensorProto
+        if kind.elem_type not in (types.FLOAT, types.UINT8):
+            raise ValueError(f'model takes "{inputs[0].name}" of another dtype than float32 and uint8')
+        lengths = [dimension.dim_value for dimension in kind.shape.dim][1:]
+        if not lengths or not all(1 <= length <= MAX_UNITS for length in lengths):
+            raise ValueError(
+                f'model takes "{inputs[0].name}" with samples of shape {tuple(lengths)}, where 0 is an '
+                f"unknown length; expected 1 to {MAX_UNITS}, as onnx.tools.update_model_dims sets them"
+            )
+        self.takes_pixels = kind.elem_type == types.UINT8
+        # Where images are transposed first, or never looked at as images, samples are those of the graph.
+        layouts = ("Conv", "MaxPool", "BatchNormalization", "Transpose", "Flatten", "Reshape")
+        first = next((node.op_type for node in nodes if node.op_type in layouts), "")
+        is_image = len(lengths) == 3 and first in layouts[:3]
+        axes = _IMAGE if is_image else tuple(range(len(lengths)))
+        self.input_shape = tuple(lengths[axis] for axis in axes)
+        self.values[inputs[0].name] = _Value((), self.input_shape, axes)
+
+    # --- constants ------------------------------------------------------------------------------------------
+
+    def _fold(self, node: Any) -> bool:
+        """Compute a node of constants; return whether it was one."""
+        if any(name and name not in self.constants for name in node.input):
+            return False
+        options = _attributes(node)
+        if node.op_type == "Constant":
+            value = next((options[name] for name in options if name.startswith("value")), None)
+            is_tensor = isinstance(value, self.onnx.TensorProto)
+            self.constants[node.output[0]] = self._array(value) if is_tensor else np.asarray(value)
+            return True
+        inputs = [self.constants[name] if name else None for name in node.input]
+        self.constants[node.output[0]] = self._computed(node, options, inputs)
+        return True
+
+    def _computed(self, node: Any, options: dict[str, Any], inputs: list[Any]) -> Array:
+        kind = node.op_type
+        if kind == "Cast":
+            dtype = self.onnx.helper.tensor_dtype_to_np_dtype(options["to"])
+            array: Array = inputs[0].astype(dtype)
+            return array
+        if kind == "Transpose":
+            return np.transpose(inputs[0], options.get("perm"))
+        if kind == "Reshape":
+            shape = [inputs[0].shape[i] if n == 0 else int(n) for i, n in enumerate(inputs[1])]
+            return np.reshape(inputs[0], shape)
+        if kind == "DequantizeLinear":
+            codes, scale, zero = inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None
+            zero = 0 if zero is None else zero.astype(np.float32)
+            if scale.ndim:
+                along = [1] * codes.ndim
+                along[options.get("axis", 1)] = -1
+                scale, zero = scale.reshape(along), np.reshape(zero, along) if np.ndim(zero) else zero
+            return _like_largest(np.multiply, codes.astype(np.float32) - zero, scale)
+        if kind == "BipolarQuant" and node.domain in _QONNX:
+            return _like_largest(np.multiply, np.where(inputs[0] >= 0, np.float32(1), -1), inputs[1])
+        if kind in _FOLDED and node.domain in _STANDARD:
+            return _like_largest(_FOLDED[kind], *inputs)
+        raise _refused(node, "computes a constant in a way that is not supported")
+
+    def _constant(self, name: str) -> Array:
+        if name not in self.constants:
+            raise ValueError(f'its input "{name}" is not a constant')
+        return self.constants[name]
+
+    def _floats(self, name: str) -> Floats:
+        """Return a constant as finite float32."""
+        floats = np.asarray(self._constant(name), np.float32)
+        if not np.isfinite(floats).all():
+            raise ValueError(f'its input "{name}" has numbers that are not finite')
+        return floats
+
+    def _along_channels(self, constant: Floats, value: _Value) -> Floats:
+        """Return a constant beside a value as one number, or one for each channel or feature."""
+        if constant.size == 1:
+            return constant.reshape(1)
+        rank = len(value.axes) + 1
+        shape = (1,) * (rank - constant.ndim) + constant.shape
+        channel = value.axes[-1] + 1
+        if len(shape) != rank or constant.size != value.shape[-1] or shape[channel] != constant.size:
+            raise ValueError(
+                f"it has a constant of shape {constant.shape}; expected one number, or one for each of the "
+                f"{value.shape[-1]} channels or features"
+            )
+        vector = constant.reshape(-1)
+        return vector if value.order is None else vector[value.order]
+
+    # --- values ---------------------------------------------------------------------------------------------
+
+    def _translate(self, node: Any) -> None:
+        domains = _QONNX if node.op_type == "BipolarQuant" else _STANDARD
+        if node.op_type not in _OPERATORS or node.domain not in domains:
+            domain = f" in the domain {node.domain}" if node.domain not in _STANDARD else ""
+            raise _refused(node, f"has no counterpart here{domain}; expected {', '.join(_OPERATORS)}")
+        self.values[node.output[0]] = _OPERATORS[node.op_type](self, node)
+
+    def _value(self, name: str) -> _Value:
+        if name not in self.values:
+            raise ValueError(
+                f'its input "{name}" does not depend on the samples, or is a second output of a node'
+            )
+        return self.values[name]
+
+    def _settled(self, value: _Value) -> _Value:
+        """Return a value, unless a sign before it may be 0, or a border is around it."""
+        if value.zero:
+            self._check_zero(value.zero)
+        if any(map(any, value.border)):
+            raise ValueError("it follows a Pad, which is supported before a Conv only")
+        return dataclasses.replace(value, zero="")
+
+    def _check_zero(self, name: str) -> None:
+        if not self.zero_is_positive:
+            raise _RefusedError(
+                f'node "{name}" maps 0 to 0 or -1, where a bit stands for +1. If its input is never '
+                "exactly 0, as after a batch normalization, give zero_is_positive=True"
+            )
+
+    def _plain(self, value: _Value) -> _Value:
+        """Return a value without a scale and an offset."""
+        value = self._settled(value)
+        scale, offset = np.array([value.scale], np.float32), np.array([value.offset], np.float32)
+        value = dataclasses.replace(value, scale=1.0, offset=0.0, is_signs=False)
+        value = self._multiplied(value, scale) if scale != 1 else value
+        return self._shifted(value, offset) if offset != 0 else value
+
+    def _then(self, value: _Value, layer: Layer, **changes: Any) -> _Value:
+        """Return the output of a layer."""
+        layer.build(value.shape, self.rng)
+        return dataclasses.replace(
+            value, layers=(*value.layers, layer), shape=layer.output_shape, **{"is_signs": False, **changes}
+        )
+
+    def _affine(self, value: _Value, mean: Floats, factor: Floats, beta: Floats) -> _Value:
+        """Return ``(value - mean) * factor + beta``."""
+        self._spend(4 * value.shape[-1])
+        value = self._then(value, BatchNorm(epsilon=_NO_EPSILON))
+        layer = value.layers[-1]
+        layer.state["mean"][:] = mean
+        layer.parameters["gamma"].value[:] = factor
+        layer.parameters["beta"].value[:] = beta
+        return value
+
+    def _spend(self, n: int) -> None:
+        """Refuse graphs that make many numbers of few."""
+        self.n_made += n
+        if self.n_made > _MOST_MADE:
+            raise ValueError(f"it and the nodes before it make more than {_MOST_MADE} numbers of few")
+
+    def _last_affine(self, value: _Value) -> tuple[Floats, Floats, Floats] | None:
+        """Return mean, factor and beta of the last layer, if `_affine` made it."""
+        layer = value.layers[-1] if value.layers else None
+        if not isinstance(layer, BatchNorm) or layer.epsilon != _NO_EPSILON:
+            return None
+        return layer.state["mean"], layer.parameters["gamma"].value, layer.parameters["beta"].value
+
+    def _without_last(self, value: _Value) -> _Value:
+        return dataclasses.replace(value, layers=value.layers[:-1])
+
+    def _multiplied(self, value: _Value, factor: Floats) -> _Value:
+        last = self._last_affine(value)
+        if last is not None and (last[1] == 1).all() and not last[2].any():
+            return self._affine(self._without_last(value), last[0], factor, last[2])
+        return self._affine(value, _ZERO, factor, _ZERO)
+
+    def _shifted(self, value: _Value, shift: Floats) -> _Value:
+        last = self._last_affine(value)
+        if last is not None and not (last[1] == 1).all() and not last[2].any():
+            return self._affine(self._without_last(value), last[0], last[1], shift)
+        return self._affine(value, -shift, _ONE, _ZERO)
+
+    def _scaled(self, value: _Value, factor: Floats, shift: Floats) -> _Value:
+        """Return a value times a factor, plus a shift."""
+        if value.is_signs and factor.size == shift.size == 1:
+            scale, offset = value.scale * factor.item(), value.offset * factor.item() + shift.item()
+            return dataclasses.replace(value, scale=scale, offset=offset)
+        value = self._plain(value)
+        factor, shift = self._along_channels(factor, value), self._along_channels(shift, value)
+        value = self._multiplied(value, factor) if (factor != 1).any() else value
+        return self._shifted(value, shift) if shift.any() else value
+
+    # --- operators ------------------------------------------------------------------------------------------
+
+    def _read_identity(self, node: Any) -> _Value:
+        return self._value(node.input[0])
+
+    def _read_dropout(self, node: Any) -> _Value:
+        if len(node.input) > 2 and node.input[2] and self._constant(node.input[2]).any():
+            raise ValueError("it drops values, as in training")
+        return self._value(node.input[0])
+
+    def _read_cast(self, node: Any) -> _Value:
+        if _attributes(node)["to"] != self.onnx.TensorProto.FLOAT:
+            raise ValueError("it converts to another dtype than float32")
+        return self._value(node.input[0])
+
+    def _read_sign(self, node: Any) -> _Value:
+        value = self._value(node.input[0])
+        if not value.is_signs:
+            value = self._then(self._settled(value), Sign(), is_signs=True)
+            return dataclasses.replace(value, zero=_name(node))
+        if abs(value.offset) >= abs(value.scale):
+            raise ValueError("it is the same for both signs")
+        if value.zero and value.offset * value.scale < 0:
+            self._check_zero(value.zero)
+        zero = value.zero if value.offset == 0 else ""
+        return dataclasses.replace(value, scale=float(np.sign(value.scale)), offset=0.0, zero=zero)
+
+    def _read_bipolar_quant(self, node: Any) -> _Value:
+        value = self._then(self._plain(self._value(node.input[0])), Sign(), is_signs=True)
+        return self._scaled(value, self._floats(node.input[1]), _ZERO)
+
+    def _read_comparison(self, node: Any) -> _Value:
+        left, right = node.input[:2]
+        is_greater = node.op_type.startswith("Greater")
+        if left in self.constants:
+            left, right, is_greater = right, left, not is_greater
+        has_equal = node.op_type.endswith("OrEqual")
+        value = self._plain(self._value(left))
+        threshold = self._along_channels(self._floats(right), value)
+        if threshold.any():
+            value = self._shifted(value, -threshold)
+        if has_equal != is_greater:
+            self._check_zero(_name(node))
+        # A boolean is 0 or 1.
+        value = self._then(value, Sign(), is_signs=True)
+        return dataclasses.replace(value, scale=0.5 if is_greater else -0.5, offset=0.5)
+
+    def _read_not(self, node: Any) -> _Value:
+        return self._scaled(self._value(node.input[0]), -_ONE, _ONE)
+
+    def _read_where(self, node: Any) -> _Value:
+        condition = self._settled(self._value(node.input[0]))
+        if not condition.is_signs or abs(condition.scale) != 0.5 or condition.offset != 0.5:
+            raise ValueError("its condition is not a comparison with a constant")
+        chosen, other = (self._floats(name) for name in node.input[1:3])
+        if chosen.size != 1 or other.size != 1:
+            raise ValueError("it chooses among other values than two numbers")
+        return self._scaled(condition, chosen.reshape(1) - other.reshape(1), other.reshape(1))
+
+    def _read_clip(self, node: Any) -> _Value:
+        limits = [self._floats(name).tolist() if name else None for name in node.input[1:3]]
+        if limits != [-1, 1]:
+            raise ValueError(f"it clips to {limits}; expected [-1, 1], a HardTanh")
+        return self._then(self._plain(self._value(node.input[0])), HardTanh())
+
+    def _read_arithmetic(self, node: Any) -> _Value:
+        kind, (left, right) = node.op_type, node.input[:2]
+        if left in self.values and right in self.values:
+            if kind != "Add":
+                raise ValueError("both of its inputs depend on the samples")
+            return self._sum(self._plain(self._value(left)), self._plain(self._value(right)))
+        if right in self.values and kind in ("Add", "Mul"):
+            left, right = right, left
+        if left in self.values:
+            constant = self._floats(right)
+            if kind == "Div":
+                if not constant.all():
+                    raise ValueError("it divides by 0")
+                constant = _ONE / constant
+            if kind in ("Mul", "Div"):
+                return self._scaled(self._value(left), constant, _ZERO)
+            return self._scaled(self._value(left), _ONE, -constant if kind == "Sub" else constant)
+        if kind == "Sub":
+            return self._scaled(self._value(right), -_ONE, self._floats(left))
+        raise ValueError("it divides a constant by what depends on the samples")
+
+    def _read_neg(self, node: Any) -> _Value:
+        return self._scaled(self._value(node.input[0]), -_ONE, _ZERO)
+
+    def _sum(self, a: _Value, b: _Value) -> _Value:
+        """Return the sum of two branches that begin with the same layers."""
+        is_same = a.order is b.order or (
+            a.order is not None and b.order is not None and np.array_equal(a.order, b.order)
+        )
+        if a.shape != b.shape or a.axes != b.axes or not is_same:
+            raise ValueError(f"it adds branches of shapes {a.shape} and {b.shape}, or of different layouts")
+        n = 0
+        while n < min(len(a.layers), len(b.layers)) and a.layers[n] is b.layers[n]:
+            n += 1
+        branches = sorted((a.layers[n:], b.layers[n:]), key=len)
+        block = Residual(*branches[1], shortcut=branches[0])
+        block.input_shape = a.layers[n - 1].output_shape if n else self.input_shape
+        block.output_shape = a.shape
+        return dataclasses.replace(a, layers=(*a.layers[:n], block))
+
+    def _read_batch_normalization(self, node: Any) -> _Value:
+        options = _attributes(node)
+        if options.get("training_mode", 0):
+            raise ValueError("it normalizes by the batch, as in training")
+        value = self._plain(self._value(node.input[0]))
+        if value.axes[-1] != 0:
+            raise ValueError("it normalizes along another axis than that of channels or features")
+        numbers = [self._floats(name).reshape(-1) for name in node.input[1:5]]
+        if any(len(array) != value.shape[-1] for array in numbers):
+            raise ValueError(f"its arrays have other lengths than {value.shape[-1]}")
+        if value.order is not None:
+            numbers = [array[value.order] for array in numbers]
+        value = self._then(value, BatchNorm(epsilon=options.get("epsilon", 1e-5)))
+        layer = value.layers[-1]
+        for name, array in zip(("gamma", "beta"), numbers[:2], strict=True):
+            layer.parameters[name].value[:] = array
+        layer.state["mean"][:], layer.state["variance"][:] = numbers[2:]
+        if (numbers[3] < 0).any():
+            raise ValueError("it has a negative variance")
+        return value
+
+    def _read_transpose(self, node: Any) -> _Value:
+        value = self._value(node.input[0])
+        n_axes = len(value.axes) + 1
+        axes = _attributes(node).get("perm", list(range(n_axes))[::-1])
+        if sorted(axes) != list(range(n_axes)) or axes[0] != 0:
+            raise ValueError(f"it permutes axes as {axes}; expected the axis of samples to stay the first")
+        return dataclasses.replace(value, axes=tuple(axes.index(axis + 1) - 1 for axis in value.axes))
+
+    def _read_flatten(self, node: Any) -> _Value:
+        if _attributes(node).get("axis", 1) != 1:
+            raise ValueError("it flattens other axes than those of a sample")
+        value = self._value(node.input[0])
+        if len(value.shape) == 1:
+            return value
+        if any(map(any, value.border)):
+            value = self._settled(value)
+        size = int(np.prod(value.shape, dtype=object))
+        if size > MAX_UNITS:
+            raise ValueError(f"it makes {size} features; expected at most {MAX_UNITS}")
+        order = None
+        if value.axes != tuple(range(len(value.axes))):
+            self._spend(size)
+            shape = [0] * len(value.axes)
+            for axis, length in zip(value.axes, value.shape, strict=True):
+                shape[axis] = length
+            order = np.arange(size).reshape(shape).transpose(value.axes).ravel()
+        return self._then(value, Flatten(), is_signs=value.is_signs, axes=(0,), order=order)
+
+    def _read_reshape(self, node: Any) -> _Value:
+        value, shape = self._value(node.input[0]), self._constant(node.input[1]).tolist()
+        size = int(np.prod(value.shape, dtype=object))
+        if len(shape) != 2 or shape[1] not in (-1, size):
+            raise ValueError(f"it reshapes to {shape}; expected [-1, {size}], a flattened sample")
+        return self._read_flatten(self.onnx.helper.make_node("Flatten", node.input[:1], node.output))
+
+    def _read_pad(self, node: Any) -> _Value:
+        value = self._settled(self._value(node.input[0]))
+        if _attributes(node).get("mode", b"constant") != b"constant" or len(node.input) > 3:
+            raise ValueError("it pads other axes than all, or by other values than a constant")
+        widths = self._constant(node.input[1]).tolist()
+        number = self._floats(node.input[2]).item() if len(node.input) > 2 and node.input[2] else 0.0
+        n_axes = len(value.axes) + 1
+        if len(widths) != 2 * n_axes or n_axes != 4:
+            raise ValueError(f"it pads by {widths}; expected the border of images")
+        pads = [(widths[axis + 1], widths[axis + 1 + n_axes]) for axis in value.axes]
+        if any(pads[2]) or widths[0] or widths[n_axes] or min(map(min, pads)) < 0:
+            raise ValueError(f"it pads by {widths}; expected only heights and widths to grow")
+        return dataclasses.replace(value, border=(pads[0], pads[1]), border_value=number)
+
+    def _read_max_pool(self, node: Any) -> _Value:
+        value = self._settled(self._value(node.input[0]))
+        if value.scale < 0:
+            value = self._plain(value)
+        options = _window(node, value)
+        size, step = options["kernel_shape"], options.get("strides", [1, 1])
+        fits = (
+            len(set(size)) == 1
+            and len(set(step)) == 1
+            and not any(options.get("pads", []))
+            and not options.get("ceil_mode", 0)
+            and set(options.get("dilations", [1])) == {1}
+            and options.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
+        )
+        if not fits:
+            raise ValueError("it has windows that are not square, not within the image, or dilated")
+        return self._then(value, MaxPool2D(size[0], stride=step[0]), is_signs=value.is_signs)
+
+    def _read_conv(self, node: Any) -> _Value:
+        value = self._value(node.input[0])
+        border, number = value.border, value.border_value
+        value, factor = self._operand(dataclasses.replace(value, border=_NO_BORDER, border_value=0.0))
+        options = _window(node, value)
+        weights, groups = self._floats(node.input[1]), options.get("group", 1)
+        if weights.ndim != 4 or weights.shape[1] * groups != value.shape[2]:
+            raise ValueError(
+                f"it has weights of shape {weights.shape} in {groups} groups, and images of "
+                f"{value.shape[2]} channels"
+            )
+        steps, spread = options.get("strides", [1, 1]), options.get("dilations", [1, 1])
+        if len(set(steps)) != 1 or len(set(spread)) != 1:
+            raise ValueError(f"it has the strides {steps} and dilations {spread}; expected equal ones")
+        automatic = options.get("auto_pad", b"NOTSET")
+        top, left, bottom, right = options.get("pads", [0] * 4)
+        own = ((top, bottom), (left, right)) if automatic == b"NOTSET" else _NO_BORDER
+        if any(map(any, border)) and number != 0 and (any(map(any, own)) or b"SAME" in automatic):
+            raise ValueError("it adds a border of zeros to that of the Pad before it")
+        pads = [(a[0] + b[0], a[1] + b[1]) for a, b in zip(border, own, strict=True)]
+        bias = self._floats(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+        filters, kernel = len(weights), weights.shape[2:]
+        matrix = weights.transpose(2, 3, 1, 0).reshape(-1, filters) * np.float32(factor)
+        scale = _scale_of_signs(matrix)
+        settings: dict[str, Any] = {"stride": steps[0], "dilation": spread[0], "groups": groups}
+        make: Callable[..., Conv2D] = Conv2D
+        if scale is not None:
+            make, settings["pad_value"] = BinaryConv2D, _as_sign(number, factor)
+        elif number:
+            raise ValueError(f"it has weights that are not signs, and a border of {number}")
+        images = value.shape[:2]
+        for padding in ("same",) if automatic == b"SAME_UPPER" else ("valid", "same", pads[0][0]):
+            layer = make(filters, kernel, padding=padding, use_bias=bias is not None, **settings)
+            found = [layer._pad_of(size, k) for size, k in zip(images, layer.kernel_size, strict=True)]
+            if automatic == b"SAME_UPPER" or (found == pads and automatic != b"SAME_LOWER"):
+                return self._product(value, layer, matrix, scale, bias)
+        raise ValueError(f'it pads by {pads}; expected "same" or one width on all sides')
+
+    def _read_matmul(self, node: Any) -> _Value:
+        return self._dense(self._value(node.input[0]), self._floats(node.input[1]), None)
+
+    def _read_gemm(self, node: Any) -> _Value:
+        options = _attributes(node)
+        if options.get("transA", 0):
+            raise ValueError("it transposes samples")
+        weights = self._floats(node.input[1]) * np.float32(options.get("alpha", 1))
+        bias = None
+        if len(node.input) > 2 and node.input[2]:
+            bias = self._floats(node.input[2]) * np.float32(options.get("beta", 1))
+        value = self._value(node.input[0])
+        return self._dense(value, weights.T if options.get("transB", 0) else weights, bias)
+
+    def _dense(self, value: _Value, weights: Floats, bias: Floats | None) -> _Value:
+        value, factor = self._operand(value)
+        if weights.ndim != 2 or len(value.shape) != 1 or len(weights) != value.shape[0]:
+            raise ValueError(
+                f"it multiplies samples of shape {value.shape} by weights of shape {weights.shape}; expected "
+                "vectors, and a row of weights for each feature"
+            )
+        if value.order is not None:
+            weights = weights[value.order]
+        matrix = weights * np.float32(factor)
+        scale = _scale_of_signs(matrix)
+        make: Callable[..., Dense] = Dense if scale is None else BinaryDense
+        layer = make(weights.shape[1], use_bias=bias is not None)
+        return self._product(dataclasses.replace(value, order=None), layer, matrix, scale, bias)
+
+    def _operand(self, value: _Value) -> tuple[_Value, float]:
+        """Return the factor of a product as signs and their scale, or as floats and 1."""
+        value = self._settled(value)
+        if not value.is_signs or value.offset or not value.scale:
+            return self._plain(value), 1.0
+        return dataclasses.replace(value, scale=1.0), value.scale
+
+    def _product(
+        self, value: _Value, layer: Product, matrix: Floats, scale: Floats | None, bias: Floats | None
+    ) -> _Value:
+        value = self._then(value, layer)
+        parameter = layer.parameters["weights"]
+        if scale is not None:
+            matrix = np.where(matrix > 0, np.float32(1), np.float32(-1))
+            layer.quantizer = parameter.quantizer = Fixed(None if (scale == 1).all() else scale)
+        parameter.value[...] = matrix.reshape(parameter.value.shape)
+        if bias is not None:
+            layer.parameters["bias"].value[:] = bias.reshape(-1)
+        return value
+
+
+_OPERATORS: dict[str, Callable[[_Reader, Any], _Value]] = {
+    "Add": _Reader._read_arithmetic,
+    "BatchNormalization": _Reader._read_batch_normalization,
+    "BipolarQuant": _Reader._read_bipolar_quant,
+    "Cast": _Reader._read_cast,
+    "Clip": _Reader._read_clip,
+    "Conv": _Reader._read_conv,
+    "Div": _Reader._read_arithmetic,
+    "Dropout": _Reader._read_dropout,
+    "Flatten": _Reader._read_flatten,
+    "Gemm": _Reader._read_gemm,
+    "Greater": _Reader._read_comparison,
+    "GreaterOrEqual": _Reader._read_comparison,
+    "Identity": _Reader._read_identity,
+    "Less": _Reader._read_comparison,
+    "LessOrEqual": _Reader._read_comparison,
+    "MatMul": _Reader._read_matmul,
+    "MaxPool": _Reader._read_max_pool,
+    "Mul": _Reader._read_arithmetic,
+    "Neg": _Reader._read_neg,
+    "Not": _Reader._read_not,
+    "Pad": _Reader._read_pad,
+    "Reshape": _Reader._read_reshape,
+    "Sign": _Reader._read_sign,
+    "Sub": _Reader._read_arithmetic,
+    "Transpose": _Reader._read_transpose,
+    "Where": _Reader._read_where,
+}
+_FOLDED: dict[str, Callable[..., Any]] = {
+    "Abs": np.abs,
+    "Add": np.add,
+    "Clip": lambda x, low=None, high=None: np.clip(x, low, high),
+    "Div": np.divide,
+    "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "Identity": np.asarray,
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
+    "Mul": np.multiply,
+    "Neg": np.negative,
+    "Not": np.logical_not,
+    "Sign": np.sign,
+    "Sub": np.subtract,
+    "Where": np.where,
+}
+_ZERO, _ONE = np.zeros(1, np.float32), np.ones(1, np.float32)
+_MOST_MADE = 1 << 26
+_NO_EPSILON = 1e-9  # 1 + 1e-9 is 1 in float32
+
+
+class _RefusedError(ValueError):
+    """Raised for a node that cannot be represented."""
+
+
+def _name(node: Any) -> str:
+    return node.name or (node.output[0] if node.output else "")
+
+
+def _refused(node: Any, why: str) -> _RefusedError:
+    return _RefusedError(f'node "{_name(node)}" of type {node.op_type} {why}')
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    """Return the attributes of a node."""
+    from onnx import helper
+
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+
+def _window(node: Any, value: _Value) -> dict[str, Any]:
+    """Return the attributes of a node that takes images."""
+    if value.axes != _IMAGE:
+        raise ValueError("its input is no image with channels first")
+    return _attributes(node)
+
+
+def _like_largest(function: Callable[..., Any], *inputs: Any) -> Array:
+    """Return a function of arrays, unless the result is larger than each of them."""
+    shapes = [np.shape(array) for array in inputs if array is not None]
+    size = int(np.prod(np.broadcast_shapes(*shapes), dtype=object))
+    if size > max(int(np.prod(shape)) for shape in shapes):
+        raise ValueError(f"it makes a larger constant of constants of shapes {shapes}")
+    with np.errstate(all="ignore"):  # what is not finite is refused where it is used
+        return np.asarray(function(*inputs))
+
+
+def _scale_of_signs(matrix: Floats) -> Floats | None:
+    """Return the scales of columns that consist of signs times a scale, or None if there are others."""
+    sizes = np.abs(matrix)
+    scale: Floats = sizes[0].copy() if len(sizes) else np.zeros(1, np.float32)
+    return scale if scale.all() and (sizes == scale).all() else None
+
+
+def _as_sign(number: float, factor: float) -> int:
+    """Return the value of a border among signs."""
+    sign = number / factor
+    if sign not in (-1, 0, 1):
+        raise ValueError(f"it has a border of {number} around values of {factor} and {-factor}")
+    return int(sign)
+
+
+def _onnx() -> ModuleType:
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError(
+            'fastcodes.interop.onnx needs onnx: pip install "fastcodes[onnx]", or pip install onnx'
+        ) from error
+    import onnx.checker
+    import onnx.helper
+    import onnx.numpy_helper
+
+    module: ModuleType = onnx
+    return module

@@ -1,0 +1,482 @@
+"""Networks from and to ONNX: onnxruntime gives the same answers, and what cannot be represented is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastcodes import nn
+from fastcodes.interop.onnx import from_onnx, to_onnx
+from helpers import Array
+from packed_networks import IMAGES, NETWORKS, dense, trained
+
+onnx = pytest.importorskip("onnx", reason="reads and writes ONNX, which is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is not installed")
+helper, numpy_helper = (pytest.importorskip(f"onnx.{name}") for name in ("helper", "numpy_helper"))
+TensorProto = onnx.TensorProto
+
+QONNX = "qonnx.custom_op.general"
+
+
+def run(model: Any, x: Array) -> Array:
+    """Return what onnxruntime computes."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 3, 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    (given,) = session.get_inputs()
+    (out,) = session.run(None, {given.name: x})
+    return out
+
+
+# --- export -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_exported_network_answers_in_onnxruntime_as_here(name: str) -> None:
+    layers, x = NETWORKS[name]
+    model = trained(layers, x, 3)
+    exported = to_onnx(model)
+    onnx.checker.check_model(exported, full_check=True)
+    expected = model.decision_function(x)
+    found = run(exported, x if x.dtype == np.uint8 else x.astype(np.float32))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    # Back again: the same layers, except where a scale becomes a normalization.
+    if any(node.op_type == "Floor" for node in exported.graph.node):
+        with pytest.raises(ValueError, match=r'node "Floor \d+" of type Floor has no counterpart'):
+            from_onnx(exported)
+        return
+    packed = from_onnx(exported)
+    assert np.array_equal(packed.decision_function(x), expected)
+    assert packed.input_shape_ == model.input_shape_
+
+
+def test_a_network_that_does_not_classify_is_exported_too(tmp_path: Path) -> None:
+    network = nn.Network(nn.Conv2D(4, 3), nn.HardTanh(), nn.MaxPool2D(2), random_state=0).build((8, 6, 2))
+    x = np.random.default_rng(3).normal(size=(5, 8, 6, 2)).astype(np.float32)
+    path = tmp_path / "network.onnx"
+    onnx.save(to_onnx(network), path)
+    np.testing.assert_allclose(run(onnx.load(path), x), network.forward(x), atol=1e-5)
+    for model, error, message in (
+        (nn.Network(nn.Sign()), nn.NotFittedError, "does not know its shapes"),
+        (nn.Sign(), TypeError, "model must be a Sequential or a Network"),
+        (trained(dense(3), IMAGES[:, 0, 0], 3).compile(), TypeError, "give the Sequential"),
+    ):
+        with pytest.raises(error, match=message):
+            to_onnx(model)
+
+    class Own(nn.Sign):
+        """A layer of a user."""
+
+    with pytest.raises(TypeError, match=r"layer 0\.1, Own\(\)"):
+        to_onnx(nn.Network(nn.Residual(nn.Sign(), Own())).build((3,)))
+
+
+# --- import -------------------------------------------------------------------------------------------------
+
+
+class Graph:
+    """A graph that is made node by node; each takes the output of the one before it."""
+
+    def __init__(self, *shape: int, kind: int = TensorProto.FLOAT) -> None:
+        self.rng = np.random.default_rng(3)
+        self.inputs = [helper.make_tensor_value_info("x", kind, ["n", *shape])]
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.last = "x"
+
+    def node(self, operator: str, *inputs: Any, **attributes: Any) -> str:
+        """Add a node, whose inputs are names and constants, and return the name of its output."""
+        names = []
+        for value in inputs:
+            if not isinstance(value, str):
+                array = np.asarray(value)
+                array = array.astype(np.float32) if array.dtype == np.float64 else array
+                self.constants.append(numpy_helper.from_array(array, f"c{len(self.constants)}"))
+            names.append(value if isinstance(value, str) else self.constants[-1].name)
+        name = f"{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, names, [f"{name}:0"], name=name, **attributes))
+        return f"{name}:0"
+
+    def then(self, operator: str, *inputs: Any, **attributes: Any) -> Graph:
+        """Add a node after the last one."""
+        self.last = self.node(operator, self.last, *inputs, **attributes)
+        return self
+
+    def norm(self, n: int, **attributes: Any) -> Graph:
+        """Add a batch normalization of random numbers."""
+        numbers = self.normal(4, n)
+        return self.then("BatchNormalization", *numbers[:3], np.abs(numbers[3]) + 0.1, **attributes)
+
+    def signs(self, *shape: int) -> Array:
+        """Return random signs."""
+        return self.rng.choice(np.float32([-1, 1]), shape)
+
+    def normal(self, *shape: int) -> Array:
+        """Return random numbers."""
+        return self.rng.normal(size=shape).astype(np.float32)
+
+    def model(self, opset: int = 17) -> Any:
+        """Return the model."""
+        output = helper.make_tensor_value_info(self.last, TensorProto.FLOAT, ["n", "m"])
+        graph = helper.make_graph(self.nodes, "g", self.inputs, [output], self.constants)
+        domains = [
+            helper.make_opsetid("", opset),
+            *(helper.make_opsetid(name, 1) for name in (QONNX, "other")),
+        ]
+        return helper.make_model(graph, opset_imports=domains, ir_version=8)
+
+
+def like_larq() -> Graph:
+    """Make what tf2onnx makes of a network of larq: channels last, and signs of signs, for 0."""
+    graph = Graph(12, 10, 3)
+    graph.then("Transpose", perm=[0, 3, 1, 2])
+    graph.then("Conv", graph.normal(8, 3, 3, 3), auto_pad="SAME_UPPER", strides=[2, 2])
+    graph.norm(8, epsilon=1e-3)
+    for filters, channels in ((16, 8), (24, 16)):
+        graph.then("Sign").then("Add", 0.1).then("Sign")
+        latent = graph.node("Sign", graph.normal(filters, channels, 3, 3))
+        weights = graph.node("Sign", graph.node("Add", latent, 0.1))
+        graph.then("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1]), np.float32(1))  # pad_values=1.0
+        graph.then("Conv", weights, kernel_shape=[3, 3])
+        graph.then("MaxPool", kernel_shape=[2, 2], strides=[1, 1])
+        graph.norm(filters)
+    graph.then("Transpose", perm=[0, 2, 3, 1])
+    graph.last = graph.node("Where", graph.node("Less", graph.last, 0.0), -1.0, 1.0)
+    graph.then("Reshape", np.array([-1, 4 * 3 * 24]))
+    graph.then("MatMul", graph.signs(4 * 3 * 24, 5)).norm(5)
+    return graph.then("Softmax")
+
+
+def like_brevitas() -> Graph:
+    """Make what PyTorch makes of Brevitas: channels first, scaled signs, int8 weights, comparisons."""
+    graph = Graph(3, 9, 8)
+    graph.then("Sub", graph.normal(1, 3, 1, 1))
+    graph.then("Conv", graph.normal(8, 3, 3, 3), graph.normal(8), pads=[1, 1, 1, 1]).norm(8)
+    graph.last = graph.node("Where", graph.node("GreaterOrEqual", graph.last, 0.0), 1.0, -1.0)
+    graph.then("Mul", 0.37)
+    codes, scale = graph.signs(16, 8, 3, 3).astype(np.int8), np.abs(graph.normal(16)) + 0.1
+    weights = graph.node("DequantizeLinear", codes, scale, np.zeros(16, np.int8), axis=0)
+    graph.then("Conv", weights, pads=[1, 1, 1, 1], strides=[2, 2]).norm(16)
+    graph.last = graph.node("Cast", graph.node("GreaterOrEqual", graph.last, 0.0), to=TensorProto.FLOAT)
+    graph.then("Mul", 2.0).then("Sub", 1.0).then("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+    graph.then("Flatten").norm(16 * 2 * 2)
+    graph.last = graph.node("Not", graph.node("Greater", 0.0, graph.last))
+    graph.then("Cast", to=TensorProto.FLOAT).then("Mul", 2.0).then("Add", -1.0).then("Dropout")
+    latent = graph.node("Where", graph.node("GreaterOrEqual", graph.normal(10, 64), 0.0), 0.25, -0.25)
+    graph.then("Gemm", latent, graph.normal(10), transB=1, alpha=0.5).norm(10)
+    graph.last = graph.node("Sub", np.ones(10), graph.node("Clip", graph.last, -1.0, 1.0))
+    return graph.then("Div", np.abs(graph.normal(10)) + 0.5)
+
+
+def like_residual() -> Graph:
+    """Make two blocks with shortcuts, the second with a product of its own, of bytes."""
+    graph = Graph(40, kind=TensorProto.UINT8)
+    graph.then("Cast", to=TensorProto.FLOAT).then("MatMul", graph.signs(40, 24)).norm(24)
+    for n, shortcut in ((24, False), (16, True)):
+        before = graph.last
+        graph.last = graph.node("Where", graph.node("GreaterOrEqual", before, 0.0), 1.0, -1.0)
+        bits = graph.last
+        branch = graph.then("MatMul", graph.signs(24, n)).norm(n).last
+        graph.last = before
+        if shortcut:
+            graph.last = bits
+            graph.then("MatMul", graph.normal(24, n))
+        graph.then("Add", branch)
+    return graph.then("MatMul", graph.normal(16, 4)).then("Add", graph.normal(4))
+
+
+GRAPHS: dict[str, Callable[[], Graph]] = {
+    "larq": like_larq,
+    "brevitas": like_brevitas,
+    "residual": like_residual,
+}
+
+
+def samples(model: Any, n: int = 50) -> Array:
+    """Return samples for a graph."""
+    given = model.graph.input[0].type.tensor_type
+    shape = (n, *(dimension.dim_value for dimension in given.shape.dim[1:]))
+    rng = np.random.default_rng(1)
+    if given.elem_type == TensorProto.UINT8:
+        return rng.integers(256, size=shape, dtype=np.uint8)
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def ours(packed: nn.PackedModel, x: Array) -> Array:
+    """Return the logits of samples of a graph, whose images may have channels first."""
+    is_first = packed.input_shape_ != x.shape[1:]
+    return packed.decision_function(x.transpose(0, 2, 3, 1) if is_first else x)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_an_imported_network_answers_as_onnxruntime(name: str, tmp_path: Path) -> None:
+    model = GRAPHS[name]().model()
+    x = samples(model)
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    packed = from_onnx(path, classes=list("abcdefghij")[: run(model, x).shape[1]])
+    expected = run(model, x)
+    logits = ours(packed, x)
+    if name == "larq":
+        logits = np.exp(logits - logits.max(axis=1, keepdims=True))
+        logits /= logits.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+    assert len(set(expected.argmax(axis=1))) > 1
+    packed.save(tmp_path / "packed.safetensors")
+    again = nn.PackedModel.load(tmp_path / "packed.safetensors")
+    assert np.array_equal(ours(again, x), ours(packed, x))
+    assert again.classes_[0] == "a"
+
+
+def test_layers_between_signs_are_packed() -> None:
+    kinds = [type(step).__name__ for step in from_onnx(like_larq().model()).steps]
+    assert kinds == [
+        "Apply", "Normalize", "SignsOfFloats", "PackedConv2D", "PoolBits", "PackedConv2D", "PoolBits",
+        "FlattenBits", "PackedDense", "Normalize",
+    ]  # fmt: skip
+    kinds = [type(step).__name__ for step in from_onnx(like_brevitas().model()).steps]
+    assert kinds[3:8] == ["SignsOfFloats", "PackedConv2D", "PoolBits", "FlattenBits", "FloatsOfSigns"]
+    assert "PackedDense" in kinds
+    first = from_onnx(like_residual().model()).steps[0]
+    assert repr(first) == "PackedDense(8-bit codes -> 24 floats)"
+
+
+@pytest.mark.parametrize("scale", [0.5, -2.0])
+def test_quantizers_of_qonnx_are_signs_with_a_scale(scale: float) -> None:
+    def made(domain: str, operator: str) -> Any:
+        graph = Graph(30)
+        graph.norm(30).then(operator, scale, domain=domain)
+        weights = graph.node(operator, graph.normal(30, 12), 0.25, domain=domain)
+        return (
+            graph.then("MatMul", weights)
+            .norm(12)
+            .then(operator, 1.0, domain=domain)
+            .then("MatMul", graph.signs(12, 3))
+        )
+
+    # onnxruntime does not know the operator: its body says what it computes.
+    body = [
+        helper.make_node("Constant", [], ["zero"], value_float=0.0),
+        helper.make_node("Constant", [], ["one"], value_float=1.0),
+        helper.make_node("Neg", ["one"], ["minus"]),
+        helper.make_node("GreaterOrEqual", ["x", "zero"], ["positive"]),
+        helper.make_node("Where", ["positive", "one", "minus"], ["sign"]),
+        helper.make_node("Mul", ["sign", "scale"], ["y"]),
+    ]
+    model = made(QONNX, "BipolarQuant").model()
+    packed = from_onnx(model)
+    model.functions.append(
+        helper.make_function(
+            QONNX, "BipolarQuant", ["x", "scale"], ["y"], body, [helper.make_opsetid("", 17)]
+        )
+    )
+    x = samples(model)
+    np.testing.assert_allclose(packed.decision_function(x), run(model, x), atol=1e-4)
+    assert sum(type(step).__name__ == "PackedDense" for step in packed.steps) == 2
+    with pytest.raises(ValueError, match=r'"BipolarQuant_0" of type BipolarQuant .* in the domain other'):
+        from_onnx(Graph(3).then("BipolarQuant", scale, domain="other").model())
+
+
+@pytest.mark.parametrize("operator", ["Sign", "Greater", "LessOrEqual"])
+def test_zero_is_positive_only_if_a_user_says_so(operator: str) -> None:
+    graph = Graph(16)
+    if operator == "Sign":
+        graph.then("Sign")
+    else:
+        values = (1.0, -1.0) if operator == "Greater" else (-1.0, 1.0)
+        graph.last = graph.node("Where", graph.node(operator, graph.last, 0.0), *values)
+    model = graph.then("MatMul", graph.signs(16, 3)).model()
+    with pytest.raises(ValueError, match=f'node "{operator}_0" maps 0 to 0 or -1.*zero_is_positive=True'):
+        from_onnx(model)
+    x = samples(model)
+    packed = from_onnx(model, zero_is_positive=True)
+    np.testing.assert_array_equal(packed.decision_function(x), run(model, x))
+    x[:, 0] = 0
+    x[:, 1] = 1e-30
+    assert not np.array_equal(packed.decision_function(x), run(model, x))
+    np.testing.assert_array_equal(packed.decision_function(x), run(model, np.where(x == 0, 1, x)))
+
+
+def test_thresholds_of_comparisons_are_exact() -> None:
+    graph = Graph(16)
+    graph.then("MatMul", graph.signs(16, 20))
+    positive = graph.node("GreaterOrEqual", graph.last, np.arange(20.0) - 10)
+    graph.last = graph.node("Where", positive, 1.0, -1.0)
+    model = graph.then("MatMul", graph.signs(20, 3)).model()
+    x = np.random.default_rng(0).choice(np.float32([-1, 1]), (500, 16))
+    np.testing.assert_array_equal(from_onnx(model).decision_function(x), run(model, x))
+
+
+def test_images_that_are_only_flattened_are_taken_as_they_are() -> None:
+    graph = Graph(2, 4, 3)
+    model = graph.then("Flatten").then("Gemm", graph.signs(24, 3)).model()
+    x = samples(model)
+    assert from_onnx(model).input_shape_ == (2, 4, 3)
+    np.testing.assert_allclose(from_onnx(model).decision_function(x), run(model, x), atol=1e-5)
+
+
+def test_bytes_are_packed_if_the_graph_takes_floats() -> None:
+    graph = Graph(24)
+    model = graph.then("MatMul", graph.signs(24, 3)).model()
+    x = np.random.default_rng(0).integers(256, size=(9, 24), dtype=np.uint8)
+    packed = from_onnx(model, input_bits=8)
+    assert "8-bit codes" in repr(packed)
+    np.testing.assert_array_equal(packed.decision_function(x), run(model, x.astype(np.float32)))
+
+
+# --- what is refused ----------------------------------------------------------------------------------------
+
+
+def image(*, signs: bool = True) -> Graph:
+    graph = Graph(4, 6, 6)
+    if signs:
+        graph.last = graph.node("Where", graph.node("GreaterOrEqual", graph.last, 0.0), 1.0, -1.0)
+    return graph
+
+
+CONV = np.ones((4, 4, 3, 3))
+REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
+    "Relu": (
+        lambda: Graph(4).then("Relu"),
+        'node "Relu_0" of type Relu has no counterpart here; expected Add',
+    ),
+    "constants of images": (
+        lambda: image(signs=False).then("Mul", np.ones((6, 6))),
+        r"Mul_0.*\(6, 6\); expected",
+    ),
+    "other clip": (lambda: Graph(4).then("Clip", 0.0, 6.0), r"Clip_0.*\[0\.0, 6\.0\]; expected \[-1, 1\]"),
+    "training": (
+        lambda: Graph(4).norm(4, training_mode=0).then("Dropout", 0.5, np.array(True)),
+        "Dropout_1.*training",
+    ),
+    "channels last": (lambda: image().then("Transpose", perm=[0, 2, 3, 1]).norm(6), "another axis"),
+    "samples moved": (lambda: Graph(4).then("Transpose", perm=[1, 0]), "Transpose_0.*the axis of samples"),
+    "strides": (lambda: image().then("Conv", CONV, strides=[1, 2]), r"Conv_2.*strides \[1, 2\]"),
+    "border": (lambda: image().then("Conv", CONV, pads=[2, 0, 0, 0]), r'Conv_2.*\(2, 0\).*expected "same"'),
+    "lower": (lambda: image().then("Conv", CONV[:, :, :2], auto_pad="SAME_LOWER"), "Conv_2.*it pads"),
+    "channels": (lambda: image().then("Conv", CONV[:, :3]), "Conv_2.*images of 4 channels"),
+    "border of halves": (
+        lambda: image().then("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1]), np.float32(0.5)).then("Conv", CONV),
+        "Conv_3.*border of 0.5",
+    ),
+    "border and no product": (
+        lambda: image().then("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1])).then("MaxPool", kernel_shape=[2, 2]),
+        "MaxPool_3.*follows a Pad",
+    ),
+    "oblong windows": (lambda: image().then("MaxPool", kernel_shape=[1, 2]), "MaxPool_2.*not square"),
+    "padded windows": (
+        lambda: image().then("MaxPool", kernel_shape=[2, 2], pads=[1, 1, 1, 1]),
+        "MaxPool_2.*within the image",
+    ),
+    "an image at the end": (image, r"model ends with samples of shape \(4, 6, 6\)"),
+    "a flattened image at the end": (
+        lambda: image().then("Transpose", perm=[0, 3, 1, 2]).then("Flatten"),
+        "or with a flattened image",
+    ),
+    "dimensions": (
+        lambda: Graph(4).then("MatMul", np.ones((5, 2))),
+        r"MatMul_0.*\(4,\) by weights.*\(5, 2\)",
+    ),
+    "two products": (lambda: Graph(4).then("Mul", "x"), "Mul_0.*both of its inputs depend"),
+    "twice": (lambda: Graph(4).then("Add", "x"), "Add_0.*at least one layer"),
+    "a division": (lambda: _divided(), "Div_0.*divides a constant"),
+    "no number": (lambda: Graph(4).then("MatMul", np.full((4, 2), np.nan)), "MatMul_0.*not finite"),
+    "a zero divisor": (lambda: Graph(4).then("Div", 0.0), "Div_0.*divides by 0"),
+    "negative variance": (
+        lambda: Graph(2).then("BatchNormalization", *np.ones((3, 2)), -np.ones(2)),
+        "negative variance",
+    ),
+    "a constant of constants": (lambda: _computed(), "Exp_0.*computes a constant in a way"),
+    "a large constant": (lambda: _enlarged(), r"Add_0.*larger constant"),
+    "reshaped": (lambda: Graph(4).then("Reshape", np.array([-1, 2])), r"Reshape_0.*expected \[-1, 4\]"),
+    "a constant sign": (
+        lambda: Graph(4).then("Sign").then("Add", 2.0).then("Sign").then("MatMul", np.ones((4, 2))),
+        "Sign_2.*the same for both signs",
+    ),
+    "softmax of samples": (lambda: Graph(4).then("Softmax", axis=0), "Softmax_0.*another axis"),
+    "unknown lengths": (lambda: Graph(0).then("Neg"), r"model takes \"x\" with samples of shape \(0,\)"),
+    "integers": (
+        lambda: Graph(4, kind=TensorProto.INT64).then("Cast", to=TensorProto.FLOAT),
+        "of another dtype",
+    ),
+}
+
+
+def _divided() -> Graph:
+    graph = Graph(4)
+    graph.last = graph.node("Div", 1.0, "x")
+    return graph
+
+
+def _computed() -> Graph:
+    graph = Graph(4)
+    return graph.then("MatMul", graph.node("Exp", np.ones((4, 2))))
+
+
+def _enlarged() -> Graph:
+    graph = Graph(4)
+    return graph.then("MatMul", graph.node("Add", np.ones((1000, 1)), np.ones((1, 1000))))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_represented_is_refused_by_its_node(name: str) -> None:
+    made, message = REFUSED[name]
+    with pytest.raises(ValueError, match=message):
+        from_onnx(made().model())
+
+
+def test_small_files_do_not_make_large_networks() -> None:
+    graph = Graph(1 << 24)
+    for _ in range(9):
+        graph.then("Mul", 2.0).then("Add", 1.0)
+    with pytest.raises(ValueError, match=r'node "\w+_\d".*make more than 67108864 numbers of few'):
+        from_onnx(graph.then("MatMul", np.ones((1, 2))).model())
+    graph = Graph(1 << 24, 3, 3)
+    with pytest.raises(ValueError, match=r"Conv_0.*images of 16777216 channels"):
+        from_onnx(graph.then("Conv", np.ones((2, 3, 3, 3))).model())
+
+
+def test_old_and_foreign_models_are_refused(tmp_path: Path) -> None:
+    model = like_residual().model()
+    old = Graph(4).then("Neg").model(opset=9)
+    with pytest.raises(ValueError, match=r"opset 9; expected 11 or higher, as onnx\.version_converter"):
+        from_onnx(old)
+    model.graph.output.append(model.graph.output[0])
+    with pytest.raises(ValueError, match=r"not a valid model of ONNX|2 outputs"):
+        from_onnx(model)
+    with pytest.raises(TypeError, match=r"model must be an onnx\.ModelProto or the path of a file; got 3"):
+        from_onnx(3)
+    with pytest.raises(OSError, match=r"none\.onnx"):
+        from_onnx(tmp_path / "none.onnx")
+    path = tmp_path / "text.onnx"
+    path.write_text("this is no model\n" * 50)
+    with pytest.raises(ValueError, match=r"text\.onnx is not a file of ONNX, or is damaged"):
+        from_onnx(path)
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"text\.onnx is not a valid model of ONNX"):
+        from_onnx(path)
+
+
+def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "damaged.onnx"
+    n_read = n_refused = 0
+    for made in GRAPHS.values():
+        whole = np.frombuffer(made().model().SerializeToString(), np.uint8)
+        for number in range(60):
+            data = whole.copy()
+            if number % 3:
+                places = rng.integers(len(data), size=3)
+                data[places] ^= rng.integers(1, 256, 3, dtype=np.uint8)
+            else:
+                data = data[: rng.integers(len(data))]
+            path.write_bytes(data.tobytes())
+            try:
+                from_onnx(path, zero_is_positive=True)
+                n_read += 1
+            except ValueError:
+                n_refused += 1
+    assert min(n_read, n_refused) > 20
