@@ -239,7 +239,7 @@ def test_vectors_that_refine_results_are_given_to_searches(faiss: ModuleType, fa
     flat = faiss.IndexFlatIP(D)
     flat.add(X[:7])
     assert np.array_equal(interop.vectors_of(flat), X[:7])
-    with pytest.raises(TypeError, match=r"must be an IndexFlat or an IndexRefineFlat.*got a faiss.IndexPQ"):
+    with pytest.raises(TypeError, match=r"must be an IndexFlat, .*got a faiss.IndexPQ"):
         interop.vectors_of(faiss.IndexPQ(D, 4, 4))
 
 
@@ -477,7 +477,7 @@ def test_what_cannot_be_taken_over_is_refused(faiss: ModuleType) -> None:
         (
             faiss.index_factory(D, "IVF4,Flat"),
             TypeError,
-            f"index is a faiss.IndexIVFFlat;.*{what}.*FlatIndex",
+            f"index is a faiss.IndexIVFFlat;.*{what}.*vectors_of.*IVFIndex over a quantizer",
         ),
         (faiss.index_factory(D, "IVF4,PQ4x4"), ValueError, "index is not trained"),
         (faiss.index_factory(D, "HNSW4"), TypeError, f"index is a faiss.IndexHNSWFlat;.*{what}.*FlatIndex"),
@@ -528,6 +528,32 @@ def test_what_cannot_be_taken_over_is_refused(faiss: ModuleType) -> None:
         interop.rotation_of(inner)
     with pytest.raises(TypeError, match=r"transform must be a faiss.LinearTransform; got"):
         interop.rotation_of(faiss.NormalizationTransform(D))
+
+
+def test_ids_that_rows_cannot_have_are_those_of_the_index(faiss: ModuleType) -> None:
+    inner = index_pq(faiss, 4, 4, "l2")
+    lists, _ = lists_of_pq(faiss, 4, "l2", True, False)
+    for ids, message in (
+        ([3, -1, 5], "index has the id -1; expected ids from 0 up"),
+        ([3, 7, 3], "index has the id 3 2 times; expected an id for each row"),
+    ):
+        inner.reset()
+        lists.reset()
+        for made in (faiss.IndexIDMap(inner), lists):
+            made.add_with_ids(X[:3], np.array(ids))
+            with pytest.raises(ValueError, match=message):
+                interop.from_faiss(made)
+
+
+def test_vectors_of_inverted_lists_are_copied_in_the_order_of_their_ids(faiss: ModuleType) -> None:
+    index = faiss.index_factory(D, "IVF4,Flat")
+    index.train(X)
+    index.add(X[:700])
+    assert np.array_equal(interop.vectors_of(index), X[:700])
+    index.reset()
+    ids = np.random.default_rng(0).permutation(700)
+    index.add_with_ids(X[:700], ids)
+    assert np.array_equal(interop.vectors_of(index)[ids], X[:700])
 
 
 PACKED = np.zeros((2, 3), np.uint8)

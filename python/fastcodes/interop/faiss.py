@@ -11,6 +11,8 @@ faiss                                       fastcodes
 ``IndexBinaryIVF``                          ``IVFIndex(Bits)``, likewise
 ``IndexIDMap``, ``IndexBinaryIDMap``        the ids of a `FlatIndex`
 ``ProductQuantizer``                        `ProductQuantizer`
+``IndexFlat``, ``IndexIVFFlat``             none, since an index here keeps codes: `vectors_of` copies the
+                                            vectors, for ``add`` or ``rerank=``
 ==========================================  ==================================================================
 
 Both sides keep codebooks as float32 ``(M, K, d / M)`` and the matrix of OPQ so that a vector is rotated by
@@ -129,6 +131,8 @@ def from_faiss(index: Any, *, metric: str | None = None) -> Any:
     if metric is not None:
         raise ValueError("metric is for a faiss.ProductQuantizer; an index has its own, leave metric out")
     kept, ids = _without_ids(index, faiss)  # `index` owns what it wraps, and stays alive
+    if ids is not None:
+        _check_ids(ids)
     if isinstance(kept, faiss.IndexRefineFlat):
         kept = faiss.downcast_index(kept.base_index)
     if isinstance(kept, faiss.IndexBinaryIVF) or isinstance(_innermost(kept, faiss), faiss.IndexIVFPQ):
@@ -164,7 +168,9 @@ def _from_lists(index: Any, ids: Ids | None, faiss: ModuleType) -> IVFIndex:
             "metric of the index"
         )
     lists, numbers, packed = _listed(inner, faiss)
-    if ids is not None:
+    if ids is None:
+        _check_ids(numbers)
+    else:
         numbers = ids[numbers]
     options: dict[str, Any] = {"ids": numbers}
     if is_binary:
@@ -183,6 +189,17 @@ def _from_lists(index: Any, ids: Ids | None, faiss: ModuleType) -> IVFIndex:
     codes = unpack_codes(packed, inner.pq.M, inner.pq.nbits)
     options |= {"by_residual": bool(inner.by_residual), "metric": codec.metric}
     return IVFIndex._of_lists(codec, centers, lists, codes, **options)
+
+
+def _check_ids(ids: Ids) -> None:
+    """Refuse ids of faiss that a row here cannot have."""
+    if len(ids) and ids.min() < 0:
+        raise ValueError(f"index has the id {ids.min()}; expected ids from 0 up, which rows have here")
+    unique, counts = np.unique(ids, return_counts=True)
+    if len(unique) < len(ids):
+        raise ValueError(
+            f"index has the id {unique[counts.argmax()]} {counts.max()} times; expected an id for each row"
+        )
 
 
 def _listed(index: Any, faiss: ModuleType) -> tuple[Ids, Ids, Codes]:
@@ -421,14 +438,15 @@ def vectors_of(index: Any) -> Floats:
 
     Parameters
     ----------
-    index : faiss.IndexFlat or faiss.IndexRefineFlat
+    index : faiss.IndexFlat, faiss.IndexIVFFlat or faiss.IndexRefineFlat
         Also one of these in an ``IndexIDMap``.
 
     Returns
     -------
     float32 array (n, d)
-        In the order in which they were added. For ``rerank=``, row ``i`` has to be the vector with the id
-        ``i``: with ids of an ``IndexIDMap``, put row ``i`` in the place of ``ids[i]``.
+        In the order in which they were added; those of an ``IndexIVFFlat`` in the order of their ids. For
+        ``rerank=``, row ``i`` has to be the vector with the id ``i``: with ids of an ``IndexIDMap``, put row
+        ``i`` in the place of ``ids[i]``.
 
     Raises
     ------
@@ -441,8 +459,14 @@ def vectors_of(index: Any) -> Floats:
     kept, _ = _without_ids(index, faiss)
     if isinstance(kept, faiss.IndexRefineFlat):
         kept = faiss.downcast_index(kept.refine_index)
+    if type(kept) is faiss.IndexIVFFlat:
+        packed = _listed(kept, faiss)[2]
+        return np.ascontiguousarray(packed).view(np.float32)
     if not isinstance(kept, faiss.IndexFlat):
-        raise TypeError(f"index must be an IndexFlat or an IndexRefineFlat of faiss; got {_described(kept)}")
+        raise TypeError(
+            "index must be an IndexFlat, an IndexIVFFlat or an IndexRefineFlat of faiss; "
+            f"got {_described(kept)}"
+        )
     vectors: Floats = faiss.vector_to_array(kept.codes).view(np.float32)
     return vectors.reshape(kept.ntotal, kept.d)
 
@@ -639,6 +663,8 @@ def _way(index: object) -> str:
     name = type(index).__name__
     if name.startswith("IndexFlat"):
         return "; vectors_of(index) copies its vectors, which every index of fastcodes encodes by add"
+    if name == "IndexIVFFlat":
+        return "; vectors_of(index) copies its vectors, which an IVFIndex over a quantizer encodes by add"
     if name.startswith("IndexBinary"):
         return "; add the codes to a FlatIndex(Bits(index.d)) instead"
     if name.startswith("Index"):
