@@ -65,6 +65,22 @@ def test_similarities_are_those_of_rdkit_to_the_bit(n_bits: int, weights: tuple[
         assert np.array_equal(tanimoto(made[5], made), expected[5])
 
 
+def test_columns_of_pandas_hold_fingerprints() -> None:
+    pandas = pytest.importorskip("pandas", reason="takes a column of pandas")
+    made = vectors(some_bits(12, 167))
+    column = pandas.DataFrame({"fp": made})["fp"]
+    assert np.array_equal(from_rdkit(column), from_rdkit(made))
+    for given in (column, column.to_numpy()):
+        assert np.array_equal(tanimoto(given, made), tanimoto(made, made))
+        assert np.array_equal(
+            tversky(made[3], given, alpha=0.2, beta=0.7), tversky(made[3], made, alpha=0.2, beta=0.7)
+        )
+    with pytest.raises(ValueError, match="queries have 168 bits, but fingerprints have 167"):
+        tanimoto(vectors(some_bits(2, 168)), column)
+    with pytest.raises(TypeError, match=r"fingerprints must be a bit vector of RDKit .*None in place 2"):
+        tanimoto(made, pandas.Series([made[0], made[1], None]))
+
+
 def test_searches_find_what_rdkit_finds_nearest() -> None:
     generators = pytest.importorskip(
         "rdkit.Chem.rdFingerprintGenerator", reason="makes fingerprints by RDKit"

@@ -26,6 +26,7 @@ Fingerprints: TypeAlias = Any  # of RDKit, one or a sequence; or codes
 
 _REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)), bitorder="little")
 _MOST_BITS = 1 << 24
+_OBJECTS = np.dtype(object)
 _FINGERPRINTS = "a bit vector of RDKit (ExplicitBitVect or SparseBitVect) or a sequence of them"
 
 
@@ -144,7 +145,7 @@ def tanimoto(queries: Fingerprints, fingerprints: Fingerprints, *, threads: int 
     Parameters
     ----------
     queries : ExplicitBitVect, SparseBitVect, a sequence of them, or array_like of uint8 (nq, n_bytes)
-        Fingerprints, or codes.
+        Fingerprints, or codes. A column of pandas is a sequence.
     fingerprints : a sequence of bit vectors, or array_like of uint8 (n, n_bytes)
         Likewise.
     threads : int, optional
@@ -251,14 +252,19 @@ def _similarities(
     return found[0] if given.ndim == 1 else found
 
 
+def _holds_objects(x: Any) -> bool:
+    """Whether this is a list or a tuple, or a column of objects such as a Series of pandas."""
+    return isinstance(x, (list, tuple)) or (getattr(x, "dtype", None) == _OBJECTS and np.ndim(x) == 1)
+
+
 def _n_bits(x: Any) -> int | None:
     """Return the bits of fingerprints; codes have padding, and do not say."""
-    first: Any = next(iter(x), None) if isinstance(x, (list, tuple)) else x
+    first: Any = next(iter(x), None) if _holds_objects(x) else x
     return first.GetNumBits() if hasattr(first, "GetNumBits") else None
 
 
 def _as_codes(x: Any, name: str) -> Codes:
-    is_list = isinstance(x, (list, tuple)) and not isinstance(next(iter(x), None), (bytes, int, list, tuple))
+    is_list = _holds_objects(x) and not isinstance(next(iter(x), None), (bytes, int, list, tuple))
     if is_list or hasattr(x, "GetNumBits"):
         return _from_rdkit(x, name, _data_structs())
     codes = code_array(x, name)
