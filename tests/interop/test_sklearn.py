@@ -115,12 +115,50 @@ def test_the_checks_of_scikit_learn() -> None:
             check(tested)
 
 
+def test_a_symmetric_graph_has_each_edge_in_both_directions() -> None:
+    codes = np.concatenate([CODES, CODES[:20], CODES[:3]])  # some rows are equal
+    one_way = KNeighborsTransformer(n_neighbors=5).fit_transform(codes)
+    both = KNeighborsTransformer(n_neighbors=5, symmetric=True).fit_transform(codes)
+
+    def edges(graph: Any) -> dict[tuple[int, int], float]:
+        rows = np.repeat(np.arange(len(codes)), np.diff(graph.indptr)).tolist()
+        return dict(zip(zip(rows, graph.indices.tolist(), strict=True), graph.data.tolist(), strict=True))
+
+    expected = edges(one_way)
+    expected |= {(j, i): distance for (i, j), distance in expected.items()}
+    assert edges(both) == expected
+    assert len(both.data) == len(expected) > len(one_way.data)
+    assert all((np.diff(row.data) >= 0).all() for row in both)
+    assert np.diff(both.indptr).min() >= 6
+    codec = ProductQuantizer(8, 16, random_state=0)
+    assert KNeighborsTransformer(codec).fit_transform(X).diagonal().any()  # the error of the codes
+    both = KNeighborsTransformer(codec, symmetric=True).fit_transform(X)
+    assert not both.diagonal().any()
+    assert (both != both.T).nnz == 0
+    ones = KNeighborsTransformer(n_neighbors=5, mode="connectivity", symmetric=True).fit_transform(codes)
+    assert (ones.data == 1).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_symmetric_graph_is_what_umap_takes() -> None:
+    umap = pytest.importorskip("umap", reason="takes a graph of umap-learn, which is not installed")
+    for codec in (ITQ(32, random_state=0), ProductQuantizer(8, 16, random_state=0)):
+        embed = pipeline.make_pipeline(
+            KNeighborsTransformer(codec, n_neighbors=15, symmetric=True),
+            umap.UMAP(n_neighbors=15, metric="precomputed", random_state=0, n_epochs=100),
+        )
+        places = embed.fit_transform(X)
+        assert places.shape == (600, 2)
+        assert neighbors.KNeighborsClassifier(5).fit(places, Y).score(places, Y) > 0.8
+
+
 def test_errors_name_the_argument() -> None:
     for params, message in (
         ({"n_neighbors": 0}, "n_neighbors must be an integer from 1"),
         ({"mode": "graph"}, 'mode must be "distance" or "connectivity"'),
         ({"metric": "l2"}, 'metric must be "hamming" or "jaccard"'),
         ({"codec": ITQ(8), "metric": "l2"}, "metric must be"),
+        ({"symmetric": 1}, "symmetric must be True or False"),
         ({"index": 3}, "index must be a callable"),
         ({"index": lambda codec: codec}, "index must make an index"),
         ({"codec": "itq"}, "codec must be a model"),

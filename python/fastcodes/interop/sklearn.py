@@ -11,7 +11,15 @@ from numpy.typing import ArrayLike
 from fastcodes._blocks import check_finite
 from fastcodes._codec import Codec
 from fastcodes._estimator import Parameterized, check_fitted
-from fastcodes._validation import as_integer, as_option, as_samples, check_threads, code_array, describe
+from fastcodes._validation import (
+    as_bool,
+    as_integer,
+    as_option,
+    as_samples,
+    check_threads,
+    code_array,
+    describe,
+)
 from fastcodes.hashing import Bits
 from fastcodes.index import FlatIndex
 from fastcodes.index.base import Index
@@ -29,7 +37,8 @@ class KNeighborsTransformer(Parameterized):
 
     It takes the place of ``sklearn.neighbors.KNeighborsTransformer`` in front of estimators with
     ``metric="precomputed"``: ``TSNE``, ``KNeighborsClassifier``, ``KNeighborsRegressor``, ``DBSCAN``,
-    ``Isomap``, ``SpectralClustering`` (``affinity="precomputed_nearest_neighbors"``). It needs scipy.
+    ``Isomap``, ``SpectralClustering`` (``affinity="precomputed_nearest_neighbors"``), and, with
+    ``symmetric=True``, ``UMAP`` of umap-learn. It needs scipy.
 
     Parameters
     ----------
@@ -43,6 +52,9 @@ class KNeighborsTransformer(Parameterized):
         Whether the elements of the graph are distances, or ones.
     metric : {"hamming", "jaccard", "l2", "cosine"}, optional
         One of ``codec.metrics``; that of the index by default. Inner products are no distances.
+    symmetric : bool
+        Whether the graph of `fit_transform` has each edge in both directions, with the smaller distance, and
+        distances of 0 from samples to themselves. Rows then have more neighbours than `n_neighbors`.
     index : callable, optional
         What makes an index of a codec, with ``metric=`` if that is given: a class of `fastcodes.index` or a
         `functools.partial` of one; `FlatIndex` by default. An index with `fit` is trained.
@@ -77,6 +89,8 @@ class KNeighborsTransformer(Parameterized):
     In a pipeline::
 
         make_pipeline(KNeighborsTransformer(n_neighbors=91), TSNE(metric="precomputed", init="random"))
+        make_pipeline(KNeighborsTransformer(n_neighbors=15, symmetric=True),
+                      UMAP(n_neighbors=15, metric="precomputed"))
         make_pipeline(KNeighborsTransformer(ITQ(64), n_neighbors=9),
                       KNeighborsClassifier(9, metric="precomputed"))
     """
@@ -92,12 +106,14 @@ class KNeighborsTransformer(Parameterized):
         n_neighbors: int = 5,
         mode: str = "distance",
         metric: str | None = None,
+        symmetric: bool = False,
         index: Callable[..., Index] | None = None,
     ) -> None:
         self.codec = codec
         self.n_neighbors = n_neighbors
         self.mode = mode
         self.metric = metric
+        self.symmetric = symmetric
         self.index = index
 
     def fit(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Self:
@@ -124,6 +140,7 @@ class KNeighborsTransformer(Parameterized):
             If `X` has the wrong shape or values, or a parameter is out of range.
         """
         check_threads(threads)
+        as_bool(self.symmetric, "symmetric")
         self._n_found()
         samples = _as_samples(X) if self.codec is None else as_samples(X)
         if self.codec is None:
@@ -208,7 +225,7 @@ class KNeighborsTransformer(Parameterized):
         )
 
     def fit_transform(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Any:
-        """Return ``fit(X, y).transform(X)``, the graph of the samples themselves.
+        """Return ``fit(X, y).transform(X)``, the graph of the samples themselves, symmetric on demand.
 
         Parameters
         ----------
@@ -220,7 +237,8 @@ class KNeighborsTransformer(Parameterized):
         scipy.sparse.csr_matrix (n, n)
             As of `transform`.
         """
-        return self.fit(X, y, threads=threads).transform(X, threads=threads)
+        graph = self.fit(X, y, threads=threads).transform(X, threads=threads)
+        return _symmetric(graph, self.mode == "distance") if self.symmetric else graph
 
     def _n_found(self) -> int:
         """Check the parameters of a search, and return how many neighbours it finds."""
@@ -248,6 +266,24 @@ def _as_samples(X: Any) -> Any:
     if codes.ndim != 2 or not codes.shape[1]:
         raise ValueError(f"X must have shape (n, n_bytes) and at least 1 byte; got shape {codes.shape}")
     return codes
+
+
+def _symmetric(graph: Any, are_distances: bool) -> Any:
+    """Return a graph with each edge in both directions, also those of distance 0."""
+    n, columns = graph.shape[0], graph.indices
+    rows = np.repeat(np.arange(n), np.diff(graph.indptr))
+    edges = np.concatenate([rows, columns]), np.concatenate([columns, rows])
+    distances = np.concatenate([graph.data, graph.data])
+    if are_distances:
+        distances[edges[0] == edges[1]] = 0  # estimates of codecs are above
+    order = np.lexsort((distances, edges[1], edges[0]))
+    starts, ends, distances = edges[0][order], edges[1][order], distances[order]
+    is_first = np.ones(len(starts), np.bool_)
+    is_first[1:] = (starts[1:] != starts[:-1]) | (ends[1:] != ends[:-1])
+    starts, ends, distances = starts[is_first], ends[is_first], distances[is_first]
+    order = np.lexsort((distances, starts))
+    offsets = np.searchsorted(starts, np.arange(n + 1))
+    return _sparse().csr_matrix((distances[order], ends[order], offsets), shape=graph.shape)
 
 
 def _sparse() -> Any:

@@ -16,6 +16,7 @@ CASES: dict[str, Case] = {
             "n_neighbors": POSITIVE,
             "mode": OPTIONS,
             "metric": [*OPTIONS, "l2"],
+            "symmetric": BOOLEANS,
             "index": [*BOOLEANS, PCAHashing],
         },
         skipped=frozenset({"set_params"}),
