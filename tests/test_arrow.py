@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,18 @@ def lists(x: Array, cls: Any = pyarrow.ListArray) -> Any:
     return cls.from_arrays(np.arange(len(x) + 1) * x.shape[1], pyarrow.array(x.ravel()))
 
 
+def list_views(x: Array, order: Array, cls: Any = pyarrow.ListViewArray) -> Any:
+    """Return lists whose values are in an order of their own."""
+    n, width = x.shape
+    values = np.empty_like(x)
+    values[order] = x
+    return cls.from_arrays(
+        pyarrow.array(order * width, pyarrow.int64() if "Large" in cls.__name__ else pyarrow.int32()),
+        pyarrow.array(np.full(n, width), pyarrow.int64() if "Large" in cls.__name__ else pyarrow.int32()),
+        pyarrow.array(values.ravel()),
+    )
+
+
 LAYOUTS: dict[str, Callable[[Array], Any]] = {
     "fixed-size binary": lambda x: binaries(x, pyarrow.binary(x.shape[1])),
     "binary": lambda x: binaries(x, pyarrow.binary()),
@@ -37,6 +50,9 @@ LAYOUTS: dict[str, Callable[[Array], Any]] = {
     "fixed-size list": fixed_lists,
     "list": lists,
     "large list": lambda x: lists(x, pyarrow.LargeListArray),
+    "list view": lambda x: list_views(x, np.arange(len(x))),
+    "large list view": lambda x: list_views(x, np.arange(len(x)), pyarrow.LargeListViewArray),
+    "scattered list view": lambda x: list_views(x, np.random.default_rng(0).permutation(len(x))),
     "tensors": pyarrow.FixedShapeTensorArray.from_numpy_ndarray,
 }
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
@@ -76,7 +92,32 @@ def test_lists_keep_the_dtype_of_their_numbers(dtype: str) -> None:
         assert rows.tolist() == column.to_pylist()
 
 
-@pytest.mark.parametrize("layout", ["fixed-size binary", "binary", "fixed-size list", "list"])
+def test_lists_of_booleans_are_booleans() -> None:
+    x = np.random.default_rng(0).random((30, 13)) < 0.5
+    for column in (
+        fixed_lists(x),
+        lists(x),
+        list_views(x, np.arange(30)),
+        list_views(x, np.arange(30)[::-1]),
+    ):
+        for part, expected in ((column, x), (column[3:], x[3:]), (column[5:21], x[5:21])):
+            rows = as_array(part, "x")
+            assert rows.dtype == np.bool_
+            assert np.array_equal(rows, expected)
+        assert np.array_equal(bits.pack(column), np.packbits(x, axis=1))
+
+
+def test_views_in_many_buffers_take_time_for_their_rows_only() -> None:
+    codes = random_codes(20_000, 16, seed=5)
+    chunks = [binaries(part, pyarrow.binary_view()) for part in np.split(codes, 5_000)]
+    column = pyarrow.concat_arrays(chunks)
+    assert len(column.buffers()) > 1_000
+    started = time.perf_counter()
+    assert np.array_equal(as_array(column, "codes"), codes)
+    assert time.perf_counter() - started < 1  # 5,000 passes over all rows take longer
+
+
+@pytest.mark.parametrize("layout", ["fixed-size binary", "binary", "fixed-size list", "list", "list view"])
 def test_rows_are_read_where_they_are_and_outlive_the_column(layout: str) -> None:
     codes = random_codes(1000, 48, seed=2)
     column = LAYOUTS[layout](codes)
@@ -115,6 +156,7 @@ def test_nulls_are_refused() -> None:
         (rows, pyarrow.binary_view()),
         (numbers, pyarrow.list_(pyarrow.uint8(), 2)),
         (numbers, pyarrow.list_(pyarrow.uint8())),
+        (numbers, pyarrow.list_view(pyarrow.uint8())),
         ([None if None in row else row for row in numbers], pyarrow.list_(pyarrow.uint8(), 2)),
     ]
     for values, kind in kinds:

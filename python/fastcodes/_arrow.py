@@ -1,7 +1,8 @@
 """Columns of Arrow as arrays (n, d), by the Arrow C data interface: of pyarrow, polars, datasets, DuckDB, ...
 
-Rows are fixed-size binaries, binaries of equal lengths, or lists of equal lengths of numbers. They are read
-where they are, without pyarrow, unless a column has several chunks or scatters its rows.
+Rows are fixed-size binaries, binaries of equal lengths, or lists of equal lengths of numbers or booleans.
+They are read where they are, without pyarrow, unless a column has several chunks, scatters its rows, or
+packs booleans into bits.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from fastcodes._typing import Array
 __all__ = ["rows_of_arrow"]
 
 # https://arrow.apache.org/docs/format/CDataInterface.html
-_NUMBERS = dict(zip("cCsSiIlLefg", "bBhHiIqQefd", strict=True))
-_OFFSETS: dict[str, Any] = {"z": np.int32, "+l": np.int32, "Z": np.int64, "+L": np.int64}
+_NUMBERS = dict(zip("bcCsSiIlLefg", "?bBhHiIqQefd", strict=True))
+_OFFSETS: dict[str, Any] = {
+    "z": np.int32, "+l": np.int32, "+vl": np.int32, "Z": np.int64, "+L": np.int64, "+vL": np.int64
+}  # fmt: skip
 _INLINE_BYTES = 12  # of a view; longer ones are elsewhere
 
 
@@ -144,7 +147,7 @@ def _has_rows(schema: Any) -> bool:
         return False
     if kind == "+s":
         return schema.n_children == 1 and _has_rows(schema.children[0].contents)
-    if kind.startswith("+w:") or kind in ("+l", "+L"):
+    if kind.startswith("+w:") or kind in ("+l", "+L", "+vl", "+vL"):
         child = schema.children[0].contents
         return not child.dictionary and child.format.decode() in _NUMBERS
     return kind.startswith("w:") or kind in ("z", "Z", "vz")
@@ -177,6 +180,7 @@ def _rows(schema: Any, array: Any, owner: Any, name: str, first: int = 0, part: 
     if kind == "vz":
         return _viewed(array, start, length, owner, name)
     dtype, values, base = np.dtype(np.uint8), array, 0
+    places: Array | None = None  # of lists that do not follow each other
     if kind[0] == "+":
         if not array.n_children:
             length, values = 0, _Array()
@@ -187,16 +191,30 @@ def _rows(schema: Any, array: Any, owner: Any, name: str, first: int = 0, part: 
     if ":" in kind:
         width = int(kind.split(":")[1])
         begin = start * width
+    elif kind.startswith("+v"):
+        offsets, sizes = (_buffer(array, number, _OFFSETS[kind], start, length, owner) for number in (1, 2))
+        width = int(sizes[0]) if length else 0
+        if (sizes != width).any():
+            raise _unequal(name)
+        begin = int(offsets.min()) if length and width else 0
+        if width and (np.diff(offsets) != width).any():
+            places = offsets.astype(np.int64) - begin
     else:
         offsets = _buffer(array, 1, _OFFSETS[kind], start, length + 1, owner) if length else np.zeros(1, int)
         width, begin = int(offsets[-1] - offsets[0]) // max(length, 1), int(offsets[0])
         if length and (np.diff(offsets) != width).any():
             raise _unequal(name)
     last = 2 if kind in ("z", "Z") else 1
+    n_values = length * width if places is None else int(places.max()) + width
     if kind[0] == "+":
-        _check_nulls(values, base + begin, length * width, owner, name, first, width)
-    rows = _buffer(values, last, dtype, base + begin, length * width, owner)
-    return rows.reshape(length, width)
+        _check_nulls(values, base + begin, n_values, owner, name, first, width, places)
+    if dtype == np.bool_:
+        elements: Array = _bits(values, last, base + begin, n_values, owner).view(np.bool_)
+    else:
+        elements = _buffer(values, last, dtype, base + begin, n_values, owner)
+    if places is None:
+        return elements.reshape(length, width)
+    return np.lib.stride_tricks.sliding_window_view(elements, width)[places]
 
 
 def _viewed(array: Any, start: int, length: int, owner: Any, name: str) -> Array:
@@ -209,11 +227,10 @@ def _viewed(array: Any, start: int, length: int, owner: Any, name: str) -> Array
         return views.view(np.uint8)[:, 4 : 4 + width]
     rows = np.empty((length, width), np.uint8)
     sizes = _buffer(array, array.n_buffers - 1, np.int64, 0, array.n_buffers - 3, owner)
-    for number, size in enumerate(sizes.tolist()):
-        here = np.flatnonzero(views[:, 2] == number)
-        if not len(here):
-            continue
-        data = _buffer(array, 2 + number, np.uint8, 0, size, owner)
+    order = np.argsort(views[:, 2], kind="stable")
+    numbers, starts = np.unique(views[order, 2], return_index=True)
+    for number, here in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
+        data = _buffer(array, 2 + number, np.uint8, 0, int(sizes[number]), owner)
         places = views[here, 3].astype(np.int64)
         if len(here) == length and (np.diff(places) == width).all():
             return data[places[0] : places[0] + length * width].reshape(length, width)
@@ -234,15 +251,33 @@ def _buffer(array: Any, number: int, dtype: Any, start: int, length: int, owner:
     return elements
 
 
+def _bits(array: Any, number: int, start: int, length: int, owner: Any) -> Array:
+    """Return bits of a buffer as bytes of 0 and 1."""
+    begin, n_bytes = start // 8, -(-(start % 8 + length) // 8)
+    unpacked = np.unpackbits(_buffer(array, number, np.uint8, begin, n_bytes, owner), bitorder="little")
+    return unpacked[start % 8 : start % 8 + length]
+
+
 def _check_nulls(
-    array: Any, start: int, length: int, owner: Any, name: str, first: int, width: int = 1
+    array: Any,
+    start: int,
+    length: int,
+    owner: Any,
+    name: str,
+    first: int,
+    width: int = 1,
+    places: Array | None = None,
 ) -> None:
-    """Raise an error if one of `length` elements from `start` is null, `width` of which are a row."""
+    """Raise an error if one of `length` elements from `start` is null.
+
+    A row has `width` of them, one row after the other or at `places`.
+    """
     if not array.null_count or not array.n_buffers or not array.buffers[0]:
         return
-    begin, n_bytes = start // 8, -(-(start % 8 + length) // 8)
-    valid = np.unpackbits(_buffer(array, 0, np.uint8, begin, n_bytes, owner), bitorder="little")
-    missing = np.flatnonzero(valid[start % 8 : start % 8 + length] == 0)
+    valid = _bits(array, 0, start, length, owner)
+    if places is not None:
+        valid = np.lib.stride_tricks.sliding_window_view(valid, width)[places].ravel()
+    missing = np.flatnonzero(valid == 0)
     if len(missing):
         raise ValueError(
             f"{name} has nulls, the first in row {first + missing[0] // width}, which have no value here; "
