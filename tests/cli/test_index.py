@@ -49,6 +49,11 @@ def save_table(name: str, columns: dict[str, Any], rows_per_group: int = 100) ->
         import pyarrow.parquet
 
         pyarrow.parquet.write_table(table, name, row_group_size=rows_per_group)
+    elif ".stream" in name:
+        import pyarrow.ipc
+
+        with pyarrow.ipc.new_stream(name, table.schema) as stream:
+            stream.write_table(table, rows_per_group)
     else:
         import pyarrow.feather
 
@@ -118,7 +123,7 @@ def test_signs_are_bits_of_packed_vectors() -> None:
     np.testing.assert_array_equal(made.codes, CODES)
 
 
-@pytest.mark.parametrize("suffix", TABLES)
+@pytest.mark.parametrize("suffix", [*TABLES, ".stream.arrow"])
 @pytest.mark.parametrize("form", ["fixed-size lists", "lists", "large lists"])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8"])
 def test_tables_give_the_same_index_as_arrays(
@@ -385,6 +390,18 @@ def test_a_damaged_table_is_one_line(suffix: str, capsys: pytest.CaptureFixture[
         assert run("build", name, "-o", "x") == 2
         error = capsys.readouterr().err
         assert error.startswith(f"fastcodes: {name}: damaged, or not a file of ")
+        assert error.count("\n") == 1
+
+
+def test_a_damaged_stream_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "t.stream.arrow"
+    save_table(name, {"v": lists(VECTORS, "lists")})
+    content = Path(name).read_bytes()
+    for cut in (6, 100, len(content) // 2):
+        Path(name).write_bytes(content[:cut])
+        assert run("build", name, "-o", "x") == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"fastcodes: {name}: damaged, or not a file of Arrow: ")
         assert error.count("\n") == 1
 
 

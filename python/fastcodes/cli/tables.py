@@ -1,4 +1,4 @@
-"""Tables in Parquet and Arrow (Feather) files, read and written a batch of rows at a time."""
+"""Tables in Parquet and Arrow (Feather) files or streams, read and written a batch of rows at a time."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ SUFFIXES = (".parquet", ".arrow", ".feather")
 BYTES_PER_BATCH = 1 << 26
 """Of all columns, unpacked; a batch also ends where a row group or a record batch does."""
 MOST_ROWS = 1 << 17
+STREAM = b"\xff\xff\xff\xff"
+"""What a stream of Arrow begins with; a file begins with its name."""
 
 
 def is_table(name: str) -> bool:
@@ -60,8 +62,8 @@ class Table:
                     self._parquet = pyarrow.parquet.ParquetFile(file)
                     self.schema: Any = self._parquet.schema_arrow
                 else:
-                    self._arrow = pyarrow.ipc.open_file(file)
-                    self.schema = self._arrow.schema
+                    self._file, self._is_stream = file, file.read(len(STREAM)) == STREAM
+                    self.schema = self._opened_arrow().schema
                 self.n_rows: int = self._count_rows()
         except BaseException:
             self._stack.close()
@@ -77,7 +79,20 @@ class Table:
         if self._is_parquet:
             return int(self._parquet.metadata.num_rows)
         # The footer does not have them.
-        return sum(self._arrow.get_batch(i).num_rows for i in range(self._arrow.num_record_batches))
+        return sum(records.num_rows for records in self._arrow_batches())
+
+    def _opened_arrow(self) -> Any:
+        """Return a reader from the start of an Arrow file or stream."""
+        self._file.seek(0)
+        ipc = self._pyarrow.ipc
+        return ipc.open_stream(self._file) if self._is_stream else ipc.open_file(self._file)
+
+    def _arrow_batches(self) -> Iterator[Any]:
+        reader = self._opened_arrow()
+        if self._is_stream:
+            yield from reader
+        else:
+            yield from map(reader.get_batch, range(reader.num_record_batches))
 
     def check_columns(self, *columns: str | None) -> None:
         """Raise a `UserError` unless there is one column of each name; None stands for no column."""
@@ -110,8 +125,7 @@ class Table:
         )
 
     def _of_arrow(self, columns: Sequence[str] | None) -> Iterator[Any]:
-        for i in range(self._arrow.num_record_batches):
-            records = self._arrow.get_batch(i)
+        for records in self._arrow_batches():
             if columns is not None:
                 records = records.select(list(columns))
             for start in range(0, records.num_rows, MOST_ROWS):
@@ -125,7 +139,8 @@ class Table:
         """Return a context manager whose method `write_batch` writes a table of the same columns."""
         if self._is_parquet:
             return self._pyarrow.parquet.ParquetWriter(file, self.schema)
-        return self._pyarrow.ipc.new_file(file, self.schema)
+        ipc = self._pyarrow.ipc
+        return ipc.new_stream(file, self.schema) if self._is_stream else ipc.new_file(file, self.schema)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
