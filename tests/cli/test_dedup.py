@@ -330,7 +330,7 @@ ROWS = [
     ('one more line "that" stands alone here', "e"),
     ("A line about - something else; entirely", "f"),
 ]
-TABLE_FORMS = [".parquet", ".arrow", ".feather"]
+TABLE_FORMS = [".parquet", ".arrow", ".feather", ".stream.arrow"]
 
 
 def csv_bytes(delimiter: str = ",", end: str = "\n") -> bytes:
@@ -406,6 +406,17 @@ def test_bad_rows_of_csv_are_reported_and_kept(folder: Path, capfd: pytest.Captu
     assert Path("kept.csv").read_bytes() == content[: content.rindex(b"the first")]
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])
+def test_a_delimiter_within_a_quoted_heading_is_none(
+    folder: Path, delimiter: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    others = "".join(set(";\t|,") - {delimiter}) * 3
+    heading = f'"of {others} ""{others}"" all"{delimiter}text\n'
+    Path("rows.csv").write_text(heading + "".join(f"{number}{delimiter}{FOX}\n" for number in range(3)))
+    assert cli.main(["dedup", "rows.csv"]) == 0
+    assert json.loads(capfd.readouterr().out)["rows"] == [1, 2, 3]
+
+
 def test_csv_from_stdin_needs_its_format(folder: Path) -> None:
     command = [sys.executable, "-m", "fastcodes", "dedup", "-", "--format", "csv", "--field", "text"]
     done = subprocess.run(command, input=csv_bytes(), capture_output=True)
@@ -428,6 +439,11 @@ def save_table(name: str, columns: dict[str, object]) -> None:
         import pyarrow.parquet
 
         pyarrow.parquet.write_table(table, name, row_group_size=4)
+    elif ".stream" in name:
+        import pyarrow.ipc
+
+        with pyarrow.ipc.new_stream(name, table.schema) as stream:
+            stream.write_table(table, 4)
     else:
         import pyarrow.feather
 

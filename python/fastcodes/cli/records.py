@@ -30,6 +30,7 @@ _NAMES = {
     "csv": re.compile(r"\.(csv|tsv)(\.(gz|bz2|xz|zst))?$"),
 }
 _DEFAULT_FIELD = "text"
+_QUOTED = re.compile('"[^"]*"?')
 
 
 class BadRecordError(ValueError):
@@ -215,7 +216,7 @@ class _CsvRows:
 
         lines = (line for batch in self._lines.read(description) for line in batch.lines)
         heading = text(next(lines, b"")).removeprefix("\ufeff")  # the byte order mark
-        delimiter = max(DELIMITERS, key=heading.count)
+        delimiter = max(DELIMITERS, key=_QUOTED.sub("", heading).count)
         before = csv.field_size_limit(MAX_BYTES_PER_LINE)
         try:
             for fields in csv.reader(chain([heading], map(text, lines)), delimiter=delimiter, strict=True):
