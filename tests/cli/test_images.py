@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from fastcodes import cli, hamming
 from fastcodes.cli import images as command
+from fastcodes.cli import pictures
 from fastcodes.hashing import images
 from pictures import waves
 
@@ -190,6 +192,34 @@ def test_names_that_are_no_text_are_escaped(folder: Path, tmp_path: Path, capsys
     (folder / name).write_bytes((folder / "a.png").read_bytes())
     assert run(folder) == 0
     assert r"  new\nline.png" in capsys.readouterr().out
+
+
+def test_threads_share_the_memory_of_large_pictures(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    assert run(folder, "--threads", "8") == 0
+    expected = capsys.readouterr().out
+    sizes: list[int] = []
+    most = 0
+
+    def as_seen(file: Any) -> Any:
+        nonlocal most
+        sizes.append(file.width * file.height)
+        most = max(most, sum(sizes))
+        time.sleep(0.01)
+        try:
+            return pictures.as_seen(file)
+        finally:
+            sizes.remove(file.width * file.height)
+
+    monkeypatch.setattr(command, "as_seen", as_seen)
+    for n_pixels in (1, 20_000):  # a.png alone has 19,200
+        monkeypatch.setattr(command, "_ROOM", command._Room(n_pixels))
+        sizes.clear()
+        most = 0
+        assert run(folder, "--threads", "8") == 0
+        assert capsys.readouterr().out == expected
+        assert 0 < most <= max(n_pixels, 120 * 160)
 
 
 def test_16_bits_are_skipped(folder: Path, capsys: Any) -> None:

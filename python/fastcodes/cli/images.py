@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import html
 import json
 import os
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +47,8 @@ HASHES: dict[str, Callable[..., Codes]] = {
     "wavelet": hashes.wavelet_hash,
 }
 PICTURES_PER_BLOCK = 64
+PIXELS_AT_ONCE = 1 << 26
+"""Of pictures that threads decode at a time, which takes up to 16 bytes a pixel."""
 MOST_SHOWN = 2000
 """Pictures on a page."""
 PIXELS_SHOWN = 320
@@ -187,7 +191,7 @@ def _read(
     def read(name: str) -> tuple[Member, Codes] | str:
         path = joined(folder, name)
         try:
-            with Image.open(path) as file:
+            with Image.open(path) as file, _ROOM.taken(file.width * file.height):
                 picture = as_seen(file)
                 return Member(name, *picture.size, os.path.getsize(path)), code_of(picture, threads=1)
         except UnidentifiedImageError:
@@ -206,6 +210,31 @@ def _read(
     if not pictures:
         raise UserError(f"{folder}: has no pictures that can be read ({len(skipped):,} cannot)")
     return pictures, np.stack(codes), skipped
+
+
+class _Room:
+    """Room for a number of pixels, which threads share; who needs more than there is waits."""
+
+    def __init__(self, n: int) -> None:
+        self._n = self._free = n
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, n: int) -> Iterator[None]:
+        """Take room for `n` pixels; for more than all of it, take all."""
+        n = min(n, self._n)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= n)
+            self._free -= n
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += n
+                self._changed.notify_all()
+
+
+_ROOM = _Room(PIXELS_AT_ONCE)
 
 
 def _mapped(
@@ -294,8 +323,9 @@ def _address(path: str) -> str:
     try:
         with Image.open(path) as file:
             file.draft("RGB", (2 * PIXELS_SHOWN, 2 * PIXELS_SHOWN))  # a JPEG need not be decoded in full
-            picture = as_seen(file).convert("RGB")
-            picture.thumbnail((PIXELS_SHOWN, PIXELS_SHOWN))
+            with _ROOM.taken(file.width * file.height):
+                picture = as_seen(file).convert("RGB")
+                picture.thumbnail((PIXELS_SHOWN, PIXELS_SHOWN))
             return address(picture, "JPEG", quality=80)
     except Exception:  # whatever a decoder raises
         return "data:,"
