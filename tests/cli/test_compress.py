@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import sys
@@ -351,3 +352,24 @@ def test_a_picture_that_would_fill_the_memory_is_refused(
         warnings.simplefilter("error")
         assert run("a.png") == 2
     assert "a.png: cannot be read: Image size" in capfd.readouterr().err
+
+
+def test_json_prints_the_figures_on_stdout(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    image = photograph()
+    save("a.png", image)
+    Path("b.png").write_bytes(b"no picture")
+    assert run("a.png", "b.png", "-o", "stored", "--json") == 0
+    captured = capfd.readouterr()
+    facts = json.loads(captured.out)
+    n_bytes = Path("stored/a.fc").stat().st_size
+    assert facts.pop("seconds") >= 0
+    assert facts == {
+        "inputs": ["a.png", "b.png"], "pictures": 1, "skipped": 1, "sample_bytes": image.nbytes,
+        "stored_bytes": n_bytes, "bits_per_pixel": pytest.approx(8 * n_bytes / (40 * 56)),
+    }  # fmt: skip
+    assert captured.err.count("\n") == 1
+    assert "b.png" in captured.err
+    assert run("a.png", "-o", "-", "--json") == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "-o names a file" in captured.err

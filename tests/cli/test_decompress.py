@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -129,3 +130,19 @@ def test_arrays_need_no_pillow(
     assert np.load("a.npy").shape == (40, 56, 3)
     assert run("a.fc") == 2
     assert 'needs PIL, which is not installed: pip install "fastcodes[images]"' in capfd.readouterr().err
+
+
+def test_json_prints_the_figures_on_stdout(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = ImageCodec(lossless=True).encode(picture())
+    Path("a.fc").write_bytes(data)
+    assert run("a.fc", "-o", "a.npy", "--json") == 0
+    captured = capfd.readouterr()
+    facts = json.loads(captured.out)
+    assert facts.pop("seconds") >= 0
+    assert facts == {
+        "inputs": ["a.fc"], "pictures": 1, "skipped": 0, "sample_bytes": 40 * 56 * 3,
+        "stored_bytes": len(data),
+    }  # fmt: skip
+    assert captured.err == ""
+    assert run("a.fc", "-o", "-", "--json") == 2
+    assert "-o names a file" in capfd.readouterr().err

@@ -1,6 +1,7 @@
 """The command `fastcodes knn`: what it writes, and the one line that each wrong call gets."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -298,3 +299,19 @@ def test_an_interrupted_run_leaves_the_old_result(
     assert "interrupted" in capsys.readouterr().err
     assert Path("result.npz").read_bytes() == before
     assert not list(folder.glob("*.part"))
+
+
+def test_json_prints_the_figures_on_stdout(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert knn("-k", "3", "--json") == 0
+    captured = capsys.readouterr()
+    facts = json.loads(captured.out)
+    assert facts.pop("seconds") >= 0
+    assert facts == {
+        "output": "result.npz", "metric": "hamming", "k": 3, "codes": 200, "bits": 72, "queries": 9
+    }  # fmt: skip
+    assert captured.err == ""
+    assert result()[0].shape == (9, 3)
+    assert knn("--json", "-o", "-") == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "-o names a file" in captured.err

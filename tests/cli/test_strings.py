@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 from pathlib import Path
 
 import pytest
 from fastcodes import cli
+from fastcodes.coding import CompressedTexts
 
 LINES = [
     f"A {animal} on the {place}." for animal in ("cat", "dog", "small bird") for place in ("mat", "roof")
@@ -130,3 +132,19 @@ def test_a_wrong_call_is_one_line(
     assert printed.count("\n") == 1
     assert words in printed
     assert sorted(os.listdir()) == ["in.txt"]
+
+
+def test_json_prints_the_figures_on_stdout(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("in.txt").write_text(TEXT)
+    assert run("in.txt", "-o", "in.fcs", "--json") == 0
+    captured = capfd.readouterr()
+    facts = json.loads(captured.out)
+    stored = CompressedTexts.load("in.fcs")
+    assert facts.pop("seconds") >= 0
+    assert facts.pop("model_bytes") > 0
+    assert facts == {
+        "file": "in.txt", "output": "in.fcs", "lines": 240, "bytes": len(TEXT), "stored_bytes": stored.nbytes
+    }  # fmt: skip
+    assert captured.err == ""
+    assert run("in.fcs", "--all", "--json") == 2
+    assert "leave it out with --get and --all" in capfd.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -135,3 +136,17 @@ def test_folders_that_cannot_be_listed_are_reported(
     monkeypatch.setattr(os, "scandir", refusing)
     assert run(folder, "-o", tmp_path / "out") == 0
     assert "more: not read: Permission denied" in capsys.readouterr().err
+
+
+def test_json_prints_the_figures_on_stdout(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    output = tmp_path / "thumbs.safetensors"
+    assert run(folder, "-o", output, "--json") == 0
+    captured = capsys.readouterr()
+    facts = json.loads(captured.out)
+    assert facts.pop("seconds") >= 0
+    assert 20 < facts.pop("decibels") < 60
+    assert facts == {
+        "folder": str(folder), "output": str(output), "pictures": 4, "skipped": 1, "bytes": 256,
+        "bytes_per_picture": 64,
+    }  # fmt: skip
+    assert captured.err.count("\n") == 1  # the broken picture

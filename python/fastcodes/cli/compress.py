@@ -13,7 +13,7 @@ from fastcodes._typing import Array
 from fastcodes.cli.conversion import Conversion, convert
 from fastcodes.cli.files import opened
 from fastcodes.cli.pictures import BadPictureError, listed, picture_of
-from fastcodes.cli.terminal import UserError, real, report, thread_count
+from fastcodes.cli.terminal import UserError, add_json, real, summarize, thread_count
 from fastcodes.coding import ImageCodec
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -30,7 +30,8 @@ DESCRIPTION = (
 EXAMPLES = """examples:
   fastcodes compress photo.png
   fastcodes compress photos -o stored --quality 60
-  fastcodes compress scan.npy -o scan.fc --lossless"""
+  fastcodes compress scan.npy -o scan.fc --lossless
+  fastcodes compress photos -o stored --json"""
 SUFFIX = ".fc"
 
 
@@ -54,11 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tune", choices=("psnr", "ms-ssim"), help="what to be close in (default: psnr); not with --lossless"
     )
     parser.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Store all pictures, and print how many bytes they take."""
     started = time.perf_counter()
+    if arguments.json and arguments.output == "-":
+        raise UserError("--json prints the report on stdout; -o names a file for the picture")
     if arguments.lossless and arguments.tune is not None:
         raise UserError("--tune is for pictures with losses; leave it out with --lossless")
     try:
@@ -87,10 +91,21 @@ def run(arguments: argparse.Namespace) -> None:
     conversion = Conversion("compress", SUFFIX, lambda folder: listed(folder, with_arrays=True), store)
     n_bad, n_done, label = convert(conversion, arguments.inputs, arguments.output)
     n_bytes, n_raw, n_pixels = map(int, totals)
-    report(
+    seconds = time.perf_counter() - started
+    facts = {
+        "inputs": arguments.inputs,
+        "pictures": n_done,
+        "skipped": n_bad,
+        "sample_bytes": n_raw,
+        "stored_bytes": n_bytes,
+        "bits_per_pixel": 8 * n_bytes / n_pixels,
+        "seconds": seconds,
+    }
+    summarize(
+        arguments,
+        facts,
         f"{label}: {n_done:,} pictures, {n_bad:,} skipped; {n_raw:,} bytes of samples stored in {n_bytes:,}, "
-        f"{8 * n_bytes / n_pixels:.3f} bits per pixel, {n_raw / n_bytes:.1f} times fewer; "
-        f"{time.perf_counter() - started:.2f} s"
+        f"{8 * n_bytes / n_pixels:.3f} bits per pixel, {n_raw / n_bytes:.1f} times fewer; {seconds:.2f} s",
     )
 
 

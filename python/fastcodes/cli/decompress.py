@@ -14,7 +14,7 @@ from fastcodes.cli.compress import SUFFIX
 from fastcodes.cli.conversion import Conversion, convert
 from fastcodes.cli.files import opened
 from fastcodes.cli.pictures import BadPictureError
-from fastcodes.cli.terminal import UserError, integer, report, thread_count
+from fastcodes.cli.terminal import UserError, add_json, integer, summarize, thread_count
 from fastcodes.coding import ImageCodec
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -29,7 +29,8 @@ DESCRIPTION = (
 EXAMPLES = """examples:
   fastcodes decompress photo.fc
   fastcodes decompress stored -o photos --reduce 1
-  fastcodes decompress scan.fc -o scan.npy"""
+  fastcodes decompress scan.fc -o scan.npy
+  fastcodes decompress stored -o photos --json"""
 FORMS = (".png", ".npy")
 LARGEST = 65_535**2
 
@@ -58,11 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="refuse larger pictures, which take about 50 bytes a pixel (default: %(default)s)",
     )
     parser.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write all pictures, and print how many there are."""
     started = time.perf_counter()
+    if arguments.json and arguments.output == "-":
+        raise UserError("--json prints the report on stdout; -o names a file for the picture")
     codec = ImageCodec()
     totals = np.zeros(2, np.int64)
 
@@ -91,9 +95,20 @@ def run(arguments: argparse.Namespace) -> None:
     conversion = Conversion("decompress", FORMS[0], _listed, restore, FORMS, keeps_neighbors=True)
     n_bad, n_done, label = convert(conversion, arguments.inputs, arguments.output)
     n_bytes, n_raw = map(int, totals)
-    report(
+    seconds = time.perf_counter() - started
+    facts = {
+        "inputs": arguments.inputs,
+        "pictures": n_done,
+        "skipped": n_bad,
+        "sample_bytes": n_raw,
+        "stored_bytes": n_bytes,
+        "seconds": seconds,
+    }
+    summarize(
+        arguments,
+        facts,
         f"{label}: {n_done:,} pictures, {n_bad:,} skipped; {n_raw:,} bytes of samples from {n_bytes:,}; "
-        f"{time.perf_counter() - started:.2f} s"
+        f"{seconds:.2f} s",
     )
 
 

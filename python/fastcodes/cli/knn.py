@@ -15,7 +15,16 @@ from fastcodes import bits, hamming, jaccard
 from fastcodes._typing import Array, Codes, Ids
 from fastcodes.cli.arrays import load_array
 from fastcodes.cli.files import check_output, writing
-from fastcodes.cli.terminal import UserError, blocks, integer, real, report, thread_count, tracked
+from fastcodes.cli.terminal import (
+    UserError,
+    add_json,
+    blocks,
+    integer,
+    real,
+    summarize,
+    thread_count,
+    tracked,
+)
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -23,7 +32,8 @@ HELP = "find the k nearest codes of each query, from .npy files to an .npz file"
 EXAMPLES = """examples:
   fastcodes knn --codes codes.npy --queries queries.npy -k 10 -o found.npz
   fastcodes knn --codes vectors.npy --queries queries.npy --pack --metric jaccard -o found.npz
-  cat codes.npy | fastcodes knn --codes - --queries queries.npy --mask rows.npy -o found.npz"""
+  cat codes.npy | fastcodes knn --codes - --queries queries.npy --mask rows.npy -o found.npz
+  fastcodes knn --codes codes.npy --queries queries.npy -o found.npz --json"""
 SEARCHES: dict[str, Callable[..., tuple[Array, Ids]]] = {"hamming": hamming.knn, "jaccard": jaccard.knn}
 DISTANCE_TYPES = {"hamming": np.int32, "jaccard": np.float32}
 # Bytes compared or packed between two updates of the progress bar.
@@ -61,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threshold", type=real(), help="for --pack (default: 0)")
     parser.add_argument("--mask", metavar="FILE.npy", help="rows to search: booleans (n,) or row ids")
     parser.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -70,6 +81,8 @@ def run(arguments: argparse.Namespace) -> None:
     is_file = check_output(output, arguments.codes, arguments.queries, arguments.mask)
     if is_file and Path(output).suffix.lower() != ".npz":
         raise UserError(f"{output}: the output must be named .npz")
+    if arguments.json and output == "-":
+        raise UserError("--json prints the report on stdout; -o names a file for distances and indices")
     if arguments.threshold is not None and not arguments.pack:
         raise UserError("argument --threshold: is for --pack; omit it, or add --pack")
     arrays = {"codes": load_array(arguments.codes), "queries": load_array(arguments.queries)}
@@ -97,9 +110,20 @@ def run(arguments: argparse.Namespace) -> None:
             file.write(archive.getbuffer())
     seconds = time.perf_counter() - started
     n_queries, n_bytes = queries.shape
-    report(
+    facts = {
+        "output": output,
+        "metric": arguments.metric,
+        "k": arguments.k,
+        "codes": len(codes),
+        "bits": 8 * n_bytes,
+        "queries": n_queries,
+        "seconds": seconds,
+    }
+    summarize(
+        arguments,
+        facts,
         f"{output}: the {arguments.k} nearest of {len(codes):,} codes ({8 * n_bytes} bits, "
-        f"{arguments.metric}) for {n_queries:,} queries in {seconds:.2f} s"
+        f"{arguments.metric}) for {n_queries:,} queries in {seconds:.2f} s",
     )
 
 

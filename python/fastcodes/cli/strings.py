@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fastcodes.cli.files import check_output, opened, writing
 from fastcodes.cli.lines import Lines
-from fastcodes.cli.terminal import UserError, integer, report, thread_count, tracked
+from fastcodes.cli.terminal import UserError, add_json, integer, summarize, thread_count, tracked
 from fastcodes.coding import CompressedTexts, TextCodec
 from fastcodes.coding.text import NoModelError
 
@@ -27,7 +27,8 @@ EXAMPLES = """examples:
   fastcodes strings lines.txt -o lines.strings
   fastcodes strings lines.strings --get 1 17 250
   fastcodes strings lines.strings --all -o lines.txt
-  fastcodes strings more.txt.gz -o more.strings --model lines.model"""
+  fastcodes strings more.txt.gz -o more.strings --model lines.model
+  fastcodes strings lines.txt -o lines.strings --json"""
 FITTED_LINES = 100_000
 """The largest number of lines that a model is fitted to; they come from all parts of the input."""
 LINES_PER_BLOCK = 1 << 15
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--encoding", metavar="NAME", help="encoding of the lines, such as latin-1")
     parser.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -106,10 +108,22 @@ def _store(arguments: argparse.Namespace) -> None:
         codec.save(model)
     stored.save(output, with_model=model is None)
     n_lines = len(texts) - (not texts[-1])
-    report(
+    seconds = time.perf_counter() - started
+    facts = {
+        "file": name,
+        "output": output,
+        "lines": n_lines,
+        "bytes": len(content),
+        "stored_bytes": stored.nbytes,
+        "model_bytes": codec.nbytes,
+        "seconds": seconds,
+    }
+    summarize(
+        arguments,
+        facts,
         f"{name}: {n_lines:,} lines, {len(content):,} bytes stored in {stored.nbytes:,}, "
         f"{len(content) / max(stored.nbytes, 1):.1f} times fewer, and a model of {codec.nbytes:,}; "
-        f"{time.perf_counter() - started:.2f} s"
+        f"{seconds:.2f} s",
     )
 
 
@@ -133,6 +147,8 @@ def _compressed(codec: TextCodec, texts: list[str], threads: int | None) -> Comp
 
 def _read(arguments: argparse.Namespace) -> None:
     name, output = arguments.file, arguments.output or "-"
+    if arguments.json:
+        raise UserError("--json reports what was stored; leave it out with --get and --all")
     check_output(output, name, arguments.model)
     opened(name).close()  # says what is wrong with the name
     codec = None if arguments.model is None else _codec(arguments.model)

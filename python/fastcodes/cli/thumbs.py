@@ -14,7 +14,7 @@ import numpy as np
 from fastcodes._typing import Codes
 from fastcodes.cli.files import check_output, opened, writing
 from fastcodes.cli.pictures import SUFFIXES, address, as_seen, joined, names_below, printable, reason
-from fastcodes.cli.terminal import UserError, blocks, report, thread_count, tracked
+from fastcodes.cli.terminal import UserError, add_json, blocks, report, summarize, thread_count, tracked
 from fastcodes.coding import CompressedThumbnails, ThumbnailCodec
 from fastcodes.coding._pictures import decibels
 
@@ -29,7 +29,8 @@ DESCRIPTION = (
 )
 EXAMPLES = """examples:
   fastcodes thumbs photos -o thumbs.safetensors
-  fastcodes thumbs photos -o thumbs.safetensors --html thumbs.html"""
+  fastcodes thumbs photos -o thumbs.safetensors --html thumbs.html
+  fastcodes thumbs photos -o thumbs.safetensors --json"""
 PICTURES_PER_BLOCK = 64
 PICTURES_PER_SCORE = 4096
 MOST_REPORTED = 10
@@ -63,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="FILE", help="a saved ThumbnailCodec (default: the one of fastcodes)"
     )
     parser.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -94,14 +96,23 @@ def run(arguments: argparse.Namespace) -> None:
     thumbnails = CompressedThumbnails(codec, codes, names=[printable(name) for name in kept])
     thumbnails.save(arguments.output)
     ratios = [decibels(thumbnails[rows], images[rows]) for rows in blocks(len(kept), PICTURES_PER_SCORE)]
-    text = (
-        f"{len(kept):,} pictures in {codes.nbytes:,} bytes, {codec.n_bytes} each, "
-        f"{np.concatenate(ratios).mean():.1f} dB on average"
-    )
+    mean = float(np.concatenate(ratios).mean())
+    text = f"{len(kept):,} pictures in {codes.nbytes:,} bytes, {codec.n_bytes} each, {mean:.1f} dB on average"
     if arguments.html is not None:
         _write_page(arguments.html, thumbnails, images, text, image_module)
     unread = f"; {failed:,} could not be read" if failed else ""
-    report(f"{arguments.folder}: {text}{unread}; {time.perf_counter() - started:.2f} s")
+    seconds = time.perf_counter() - started
+    facts = {
+        "folder": arguments.folder,
+        "output": arguments.output,
+        "pictures": len(kept),
+        "skipped": failed,
+        "bytes": codes.nbytes,
+        "bytes_per_picture": codec.n_bytes,
+        "decibels": mean,
+        "seconds": seconds,
+    }
+    summarize(arguments, facts, f"{arguments.folder}: {text}{unread}; {seconds:.2f} s")
 
 
 def _pillow() -> Any:
