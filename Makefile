@@ -38,6 +38,7 @@ $(VENV)/.tools: pyproject.toml
 	@touch $@
 
 # The peers are only compared with, and data frames only taken; a platform that lacks their wheels does without them.
+# umap-learn, which compiles for a minute, is left out: its test runs where it is installed.
 $(VENV)/.peers: $(VENV)/.tools
 	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa turbovec rabitqlib constriction pandas polars pyarrow rdkit zstandard pillow pillow-avif-plugin pillow-jxl-plugin blurhash; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
 	-for peer in smaz-py3 unishox2-py3; do $(BIN)/python -m pip install --quiet "$$peer" || true; done  # have no wheels: a C compiler builds them

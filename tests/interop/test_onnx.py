@@ -380,6 +380,10 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         lambda: Graph(4).then("MatMul", np.ones((5, 2))),
         r"MatMul_0.*\(4,\) by weights.*\(5, 2\)",
     ),
+    "a bias for each sample": (
+        lambda: Graph(4).then("Gemm", np.ones((4, 2)), np.ones((2, 1))),
+        r"Gemm_0.*\(2, 1\); expected one row",
+    ),
     "two products": (lambda: Graph(4).then("Mul", "x"), "Mul_0.*both of its inputs depend"),
     "twice": (lambda: Graph(4).then("Add", "x"), "Add_0.*at least one layer"),
     "a division": (lambda: _divided(), "Div_0.*divides a constant"),

@@ -855,6 +855,8 @@ class _Reader:
         bias = None
         if len(node.input) > 2 and node.input[2]:
             bias = self._floats(node.input[2]) * np.float32(options.get("beta", 1))
+            if bias.ndim > 1 and len(bias) != 1:
+                raise ValueError(f"it adds an array of shape {bias.shape}; expected one row")
         value = self._value(node.input[0])
         return self._dense(value, weights.T if options.get("transB", 0) else weights, bias)
 
