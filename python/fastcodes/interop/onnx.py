@@ -89,7 +89,7 @@ def to_onnx(model: Network) -> Any:
     Parameters
     ----------
     model : Sequential or Network
-        Built, and usually trained, with layers of `fastcodes.nn`.
+        Built, and usually trained, with layers of `fastcodes.nn`; of a `BinaryMLPClassifier`, its ``model_``.
 
     Returns
     -------
