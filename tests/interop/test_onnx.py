@@ -388,6 +388,15 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     "twice": (lambda: Graph(4).then("Add", "x"), "Add_0.*at least one layer"),
     "a division": (lambda: _divided(), "Div_0.*divides a constant"),
     "no number": (lambda: Graph(4).then("MatMul", np.full((4, 2), np.nan)), "MatMul_0.*not finite"),
+    "a large scale": (
+        lambda: image().then("Mul", 1e30).then("Mul", 1e30).then("Conv", CONV),
+        "Conv_4.*not finite",
+    ),
+    "a tiny variance": (
+        lambda: Graph(2).then("BatchNormalization", *np.full((3, 2), 1e30), np.zeros(2), epsilon=1e-30),
+        "BatchNormalization_0.*not finite",
+    ),
+    "an unknown dtype": (lambda: _cast(), "Cast_0.*cannot be represented"),
     "a zero divisor": (lambda: Graph(4).then("Div", 0.0), "Div_0.*divides by 0"),
     "negative variance": (
         lambda: Graph(2).then("BatchNormalization", *np.ones((3, 2)), -np.ones(2)),
@@ -413,6 +422,11 @@ def _divided() -> Graph:
     graph = Graph(4)
     graph.last = graph.node("Div", 1.0, "x")
     return graph
+
+
+def _cast() -> Graph:
+    graph = Graph(4)
+    return graph.then("MatMul", graph.node("Cast", np.ones((4, 2)), to=99))
 
 
 def _computed() -> Graph:

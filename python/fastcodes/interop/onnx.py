@@ -311,7 +311,8 @@ def from_onnx(
     if input_bits is not None:
         as_integer(input_bits, "input_bits", 8, 8)
     reader = _Reader(_loaded(model, onnx), onnx, as_bool(zero_is_positive, "zero_is_positive"))
-    value = reader.read()
+    with np.errstate(all="ignore"):  # what is not finite is refused
+        value = reader.read()
     n_classes = value.shape[0]
     labels = np.arange(n_classes) if classes is None else as_array(classes, "classes")
     if labels.shape != (n_classes,):
@@ -414,7 +415,7 @@ class _Reader:
     def _array(self, tensor: Any) -> Array:
         try:
             array: Array = self.onnx.numpy_helper.to_array(tensor)
-        except (TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:  # KeyError: an unknown dtype
             raise ValueError(f'model has a constant "{tensor.name}" that is damaged: {error}') from None
         return array
 
@@ -424,7 +425,7 @@ class _Reader:
             return function(node)
         except _RefusedError:
             raise
-        except (TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:  # KeyError: a Cast to an unknown dtype
             raise _refused(node, f"cannot be represented: {_line(error)}") from None
 
     def _read_input(self, nodes: Sequence[Any]) -> None:
@@ -500,8 +501,7 @@ class _Reader:
     def _floats(self, name: str) -> Floats:
         """Return a constant as finite float32."""
         floats = np.asarray(self._constant(name), np.float32)
-        if not np.isfinite(floats).all():
-            raise ValueError(f'its input "{name}" has numbers that are not finite')
+        _check_finite(floats)
         return floats
 
     def _along_channels(self, constant: Floats, value: _Value) -> Floats:
@@ -568,6 +568,7 @@ class _Reader:
     def _affine(self, value: _Value, mean: Floats, factor: Floats, beta: Floats) -> _Value:
         """Return ``(value - mean) * factor + beta``."""
         self._spend(4 * value.shape[-1])
+        _check_finite(mean, factor, beta)
         value = self._then(value, BatchNorm(epsilon=_NO_EPSILON))
         layer = value.layers[-1]
         layer.state["mean"][:] = mean
@@ -730,13 +731,14 @@ class _Reader:
             raise ValueError(f"its arrays have other lengths than {value.shape[-1]}")
         if value.order is not None:
             numbers = [array[value.order] for array in numbers]
-        value = self._then(value, BatchNorm(epsilon=options.get("epsilon", 1e-5)))
-        layer = value.layers[-1]
+        layer = BatchNorm(epsilon=options.get("epsilon", 1e-5))
+        value = self._then(value, layer)
         for name, array in zip(("gamma", "beta"), numbers[:2], strict=True):
             layer.parameters[name].value[:] = array
         layer.state["mean"][:], layer.state["variance"][:] = numbers[2:]
         if (numbers[3] < 0).any():
             raise ValueError("it has a negative variance")
+        _check_finite(layer.factor())
         return value
 
     def _read_transpose(self, node: Any) -> _Value:
@@ -885,6 +887,7 @@ class _Reader:
     def _product(
         self, value: _Value, layer: Product, matrix: Floats, scale: Floats | None, bias: Floats | None
     ) -> _Value:
+        _check_finite(matrix)
         value = self._then(value, layer)
         parameter = layer.parameters["weights"]
         if scale is not None:
@@ -958,6 +961,11 @@ def _refused(node: Any, why: str) -> _RefusedError:
     return _RefusedError(f'node "{_name(node)}" of type {node.op_type} {why}')
 
 
+def _check_finite(*arrays: Floats) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError("it has numbers that are not finite in float32")
+
+
 def _attributes(node: Any) -> dict[str, Any]:
     """Return the attributes of a node."""
     from onnx import helper
@@ -978,8 +986,7 @@ def _like_largest(function: Callable[..., Any], *inputs: Any) -> Array:
     size = int(np.prod(np.broadcast_shapes(*shapes), dtype=object))
     if size > max(int(np.prod(shape)) for shape in shapes):
         raise ValueError(f"it makes a larger constant of constants of shapes {shapes}")
-    with np.errstate(all="ignore"):  # what is not finite is refused where it is used
-        return np.asarray(function(*inputs))
+    return np.asarray(function(*inputs))
 
 
 def _scale_of_signs(matrix: Floats) -> Floats | None:
