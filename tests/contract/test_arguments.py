@@ -36,14 +36,16 @@ FAMILIES = {
     "xnor": xnor,
     "interop.sentence_transformers": interop_sentence_transformers,
 }
-if find_spec("PIL") is not None:
-    FAMILIES["hashing.images"] = import_module("contract.cases.images")
-if find_spec("dask") is not None:
-    FAMILIES["distributed"] = import_module("contract.cases.distributed")
-if find_spec("onnx") is not None:
-    FAMILIES["interop.onnx"] = import_module("contract.cases.interop_onnx")
-if find_spec("rdkit") is not None:
-    FAMILIES["interop.rdkit"] = import_module("contract.cases.interop_rdkit")
+# Whose cases need a package: its name, and that of the module of the cases.
+OPTIONAL = {
+    "distributed": ("dask", "distributed"),
+    "hashing.images": ("PIL", "images"),
+    "interop.onnx": ("onnx", "interop_onnx"),
+    "interop.rdkit": ("rdkit", "interop_rdkit"),
+}
+for family, (package, module) in OPTIONAL.items():
+    if find_spec(package) is not None:
+        FAMILIES[family] = import_module(f"contract.cases.{module}")
 
 
 def cases() -> Iterator[Any]:
