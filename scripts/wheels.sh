@@ -18,6 +18,12 @@ fi
 
 tool() { "$PWD/.venv/bin/$1" "${@:2}"; }
 
+# Maturin asks the first Python of PATH for zig.
+with_debian_rust() (
+    use_debian_rust
+    PATH="$PWD/.venv/bin:$PATH" "$@"
+)
+
 declare -A PATTERN=([sdist]='*.tar.gz' [x86_64]='*manylinux*x86_64.whl' [aarch64]='*manylinux*aarch64.whl' [musl]='*musllinux*.whl')
 
 build() {
@@ -31,12 +37,12 @@ build() {
     x86_64) "${zig[@]}" --target x86_64-unknown-linux-gnu --compatibility manylinux2014 ;;
     aarch64)
         need rustc-web cargo-web libstd-rust-web-dev:arm64
-        (use_debian_rust && "${zig[@]}" --target aarch64-unknown-linux-gnu --compatibility manylinux2014)
+        with_debian_rust "${zig[@]}" --target aarch64-unknown-linux-gnu --compatibility manylinux2014
         ;;
     musl) # the standard library is compiled from its source, by a flag that counts as unstable
         need rustc-web cargo-web rust-web-src
-        (use_debian_rust && RUSTC_BOOTSTRAP=1 "${zig[@]}" --target x86_64-unknown-linux-musl --compatibility musllinux_1_2 \
-            -Z build-std=std,panic_unwind)
+        RUSTC_BOOTSTRAP=1 with_debian_rust "${zig[@]}" --target x86_64-unknown-linux-musl --compatibility musllinux_1_2 \
+            -Z build-std=std,panic_unwind
         ;;
     esac
 }
