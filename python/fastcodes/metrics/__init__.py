@@ -1,4 +1,4 @@
-"""Quality of searches and codes: recall, precision, and what images lose.
+"""Quality of searches, codes and captions: recall, precision, and what images lose.
 
 Searches
     `recall_at_k`, `k_recall_at_k`, `label_relevance`, `neighbor_relevance`, `precision_at_k`,
@@ -9,6 +9,9 @@ Coded images
 
 Sets of images
     `frechet_distance`, `inception_score`, `instance_distance`
+
+Captions
+    `bleu`, `cider`
 
 As in scikit-learn, the truth comes first and the results second. Results of searches are the indices that
 `fastcodes.hamming.knn` and all other searches return: one row per query, nearest first, ties by index, and -1
@@ -27,6 +30,7 @@ Figures of coded images are comparable if these agree: whether headers count (he
 (PSNR of each image, or of all their errors), the channels (RGB or luma), and the images.
 """
 
+from fastcodes.metrics._captions import bleu, cider
 from fastcodes.metrics._features import frechet_distance, inception_score, instance_distance
 from fastcodes.metrics._images import bits_per_pixel, compression_ratio, luma, psnr
 from fastcodes.metrics._precision import (
@@ -46,7 +50,9 @@ __all__ = [
     "bd_psnr",
     "bd_rate",
     "bits_per_pixel",
+    "bleu",
     "chance_level",
+    "cider",
     "compression_ratio",
     "frechet_distance",
     "inception_score",
