@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fastcodes._typing import Codes, Doubles
+from fastcodes._typing import Array, Codes, Doubles
 from fastcodes._validation import as_array, as_integer, describe, described
 
-__all__ = ["as_images", "as_shape", "decibels"]
+__all__ = ["LONGEST_SIDE", "as_image", "as_images", "as_shape", "decibels"]
 
+LONGEST_SIDE = 65_535
 _LEAST_SIDE, _MOST_SIDE = 4, 128
 
 
@@ -23,6 +24,37 @@ def as_shape(shape: Any) -> tuple[int, int, int]:
     if channels == 2:
         raise ValueError("shape[2] must be 1 or 3 channels; got 2")
     return height, width, channels
+
+
+def as_image(image: Any, *, lossless: bool = False) -> Array:
+    """Return a picture as `ImageCodec` takes it: uint8 (height, width) or (height, width, 3)."""
+    array = as_array(image, "image")
+    way = ""
+    if array.dtype.kind == "f":
+        way = "; for values from 0 to 1, np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)"
+    elif array.dtype == bool:
+        way = "; for masks, 255 * image.astype(np.uint8)"
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        array = array.astype(np.uint16, copy=False)  # of this machine's byte order
+    if array.dtype != np.uint8 and array.dtype != np.uint16:
+        raise TypeError(f"image must be uint8, or uint16 without losses; got {described(array, image)}{way}")
+    if array.ndim == 3 and array.shape[2] in (2, 4):
+        others = ":3" if array.shape[2] == 4 else "0"
+        raise ValueError(
+            f"image must be (height, width) or (height, width, 3); got shape {array.shape}, which has an "
+            f"alpha channel: compress image[..., {others}], and image[..., -1] by itself"
+        )
+    if array.ndim != 2 and (array.ndim != 3 or array.shape[2] != 3):
+        way = "; for grey, image[..., 0]" if array.ndim == 3 and array.shape[2] == 1 else ""
+        raise ValueError(f"image must be (height, width) or (height, width, 3); got shape {array.shape}{way}")
+    if not all(1 <= side <= LONGEST_SIDE for side in array.shape[:2]):
+        raise ValueError(f"image must have sides from 1 to {LONGEST_SIDE:,}; got shape {array.shape}")
+    if array.dtype == np.uint16 and (array.ndim == 3 or not lossless):
+        raise ValueError(
+            "an image of uint16 must be (height, width) and the codec ImageCodec(lossless=True); for 8 bits, "
+            "(image >> 8).astype(np.uint8)"
+        )
+    return np.ascontiguousarray(array)
 
 
 def as_images(images: Any, shape: tuple[int, ...], name: str = "images") -> Codes:

@@ -9,7 +9,8 @@ import numpy as np
 
 from fastcodes import _native
 from fastcodes._typing import Array
-from fastcodes._validation import as_array, as_bool, as_integer, as_option, as_real, described
+from fastcodes._validation import as_bool, as_integer, as_option, as_real
+from fastcodes.coding._pictures import LONGEST_SIDE, as_image
 from fastcodes.entropy._messages import as_data
 
 __all__ = ["ImageCodec", "ImageInfo"]
@@ -20,8 +21,7 @@ _STEP_OF_QUALITY_0 = 256.0
 _CLOSE = 0.99
 """A picture of this share of the bytes that it may have is close enough."""
 _TRIALS = 12
-_LONGEST_SIDE = 65_535
-_MOST_PIXELS = _LONGEST_SIDE**2
+_MOST_PIXELS = LONGEST_SIDE**2
 
 
 class ImageInfo(NamedTuple):
@@ -162,7 +162,7 @@ class ImageCodec:
         ValueError
             If it has another shape, 16 bits and losses, or does not fit `bpp` at any quality.
         """
-        array = _as_image(image, lossless=self._step is None and self._bpp is None)
+        array = as_image(image, lossless=self._step is None and self._bpp is None)
         if self._bpp is None:
             return _native.image_encode(array, self._step, self._tune == "ms-ssim", threads)
         return self._within(array, self._bpp, threads)
@@ -258,33 +258,3 @@ class ImageCodec:
             if least > bpp:
                 raise ValueError(f"bpp must be at least {least:.3g} for this picture; got {bpp:g}")
         return best
-
-
-def _as_image(image: Any, *, lossless: bool) -> Array:
-    array = as_array(image, "image")
-    way = ""
-    if array.dtype.kind == "f":
-        way = "; for values from 0 to 1, np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)"
-    elif array.dtype == bool:
-        way = "; for masks, 255 * image.astype(np.uint8)"
-    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
-        array = array.astype(np.uint16, copy=False)  # of this machine's byte order
-    if array.dtype != np.uint8 and array.dtype != np.uint16:
-        raise TypeError(f"image must be uint8, or uint16 without losses; got {described(array, image)}{way}")
-    if array.ndim == 3 and array.shape[2] in (2, 4):
-        others = ":3" if array.shape[2] == 4 else "0"
-        raise ValueError(
-            f"image must be (height, width) or (height, width, 3); got shape {array.shape}, which has an "
-            f"alpha channel: compress image[..., {others}], and image[..., -1] by itself"
-        )
-    if array.ndim != 2 and (array.ndim != 3 or array.shape[2] != 3):
-        way = "; for grey, image[..., 0]" if array.ndim == 3 and array.shape[2] == 1 else ""
-        raise ValueError(f"image must be (height, width) or (height, width, 3); got shape {array.shape}{way}")
-    if not all(1 <= side <= _LONGEST_SIDE for side in array.shape[:2]):
-        raise ValueError(f"image must have sides from 1 to {_LONGEST_SIDE:,}; got shape {array.shape}")
-    if array.dtype == np.uint16 and (array.ndim == 3 or not lossless):
-        raise ValueError(
-            "an image of uint16 must be (height, width) and the codec ImageCodec(lossless=True); for 8 bits, "
-            "(image >> 8).astype(np.uint8)"
-        )
-    return np.ascontiguousarray(array)
