@@ -15,6 +15,7 @@
 `fastcodes.nn`             binary neural networks
 `fastcodes.index`          indexes over the codes of any model: add, search, filter, remove, save
 `fastcodes.coding`         short strings as a few bytes each
+`fastcodes.crossmodal`     pictures as captions of a few bytes, with layers that refine them
 `fastcodes.metrics`        quality of searches and of coded images: recall, precision, PSNR, SSIM, BD-rate
 `fastcodes.interop`        faiss, nanopq, RDKit and sentence-transformers: conversions and searches
 `fastcodes.distributed`    fit, encode, search and deduplicate on many machines, with Dask
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         adc,
         bits,
         coding,
+        crossmodal,
         distributed,
         entropy,
         hadamard,
@@ -54,6 +56,7 @@ __all__ = [
     "bits",
     "coding",
     "components",
+    "crossmodal",
     "distributed",
     "entropy",
     "hadamard",
