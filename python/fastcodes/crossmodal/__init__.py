@@ -12,6 +12,8 @@
 `SketchCoder`          the lossless coder of sketches, by contexts
 `SketchPainter`        pictures of sketches
 ---------------------  ---------------------------------------------------------------------------------------
+`CCAHashing`           bits of two views in one space: search captions by pictures, pictures by texts
+---------------------  ---------------------------------------------------------------------------------------
 `Captioner`            what an encoder to a readable domain has to do
 `MessageCoder`         what a lossless coder of its messages has to do
 `Painter`              what a decoder to pictures has to do
@@ -25,12 +27,14 @@ from fastcodes.crossmodal._parts import Captioner, MessageCoder, Painter
 from fastcodes.crossmodal.attributes import AttributeCaptioner, AttributePainter
 from fastcodes.crossmodal.captioners import RetrievalCaptioner
 from fastcodes.crossmodal.codec import CrossModalCodec, CrossModalInfo
+from fastcodes.crossmodal.hashing import CCAHashing
 from fastcodes.crossmodal.painters import RetrievalPainter
 from fastcodes.crossmodal.sketch import SketchCaptioner, SketchCoder, SketchPainter
 
 __all__ = [
     "AttributeCaptioner",
     "AttributePainter",
+    "CCAHashing",
     "Captioner",
     "CrossModalCodec",
     "CrossModalInfo",

@@ -9,22 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastcodes import _files
-from fastcodes._blocks import blocks
-from fastcodes._linalg import mean_and_covariance, oriented
-from fastcodes._typing import Array, Doubles, Floats
+from fastcodes._typing import Array, Doubles
 from fastcodes._validation import as_real, check_threads, random_generator
+from fastcodes.hashing._canonical import Canonical
 from fastcodes.hashing._rotation import RotatedHasher
 from fastcodes.hashing._targets import labeled_samples
-from fastcodes.hashing.base import check_samples_differ
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["CCAITQ"]
-
-
-# As a fraction of the largest correlation: what rounding leaves of a zero correlation.
-_NO_CORRELATION = 1e-6
 
 
 class CCAITQ(RotatedHasher):
@@ -146,8 +140,9 @@ class CCAITQ(RotatedHasher):
         regularization = as_real(self.regularization, "regularization", above=0)
         rng = random_generator(self.random_state)
         x, labels = labeled_samples(self._training_samples(X), y, self.max_samples, rng, type(self).__name__)
-        mean, directions, self.correlations_ = _canonical(x, labels, n_bits, regularization)
-        self._rotate(x, mean, directions * self.correlations_, n_bits, rng)
+        found = Canonical.of(x, labels, n_bits, regularization)
+        self.correlations_ = found.correlations
+        self._rotate(x, found.mean, found.directions * found.correlations, n_bits, rng)
         return self
 
     def _to_arrays(self) -> dict[str, Array]:
@@ -158,25 +153,3 @@ class CCAITQ(RotatedHasher):
         self.correlations_ = _files.take(
             arrays, "correlations", np.float64, (len(self.rotation_),), finite=True
         )
-
-
-def _canonical(x: Floats, labels: Floats, n: int, regularization: float) -> tuple[Doubles, Doubles, Doubles]:
-    """Return the mean (d,), at most `n` directions (d, m) of variance 1, and their correlations (m,)."""
-    mean, covariance = mean_and_covariance(x)
-    check_samples_differ(len(x), covariance)
-    shares = labels.mean(axis=0, dtype=np.float64)
-    cross = np.zeros((x.shape[1], labels.shape[1]))
-    for rows, block in blocks(x):
-        cross += (block - mean.astype(np.float32)).T @ (labels[rows] - shares.astype(np.float32))
-    cross /= len(x)
-    of_labels = (labels.T.astype(np.float64) @ labels) / len(x) - np.outer(shares, shares)
-    lower, lower_labels = (_cholesky(matrix, regularization) for matrix in (covariance, of_labels))
-    whitened = np.linalg.solve(lower_labels, np.linalg.solve(lower, cross).T).T
-    u, correlations, _ = np.linalg.svd(whitened, full_matrices=False)
-    m = max(int((correlations[:n] > _NO_CORRELATION * correlations[0]).sum()), 1)
-    return mean, oriented(np.linalg.solve(lower.T, u[:, :m])), correlations[:m]
-
-
-def _cholesky(matrix: Doubles, regularization: float) -> Doubles:
-    diagonal = regularization * np.trace(matrix) / len(matrix)
-    return np.linalg.cholesky(matrix + diagonal * np.eye(len(matrix)))
