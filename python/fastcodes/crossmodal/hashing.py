@@ -164,7 +164,7 @@ class CCAHashing(RotatedHasher):
         x = take_rows(samples, rows)
         other = finite_float32(others[rows], np.arange(len(others))[rows], "y")
         if not np.ptp(other, axis=0).any():
-            raise ValueError("the samples of y do not differ; give features that do")
+            raise ValueError(f"the samples of y do not differ (n_samples={len(x)}); give features that do")
         found = Canonical.of(x, other, n_bits, regularization)
         directions = found.directions * found.correlations
         other_directions = found.other_directions * found.correlations
