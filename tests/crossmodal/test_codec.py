@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crossmodal.kit import CAPTIONS, FEATURES, IMAGES, LABELS, captioner, codec, painter, texts, thumbnails
+from captioned import CAPTIONS, FEATURES, IMAGES, LABELS, captioner, codec, painter, texts, thumbnails
 from fastcodes.coding import ImageCodec
 from fastcodes.crossmodal import CrossModalCodec
 from pictures import waves

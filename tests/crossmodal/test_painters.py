@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crossmodal.kit import CAPTIONS, COLORS, IMAGES, LABELS, painter
+from captioned import CAPTIONS, COLORS, IMAGES, LABELS, painter
 from fastcodes.crossmodal import NotFittedError, RetrievalPainter
 from fastcodes.crossmodal._pixels import resized
 

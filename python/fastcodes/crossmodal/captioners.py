@@ -81,7 +81,7 @@ class RetrievalCaptioner(Estimator, Captioner[str]):
         self.hasher = hasher
         self.n_neighbors = n_neighbors
 
-    def fit(self, features: ArrayLike, captions: Any = None, *, threads: int | None = None) -> Self:
+    def fit(self, features: ArrayLike, captions: Any, *, threads: int | None = None) -> Self:
         """Keep the codes of training pictures and their captions.
 
         Parameters

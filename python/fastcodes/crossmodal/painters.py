@@ -64,7 +64,7 @@ class RetrievalPainter(Estimator, Painter[str]):
     def __init__(self, n_neighbors: int = 3) -> None:
         self.n_neighbors = n_neighbors
 
-    def fit(self, images: ArrayLike, captions: Any = None, *, threads: int | None = None) -> Self:
+    def fit(self, images: ArrayLike, captions: Any, *, threads: int | None = None) -> Self:
         """Keep training pictures and their captions.
 
         Parameters
