@@ -516,7 +516,7 @@ def _recalls(similarity: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
         (similarity.T, own, np.arange(n)),
     ):
         order = np.argsort(-matrix, axis=1, kind="stable")[:, :10]
-        hits = columns[order] == rows[:, None]
+        hits = metrics.label_relevance(rows, columns, order)
         results.append(tuple(float(hits[:, :k].any(axis=1).mean()) for k in (1, 5, 10)))
     return results[0], results[1]
 

@@ -31,7 +31,8 @@ class RetrievalPainter(Estimator, Painter[str]):
     The similarity of a training picture is the largest cosine between the TF-IDF vector of the text and those
     of its captions. Details are those of the most similar picture. What is coarse, a grid of 8 x 8 cells,
     is the mean of the nearest ones, weighted by their similarity: where they agree, as on sky and grass, the
-    colors are more probable ones. A text without a known word becomes the mean of all pictures.
+    colors are more probable ones. A text without a known word becomes the mean of all pictures. All of it is
+    computed in floating point, so that pixels can differ between machines in their last digit.
 
     Parameters
     ----------
