@@ -531,7 +531,7 @@ class PictureLine:
     coder: str
     n_bytes: float
     ratio: float
-    psnr: float
+    psnr: float | None
     instance: float
     frechet: float
     score: float
@@ -554,7 +554,7 @@ def picture_lines() -> list[PictureLine]:
                 name,
                 float(np.mean(sizes)),
                 SIDE * SIDE * 3 / float(np.mean(sizes)),
-                float(np.mean(psnr)),
+                float(np.mean(psnr)) if np.isfinite(psnr).all() else None,
                 metrics.instance_distance(own[rows], features),
                 metrics.frechet_distance((own[rows] - mean) @ components, (features - mean) @ components),
                 metrics.inception_score(measured["probabilities"], n_splits=1)[0],

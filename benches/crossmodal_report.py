@@ -99,7 +99,8 @@ def _pictures(lines: Sequence[Any]) -> str:
             line.coder,
             f"{line.n_bytes:.1f}",
             f"{line.ratio:,.0f}",
-            *(f"{x:.2f}" for x in (line.psnr, line.instance, line.frechet, line.score)),
+            "" if line.psnr is None else f"{line.psnr:.2f}",
+            *(f"{x:.2f}" for x in (line.instance, line.frechet, line.score)),
         ]
         for line in lines
     ]
@@ -210,7 +211,7 @@ def draw_curves(lines: Sequence[Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     families: dict[str, list[Any]] = {}
-    for line in lines:
+    for line in lines[1:]:  # without the originals
         families.setdefault(line.coder.split(", ")[0] if line.coder[0].isupper() else line.coder, []).append(
             line
         )
