@@ -747,7 +747,7 @@ def main(names: list[str]) -> None:
         for half in (photographs().train, photographs().test)
     ]
     free, chosen = rows[0], report.spread(rows[1], N_SHOWN)
-    shown = report.shown(photographs(), centered(), captioner(free), text_codec(), painter(free), chosen)
+    shown = report.shown(photographs(), centered(), captioner(), text_codec(), painter(free), chosen)
     page = report.page(record, path.name, found, kept, photographs(), [*chosen, *free.tolist()])
     report.draw_curves(found["pictures"], path.with_suffix(".png"))
     report.draw_sheet(shown, path.with_name(f"{path.name}-photographs.png"))

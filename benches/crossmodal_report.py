@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 ABOUT = """\
 {n} photographs of COCO with five captions each: a random half trains captioner, painter and common space,
 the other half tests, and no model has seen its captions. All pictures are the central square in 256 x 256
-pixels; their files were JPEG in more than twice the size. Features and class probabilities are those of
+pixels; their files were JPEG in almost twice the size. Features and class probabilities are those of
 EfficientNet-Lite0, trained on ImageNet, in numpy: distances and scores by it are not those of Inception, and
 not comparable with figures by other networks."""
 CAPTIONS = """\
