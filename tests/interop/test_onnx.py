@@ -310,6 +310,53 @@ def test_thresholds_of_comparisons_are_exact() -> None:
     np.testing.assert_array_equal(from_onnx(model).decision_function(x), run(model, x))
 
 
+WIDTHS = np.array([0, 0, 1, 1, 0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("number", [-1.0, 0.0, 1.0])
+@pytest.mark.parametrize(
+    "after",
+    [
+        [("Neg",)],
+        [("Mul", -0.37)],
+        [("Mul", 2.0), ("Sub", 1.0), ("Sign",)],
+        [("Sign",), ("Add", 0.1), ("Sign",)],
+        [("Sub", 0.25), ("Sign",), ("Neg",)],
+    ],
+)
+def test_a_border_of_signs_changes_as_they_do(number: float, after: list[tuple[Any, ...]]) -> None:
+    graph = image().then("Pad", WIDTHS, np.float32(number))
+    for operator, *constants in after:
+        graph.then(operator, *constants)
+    graph.then("Conv", graph.signs(5, 4, 3, 3)).then("Flatten").then("MatMul", graph.signs(180, 3))
+    model = graph.model()
+    x = samples(model)
+    np.testing.assert_allclose(ours(from_onnx(model), x), run(model, x), rtol=1e-4, atol=1e-4)
+
+
+def test_a_border_of_shifted_signs_is_refused_or_right() -> None:
+    for shift, number, weights in ((1.0, 0.0, 1.0), (2.0, 0.0, 1.0), (2.0, -1.0, 1.0), (2.0, 0.0, 0.3)):
+        graph = image().then("Pad", WIDTHS, np.float32(number)).then("Add", shift)
+        kernel = graph.signs(5, 4, 3, 3)
+        kernel[0, 0] *= weights
+        graph.then("Conv", kernel).then("Flatten").then("MatMul", graph.signs(180, 3))
+        model = graph.model()
+        if abs(shift + number) > 1:
+            with pytest.raises(ValueError, match=r"Conv_4.*border of 2\.0"):
+                from_onnx(model)
+            continue
+        x = samples(model)
+        np.testing.assert_allclose(ours(from_onnx(model), x), run(model, x), rtol=1e-4, atol=1e-4)
+
+
+def test_the_value_of_a_border_without_width_does_not_matter() -> None:
+    graph = image().then("Pad", np.zeros(8, np.int64), np.float32(1))
+    graph.then("Conv", graph.signs(5, 4, 3, 3), pads=[1, 1, 1, 1]).then("Flatten")
+    model = graph.then("MatMul", graph.signs(180, 3)).model()
+    x = samples(model)
+    np.testing.assert_array_equal(ours(from_onnx(model), x), run(model, x))
+
+
 def test_images_that_are_only_flattened_are_taken_as_they_are() -> None:
     graph = Graph(2, 4, 3)
     model = graph.then("Flatten").then("Gemm", graph.signs(24, 3)).model()

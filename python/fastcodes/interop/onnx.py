@@ -365,7 +365,7 @@ class _Value:
     offset: float = 0.0
     zero: str = ""  # the node that gives 0 for 0, where the layers give +1
     border: _Border = _NO_BORDER  # around the image
-    border_value: float = 0.0
+    border_value: float = 0.0  # what the graph has there, if there is a border
 
 
 class _Reader:
@@ -607,8 +607,13 @@ class _Reader:
     def _scaled(self, value: _Value, factor: Floats, shift: Floats) -> _Value:
         """Return a value times a factor, plus a shift."""
         if value.is_signs and factor.size == shift.size == 1:
-            scale, offset = value.scale * factor.item(), value.offset * factor.item() + shift.item()
-            return dataclasses.replace(value, scale=scale, offset=offset)
+            by, plus = factor.item(), shift.item()
+            return dataclasses.replace(
+                value,
+                scale=value.scale * by,
+                offset=value.offset * by + plus,
+                border_value=value.border_value * by + plus,
+            )
         value = self._plain(value)
         factor, shift = self._along_channels(factor, value), self._along_channels(shift, value)
         value = self._multiplied(value, factor) if (factor != 1).any() else value
@@ -639,7 +644,8 @@ class _Reader:
         if value.zero and value.offset * value.scale < 0:
             self._check_zero(value.zero)
         zero = value.zero if value.offset == 0 else ""
-        return dataclasses.replace(value, scale=float(np.sign(value.scale)), offset=0.0, zero=zero)
+        scale, number = np.sign([value.scale, value.border_value]).tolist()
+        return dataclasses.replace(value, scale=scale, offset=0.0, zero=zero, border_value=number)
 
     def _read_bipolar_quant(self, node: Any) -> _Value:
         value = self._then(self._plain(self._value(node.input[0])), Sign(), is_signs=True)
@@ -810,7 +816,8 @@ class _Reader:
 
     def _read_conv(self, node: Any) -> _Value:
         value = self._value(node.input[0])
-        border, number = value.border, value.border_value
+        border = value.border
+        number = value.border_value if any(map(any, border)) else 0.0
         value, factor = self._operand(dataclasses.replace(value, border=_NO_BORDER, border_value=0.0))
         options = _window(node, value)
         weights, groups = self._floats(node.input[1]), options.get("group", 1)
