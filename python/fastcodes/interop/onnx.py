@@ -829,14 +829,20 @@ class _Reader:
         steps, spread = options.get("strides", [1, 1]), options.get("dilations", [1, 1])
         if len(set(steps)) != 1 or len(set(spread)) != 1:
             raise ValueError(f"it has the strides {steps} and dilations {spread}; expected equal ones")
-        automatic = options.get("auto_pad", b"NOTSET")
+        images, kernel = value.shape[:2], weights.shape[2:]
+        automatic = options.get("auto_pad", b"NOTSET").decode()
         top, left, bottom, right = options.get("pads", [0] * 4)
-        own = ((top, bottom), (left, right)) if automatic == b"NOTSET" else _NO_BORDER
-        if any(map(any, border)) and number != 0 and (any(map(any, own)) or b"SAME" in automatic):
+        own = [(top, bottom), (left, right)] if automatic == "NOTSET" else list(_NO_BORDER)
+        if automatic.startswith("SAME"):
+            same = Conv2D(1, kernel, stride=steps[0], padding="same", dilation=spread[0])
+            for i, (size, k) in enumerate(zip(images, kernel, strict=True)):
+                own[i] = same._pad_of(size + sum(border[i]), k)
+            own = [pads[::-1] for pads in own] if automatic == "SAME_LOWER" else own
+        if number and any(map(any, own)):
             raise ValueError("it adds a border of zeros to that of the Pad before it")
         pads = [(a[0] + b[0], a[1] + b[1]) for a, b in zip(border, own, strict=True)]
         bias = self._floats(node.input[2]) if len(node.input) > 2 and node.input[2] else None
-        filters, kernel = len(weights), weights.shape[2:]
+        filters = len(weights)
         matrix = weights.transpose(2, 3, 1, 0).reshape(-1, filters) * np.float32(factor)
         scale = _scale_of_signs(matrix)
         settings: dict[str, Any] = {"stride": steps[0], "dilation": spread[0], "groups": groups}
@@ -845,13 +851,14 @@ class _Reader:
             make, settings["pad_value"] = BinaryConv2D, _as_sign(number, factor)
         elif number:
             raise ValueError(f"it has weights that are not signs, and a border of {number}")
-        images = value.shape[:2]
-        for padding in ("same",) if automatic == b"SAME_UPPER" else ("valid", "same", pads[0][0]):
+        for padding in ("valid", "same", pads[0][0]):
             layer = make(filters, kernel, padding=padding, use_bias=bias is not None, **settings)
             found = [layer._pad_of(size, k) for size, k in zip(images, layer.kernel_size, strict=True)]
-            if automatic == b"SAME_UPPER" or (found == pads and automatic != b"SAME_LOWER"):
+            if found == pads:
                 return self._product(value, layer, matrix, scale, bias)
-        raise ValueError(f'it pads by {pads}; expected "same" or one width on all sides')
+        raise ValueError(
+            f'it pads by {pads}, with auto_pad {automatic}; expected "same" or one width on all sides'
+        )
 
     def _read_matmul(self, node: Any) -> _Value:
         return self._dense(self._value(node.input[0]), self._floats(node.input[1]), None)
