@@ -397,6 +397,40 @@ def test_lower_borders_that_are_upper_ones_are_taken() -> None:
         )
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint8])
+def test_integer_constants_are_divided_toward_zero(dtype: type) -> None:
+    a, b = np.array([7, 7, 9, 8]).astype(dtype), np.array([2, 3, 5, 2]).astype(dtype)
+    if dtype is not np.uint8:
+        a, b = a * np.array([1, -1, -1, 1], dtype), b * np.array([1, 1, -1, -1], dtype)
+    graph = Graph(4)
+    factor = graph.node("Cast", graph.node("Div", a, b), to=TensorProto.FLOAT)
+    model = graph.then("Mul", factor).then("MatMul", np.eye(4)).model()
+    quotients = [3, 2, 1, 4] if dtype is np.uint8 else [3, -2, 1, -4]
+    np.testing.assert_array_equal(from_onnx(model).decision_function(np.ones((1, 4)))[0], quotients)
+    np.testing.assert_array_equal(run(model, np.ones((1, 4), np.float32))[0], quotients)
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [("Neg",), ("Sub", np.uint8(3)), ("Add", "x"), *((op, np.uint8(3)) for op in ("Add", "Mul", "Div"))],
+)
+def test_arithmetic_of_bytes_is_refused_before_their_cast(operator: tuple[Any, ...]) -> None:
+    for before in ("Identity", "Sign"):
+        graph = Graph(4, kind=TensorProto.UINT8).then(before).then(*operator)
+        graph.then("Cast", to=TensorProto.FLOAT).then("MatMul", np.ones((4, 2)))
+        with pytest.raises(ValueError, match=f'node "{operator[0]}_1".*uint8, which wraps around; .* Cast'):
+            from_onnx(graph.model(), zero_is_positive=True)
+
+
+def test_bytes_are_compared_exactly() -> None:
+    graph = Graph(4, kind=TensorProto.UINT8)
+    bright = graph.node("GreaterOrEqual", graph.last, np.uint8(128))
+    graph.last = graph.node("Where", bright, 1.0, -1.0)
+    model = graph.then("Neg").then("MatMul", graph.signs(4, 3)).model()
+    x = np.random.default_rng(0).choice(np.uint8([0, 127, 128, 255]), (50, 4))
+    np.testing.assert_array_equal(from_onnx(model).decision_function(x), run(model, x))
+
+
 def test_images_that_are_only_flattened_are_taken_as_they_are() -> None:
     graph = Graph(2, 4, 3)
     model = graph.then("Flatten").then("Gemm", graph.signs(24, 3)).model()
@@ -488,6 +522,10 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "an unknown dtype": (lambda: _cast(), "Cast_0.*cannot be represented"),
     "a zero divisor": (lambda: Graph(4).then("Div", 0.0), "Div_0.*divides by 0"),
+    "a zero divisor of integers": (
+        lambda: _folded("Div", np.array([3]), np.array([0])),
+        "Div_0.*integers by 0",
+    ),
     "negative variance": (
         lambda: Graph(2).then("BatchNormalization", *np.ones((3, 2)), -np.ones(2)),
         "negative variance",
@@ -522,6 +560,11 @@ def _cast() -> Graph:
 def _computed() -> Graph:
     graph = Graph(4)
     return graph.then("MatMul", graph.node("Exp", np.ones((4, 2))))
+
+
+def _folded(operator: str, *constants: Any, **attributes: Any) -> Graph:
+    graph = Graph(4)
+    return graph.then("MatMul", graph.node(operator, *constants, **attributes))
 
 
 def _enlarged() -> Graph:

@@ -365,6 +365,7 @@ class _Value:
     offset: float = 0.0
     zero: str = ""  # the node that gives 0 for 0, where the layers give +1
     border: _Border = _NO_BORDER  # around the image
+    is_bytes: bool = False  # uint8 in the graph, before a Cast
     border_value: float = 0.0  # what the graph has there, if there is a border
 
 
@@ -450,7 +451,7 @@ class _Reader:
         is_image = len(lengths) == 3 and first in layouts[:3]
         axes = _IMAGE if is_image else tuple(range(len(lengths)))
         self.input_shape = tuple(lengths[axis] for axis in axes)
-        self.values[inputs[0].name] = _Value((), self.input_shape, axes)
+        self.values[inputs[0].name] = _Value((), self.input_shape, axes, is_bytes=self.takes_pixels)
 
     # --- constants ------------------------------------------------------------------------------------------
 
@@ -526,6 +527,10 @@ class _Reader:
         if node.op_type not in _OPERATORS or node.domain not in domains:
             domain = f" in the domain {node.domain}" if node.domain not in _STANDARD else ""
             raise _refused(node, f"has no counterpart here{domain}; expected {', '.join(_OPERATORS)}")
+        if node.op_type in _WRAPPING and any(
+            name in self.values and self.values[name].is_bytes for name in node.input
+        ):
+            raise _refused(node, "computes with uint8, which wraps around; expected a Cast to float32 first")
         self.values[node.output[0]] = _OPERATORS[node.op_type](self, node)
 
     def _value(self, name: str) -> _Value:
@@ -632,7 +637,7 @@ class _Reader:
     def _read_cast(self, node: Any) -> _Value:
         if _attributes(node)["to"] != self.onnx.TensorProto.FLOAT:
             raise ValueError("it converts to another dtype than float32")
-        return self._value(node.input[0])
+        return dataclasses.replace(self._value(node.input[0]), is_bytes=False)
 
     def _read_sign(self, node: Any) -> _Value:
         value = self._value(node.input[0])
@@ -665,7 +670,8 @@ class _Reader:
             self._check_zero(_name(node))
         # A boolean is 0 or 1.
         value = self._then(value, Sign(), is_signs=True)
-        return dataclasses.replace(value, scale=0.5 if is_greater else -0.5, offset=0.5)
+        scale = 0.5 if is_greater else -0.5
+        return dataclasses.replace(value, scale=scale, offset=0.5, is_bytes=False)
 
     def _read_not(self, node: Any) -> _Value:
         return self._scaled(self._value(node.input[0]), -_ONE, _ONE)
@@ -941,11 +947,23 @@ _OPERATORS: dict[str, Callable[[_Reader, Any], _Value]] = {
     "Transpose": _Reader._read_transpose,
     "Where": _Reader._read_where,
 }
+_WRAPPING = ("Add", "Div", "Mul", "Neg", "Sub")  # of uint8
+
+
+def _divided(a: Array, b: Array) -> Array:
+    """Return a quotient, truncated toward zero for integers."""
+    if a.dtype.kind not in "iu" or b.dtype.kind not in "iu":
+        return np.asarray(a / b)
+    if not b.all():
+        raise ValueError("it divides integers by 0")
+    return np.asarray((a - np.fmod(a, b)) // b)
+
+
 _FOLDED: dict[str, Callable[..., Any]] = {
     "Abs": np.abs,
     "Add": np.add,
     "Clip": lambda x, low=None, high=None: np.clip(x, low, high),
-    "Div": np.divide,
+    "Div": _divided,
     "Greater": np.greater,
     "GreaterOrEqual": np.greater_equal,
     "Identity": np.asarray,
