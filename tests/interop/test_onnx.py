@@ -509,7 +509,29 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         r"Gemm_0.*\(2, 1\); expected one row",
     ),
     "two products": (lambda: Graph(4).then("Mul", "x"), "Mul_0.*both of its inputs depend"),
-    "twice": (lambda: Graph(4).then("Add", "x"), "Add_0.*at least one layer"),
+    "identity": (lambda: Graph(4).then("Identity"), 'an output "Identity_0:0" that is its input'),
+    "a length that is not there": (
+        lambda: _folded("Reshape", np.ones((4, 2)), np.array([4, 2, 0])),
+        "Reshape_0.*axis that is not there",
+    ),
+    "an axis that is not there": (
+        lambda: _folded(
+            "DequantizeLinear", np.ones((4, 2), np.int8), np.ones(2), np.zeros(2, np.int8), axis=5
+        ),
+        "DequantizeLinear_0.*axis that is not there",
+    ),
+    "a quantizer without a scale": (
+        lambda: Graph(4).then("BipolarQuant", domain=QONNX),
+        "BipolarQuant_0.*lacks an input",
+    ),
+    "constants without a scale": (
+        lambda: _folded("BipolarQuant", np.ones((4, 2)), domain=QONNX),
+        "BipolarQuant_0.*lacks an input",
+    ),
+    "a negative epsilon": (
+        lambda: Graph(2).then("BatchNormalization", *np.ones((4, 2)), epsilon=-2.0),
+        "BatchNormalization_0.*not finite",
+    ),
     "a division": (lambda: _divided(), "Div_0.*divides a constant"),
     "no number": (lambda: Graph(4).then("MatMul", np.full((4, 2), np.nan)), "MatMul_0.*not finite"),
     "a large scale": (
@@ -583,11 +605,103 @@ def test_small_files_do_not_make_large_networks() -> None:
     graph = Graph(1 << 24)
     for _ in range(9):
         graph.then("Mul", 2.0).then("Add", 1.0)
-    with pytest.raises(ValueError, match=r'node "\w+_\d".*make more than 67108864 numbers of few'):
+    with pytest.raises(ValueError, match=r'node "\w+_\d".*expand constants to more than 6710\d+ numbers'):
         from_onnx(graph.then("MatMul", np.ones((1, 2))).model())
     graph = Graph(1 << 24, 3, 3)
     with pytest.raises(ValueError, match=r"Conv_0.*images of 16777216 channels"):
         from_onnx(graph.then("Conv", np.ones((2, 3, 3, 3))).model())
+
+
+def _doubled(n: int) -> Graph:
+    graph = Graph(4)
+    a, b = graph.node("MatMul", "x", graph.normal(4, 4)), graph.node("MatMul", "x", graph.normal(4, 4))
+    for _ in range(n):
+        a, b = graph.node("Add", a, b), graph.node("Add", b, a)
+    graph.last = a
+    return graph
+
+
+def _nested(n: int) -> Graph:
+    graph = Graph(4)
+    for _ in range(n):
+        graph.then("MatMul", 0.1 * graph.normal(4, 4)).then("Add", "x")
+    return graph
+
+
+def _clipped(n: int) -> Graph:
+    graph = Graph(4)
+    for _ in range(n):
+        graph.then("Clip", -1.0, 1.0)
+    return graph.then("MatMul", graph.normal(4, 4))
+
+
+def _negated(n: int) -> Graph:
+    graph = Graph(4)
+    last = graph.node("Cast", np.ones((1000, 1000), np.int8), to=TensorProto.DOUBLE)
+    for _ in range(n):
+        last = graph.node("Neg", last)
+    return graph.then("MatMul", graph.normal(4, 4))
+
+
+def _reused(n: int) -> Graph:
+    graph = Graph(1000)
+    weights = graph.node("Cast", np.ones((1000, 1000), np.int8), to=TensorProto.FLOAT)
+    for _ in range(n):
+        graph.then("MatMul", weights)
+    return graph
+
+
+GROWING: dict[str, tuple[Callable[[int], Graph], int, int, str]] = {
+    "doubled": (_doubled, 5, 30, r"Add_\d+.*more than 4096 layers"),
+    "nested": (_nested, 90, 400, r"Add_\d+.*more than 100 sums in each other"),
+    "clipped": (_clipped, 500, 4200, r"Clip_\d+.*more than 4096 layers"),
+    "negated": (_negated, 20, 200, r"Neg_\d+.*expand constants to more than 7\d+ numbers"),
+    "reused": (_reused, 10, 80, r"MatMul_\d+.*expand constants to more than 7\d+ numbers"),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_small_files_do_not_take_long(name: str) -> None:
+    made, few, many, message = GROWING[name]
+    assert from_onnx(made(few).model()).steps
+    with pytest.raises(ValueError, match=message):
+        from_onnx(made(many).model())
+
+
+@pytest.mark.parametrize("made", [lambda: _doubled(4), lambda: _nested(3)])
+def test_sums_of_sums_are_right(made: Callable[[], Graph]) -> None:
+    model = made().model()
+    x = samples(model)
+    np.testing.assert_allclose(from_onnx(model).decision_function(x), run(model, x), rtol=1e-4, atol=1e-4)
+
+
+def test_a_value_added_to_itself_is_doubled() -> None:
+    for before in ([], [("MatMul", np.arange(16.0).reshape(4, 4))], [("Sign",), ("Mul", 0.5)]):
+        graph = Graph(4)
+        for operator, *constants in before:
+            graph.then(operator, *constants)
+        model = graph.then("Add", graph.last).then("MatMul", graph.signs(4, 3)).model()
+        x = samples(model)
+        packed = from_onnx(model, zero_is_positive=True)
+        np.testing.assert_allclose(packed.decision_function(x), run(model, x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_normalization_needs_no_epsilon() -> None:
+    graph = Graph(4)
+    graph.then("BatchNormalization", *graph.normal(3, 4), np.geomspace(1e-6, 1, 4), epsilon=0.0)
+    model = graph.then("MatMul", np.eye(4)).model()
+    x = samples(model)
+    np.testing.assert_allclose(from_onnx(model).decision_function(x), run(model, x), rtol=1e-4, atol=1e-4)
+
+
+def test_constants_of_channels_are_those_of_images_that_are_flattened() -> None:
+    graph = Graph(3, 4, 2)
+    graph.then("Sub", graph.normal(1, 3, 1, 1)).then("Flatten")
+    model = graph.then("MatMul", graph.signs(24, 3)).model()
+    x = samples(model)
+    packed = from_onnx(model)
+    assert packed.input_shape_ == (4, 2, 3)
+    np.testing.assert_allclose(ours(packed, x), run(model, x), rtol=1e-4, atol=1e-4)
 
 
 def test_old_and_foreign_models_are_refused(tmp_path: Path) -> None:
@@ -606,6 +720,10 @@ def test_old_and_foreign_models_are_refused(tmp_path: Path) -> None:
     path.write_text("this is no model\n" * 50)
     with pytest.raises(ValueError, match=r"text\.onnx is not a file of ONNX, or is damaged"):
         from_onnx(path)
+    for name in ("text.json", "text.textproto", "text.onnxtxt"):
+        (tmp_path / name).write_text("{this is no model")
+        with pytest.raises(ValueError, match=rf"{name} is not a file of ONNX, or is damaged"):
+            from_onnx(tmp_path / name)
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"text\.onnx is not a valid model of ONNX"):
         from_onnx(path)

@@ -335,7 +335,7 @@ def _loaded(model: Any, onnx: ModuleType) -> Any:
     if isinstance(model, (str, os.PathLike)):
         where = os.fsdecode(model)
         try:
-            model = onnx.load(where)
+            model = onnx.load(where, format="protobuf")  # whatever its name is
         except (DecodeError, onnx.checker.ValidationError) as error:
             raise ValueError(f"{where} is not a file of ONNX, or is damaged: {_line(error)}") from None
     if not isinstance(model, onnx.ModelProto):
@@ -380,7 +380,10 @@ class _Reader:
         self.constants: dict[str, Array] = {}
         self.values: dict[str, _Value] = {}
         self.rng = np.random.default_rng(0)
-        self.n_made = 0
+        self.n_numbers = 0
+        self.most_numbers = _MOST_NUMBERS
+        self.n_layers = 0
+        self.costs: dict[Layer, tuple[int, int, int]] = {}  # layers, their numbers, nested sums
 
     def read(self) -> _Value:
         """Return the output of the graph."""
@@ -406,6 +409,8 @@ class _Reader:
         if output not in self.values:
             raise ValueError(f'model has an output "{output}" that does not depend on its input')
         value = self._plain(self.values[output])
+        if not value.layers:
+            raise ValueError(f'model has an output "{output}" that is its input; expected layers between')
         if len(value.shape) != 1 or value.order is not None:
             raise ValueError(
                 f"model ends with samples of shape {value.shape}, or with a flattened image; expected a "
@@ -418,6 +423,7 @@ class _Reader:
             array: Array = self.onnx.numpy_helper.to_array(tensor)
         except (KeyError, TypeError, ValueError) as error:  # KeyError: an unknown dtype
             raise ValueError(f'model has a constant "{tensor.name}" that is damaged: {error}') from None
+        self.most_numbers += _USES * _n_numbers(array)
         return array
 
     def _named(self, node: Any, function: Callable[[Any], Any]) -> Any:
@@ -426,7 +432,9 @@ class _Reader:
             return function(node)
         except _RefusedError:
             raise
-        except (KeyError, TypeError, ValueError) as error:  # KeyError: a Cast to an unknown dtype
+        except (AttributeError, IndexError):
+            raise _refused(node, "lacks an input or output, or has an axis that is not there") from None
+        except (ArithmeticError, KeyError, TypeError, ValueError) as error:  # KeyError: an unknown dtype
             raise _refused(node, f"cannot be represented: {_line(error)}") from None
 
     def _read_input(self, nodes: Sequence[Any]) -> None:
@@ -446,12 +454,18 @@ class _Reader:
             )
         self.takes_pixels = kind.elem_type == types.UINT8
         # Where images are transposed first, or never looked at as images, samples are those of the graph.
-        layouts = ("Conv", "MaxPool", "BatchNormalization", "Transpose", "Flatten", "Reshape")
-        first = next((node.op_type for node in nodes if node.op_type in layouts), "")
-        is_image = len(lengths) == 3 and first in layouts[:3]
+        is_image = len(lengths) == 3 and next(filter(None, map(self._layout, nodes)), "") == "image"
         axes = _IMAGE if is_image else tuple(range(len(lengths)))
         self.input_shape = tuple(lengths[axis] for axis in axes)
         self.values[inputs[0].name] = _Value((), self.input_shape, axes, is_bytes=self.takes_pixels)
+
+    def _layout(self, node: Any) -> str:
+        """Return how a node takes samples of three axes, if that matters."""
+        if node.op_type in ("Transpose", "Flatten", "Reshape"):
+            return "any"
+        shapes = [self.constants[name].shape for name in node.input if name in self.constants]
+        has_channels = any(len(s) > 2 and s[-3] > 1 and s[-2:] == (1, 1) for s in shapes)
+        return "image" if has_channels or node.op_type in ("Conv", "MaxPool", "BatchNormalization") else ""
 
     # --- constants ------------------------------------------------------------------------------------------
 
@@ -466,7 +480,9 @@ class _Reader:
             self.constants[node.output[0]] = self._array(value) if is_tensor else np.asarray(value)
             return True
         inputs = [self.constants[name] if name else None for name in node.input]
-        self.constants[node.output[0]] = self._computed(node, options, inputs)
+        array = self._computed(node, options, inputs)
+        self._spend(_n_numbers(array))
+        self.constants[node.output[0]] = array
         return True
 
     def _computed(self, node: Any, options: dict[str, Any], inputs: list[Any]) -> Array:
@@ -565,7 +581,10 @@ class _Reader:
 
     def _then(self, value: _Value, layer: Layer, **changes: Any) -> _Value:
         """Return the output of a layer."""
+        self._spend_layers(1)
         layer.build(value.shape, self.rng)
+        numbers = [*(parameter.value for parameter in layer.parameters.values()), *layer.state.values()]
+        self.costs[layer] = 1, sum(array.size for array in numbers), 0
         return dataclasses.replace(
             value, layers=(*value.layers, layer), shape=layer.output_shape, **{"is_signs": False, **changes}
         )
@@ -583,9 +602,16 @@ class _Reader:
 
     def _spend(self, n: int) -> None:
         """Refuse graphs that make many numbers of few."""
-        self.n_made += n
-        if self.n_made > _MOST_MADE:
-            raise ValueError(f"it and the nodes before it make more than {_MOST_MADE} numbers of few")
+        self.n_numbers += n
+        if self.n_numbers > self.most_numbers:
+            raise ValueError(
+                f"it and the nodes before it expand constants to more than {self.most_numbers} numbers"
+            )
+
+    def _spend_layers(self, n: int) -> None:
+        self.n_layers += n
+        if self.n_layers > _MOST_LAYERS:
+            raise ValueError(f"it and the nodes before it make more than {_MOST_LAYERS} layers")
 
     def _last_affine(self, value: _Value) -> tuple[Floats, Floats, Floats] | None:
         """Return mean, factor and beta of the last layer, if `_affine` made it."""
@@ -726,9 +752,21 @@ class _Reader:
         while n < min(len(a.layers), len(b.layers)) and a.layers[n] is b.layers[n]:
             n += 1
         branches = sorted((a.layers[n:], b.layers[n:]), key=len)
+        if not branches[1]:
+            return self._multiplied(a, 2 * _ONE)
+        # Both branches of a sum may have the same layers: the smaller one counts again.
+        costs = [[self.costs[layer] for layer in branch] for branch in branches]
+        n_layers = [sum(cost[0] for cost in branch) for branch in costs]
+        n_numbers = [sum(cost[1] for cost in branch) for branch in costs]
+        depth = 1 + max(cost[2] for branch in costs for cost in branch)
+        if depth > _MOST_NESTED:
+            raise ValueError(f"it is a sum of more than {_MOST_NESTED} sums in each other")
+        self._spend_layers(1 + min(n_layers))
+        self._spend(min(n_numbers))
         block = Residual(*branches[1], shortcut=branches[0])
         block.input_shape = a.layers[n - 1].output_shape if n else self.input_shape
         block.output_shape = a.shape
+        self.costs[block] = 1 + sum(n_layers), sum(n_numbers), depth
         return dataclasses.replace(a, layers=(*a.layers[:n], block))
 
     def _read_batch_normalization(self, node: Any) -> _Value:
@@ -743,15 +781,10 @@ class _Reader:
             raise ValueError(f"its arrays have other lengths than {value.shape[-1]}")
         if value.order is not None:
             numbers = [array[value.order] for array in numbers]
-        layer = BatchNorm(epsilon=options.get("epsilon", 1e-5))
-        value = self._then(value, layer)
-        for name, array in zip(("gamma", "beta"), numbers[:2], strict=True):
-            layer.parameters[name].value[:] = array
-        layer.state["mean"][:], layer.state["variance"][:] = numbers[2:]
-        if (numbers[3] < 0).any():
+        gamma, beta, mean, variance = numbers
+        if (variance < 0).any():
             raise ValueError("it has a negative variance")
-        _check_finite(layer.factor())
-        return value
+        return self._affine(value, mean, gamma / np.sqrt(variance + options.get("epsilon", 1e-5)), beta)
 
     def _read_transpose(self, node: Any) -> _Value:
         value = self._value(node.input[0])
@@ -908,6 +941,7 @@ class _Reader:
         self, value: _Value, layer: Product, matrix: Floats, scale: Floats | None, bias: Floats | None
     ) -> _Value:
         _check_finite(matrix)
+        self._spend(matrix.size)
         value = self._then(value, layer)
         parameter = layer.parameters["weights"]
         if scale is not None:
@@ -977,7 +1011,10 @@ _FOLDED: dict[str, Callable[..., Any]] = {
     "Where": np.where,
 }
 _ZERO, _ONE = np.zeros(1, np.float32), np.ones(1, np.float32)
-_MOST_MADE = 1 << 26
+_MOST_NUMBERS = 1 << 26  # of float32, besides this many for each in the file:
+_USES = 16
+_MOST_LAYERS = 1 << 12
+_MOST_NESTED = 100  # sums in each other
 _NO_EPSILON = 1e-9  # 1 + 1e-9 is 1 in float32
 
 
@@ -991,6 +1028,11 @@ def _name(node: Any) -> str:
 
 def _refused(node: Any, why: str) -> _RefusedError:
     return _RefusedError(f'node "{_name(node)}" of type {node.op_type} {why}')
+
+
+def _n_numbers(array: Array) -> int:
+    """Return how many numbers of float32 have the size of an array."""
+    return array.nbytes // 4
 
 
 def _check_finite(*arrays: Floats) -> None:
