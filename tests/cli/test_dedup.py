@@ -406,6 +406,23 @@ def test_bad_rows_of_csv_are_reported_and_kept(folder: Path, capfd: pytest.Captu
     assert Path("kept.csv").read_bytes() == content[: content.rindex(b"the first")]
 
 
+@pytest.mark.parametrize(
+    ("heading", "row"),
+    [
+        ('5" disk;size;text', "1;2;"),
+        ('5" disk\tsize, in "mm"\ttext', "1\t2\t"),
+        ('"a;b",5" disk,text', "1,2,"),
+        ('id|"a, ""b"", c, d"|text', "1|2|"),
+    ],
+)
+def test_a_quote_within_a_field_of_the_heading_is_none(
+    folder: Path, heading: str, row: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("rows.csv").write_text(heading + "\n" + f"{row}{FOX}\n" * 2)
+    assert cli.main(["dedup", "rows.csv", "-o", "groups.jsonl"]) == 0
+    assert "rows.csv: 2 rows, 1 of them" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])
 def test_a_delimiter_within_a_quoted_heading_is_none(
     folder: Path, delimiter: str, capfd: pytest.CaptureFixture[str]

@@ -30,7 +30,7 @@ _NAMES = {
     "csv": re.compile(r"\.(csv|tsv)(\.(gz|bz2|xz|zst))?$"),
 }
 _DEFAULT_FIELD = "text"
-_QUOTED = re.compile('"[^"]*"?')
+_QUOTED = re.compile(r'(?<![^,;\t|])(?:"[^"]*"?)+')  # quotes are special at the start of a field only
 
 
 class BadRecordError(ValueError):
