@@ -369,6 +369,8 @@ def test_json_prints_the_figures_on_stdout(folder: Path, capfd: pytest.CaptureFi
     }  # fmt: skip
     assert captured.err.count("\n") == 1
     assert "b.png" in captured.err
+    assert run("a.png", "-o", "/dev/stdout", "--json") == 2
+    assert "-o names a file" in capfd.readouterr().err
     assert run("a.png", "-o", "-", "--json") == 2
     captured = capfd.readouterr()
     assert captured.out == ""

@@ -144,5 +144,7 @@ def test_json_prints_the_figures_on_stdout(folder: Path, capfd: pytest.CaptureFi
         "stored_bytes": len(data),
     }  # fmt: skip
     assert captured.err == ""
+    assert run("a.fc", "-o", "/dev/stdout", "--json") == 2
+    assert "-o names a file" in capfd.readouterr().err
     assert run("a.fc", "-o", "-", "--json") == 2
     assert "-o names a file" in capfd.readouterr().err

@@ -1,6 +1,7 @@
 """Inputs and outputs of the commands: regular files, pipes, devices and open descriptors."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -46,6 +47,25 @@ def test_an_output_appears_only_once_it_is_complete(folder: Path) -> None:
         assert Path("output").read_bytes() == b"old"
     assert [path.name for path in folder.iterdir()] == ["output"]
     assert Path("output").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1", "link", "pipe", "/dev/stderr"])
+def test_a_report_is_not_mixed_with_an_output(folder: Path, name: str) -> None:
+    os.symlink("/dev/stdout", "link")
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    command = "from fastcodes.cli import files; files.check_json({}, {!r}, 'codes')"
+    with open("pipe", "wb") as stdout:
+        for with_json, target, is_mixed in ((True, name, True), (False, name, False), (True, "file", False)):
+            done = subprocess.run(
+                [sys.executable, "-c", command.format(with_json, target)],
+                stdout=stdout,
+                stderr=stdout if name == "/dev/stderr" else subprocess.PIPE,
+            )
+            assert (done.returncode != 0) == is_mixed
+            if is_mixed and done.stderr is not None:
+                assert b"--json prints the report on stdout; -o names a file for codes" in done.stderr
+    os.close(reader)
 
 
 def test_a_link_stays_a_link(folder: Path) -> None:

@@ -311,6 +311,8 @@ def test_json_prints_the_figures_on_stdout(folder: Path, capsys: pytest.CaptureF
     }  # fmt: skip
     assert captured.err == ""
     assert result()[0].shape == (9, 3)
+    assert knn("--json", "-o", "/dev/stdout") == 2
+    assert "-o names a file" in capsys.readouterr().err
     assert knn("--json", "-o", "-") == 2
     captured = capsys.readouterr()
     assert captured.out == ""

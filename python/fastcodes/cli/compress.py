@@ -11,7 +11,7 @@ import numpy as np
 
 from fastcodes._typing import Array
 from fastcodes.cli.conversion import Conversion, convert
-from fastcodes.cli.files import opened
+from fastcodes.cli.files import check_json, opened
 from fastcodes.cli.pictures import BadPictureError, listed, picture_of
 from fastcodes.cli.terminal import UserError, add_json, real, summarize, thread_count
 from fastcodes.coding import ImageCodec
@@ -61,8 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Store all pictures, and print how many bytes they take."""
     started = time.perf_counter()
-    if arguments.json and arguments.output == "-":
-        raise UserError("--json prints the report on stdout; -o names a file for the picture")
+    check_json(arguments.json, arguments.output, "the picture")
     if arguments.lossless and arguments.tune is not None:
         raise UserError("--tune is for pictures with losses; leave it out with --lossless")
     try:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastcodes.cli.compress import SUFFIX
 from fastcodes.cli.conversion import Conversion, convert
-from fastcodes.cli.files import opened
+from fastcodes.cli.files import check_json, opened
 from fastcodes.cli.pictures import BadPictureError
 from fastcodes.cli.terminal import UserError, add_json, integer, summarize, thread_count
 from fastcodes.coding import ImageCodec
@@ -65,8 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write all pictures, and print how many there are."""
     started = time.perf_counter()
-    if arguments.json and arguments.output == "-":
-        raise UserError("--json prints the report on stdout; -o names a file for the picture")
+    check_json(arguments.json, arguments.output, "the picture")
     codec = ImageCodec()
     totals = np.zeros(2, np.int64)
 

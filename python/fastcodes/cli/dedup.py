@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcodes import minhash
-from fastcodes.cli.files import check_output, writing
+from fastcodes.cli.files import check_json, check_output, writing
 from fastcodes.cli.lines import compressing
 from fastcodes.cli.records import FORMS, BadRecordError, Records, form_of, open_records
 from fastcodes.cli.tables import SUFFIXES, is_table
@@ -139,8 +139,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_output(arguments.output, name)
     if arguments.keep_first and arguments.id_field is not None:
         raise UserError("--id-field is for groups; --keep-first writes whole lines: omit one of them")
-    if arguments.json and arguments.output == "-":
-        raise UserError("--json prints the report on stdout; -o names a file for the groups or lines")
+    check_json(arguments.json, arguments.output, "the groups or lines")
     fields = arguments.field, arguments.id_field
     form = form_of(name, arguments.format, has_fields=fields != (None, None))
     suffix = Path(name).suffix.lower()

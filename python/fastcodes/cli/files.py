@@ -14,7 +14,7 @@ from typing import IO
 from fastcodes import _files
 from fastcodes.cli.terminal import UserError
 
-__all__ = ["check_output", "descriptor", "is_regular", "opened", "writing"]
+__all__ = ["check_json", "check_output", "descriptor", "is_regular", "opened", "writing"]
 
 _DESCRIPTORS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
@@ -68,6 +68,16 @@ def check_output(name: str, *inputs: str | None) -> bool:
     if not all(os.access(place, os.W_OK) for place in places):
         raise UserError(f"{label}: cannot be written: permission denied")
     return is_file
+
+
+def check_json(with_json: bool, name: str | None, content: str) -> None:
+    """Raise a `UserError` if ``--json`` would print its report into an output, ``-`` for stdout."""
+    if not with_json or name is None:
+        return
+    status = _status(name, _output_descriptor(name), _label(name, "stdout"))
+    of_stdout = _status("-", 1, "stdout")
+    if status and of_stdout and os.path.samestat(status, of_stdout):
+        raise UserError(f"--json prints the report on stdout; -o names a file for {content}")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from fastcodes._blocks import check_finite
 from fastcodes._typing import Array, Ids
 from fastcodes.cli.arrays import load_array
 from fastcodes.cli.codecs import CODECS, SIGNS, new_codec
-from fastcodes.cli.files import check_output, opened, writing
+from fastcodes.cli.files import check_json, check_output, opened, writing
 from fastcodes.cli.tables import SUFFIXES
 from fastcodes.cli.terminal import (
     UserError,
@@ -285,6 +285,7 @@ def _search(arguments: argparse.Namespace) -> None:
         if os.path.splitext(output)[1].lower() not in FORMS:
             raise UserError(f"{output}: the output must be named {' or '.join(FORMS)}")
         check_output(output, arguments.index, name, arguments.rerank)
+        check_json(arguments.json, output, "the results")
     made = _load(arguments.index)
     options: dict[str, Any] = {"threads": arguments.threads}
     if isinstance(made, index.MinHashIndex):

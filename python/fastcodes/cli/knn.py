@@ -14,7 +14,7 @@ import numpy as np
 from fastcodes import bits, hamming, jaccard
 from fastcodes._typing import Array, Codes, Ids
 from fastcodes.cli.arrays import load_array
-from fastcodes.cli.files import check_output, writing
+from fastcodes.cli.files import check_json, check_output, writing
 from fastcodes.cli.terminal import (
     UserError,
     add_json,
@@ -81,8 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     is_file = check_output(output, arguments.codes, arguments.queries, arguments.mask)
     if is_file and Path(output).suffix.lower() != ".npz":
         raise UserError(f"{output}: the output must be named .npz")
-    if arguments.json and output == "-":
-        raise UserError("--json prints the report on stdout; -o names a file for distances and indices")
+    check_json(arguments.json, output, "distances and indices")
     if arguments.threshold is not None and not arguments.pack:
         raise UserError("argument --threshold: is for --pack; omit it, or add --pack")
     arrays = {"codes": load_array(arguments.codes), "queries": load_array(arguments.queries)}
