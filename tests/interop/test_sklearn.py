@@ -126,6 +126,7 @@ def test_a_symmetric_graph_has_each_edge_in_both_directions() -> None:
 
     expected = edges(one_way)
     expected |= {(j, i): distance for (i, j), distance in expected.items()}
+    assert all(expected[i, i] == 0 for i in range(len(codes)))
     assert edges(both) == expected
     assert len(both.data) == len(expected) > len(one_way.data)
     assert all((np.diff(row.data) >= 0).all() for row in both)
@@ -137,6 +138,21 @@ def test_a_symmetric_graph_has_each_edge_in_both_directions() -> None:
     assert (both != both.T).nnz == 0
     ones = KNeighborsTransformer(n_neighbors=5, mode="connectivity", symmetric=True).fit_transform(codes)
     assert (ones.data == 1).all()
+
+
+def test_a_symmetric_graph_stores_the_distance_of_each_sample_to_itself() -> None:
+    codes = np.concatenate([CODES[:20], np.repeat(CODES[:1], 12, axis=0)])  # more than are found
+    diagonals = {}
+    for mode in ("distance", "connectivity"):
+        graph = KNeighborsTransformer(n_neighbors=3, mode=mode, symmetric=True).fit_transform(codes)
+        rows = np.repeat(np.arange(len(codes)), np.diff(graph.indptr))
+        edges = set(zip(rows.tolist(), graph.indices.tolist(), strict=True))
+        assert len(edges) == graph.nnz
+        assert edges == {(j, i) for i, j in edges}
+        assert (graph.data[rows == graph.indices] == (mode == "connectivity")).all()
+        diagonals[mode] = {i for i, j in edges if i == j}
+    assert diagonals["distance"] == set(range(32))
+    assert set(range(1, 20)) <= diagonals["connectivity"] < set(range(32))
 
 
 @pytest.mark.filterwarnings("ignore")

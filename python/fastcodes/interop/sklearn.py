@@ -54,7 +54,9 @@ class KNeighborsTransformer(Parameterized):
         One of ``codec.metrics``; that of the index by default. Inner products are no distances.
     symmetric : bool
         Whether the graph of `fit_transform` has each edge in both directions, with the smaller distance, and
-        distances of 0 from samples to themselves. Rows then have more neighbours than `n_neighbors`.
+        a stored distance of 0 from each sample to itself. Rows then have more neighbours than `n_neighbors`.
+        With ``mode="connectivity"`` a sample is one of its own `n_neighbors`, so that its element of the
+        diagonal is 1, unless as many others have the distance 0.
     index : callable, optional
         What makes an index of a codec, with ``metric=`` if that is given: a class of `fastcodes.index` or a
         `functools.partial` of one; `FlatIndex` by default. An index with `fit` is trained.
@@ -225,7 +227,7 @@ class KNeighborsTransformer(Parameterized):
         )
 
     def fit_transform(self, X: ArrayLike, y: Any = None, *, threads: int | None = None) -> Any:
-        """Return ``fit(X, y).transform(X)``, the graph of the samples themselves, symmetric on demand.
+        """Return ``fit(X, y).transform(X)``, the graph of the samples, made symmetric if `symmetric`.
 
         Parameters
         ----------
@@ -272,10 +274,9 @@ def _symmetric(graph: Any, are_distances: bool) -> Any:
     """Return a graph with each edge in both directions, also those of distance 0."""
     n, columns = graph.shape[0], graph.indices
     rows = np.repeat(np.arange(n), np.diff(graph.indptr))
-    edges = np.concatenate([rows, columns]), np.concatenate([columns, rows])
-    distances = np.concatenate([graph.data, graph.data])
-    if are_distances:
-        distances[edges[0] == edges[1]] = 0  # estimates of codecs are above
+    loops = np.arange(n if are_distances else 0)  # among many duplicates, a sample may not find itself
+    edges = np.concatenate([rows, columns, loops]), np.concatenate([columns, rows, loops])
+    distances = np.concatenate([graph.data, graph.data, np.zeros(len(loops))])
     order = np.lexsort((distances, edges[1], edges[0]))
     starts, ends, distances = edges[0][order], edges[1][order], distances[order]
     is_first = np.ones(len(starts), np.bool_)
