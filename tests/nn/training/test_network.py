@@ -123,7 +123,7 @@ def test_weights_of_bytes_and_of_images_trained_elsewhere() -> None:
         ({"classes": [[0, 1, 2]]}, "classes must be 2 or more different labels, sorted"),
         ({"classes": [0]}, "classes must be 2 or more different labels, sorted"),
         ({"classes": [0, 1]}, r"must have an output for each of the 2 classes in classes; .* \(3,\)"),
-        ({"input_bits": 4}, "input_bits must be an integer from 8 to 8; got 4"),
+        ({"input_bits": 4}, "input_bits must be 8 or None; got 4"),
     ],
 )
 def test_wrong_arguments_of_build(params: Any, message: str) -> None:

@@ -152,8 +152,8 @@ class Sequential(Network, Predictor):
         array(['cat', 'dog'], dtype='<U3')
         """
         labels = None if classes is None else np.asarray(classes)
-        if input_bits is not None:
-            as_integer(input_bits, "input_bits", 8, 8)
+        if input_bits is not None and as_integer(input_bits, "input_bits") != 8:
+            raise ValueError(f"input_bits must be 8 or None; got {describe(input_bits)}")
         super().build(input_shape)
         self.input_bits_ = input_bits
         for name in ("classes_", "history_"):
