@@ -712,6 +712,13 @@ def test_old_and_foreign_models_are_refused(tmp_path: Path) -> None:
     model.graph.output.append(model.graph.output[0])
     with pytest.raises(ValueError, match=r"not a valid model of ONNX|2 outputs"):
         from_onnx(model)
+    shapeless = like_residual().model()
+    shapeless.graph.output[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(ValueError, match=r'no shape for "Add_\d+:0"; onnx.shape_inference.infer_shapes'):
+        from_onnx(shapeless)
+    assert from_onnx(onnx.shape_inference.infer_shapes(shapeless)).steps
+    with pytest.raises(ValueError, match="input_bits must be 8 or None; got 4"):
+        from_onnx(like_residual().model(), input_bits=4)
     with pytest.raises(TypeError, match=r"model must be an onnx\.ModelProto or the path of a file; got 3"):
         from_onnx(3)
     with pytest.raises(OSError, match=r"none\.onnx"):

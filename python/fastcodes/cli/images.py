@@ -213,7 +213,7 @@ def _read(
 
 
 class _Room:
-    """Room for a number of pixels, which threads share; who needs more than there is waits."""
+    """Room for a number of pixels, which threads share. A caller that needs more than is free waits."""
 
     def __init__(self, n: int) -> None:
         self._n = self._free = n

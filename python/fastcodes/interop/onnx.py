@@ -7,7 +7,7 @@ weights that are signs, into a `fastcodes.nn.PackedModel`.
 ====================================================  ========================================================
 ONNX                                                  fastcodes
 ====================================================  ========================================================
-``MatMul``, ``Gemm``, ``Conv`` by ``+s`` and ``-s``   `BinaryDense`, `BinaryConv2D`, with a scale ``s`` for
+``MatMul``, ``Gemm``, ``Conv`` of signs times ``s``   `BinaryDense`, `BinaryConv2D`, with a scale ``s`` for
                                                       each output
 other ``MatMul``, ``Gemm``, ``Conv``                  `Dense`, `Conv2D`
 ``BatchNormalization``; ``Add``, ``Sub``, ``Mul``,    `BatchNorm`
@@ -268,8 +268,8 @@ def from_onnx(
     classes : array_like (n_classes,), optional
         The labels of the outputs; 0, 1, 2, ... by default.
     input_bits : {8}, optional
-        8 if samples are uint8, so that the first layer is packed for bytes, as it is if the input of the
-        graph is uint8.
+        8 packs the first layer for samples of uint8, where the input of the graph is float32. A graph with
+        an input of uint8 does not need it.
     zero_is_positive : bool
         Whether a sign of 0 may become +1 where the graph has 0 or -1: by default such a node is refused.
         Right where 0 has no probability, as after a batch normalization with real numbers.
@@ -308,8 +308,8 @@ def from_onnx(
     `Quantize` has no counterpart among single operators, and is not read back.
     """
     onnx = _onnx()
-    if input_bits is not None:
-        as_integer(input_bits, "input_bits", 8, 8)
+    if input_bits is not None and as_integer(input_bits, "input_bits") != 8:
+        raise ValueError(f"input_bits must be 8 or None; got {describe(input_bits)}")
     reader = _Reader(_loaded(model, onnx), onnx, as_bool(zero_is_positive, "zero_is_positive"))
     with np.errstate(all="ignore"):  # what is not finite is refused
         value = reader.read()
@@ -340,6 +340,12 @@ def _loaded(model: Any, onnx: ModuleType) -> Any:
             raise ValueError(f"{where} is not a file of ONNX, or is damaged: {_line(error)}") from None
     if not isinstance(model, onnx.ModelProto):
         raise TypeError(f"model must be an onnx.ModelProto or the path of a file; got {describe(model)}")
+    for value in (*model.graph.input, *model.graph.output):
+        if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape"):
+            raise ValueError(
+                f'{where} has no shape for "{value.name}"; onnx.shape_inference.infer_shapes adds those of '
+                "outputs"
+            )
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
@@ -567,7 +573,7 @@ class _Reader:
     def _check_zero(self, name: str) -> None:
         if not self.zero_is_positive:
             raise _RefusedError(
-                f'node "{name}" maps 0 to 0 or -1, where a bit stands for +1. If its input is never '
+                f'node "{name}" maps 0 to 0 or -1, and a bit would map it to +1. If its input is never '
                 "exactly 0, as after a batch normalization, give zero_is_positive=True"
             )
 
