@@ -481,6 +481,10 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         lambda: image().then("Conv", CONV[:, :, :2], auto_pad="SAME_LOWER"),
         "Conv_2.*it pads.*SAME_LOWER",
     ),
+    "rests": (
+        lambda: Graph(4, 7, 7).then("Conv", CONV, auto_pad="SAME_UPPER", strides=[7, 7]),
+        "Conv_0.*skips rows or columns with auto_pad SAME_UPPER",
+    ),
     "channels": (lambda: image().then("Conv", CONV[:, :3]), "Conv_2.*images of 4 channels"),
     "border of halves": (
         lambda: image().then("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1]), np.float32(0.5)).then("Conv", CONV),

@@ -879,9 +879,16 @@ class _Reader:
         top, left, bottom, right = options.get("pads", [0] * 4)
         own = [(top, bottom), (left, right)] if automatic == "NOTSET" else list(_NO_BORDER)
         if automatic.startswith("SAME"):
-            same = Conv2D(1, kernel, stride=steps[0], padding="same", dilation=spread[0])
             for i, (size, k) in enumerate(zip(images, kernel, strict=True)):
-                own[i] = same._pad_of(size + sum(border[i]), k)
+                padded = size + sum(border[i])
+                total = (-(-padded // steps[0]) - 1) * steps[0] + spread[0] * (k - 1) + 1 - padded
+                if total < -1:
+                    raise ValueError(
+                        f"it skips rows or columns with auto_pad {automatic}, of which runtimes choose different "
+                        "ones; expected pads"
+                    )
+                total = max(total, 0)
+                own[i] = total // 2, total - total // 2
             own = [pads[::-1] for pads in own] if automatic == "SAME_LOWER" else own
         if number and any(map(any, own)):
             raise ValueError("it adds a border of zeros to that of the Pad before it")
