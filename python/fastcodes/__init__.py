@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         nn,
         quantization,
         rabitq,
+        tokens,
         xnor,
     )
     from fastcodes.results import components, merge_topk
@@ -71,6 +72,7 @@ __all__ = [
     "nn",
     "quantization",
     "rabitq",
+    "tokens",
     "xnor",
 ]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from contract.cases import adc, coding, crossmodal, entropy, index, interop_sklearn, models, nn
+from contract.cases import adc, coding, crossmodal, entropy, index, interop_sklearn, models, nn, tokens
 from contract.class_kit import RIGHT, UNCHECKED, WRONG, Case
 from contract.public import parameters, public_classes, public_methods
 
@@ -23,6 +23,7 @@ CASES = (
     | index.CASES
     | nn.CASES
     | interop_sklearn.CASES
+    | tokens.CASES
 )
 CLASSES = [pytest.param(name, id=name) for name in CASES]
 

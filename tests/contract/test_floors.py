@@ -30,7 +30,7 @@ PYTHON_FLOORS = (
         "results",
     },
     {"_codec", "_storage", "quantization", "hashing", "nn"},
-    {"index", "coding", "crossmodal"},
+    {"index", "coding", "crossmodal", "tokens"},
     {"interop", "distributed", "cli", "__main__"},
 )
 RUST_FLOORS = (

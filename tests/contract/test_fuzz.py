@@ -31,10 +31,11 @@ from contract import test_arguments, test_classes
 from contract.cases import adc as adc_cases
 from contract.cases import crossmodal as crossmodal_cases
 from contract.cases.coding import FEATURES, IMAGES, TEXTS
+from contract.cases.tokens import GRIDS
 from contract.class_kit import SETS, Case, X
 from contract.kit import WithoutRepr
 from contract.public import parameters, public_functions
-from fastcodes import _files, adc, coding, crossmodal, index, quantization
+from fastcodes import _files, adc, coding, crossmodal, index, quantization, tokens
 from helpers import run_python, same
 
 # For a short test; `make fuzz` asks for more.
@@ -443,6 +444,10 @@ def answer_of(loaded: Any) -> Any:
         return loaded.encode(IMAGES, FEATURES)
     if isinstance(loaded, (coding.ResidualBinaryCoder, coding.ThumbnailCodec)):
         return loaded.decode(loaded.encode(IMAGES))
+    if isinstance(loaded, tokens.VQVAE):
+        return loaded.decode(loaded.encode(IMAGES))
+    if isinstance(loaded, tokens.TokenPrior):
+        return loaded.encode(GRIDS)
     if isinstance(loaded, coding.CodeCompressor):
         return loaded.bits(adc_cases.ROWS)
     if isinstance(loaded, crossmodal.RetrievalCaptioner):

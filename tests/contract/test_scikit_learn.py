@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contract.public import public_classes
-from fastcodes import bits, coding, crossmodal, hashing, nn, quantization
+from fastcodes import bits, coding, crossmodal, hashing, nn, quantization, tokens
 from fastcodes._estimator import Estimator, Transformer
 from helpers import run_python, same
 
@@ -64,6 +64,8 @@ ESTIMATORS: dict[str, Any] = {
     "ScalarQuantizer, lloyd-max": quantization.ScalarQuantizer(2, kind="lloyd-max"),
     "TextCodec": coding.TextCodec(1 << 17),
     "ThumbnailCodec": coding.ThumbnailCodec(8, shape=(8, 8, 3), random_state=0),
+    "TokenPrior": tokens.TokenPrior(4, hidden=4, epochs=1, random_state=0),
+    "VQVAE": tokens.VQVAE(4, hidden=4, n_dims=2, epochs=1, random_state=0),
     "VectorQuantizer": quantization.VectorQuantizer(2, random_state=0),
 }
 # What scikit-learn checks that does not apply, with the reason.
@@ -81,6 +83,8 @@ OTHERS = (
     "SketchCoder",
     "TextCodec",
     "ThumbnailCodec",
+    "TokenPrior",
+    "VQVAE",
 )
 VECTORS = [name for name in ESTIMATORS if name not in OTHERS]
 TRANSFORMERS = [name for name in VECTORS if isinstance(ESTIMATORS[name], Transformer)]

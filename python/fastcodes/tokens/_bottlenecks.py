@@ -1,0 +1,405 @@
+"""Layers that replace vectors by tokens: learned codebooks, finite scalar and look-up-free quantization."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from fastcodes._typing import Array, Doubles, Floats, Ids
+from fastcodes.nn import Layer
+from fastcodes.nn.layers.base import Shape
+from fastcodes.quantization import KMeans, ProductQuantizer, ResidualQuantizer
+
+__all__ = ["Bottleneck", "Codebooks", "Levels", "Signs", "level_bits"]
+
+_ROWS_PER_BLOCK = 1 << 12
+_WARM_UP = 0.1  # of the training, before k-means finds the first codewords
+_MOST_SAMPLES = 1 << 15  # of that k-means
+_SMOOTHING = 1e-5  # of the counts of codewords
+_RARE = 0.05  # of the mean count, below which a codeword is dead
+
+
+class Bottleneck(Layer):
+    """A layer whose outputs are those of tokens.
+
+    Parameters
+    ----------
+    n_codewords : int
+        Values of a token.
+    commitment : float
+        Weight of the squared distance between inputs and outputs in the loss.
+    """
+
+    n_codebooks = 1
+
+    def __init__(self, n_codewords: int, commitment: float) -> None:
+        super().__init__()
+        self.n_codewords = n_codewords
+        self.commitment = commitment
+
+    @abc.abstractmethod
+    def tokens(self, rows: Doubles) -> Ids:
+        """Return the tokens (n, n_codebooks) of vectors (n, n_dims)."""
+
+    @abc.abstractmethod
+    def vectors(self, tokens: Ids) -> Doubles:
+        """Return the outputs (n, n_dims) of tokens (n, n_codebooks)."""
+
+    def _committed(self, gradient: Array) -> Array:
+        """Return the straight-through gradient with that of the commitment."""
+        x, outputs = self.cache
+        return gradient + (x - outputs) * np.float32(2 * self.commitment / x.size)
+
+
+class Codebooks(Bottleneck):
+    r"""The nearest of learned codewords, with the straight-through gradient.
+
+    Codewords follow the means of their vectors, exponentially weighted; what each option does is documented
+    in `fastcodes.tokens.VQVAE`.
+    """
+
+    def __init__(
+        self,
+        n_codewords: int,
+        commitment: float,
+        *,
+        n_codebooks: int,
+        kind: str,
+        decay: float,
+        init: str,
+        restart: bool,
+        normalize: bool,
+        entropy: float,
+        stochastic: bool,
+    ) -> None:
+        super().__init__(n_codewords, commitment)
+        self.n_codebooks = n_codebooks
+        self.kind = kind
+        self.decay = decay
+        self.init = init
+        self.restart = restart
+        self.normalize = normalize
+        self.entropy = entropy
+        self.stochastic = stochastic
+
+    def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
+        self._rng = rng
+        n_dims = shape[-1] // (self.n_codebooks if self.kind == "product" else 1)
+        size = self.n_codebooks, self.n_codewords, n_dims
+        codewords = rng.uniform(-1 / self.n_codewords, 1 / self.n_codewords, size).astype(np.float32)
+        self._is_started = self.init == "random"
+        if self.normalize:
+            codewords = _unit(codewords)
+        self.state = {"codewords": codewords}
+        self._counts = np.ones(size[:2], np.float32)
+        self._sums = codewords.copy()
+        self._variances = np.ones(self.n_codebooks)
+        self._waiting: list[Floats] = []
+        return shape
+
+    @property
+    def codewords(self) -> Array:
+        """The codewords (n_codebooks, n_codewords, n_dims or a part of them)."""
+        return self.state["codewords"]
+
+    def forward(self, x: Array, *, training: bool = False) -> Array:
+        """Return the nearest codewords; in training, move them towards their vectors."""
+        rows = x.reshape(-1, x.shape[-1])
+        lengths = None
+        if self.normalize:
+            parts = self._parts(rows)
+            lengths = np.sqrt(np.einsum("nmd,nmd->nm", parts, parts))[..., None] + np.float32(1e-6)
+            rows = (parts / lengths).reshape(rows.shape)
+        pull = None
+        if training and not self._is_started and not self._start(rows):
+            outputs = rows
+        else:
+            outputs, pull = self._quantized(rows, training=training)
+        if training:
+            self.cache = rows, outputs
+            self._backward = lengths, pull
+        return outputs.reshape(x.shape)
+
+    def backward(self, gradient: Array, *, needs_input: bool = True) -> Array:
+        """Return the gradient of the input, as if outputs were inputs."""
+        rows, _ = self.cache
+        lengths, pull = self._backward
+        by_rows = self._committed(gradient.reshape(rows.shape))
+        if pull is not None:
+            by_rows += pull
+        if lengths is not None:  # through the division by the length
+            parts, by_parts = self._parts(rows), self._parts(by_rows)
+            inner = np.einsum("nmd,nmd->nm", parts, by_parts)[..., None]
+            by_rows = ((by_parts - inner * parts) / lengths).reshape(rows.shape)
+        return by_rows.reshape(gradient.shape)
+
+    def _parts(self, rows: Array) -> Array:
+        """Return vectors as (n, parts, n_dims / parts): those of a product quantizer, or the whole."""
+        return rows.reshape(len(rows), self.n_codebooks if self.kind == "product" else 1, -1)
+
+    def _stages(self, rows: Array) -> Iterator[tuple[int, Array, Array]]:
+        """Yield the number of each codebook, what it quantizes, and an array for its outputs."""
+        outputs = np.zeros_like(rows)
+        if self.kind == "product":
+            parts, out = self._parts(rows), self._parts(outputs)
+            for m in range(self.n_codebooks):
+                yield m, parts[:, m], out[:, m]
+        else:
+            rest = rows
+            for m in range(self.n_codebooks):
+                found = np.empty_like(rows)
+                yield m, rest, found
+                rest = rest - found
+
+    def _quantized(self, rows: Floats, *, training: bool) -> tuple[Floats, Floats | None]:
+        """Return the codewords of vectors, and the gradient of the entropy bonus."""
+        total, pull = np.zeros_like(rows), np.zeros_like(rows) if training and self.entropy else None
+        for m, x, out in self._stages(rows):
+            codewords = self.codewords[m]
+            squares = _squares(x, codewords)
+            chosen = self._sampled(squares, m) if training and self.stochastic else squares.argmin(axis=1)
+            out[...] = codewords[chosen]
+            if self.kind == "product":
+                self._parts(total)[:, m] = out
+            else:
+                total += out
+            if pull is not None:
+                gradient = _entropy_gradient(squares, codewords) * np.float32(self.entropy)
+                if self.kind == "product":
+                    self._parts(pull)[:, m] = gradient
+                else:
+                    pull += gradient
+            if training:
+                self._move(m, x, chosen)
+        return total, pull
+
+    def _sampled(self, squares: Floats, m: int) -> Ids:
+        """Return codewords drawn by their probabilities, exp(-squares / 2 variance), and learn the variance.
+
+        The variance that maximizes the likelihood of the vectors is their mean squared distance to codewords.
+        """
+        logits = squares * np.float32(-0.5 / self._variances[m])
+        logits -= logits.max(axis=1, keepdims=True)
+        weights = np.exp(logits, out=logits)
+        # The first of exponential waiting times, whose rates are the weights.
+        times = self._rng.standard_exponential(weights.shape, np.float32)
+        chosen: Ids = np.argmin(times / np.maximum(weights, np.float32(1e-30)), axis=1)
+        weights /= weights.sum(axis=1, keepdims=True)
+        expected = float(np.einsum("nk,nk->", weights, squares)) / (len(squares) * self.codewords.shape[2])
+        self._variances[m] = self.decay * self._variances[m] + (1 - self.decay) * max(expected, 1e-6)
+        return chosen
+
+    def _move(self, m: int, x: Floats, chosen: Ids) -> None:
+        """Update codewords by the vectors that chose them."""
+        n = len(x)
+        counts = np.bincount(chosen, minlength=self.n_codewords).astype(np.float32)
+        decay, new = np.float32(self.decay), np.float32(1 - self.decay)
+        self._counts[m] = decay * self._counts[m] + new * counts
+        self._sums[m] = decay * self._sums[m] + new * _sums(x, chosen, self.n_codewords)
+        if self.restart:
+            dead = np.flatnonzero(self._counts[m] < _RARE * n / self.n_codewords)
+            if len(dead):
+                size = np.float32(n / self.n_codewords)
+                self._sums[m, dead] = x[self._rng.integers(n, size=len(dead))] * size
+                self._counts[m, dead] = size
+        total = self._counts[m].sum()
+        smoothed = (self._counts[m] + _SMOOTHING) * (total / (total + self.n_codewords * _SMOOTHING))
+        codewords = self._sums[m] / smoothed[:, None]
+        self.codewords[m] = _unit(codewords) if self.normalize else codewords
+
+    def _start(self, rows: Floats) -> bool:
+        """Find the first codewords by k-means when the encoder was trained for a while; return whether."""
+        if self.progress >= _WARM_UP / 2:
+            self._waiting.append(rows.copy())
+        if self.progress < _WARM_UP:
+            return False
+        samples = np.concatenate(self._waiting)
+        self._waiting = []
+        samples = samples[self._rng.permutation(len(samples))[:_MOST_SAMPLES]]
+        self.codewords[...] = self._first_codewords(samples)
+        if self.normalize:
+            self.codewords[...] = _unit(self.codewords)
+        for m, x, out in self._stages(samples):
+            chosen = _squares(x, self.codewords[m]).argmin(axis=1)
+            out[...] = self.codewords[m][chosen]
+            error = np.square(x - out).sum(axis=1).mean()
+            self._variances[m] = max(float(error) / x.shape[1], 1e-6)
+        self._counts[...] = len(rows) / self.n_codewords
+        self._sums[...] = self.codewords * np.float32(len(rows) / self.n_codewords)
+        self._is_started = True
+        return True
+
+    def _first_codewords(self, samples: Floats) -> Floats:
+        if len(samples) < self.n_codewords:
+            samples = np.resize(samples, (self.n_codewords, samples.shape[1]))
+        settings = {"max_iter": 10, "random_state": self._rng}
+        if self.n_codebooks == 1:
+            return KMeans(self.n_codewords, **settings).fit(samples).centers_[None]
+        if self.kind == "product":
+            quantizer = ProductQuantizer(self.n_codebooks, self.n_codewords, **settings).fit(samples)
+            return quantizer.codebooks_
+        residual = ResidualQuantizer(
+            self.n_codebooks, self.n_codewords, norm_bits=0, metric="ip", beam_size=1, **settings
+        )
+        return residual.fit(samples).codebooks_
+
+    def tokens(self, rows: Doubles) -> Ids:
+        """Return the numbers of the nearest codewords."""
+        if self.normalize:
+            parts = self._parts(rows)
+            lengths = np.sqrt(np.einsum("nmd,nmd->nm", parts, parts))[..., None]
+            rows = (parts / (lengths + 1e-6)).reshape(rows.shape)
+        tokens = np.empty((len(rows), self.n_codebooks), np.int64)
+        for start in range(0, len(rows), _ROWS_PER_BLOCK):
+            block = slice(start, start + _ROWS_PER_BLOCK)
+            for m, x, out in self._stages(rows[block]):
+                codewords = self.codewords[m].astype(np.float64)
+                tokens[block, m] = _squares(x, codewords).argmin(axis=1)
+                out[...] = codewords[tokens[block, m]]
+        return tokens
+
+    def vectors(self, tokens: Ids) -> Doubles:
+        """Return the codewords of tokens, side by side or added up."""
+        chosen = [self.codewords[m].astype(np.float64)[tokens[:, m]] for m in range(self.n_codebooks)]
+        return np.concatenate(chosen, axis=1) if self.kind == "product" else np.sum(chosen, axis=0)
+
+
+class Levels(Bottleneck):
+    """Finite scalar quantization: a few numbers, each rounded to one of a few levels.
+
+    Mentzer, Minnen, Agustsson and Tschannen, *Finite scalar quantization: VQ-VAE made simple*, ICLR 2024,
+    section 3.1. There are `level_bits` bits for each number.
+    """
+
+    def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
+        self._levels = np.array([1 << n_bits for n_bits in level_bits(self.n_codewords)])
+        self._half = self._levels // 2
+        self._basis = np.cumprod([1, *self._levels[:-1]])
+        return shape
+
+    def _bounded(self, x: Array) -> Array:
+        """Return inputs in the range of the levels: rounding gives integers from -L/2 to L/2 - 1."""
+        size = (self._levels - 1) * 0.5 * (1 + 1e-3)
+        shift = np.arctanh(0.5 / size)
+        bounded: Array = np.tanh(x + shift.astype(x.dtype)) * size.astype(x.dtype) - x.dtype.type(0.5)
+        return bounded
+
+    def forward(self, x: Array, *, training: bool = False) -> Array:
+        """Return the levels, from -1 to 1."""
+        bounded = self._bounded(x)
+        if training:
+            self.cache = bounded
+        return np.rint(bounded) / self._half.astype(x.dtype)
+
+    def backward(self, gradient: Array, *, needs_input: bool = True) -> Array:
+        """Return the gradient of the input, as if nothing were rounded."""
+        size = ((self._levels - 1) * 0.5 * (1 + 1e-3)).astype(gradient.dtype)
+        tanh = (self.cache + gradient.dtype.type(0.5)) / size
+        by_input: Array = gradient * (1 - np.square(tanh)) * (size / self._half.astype(gradient.dtype))
+        return by_input
+
+    def tokens(self, rows: Doubles) -> Ids:
+        """Return the levels as digits of one number."""
+        digits = np.rint(self._bounded(rows)).astype(np.int64) + self._half
+        return (digits @ self._basis)[:, None]
+
+    def vectors(self, tokens: Ids) -> Doubles:
+        """Return the levels of tokens."""
+        digits = tokens // self._basis % self._levels
+        vectors: Doubles = (digits - self._half) / self._half
+        return vectors
+
+
+class Signs(Bottleneck):
+    """Look-up-free quantization: the signs of a few numbers.
+
+    Yu et al., *Language model beats diffusion: tokenizer is key to visual generation*, ICLR 2024, section
+    3.1. The entropy bonus is the mean, over bits, of the entropy of a bit in the batch less its entropy given
+    the input; the probability of a one is that of a logistic law.
+    """
+
+    def __init__(self, n_codewords: int, commitment: float, *, entropy: float) -> None:
+        super().__init__(n_codewords, commitment)
+        self.entropy = entropy
+
+    def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
+        self._basis = 1 << np.arange(shape[-1])
+        return shape
+
+    def forward(self, x: Array, *, training: bool = False) -> Array:
+        """Return -1 and 1."""
+        outputs: Array = np.where(x > 0, x.dtype.type(1), x.dtype.type(-1))
+        if training:
+            self.cache = x, outputs
+        return outputs
+
+    def backward(self, gradient: Array, *, needs_input: bool = True) -> Array:
+        """Return the gradient of the input, as if signs were inputs."""
+        x, _ = self.cache
+        by_input = self._committed(gradient)
+        if self.entropy:
+            # Squared distances to -1 and 1 differ by 4 x.
+            logits = 4 * x
+            ones = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+            mean = np.clip(ones.reshape(-1, x.shape[-1]).mean(axis=0), 1e-6, 1 - 1e-6)
+            slope = logits - np.log(mean / (1 - mean))  # of H(bit | input) - H(bit), times -1
+            by_input -= (self.entropy * 4 / x.size) * ones * (1 - ones) * slope
+        return by_input
+
+    def tokens(self, rows: Doubles) -> Ids:
+        """Return the signs as bits of a number."""
+        return ((rows > 0) @ self._basis)[:, None]
+
+    def vectors(self, tokens: Ids) -> Doubles:
+        """Return the signs of tokens."""
+        vectors: Doubles = 2.0 * (tokens // self._basis % 2) - 1
+        return vectors
+
+
+def level_bits(n_codewords: int) -> list[int]:
+    """Return the bits of each number of `Levels`: at most 3, as equal as possible."""
+    n_bits = int(n_codewords).bit_length() - 1
+    n_dims = math.ceil(n_bits / 3)
+    return [n_bits // n_dims + (i < n_bits % n_dims) for i in range(n_dims)]
+
+
+def _squares(x: Array, codewords: Array) -> Array:
+    """Return the squared distances (n, K) of vectors to codewords."""
+    squares: Array = x @ (-2 * codewords.T)
+    squares += np.einsum("kd,kd->k", codewords, codewords)
+    squares += np.einsum("nd,nd->n", x, x)[:, None]
+    return squares
+
+
+def _sums(x: Floats, chosen: Ids, n: int) -> Floats:
+    """Return the sums (n, d) of the vectors with each number."""
+    sums: Floats = np.zeros((n, x.shape[1]), np.float32)
+    order = np.argsort(chosen, kind="stable")
+    numbers, starts = np.unique(chosen[order], return_index=True)
+    sums[numbers] = np.add.reduceat(x[order], starts, axis=0)
+    return sums
+
+
+def _unit(vectors: Floats) -> Floats:
+    lengths = np.sqrt(np.square(vectors).sum(axis=-1, keepdims=True))
+    unit: Floats = vectors / np.maximum(lengths, np.float32(1e-12))
+    return unit
+
+
+def _entropy_gradient(squares: Floats, codewords: Floats) -> Floats:
+    """Return the gradient, by the vectors, of minus the entropy of mean soft assignments.
+
+    Soft assignments are the softmax of minus squared distances, in units of the mean least one.
+    """
+    unit = max(float(squares.min(axis=1).mean()), 1e-12)
+    weights = squares * np.float32(-1 / unit)
+    weights -= weights.max(axis=1, keepdims=True)
+    np.exp(weights, out=weights)
+    weights /= weights.sum(axis=1, keepdims=True)
+    slope = np.log(weights.mean(axis=0) + np.float32(1e-10)) / np.float32(len(squares))
+    by_logits = weights * (slope - (weights @ slope)[:, None])
+    gradient: Floats = by_logits @ codewords * np.float32(2 / unit)
+    return gradient

@@ -1,0 +1,79 @@
+"""A range coder of symbols with intervals of their own, which ends with the shortest tail.
+
+After Martin, *Range encoding*, 1979. The width of the interval stays between 2**40 and 2**48; totals are at
+most 2**28.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["Decoder", "encoded"]
+
+_FULL = 1 << 48
+_LEAST = 1 << 40
+_N_BYTES = 6  # of the state
+
+
+def encoded(intervals: Iterable[tuple[int, int, int]]) -> bytes:
+    """Return the code of symbols: the start, the width and the total of the interval of each."""
+    out = bytearray()
+    low, width = 0, _FULL
+    for start, size, total in intervals:
+        width //= total
+        low += width * start
+        width *= size
+        if low >= _FULL:
+            low -= _FULL
+            _carry(out)
+        while width < _LEAST:
+            out.append(low >> 40)
+            low = (low & (_LEAST - 1)) << 8
+            width <<= 8
+    # The number in the interval with the most zero bytes at its end; a decoder reads zeros after the end.
+    for n_bytes in range(_N_BYTES + 1):
+        unit = 1 << 8 * (_N_BYTES - n_bytes)
+        number = -(-low // unit) * unit
+        if number < low + width:
+            break
+    if number >= _FULL:
+        number -= _FULL
+        _carry(out)
+    out += number.to_bytes(_N_BYTES, "big")
+    return bytes(out).rstrip(b"\0")
+
+
+def _carry(out: bytearray) -> None:
+    i = len(out) - 1
+    while out[i] == 255:
+        out[i] = 0
+        i -= 1
+    out[i] += 1
+
+
+class Decoder:
+    """The reader of a code."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = _N_BYTES
+        self._offset = int.from_bytes(data[:_N_BYTES].ljust(_N_BYTES, b"\0"), "big")
+        self._width = _FULL
+
+    def target(self, total: int) -> int:
+        """Return a number in the interval of the next symbol, below `total`, or raise a ValueError."""
+        self._width //= total
+        target = self._offset // self._width
+        if target >= total:
+            raise ValueError("no symbol has this code")
+        return target
+
+    def take(self, start: int, size: int) -> None:
+        """Remove the symbol, whose interval has this start and width."""
+        self._offset -= self._width * start
+        self._width *= size
+        while self._width < _LEAST:
+            byte = self._data[self._position] if self._position < len(self._data) else 0
+            self._position += 1
+            self._offset = self._offset << 8 | byte
+            self._width <<= 8

@@ -1,0 +1,689 @@
+"""`TokenPrior`: how probable tokens are given those before them, as an entropy model and a sampler."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastcodes import _files
+from fastcodes._estimator import Estimator, check_fitted
+from fastcodes._progress import progress
+from fastcodes._typing import Array, Codes, Doubles, Ids, UnsignedCodes
+from fastcodes._validation import as_integer, as_list, as_real, check_threads, random_generator
+from fastcodes.entropy._messages import as_data
+from fastcodes.nn import Adam, Cosine, CrossEntropy, Dense, HardTanh, Layer, Network
+from fastcodes.nn.layers import Parameter
+from fastcodes.nn.layers.base import Shape
+from fastcodes.tokens._grids import as_tokens, token_dtype
+from fastcodes.tokens._range_coder import Decoder, encoded
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Numbers", "TokenPrior", "varint"]
+
+Context: TypeAlias = tuple[int, int, int]
+Chooser: TypeAlias = Callable[[int, Ids], Ids]
+
+# (rows up, columns right, codebook): what was decoded before a token, if rows are walked with a lag of two.
+_NEIGHBORS = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
+_TOP, _LEFT, _RIGHT = 2, 2, 1  # margins of a grid, outside of which there are no neighbours
+_MOST_CODEWORDS = 1 << 12
+_TOKENS_PER_BLOCK = 1 << 12
+_ENDS_PER_BLOCK = 1 << 22
+# Fixed-point numbers of the network in use: hidden values, weights, and logits in bits.
+_HIDDEN_SCALE, _WEIGHT_SCALE = 256, 256
+_STEPS_PER_BIT = 64
+_LOGIT_SHIFT = (_HIDDEN_SCALE * _WEIGHT_SCALE // _STEPS_PER_BIT).bit_length() - 1
+_LARGEST_FREQUENCY = 1 << 16
+_MAGIC, _VERSION = b"FCtk", 1
+
+
+class TokenContexts(Layer):
+    """The sum of an embedding for each neighbour and its token."""
+
+    def __init__(self, n_tokens: int, units: int) -> None:
+        super().__init__()
+        self.n_tokens = n_tokens
+        self.units = units
+
+    def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
+        size = (shape[0], self.n_tokens + 1, self.units)
+        scale = np.float32(0.5 / math.sqrt(shape[0]))
+        self.parameters = {
+            "embeddings": Parameter(rng.standard_normal(size, np.float32) * scale),
+            "bias": Parameter(np.zeros(self.units, np.float32)),
+        }
+        return (self.units,)
+
+    def forward(self, x: Array, *, training: bool = False) -> Array:
+        """Return sums (n, units) for the tokens of neighbours (n, n_neighbors)."""
+        if training:
+            self.cache = x
+        embeddings = self.parameters["embeddings"].value
+        total = np.repeat(self.parameters["bias"].value[None], len(x), axis=0)
+        for j in range(x.shape[1]):
+            total += embeddings[j][x[:, j]]
+        return total
+
+    def backward(self, gradient: Array, *, needs_input: bool = True) -> Array:
+        """Set the gradients of the embeddings."""
+        x, embeddings = self.cache, self.parameters["embeddings"]
+        embeddings.gradient = np.zeros_like(embeddings.value)
+        for j in range(x.shape[1]):
+            order = np.argsort(x[:, j], kind="stable")
+            numbers, starts = np.unique(x[order, j], return_index=True)
+            embeddings.gradient[j, numbers] = np.add.reduceat(gradient[order], starts, axis=0)
+        self.parameters["bias"].gradient = gradient.sum(axis=0)
+        return gradient
+
+
+class TokenPrior(Estimator):
+    r"""The probability of a token given its neighbours that were coded before it.
+
+    A network with one hidden layer predicts each token from six neighbours, the two to the left, the two
+    above, and those above on both sides, and, with several codebooks, from the earlier tokens of its patch
+    and all those to the left and above: after Bengio, Ducharme, Vincent and Jauvin, *A neural probabilistic
+    language model*, JMLR 3, 2003, with neighbours in place of words. It makes an entropy model for tokens,
+    and draws new grids.
+
+    Once trained, the network is rounded to integers, and integers alone make probabilities: encoder and
+    decoder agree on every machine.
+
+    Parameters
+    ----------
+    n_codewords : int
+        Values of a token, from 2 to 4096.
+    n_codebooks : int
+        Tokens of a patch, from 1 to 16.
+    hidden : int
+        Units of the hidden layer, from 1 to 1024.
+    epochs : int
+        Passes over the tokens.
+    batch_size : int
+        Tokens of a step.
+    learning_rate : float
+        Initial learning rate of Adam; it falls to 0 along half a cosine.
+    random_state : None, int or numpy random generator
+        Source of randomness; an integer makes `fit` repeatable.
+    verbose : bool
+        Whether to show a progress bar; needs the extra ``cli``.
+
+    Attributes
+    ----------
+    tables_ : list of tuple of int16 arrays
+        For each codebook the embeddings (n_neighbors, n_codewords + 1, hidden), the bias (hidden,), and the
+        weights (hidden + 1, n_codewords) of the output, in fixed point. The last embedding is that of a
+        neighbour outside of the grid.
+    objective_history_ : float64 array (epochs,)
+        The mean bits of a training token in each epoch, as the network was then.
+
+    Notes
+    -----
+    The bytes of `encode`, in this order; numbers without a size are of 7 bits in each byte, the lowest first,
+    with 128 added to all but the last byte:
+
+    - ``b"FCtk"``, and the version, 1;
+    - the CRC-32 of the prior, 4 bytes, the lowest first: tokens decode only with the prior that coded them;
+    - the numbers of grids, rows, columns and codebooks;
+    - for each grid the number of bytes of its code;
+    - the codes: a range coder, each of a grid alone, without zeros at its end;
+    - the CRC-32 of all bytes before, 4 bytes.
+
+    Tokens are coded in the order of ``column + 2 * row``, then of rows, then of codebooks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastcodes.tokens import TokenPrior
+    >>> rng = np.random.default_rng(0)
+    >>> grids = np.cumsum(rng.integers(0, 2, (300, 8, 8)), axis=2) % 8
+    >>> prior = TokenPrior(8, hidden=16, epochs=3, random_state=0).fit(grids[:200])
+    >>> bits = prior.bits(grids[200:]) / 64
+    >>> bool(bits.mean() < 1.3)
+    True
+    >>> data = prior.encode(grids[200:])
+    >>> bool((prior.decode(data) == grids[200:]).all())
+    True
+    >>> prior.sample(2, (8, 8), random_state=0).shape
+    (2, 8, 8)
+    """
+
+    _learned = "tables_"
+    _kind = "density_estimator"
+    tables_: list[tuple[Array, Array, Array]]
+    objective_history_: Doubles
+
+    def __init__(
+        self,
+        n_codewords: int = 512,
+        *,
+        n_codebooks: int = 1,
+        hidden: int = 64,
+        epochs: int = 4,
+        batch_size: int = 1024,
+        learning_rate: float = 3e-3,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_codewords = n_codewords
+        self.n_codebooks = n_codebooks
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, tokens: ArrayLike, y: object = None, *, threads: int | None = None) -> Self:
+        """Learn the probabilities of tokens.
+
+        Parameters
+        ----------
+        tokens : array_like of int (n, rows, columns)
+            Grids of tokens, at least one; with several codebooks, (n, rows, columns, n_codebooks).
+        y : object
+            Ignored; present for API consistency.
+        threads : int, optional
+            Largest number of threads; None means all CPUs of this process. BLAS has its own.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If tokens are not integers, or a parameter has the wrong type.
+        ValueError
+            If they have another shape, one is too large, there are none, or a parameter is out of range.
+        """
+        n_codewords, n_codebooks, hidden = self._sizes()
+        epochs, batch_size = (
+            as_integer(self.epochs, "epochs", 1),
+            as_integer(self.batch_size, "batch_size", 1, 1 << 20),
+        )
+        optimizer = Adam(as_real(self.learning_rate, "learning_rate", above=0))
+        check_threads(threads)
+        rng = random_generator(self.random_state)
+        grids = as_tokens(tokens, n_codewords, n_codebooks)
+        if not len(grids):
+            raise ValueError("tokens are of 0 grids; expected at least 1 to learn from")
+        schedule, history, tables = Cosine(), np.zeros(epochs), []
+        with progress(self.verbose, n_codebooks * epochs, "token prior") as step:
+            for book in range(n_codebooks):
+                contexts, labels = _neighbors(grids, book, n_codewords)
+                network = Network(
+                    TokenContexts(n_codewords, hidden), HardTanh(), Dense(n_codewords), random_state=rng
+                ).build((contexts.shape[1],))
+                n, loss = len(labels), CrossEntropy()
+                n_batches = max(1, n // batch_size)
+                for epoch in range(epochs):
+                    total = 0.0
+                    for i, rows in enumerate(np.array_split(rng.permutation(n), n_batches)):
+                        done = (epoch + i / n_batches) / epochs
+                        value, _ = network.train_step(
+                            contexts[rows],
+                            labels[rows],
+                            loss,
+                            optimizer,
+                            rate=schedule(done),
+                            progress=done,
+                            threads=threads,
+                        )
+                        total += value * len(rows) / n
+                    history[epoch] += total / math.log(2) / n_codebooks
+                    step(total / math.log(2))
+                tables.append(_rounded(network))
+        self.tables_, self.objective_history_ = tables, history
+        return self
+
+    def bits(self, tokens: ArrayLike, *, threads: int | None = None) -> Doubles:
+        """Compute the code lengths of grids.
+
+        Parameters
+        ----------
+        tokens : array_like of int (n, rows, columns)
+            Grids of tokens, of any size.
+        threads : int, optional
+            Ignored but checked; BLAS has its own threads. The result does not depend on them.
+
+        Returns
+        -------
+        float64 array (n,)
+            Minus the binary logarithm of the probability of each grid. A code has at most one byte more.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError, ValueError
+            As `fit`.
+        """
+        check_fitted(self)
+        check_threads(threads)
+        _, sizes, totals = self._intervals(self._as_tokens(tokens))
+        lengths: Doubles = np.log2(totals / sizes).sum(axis=(1, 2, 3))
+        return lengths
+
+    def score(self, tokens: ArrayLike, y: object = None, *, threads: int | None = None) -> float:
+        """Return minus the mean bits of a token: larger is better.
+
+        Parameters
+        ----------
+        tokens : array_like of int (n, rows, columns)
+            Grids of tokens, at least one.
+        y : object
+            Ignored; present for API consistency.
+        threads : int, optional
+            As in `bits`.
+
+        Returns
+        -------
+        float
+        """
+        check_fitted(self)
+        grids = self._as_tokens(tokens)
+        if not len(grids):
+            raise ValueError("tokens are of 0 grids; the mean needs at least one")
+        return -float(self.bits(tokens, threads=threads).sum()) / grids.size
+
+    def encode(self, tokens: ArrayLike, *, threads: int | None = None) -> bytes:
+        """Compress grids.
+
+        Parameters
+        ----------
+        tokens : array_like of int (n, rows, columns)
+            Grids of tokens, of any size.
+        threads : int, optional
+            Ignored but checked; BLAS has its own threads. The result does not depend on them.
+
+        Returns
+        -------
+        bytes
+            What `decode` takes: 17 or more for all grids together, one or more, and the code, for each.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError, ValueError
+            As `fit`.
+        """
+        check_fitted(self)
+        check_threads(threads)
+        grids = self._as_tokens(tokens)
+        codes = self._codes(grids)
+        data = b"".join(
+            [
+                _MAGIC,
+                bytes([_VERSION]),
+                self.model_id.to_bytes(4, "little"),
+                *map(varint, grids.shape),
+                *(varint(len(code)) for code in codes),
+                *codes,
+            ]
+        )
+        return data + zlib.crc32(data).to_bytes(4, "little")
+
+    def decode(self, data: Any, *, max_tokens: int = 1 << 24, threads: int | None = None) -> UnsignedCodes:
+        """Return the grids of these bytes.
+
+        Parameters
+        ----------
+        data : bytes or uint8 array (n_bytes,)
+            What `encode` returned.
+        max_tokens : int
+            The largest number of tokens that are decoded; a few bytes can stand for many.
+        threads : int, optional
+            Ignored but checked; BLAS has its own threads. The result does not depend on them.
+
+        Returns
+        -------
+        uint8 array (n, rows, columns), or uint16 with more than 256 codewords
+            With several codebooks, (n, rows, columns, n_codebooks).
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If `data` are not bytes.
+        ValueError
+            If they were cut or altered, coded by another prior, or hold more than `max_tokens`.
+        """
+        check_fitted(self)
+        check_threads(threads)
+        most = as_integer(max_tokens, "max_tokens", 1)
+        content = as_data(data).tobytes()
+        shape, codes = self._parsed(content, most)
+        grids = self._grids(shape, codes)
+        return grids if self._sizes()[1] > 1 else grids[..., 0]
+
+    def sample(
+        self, n: int, size: tuple[int, int], *, random_state: Any = None, threads: int | None = None
+    ) -> UnsignedCodes:
+        """Draw grids.
+
+        Parameters
+        ----------
+        n : int
+            Number of grids.
+        size : tuple of int
+            Their rows and columns.
+        random_state : None, int or numpy random generator
+            Source of randomness; an integer makes the result repeatable.
+        threads : int, optional
+            Ignored but checked; BLAS has its own threads.
+
+        Returns
+        -------
+        uint8 array (n, rows, columns), or uint16 with more than 256 codewords
+            With several codebooks, (n, rows, columns, n_codebooks).
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError, ValueError
+            If an argument has the wrong type, or is out of range.
+        """
+        check_fitted(self)
+        check_threads(threads)
+        n = as_integer(n, "n", 0, 1 << 24)
+        sides = [as_integer(side, "size", 1, 1 << 14) for side in as_list(size, "size", "two integers")]
+        if len(sides) != 2 or n * math.prod(sides) > 1 << 28:
+            raise ValueError(
+                f"size must be (rows, columns) of at most 2**28 tokens in all; got {n} times {size}"
+            )
+        rng = random_generator(random_state)
+
+        def draw(first: int, ends: Ids) -> Ids:
+            del first
+            targets = rng.integers(ends[..., -1])
+            found: Ids = (ends <= targets[..., None]).sum(axis=2)
+            return found
+
+        grids = self._walk((n, sides[0], sides[1], self._sizes()[1]), draw)
+        return grids if self._sizes()[1] > 1 else grids[..., 0]
+
+    @property
+    def model_id(self) -> int:
+        """The CRC-32 of the probabilities: equal for priors that code alike."""
+        check_fitted(self)
+        crc = 0
+        for part in (part for tables in self.tables_ for part in tables):
+            crc = zlib.crc32(np.ascontiguousarray(part, "<i2").tobytes(), crc)
+        return crc
+
+    # --- probabilities -------------------------------------------------------------------------------------
+
+    def _ends(self, contexts: Ids, book: int) -> Ids:
+        """Return the ends of the intervals of all tokens, int64 (n, n_codewords), given their neighbours.
+
+        All numbers are integers, which float64 holds exactly.
+        """
+        embeddings, bias, weights = self.tables_[book]
+        hidden = np.repeat(bias.astype(np.int64)[None], len(contexts), axis=0)
+        for j in range(contexts.shape[1]):
+            hidden += embeddings[j][contexts[:, j]]
+        np.clip(hidden, -_HIDDEN_SCALE, _HIDDEN_SCALE, out=hidden)
+        matrix = weights.astype(np.float64)
+        logits = (hidden.astype(np.float64) @ matrix[:-1] + matrix[-1] * _HIDDEN_SCALE).astype(np.int64)
+        steps = (logits.max(axis=1, keepdims=True) - logits) >> _LOGIT_SHIFT
+        frequencies = _FREQUENCIES[np.minimum(steps, len(_FREQUENCIES) - 1)]
+        ends: Ids = np.cumsum(frequencies, axis=1)
+        return ends
+
+    def _intervals(self, grids: Array) -> tuple[Ids, Ids, Ids]:
+        """Return the starts, widths and totals of the intervals of all tokens."""
+        n_codewords, n_codebooks, _ = self._sizes()
+        starts, sizes, totals = (np.empty(grids.shape, np.int64) for _ in range(3))
+        n_grids = max(1, _TOKENS_PER_BLOCK // math.prod(grids.shape[1:3]))
+        for first in range(0, len(grids), n_grids):
+            some = slice(first, first + n_grids)
+            for book in range(n_codebooks):
+                contexts, labels = _neighbors(grids[some], book, n_codewords)
+                ends = np.empty((len(labels), 3), np.int64)
+                for row in range(0, len(labels), _TOKENS_PER_BLOCK):
+                    rows = slice(row, row + _TOKENS_PER_BLOCK)
+                    of_rows, chosen = self._ends(contexts[rows], book), labels[rows]
+                    index = np.arange(len(chosen))
+                    ends[rows, 0] = np.where(chosen > 0, of_rows[index, chosen - 1], 0)
+                    ends[rows, 1] = of_rows[index, chosen]
+                    ends[rows, 2] = of_rows[:, -1]
+                shape = grids[some].shape[:3]
+                starts[some, ..., book] = ends[:, 0].reshape(shape)
+                sizes[some, ..., book] = (ends[:, 1] - ends[:, 0]).reshape(shape)
+                totals[some, ..., book] = ends[:, 2].reshape(shape)
+        return starts, sizes, totals
+
+    def _codes(self, grids: Array) -> list[bytes]:
+        """Return the code of each grid."""
+        order = np.concatenate([_wave_index(wave, grids.shape) for wave in _waves(*grids.shape[1:3])])
+        intervals = [part.reshape(len(grids), len(order))[:, order] for part in self._intervals(grids)]
+        return [
+            encoded(zip(*(part[i].tolist() for part in intervals), strict=True)) for i in range(len(grids))
+        ]
+
+    def _grids(self, shape: tuple[int, int, int, int], codes: list[bytes]) -> UnsignedCodes:
+        """Return the grids of codes, or raise a ValueError."""
+        decoders = [Decoder(code) for code in codes]
+
+        def read(first: int, ends: Ids) -> Ids:
+            found = np.empty(ends.shape[:2], np.int64)
+            for i, of_grid in enumerate(ends):
+                decoder = decoders[first + i]
+                for j, row in enumerate(of_grid):
+                    token = int(np.searchsorted(row, decoder.target(int(row[-1])), side="right"))
+                    start = int(row[token - 1]) if token else 0
+                    decoder.take(start, int(row[token]) - start)
+                    found[i, j] = token
+            return found
+
+        try:
+            return self._walk(shape, read)
+        except ValueError as error:
+            raise ValueError(f"data were altered: {error}") from None
+
+    def _walk(self, shape: tuple[int, int, int, int], choose: Chooser) -> UnsignedCodes:
+        """Return grids whose tokens `choose` finds.
+
+        It is given the number of a grid, and of this and some grids after it the ends of the intervals of
+        tokens (n, positions, n_codewords) that do not depend on each other.
+        """
+        n_codewords, n_codebooks, _ = self._sizes()
+        n, rows, columns, _ = shape
+        grids = np.empty(shape, token_dtype(n_codewords))
+        n_grids = max(1, _ENDS_PER_BLOCK // (n_codewords * min(rows, columns)))
+        for first in range(0, n, n_grids):
+            some = min(n_grids, n - first)
+            size = some, rows + _TOP, columns + _LEFT + _RIGHT, n_codebooks
+            padded = np.full(size, n_codewords, np.int32)
+            for wave in _waves(rows, columns):
+                y, x = wave[:, 0] + _TOP, wave[:, 1] + _LEFT
+                for book in range(n_codebooks):
+                    neighbors = [padded[:, y + dy, x + dx, m] for dy, dx, m in _contexts(book, n_codebooks)]
+                    contexts = np.stack(neighbors, axis=2)
+                    ends = self._ends(contexts.reshape(some * len(wave), contexts.shape[2]), book)
+                    padded[:, y, x, book] = choose(first, ends.reshape(some, len(wave), n_codewords))
+            grids[first : first + some] = padded[:, _TOP:, _LEFT : _LEFT + columns]
+        return grids
+
+    def _parsed(self, content: bytes, most: int) -> tuple[tuple[int, int, int, int], list[bytes]]:
+        """Return the shape and the codes of grids."""
+        if len(content) < len(_MAGIC) + 5 or not content.startswith(_MAGIC):
+            raise ValueError("data are no tokens of `TokenPrior.encode`, or were cut")
+        if content[4] != _VERSION:
+            raise ValueError(f"data have version {content[4]}; this fastcodes reads version {_VERSION}")
+        body = content[:-4]
+        if zlib.crc32(body).to_bytes(4, "little") != content[-4:]:
+            raise ValueError("data were cut or altered, the checksum is wrong")
+        if int.from_bytes(body[5:9], "little") != self.model_id:
+            raise ValueError("data were coded by another prior; decode them with that one")
+        numbers = Numbers(body, 9)
+        n, rows, columns, n_codebooks = (numbers.next() for _ in range(4))
+        if n_codebooks != self._sizes()[1] or not rows or not columns:
+            raise ValueError(f"data have grids of {rows} x {columns} x {n_codebooks} tokens")
+        n_tokens = n * rows * columns * n_codebooks
+        if max(n_tokens, rows * columns) > most:
+            raise ValueError(f"data have {n_tokens} tokens; expected at most max_tokens={most}")
+        ends = np.cumsum([numbers.next() for _ in range(n)], dtype=np.int64) + numbers.position
+        if int(ends[-1] if n else numbers.position) != len(body):
+            raise ValueError("data have codes of other lengths than they say")
+        starts = [numbers.position, *ends[:-1]]
+        return (n, rows, columns, n_codebooks), [
+            body[start:end] for start, end in zip(starts, ends.tolist(), strict=False)
+        ]
+
+    # --- state ---------------------------------------------------------------------------------------------
+
+    def _sizes(self) -> tuple[int, int, int]:
+        return (
+            as_integer(self.n_codewords, "n_codewords", 2, _MOST_CODEWORDS),
+            as_integer(self.n_codebooks, "n_codebooks", 1, 16),
+            as_integer(self.hidden, "hidden", 1, 1024),
+        )
+
+    def _as_tokens(self, tokens: Any) -> Array:
+        n_codewords, n_codebooks, _ = self._sizes()
+        return as_tokens(tokens, n_codewords, n_codebooks)
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags that scikit-learn asks for: grids of tokens, not vectors."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+    def _to_arrays(self) -> dict[str, Array]:
+        names = ("embeddings", "bias", "weights")
+        tables = {
+            f"{book}.{name}": part
+            for book, parts in enumerate(self.tables_)
+            for name, part in zip(names, parts, strict=True)
+        }
+        return {**tables, "objective_history": self.objective_history_}
+
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
+        n_codewords, n_codebooks, hidden = self._sizes()
+        tables = []
+        for book in range(n_codebooks):
+            n_contexts = len(_contexts(book, n_codebooks))
+            tables.append(
+                (
+                    _files.take(
+                        arrays, f"{book}.embeddings", np.int16, (n_contexts, n_codewords + 1, hidden)
+                    ),
+                    _files.take(arrays, f"{book}.bias", np.int16, (hidden,)),
+                    _files.take(arrays, f"{book}.weights", np.int16, (hidden + 1, n_codewords)),
+                )
+            )
+        self.objective_history_ = _files.take(arrays, "objective_history", np.float64, ("epochs",))
+        self.tables_ = tables
+
+
+def _frequencies() -> Ids:
+    """Return 2**16 / 2**(i / 64), rounded, at least 1, by integers alone."""
+    unit = 1 << 64
+    # The 64th root of 2, by six square roots.
+    root = 2 * unit
+    for _ in range(_STEPS_PER_BIT.bit_length() - 1):
+        root = math.isqrt(root * unit)
+    powers, value = [], _LARGEST_FREQUENCY * unit
+    while value > unit // 2:
+        powers.append((value + unit // 2) // unit)
+        value = value * unit // root
+    return np.array([*powers, 1], np.int64)
+
+
+_FREQUENCIES = _frequencies()
+
+
+def _contexts(book: int, n_codebooks: int) -> list[Context]:
+    """Return the neighbours of a token of a codebook."""
+    found = [(dy, dx, book) for dy, dx in _NEIGHBORS]
+    found += [(0, 0, other) for other in range(book)]
+    found += [(dy, dx, other) for dy, dx in _NEIGHBORS[:2] for other in range(n_codebooks) if other != book]
+    return found
+
+
+def _neighbors(grids: Array, book: int, n_codewords: int) -> tuple[Array, Ids]:
+    """Return the neighbours of all tokens of a codebook (n_tokens, n_neighbors), and the tokens."""
+    n, rows, columns, n_codebooks = grids.shape
+    margins = ((0, 0), (_TOP, 0), (_LEFT, _RIGHT), (0, 0))
+    padded = np.pad(grids.astype(np.int32), margins, constant_values=n_codewords)
+    contexts = np.stack(
+        [
+            padded[:, _TOP + dy : _TOP + dy + rows, _LEFT + dx : _LEFT + dx + columns, m]
+            for dy, dx, m in _contexts(book, n_codebooks)
+        ],
+        axis=3,
+    )
+    labels: Ids = grids[..., book].astype(np.int64).reshape(-1)
+    return contexts.reshape(n * rows * columns, contexts.shape[3]), labels
+
+
+def _waves(rows: int, columns: int) -> Iterator[Ids]:
+    """Yield the positions (row, column) with the same column + 2 * row: all their neighbours come before."""
+    for number in range(columns + 2 * (rows - 1)):
+        first = max(0, -(-(number - columns + 1) // 2))
+        y = np.arange(first, min(rows - 1, number // 2) + 1)
+        if len(y):  # a single column has none of every other number
+            yield np.stack([y, number - 2 * y], axis=1)
+
+
+def _wave_index(wave: Ids, shape: tuple[int, ...]) -> Ids:
+    """Return where the tokens of a wave are in a flat grid: codebook by codebook."""
+    _, _, columns, n_codebooks = shape
+    positions = (wave[:, 0] * columns + wave[:, 1]) * n_codebooks
+    return (np.arange(n_codebooks)[:, None] + positions).reshape(-1)
+
+
+def _rounded(network: Network) -> tuple[Array, Array, Array]:
+    """Return the numbers of a trained network in fixed point."""
+    first, _, last = network.layers
+    embeddings, bias = (first.parameters[name].value for name in ("embeddings", "bias"))
+    weights = np.vstack([last.parameters[name].value for name in ("weights", "bias")]) / math.log(2)
+    parts = embeddings * _HIDDEN_SCALE, bias * _HIDDEN_SCALE, weights * _WEIGHT_SCALE
+    limits = np.iinfo(np.int16)
+    embeddings, bias, weights = (
+        np.clip(np.rint(part), limits.min, limits.max).astype(np.int16) for part in parts
+    )
+    return embeddings, bias, weights
+
+
+def varint(number: int) -> bytes:
+    """Return a number as 7 bits in each byte, the lowest first; all but the last have 128 added."""
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+class Numbers:
+    """A reader of numbers that `varint` wrote."""
+
+    def __init__(self, data: bytes | Codes, position: int) -> None:
+        self._data = data
+        self.position = position
+
+    def next(self) -> int:
+        """Return the next number, or raise a ValueError."""
+        number = 0
+        for shift in range(0, 63, 7):
+            if self.position >= len(self._data):
+                break
+            byte = int(self._data[self.position])
+            self.position += 1
+            number |= (byte & 127) << shift
+            if byte < 128:
+                return number
+        raise ValueError("data have a number without an end")

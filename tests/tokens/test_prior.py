@@ -1,0 +1,219 @@
+"""TokenPrior: code lengths of known sources, round trips, integers alone, samples, damaged bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import pickle
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastcodes.tokens import NotFittedError, TokenPrior, prior
+from fastcodes.tokens.prior import _FREQUENCIES, _contexts, _waves
+
+SETTINGS: dict[str, Any] = {"hidden": 24, "epochs": 6, "batch_size": 256, "random_state": 0}
+
+
+def chains(n: int, seed: int, n_codewords: int = 8, shape: tuple[int, int] = (6, 7)) -> Any:
+    """Return grids whose tokens are the one to the left, or the next number: a bit of entropy each."""
+    rng = np.random.default_rng(seed)
+    steps = rng.integers(0, 2, (n, *shape))
+    steps[:, :, 0] = rng.integers(0, n_codewords, (n, shape[0]))
+    return (np.cumsum(steps, axis=2) % n_codewords).astype(np.uint8)
+
+
+@functools.cache
+def fitted() -> TokenPrior:
+    return TokenPrior(8, **SETTINGS).fit(chains(600, 0), threads=1)
+
+
+@functools.cache
+def of_two() -> tuple[TokenPrior, Any]:
+    """Return a prior of two codebooks, the second of which repeats the first, and grids."""
+    first = chains(400, 2)
+    grids = np.stack([first, first], axis=-1)
+    return TokenPrior(8, n_codebooks=2, **SETTINGS).fit(grids[:300]), grids[300:]
+
+
+def test_code_lengths_are_near_the_entropy_of_the_source() -> None:
+    grids = chains(100, 1)
+    bits = fitted().bits(grids)
+    entropy = 6 * (3 + 6)  # of each row: one of eight, and six choices of two
+    assert bits.shape == (100,)
+    assert entropy * 0.98 < bits.mean() < entropy * 1.12
+    assert fitted().score(grids) == pytest.approx(-bits.mean() / 42)
+    assert fitted().objective_history_[-1] < fitted().objective_history_[0]
+    # Tokens without any pattern cost no less than their entropy.
+    noise = np.random.default_rng(0).integers(0, 8, (100, 6, 7))
+    assert fitted().bits(noise).mean() > 3 * 42
+
+
+def test_independent_tokens_cost_the_entropy_of_their_counts() -> None:
+    rng = np.random.default_rng(0)
+    p = np.array([0.5, 0.25, 0.125, 0.125])
+    model = TokenPrior(4, **SETTINGS).fit(rng.choice(4, p=p, size=(500, 6, 6)))
+    grids = rng.choice(4, p=p, size=(300, 6, 6))
+    expected = -np.log2(p)[grids].sum(axis=(1, 2)).mean()
+    assert model.bits(grids).mean() == pytest.approx(expected, rel=0.02)
+
+
+def test_a_codebook_that_follows_from_another_costs_nothing() -> None:
+    model, grids = of_two()
+    entropy = 6 * (3 + 6)
+    assert model.bits(grids).mean() < 1.25 * entropy
+    assert np.array_equal(model.decode(model.encode(grids)), grids)
+    assert model.sample(3, (4, 5), random_state=0).shape == (3, 4, 5, 2)
+
+
+@pytest.mark.parametrize("shape", [(6, 7), (1, 1), (1, 9), (9, 1), (2, 2), (13, 5)])
+def test_grids_come_back(shape: tuple[int, int]) -> None:
+    grids = chains(5, 3, shape=shape)
+    data = fitted().encode(grids)
+    decoded = fitted().decode(data)
+    assert decoded.dtype == np.uint8
+    assert np.array_equal(decoded, grids)
+    assert fitted().encode(grids, threads=1) == data
+    # Magic, version, two checksums and four numbers; a length and at most one byte more for each grid.
+    assert len(data) <= 17 + 5 * 2 + np.ceil(fitted().bits(grids) / 8).sum()
+
+
+def test_codes_depend_on_no_other_grid_and_no_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    grids = chains(30, 4)
+    data, bits = fitted().encode(grids), fitted().bits(grids)
+    assert fitted().bits(grids[7:8])[0] == bits[7]
+    monkeypatch.setattr(prior, "_TOKENS_PER_BLOCK", 50)
+    monkeypatch.setattr(prior, "_ENDS_PER_BLOCK", 100)
+    assert np.array_equal(fitted().bits(grids), bits)
+    assert fitted().encode(grids) == data
+    assert np.array_equal(fitted().decode(data), grids)
+
+
+def test_nothing_is_encoded_and_decoded() -> None:
+    empty = np.zeros((0, 6, 7), np.uint8)
+    assert fitted().decode(fitted().encode(empty)).shape == (0, 6, 7)
+    assert fitted().bits(empty).shape == (0,)
+    assert fitted().sample(0, (3, 3)).shape == (0, 3, 3)
+
+
+def test_waves_visit_every_place_after_its_neighbors() -> None:
+    for rows, columns in ((1, 1), (1, 5), (5, 1), (4, 7), (7, 4)):
+        seen = np.zeros((rows, columns), bool)
+        for wave in _waves(rows, columns):
+            for y, x in wave:
+                for dy, dx, _ in _contexts(0, 1):
+                    if y + dy >= 0 and 0 <= x + dx < columns:
+                        assert seen[y + dy, x + dx]
+            assert not seen[tuple(wave.T)].any()
+            seen[tuple(wave.T)] = True
+        assert seen.all()
+
+
+def test_probabilities_are_powers_of_two_in_integers() -> None:
+    expected = np.rint(2.0 ** (16 - np.arange(len(_FREQUENCIES)) / 64))
+    assert np.abs(_FREQUENCIES - np.maximum(expected, 1)).max() <= 1
+    assert (_FREQUENCIES >= 1).all()
+    # Every sum of the network is an integer that float64 holds.
+    embeddings, _, weights = fitted().tables_[0]
+    assert embeddings.dtype == weights.dtype == np.int16
+    assert 256 * np.abs(weights.astype(np.int64)).sum(axis=0).max() < 2**53
+
+
+def test_rounding_the_network_costs_little() -> None:
+    # The history is of the network in float32, and ends with its last epoch.
+    assert -fitted().score(chains(600, 0)) < fitted().objective_history_[-1] + 0.02
+
+
+def test_samples_have_the_statistics_of_the_source() -> None:
+    grids = fitted().sample(200, (6, 7), random_state=0)
+    assert np.array_equal(grids, fitted().sample(200, (6, 7), random_state=0))
+    steps = np.diff(grids.astype(int), axis=2) % 8
+    assert np.isin(steps, (0, 1)).mean() > 0.95
+    assert abs(fitted().bits(grids).mean() - fitted().bits(chains(200, 5)).mean()) < 6
+
+
+# --- files and bytes ----------------------------------------------------------------------------------------
+
+
+def test_saved_priors_code_alike(tmp_path: Path) -> None:
+    grids = chains(5, 6)
+    data = fitted().encode(grids)
+    fitted().save(tmp_path / "prior")
+    for other in (TokenPrior.load(tmp_path / "prior"), pickle.loads(pickle.dumps(fitted()))):
+        assert other.model_id == fitted().model_id
+        assert other.encode(grids) == data
+        assert np.array_equal(other.decode(data), grids)
+    params, arrays = fitted().to_state()
+    with pytest.raises(ValueError, match="embeddings"):
+        TokenPrior.from_state({**params, "hidden": 1000}, arrays)
+
+
+def test_priors_are_repeatable_and_differ_in_their_ids() -> None:
+    settings = {**SETTINGS, "epochs": 1}
+    first, same = (TokenPrior(8, **settings).fit(chains(50, 0), threads=threads) for threads in (1, 2))
+    other = TokenPrior(8, **{**settings, "random_state": 1}).fit(chains(50, 0))
+    assert first.model_id == same.model_id != other.model_id
+    with pytest.raises(ValueError, match="coded by another prior"):
+        other.decode(first.encode(chains(2, 1)))
+
+
+def test_damaged_bytes_are_refused() -> None:
+    data = fitted().encode(chains(3, 7))
+    for length in range(len(data)):
+        with pytest.raises(ValueError, match="data"):
+            fitted().decode(data[:length])
+    for i in range(len(data)):
+        with pytest.raises(ValueError, match="data"):
+            fitted().decode(data[:i] + bytes([data[i] ^ 16]) + data[i + 1 :])
+    with pytest.raises(ValueError, match="altered, the checksum"):
+        fitted().decode(data + b"\0")
+
+
+def test_bytes_with_a_right_checksum_crash_nothing() -> None:
+    rng = np.random.default_rng(0)
+    data = fitted().encode(chains(3, 8))
+    for _ in range(300):
+        body = bytearray(data[:-4])
+        for _ in range(rng.integers(1, 4)):
+            body[rng.integers(9, len(body))] = rng.integers(256)
+        altered = bytes(body) + zlib.crc32(bytes(body)).to_bytes(4, "little")
+        # It decodes to something, or says what is wrong.
+        with contextlib.suppress(ValueError):
+            assert fitted().decode(altered, max_tokens=10_000).max(initial=0) < 8
+
+
+def test_few_bytes_cannot_ask_for_many_tokens() -> None:
+    head = fitted().encode(chains(0, 0))[:9]
+    for shape in ((1 << 40, 1, 1, 1), (1, 1 << 20, 1 << 20, 1), (0, 1 << 30, 1 << 30, 1), (5, 3, 0, 1)):
+        body = head + b"".join(map(prior.varint, shape))
+        with pytest.raises(ValueError, match="data have"):
+            fitted().decode(body + zlib.crc32(body).to_bytes(4, "little"))
+    with pytest.raises(ValueError, match="data have 126 tokens; expected at most max_tokens=125"):
+        fitted().decode(fitted().encode(chains(3, 8)), max_tokens=125)
+
+
+@pytest.mark.parametrize(
+    ("grids", "problem"),
+    [
+        (chains(2, 0) + 0.5, "tokens must be integers"),
+        (
+            chains(2, 0)[0],
+            r"tokens must have shape \(n, rows, columns\); .*; for one picture give tokens\[None\]",
+        ),
+        (chains(2, 0) + np.uint8(1), "tokens must be from 0 to 7; got 8"),
+    ],
+)
+def test_wrong_tokens_are_refused(grids: Any, problem: str) -> None:
+    for use in (fitted().encode, fitted().bits, fitted().score, fitted().fit):
+        with pytest.raises((TypeError, ValueError), match=problem):
+            use(grids)
+
+
+def test_priors_have_to_be_fitted() -> None:
+    for use in (lambda p: p.encode(chains(2, 0)), lambda p: p.decode(b""), lambda p: p.sample(1, (2, 2))):
+        with pytest.raises(NotFittedError):
+            use(TokenPrior(8))
+    with pytest.raises(ValueError, match="expected at least 1 to learn from"):
+        TokenPrior(8).fit(chains(0, 0))
