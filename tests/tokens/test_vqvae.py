@@ -275,6 +275,11 @@ def test_remedies_use_more_codewords_than_a_plain_codebook() -> None:
     assert usage["fsq"] > usage["plain"]
 
 
+def test_a_training_of_one_step_finds_codewords() -> None:
+    model = VQVAE(16, **{**SETTINGS, "epochs": 1, "batch_size": 400}).fit(IMAGES)
+    assert len(np.unique(model.encode(OTHERS))) > 8
+
+
 def test_tokens_depend_on_no_other_picture_and_no_block(monkeypatch: pytest.MonkeyPatch) -> None:
     model = fitted("vq")
     grid, large = model.encode(OTHERS), pictures(1, seed=2, height=61, width=47)

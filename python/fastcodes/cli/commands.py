@@ -29,6 +29,7 @@ from fastcodes.cli import (
     rd,
     strings,
     thumbs,
+    tokens,
 )
 from fastcodes.cli.terminal import UserError
 
@@ -49,7 +50,7 @@ class Command(Protocol):
 
 
 COMMANDS: tuple[Command, ...] = (
-    info, demo, bench, knn, index, dedup, images, strings, compress, decompress, rd, thumbs,
+    info, demo, bench, knn, index, dedup, images, strings, compress, decompress, rd, thumbs, tokens,
 )  # fmt: skip
 """In the order of the help text."""
 EPILOG = """examples:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +24,9 @@ from fastcodes._validation import (
     check_threads,
     random_generator,
 )
+from fastcodes.coding._losses import SquaredError
 from fastcodes.coding._pictures import as_images, as_shape
-from fastcodes.nn import Adam, BatchNorm, Cosine, Dense, HardTanh, Loss, Network, Sign
+from fastcodes.nn import Adam, BatchNorm, Cosine, Dense, HardTanh, Network, Sign
 from fastcodes.nn.layers import layer_from_config
 
 if TYPE_CHECKING:
@@ -36,16 +36,6 @@ __all__ = ["ResidualBinaryCoder"]
 
 _PICTURES_PER_BLOCK = 512
 _LAYERS = (Dense, BatchNorm, HardTanh, Dense, BatchNorm, Sign, Dense)  # of a stage
-
-
-@dataclass(frozen=True)
-class _SquaredError(Loss):
-    """The mean squared error of all numbers."""
-
-    def __call__(self, logits: Array, labels: Array, inputs: Array) -> tuple[float, Array]:
-        """Return the loss and its gradient."""
-        error = logits - labels
-        return float(np.square(error).mean()), error * (2 / error.size)
 
 
 class ResidualBinaryCoder(Codec):
@@ -184,7 +174,7 @@ class ResidualBinaryCoder(Codec):
                         loss, _ = network.train_step(
                             errors[rows],
                             errors[rows],
-                            _SquaredError(),
+                            SquaredError(),
                             optimizer,
                             rate=schedule(done),
                             progress=done,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from fastcodes._typing import Array, Doubles, Floats, Ids
 from fastcodes.nn import Layer
+from fastcodes.nn._thread_pool import thread_limit
 from fastcodes.nn.layers.base import Shape
 from fastcodes.quantization import KMeans, ProductQuantizer, ResidualQuantizer
 
@@ -17,6 +19,7 @@ __all__ = ["Bottleneck", "Codebooks", "Levels", "Signs", "level_bits"]
 
 _ROWS_PER_BLOCK = 1 << 12
 _WARM_UP = 0.1  # of the training, before k-means finds the first codewords
+_MOST_WAITING = 128  # batches before that
 _MOST_SAMPLES = 1 << 15  # of that k-means
 _SMOOTHING = 1e-5  # of the counts of codewords
 _RARE = 0.05  # of the mean count, below which a codeword is dead
@@ -51,7 +54,8 @@ class Bottleneck(Layer):
     def _committed(self, gradient: Array) -> Array:
         """Return the straight-through gradient with that of the commitment."""
         x, outputs = self.cache
-        return gradient + (x - outputs) * np.float32(2 * self.commitment / x.size)
+        committed: Array = gradient + (x - outputs) * np.float32(2 * self.commitment / x.size)
+        return committed
 
 
 class Codebooks(Bottleneck):
@@ -90,7 +94,7 @@ class Codebooks(Bottleneck):
         n_dims = shape[-1] // (self.n_codebooks if self.kind == "product" else 1)
         size = self.n_codebooks, self.n_codewords, n_dims
         codewords = rng.uniform(-1 / self.n_codewords, 1 / self.n_codewords, size).astype(np.float32)
-        self._is_started = self.init == "random"
+        self.is_started = self.init == "random"
         if self.normalize:
             codewords = _unit(codewords)
         self.state = {"codewords": codewords}
@@ -108,13 +112,9 @@ class Codebooks(Bottleneck):
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return the nearest codewords; in training, move them towards their vectors."""
         rows = x.reshape(-1, x.shape[-1])
-        lengths = None
-        if self.normalize:
-            parts = self._parts(rows)
-            lengths = np.sqrt(np.einsum("nmd,nmd->nm", parts, parts))[..., None] + np.float32(1e-6)
-            rows = (parts / lengths).reshape(rows.shape)
+        lengths, rows = self._lengths_and_rows(rows)
         pull = None
-        if training and not self._is_started and not self._start(rows):
+        if training and not self.is_started and not self._may_start(rows):
             outputs = rows
         else:
             outputs, pull = self._quantized(rows, training=training)
@@ -135,6 +135,14 @@ class Codebooks(Bottleneck):
             inner = np.einsum("nmd,nmd->nm", parts, by_parts)[..., None]
             by_rows = ((by_parts - inner * parts) / lengths).reshape(rows.shape)
         return by_rows.reshape(gradient.shape)
+
+    def _lengths_and_rows(self, rows: Array) -> tuple[Array | None, Array]:
+        """Return the lengths of vectors or their parts, and the vectors divided by them, if that is asked."""
+        if not self.normalize:
+            return None, rows
+        parts = self._parts(rows)
+        lengths = np.sqrt(np.einsum("nmd,nmd->nm", parts, parts))[..., None] + rows.dtype.type(1e-6)
+        return lengths, (parts / lengths).reshape(rows.shape)
 
     def _parts(self, rows: Array) -> Array:
         """Return vectors as (n, parts, n_dims / parts): those of a product quantizer, or the whole."""
@@ -210,15 +218,25 @@ class Codebooks(Bottleneck):
         codewords = self._sums[m] / smoothed[:, None]
         self.codewords[m] = _unit(codewords) if self.normalize else codewords
 
-    def _start(self, rows: Floats) -> bool:
-        """Find the first codewords by k-means when the encoder was trained for a while; return whether."""
+    def _may_start(self, rows: Floats) -> bool:
+        """Find the first codewords when the encoder was trained for a while; return whether."""
         if self.progress >= _WARM_UP / 2:
-            self._waiting.append(rows.copy())
-        if self.progress < _WARM_UP:
-            return False
-        samples = np.concatenate(self._waiting)
+            self._waiting = [*self._waiting[1 - _MOST_WAITING :], rows.copy()]
+        if self.progress >= _WARM_UP:
+            self._start(np.concatenate(self._waiting))
+            self._counts[...] = len(rows) / self.n_codewords
+            self._sums[...] = self.codewords * np.float32(len(rows) / self.n_codewords)
+        return self.is_started
+
+    def finish(self, x: Floats) -> None:
+        """Find codewords for vectors (n, ...) if training was too short to do so."""
+        if not self.is_started:
+            self._start(self._lengths_and_rows(x.reshape(-1, x.shape[-1]))[1])
+
+    def _start(self, rows: Floats) -> None:
+        """Find the first codewords by k-means."""
         self._waiting = []
-        samples = samples[self._rng.permutation(len(samples))[:_MOST_SAMPLES]]
+        samples = rows[self._rng.permutation(len(rows))[:_MOST_SAMPLES]]
         self.codewords[...] = self._first_codewords(samples)
         if self.normalize:
             self.codewords[...] = _unit(self.codewords)
@@ -227,31 +245,26 @@ class Codebooks(Bottleneck):
             out[...] = self.codewords[m][chosen]
             error = np.square(x - out).sum(axis=1).mean()
             self._variances[m] = max(float(error) / x.shape[1], 1e-6)
-        self._counts[...] = len(rows) / self.n_codewords
-        self._sums[...] = self.codewords * np.float32(len(rows) / self.n_codewords)
-        self._is_started = True
-        return True
+        self.is_started = True
 
     def _first_codewords(self, samples: Floats) -> Floats:
         if len(samples) < self.n_codewords:
             samples = np.resize(samples, (self.n_codewords, samples.shape[1]))
-        settings = {"max_iter": 10, "random_state": self._rng}
+        settings: dict[str, Any] = {"max_iter": 10, "random_state": self._rng}
+        threads = thread_limit()
         if self.n_codebooks == 1:
-            return KMeans(self.n_codewords, **settings).fit(samples).centers_[None]
+            return KMeans(self.n_codewords, **settings).fit(samples, threads=threads).centers_[None]
         if self.kind == "product":
-            quantizer = ProductQuantizer(self.n_codebooks, self.n_codewords, **settings).fit(samples)
-            return quantizer.codebooks_
+            product = ProductQuantizer(self.n_codebooks, self.n_codewords, **settings)
+            return product.fit(samples, threads=threads).codebooks_
         residual = ResidualQuantizer(
             self.n_codebooks, self.n_codewords, norm_bits=0, metric="ip", beam_size=1, **settings
         )
-        return residual.fit(samples).codebooks_
+        return residual.fit(samples, threads=threads).codebooks_
 
     def tokens(self, rows: Doubles) -> Ids:
         """Return the numbers of the nearest codewords."""
-        if self.normalize:
-            parts = self._parts(rows)
-            lengths = np.sqrt(np.einsum("nmd,nmd->nm", parts, parts))[..., None]
-            rows = (parts / (lengths + 1e-6)).reshape(rows.shape)
+        _, rows = self._lengths_and_rows(rows)
         tokens = np.empty((len(rows), self.n_codebooks), np.int64)
         for start in range(0, len(rows), _ROWS_PER_BLOCK):
             block = slice(start, start + _ROWS_PER_BLOCK)
@@ -292,7 +305,8 @@ class Levels(Bottleneck):
         bounded = self._bounded(x)
         if training:
             self.cache = bounded
-        return np.rint(bounded) / self._half.astype(x.dtype)
+        levels: Array = np.rint(bounded) / self._half.astype(x.dtype)
+        return levels
 
     def backward(self, gradient: Array, *, needs_input: bool = True) -> Array:
         """Return the gradient of the input, as if nothing were rounded."""
@@ -304,7 +318,8 @@ class Levels(Bottleneck):
     def tokens(self, rows: Doubles) -> Ids:
         """Return the levels as digits of one number."""
         digits = np.rint(self._bounded(rows)).astype(np.int64) + self._half
-        return (digits @ self._basis)[:, None]
+        tokens: Ids = (digits @ self._basis)[:, None]
+        return tokens
 
     def vectors(self, tokens: Ids) -> Doubles:
         """Return the levels of tokens."""

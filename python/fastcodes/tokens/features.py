@@ -167,7 +167,7 @@ def perplexity(tokens: Any, n_codewords: int) -> float:
         counts: Ids = np.bincount(grids[..., book].reshape(-1).astype(np.int64), minlength=n_codewords)
         p = counts[counts > 0] / counts.sum()
         entropies.append(-float(p @ np.log2(p)))
-    return 2.0 ** (math.fsum(entropies) / len(entropies))
+    return math.pow(2, math.fsum(entropies) / len(entropies))
 
 
 def _as_grids(tokens: Any, n_codewords: int) -> tuple[Array, int]:

@@ -423,7 +423,7 @@ class TokenPrior(Estimator):
 
     # --- probabilities -------------------------------------------------------------------------------------
 
-    def _ends(self, contexts: Ids, book: int) -> Ids:
+    def _ends(self, contexts: Array, book: int) -> Ids:
         """Return the ends of the intervals of all tokens, int64 (n, n_codewords), given their neighbours.
 
         All numbers are integers, which float64 holds exactly.
@@ -652,10 +652,10 @@ def _rounded(network: Network) -> tuple[Array, Array, Array]:
     weights = np.vstack([last.parameters[name].value for name in ("weights", "bias")]) / math.log(2)
     parts = embeddings * _HIDDEN_SCALE, bias * _HIDDEN_SCALE, weights * _WEIGHT_SCALE
     limits = np.iinfo(np.int16)
-    embeddings, bias, weights = (
+    first_part, bias_part, last_part = (
         np.clip(np.rint(part), limits.min, limits.max).astype(np.int16) for part in parts
     )
-    return embeddings, bias, weights
+    return first_part, bias_part, last_part
 
 
 def varint(number: int) -> bytes:

@@ -21,8 +21,9 @@ from fastcodes._validation import (
     check_threads,
     random_generator,
 )
+from fastcodes.coding._losses import SquaredError
 from fastcodes.coding._pictures import decibels
-from fastcodes.nn import Adam, Conv2D, Cosine, HardTanh, Loss, Network
+from fastcodes.nn import Adam, Conv2D, Cosine, HardTanh, Network
 from fastcodes.tokens._bottlenecks import Bottleneck, Codebooks, Levels, Signs, level_bits
 from fastcodes.tokens._grids import as_pictures, as_size, as_tokens, token_dtype
 
@@ -39,15 +40,6 @@ _MOST_PIXELS = 1 << 28
 _TOKENS_PER_BLOCK = 1 << 12
 _BOTTLENECK = 3  # the number of that layer
 _CENTER, _SCALE = 127.5, 64.0
-
-
-class SquaredError(Loss):
-    """The mean squared error of all numbers."""
-
-    def __call__(self, logits: Array, labels: Array, inputs: Array) -> tuple[float, Array]:
-        """Return the loss and its gradient."""
-        error = logits - labels
-        return float(np.square(error).mean()), error * np.float32(2 / error.size)
 
 
 class VQVAE(Estimator):
@@ -179,7 +171,7 @@ class VQVAE(Estimator):
         stochastic: bool = False,
         epochs: int = 10,
         batch_size: int = 128,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 5e-3,
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
@@ -264,6 +256,12 @@ class VQVAE(Estimator):
                     )
                     history[epoch] += error * len(rows) / n
                 step(history[epoch])
+        bottleneck = network.layers[_BOTTLENECK]
+        if isinstance(bottleneck, Codebooks):
+            x = _scaled(pictures[:batch_size], np.float32)
+            for layer in network.layers[:_BOTTLENECK]:
+                x = layer.forward(x)
+            bottleneck.finish(x)
         self._learn(network, history)
         return self
 
@@ -299,7 +297,7 @@ class VQVAE(Estimator):
         n_dims = as_integer(self.n_dims, "n_dims", 1, 1 << 10)
         commitment = as_real(self.commitment, "commitment", at_least=0)
         entropy = as_real(self.entropy, "entropy", at_least=0)
-        options = {
+        options: dict[str, Any] = {
             "decay": as_real(self.decay, "decay", at_least=0, below=1),
             "init": as_option(self.init, "init", _INITS),
             "restart": as_bool(self.restart, "restart"),
@@ -556,4 +554,5 @@ def _convolved(x: Doubles, layer: Any, stride: int) -> Doubles:
     n, rows, columns = windows.shape[:3]
     products = windows.reshape(n * rows * columns, -1) @ weights.reshape(-1, filters)
     products += bias
-    return products.reshape(n, rows, columns, filters)
+    outputs: Doubles = products.reshape(n, rows, columns, filters)
+    return outputs

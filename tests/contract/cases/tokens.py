@@ -22,6 +22,8 @@ TOKENIZER = tokens.VQVAE(16, n_dims=4, **SETTINGS).fit(IMAGES)
 GRIDS = TOKENIZER.encode(IMAGES)
 NOT_GRIDS = ["tokens", 3, GRIDS * 1.0, GRIDS[0], GRIDS + np.uint8(16), GRIDS.astype(np.int64) - 16]
 PRIOR = tokens.TokenPrior(16, **SETTINGS).fit(GRIDS)
+CODEC = tokens.TokenCodec(TOKENIZER, PRIOR)
+PICTURE = CODEC.encode(IMAGES[0])
 NOT_BYTES = ["data", 3, np.zeros(3), np.zeros((2, 2), np.uint8), b"", b"\xff" * 100]
 
 CASES: dict[str, Case] = {
@@ -82,6 +84,22 @@ CASES: dict[str, Case] = {
             "max_tokens": [*POSITIVE, 3],
             "n": NATURAL,
             "size": ["size", 8, (8,), (8, 0), (8, 8.5)],
+        },
+    ),
+    "tokens.TokenCodec": Case(
+        tokens.TokenCodec,
+        {"tokenizer": TOKENIZER, "prior": PRIOR},
+        methods={
+            "encode": {"image": IMAGES[0]},
+            "decode": {"data": PICTURE, "max_pixels": 64},
+            "tokens": {"data": PICTURE, "max_pixels": 64},
+        },
+        wrong={
+            "tokenizer": [3, "tokenizer", PRIOR],
+            "prior": [3, "prior", TOKENIZER],
+            "image": ["image", 3, IMAGES, IMAGES[0] / 255, IMAGES[0, ..., :2], IMAGES[0].astype(np.uint16)],
+            "data": [*NOT_BYTES, PICTURE[:-1], PICTURE + b"0"],
+            "max_pixels": [*POSITIVE, 63],
         },
     ),
 }
