@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw
 from thumbnails import LABEL_HEIGHT, LOSSLESS, decibels, pictures
 
 SEEDS = (0, 1, 2)
-N_COLLAPSE, EPOCHS, COLLAPSE_EPOCHS = 1024, 4, 2
+N_COLLAPSE, EPOCHS, COLLAPSE_EPOCHS = 1024, 8, 2
 PLAIN = {"init": "random", "restart": False}
 REMEDIES: dict[str, dict[str, Any]] = {
     "plain": PLAIN,
@@ -71,8 +71,8 @@ that comes with fastcodes was trained on 50,000 pictures, most of them a copy in
 is the mean of the figures of pictures, SSIM that of red, green and blue. Figures after +- are the standard
 deviation over the seeds {seeds}. One thread."""
 COLLAPSE = """\
-VQ-VAE with 8 x 8 tokens, {n} codewords and 64 hidden channels, {epochs} epochs. "perplexity / K" and codewords that are never
-chosen are those on the test pictures."""
+VQ-VAE with 8 x 8 tokens, {n} codewords and 64 hidden channels, {epochs} epochs. "perplexity / K" and
+codewords that are never chosen are those on the test pictures."""
 RATES = """\
 "bits" is log2 K for each token; "bytes" are real ones with the prior, the mean of a container of all test
 pictures, decoded and compared. "bits per token" is the mean code length under the prior. Files of JPEG and

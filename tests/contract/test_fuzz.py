@@ -93,6 +93,9 @@ OTHERS: dict[str, dict[str, Any]] = {
     "metrics.psnr": {"reference": PICTURE, "image": PICTURE // 2, "data_range": None},
     "metrics.recall_at_k": {"true_indices": NEAREST, "indices": NEAREST[:, ::-1], "k": 2},
     "metrics.ssim": {"reference": PICTURE, "image": PICTURE // 2, "data_range": None},
+    "tokens.perplexity": {"tokens": GRIDS, "n_codewords": 16},
+    "tokens.token_bits": {"tokens": GRIDS, "n_codewords": 16, "positions": True},
+    "tokens.token_histograms": {"tokens": GRIDS, "n_codewords": 16, "cells": (2, 1)},
 }
 # Whose large values take long and are right.
 WORK = {"epochs", "max_iter", "n_init", "n_hashes", "n_tables", "n_bands", "patience"}

@@ -60,7 +60,7 @@ def token_histograms(tokens: Any, n_codewords: int, *, cells: tuple[int, int] = 
     n, rows, columns, n_codebooks = grids.shape
     sides = [as_integer(side, "cells", 1) for side in as_list(cells, "cells", "two integers")]
     if len(sides) != 2 or sides[0] > rows or sides[1] > columns:
-        raise ValueError(f"cells must be (rows, columns) up to {(rows, columns)}; got {cells}")
+        raise ValueError(f"cells must be (rows, columns) up to {(rows, columns)}; got {tuple(sides)}")
     y = np.arange(rows) * sides[0] // rows
     x = np.arange(columns) * sides[1] // columns
     cell = (y[:, None] * sides[1] + x)[..., None] * n_codebooks + np.arange(n_codebooks)

@@ -36,6 +36,7 @@ _TOP, _LEFT, _RIGHT = 2, 2, 1  # margins of a grid, outside of which there are n
 _MOST_CODEWORDS = 1 << 12
 _TOKENS_PER_BLOCK = 1 << 12
 _ENDS_PER_BLOCK = 1 << 22
+_MOST_SAMPLED = 1 << 22
 # Fixed-point numbers of the network in use: hidden values, weights, and logits in bits.
 _HIDDEN_SCALE, _WEIGHT_SCALE = 256, 256
 _STEPS_PER_BIT = 64
@@ -397,9 +398,10 @@ class TokenPrior(Estimator):
         check_threads(threads)
         n = as_integer(n, "n", 0, 1 << 24)
         sides = [as_integer(side, "size", 1, 1 << 14) for side in as_list(size, "size", "two integers")]
-        if len(sides) != 2 or n * math.prod(sides) > 1 << 28:
+        if len(sides) != 2 or n * math.prod(sides) > _MOST_SAMPLED:
             raise ValueError(
-                f"size must be (rows, columns) of at most 2**28 tokens in all; got {n} times {size}"
+                f"size must be (rows, columns), of at most {_MOST_SAMPLED} tokens in all; "
+                f"got {n} of {tuple(sides)}"
             )
         rng = random_generator(random_state)
 
