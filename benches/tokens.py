@@ -25,7 +25,8 @@ from PIL import Image, ImageDraw
 from thumbnails import LABEL_HEIGHT, LOSSLESS, decibels, pictures
 
 SEEDS = (0, 1, 2)
-N_COLLAPSE, EPOCHS, COLLAPSE_EPOCHS = 1024, 8, 2
+BATCH = 32  # pictures of a step: many steps in few epochs
+N_COLLAPSE, EPOCHS, COLLAPSE_EPOCHS = 1024, 4, 2
 PLAIN = {"init": "random", "restart": False}
 REMEDIES: dict[str, dict[str, Any]] = {
     "plain": PLAIN,
@@ -176,7 +177,8 @@ def collapse() -> Iterator[dict[str, Any]]:
 def usage(name: str, seed: int, options: dict[str, Any]) -> dict[str, Any]:
     """Return how evenly the codewords of a tokenizer are used."""
     train, test = lossless()
-    model = VQVAE(N_COLLAPSE, hidden=64, epochs=COLLAPSE_EPOCHS, random_state=seed, **options)
+    short = {"hidden": 64, "epochs": COLLAPSE_EPOCHS, "batch_size": BATCH}
+    model = VQVAE(N_COLLAPSE, random_state=seed, **short, **options)
     grids = model.fit(train, threads=1).encode(test)
     counts = np.bincount(grids.reshape(-1), minlength=N_COLLAPSE)
     return {
@@ -215,7 +217,9 @@ def trained(name: str, seed: int = 0) -> TokenCodec:
     file = folder() / f"{list(CODERS).index(name)}-{seed}.safetensors"
     if not file.exists():
         train, _ = lossless()
-        tokenizer = VQVAE(epochs=EPOCHS, random_state=seed, **CODERS[name]).fit(train, threads=1)
+        tokenizer = VQVAE(epochs=EPOCHS, batch_size=BATCH, random_state=seed, **CODERS[name]).fit(
+            train, threads=1
+        )
         shape = {"n_codebooks": tokenizer.n_codebooks, "epochs": 3, "random_state": seed}
         prior = TokenPrior(tokenizer.n_codewords, **shape).fit(tokenizer.encode(train), threads=1)
         file.parent.mkdir(parents=True, exist_ok=True)

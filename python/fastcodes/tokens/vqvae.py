@@ -131,8 +131,8 @@ class VQVAE(Estimator):
     -----
     A grid has ``ceil(height / patch)`` rows and ``ceil(width / patch)`` columns: pictures of any size have
     tokens, whatever the size of those that the network was trained on. What is missing of a patch repeats the
-    last row and column. At the same number of bytes `fastcodes.coding.ThumbnailCodec` and
-    `fastcodes.coding.ImageCodec` have less error; tokens are for models of sequences, recognition and search.
+    last row and column. At the same number of bytes `fastcodes.coding.ImageCodec` has less error on
+    photographs; tokens are for models of sequences, recognition and search.
 
     Examples
     --------
