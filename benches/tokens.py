@@ -25,7 +25,6 @@ from PIL import Image, ImageDraw
 from thumbnails import LABEL_HEIGHT, LOSSLESS, decibels, pictures
 
 SEEDS = (0, 1, 2)
-BATCH = 32  # pictures of a step: many steps in few epochs
 N_COLLAPSE, EPOCHS, COLLAPSE_EPOCHS = 1024, 4, 2
 PLAIN = {"init": "random", "restart": False}
 REMEDIES: dict[str, dict[str, Any]] = {
@@ -152,7 +151,7 @@ def lossless() -> tuple[Array, Array]:
 def pretrained() -> TokenCodec:
     """Return the codec that comes with fastcodes, newly trained."""
     train, _, _ = pictures(None)
-    tokenizer = VQVAE(512, epochs=4, random_state=0).fit(train, threads=1)
+    tokenizer = VQVAE(512, epochs=4, batch_size=128, random_state=0).fit(train, threads=1)
     grids = np.concatenate([tokenizer.encode(train[i : i + 1000]) for i in range(0, len(train), 1000)])
     return TokenCodec(tokenizer, TokenPrior(512, epochs=2, random_state=0).fit(grids, threads=1))
 
@@ -177,7 +176,7 @@ def collapse() -> Iterator[dict[str, Any]]:
 def usage(name: str, seed: int, options: dict[str, Any]) -> dict[str, Any]:
     """Return how evenly the codewords of a tokenizer are used."""
     train, test = lossless()
-    short = {"hidden": 64, "epochs": COLLAPSE_EPOCHS, "batch_size": BATCH}
+    short = {"hidden": 64, "epochs": COLLAPSE_EPOCHS}
     model = VQVAE(N_COLLAPSE, random_state=seed, **short, **options)
     grids = model.fit(train, threads=1).encode(test)
     counts = np.bincount(grids.reshape(-1), minlength=N_COLLAPSE)
@@ -217,9 +216,7 @@ def trained(name: str, seed: int = 0) -> TokenCodec:
     file = folder() / f"{list(CODERS).index(name)}-{seed}.safetensors"
     if not file.exists():
         train, _ = lossless()
-        tokenizer = VQVAE(epochs=EPOCHS, batch_size=BATCH, random_state=seed, **CODERS[name]).fit(
-            train, threads=1
-        )
+        tokenizer = VQVAE(epochs=EPOCHS, random_state=seed, **CODERS[name]).fit(train, threads=1)
         shape = {"n_codebooks": tokenizer.n_codebooks, "epochs": 3, "random_state": seed}
         prior = TokenPrior(tokenizer.n_codewords, **shape).fit(tokenizer.encode(train), threads=1)
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -170,7 +170,7 @@ class VQVAE(Estimator):
         entropy: float = 0.0,
         stochastic: bool = False,
         epochs: int = 10,
-        batch_size: int = 128,
+        batch_size: int = 32,
         learning_rate: float = 5e-3,
         random_state: Any = None,
         verbose: bool = False,
