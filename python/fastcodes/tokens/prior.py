@@ -144,9 +144,9 @@ class TokenPrior(Estimator):
     >>> from fastcodes.tokens import TokenPrior
     >>> rng = np.random.default_rng(0)
     >>> grids = np.cumsum(rng.integers(0, 2, (300, 8, 8)), axis=2) % 8
-    >>> prior = TokenPrior(8, hidden=16, epochs=3, random_state=0).fit(grids[:200])
+    >>> prior = TokenPrior(8, hidden=16, batch_size=128, random_state=0).fit(grids[:200])
     >>> bits = prior.bits(grids[200:]) / 64
-    >>> bool(bits.mean() < 1.3)
+    >>> bool(bits.mean() < 1.5)  # of 3
     True
     >>> data = prior.encode(grids[200:])
     >>> bool((prior.decode(data) == grids[200:]).all())

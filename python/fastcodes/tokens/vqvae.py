@@ -139,8 +139,7 @@ class VQVAE(Estimator):
     >>> import numpy as np
     >>> from fastcodes.tokens import VQVAE
     >>> rng = np.random.default_rng(0)
-    >>> images = np.repeat(rng.integers(0, 256, (200, 8, 8, 1)), 16, axis=0)[:, :, :, :]
-    >>> images = (images.reshape(-1, 8, 8, 1)[:400] // 64 * 64).astype(np.uint8)
+    >>> images = rng.integers(0, 256, (400, 4, 4, 1), dtype=np.uint8).repeat(2, axis=1).repeat(2, axis=2)
     >>> vqvae = VQVAE(16, patch=2, hidden=16, n_dims=4, epochs=2, random_state=0).fit(images)
     >>> tokens = vqvae.encode(images[:3])
     >>> tokens.shape, tokens.dtype, vqvae.decode(tokens).shape
