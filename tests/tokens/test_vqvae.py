@@ -25,6 +25,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "lfq": {"quantizer": "lfq", "entropy": 0.1},
     "plain": {"init": "random", "restart": False},
     "normalized": {"normalize": True},
+    "normalized residual": {"quantizer": "residual", "n_codebooks": 2, "normalize": True},
     "entropy": {"entropy": 0.1},
     "stochastic": {"stochastic": True},
 }
@@ -114,6 +115,24 @@ def test_several_codebooks_quantize_parts_or_what_is_left(kind: str) -> None:
     expected = np.hstack(chosen) if kind == "product" else chosen[0] + chosen[1]
     assert np.allclose(layer.vectors(found), expected)
     assert np.allclose(layer.forward(rows[:, None, None].astype(np.float32))[:, 0, 0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("init", ["k-means", "random"])
+def test_the_error_of_normalized_vectors_falls_with_each_residual_codebook(init: str) -> None:
+    layer = codebooks(16, kind="residual", n_codebooks=4, normalize=True, init=init, restart=True, decay=0.5)
+    layer.progress = 1.0
+    rng = np.random.default_rng(1)
+    for _ in range(30):
+        layer.forward(rng.normal(size=(400, 1, 1, 6)).astype(np.float32), training=True)
+    # Vectors are of unit length, and so is what stands for them first; what is left of them is shorter.
+    assert np.allclose(np.linalg.norm(layer.codewords[0], axis=1), 1, atol=1e-5)
+    rows = rng.normal(size=(1000, 6))
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    found = layer.tokens(rows)
+    codewords = [layer.codewords[m].astype(np.float64)[found[:, m]] for m in range(4)]
+    errors = np.square(unit - np.cumsum(codewords, axis=0)).sum(axis=2).mean(axis=1)
+    assert errors[0] < 0.6
+    assert (errors[1:] < 0.8 * errors[:-1]).all()
 
 
 def test_gradients_are_straight_through_with_the_commitment() -> None:
@@ -229,7 +248,7 @@ def test_training_lowers_the_error_and_tokens_stand_for_pictures(kind: str) -> N
     grid = model.encode(OTHERS)
     assert grid.dtype == np.uint8
     assert grid.max() < 16
-    assert grid.shape == (20, 4, 4, 2) if kind in ("product", "residual") else (20, 4, 4)
+    assert grid.shape == (20, 4, 4, 2) if "n_codebooks" in KINDS[kind] else (20, 4, 4)
     decoded = model.decode(grid)
     assert decoded.shape == OTHERS.shape
     assert decoded.dtype == np.uint8

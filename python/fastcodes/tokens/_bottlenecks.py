@@ -95,8 +95,8 @@ class Codebooks(Bottleneck):
         size = self.n_codebooks, self.n_codewords, n_dims
         codewords = rng.uniform(-1 / self.n_codewords, 1 / self.n_codewords, size).astype(np.float32)
         self.is_started = self.init == "random"
-        if self.normalize:
-            codewords = _unit(codewords)
+        for m in range(self.n_codebooks):
+            codewords[m] = self._placed(m, codewords[m])
         self.state = {"codewords": codewords}
         self._counts = np.ones(size[:2], np.float32)
         self._sums = codewords.copy()
@@ -143,6 +143,14 @@ class Codebooks(Bottleneck):
         parts = self._parts(rows)
         lengths = np.sqrt(np.einsum("nmd,nmd->nm", parts, parts))[..., None] + rows.dtype.type(1e-6)
         return lengths, (parts / lengths).reshape(rows.shape)
+
+    def _placed(self, m: int, codewords: Array) -> Array:
+        """Return the codewords of a codebook, of unit length if the vectors that it quantizes are.
+
+        Residuals are shorter from codebook to codebook: only the first codebook quantizes unit vectors.
+        """
+        is_unit = self.normalize and (m == 0 or self.kind == "product")
+        return _unit(codewords) if is_unit else codewords
 
     def _parts(self, rows: Array) -> Array:
         """Return vectors as (n, parts, n_dims / parts): those of a product quantizer, or the whole."""
@@ -216,7 +224,7 @@ class Codebooks(Bottleneck):
         total = self._counts[m].sum()
         smoothed = (self._counts[m] + _SMOOTHING) * (total / (total + self.n_codewords * _SMOOTHING))
         codewords = self._sums[m] / smoothed[:, None]
-        self.codewords[m] = _unit(codewords) if self.normalize else codewords
+        self.codewords[m] = self._placed(m, codewords)
 
     def _may_start(self, rows: Floats) -> bool:
         """Find the first codewords when the encoder was trained for a while; return whether."""
@@ -238,8 +246,6 @@ class Codebooks(Bottleneck):
         self._waiting = []
         samples = rows[self._rng.permutation(len(rows))[:_MOST_SAMPLES]]
         self.codewords[...] = self._first_codewords(samples)
-        if self.normalize:
-            self.codewords[...] = _unit(self.codewords)
         for m, x, out in self._stages(samples):
             chosen = _squares(x, self.codewords[m]).argmin(axis=1)
             out[...] = self.codewords[m][chosen]
@@ -252,15 +258,21 @@ class Codebooks(Bottleneck):
             samples = np.resize(samples, (self.n_codewords, samples.shape[1]))
         settings: dict[str, Any] = {"max_iter": 10, "random_state": self._rng}
         threads = thread_limit()
-        if self.n_codebooks == 1:
-            return KMeans(self.n_codewords, **settings).fit(samples, threads=threads).centers_[None]
-        if self.kind == "product":
+        if self.n_codebooks > 1 and self.kind == "product":
             product = ProductQuantizer(self.n_codebooks, self.n_codewords, **settings)
-            return product.fit(samples, threads=threads).codebooks_
-        residual = ResidualQuantizer(
-            self.n_codebooks, self.n_codewords, norm_bits=0, metric="ip", beam_size=1, **settings
-        )
-        return residual.fit(samples, threads=threads).codebooks_
+            codebooks = product.fit(samples, threads=threads).codebooks_
+            return _unit(codebooks) if self.normalize else codebooks
+        if self.n_codebooks > 1 and not self.normalize:
+            residual = ResidualQuantizer(
+                self.n_codebooks, self.n_codewords, norm_bits=0, metric="ip", beam_size=1, **settings
+            )
+            return residual.fit(samples, threads=threads).codebooks_
+        first = np.empty_like(self.codewords)
+        for m, x, out in self._stages(samples):
+            centers = KMeans(self.n_codewords, **settings).fit(x, threads=threads).centers_
+            first[m] = self._placed(m, centers)
+            out[...] = first[m][_squares(x, first[m]).argmin(axis=1)]
+        return first
 
     def tokens(self, rows: Doubles) -> Ids:
         """Return the numbers of the nearest codewords."""
