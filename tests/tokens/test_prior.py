@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes.tokens import NotFittedError, TokenPrior, prior
+from fastcodes.tokens._range_coder import Decoder
 from fastcodes.tokens.prior import _FREQUENCIES, _contexts, _waves
 
 SETTINGS: dict[str, Any] = {"hidden": 24, "epochs": 6, "batch_size": 256, "random_state": 0}
@@ -89,6 +90,23 @@ def test_codes_depend_on_no_other_grid_and_no_block(monkeypatch: pytest.MonkeyPa
     assert np.array_equal(fitted().bits(grids), bits)
     assert fitted().encode(grids) == data
     assert np.array_equal(fitted().decode(data), grids)
+
+
+def test_the_order_of_tokens_is_the_documented_one() -> None:
+    # A decoder of one token at a time: by column + 2 * row, then by codebook, then by row.
+    model, grids = of_two()
+    mixed = np.stack([grids[0, ..., 0], grids[1, ..., 0]], axis=-1)[None]  # no codebook repeats the other
+    rows, columns = mixed.shape[1:3]
+    decoder, padded = Decoder(model._codes(mixed)[0]), np.full((rows + 2, columns + 3, 2), 8)
+    places = [(y, x, book) for y in range(rows) for x in range(columns) for book in range(2)]
+    for y, x, book in sorted(places, key=lambda place: (place[1] + 2 * place[0], place[2], place[0])):
+        neighbors = [padded[y + 2 + dy, x + 2 + dx, m] for dy, dx, m in _contexts(book, 2)]
+        ends = model._ends(np.array([neighbors]), book)[0]
+        token = int((ends <= decoder.target(int(ends[-1]))).sum())
+        start = int(ends[token - 1]) if token else 0
+        decoder.take(start, int(ends[token]) - start)
+        padded[y + 2, x + 2, book] = token
+    assert np.array_equal(padded[2:, 2 : 2 + columns], mixed[0])
 
 
 def test_nothing_is_encoded_and_decoded() -> None:

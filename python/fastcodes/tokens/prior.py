@@ -136,7 +136,7 @@ class TokenPrior(Estimator):
     - the codes: a range coder, each of a grid alone, without zeros at its end;
     - the CRC-32 of all bytes before, 4 bytes.
 
-    Tokens are coded in the order of ``column + 2 * row``, then of rows, then of codebooks.
+    Tokens are coded in the order of ``column + 2 * row``, then of codebooks, then of rows.
 
     Examples
     --------
