@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from fastcodes.tokens import NotFittedError, TokenPrior, prior
 from fastcodes.tokens._range_coder import Decoder
-from fastcodes.tokens.prior import _FREQUENCIES, _contexts, _waves
+from fastcodes.tokens.prior import _FREQUENCIES, _contexts, _ends, _waves
 
 SETTINGS: dict[str, Any] = {"hidden": 24, "epochs": 6, "batch_size": 256, "random_state": 0}
 
@@ -101,7 +101,7 @@ def test_the_order_of_tokens_is_the_documented_one() -> None:
     places = [(y, x, book) for y in range(rows) for x in range(columns) for book in range(2)]
     for y, x, book in sorted(places, key=lambda place: (place[1] + 2 * place[0], place[2], place[0])):
         neighbors = [padded[y + 2 + dy, x + 2 + dx, m] for dy, dx, m in _contexts(book, 2)]
-        ends = model._ends(np.array([neighbors]), book)[0]
+        ends = _ends(np.array([neighbors]), model._converted()[book])[0]
         token = int((ends <= decoder.target(int(ends[-1]))).sum())
         start = int(ends[token - 1]) if token else 0
         decoder.take(start, int(ends[token]) - start)
@@ -200,6 +200,48 @@ def test_bytes_with_a_right_checksum_crash_nothing() -> None:
         # It decodes to something, or says what is wrong.
         with contextlib.suppress(ValueError):
             assert fitted().decode(altered, max_tokens=10_000).max(initial=0) < 8
+
+
+def container(model: TokenPrior, shape: tuple[int, ...], *codes: bytes) -> bytes:
+    """Return bytes of codes with a right checksum."""
+    head = model.encode(np.zeros((0, 1, 1), np.uint8))[:9]
+    numbers = [*shape, *map(len, codes)]
+    body = head + b"".join([*map(prior.varint, numbers), *codes])
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def test_few_bytes_cannot_ask_for_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    work, ends_of = [], prior._ends
+
+    def counted(contexts: Any, tables: Any) -> Any:
+        work.append(len(contexts))
+        return ends_of(contexts, tables)
+
+    model, (code,) = fitted(), fitted()._codes(chains(1, 3)[..., None])
+    monkeypatch.setattr(prior, "_ends", counted)
+    # Zeros after the end are first tokens, whatever their probabilities.
+    for shape in ((1, 1, 1 << 20, 1), (1, 1 << 10, 1 << 10, 1)):
+        assert not model.decode(container(model, shape, b"")).any()
+    assert not work
+    grids = model.decode(container(model, (200, 6, 7, 1), *[b""] * 100, code, *[b""] * 99))
+    assert np.array_equal(grids[100], chains(1, 3)[0])
+    assert np.delete(grids, 100, axis=0).max() == 0
+    assert sum(work) <= 42
+    # Other codes have tokens for some bytes after their ends.
+    work.clear()
+    with pytest.raises(ValueError, match="data were altered: the code ends before its last symbol"):
+        model.decode(container(model, (1, 1 << 10, 1 << 10, 1), b"\x80"))
+    assert sum(work) < 10_000
+    with pytest.raises(ValueError, match="data have 1048577 tokens; expected at most max_tokens=1048576"):
+        model.decode(container(model, (1, 1, (1 << 20) + 1, 1), b""))
+
+
+def test_bytes_after_the_last_token_are_refused() -> None:
+    (code,) = fitted()._codes(chains(1, 3)[..., None])
+    assert np.array_equal(fitted().decode(container(fitted(), (1, 6, 7, 1), code)), chains(1, 3))
+    for more in (b"\0", b"\1" * 7, b"\0" * 100 + b"hidden"):
+        with pytest.raises(ValueError, match="data were altered: there are bytes after the last symbol"):
+            fitted().decode(container(fitted(), (1, 6, 7, 1), code + more))
 
 
 def test_few_bytes_cannot_ask_for_many_tokens() -> None:

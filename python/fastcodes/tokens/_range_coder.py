@@ -2,6 +2,10 @@
 
 After Martin, *Range encoding*, 1979. The width of the interval stays between 2**40 and 2**48; totals are at
 most 2**28.
+
+Trailing zeros are dropped, and a decoder reads zeros after the end. A code of zeros alone can stand for any
+number of symbols, all of them the first ones: `Decoder.is_at_zeros` says when this is so, and nothing has to be
+computed for them. Any other code has symbols for at most `_MOST_ZEROS` bytes after its end.
 """
 
 from __future__ import annotations
@@ -13,13 +17,16 @@ __all__ = ["Decoder", "encoded"]
 _FULL = 1 << 48
 _LEAST = 1 << 40
 _N_BYTES = 6  # of the state
+_MOST_ZEROS = 16  # after the end of a code, unless no symbol but first ones follows
 
 
 def encoded(intervals: Iterable[tuple[int, int, int]]) -> bytes:
     """Return the code of symbols: the start, the width and the total of the interval of each."""
     out = bytearray()
-    low, width = 0, _FULL
+    low, width, n_read = 0, _FULL, 0
     for start, size, total in intervals:
+        if start:
+            n_read = len(out) + _N_BYTES  # by a decoder before this symbol
         width //= total
         low += width * start
         width *= size
@@ -36,11 +43,21 @@ def encoded(intervals: Iterable[tuple[int, int, int]]) -> bytes:
         number = -(-low // unit) * unit
         if number < low + width:
             break
-    if number >= _FULL:
-        number -= _FULL
-        _carry(out)
-    out += number.to_bytes(_N_BYTES, "big")
-    return bytes(out).rstrip(b"\0")
+    if number > low:
+        n_read = len(out) + _N_BYTES
+    tail, needs_carry = number % _FULL, number >= _FULL
+    data = _joined(out, tail, needs_carry=needs_carry)
+    if n_read > len(data) + _MOST_ZEROS:  # as rare as so many zeros
+        data = _joined(out, low | 1, needs_carry=False)
+    return data
+
+
+def _joined(out: bytearray, number: int, *, needs_carry: bool) -> bytes:
+    joined = out.copy()
+    if needs_carry:
+        _carry(joined)
+    joined += number.to_bytes(_N_BYTES, "big")
+    return bytes(joined).rstrip(b"\0")
 
 
 def _carry(out: bytearray) -> None:
@@ -60,8 +77,20 @@ class Decoder:
         self._offset = int.from_bytes(data[:_N_BYTES].ljust(_N_BYTES, b"\0"), "big")
         self._width = _FULL
 
+    @property
+    def is_at_zeros(self) -> bool:
+        """Whether all symbols that follow are the first ones, whatever their intervals."""
+        return not self._offset and self._position >= len(self._data)
+
+    def finish(self) -> None:
+        """Raise a ValueError if there are bytes that belong to no symbol."""
+        if self._position < len(self._data) or self._data.endswith(b"\0"):
+            raise ValueError("there are bytes after the last symbol")
+
     def target(self, total: int) -> int:
         """Return a number in the interval of the next symbol, below `total`, or raise a ValueError."""
+        if self._offset and self._position > len(self._data) + _MOST_ZEROS:
+            raise ValueError("the code ends before its last symbol")
         self._width //= total
         target = self._offset // self._width
         if target >= total:

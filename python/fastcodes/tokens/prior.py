@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Numbers", "TokenPrior", "varint"]
 
 Context: TypeAlias = tuple[int, int, int]
-Chooser: TypeAlias = Callable[[int, Ids], Ids]
+Tables: TypeAlias = tuple[Array, Ids, Doubles]
+Chooser: TypeAlias = Callable[[Ids, Ids], Ids]
 
 # (rows up, columns right, codebook): what was decoded before a token, if rows are walked with a lag of two.
 _NEIGHBORS = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
@@ -332,7 +333,7 @@ class TokenPrior(Estimator):
         )
         return data + zlib.crc32(data).to_bytes(4, "little")
 
-    def decode(self, data: Any, *, max_tokens: int = 1 << 24, threads: int | None = None) -> UnsignedCodes:
+    def decode(self, data: Any, *, max_tokens: int = 1 << 20, threads: int | None = None) -> UnsignedCodes:
         """Return the grids of these bytes.
 
         Parameters
@@ -405,8 +406,8 @@ class TokenPrior(Estimator):
             )
         rng = random_generator(random_state)
 
-        def draw(first: int, ends: Ids) -> Ids:
-            del first
+        def draw(which: Ids, ends: Ids) -> Ids:
+            del which
             targets = rng.integers(ends[..., -1])
             found: Ids = (ends <= targets[..., None]).sum(axis=2)
             return found
@@ -425,26 +426,17 @@ class TokenPrior(Estimator):
 
     # --- probabilities -------------------------------------------------------------------------------------
 
-    def _ends(self, contexts: Array, book: int) -> Ids:
-        """Return the ends of the intervals of all tokens, int64 (n, n_codewords), given their neighbours.
-
-        All numbers are integers, which float64 holds exactly.
-        """
-        embeddings, bias, weights = self.tables_[book]
-        hidden = np.repeat(bias.astype(np.int64)[None], len(contexts), axis=0)
-        for j in range(contexts.shape[1]):
-            hidden += embeddings[j][contexts[:, j]]
-        np.clip(hidden, -_HIDDEN_SCALE, _HIDDEN_SCALE, out=hidden)
-        matrix = weights.astype(np.float64)
-        logits = (hidden.astype(np.float64) @ matrix[:-1] + matrix[-1] * _HIDDEN_SCALE).astype(np.int64)
-        steps = (logits.max(axis=1, keepdims=True) - logits) >> _LOGIT_SHIFT
-        frequencies = _FREQUENCIES[np.minimum(steps, len(_FREQUENCIES) - 1)]
-        ends: Ids = np.cumsum(frequencies, axis=1)
-        return ends
+    def _converted(self) -> list[Tables]:
+        """Return the tables in the types that `_ends` computes with."""
+        return [
+            (embeddings, bias.astype(np.int64), weights.astype(np.float64))
+            for embeddings, bias, weights in self.tables_
+        ]
 
     def _intervals(self, grids: Array) -> tuple[Ids, Ids, Ids]:
         """Return the starts, widths and totals of the intervals of all tokens."""
         n_codewords, n_codebooks, _ = self._sizes()
+        tables = self._converted()
         starts, sizes, totals = (np.empty(grids.shape, np.int64) for _ in range(3))
         n_grids = max(1, _TOKENS_PER_BLOCK // math.prod(grids.shape[1:3]))
         for first in range(0, len(grids), n_grids):
@@ -454,7 +446,7 @@ class TokenPrior(Estimator):
                 ends = np.empty((len(labels), 3), np.int64)
                 for row in range(0, len(labels), _TOKENS_PER_BLOCK):
                     rows = slice(row, row + _TOKENS_PER_BLOCK)
-                    of_rows, chosen = self._ends(contexts[rows], book), labels[rows]
+                    of_rows, chosen = _ends(contexts[rows], tables[book]), labels[rows]
                     index = np.arange(len(chosen))
                     ends[rows, 0] = np.where(chosen > 0, of_rows[index, chosen - 1], 0)
                     ends[rows, 1] = of_rows[index, chosen]
@@ -477,10 +469,10 @@ class TokenPrior(Estimator):
         """Return the grids of codes, or raise a ValueError."""
         decoders = [Decoder(code) for code in codes]
 
-        def read(first: int, ends: Ids) -> Ids:
+        def read(which: Ids, ends: Ids) -> Ids:
             found = np.empty(ends.shape[:2], np.int64)
             for i, of_grid in enumerate(ends):
-                decoder = decoders[first + i]
+                decoder = decoders[which[i]]
                 for j, row in enumerate(of_grid):
                     token = int(np.searchsorted(row, decoder.target(int(row[-1])), side="right"))
                     start = int(row[token - 1]) if token else 0
@@ -489,16 +481,26 @@ class TokenPrior(Estimator):
             return found
 
         try:
-            return self._walk(shape, read)
+            grids = self._walk(shape, read, lambda i: decoders[i].is_at_zeros)
+            for decoder in decoders:
+                decoder.finish()
+            return grids
         except ValueError as error:
             raise ValueError(f"data were altered: {error}") from None
 
-    def _walk(self, shape: tuple[int, int, int, int], choose: Chooser) -> UnsignedCodes:
+    def _walk(
+        self,
+        shape: tuple[int, int, int, int],
+        choose: Chooser,
+        is_at_zeros: Callable[[int], bool] = lambda i: False,
+    ) -> UnsignedCodes:
         """Return grids whose tokens `choose` finds.
 
-        It is given the number of a grid, and of this and some grids after it the ends of the intervals of
-        tokens (n, positions, n_codewords) that do not depend on each other.
+        It is given the numbers of some grids, and the ends of the intervals of tokens (n, positions,
+        n_codewords) in these grids that do not depend on each other. `is_at_zeros` says whether all other
+        tokens of a grid are 0: no intervals are computed for these.
         """
+        tables = self._converted()
         n_codewords, n_codebooks, _ = self._sizes()
         n, rows, columns, _ = shape
         grids = np.empty(shape, token_dtype(n_codewords))
@@ -507,14 +509,22 @@ class TokenPrior(Estimator):
             some = min(n_grids, n - first)
             size = some, rows + _TOP, columns + _LEFT + _RIGHT, n_codebooks
             padded = np.full(size, n_codewords, np.int32)
+            inner = padded[:, _TOP:, _LEFT : _LEFT + columns]
+            which = np.arange(some)
             for wave in _waves(rows, columns):
+                which = np.array([i for i in which if not is_at_zeros(first + i)], np.int64)
+                if not len(which):
+                    break
                 y, x = wave[:, 0] + _TOP, wave[:, 1] + _LEFT
                 for book in range(n_codebooks):
-                    neighbors = [padded[:, y + dy, x + dx, m] for dy, dx, m in _contexts(book, n_codebooks)]
+                    neighbors = [
+                        padded[which[:, None], y + dy, x + dx, m] for dy, dx, m in _contexts(book, n_codebooks)
+                    ]
                     contexts = np.stack(neighbors, axis=2)
-                    ends = self._ends(contexts.reshape(some * len(wave), contexts.shape[2]), book)
-                    padded[:, y, x, book] = choose(first, ends.reshape(some, len(wave), n_codewords))
-            grids[first : first + some] = padded[:, _TOP:, _LEFT : _LEFT + columns]
+                    ends = _ends(contexts.reshape(-1, contexts.shape[2]), tables[book])
+                    chosen = choose(first + which, ends.reshape(len(which), len(wave), n_codewords))
+                    padded[which[:, None], y, x, book] = chosen
+            grids[first : first + some] = np.where(inner == n_codewords, 0, inner)
         return grids
 
     def _parsed(self, content: bytes, most: int) -> tuple[tuple[int, int, int, int], list[bytes]]:
@@ -605,6 +615,23 @@ def _frequencies() -> Ids:
 
 
 _FREQUENCIES = _frequencies()
+
+
+def _ends(contexts: Array, tables: Tables) -> Ids:
+    """Return the ends of the intervals of all tokens, int64 (n, n_codewords), given their neighbours.
+
+    All numbers are integers, which float64 holds exactly.
+    """
+    embeddings, bias, weights = tables
+    hidden = np.repeat(bias[None], len(contexts), axis=0)
+    for j in range(contexts.shape[1]):
+        hidden += embeddings[j][contexts[:, j]]
+    np.clip(hidden, -_HIDDEN_SCALE, _HIDDEN_SCALE, out=hidden)
+    logits = (hidden.astype(np.float64) @ weights[:-1] + weights[-1] * _HIDDEN_SCALE).astype(np.int64)
+    steps = (logits.max(axis=1, keepdims=True) - logits) >> _LOGIT_SHIFT
+    frequencies = _FREQUENCIES[np.minimum(steps, len(_FREQUENCIES) - 1)]
+    ends: Ids = np.cumsum(frequencies, axis=1)
+    return ends
 
 
 def _contexts(book: int, n_codebooks: int) -> list[Context]:
