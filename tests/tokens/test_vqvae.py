@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import metrics, tokens
-from fastcodes.tokens import VQVAE, NotFittedError, vqvae
+from fastcodes.tokens import VQVAE, NotFittedError, _bottlenecks, vqvae
 from fastcodes.tokens._bottlenecks import Bottleneck, Codebooks, Levels, Signs, level_bits
 
 RNG = np.random.default_rng(0)
@@ -181,6 +181,53 @@ def test_the_entropy_bonus_has_the_gradient_of_the_entropy() -> None:
 
     layer.forward(x, training=True)
     assert np.allclose(layer.backward(np.zeros_like(x)), numerical(loss, x.astype(np.float64)), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["vq", "product", "residual", "entropy", "stochastic"])
+def test_blocks_of_vectors_change_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"kind": "vq", **KINDS[kind]}
+    settings["kind"] = settings.pop("quantizer", settings["kind"])
+    x, straight = np.random.default_rng(2).normal(size=(2, 50, 1, 1, 6)).astype(np.float32)
+
+    def made() -> list[Any]:
+        layer = codebooks(16, decay=0.9, **settings)
+        layer.state["codewords"][...] = np.random.default_rng(3).normal(size=layer.codewords.shape)
+        outputs = layer.forward(x, training=True)
+        return [outputs, layer.backward(straight), layer.codewords, layer._variances, layer.tokens(x[:, 0, 0])]
+
+    whole = made()
+    monkeypatch.setattr(_bottlenecks, "_DISTANCES_PER_BLOCK", 7 * 16)
+    sizes, squares = [], _bottlenecks._squares
+
+    def counted(*arguments: Any) -> Any:
+        found = squares(*arguments)
+        sizes.append(found.size)
+        return found
+
+    monkeypatch.setattr(_bottlenecks, "_squares", counted)
+    for one, other in zip(whole, made(), strict=True):
+        assert np.allclose(one, other, rtol=1e-4, atol=1e-5)
+    assert max(sizes) == 7 * 16
+
+
+def test_vectors_wait_for_the_first_codewords_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_bottlenecks, "_MOST_NUMBERS", 128 * 10 * 6)
+    layer = codebooks(16, init="k-means")
+    rng, layer.progress = np.random.default_rng(4), 0.06
+    batches = rng.normal(size=(200, 50, 1, 1, 6)).astype(np.float32)
+    for batch in batches:
+        layer.forward(batch, training=True)
+        assert sum(rows.size for rows in layer._waiting) <= 128 * 10 * 6
+    assert len(layer._waiting) == 128
+    # Each batch has its share.
+    for rows, batch in zip(layer._waiting, batches[-128:], strict=True):
+        distances = np.abs(rows[:, None] - batch.reshape(50, 6)).max(axis=2)
+        assert len(np.unique(distances.argmin(axis=1))) == 10
+        assert not distances.min(axis=1).any()
+    layer.progress = 0.1
+    layer.forward(batches[0], training=True)
+    assert layer.is_started
+    assert not layer._waiting
 
 
 def test_signs_have_the_gradient_of_their_entropies() -> None:

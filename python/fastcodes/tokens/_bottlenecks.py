@@ -17,9 +17,10 @@ from fastcodes.quantization import KMeans, ProductQuantizer, ResidualQuantizer
 
 __all__ = ["Bottleneck", "Codebooks", "Levels", "Signs", "level_bits"]
 
-_ROWS_PER_BLOCK = 1 << 12
+_DISTANCES_PER_BLOCK = 1 << 23
 _WARM_UP = 0.1  # of the training, before k-means finds the first codewords
-_MOST_WAITING = 128  # batches before that
+_MOST_WAITING = 128  # batches before that, of a random share of their vectors if they have more numbers
+_MOST_NUMBERS = 1 << 25  # of all these batches
 _MOST_SAMPLES = 1 << 15  # of that k-means
 _SMOOTHING = 1e-5  # of the counts of codewords
 _RARE = 0.05  # of the mean count, below which a codeword is dead
@@ -175,15 +176,14 @@ class Codebooks(Bottleneck):
         total, pull = np.zeros_like(rows), np.zeros_like(rows) if training and self.entropy else None
         for m, x, out in self._stages(rows):
             codewords = self.codewords[m]
-            squares = _squares(x, codewords)
-            chosen = self._sampled(squares, m) if training and self.stochastic else squares.argmin(axis=1)
+            chosen = self._sampled(x, m) if training and self.stochastic else _nearest(x, codewords)
             out[...] = codewords[chosen]
             if self.kind == "product":
                 self._parts(total)[:, m] = out
             else:
                 total += out
             if pull is not None:
-                gradient = _entropy_gradient(squares, codewords) * np.float32(self.entropy)
+                gradient = _entropy_gradient(x, codewords) * np.float32(self.entropy)
                 if self.kind == "product":
                     self._parts(pull)[:, m] = gradient
                 else:
@@ -192,19 +192,23 @@ class Codebooks(Bottleneck):
                 self._move(m, x, chosen)
         return total, pull
 
-    def _sampled(self, squares: Floats, m: int) -> Ids:
+    def _sampled(self, x: Floats, m: int) -> Ids:
         """Return codewords drawn by their probabilities, exp(-squares / 2 variance), and learn the variance.
 
         The variance that maximizes the likelihood of the vectors is their mean squared distance to codewords.
         """
-        logits = squares * np.float32(-0.5 / self._variances[m])
-        logits -= logits.max(axis=1, keepdims=True)
-        weights = np.exp(logits, out=logits)
-        # The first of exponential waiting times, whose rates are the weights.
-        times = self._rng.standard_exponential(weights.shape, np.float32)
-        chosen: Ids = np.argmin(times / np.maximum(weights, np.float32(1e-30)), axis=1)
-        weights /= weights.sum(axis=1, keepdims=True)
-        expected = float(np.einsum("nk,nk->", weights, squares)) / (len(squares) * self.codewords.shape[2])
+        chosen, expected = np.empty(len(x), np.int64), 0.0
+        for rows in _blocks(len(x), self.n_codewords):
+            squares = _squares(x[rows], self.codewords[m])
+            logits = squares * np.float32(-0.5 / self._variances[m])
+            logits -= logits.max(axis=1, keepdims=True)
+            weights = np.exp(logits, out=logits)
+            # The first of exponential waiting times, whose rates are the weights.
+            times = self._rng.standard_exponential(weights.shape, np.float32)
+            chosen[rows] = np.argmin(times / np.maximum(weights, np.float32(1e-30)), axis=1)
+            weights /= weights.sum(axis=1, keepdims=True)
+            expected += float(np.einsum("nk,nk->", weights, squares))
+        expected /= x.size
         self._variances[m] = self.decay * self._variances[m] + (1 - self.decay) * max(expected, 1e-6)
         return chosen
 
@@ -229,7 +233,9 @@ class Codebooks(Bottleneck):
     def _may_start(self, rows: Floats) -> bool:
         """Find the first codewords when the encoder was trained for a while; return whether."""
         if self.progress >= _WARM_UP / 2:
-            self._waiting = [*self._waiting[1 - _MOST_WAITING :], rows.copy()]
+            most = _MOST_NUMBERS // (_MOST_WAITING * rows.shape[1])
+            some = self._rng.permutation(len(rows))[:most] if len(rows) > most else slice(None)
+            self._waiting = [*self._waiting[1 - _MOST_WAITING :], rows[some].copy()]
         if self.progress >= _WARM_UP:
             self._start(np.concatenate(self._waiting))
             self._counts[...] = len(rows) / self.n_codewords
@@ -247,8 +253,7 @@ class Codebooks(Bottleneck):
         samples = rows[self._rng.permutation(len(rows))[:_MOST_SAMPLES]]
         self.codewords[...] = self._first_codewords(samples)
         for m, x, out in self._stages(samples):
-            chosen = _squares(x, self.codewords[m]).argmin(axis=1)
-            out[...] = self.codewords[m][chosen]
+            out[...] = self.codewords[m][_nearest(x, self.codewords[m])]
             error = np.square(x - out).sum(axis=1).mean()
             self._variances[m] = max(float(error) / x.shape[1], 1e-6)
         self.is_started = True
@@ -271,19 +276,17 @@ class Codebooks(Bottleneck):
         for m, x, out in self._stages(samples):
             centers = KMeans(self.n_codewords, **settings).fit(x, threads=threads).centers_
             first[m] = self._placed(m, centers)
-            out[...] = first[m][_squares(x, first[m]).argmin(axis=1)]
+            out[...] = first[m][_nearest(x, first[m])]
         return first
 
     def tokens(self, rows: Doubles) -> Ids:
         """Return the numbers of the nearest codewords."""
         _, rows = self._lengths_and_rows(rows)
         tokens = np.empty((len(rows), self.n_codebooks), np.int64)
-        for start in range(0, len(rows), _ROWS_PER_BLOCK):
-            block = slice(start, start + _ROWS_PER_BLOCK)
-            for m, x, out in self._stages(rows[block]):
-                codewords = self.codewords[m].astype(np.float64)
-                tokens[block, m] = _squares(x, codewords).argmin(axis=1)
-                out[...] = codewords[tokens[block, m]]
+        for m, x, out in self._stages(rows):
+            codewords = self.codewords[m].astype(np.float64)
+            tokens[:, m] = _nearest(x, codewords)
+            out[...] = codewords[tokens[:, m]]
         return tokens
 
     def vectors(self, tokens: Ids) -> Doubles:
@@ -401,6 +404,21 @@ def _squares(x: Array, codewords: Array) -> Array:
     return squares
 
 
+def _blocks(n: int, n_codewords: int) -> Iterator[slice]:
+    """Yield slices of vectors whose distances to all codewords take little memory."""
+    n_rows = max(1, _DISTANCES_PER_BLOCK // n_codewords)
+    for start in range(0, n, n_rows):
+        yield slice(start, start + n_rows)
+
+
+def _nearest(x: Array, codewords: Array) -> Ids:
+    """Return the numbers of the nearest codewords."""
+    nearest = np.empty(len(x), np.int64)
+    for rows in _blocks(len(x), len(codewords)):
+        nearest[rows] = _squares(x[rows], codewords).argmin(axis=1)
+    return nearest
+
+
 def _sums(x: Floats, chosen: Ids, n: int) -> Floats:
     """Return the sums (n, d) of the vectors with each number."""
     sums: Floats = np.zeros((n, x.shape[1]), np.float32)
@@ -416,17 +434,27 @@ def _unit(vectors: Floats) -> Floats:
     return unit
 
 
-def _entropy_gradient(squares: Floats, codewords: Floats) -> Floats:
+def _entropy_gradient(x: Floats, codewords: Floats) -> Floats:
     """Return the gradient, by the vectors, of minus the entropy of mean soft assignments.
 
     Soft assignments are the softmax of minus squared distances, in units of the mean least one.
     """
-    unit = max(float(squares.min(axis=1).mean()), 1e-12)
-    weights = squares * np.float32(-1 / unit)
-    weights -= weights.max(axis=1, keepdims=True)
-    np.exp(weights, out=weights)
-    weights /= weights.sum(axis=1, keepdims=True)
-    slope = np.log(weights.mean(axis=0) + np.float32(1e-10)) / np.float32(len(squares))
-    by_logits = weights * (slope - (weights @ slope)[:, None])
-    gradient: Floats = by_logits @ codewords * np.float32(2 / unit)
+    blocks = [*_blocks(len(x), len(codewords))]
+    least = np.concatenate([_squares(x[rows], codewords).min(axis=1) for rows in blocks])
+    unit = max(float(least.mean()), 1e-12)
+
+    def soft(rows: slice) -> Floats:
+        weights = _squares(x[rows], codewords) * np.float32(-1 / unit)
+        weights -= weights.max(axis=1, keepdims=True)
+        np.exp(weights, out=weights)
+        weights /= weights.sum(axis=1, keepdims=True)
+        return weights
+
+    mean = np.sum([soft(rows).sum(axis=0) for rows in blocks], axis=0) / np.float32(len(x))
+    slope = np.log(mean + np.float32(1e-10)) / np.float32(len(x))
+    gradient = np.empty_like(x)
+    for rows in blocks:
+        weights = soft(rows)
+        by_logits = weights * (slope - (weights @ slope)[:, None])
+        gradient[rows] = by_logits @ codewords * np.float32(2 / unit)
     return gradient
