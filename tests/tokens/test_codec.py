@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import zlib
 from pathlib import Path
@@ -95,6 +96,16 @@ def test_saved_codecs_code_alike(tmp_path: Path) -> None:
     codec.prior.save(tmp_path / "prior")
     with pytest.raises(ValueError, match="it holds a TokenPrior"):
         TokenCodec.load(tmp_path / "prior")
+
+
+def test_parameters_set_after_fit_change_no_bytes() -> None:
+    tokenizer, prior = copy.deepcopy(parts())
+    data = TokenCodec(*parts()).encode(waves(20, 20))
+    tokenizer.set_params(patch=8, n_codewords=4, n_codebooks=2)
+    prior.set_params(n_codewords=8)
+    codec = TokenCodec(tokenizer, prior)
+    assert codec.encode(waves(20, 20)) == data
+    assert np.array_equal(codec.decode(data), TokenCodec(*parts()).decode(data))
 
 
 def test_parts_have_to_fit_each_other() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import pickle
 import zlib
@@ -166,6 +167,22 @@ def test_saved_priors_code_alike(tmp_path: Path) -> None:
     params, arrays = fitted().to_state()
     with pytest.raises(ValueError, match="embeddings"):
         TokenPrior.from_state({**params, "hidden": 1000}, arrays)
+
+
+def test_parameters_set_after_fit_wait_for_the_next_one(tmp_path: Path) -> None:
+    grids = chains(5, 6)
+    data, bits = fitted().encode(grids), fitted().bits(grids)
+    model = copy.deepcopy(fitted()).set_params(n_codewords=300, n_codebooks=2, hidden=3)
+    assert np.array_equal(model.decode(data), grids)
+    assert model.decode(data).dtype == np.uint8
+    assert np.array_equal(model.bits(grids), bits)
+    assert model.sample(2, (3, 3)).shape == (2, 3, 3)
+    with pytest.raises(ValueError, match="n_codewords was set to 300 after a fit with n_codewords=8; set it"):
+        model.save(tmp_path / "prior")
+    with pytest.raises(ValueError, match="hidden was set to 3"):
+        model.set_params(n_codewords=8, n_codebooks=1).save(tmp_path / "prior")
+    model.set_params(hidden=24).save(tmp_path / "prior")
+    assert TokenPrior.load(tmp_path / "prior").encode(grids) == data
 
 
 def test_priors_are_repeatable_and_differ_in_their_ids() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import pickle
 from pathlib import Path
@@ -193,7 +194,13 @@ def test_blocks_of_vectors_change_nothing(kind: str, monkeypatch: pytest.MonkeyP
         layer = codebooks(16, decay=0.9, **settings)
         layer.state["codewords"][...] = np.random.default_rng(3).normal(size=layer.codewords.shape)
         outputs = layer.forward(x, training=True)
-        return [outputs, layer.backward(straight), layer.codewords, layer._variances, layer.tokens(x[:, 0, 0])]
+        return [
+            outputs,
+            layer.backward(straight),
+            layer.codewords,
+            layer._variances,
+            layer.tokens(x[:, 0, 0]),
+        ]
 
     whole = made()
     monkeypatch.setattr(_bottlenecks, "_DISTANCES_PER_BLOCK", 7 * 16)
@@ -414,6 +421,23 @@ def test_states_of_other_sizes_are_refused() -> None:
     for shape in ((16, 16, 2), (16, 15, 3), (0, 16, 3)):
         with pytest.raises(ValueError, match="shape is"):
             VQVAE.from_state(params, {**arrays, "shape": np.array(shape)})
+
+
+def test_parameters_set_after_fit_wait_for_the_next_one(tmp_path: Path) -> None:
+    model = copy.deepcopy(fitted("residual"))
+    grid, decoded, rate = model.encode(OTHERS), model.decode(model.encode(OTHERS)), model.bits_per_pixel_
+    model.set_params(patch=2, n_codewords=300, n_codebooks=3, quantizer="product", n_dims=9, hidden=1)
+    assert np.array_equal(model.encode(OTHERS), grid)
+    assert np.array_equal(model.decode(grid), decoded)
+    assert model.bits_per_pixel_ == rate
+    with pytest.raises(ValueError, match="patch was set to 2 after a fit with patch=4; set it back to save"):
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    for name, value in {"quantizer": "product", "n_codewords": 8, "hidden": 8}.items():
+        with pytest.raises(ValueError, match=f"{name} was set to"):
+            copy.deepcopy(fitted("residual")).set_params(**{name: value}).to_state()
+    model.set_params(**fitted("residual").get_params()).set_params(epochs=1).save(tmp_path / "model")
+    assert np.array_equal(VQVAE.load(tmp_path / "model").encode(OTHERS), grid)
 
 
 def test_models_are_repeatable() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,22 @@ import numpy as np
 from fastcodes._typing import Array, Codes
 from fastcodes._validation import as_array, as_integer, describe, described
 
-__all__ = ["as_pictures", "as_size", "as_tokens", "token_dtype"]
+__all__ = ["as_pictures", "as_size", "as_tokens", "check_unchanged", "token_dtype"]
 
 
 def token_dtype(n_codewords: int) -> type[np.unsignedinteger[Any]]:
     """Return the dtype of tokens."""
     return np.uint8 if n_codewords <= 256 else np.uint16
+
+
+def check_unchanged(model: object, fitted: Mapping[str, Any]) -> None:
+    """Raise a ValueError if a parameter is not that of the last `fit`, so that a file would be invalid."""
+    for name, learned in fitted.items():
+        if (value := getattr(model, name)) != learned:
+            raise ValueError(
+                f"{name} was set to {value!r} after a fit with {name}={learned!r}; "
+                "set it back to save this model, or fit again"
+            )
 
 
 def as_pictures(images: Any, n_channels: int | None = None) -> Codes:

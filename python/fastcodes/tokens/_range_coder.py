@@ -3,9 +3,10 @@
 After Martin, *Range encoding*, 1979. The width of the interval stays between 2**40 and 2**48; totals are at
 most 2**28.
 
-Trailing zeros are dropped, and a decoder reads zeros after the end. A code of zeros alone can stand for any
-number of symbols, all of them the first ones: `Decoder.is_at_zeros` says when this is so, and nothing has to be
-computed for them. Any other code has symbols for at most `_MOST_ZEROS` bytes after its end.
+Trailing zeros are dropped, and a decoder reads zeros after the end. If nothing but zeros is left to read, and
+the offset in the interval is 0, all symbols that follow, in any number, are the first ones:
+`Decoder.is_at_zeros` says so, and nothing has to be computed for them. Otherwise a code has symbols for at
+most `_MOST_ZEROS` bytes after its end.
 """
 
 from __future__ import annotations

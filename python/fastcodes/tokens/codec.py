@@ -81,7 +81,8 @@ class TokenCodec:
             if not isinstance(model, kind):
                 raise TypeError(f"{name} must be a {kind.__name__}; got {describe(model)}")
             check_fitted(model)
-        sizes = [(model.n_codewords, model.n_codebooks) for model in (tokenizer, prior)]
+        bottleneck = tokenizer._bottleneck
+        sizes = (bottleneck.n_codewords, bottleneck.n_codebooks), prior._fitted_sizes()[:2]
         if sizes[0] != sizes[1]:
             raise ValueError(
                 f"prior is of {sizes[1][1]} tokens of {sizes[1][0]} values for each patch; the tokenizer has "
@@ -223,7 +224,7 @@ class TokenCodec:
             raise ValueError(
                 f"data are of a picture of {height} x {width} pixels; expected at most max_pixels={most}"
             )
-        patch, n_codebooks = self.tokenizer.patch, self.tokenizer.n_codebooks
+        patch, n_codebooks = self.tokenizer._patch, self.tokenizer._bottleneck.n_codebooks
         shape = 1, -(-height // patch), -(-width // patch), n_codebooks
         grid = self.prior._grids(shape, [body[numbers.position :]])
         return (height, width), body[5] == _GREY, grid if n_codebooks > 1 else grid[..., 0]

@@ -19,7 +19,7 @@ from fastcodes.entropy._messages import as_data
 from fastcodes.nn import Adam, Cosine, CrossEntropy, Dense, HardTanh, Layer, Network
 from fastcodes.nn.layers import Parameter
 from fastcodes.nn.layers.base import Shape
-from fastcodes.tokens._grids import as_tokens, token_dtype
+from fastcodes.tokens._grids import as_tokens, check_unchanged, token_dtype
 from fastcodes.tokens._range_coder import Decoder, encoded
 
 if TYPE_CHECKING:
@@ -365,7 +365,7 @@ class TokenPrior(Estimator):
         content = as_data(data).tobytes()
         shape, codes = self._parsed(content, most)
         grids = self._grids(shape, codes)
-        return grids if self._sizes()[1] > 1 else grids[..., 0]
+        return grids if self._fitted_sizes()[1] > 1 else grids[..., 0]
 
     def sample(
         self, n: int, size: tuple[int, int], *, random_state: Any = None, threads: int | None = None
@@ -412,8 +412,8 @@ class TokenPrior(Estimator):
             found: Ids = (ends <= targets[..., None]).sum(axis=2)
             return found
 
-        grids = self._walk((n, sides[0], sides[1], self._sizes()[1]), draw)
-        return grids if self._sizes()[1] > 1 else grids[..., 0]
+        grids = self._walk((n, sides[0], sides[1], self._fitted_sizes()[1]), draw)
+        return grids if self._fitted_sizes()[1] > 1 else grids[..., 0]
 
     @property
     def model_id(self) -> int:
@@ -435,7 +435,7 @@ class TokenPrior(Estimator):
 
     def _intervals(self, grids: Array) -> tuple[Ids, Ids, Ids]:
         """Return the starts, widths and totals of the intervals of all tokens."""
-        n_codewords, n_codebooks, _ = self._sizes()
+        n_codewords, n_codebooks, _ = self._fitted_sizes()
         tables = self._converted()
         starts, sizes, totals = (np.empty(grids.shape, np.int64) for _ in range(3))
         n_grids = max(1, _TOKENS_PER_BLOCK // math.prod(grids.shape[1:3]))
@@ -501,7 +501,7 @@ class TokenPrior(Estimator):
         tokens of a grid are 0: no intervals are computed for these.
         """
         tables = self._converted()
-        n_codewords, n_codebooks, _ = self._sizes()
+        n_codewords, n_codebooks, _ = self._fitted_sizes()
         n, rows, columns, _ = shape
         grids = np.empty(shape, token_dtype(n_codewords))
         n_grids = max(1, _ENDS_PER_BLOCK // (n_codewords * min(rows, columns)))
@@ -512,13 +512,14 @@ class TokenPrior(Estimator):
             inner = padded[:, _TOP:, _LEFT : _LEFT + columns]
             which = np.arange(some)
             for wave in _waves(rows, columns):
-                which = np.array([i for i in which if not is_at_zeros(first + i)], np.int64)
+                which = np.array([i for i in which.tolist() if not is_at_zeros(first + i)], np.int64)
                 if not len(which):
                     break
                 y, x = wave[:, 0] + _TOP, wave[:, 1] + _LEFT
                 for book in range(n_codebooks):
                     neighbors = [
-                        padded[which[:, None], y + dy, x + dx, m] for dy, dx, m in _contexts(book, n_codebooks)
+                        padded[which[:, None], y + dy, x + dx, m]
+                        for dy, dx, m in _contexts(book, n_codebooks)
                     ]
                     contexts = np.stack(neighbors, axis=2)
                     ends = _ends(contexts.reshape(-1, contexts.shape[2]), tables[book])
@@ -540,7 +541,7 @@ class TokenPrior(Estimator):
             raise ValueError("data were coded by another prior; decode them with that one")
         numbers = Numbers(body, 9)
         n, rows, columns, n_codebooks = (numbers.next() for _ in range(4))
-        if n_codebooks != self._sizes()[1] or not rows or not columns:
+        if n_codebooks != self._fitted_sizes()[1] or not rows or not columns:
             raise ValueError(f"data have grids of {rows} x {columns} x {n_codebooks} tokens")
         n_tokens = n * rows * columns * n_codebooks
         if max(n_tokens, rows * columns) > most:
@@ -562,8 +563,13 @@ class TokenPrior(Estimator):
             as_integer(self.hidden, "hidden", 1, 1024),
         )
 
+    def _fitted_sizes(self) -> tuple[int, int, int]:
+        """Return the sizes in `fit`, which `set_params` does not change."""
+        weights = self.tables_[0][2]
+        return weights.shape[1], len(self.tables_), len(weights) - 1
+
     def _as_tokens(self, tokens: Any) -> Array:
-        n_codewords, n_codebooks, _ = self._sizes()
+        n_codewords, n_codebooks, _ = self._fitted_sizes()
         return as_tokens(tokens, n_codewords, n_codebooks)
 
     def __sklearn_tags__(self) -> Any:
@@ -574,6 +580,8 @@ class TokenPrior(Estimator):
         return tags
 
     def _to_arrays(self) -> dict[str, Array]:
+        sizes = ("n_codewords", "n_codebooks", "hidden")
+        check_unchanged(self, dict(zip(sizes, self._fitted_sizes(), strict=True)))
         names = ("embeddings", "bias", "weights")
         tables = {
             f"{book}.{name}": part

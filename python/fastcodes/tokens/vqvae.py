@@ -25,7 +25,7 @@ from fastcodes.coding._losses import SquaredError
 from fastcodes.coding._pictures import decibels
 from fastcodes.nn import Adam, Conv2D, Cosine, HardTanh, Network
 from fastcodes.tokens._bottlenecks import Bottleneck, Codebooks, Levels, Signs, level_bits
-from fastcodes.tokens._grids import as_pictures, as_size, as_tokens, token_dtype
+from fastcodes.tokens._grids import as_pictures, as_size, as_tokens, check_unchanged, token_dtype
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -39,6 +39,7 @@ _MOST_CODEBOOKS = 16
 _MOST_PIXELS = 1 << 28
 _TOKENS_PER_BLOCK = 1 << 12
 _BOTTLENECK = 3  # the number of that layer
+_SIZES = ("patch", "quantizer", "n_codewords", "n_codebooks", "n_dims", "hidden")  # parameters of the network
 _CENTER, _SCALE = 127.5, 64.0
 
 
@@ -224,7 +225,7 @@ class VQVAE(Estimator):
         )
         optimizer = Adam(as_real(self.learning_rate, "learning_rate", above=0))
         check_threads(threads)
-        patch = self._patch
+        patch = self._given_patch()
         pictures = as_pictures(images)
         n, height, width, channels = pictures.shape
         if not n:
@@ -268,14 +269,14 @@ class VQVAE(Estimator):
         self.network_, self.objective_history_ = network, history
         height, width, self.n_channels_ = network.input_shape_
         self.n_features_in_ = height * width * self.n_channels_
+        self._fitted = {name: getattr(self, name) for name in _SIZES}
 
-    @property
-    def _patch(self) -> int:
+    def _given_patch(self) -> int:
         return as_integer(self.patch, "patch", 2, 32)
 
     def _network(self, shape: tuple[int, ...], rng: np.random.Generator) -> Network:
         """Return a new network for pictures of a shape."""
-        patch, hidden = self._patch, as_integer(self.hidden, "hidden", 1, 1 << 12)
+        patch, hidden = self._given_patch(), as_integer(self.hidden, "hidden", 1, 1 << 12)
         bottleneck, n_dims = self._bottleneck_and_dims()
         margin = patch // 2
         return Network(
@@ -461,6 +462,10 @@ class VQVAE(Estimator):
         return bottleneck.n_codebooks * math.log2(bottleneck.n_codewords) / self._patch**2
 
     @property
+    def _patch(self) -> int:
+        return cast("Conv2D", self.network_.layers[0]).stride
+
+    @property
     def _bottleneck(self) -> Bottleneck:
         return cast("Bottleneck", self.network_.layers[_BOTTLENECK])
 
@@ -474,6 +479,7 @@ class VQVAE(Estimator):
         return tags
 
     def _to_arrays(self) -> dict[str, Array]:
+        check_unchanged(self, self._fitted)
         shape = np.array(self.network_.input_shape_)
         return {
             **self.network_.get_weights(),
@@ -482,7 +488,7 @@ class VQVAE(Estimator):
         }
 
     def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
-        patch, hidden = self._patch, as_integer(self.hidden, "hidden", 1, 1 << 12)
+        patch, hidden = self._given_patch(), as_integer(self.hidden, "hidden", 1, 1 << 12)
         height, width, channels = map(int, _files.take(arrays, "shape", np.int64, (3,)))
         if channels not in (1, 3) or not all(
             0 < side <= 256 and side % patch == 0 for side in (height, width)
