@@ -253,7 +253,7 @@ def test_signs_have_the_gradient_of_their_entropies() -> None:
     assert np.allclose(layer.backward(np.zeros_like(x)), numerical(loss, x), atol=1e-6)
 
 
-@pytest.mark.parametrize("layer", [Levels(512, 0.0), Levels(128, 0.0), Signs(64, 0.0, entropy=0.0)])
+@pytest.mark.parametrize("layer", [Levels(512), Levels(128), Signs(64, 0.0, entropy=0.0)])
 def test_tokens_without_codewords_are_all_different_and_reached(layer: Bottleneck) -> None:
     bits = level_bits(layer.n_codewords) if isinstance(layer, Levels) else [1] * 6
     assert sum(bits) == np.log2(layer.n_codewords)
@@ -269,7 +269,7 @@ def test_tokens_without_codewords_are_all_different_and_reached(layer: Bottlenec
 
 
 def test_levels_have_the_gradient_of_what_they_round() -> None:
-    layer = Levels(32, 0.0)
+    layer = Levels(32)
     layer.build((1, 1, 2), RNG)
     x, straight = RNG.normal(size=(2, 6, 1, 1, 2))
     layer.forward(x, training=True)
@@ -480,6 +480,12 @@ def test_pictures_to_learn_from() -> None:
     ("params", "problem"),
     [
         ({"n_codewords": 48, "quantizer": "fsq"}, 'a power of two for "fsq"; got 48'),
+        (
+            {"normalize": True, "quantizer": "fsq"},
+            'normalize=True needs quantizer="vq", "product" or "residual"; got "fsq"',
+        ),
+        ({"stochastic": True, "quantizer": "lfq"}, 'stochastic=True needs .*; got "lfq"'),
+        ({"entropy": 0.1, "quantizer": "fsq"}, 'entropy must be 0 for "fsq"; got 0.1'),
         ({"n_codebooks": 2}, 'n_codebooks=2 needs quantizer="product" or "residual"'),
         ({"n_codebooks": 3, "quantizer": "product"}, "n_dims must be a multiple of n_codebooks=3; got 16"),
         (

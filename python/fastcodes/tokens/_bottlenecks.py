@@ -34,12 +34,12 @@ class Bottleneck(Layer):
     n_codewords : int
         Values of a token.
     commitment : float
-        Weight of the squared distance between inputs and outputs in the loss.
+        Weight of the squared distance between inputs and outputs in the loss; `Levels` has no such term.
     """
 
     n_codebooks = 1
 
-    def __init__(self, n_codewords: int, commitment: float) -> None:
+    def __init__(self, n_codewords: int, commitment: float = 0.0) -> None:
         super().__init__()
         self.n_codewords = n_codewords
         self.commitment = commitment

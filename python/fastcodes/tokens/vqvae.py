@@ -83,9 +83,10 @@ class VQVAE(Estimator):
     hidden : int
         Channels of the hidden layers.
     commitment : float
-        The weight :math:`\beta`.
+        The weight :math:`\beta`. "fsq" has no such term.
     decay : float
-        How much of its old mean a codeword keeps in a step, from 0 to less than 1.
+        How much of its old mean a codeword keeps in a step, from 0 to less than 1. This, `init` and `restart`
+        are for "vq", "product" and "residual"; the others have no codewords to learn.
     init : {"k-means", "random"}
         The first codewords: k-means of latent vectors after the encoder was trained for a tenth of the time,
         in which nothing is quantized; or small random numbers.
@@ -94,14 +95,17 @@ class VQVAE(Estimator):
         latent vector (Dhariwal et al., *Jukebox*, 2020, section 3.1).
     normalize : bool
         Whether latent vectors and codewords are divided by their lengths (Yu et al., *Vector-quantized image
-        modeling with improved VQGAN*, ICLR 2022, section 3.2).
+        modeling with improved VQGAN*, ICLR 2022, section 3.2), for "vq" and "residual", of which only the
+        first codewords are, and the parts of both for "product".
     entropy : float
         The weight in the loss of minus the entropy of the mean soft assignment of a batch, for "vq",
-        "product" and "residual"; for "lfq" that of the bits, less their entropy given the picture.
+        "product" and "residual"; for "lfq" that of the bits, less their entropy given the picture. Must be 0
+        for "fsq".
     stochastic : bool
         Whether training draws codewords with the probabilities of a Gaussian, whose variance is learned and
         falls as vectors approach codewords: after Takida et al., *SQ-VAE*, ICML 2022, with straight-through
-        gradients instead of relaxed samples, and the variance of largest likelihood.
+        gradients instead of relaxed samples, and the variance of largest likelihood. For "vq", "product" and
+        "residual".
     epochs : int
         Passes over the pictures.
     batch_size : int
@@ -309,10 +313,17 @@ class VQVAE(Estimator):
                 f'n_codebooks={n_codebooks} needs quantizer="product" or "residual"; got "{kind}"'
             )
         if kind in ("fsq", "lfq"):
+            for name in ("normalize", "stochastic"):
+                if options[name]:
+                    raise ValueError(
+                        f'{name}=True needs quantizer="vq", "product" or "residual"; got "{kind}"'
+                    )
+            if kind == "fsq" and entropy:
+                raise ValueError(f'entropy must be 0 for "fsq"; got {entropy}')
             if n_codewords & (n_codewords - 1):
                 raise ValueError(f'n_codewords must be a power of two for "{kind}"; got {n_codewords}')
             if kind == "fsq":
-                return Levels(n_codewords, commitment), len(level_bits(n_codewords))
+                return Levels(n_codewords), len(level_bits(n_codewords))
             return Signs(n_codewords, commitment, entropy=entropy), n_codewords.bit_length() - 1
         if kind == "product" and n_dims % n_codebooks:
             raise ValueError(f"n_dims must be a multiple of n_codebooks={n_codebooks}; got {n_dims}")
