@@ -116,6 +116,7 @@ def test_a_model_of_ones_own(folder: Path, capfd: pytest.CaptureFixture[str]) ->
         (["decode", "a.tokens", "-o", "a.npy", "--max-pixels", "399"], "expected at most --max-pixels=399"),
         (["decode", "a.tokens", "--model", "none"], "none: no such file"),
         (["decode", "a.tokens", "--model", "a.tokens"], "is not a valid TokenCodec file"),
+        (["encode", "a.npy", "--threads", "1"], "unrecognized arguments: --threads 1"),
         ([], "arguments are required: ACTION"),
     ],
 )

@@ -15,7 +15,7 @@ from fastcodes._typing import Array
 from fastcodes.cli.conversion import Conversion, convert
 from fastcodes.cli.files import opened
 from fastcodes.cli.pictures import BadPictureError, listed, picture_of
-from fastcodes.cli.terminal import UserError, integer, report, thread_count
+from fastcodes.cli.terminal import UserError, integer, report
 from fastcodes.tokens import TokenCodec
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -90,7 +90,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--model", metavar="FILE", help="a saved TokenCodec (default: the one of fastcodes)"
         )
-        action.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -113,7 +112,7 @@ def _encode(codec: TokenCodec, arguments: argparse.Namespace) -> None:
         if image.dtype == np.uint16:
             raise BadPictureError("has 16 bits a sample; convert it to 8")
         try:
-            data = codec.encode(image, threads=arguments.threads)
+            data = codec.encode(image)
         except (TypeError, ValueError) as error:
             raise BadPictureError(str(error)) from None
         totals[:] += len(data), math.prod(image.shape[:2])
@@ -139,7 +138,7 @@ def _decode(codec: TokenCodec, arguments: argparse.Namespace) -> None:
             if arguments.grid:
                 array: Array = codec.tokens(content, max_pixels=most)
             else:
-                array = codec.decode(content, max_pixels=most, threads=arguments.threads)
+                array = codec.decode(content, max_pixels=most)
         except ValueError as error:
             raise BadPictureError(str(error).replace("max_pixels", "--max-pixels")) from None
         written = io.BytesIO()
