@@ -292,5 +292,5 @@ def test_priors_have_to_be_fitted() -> None:
     for use in (lambda p: p.encode(chains(2, 0)), lambda p: p.decode(b""), lambda p: p.sample(1, (2, 2))):
         with pytest.raises(NotFittedError):
             use(TokenPrior(8))
-    with pytest.raises(ValueError, match="expected at least 1 to learn from"):
+    with pytest.raises(ValueError, match="tokens is empty; fit needs at least one grid"):
         TokenPrior(8).fit(chains(0, 0))

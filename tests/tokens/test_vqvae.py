@@ -389,8 +389,12 @@ def test_nothing_is_encoded_and_decoded() -> None:
 def test_grey_pictures() -> None:
     model = VQVAE(16, **SETTINGS).fit(IMAGES[..., :1])
     assert model.decode(model.encode(OTHERS[..., :1])).shape == (20, 16, 16, 1)
-    with pytest.raises(ValueError, match=r"images must have shape .*, 1\); got \(20, 16, 16, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"images must have shape .*, 1\); got \(20, 16, 16, 3\); the model is"
+    ):
         model.encode(OTHERS)
+    # The advice works.
+    model.encode(np.rint(OTHERS.mean(axis=3, keepdims=True)).astype(np.uint8))
 
 
 # --- files --------------------------------------------------------------------------------------------------
@@ -459,7 +463,7 @@ def test_models_are_repeatable() -> None:
         (IMAGES[..., 0], r"for grey ones images\[\.\.\., None\]"),
         (np.zeros((2, 16, 16, 4), np.uint8), r"alpha channel .* or drop it: images\[\.\.\., :-1\]"),
         (IMAGES[..., :1], r"np\.repeat\(images, 3, axis=3\)"),
-        (IMAGES[:, :0], r"got \(320, 0, 16, 3\)"),
+        (IMAGES[:, :0], r"got \(320, 0, 16, 3\); pictures need at least one row and column"),
     ],
 )
 def test_wrong_pictures_are_refused(images: Any, problem: str) -> None:
@@ -468,7 +472,9 @@ def test_wrong_pictures_are_refused(images: Any, problem: str) -> None:
 
 
 def test_pictures_to_learn_from() -> None:
-    with pytest.raises(ValueError, match="expected at least 1 to learn from"):
+    with pytest.raises(ValueError, match=r"shape \(n, height, width, 1 or 3\); got .*one row and column$"):
+        VQVAE().fit(IMAGES[:, :, :0, :1])
+    with pytest.raises(ValueError, match="images is empty; fit needs at least one picture"):
         VQVAE().fit(IMAGES[:0])
     with pytest.raises(ValueError, match=r"multiples of patch=4.*: crop them"):
         VQVAE().fit(IMAGES[:, :15])

@@ -138,7 +138,7 @@ class Codebooks(Bottleneck):
         return by_rows.reshape(gradient.shape)
 
     def _lengths_and_rows(self, rows: Array) -> tuple[Array | None, Array]:
-        """Return the lengths of vectors or their parts, and the vectors divided by them, if that is asked."""
+        """Return the lengths of vectors or their parts and the normalized vectors, if `normalize` is set."""
         if not self.normalize:
             return None, rows
         parts = self._parts(rows)

@@ -44,10 +44,17 @@ def as_pictures(images: Any, n_channels: int | None = None) -> Codes:
         if array.ndim == 3:
             is_one = array.shape[2] in expected
             advice = "; for one picture give images[None]" if is_one else "; for grey ones images[..., None]"
+        elif array.ndim == 4 and array.shape[3] in expected:
+            advice = "; pictures need at least one row and column"
         elif array.ndim == 4 and array.shape[3] in (2, 4):
             advice = "; blend the alpha channel with a background, or drop it: images[..., :-1]"
         elif array.ndim == 4 and array.shape[3] == 1:
             advice = "; for grey pictures give np.repeat(images, 3, axis=3)"
+        elif array.ndim == 4 and array.shape[3] == 3:
+            advice = (
+                "; the model is of grey pictures: give "
+                "np.rint(images.mean(axis=3, keepdims=True)).astype(np.uint8)"
+            )
         numbers = " or ".join(map(str, expected))
         raise ValueError(f"images must have shape (n, height, width, {numbers}); got {array.shape}{advice}")
     return array

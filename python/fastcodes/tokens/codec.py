@@ -29,9 +29,9 @@ _PARTS = ("tokenizer", "prior")
 class TokenCodec:
     """Pictures of any size as the bytes of their tokens.
 
-    The tokenizer makes a grid of tokens, and the prior codes it: 0.2 to 0.4 bits per pixel with the
-    `pretrained` codec, which saves a third of the bits of its tokens. It is for studies of tokens: at the
-    same number of bytes `fastcodes.coding.ImageCodec` has less error on photographs.
+    The tokenizer makes a grid of tokens, and the prior codes it. With the `pretrained` codec, twelve crops of
+    256 x 384 pixels from the photographs of Kodak take 0.09 to 0.36 bits per pixel. It is for studies of
+    tokens: at the same number of bytes `fastcodes.coding.ImageCodec` has less error on photographs.
 
     Parameters
     ----------
@@ -171,8 +171,8 @@ class TokenCodec:
         TypeError
             If `data` are not bytes.
         ValueError
-            If they are no picture, were cut or altered or coded by other models, or the picture is larger
-            than `max_pixels`.
+            If they were not written by `encode`, were cut or altered, were coded by other models, or the
+            picture is larger than `max_pixels`.
         """
         check_threads(threads)
         size, is_grey, grid = self._parsed(data, max_pixels)
@@ -208,7 +208,7 @@ class TokenCodec:
         most = as_integer(max_pixels, "max_pixels", 1)
         content = as_data(data).tobytes()
         if len(content) < 16 or not content.startswith(_MAGIC):
-            raise ValueError("data are no picture of `TokenCodec.encode`, or were cut")
+            raise ValueError("data were not written by `TokenCodec.encode`, or were cut")
         if content[4] != _VERSION:
             raise ValueError(f"data have version {content[4]}; this fastcodes reads version {_VERSION}")
         body = content[:-4]

@@ -161,7 +161,7 @@ def perplexity(tokens: Any, n_codewords: int) -> float:
     """
     grids, n_codewords = _as_grids(tokens, n_codewords)
     if not len(grids):
-        raise ValueError("tokens are of 0 grids; the perplexity needs at least one")
+        raise ValueError("tokens is empty; the perplexity needs at least one grid")
     entropies = []
     for book in range(grids.shape[3]):
         counts: Ids = np.bincount(grids[..., book].reshape(-1).astype(np.int64), minlength=n_codewords)

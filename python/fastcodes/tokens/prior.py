@@ -123,7 +123,7 @@ class TokenPrior(Estimator):
         weights (hidden + 1, n_codewords) of the output, in fixed point. The last embedding is that of a
         neighbour outside of the grid.
     objective_history_ : float64 array (epochs,)
-        The mean bits of a training token in each epoch, as the network was then.
+        The mean bits of a training token in each epoch, measured during training.
 
     Notes
     -----
@@ -134,7 +134,8 @@ class TokenPrior(Estimator):
     - the CRC-32 of the prior, 4 bytes, the lowest first: tokens decode only with the prior that coded them;
     - the numbers of grids, rows, columns and codebooks;
     - for each grid the number of bytes of its code;
-    - the codes: a range coder, each of a grid alone, without zeros at its end;
+    - the codes: a range coder, each of a grid alone, without zeros at its end. A decoder reads zeros there,
+      and refuses a code if it needs more than 16 of them, unless all tokens after these are 0;
     - the CRC-32 of all bytes before, 4 bytes.
 
     Tokens are coded in the order of ``column + 2 * row``, then of codebooks, then of rows.
@@ -215,7 +216,7 @@ class TokenPrior(Estimator):
         rng = random_generator(self.random_state)
         grids = as_tokens(tokens, n_codewords, n_codebooks)
         if not len(grids):
-            raise ValueError("tokens are of 0 grids; expected at least 1 to learn from")
+            raise ValueError("tokens is empty; fit needs at least one grid")
         schedule, history, tables = Cosine(), np.zeros(epochs), []
         with progress(self.verbose, n_codebooks * epochs, "token prior") as step:
             for book in range(n_codebooks):
@@ -258,7 +259,8 @@ class TokenPrior(Estimator):
         Returns
         -------
         float64 array (n,)
-            Minus the binary logarithm of the probability of each grid. A code has at most one byte more.
+            Minus the binary logarithm of the probability of each grid. A code is about
+            one byte longer.
 
         Raises
         ------
@@ -292,7 +294,7 @@ class TokenPrior(Estimator):
         check_fitted(self)
         grids = self._as_tokens(tokens)
         if not len(grids):
-            raise ValueError("tokens are of 0 grids; the mean needs at least one")
+            raise ValueError("tokens is empty; score needs at least one grid")
         return -float(self.bits(tokens, threads=threads).sum()) / grids.size
 
     def encode(self, tokens: ArrayLike, *, threads: int | None = None) -> bytes:
@@ -341,7 +343,7 @@ class TokenPrior(Estimator):
         data : bytes or uint8 array (n_bytes,)
             What `encode` returned.
         max_tokens : int
-            The largest number of tokens that are decoded; a few bytes can stand for many.
+            The largest number of tokens that are decoded: a few bytes can stand for any number of them.
         threads : int, optional
             Ignored but checked; BLAS has its own threads. The result does not depend on them.
 
@@ -357,7 +359,8 @@ class TokenPrior(Estimator):
         TypeError
             If `data` are not bytes.
         ValueError
-            If they were cut or altered, coded by another prior, or hold more than `max_tokens`.
+            If they were not written by `encode`, were cut or altered, were coded by another prior, or hold
+            more than `max_tokens`.
         """
         check_fitted(self)
         check_threads(threads)
@@ -531,7 +534,7 @@ class TokenPrior(Estimator):
     def _parsed(self, content: bytes, most: int) -> tuple[tuple[int, int, int, int], list[bytes]]:
         """Return the shape and the codes of grids."""
         if len(content) < len(_MAGIC) + 5 or not content.startswith(_MAGIC):
-            raise ValueError("data are no tokens of `TokenPrior.encode`, or were cut")
+            raise ValueError("data were not written by `TokenPrior.encode`, or were cut")
         if content[4] != _VERSION:
             raise ValueError(f"data have version {content[4]}; this fastcodes reads version {_VERSION}")
         body = content[:-4]

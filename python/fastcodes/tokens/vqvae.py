@@ -59,7 +59,7 @@ class VQVAE(Estimator):
     ==========  ==========================================================================================
     "vq"        the nearest of `n_codewords` codewords
     "product"   for each of `n_codebooks` parts of the vector, the nearest of `n_codewords`
-    "residual"  `n_codebooks` codewords that are added up, each the nearest to what is left
+    "residual"  `n_codebooks` codewords that are added up, each the nearest to the residual of those before
     "fsq"       a few numbers, each rounded to 2, 4 or 8 levels: no codewords to learn (Mentzer et al., ICLR
                 2024)
     "lfq"       the signs of log2(`n_codewords`) numbers (Yu et al., ICLR 2024)
@@ -124,8 +124,8 @@ class VQVAE(Estimator):
     n_channels_ : int
         Channels of a picture.
     objective_history_ : float64 array (epochs,)
-        The mean squared error of the training pictures in each epoch, in units of 64 grey levels, as the
-        network was then.
+        The mean squared error of the training pictures in each epoch, measured during training, in units of
+        64**2 squared grey levels.
 
     See Also
     --------
@@ -135,9 +135,9 @@ class VQVAE(Estimator):
     Notes
     -----
     A grid has ``ceil(height / patch)`` rows and ``ceil(width / patch)`` columns: pictures of any size have
-    tokens, whatever the size of those that the network was trained on. What is missing of a patch repeats the
-    last row and column. At the same number of bytes `fastcodes.coding.ImageCodec` has less error on
-    photographs; tokens are for models of sequences, recognition and search.
+    tokens, whatever the size of those that the network was trained on. Pictures are padded to whole patches
+    by repeating their last row and column. At the same number of bytes `fastcodes.coding.ImageCodec` has less
+    error on photographs; tokens are for models of sequences, recognition and search.
 
     Examples
     --------
@@ -233,7 +233,7 @@ class VQVAE(Estimator):
         pictures = as_pictures(images)
         n, height, width, channels = pictures.shape
         if not n:
-            raise ValueError("images are 0; expected at least 1 to learn from")
+            raise ValueError("images is empty; fit needs at least one picture")
         if height % patch or width % patch or max(height, width) > 256:
             raise ValueError(
                 f"images must have sides that are multiples of patch={patch}, up to 256; got shape "
@@ -461,7 +461,7 @@ class VQVAE(Estimator):
         check_fitted(self)
         pictures = as_pictures(images, self.n_channels_)
         if not pictures.size:
-            raise ValueError("images has no pictures; the mean needs at least one")
+            raise ValueError("images is empty; score needs at least one picture")
         decoded = self.decode(self.encode(pictures), size=pictures.shape[1:3], threads=threads)
         return float(decibels(decoded, pictures).mean())
 
@@ -562,7 +562,7 @@ def _strip(pictures: Codes, first: int, last: int, margin: int, size: tuple[int,
 
 
 def _convolved(x: Doubles, layer: Any, stride: int) -> Doubles:
-    """Return what a convolution makes of pictures that have their margins."""
+    """Return the convolution of pictures that are already padded."""
     weights, bias = (layer.parameters[name].value.astype(np.float64) for name in ("weights", "bias"))
     height, width, _, filters = weights.shape
     windows = np.lib.stride_tricks.sliding_window_view(x, (height, width), axis=(1, 2))
