@@ -9,6 +9,7 @@
 `fastcodes.rabitq`         search vectors kept as a few bits per dimension, by unbiased estimates
 `fastcodes.hadamard`       random rotations and projections by fast Hadamard transforms
 `fastcodes.xnor`           products of matrices of a few bits, convolution of packed images
+`fastcodes.block_motion`   motion of blocks between two frames, by absolute differences or binary planes
 `fastcodes.entropy`        code symbols and rows of codes in nearly as few bytes as they need
 `fastcodes.hashing`        models that make binary codes and signatures
 `fastcodes.quantization`   models that make codes of small integers
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fastcodes import (
         adc,
         bits,
+        block_motion,
         coding,
         crossmodal,
         distributed,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "adc",
     "bits",
+    "block_motion",
     "coding",
     "components",
     "crossmodal",

@@ -46,6 +46,9 @@ __all__ = [
     "bits_popcount",
     "bits_unpack",
     "bits_unpack_uint",
+    "block_motion_one_bit",
+    "block_motion_sad",
+    "block_motion_search",
     "commit",
     "components",
     "entropy_decode",
@@ -207,6 +210,15 @@ def bits_unpack(
 def bits_popcount(codes: _Codes, threads: int | None) -> npt.NDArray[np.int32]: ...
 def bits_pack_uint(values: npt.NDArray[Any], n_bits: int, out: _Codes, threads: int | None) -> None: ...
 def bits_unpack_uint(packed: _Codes, n_bits: int, out: npt.NDArray[Any], threads: int | None) -> None: ...
+def block_motion_search(
+    frame: _Codes, reference: _Codes, block: int, radius: int, threads: int | None
+) -> tuple[npt.NDArray[np.int16], _Integers]: ...
+def block_motion_one_bit(
+    planes: _Codes, reference: _Codes, width: int, k: int, block: int, radius: int, threads: int | None
+) -> tuple[npt.NDArray[np.int16], _Integers]: ...
+def block_motion_sad(
+    frame: _Codes, reference: _Codes, vectors: npt.NDArray[np.int16], block: int, threads: int | None
+) -> _Integers: ...
 def hadamard_project(
     x: _Floats, signs: _Codes, n_features: int, out: _Floats | None, threads: int | None
 ) -> _Floats: ...

@@ -19,6 +19,7 @@
 //! | [`additive`] | codes of vectors as sums of codewords: beam search and local search |
 //! | [`asymmetric`] | search of bits by real queries |
 //! | [`bits`] | bits in and out of bytes, and how many there are |
+//! | [`block_motion`] | which blocks of another frame are most like those of a frame |
 //! | [`entropy`] | symbols and rows of codes in nearly as few bytes as their probabilities allow |
 //! | [`hadamard`] | random rotations by fast Hadamard transforms, and their signs |
 //! | [`hamming`] | search and matrices of `popcount(a ^ b)` |
@@ -52,6 +53,7 @@ pub mod adc;
 pub mod additive;
 pub mod asymmetric;
 pub mod bits;
+pub mod block_motion;
 pub mod entropy;
 pub mod hadamard;
 pub mod hamming;

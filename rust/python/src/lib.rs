@@ -7,6 +7,7 @@ mod additive;
 mod arrays;
 mod binary;
 mod bits;
+mod block_motion;
 mod claims;
 mod components;
 mod entropy;
@@ -49,6 +50,8 @@ mod _native {
     use super::additive::{additive_beam, additive_composite_search, additive_search};
     #[pymodule_export]
     use super::bits::{bits_pack, bits_pack_uint, bits_popcount, bits_unpack, bits_unpack_uint};
+    #[pymodule_export]
+    use super::block_motion::{block_motion_one_bit, block_motion_sad, block_motion_search};
     #[pymodule_export]
     use super::components::components;
     #[pymodule_export]
