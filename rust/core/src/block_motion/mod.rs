@@ -98,6 +98,14 @@ impl<'a> Image<'a> {
         Ok(Image { samples, width, height })
     }
 
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(crate) fn height(&self) -> usize {
+        self.height
+    }
+
     fn row(&self, y: usize) -> &'a [u8] {
         &self.samples[y * self.width..][..self.width]
     }
@@ -195,7 +203,7 @@ impl Window {
 }
 
 /// A plane with margins of its edges, and [`SLACK`] at its end.
-struct Padded<T> {
+pub(crate) struct Padded<T> {
     samples: Vec<T>,
     stride: usize,
 }
@@ -209,7 +217,7 @@ impl<T: Copy + Default> Padded<T> {
 
 impl Padded<u8> {
     /// An image that blocks fill, with a margin on each side.
-    fn new(image: Image<'_>, side: usize, margin: usize) -> Result<Self, Error> {
+    pub(crate) fn new(image: Image<'_>, side: usize, margin: usize) -> Result<Self, Error> {
         let stride = (image.width.next_multiple_of(side) + 2 * margin).max(SLACK);
         let n_rows = image.height.next_multiple_of(side) + 2 * margin;
         let mut samples = try_vec(0, stride * n_rows + SLACK)?;
@@ -225,7 +233,7 @@ impl Padded<u8> {
     }
 
     /// The rows of the block at `(y, x)`.
-    fn block<const SIDE: usize>(&self, y: usize, x: usize) -> [[u8; SIDE]; SIDE] {
+    pub(crate) fn block<const SIDE: usize>(&self, y: usize, x: usize) -> [[u8; SIDE]; SIDE] {
         let mut rows = [[0; SIDE]; SIDE];
         for (row, out) in rows.iter_mut().enumerate() {
             out.copy_from_slice(&self.window(y + row, x)[..SIDE]);

@@ -93,6 +93,8 @@ pub(super) struct State {
     shift: u32,
     /// Of the bits below the highest one of a class.
     rests: Vec<u32>,
+    /// Whether bands begin with what was learned in others.
+    inherits: bool,
 }
 
 impl State {
@@ -105,7 +107,13 @@ impl State {
             contexts: Contexts::new(sizes.unit)?,
             shift: sizes.shift,
             rests: try_vec(1 << 31, 32 * 32)?,
+            inherits: true,
         })
+    }
+
+    /// Keeps what was learned for further bands of the same kinds.
+    pub(super) fn keep(&mut self) {
+        self.inherits = false;
     }
 
     /// Codes a band of a channel.
@@ -118,7 +126,9 @@ impl State {
     ) -> Result<(), Error> {
         let grid = &grids[band.channel][band.index];
         let (width, height) = (grid.width, grid.height);
-        Contexts::begin_band(&mut self.model, band);
+        if self.inherits {
+            Contexts::begin_band(&mut self.model, band);
+        }
         for y in 0..height {
             self.contexts.begin_row(grids, band, y)?;
             side.begin_row(grids, band, y)?;

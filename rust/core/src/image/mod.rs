@@ -16,7 +16,8 @@ mod contexts;
 mod grid;
 mod header;
 mod masking;
-mod model;
+pub(crate) mod model;
+pub(crate) mod planes;
 mod quantization;
 mod reconstruction;
 mod signs;
@@ -29,7 +30,7 @@ use crate::error::{check_len, try_collect};
 use crate::wavelet::{self, Bands, FiveThree, Lifting, NineSeven, Plane};
 use crate::{Error, Run};
 use header::Header;
-use quantization::{Excess, Lossless, RateDistortion, Rounding};
+use quantization::{Excess, LAMBDA, Lossless, RateDistortion, Rounding};
 use steps::Steps;
 use tiles::Tile;
 
@@ -118,8 +119,12 @@ pub fn encode(samples: Samples<'_>, kind: Kind, coding: Coding, run: &Run<'_>) -
             let channels = to_bands::<NineSeven>(colour::to_planes(samples, kind, run)?, run)?;
             let steps = Steps::new(step, tune);
             let coded = run.map_long_tasks(tiles.len(), |tile, is_stopped| {
-                let mut quantizer =
-                    RateDistortion { steps: &steps, excess: Excess::default(), factors: Vec::new() };
+                let mut quantizer = RateDistortion {
+                    steps: &steps,
+                    lambda: LAMBDA,
+                    excess: Excess::default(),
+                    factors: Vec::new(),
+                };
                 let message = tiles[tile].encode(&channels, &mut quantizer, SMALL_SIZES, is_stopped)?;
                 Ok((message, quantizer.excess))
             })?;

@@ -14,7 +14,7 @@ use crate::entropy::mixing::{log2, squash};
 use crate::error::try_vec;
 
 /// Contexts of a decision.
-pub(super) const N_CONTEXTS: usize = 8;
+pub(crate) const N_CONTEXTS: usize = 8;
 
 /// Counters of a context, one for each kind of decision: a cache line.
 pub(super) const N_KINDS: usize = 16;
@@ -90,17 +90,17 @@ static CONFIDENCES: [i32; MASK as usize + 1] = {
 };
 
 /// The contexts of a decision: a line of counters for each.
-pub(super) type Lines = [u32; N_CONTEXTS];
+pub(crate) type Lines = [u32; N_CONTEXTS];
 
 /// What is predicted of a decision, kept for the update.
-pub(super) struct Prediction {
+pub(crate) struct Prediction {
     /// That it is true, of 2^16.
-    pub(super) p_true: u32,
+    pub(crate) p_true: u32,
     inputs: [i16; N_CONTEXTS],
 }
 
 /// Counters and weights. They begin the same for each tile.
-pub(super) struct Model {
+pub(crate) struct Model {
     lines: Vec<[u32; N_KINDS]>,
     weights: Vec<[i16; N_CONTEXTS]>,
 }
@@ -108,7 +108,7 @@ pub(super) struct Model {
 impl Model {
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub(super) fn new(n_lines: usize, n_sets: usize) -> Result<Self, Error> {
+    pub(crate) fn new(n_lines: usize, n_sets: usize) -> Result<Self, Error> {
         let mut line = [1 << 31; N_KINDS];
         for (kind, percent) in FIRST_PERCENTS.iter().enumerate() {
             line[kind] = ((percent << PROBABILITY_BITS_OF_COUNTER) / 100) << COUNT_BITS;
@@ -133,7 +133,7 @@ impl Model {
 
     /// The prediction of a decision of this kind.
     #[inline(always)]
-    pub(super) fn predict(&self, lines: &Lines, kind: usize, sets: [usize; 2]) -> Prediction {
+    pub(crate) fn predict(&self, lines: &Lines, kind: usize, sets: [usize; 2]) -> Prediction {
         let mut inputs = [0; N_CONTEXTS];
         for index in 0..N_CONTEXTS {
             let counter = self.lines[lines[index] as usize][kind % N_KINDS];
@@ -153,7 +153,7 @@ impl Model {
 
     /// Learns a decision.
     #[inline(always)]
-    pub(super) fn update(
+    pub(crate) fn update(
         &mut self,
         lines: &Lines,
         kind: usize,

@@ -11,7 +11,7 @@ use crate::entropy::mixing::log2;
 
 /// Squared error, of step^2, that a bit is worth: at high rates the error is step^2 / 12 and falls by 6 dB a bit, so that the slope is
 /// 2 ln(2) / 12.
-const LAMBDA: f32 = 0.12;
+pub(super) const LAMBDA: f32 = 0.12;
 
 /// Coefficients larger than this are rounded without weighing their bits.
 const MAX_WEIGHED: i32 = 3;
@@ -93,6 +93,8 @@ static BITS: [f32; 4096] = {
 /// Coefficients that become multiples of a step: those that cost least, in squared error and in bits.
 pub(super) struct RateDistortion<'a> {
     pub(super) steps: &'a Steps,
+    /// Squared error, of step^2, that a bit is worth.
+    pub(super) lambda: f32,
     pub(super) excess: Excess,
     /// How much larger the steps of the coefficients of a row are; none if all are 1.
     pub(super) factors: Vec<f32>,
@@ -114,7 +116,7 @@ impl Quantizer for RateDistortion<'_> {
             return 0;
         }
         let size = match nearest {
-            ..=MAX_WEIGHED => cheapest(exact, nearest, model, place),
+            ..=MAX_WEIGHED => cheapest(exact, nearest, self.lambda, model, place),
             _ => (exact.min(MAX_SIZE) + LARGE_ROUNDING) as i32,
         };
         if size > 0 {
@@ -126,14 +128,14 @@ impl Quantizer for RateDistortion<'_> {
 
 /// The size with the least cost, of 0, `nearest` and the one below.
 #[inline(never)]
-fn cheapest(exact: f32, nearest: i32, model: &Model, place: &Place) -> i32 {
+fn cheapest(exact: f32, nearest: i32, lambda: f32, model: &Model, place: &Place) -> i32 {
     let (mut best, mut least, mut bits) = (nearest, f32::MAX, 0.0);
     for size in 0..=nearest {
         let p_larger = model.predict(&place.lines, size as usize, place.sets_of(size as usize)).p_true;
         if size == 0 || size + 1 >= nearest {
             let (error, sign_bits) = (exact - size as f32, if size > 0 { 1.0 } else { 0.0 });
             let all_bits = bits + BITS[((65_536 - p_larger) >> 4) as usize] + sign_bits;
-            let cost = error * error + LAMBDA * all_bits;
+            let cost = error * error + lambda * all_bits;
             if cost < least {
                 (best, least) = (size, cost);
             }

@@ -157,7 +157,7 @@ impl Tile {
 }
 
 /// The order in which bands are coded: coarse ones first; and after which of them a resolution is complete.
-fn order() -> impl Iterator<Item = (usize, Option<usize>)> {
+pub(super) fn order() -> impl Iterator<Item = (usize, Option<usize>)> {
     let details = (1..=N_LEVELS).rev().flat_map(|level| {
         (0..3).map(move |index| {
             let ends = index == 2 && level <= N_RESOLUTIONS;

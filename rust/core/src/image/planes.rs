@@ -1,0 +1,126 @@
+//! Planes of real numbers, such as what a prediction leaves of a frame, in a message that holds other things, too. What is learned of one
+//! set of planes helps with the next.
+
+use super::coefficients::{Reader, State, Writer};
+use super::contexts::{Band, N_BANDS};
+use super::grid::Grid;
+use super::quantization::{Excess, RateDistortion, Rounding};
+use super::steps::Steps;
+use super::tiles::order;
+use super::{MAX_CHANNELS, N_LEVELS, SMALL_SIZES, Step, Tune};
+use crate::Error;
+use crate::entropy::{Decoder, Encoder};
+use crate::error::try_push;
+use crate::wavelet::{self, Bands, NineSeven, Plane};
+
+/// Where coefficients of size 1, and larger ones, of each plane are put: towards zero, of step / 256.
+pub(crate) type Moves = [[i8; 2]; MAX_CHANNELS];
+
+/// What coding planes of a kind has learned.
+pub(crate) struct PlaneCoder(State);
+
+impl PlaneCoder {
+    pub(crate) fn new() -> Result<Self, Error> {
+        Ok(PlaneCoder(State::new(SMALL_SIZES)?))
+    }
+
+    /// Codes planes of one size, which become what a decoder makes of them.
+    pub(crate) fn encode<'a>(
+        &mut self,
+        planes: &mut [Plane<f32>],
+        step: Step,
+        lambda: f32,
+        mut encoder: Encoder<'a>,
+    ) -> Result<(Encoder<'a>, Moves), Error> {
+        let steps = Steps::new(step, Tune::Psnr);
+        let (mut all_bands, mut grids) = (Vec::new(), Vec::new());
+        for plane in planes.iter_mut() {
+            let bands = wavelet::forward::<NineSeven>(std::mem::replace(plane, Plane::new(0, 0)?), N_LEVELS)?;
+            try_push(&mut grids, grids_of(&bands)?)?;
+            try_push(&mut all_bands, bands)?;
+        }
+        let mut quantizer =
+            RateDistortion { steps: &steps, lambda, excess: Excess::default(), factors: Vec::new() };
+        for (index, _) in order() {
+            for (channel, bands) in all_bands.iter().enumerate() {
+                let band = Band { index, channel };
+                let plane = match index {
+                    0 => &bands.low,
+                    _ => &bands.details[band.level() - 1][band.orientation() - 1],
+                };
+                let mut writer = Writer { encoder, quantizer: &mut quantizer, plane, first: (0, 0) };
+                self.0.band(&mut writer, &mut grids, band)?;
+                encoder = writer.encoder;
+            }
+        }
+        self.0.keep();
+        let Rounding(moves) = Excess::rounding(std::iter::once(&quantizer.excess));
+        for (((plane, bands), grids), moves) in planes.iter_mut().zip(all_bands).zip(&grids).zip(moves) {
+            *plane = reconstructed(bands, grids, step, moves)?;
+        }
+        Ok((encoder, moves))
+    }
+
+    /// `n` planes of this size.
+    pub(crate) fn decode<'a>(
+        &mut self,
+        (width, height): (usize, usize),
+        n: usize,
+        step: Step,
+        moves: Moves,
+        decoder: Decoder<'a>,
+    ) -> Result<(Decoder<'a>, Vec<Plane<f32>>), Error> {
+        let (mut all_bands, mut grids, mut planes) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..n {
+            let bands = Bands::new(width, height, N_LEVELS)?;
+            try_push(&mut grids, grids_of(&bands)?)?;
+            try_push(&mut all_bands, bands)?;
+        }
+        let mut reader = Reader(decoder);
+        for (index, _) in order() {
+            for channel in 0..n {
+                if !reader.0.is_past_end() {
+                    self.0.band(&mut reader, &mut grids, Band { index, channel })?;
+                }
+            }
+        }
+        self.0.keep();
+        for ((bands, grids), moves) in all_bands.into_iter().zip(&grids).zip(moves) {
+            try_push(&mut planes, reconstructed(bands, grids, step, moves)?)?;
+        }
+        Ok((reader.0, planes))
+    }
+}
+
+/// Grids for the bands of a plane.
+fn grids_of(bands: &Bands<f32>) -> Result<Vec<Grid>, Error> {
+    let mut grids = Vec::new();
+    grids.try_reserve_exact(N_BANDS)?;
+    for plane in std::iter::once(&bands.low).chain(bands.details.iter().flatten()) {
+        grids.push(Grid::new(plane.width, plane.height)?);
+    }
+    Ok(grids)
+}
+
+/// The plane that integers stand for.
+fn reconstructed(
+    mut bands: Bands<f32>,
+    grids: &[Grid],
+    step: Step,
+    moves: [i8; 2],
+) -> Result<Plane<f32>, Error> {
+    let step = step.value();
+    let [of_one, of_larger] = moves.map(|part| f32::from(part) / 256.0);
+    let planes = std::iter::once(&mut bands.low).chain(bands.details.iter_mut().flatten());
+    for (plane, grid) in planes.zip(grids) {
+        for y in 0..plane.height {
+            for (out, integer) in plane.row_mut(y).iter_mut().zip(grid.row(y)) {
+                let size = integer.unsigned_abs() as f32;
+                let moved = if size > 1.0 { size - of_larger } else { size - of_one };
+                let magnitude = if *integer == 0 { 0.0 } else { moved * step };
+                *out = if *integer < 0 { -magnitude } else { magnitude };
+            }
+        }
+    }
+    wavelet::inverse::<NineSeven>(bands)
+}
