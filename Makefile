@@ -15,7 +15,7 @@ MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py kern
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-sentence-transformers bench-images bench-image-studies bench-thumbnails bench-crossmodal bench-tokens bench-rust fuzz memcheck lint check-aarch64 test-aarch64 test-windows ci wheel wheels audit clean cargo
+.PHONY: help demo test test-rust test-python docs docs-test bench bench-recall bench-hashing bench-networks bench-clusters bench-ivf bench-multi-index bench-strings bench-sentence-transformers bench-images bench-image-studies bench-thumbnails bench-crossmodal bench-tokens bench-video bench-rust fuzz memcheck lint check-aarch64 test-aarch64 test-windows ci wheel wheels audit clean cargo
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ $(VENV)/.tools: pyproject.toml
 # The peers are only compared with, and data frames only taken; a platform that lacks their wheels does without them.
 # umap-learn, which compiles for a minute, is left out: its test runs where it is installed.
 $(VENV)/.peers: $(VENV)/.tools
-	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa turbovec rabitqlib constriction pandas polars pyarrow rdkit zstandard pillow pillow-avif-plugin pillow-jxl-plugin blurhash; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
+	-for peer in faiss-cpu usearch numkong onnx onnxruntime datasketch rensa turbovec rabitqlib constriction pandas polars pyarrow rdkit zstandard pillow pillow-avif-plugin pillow-jxl-plugin blurhash av; do $(BIN)/python -m pip install --quiet --only-binary :all: "$$peer" || true; done
 	-for peer in smaz-py3 unishox2-py3; do $(BIN)/python -m pip install --quiet "$$peer" || true; done  # have no wheels: a C compiler builds them
 	-$(BIN)/python -m pip install --quiet --no-deps thumbhash-python || true  # asks for an old Pillow, which it does not need
 	-$(BIN)/python -m pip install --quiet --no-deps sentence-transformers || true  # asks for torch, which its searches do not need
@@ -128,6 +128,10 @@ bench-crossmodal: $(VENV)/.built $(VENV)/.peers ## Compress photographs to capti
 bench-tokens: export OPENBLAS_NUM_THREADS = 1
 bench-tokens: $(VENV)/.built $(VENV)/.peers ## Compare tokens of pictures on real data (25 minutes); write a dated record
 	$(BIN)/python benches/tokens.py
+
+bench-video: export OPENBLAS_NUM_THREADS = 1
+bench-video: $(VENV)/.built $(VENV)/.peers ## Compare coders of videos on real clips (3 minutes); write a dated record
+	$(BIN)/python benches/video.py
 
 bench-rust: cargo ## Time the kernels alone, by level and shape
 	$(CARGO) bench --package fastcodes-core

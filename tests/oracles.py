@@ -112,6 +112,31 @@ def adc_encode(x, codebooks):
     return adc_tables(x, codebooks).argmin(axis=-1).astype(np.uint8)
 
 
+# --- block motion: the costs of all candidates, and their order --------------------------------------------
+
+
+def block_costs(frame, reference, block, radius):
+    """Absolute differences (2 radius + 1, 2 radius + 1, n_rows, n_columns) by dy, dx and block."""
+    height, width = (-(-side // block) * block for side in frame.shape)
+    missing = [(0, height - frame.shape[0]), (0, width - frame.shape[1])]
+    frame = np.pad(frame, missing, mode="edge").astype(int)
+    around = [(radius, radius + more) for _, more in missing]
+    padded = np.pad(reference, around, mode="edge").astype(int)
+    shape, n = (height // block, block, width // block, block), 2 * radius + 1
+    moved = [[padded[dy:, dx:][:height, :width] for dx in range(n)] for dy in range(n)]
+    return np.array([[abs(frame - m).reshape(shape).sum((1, 3)) for m in row] for row in moved])
+
+
+def block_order(costs, k):
+    """The vectors (n_rows, n_columns, k, 2) of the least costs, and those costs."""
+    radius = len(costs) // 2
+    vectors = np.argwhere(np.ones(costs.shape[:2])) - radius
+    order = np.lexsort((vectors[:, 1], vectors[:, 0], abs(vectors).sum(1)))
+    ordered = costs.reshape(-1, *costs.shape[2:])[order]
+    best = np.moveaxis(np.argsort(ordered, axis=0, kind="stable")[:k], 0, -1)
+    return vectors[order][best], np.take_along_axis(np.moveaxis(ordered, 0, -1), best, -1)
+
+
 # --- hadamard: the matrix by its entries, in float64 -------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ one with the least ``|dy| + |dx|`` comes first, then the one with the least ``dy
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from fastcodes import _native
 from fastcodes._typing import Codes
 from fastcodes._validation import as_array, as_integer, described
 
-__all__ = ["Motion", "compensate", "one_bit_candidates", "one_bit_planes", "one_bit_search", "sad", "search"]
+__all__ = ["compensate", "one_bit_candidates", "one_bit_planes", "one_bit_search", "sad", "search"]
 
 _MAX_RADIUS = 127
 _MAX_SIDE = 65_535
@@ -30,24 +30,12 @@ _SPACINGS = (4, 2, 1)
 """Of the five rows and columns whose samples a band of the one-bit transform compares a sample with."""
 
 
-class Motion(NamedTuple):
-    """Vectors of blocks, and what they cost.
-
-    Attributes
-    ----------
-    vectors : int16 array (n_rows, n_columns, 2) or (n_rows, n_columns, k, 2)
-        ``(dy, dx)`` of each block, from -`radius` to `radius`.
-    costs : int32 array (n_rows, n_columns) or (n_rows, n_columns, k)
-        Sums of absolute differences, or numbers of different bits.
-    """
-
-    vectors: npt.NDArray[np.int16]
-    costs: npt.NDArray[np.int32]
+_Found: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.int16]]
 
 
 def search(
     frame: Any, reference: Any, *, block: int = 16, radius: int = 16, threads: int | None = None
-) -> Motion:
+) -> _Found:
     """Find the vector with the least sum of absolute differences for each block.
 
     Parameters
@@ -64,9 +52,10 @@ def search(
 
     Returns
     -------
-    Motion
-        Vectors (ceil(height / block), ceil(width / block), 2) and their sums. They are identical for every
-        number of threads and every instruction set.
+    costs : int32 array (ceil(height / block), ceil(width / block))
+        The least sums.
+    vectors : int16 array (ceil(height / block), ceil(width / block), 2)
+        ``(dy, dx)`` of each block. Both are identical for every number of threads and every instruction set.
 
     Raises
     ------
@@ -81,9 +70,9 @@ def search(
     >>> from fastcodes import block_motion
     >>> reference = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     >>> frame = np.roll(reference, (3, -2), axis=(0, 1))
-    >>> motion = block_motion.search(frame, reference)
-    >>> motion.vectors[1, 1], motion.costs[1, 1]
-    (array([-3,  2], dtype=int16), 0)
+    >>> costs, vectors = block_motion.search(frame, reference)
+    >>> int(costs[1, 1]), vectors[1, 1]
+    (0, array([-3,  2], dtype=int16))
 
     Notes
     -----
@@ -94,10 +83,8 @@ def search(
         blocks = abs(frame - moved).reshape(height // block, block, width // block, block)
         costs = blocks.sum(axis=(1, 3))
     """
-    return Motion(
-        *_native.block_motion_search(
-            _as_frame(frame, "frame"), _as_frame(reference, "reference"), block, radius, threads
-        )
+    return _native.block_motion_search(
+        _as_frame(frame, "frame"), _as_frame(reference, "reference"), block, radius, threads
     )
 
 
@@ -157,7 +144,7 @@ def one_bit_candidates(
     block: int = 16,
     radius: int = 16,
     threads: int | None = None,
-) -> Motion:
+) -> _Found:
     """Find the `k` vectors for each block by which the fewest bits differ.
 
     Parameters
@@ -178,9 +165,10 @@ def one_bit_candidates(
 
     Returns
     -------
-    Motion
-        Vectors (n_rows, n_columns, k, 2), those with the fewest different bits first, and how many differ in
-        all planes. They are identical for every number of threads and every instruction set.
+    costs : int32 array (n_rows, n_columns, k)
+        How many bits differ, in all planes together, in ascending order.
+    vectors : int16 array (n_rows, n_columns, k, 2)
+        ``(dy, dx)`` of each. Both are identical for every number of threads and every instruction set.
 
     Raises
     ------
@@ -197,13 +185,11 @@ def one_bit_candidates(
     >>> reference = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     >>> frame = np.roll(reference, (3, -2), axis=(0, 1))
     >>> planes, others = block_motion.one_bit_planes(frame), block_motion.one_bit_planes(reference)
-    >>> block_motion.one_bit_candidates(planes, others, 2, width=64).vectors[1, 1, 0]
+    >>> block_motion.one_bit_candidates(planes, others, 2, width=64)[1][1, 1, 0]
     array([-3,  2], dtype=int16)
     """
-    return Motion(
-        *_native.block_motion_one_bit(
-            _as_planes(planes, "planes"), _as_planes(reference, "reference"), width, k, block, radius, threads
-        )
+    return _native.block_motion_one_bit(
+        _as_planes(planes, "planes"), _as_planes(reference, "reference"), width, k, block, radius, threads
     )
 
 
@@ -261,7 +247,7 @@ def one_bit_search(
     bands: int = 1,
     n_candidates: int = 16,
     threads: int | None = None,
-) -> Motion:
+) -> _Found:
     """Find a vector with a small sum of absolute differences for each block: the best of a few candidates.
 
     Parameters
@@ -282,9 +268,10 @@ def one_bit_search(
 
     Returns
     -------
-    Motion
-        Vectors (n_rows, n_columns, 2) and their sums of absolute differences. Of equal candidates the one
-        with the fewest different bits comes first.
+    costs : int32 array (n_rows, n_columns)
+        Sums of absolute differences.
+    vectors : int16 array (n_rows, n_columns, 2)
+        ``(dy, dx)`` of each block. Of equal candidates the one with the fewest different bits comes first.
 
     Raises
     ------
@@ -299,7 +286,7 @@ def one_bit_search(
     >>> from fastcodes import block_motion
     >>> reference = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     >>> frame = np.roll(reference, (3, -2), axis=(0, 1))
-    >>> block_motion.one_bit_search(frame, reference).vectors[1, 1]
+    >>> block_motion.one_bit_search(frame, reference)[1][1, 1]
     array([-3,  2], dtype=int16)
     """
     samples, others = _as_frame(frame, "frame"), _as_frame(reference, "reference")
@@ -312,12 +299,12 @@ def one_bit_search(
         block,
         radius,
         threads,
-    )[0]
+    )[1]
     costs = _native.block_motion_sad(samples, others, found, block, threads)
     best = costs.argmin(axis=-1)[..., None]
-    return Motion(
-        np.take_along_axis(found, best[..., None], axis=2)[:, :, 0],
+    return (
         np.take_along_axis(costs, best, axis=2)[:, :, 0],
+        np.take_along_axis(found, best[..., None], axis=2)[:, :, 0],
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from contract.cases import (
     adc,
     bits,
+    block_motion,
     entropy,
     hadamard,
     hamming,
@@ -27,6 +28,7 @@ from contract.kit import Wrong
 FAMILIES = {
     "adc": adc,
     "bits": bits,
+    "block_motion": block_motion,
     "entropy": entropy,
     "hadamard": hadamard,
     "hamming": hamming,

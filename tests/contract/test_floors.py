@@ -17,6 +17,7 @@ PYTHON_FLOORS = (
     {"_validation", "_arrow", "_typing", "_linalg", "_blocks", "_files", "_progress", "_estimator"},
     {
         "bits",
+        "block_motion",
         "hamming",
         "jaccard",
         "adc",
@@ -36,7 +37,19 @@ PYTHON_FLOORS = (
 RUST_FLOORS = (
     {"level", "codes", "error", "run", "tasks"},
     {"select"},
-    {"bits", "popcount", "hadamard", "minhash", "adc", "additive", "entropy", "wavelet", "xnor", "roofline"},
+    {
+        "bits",
+        "block_motion",
+        "popcount",
+        "hadamard",
+        "minhash",
+        "adc",
+        "additive",
+        "entropy",
+        "wavelet",
+        "xnor",
+        "roofline",
+    },
     {
         "hamming",
         "jaccard",
@@ -48,6 +61,7 @@ RUST_FLOORS = (
         "rerank",
         "text",
         "image",
+        "video",
     },
 )
 

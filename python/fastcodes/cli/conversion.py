@@ -19,8 +19,8 @@ class Conversion:
     """What a command makes of files."""
 
     verb: str
-    suffix: str
-    """Of outputs that the user does not name."""
+    suffix: Callable[[Path], str]
+    """Of the output for an input, where the user does not name it."""
     listed: Callable[[str], list[Path]]
     """Lists the inputs in a folder."""
     converted: Callable[[Path, str], bytes]
@@ -91,10 +91,11 @@ def _target(conversion: Conversion, source: Path, output: str | None) -> str:
     if output is not None and not _is_folder(output):
         return output
     folder = source.parent if output is None else Path(output)
-    target = folder / source.with_suffix(conversion.suffix).name
+    suffix = conversion.suffix(source)
+    target = folder / source.with_suffix(suffix).name
     if target.exists():
         if source.exists() and target.samefile(source):
-            raise BadPictureError(f"ends in {conversion.suffix} itself; name the output with -o")
+            raise BadPictureError(f"ends in {suffix} itself; name the output with -o")
         if conversion.keeps_neighbors and folder.samefile(source.parent):
             raise BadPictureError(f"{target} exists; name the output with -o")
     return str(target)

@@ -130,7 +130,7 @@ class ImageCodec:
             self._step = as_real(step, "step", at_least=_LEAST_STEP, at_most=_LARGEST_STEP)
         elif not names or quality is not None:
             value = 75.0 if quality is None else as_real(quality, "quality", at_least=0, at_most=100)
-            self._step = _STEP_OF_QUALITY_0 ** math.sqrt(1 - value / 100)
+            self._step = step_of_quality(value)
 
     def __repr__(self) -> str:
         """Return the parameters."""
@@ -258,3 +258,8 @@ class ImageCodec:
             if least > bpp:
                 raise ValueError(f"bpp must be at least {least:.3g} for this picture; got {bpp:g}")
         return best
+
+
+def step_of_quality(quality: float) -> float:
+    """Return the step of a quality from 0 to 100."""
+    return float(_STEP_OF_QUALITY_0 ** math.sqrt(1 - quality / 100))

@@ -29,6 +29,7 @@
 //! | [`rabitq`] | search of vectors kept as a few bits per dimension, by unbiased estimates |
 //! | [`rerank`] | the nearest of given candidates by float vectors |
 //! | [`text`] | short strings as bytes, each of which is decoded alone |
+//! | [`video`] | frames predicted from others by motion |
 //! | [`xnor`] | products of matrices of a few bits, convolution of packed images |
 //! | [`roofline`] | what this CPU could do at best, for comparison |
 //!
@@ -65,6 +66,7 @@ pub mod rabitq;
 pub mod rerank;
 pub mod roofline;
 pub mod text;
+pub mod video;
 pub mod wavelet;
 pub mod xnor;
 

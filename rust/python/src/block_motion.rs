@@ -13,8 +13,8 @@ const FRAME: &str = "a numpy uint8 array (height, width)";
 const PLANES: &str = "a numpy uint8 array (n_planes, height, n_bytes) of packed bits";
 const VECTORS: &str = "a numpy int16 array (n_rows, n_columns, k, 2)";
 
-/// Vectors with one axis more than costs.
-type Found<'py, V, C> = (Bound<'py, PyArray<i16, V>>, Bound<'py, PyArray<i32, C>>);
+/// Costs, and vectors, which have one axis more.
+type Found<'py, C, V> = (Bound<'py, PyArray<i32, C>>, Bound<'py, PyArray<i16, V>>);
 
 fn image<'a>(array: &'a ReadArray<'_, u8>, name: &'static str) -> PyResult<Image<'a>> {
     let (height, width) = (array.shape()[0], array.shape()[1]);
@@ -44,7 +44,7 @@ pub fn block_motion_search<'py>(
     block: &Bound<'py, PyAny>,
     radius: &Bound<'py, PyAny>,
     threads: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Found<'py, Ix3, Ix2>> {
+) -> PyResult<Found<'py, Ix2, Ix3>> {
     let (threads, side, radius) =
         (n_threads(threads)?, count(block, "block", 1)?, count(radius, "radius", 0)?);
     let window = Window { block: Block::new(side).map_err(to_py_err)?, radius };
@@ -57,7 +57,7 @@ pub fn block_motion_search<'py>(
         let vectors = vectors.as_slice_mut()?.as_chunks_mut().0;
         detached(py, threads, |run| block_motion::search(frame, reference, window, 1, vectors, costs, run))
     })?;
-    Ok((vectors, costs))
+    Ok((costs, vectors))
 }
 
 /// See `fastcodes.block_motion.one_bit_candidates`.
@@ -72,7 +72,7 @@ pub fn block_motion_one_bit<'py>(
     block: &Bound<'py, PyAny>,
     radius: &Bound<'py, PyAny>,
     threads: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Found<'py, Ix4, Ix3>> {
+) -> PyResult<Found<'py, Ix3, Ix4>> {
     let (threads, side, radius) =
         (n_threads(threads)?, count(block, "block", 1)?, count(radius, "radius", 0)?);
     let (width, k) = (count(width, "width", 1)?, count(k, "k", 1)?);
@@ -88,7 +88,7 @@ pub fn block_motion_one_bit<'py>(
             block_motion::one_bit_search(planes, reference, window, k, vectors, costs, run)
         })
     })?;
-    Ok((vectors, costs))
+    Ok((costs, vectors))
 }
 
 /// See `fastcodes.block_motion.sad`.

@@ -27,6 +27,7 @@ mod results;
 mod runtime;
 mod text;
 mod versions;
+mod video;
 mod xnor;
 
 use pyo3::prelude::*;
@@ -93,6 +94,8 @@ mod _native {
     use super::rerank::{rerank_nearest, rerank_nearest_of_all};
     #[pymodule_export]
     use super::text::TextModel;
+    #[pymodule_export]
+    use super::video::VideoCoder;
     #[pymodule_export]
     use super::xnor::{
         XnorFilters, XnorFinish, XnorMatrix, xnor_byte_matmul, xnor_conv2d, xnor_matmul, xnor_max_pool2d,

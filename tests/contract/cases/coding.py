@@ -19,6 +19,13 @@ NOT_PICTURES = [
     *["image", None, 3, [[0.5]], PICTURE / 255, PICTURE > 3, PICTURE.astype(np.int64), PICTURE.astype("u2")],
     *[PICTURE[0, 0], PICTURE[..., :2], PICTURE[None], PICTURE.astype(object), np.ma.masked_equal(PICTURE, 0)],
 ]
+FRAMES = np.stack([np.roll(PICTURE[..., 0], shift, axis=1) for shift in range(3)])
+STORED_VIDEO = coding.VideoCodec(8).encode(FRAMES)
+NOT_VIDEOS = [
+    *["video", None, 3, [[[0.5]]], FRAMES / 255, FRAMES > 3, FRAMES.astype(np.int64), FRAMES.astype("u2")],
+    *[FRAMES[0], FRAMES[..., None], FRAMES[:0], FRAMES.astype(object), np.ma.masked_equal(FRAMES, 0)],
+    coding.Video(FRAMES, FRAMES[:, :2]),
+]
 IMAGES = np.random.default_rng(0).integers(0, 256, (256, 8, 8, 3)).astype(np.uint8)
 NOT_IMAGES = [
     "images",
@@ -91,6 +98,26 @@ CASES: dict[str, Case] = {
             "data": [*NOT_BYTES, b"", b"\xff" * 100, STORED_PICTURE[:-1], STORED_PICTURE + b"0"],
             "inspect.data": [*NOT_BYTES, b"", b"\xff" * 100, STORED_PICTURE[:20]],
             "reduce": [*NATURAL, 4],
+            "max_pixels": [*POSITIVE, 479],
+        },
+    ),
+    "coding.VideoCodec": Case(
+        coding.VideoCodec,
+        methods={
+            "encode": {"video": FRAMES},
+            "decode": {"data": STORED_VIDEO, "max_pixels": 1440},
+            "frames": {"data": STORED_VIDEO, "max_pixels": 480},
+            "inspect": {"data": STORED_VIDEO},
+        },
+        wrong={
+            "step": [*REALS, 0, 1e4, None],
+            "mode": OPTIONS,
+            "group": [*POSITIVE, 65_536],
+            "radius": [*NATURAL, 128],
+            "video": NOT_VIDEOS,
+            "data": [*NOT_BYTES, b"", b"\xff" * 100, STORED_VIDEO[:-1], STORED_VIDEO + b"0"],
+            "frames.data": [*NOT_BYTES, b"", b"\xff" * 100, STORED_VIDEO[:20]],
+            "inspect.data": [*NOT_BYTES, b"", b"\xff" * 100, STORED_VIDEO[:20]],
             "max_pixels": [*POSITIVE, 479],
         },
     ),

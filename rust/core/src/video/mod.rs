@@ -41,10 +41,10 @@ pub const MAX_SIDE: usize = 16_384;
 const BITS_OF_RATE: u32 = 16;
 
 /// Squared error, of step^2, that a bit of the rest is worth.
-const LAMBDA: f32 = 0.13;
+const LAMBDA: f32 = 0.16;
 
 /// Absolute differences that a bit of motion is worth, of the step.
-const MOTION_LAMBDA: f32 = 0.55;
+const MOTION_LAMBDA: f32 = 0.3;
 
 /// The value that planes of frames without prediction are relative to.
 const MIDDLE: u8 = 128;

@@ -6,6 +6,7 @@ mod adc;
 mod additive;
 mod binary;
 mod bits;
+mod block_motion;
 #[path = "../common/mod.rs"]
 mod common;
 mod entropy;
@@ -16,6 +17,7 @@ mod minhash;
 mod rabitq;
 mod rerank;
 mod text;
+mod video;
 mod xnor;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,170 @@
+//! Block motion at every level against a loop over all candidates.
+#![allow(missing_docs)]
+
+mod common;
+
+use common::Random;
+use fastcodes_core::block_motion::{Block, Image, MAX_RADIUS, Planes, Window, one_bit_search, sad, search};
+use fastcodes_core::{Error, Level, Run};
+
+/// The sample at a place, those beyond an edge being those of the edge.
+fn at(samples: &[u8], (width, height): (usize, usize), y: isize, x: isize) -> u8 {
+    let y = y.clamp(0, height as isize - 1) as usize;
+    samples[y * width + x.clamp(0, width as isize - 1) as usize]
+}
+
+/// For each block the costs of all candidates with their vectors, in order.
+fn expected(
+    frame: &[u8],
+    reference: &[u8],
+    sides: (usize, usize),
+    side: usize,
+    radius: usize,
+) -> Vec<Vec<(i32, [i16; 2])>> {
+    let radius = radius as isize;
+    let mut blocks = Vec::new();
+    for first_y in (0..sides.1).step_by(side) {
+        for first_x in (0..sides.0).step_by(side) {
+            let mut all = Vec::new();
+            for (dy, dx) in (-radius..=radius).flat_map(|dy| (-radius..=radius).map(move |dx| (dy, dx))) {
+                let mut cost = 0;
+                for y in first_y as isize..(first_y + side) as isize {
+                    for x in first_x as isize..(first_x + side) as isize {
+                        let (a, b) = (at(frame, sides, y, x), at(reference, sides, y + dy, x + dx));
+                        cost += i32::from(a.abs_diff(b));
+                    }
+                }
+                all.push((cost, [dy as i16, dx as i16]));
+            }
+            all.sort_by_key(|(cost, [dy, dx])| (*cost, dy.abs() + dx.abs(), *dy, *dx));
+            blocks.push(all);
+        }
+    }
+    blocks
+}
+
+fn runs() -> impl Iterator<Item = Run<'static>> {
+    let several = Level::available().into_iter().map(|level| Run::new(level, 3, &|| false));
+    Level::available().into_iter().map(Run::serial).chain(several)
+}
+
+fn found(
+    n_blocks: usize,
+    k: usize,
+    work: impl FnOnce(&mut [[i16; 2]], &mut [i32]) -> Result<(), Error>,
+) -> Vec<(i32, [i16; 2])> {
+    let (mut vectors, mut costs) = (vec![[99; 2]; n_blocks * k], vec![-1; n_blocks * k]);
+    work(&mut vectors, &mut costs).unwrap();
+    costs.into_iter().zip(vectors).collect()
+}
+
+#[test]
+fn the_best_candidates_are_found_at_every_level() {
+    let mut random = Random::new(3);
+    for sides in [(1, 1), (16, 16), (35, 9), (40, 33)] {
+        for block in [Block::Eight, Block::Sixteen] {
+            for radius in [0, 1, 3, 9, 16, 20] {
+                let (width, height) = sides;
+                // Few values make ties; the extremes are the largest sums.
+                for values in [2, 256] {
+                    let mut plane = || -> Vec<u8> {
+                        let value = |random: &mut Random| (random.below(values) * 255 / (values - 1)) as u8;
+                        (0..width * height).map(|_| value(&mut random)).collect()
+                    };
+                    let (frame, reference) = (plane(), plane());
+                    let known = expected(&frame, &reference, sides, block.side(), radius);
+                    let image = |samples| Image::new("frame", samples, width, height).unwrap();
+                    let window = Window { block, radius };
+                    for k in [1, 4, (2 * radius + 1).pow(2)] {
+                        let k = k.min((2 * radius + 1).pow(2));
+                        let best: Vec<_> = known.iter().flat_map(|all| all[..k].to_vec()).collect();
+                        for run in runs() {
+                            let answer = found(known.len(), k, |vectors, costs| {
+                                search(image(&frame), image(&reference), window, k, vectors, costs, &run)
+                            });
+                            assert!(answer == best, "{sides:?} {window:?} {k} {:?}", run.level());
+                        }
+                    }
+                    let n_columns = width.div_ceil(block.side());
+                    let chosen: Vec<_> = known.iter().map(|all| all[all.len() / 2]).collect();
+                    let vectors: Vec<_> = chosen.iter().map(|(_, vector)| *vector).collect();
+                    let mut costs = vec![0; vectors.len()];
+                    for run in runs() {
+                        sad(image(&frame), image(&reference), block, &vectors, &mut costs, &run).unwrap();
+                        assert!(costs.iter().zip(&chosen).all(|(a, (b, _))| a == b), "{n_columns}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn planes_are_compared_by_bits_at_every_level() {
+    let mut random = Random::new(4);
+    for (width, height) in [(1, 1), (17, 16), (45, 20)] {
+        for n_bands in [1, 3, 8] {
+            for (block, radius) in
+                [(Block::Eight, 5), (Block::Sixteen, 16), (Block::Eight, 16), (Block::Sixteen, 18)]
+            {
+                let n_bytes = n_bands * height * width.div_ceil(8);
+                let (frame, reference) = (random.bytes(n_bytes), random.bytes(n_bytes));
+                let unpacked = |bytes: &[u8], band: usize| -> Vec<u8> {
+                    let row = width.div_ceil(8);
+                    let bit = |y: usize, x: usize| {
+                        bytes[(band * height + y) * row + x / 8] >> (7 - x % 8) & 1
+                    };
+                    (0..height).flat_map(|y| (0..width).map(move |x| (y, x))).map(|(y, x)| bit(y, x)).collect()
+                };
+                let mut sums: Vec<Vec<(i32, [i16; 2])>> = Vec::new();
+                for band in 0..n_bands {
+                    let (a, b) = (unpacked(&frame, band), unpacked(&reference, band));
+                    let mut of_band = expected(&a, &b, (width, height), block.side(), radius);
+                    of_band.iter_mut().for_each(|all| all.sort_by_key(|(_, vector)| *vector));
+                    match sums.is_empty() {
+                        true => sums = of_band,
+                        false => sums.iter_mut().flatten().zip(of_band.iter().flatten()).for_each(|(s, b)| s.0 += b.0),
+                    }
+                }
+                for all in &mut sums {
+                    all.sort_by_key(|(cost, [dy, dx])| (*cost, dy.abs() + dx.abs(), *dy, *dx));
+                }
+                let planes = |bytes| Planes::new("frame", bytes, n_bands, width, height).unwrap();
+                for k in [1, 16, 60] {
+                    let best: Vec<_> = sums.iter().flat_map(|all| all[..k].to_vec()).collect();
+                    for run in runs() {
+                        let answer = found(sums.len(), k, |vectors, costs| {
+                            let window = Window { block, radius };
+                            let (frame, reference) = (planes(&frame), planes(&reference));
+                            one_bit_search(frame, reference, window, k, vectors, costs, &run)
+                        });
+                        assert!(answer == best, "{width} {height} {block:?} {radius} {k} {:?}", run.level());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_arguments_are_errors() {
+    let run = Run::serial(Level::best());
+    let samples = [0; 64];
+    let image = Image::new("frame", &samples, 8, 8).unwrap();
+    let window = |radius| Window { block: Block::Eight, radius };
+    let searched = |other, window, k| search(image, other, window, k, &mut [[0; 2]], &mut [0], &run);
+    assert_eq!(searched(image, window(0), 1), Ok(()));
+    let other = Image::new("reference", &samples, 16, 4).unwrap();
+    assert!(matches!(searched(other, window(1), 1), Err(Error::Mismatch { .. })));
+    assert!(matches!(searched(image, window(MAX_RADIUS + 1), 1), Err(Error::Range { name: "radius", .. })));
+    assert!(matches!(searched(image, window(1), 10), Err(Error::Range { name: "k", .. })));
+    assert!(matches!(searched(image, window(1), 0), Err(Error::Range { name: "k", .. })));
+    assert!(matches!(searched(image, window(1), 2), Err(Error::Length { .. })));
+    assert!(Block::new(4).is_err());
+    assert!(Image::new("frame", &samples, 0, 8).is_err());
+    assert!(Image::new("frame", &samples, 9, 8).is_err());
+    assert!(Planes::new("frame", &samples, 9, 8, 8).is_err());
+    assert!(Planes::new("frame", &samples, 1, 9, 8).is_err());
+    let far = sad(image, image, Block::Eight, &[[0, 128]], &mut [0], &run);
+    assert!(matches!(far, Err(Error::Value { .. })), "{far:?}");
+}
