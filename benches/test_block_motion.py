@@ -33,12 +33,18 @@ def planes() -> tuple[Array, Array]:
 def by_numpy() -> tuple[Array, Array]:
     """Return the least sum of each block and its candidate, with one pass over the frame for each."""
     frame, reference = frames()
-    padded, least, best = np.pad(reference, RADIUS, mode="edge"), np.full((18, 22), 1 << 30), np.zeros((18, 22))
+    padded, least, best = (
+        np.pad(reference, RADIUS, mode="edge"),
+        np.full((18, 22), 1 << 30),
+        np.zeros((18, 22)),
+    )
     signed = frame.astype(np.int16)
     for index in range((2 * RADIUS + 1) ** 2):
         dy, dx = divmod(index, 2 * RADIUS + 1)
         apart = np.abs(signed - padded[dy:, dx:][:HEIGHT, :WIDTH]).astype(np.uint16)
-        sums = np.add.reduceat(np.add.reduceat(apart, np.arange(0, HEIGHT, 16), 0, np.uint32), np.arange(0, WIDTH, 16), 1)
+        sums = np.add.reduceat(
+            np.add.reduceat(apart, np.arange(0, HEIGHT, 16), 0, np.uint32), np.arange(0, WIDTH, 16), 1
+        )
         is_less = sums < least
         least, best = np.where(is_less, sums, least), np.where(is_less, index, best)
     return least, best

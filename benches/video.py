@@ -1,9 +1,10 @@
 """Motion and compression of videos on real clips: entropy, search, speed, rate and distortion, in a record.
 
-``python benches/video.py`` measures everything; ``motion``, ``speed`` and ``rates`` are its parts, without a record.
+``python benches/video.py`` measures everything; ``motion``, ``speed`` and ``rates`` only a part.
 """
 
 import io
+import itertools
 import json
 import lzma
 import os
@@ -38,17 +39,23 @@ STEPS = (8.0, 12.0, 18.0, 27.0, 40.0)
 MODES = ("intra", "forward", "bidirectional", "interpolation")
 LEVELS = ("avx2", "avx512")
 SECONDS_OF_CIF = 0.5
+X264_RATES = (20, 25, 30, 36, 42)
+QUANTIZERS = (2, 4, 8, 14, 22, 31)
 PEERS: dict[str, tuple[str, tuple[int, ...], Callable[[int], dict[str, str]]]] = {
-    "x264 ultrafast": ("libx264", (20, 25, 30, 36, 42), lambda q: {"preset": "ultrafast", "tune": "psnr", "crf": str(q)}),
-    "x264 medium": ("libx264", (20, 25, 30, 36, 42), lambda q: {"preset": "medium", "tune": "psnr", "crf": str(q)}),
-    "MPEG-2": ("mpeg2video", (2, 4, 8, 14, 22, 31), lambda q: {"qmin": str(q), "qmax": str(q), "g": "30", "bf": "0"}),
-    "MJPEG": ("mjpeg", (2, 4, 8, 14, 22, 31), lambda q: {"qmin": str(q), "qmax": str(q)}),
+    "x264 ultrafast": (
+        "libx264",
+        X264_RATES,
+        lambda q: {"preset": "ultrafast", "tune": "psnr", "crf": str(q)},
+    ),
+    "x264 medium": ("libx264", X264_RATES, lambda q: {"preset": "medium", "tune": "psnr", "crf": str(q)}),
+    "MPEG-2": ("mpeg2video", QUANTIZERS, lambda q: {"qmin": str(q), "qmax": str(q), "g": "30", "bf": "0"}),
+    "MJPEG": ("mjpeg", QUANTIZERS, lambda q: {"qmin": str(q), "qmax": str(q)}),
 }
 ABOUT = """\
-Luma of whole clips; peers get chroma of 128 everywhere, which takes them hardly any bits. Two clips are nearly
-lossless, and the only ones of which rates are claimed; the others were decoded from lossy streams. PSNR is the mean
-over frames. Bytes of fastcodes are those of the whole container, of the peers those of their packets. Every video was
-decoded before it was counted."""
+Luma of whole clips; peers get chroma of 128 everywhere, which takes them hardly any bits. Two clips are
+nearly lossless, and the only ones of which rates are claimed; the others were decoded from lossy streams.
+PSNR is the mean over frames. Bytes of fastcodes are those of the whole container, of the peers those of
+their packets. Every video was decoded before it was counted."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,11 @@ def main() -> None:
         facts["motion"] = lines
         tables["Motion of blocks of 16, radius 16"] = motion_table(lines)
         promises += [
-            Promise(f"one-bit, 16 candidates, less {0.1} dB of SAD: {line['clip']}", -0.1, line["scored"] - line["sad"])
+            Promise(
+                f"one-bit, 16 candidates, less {0.1} dB of SAD: {line['clip']}",
+                -0.1,
+                line["scored"] - line["sad"],
+            )
             for line in lines
             if line["clip"] in NEAR_LOSSLESS
         ]
@@ -89,7 +100,9 @@ def main() -> None:
         facts["speeds"] = speeds
         tables["Nanoseconds a candidate, one thread, frames of 288 x 352, radius 16"] = speed_table(speeds)
         for level, found in speeds.items():
-            promises.append(Promise(f"SAD of 16 x 16, candidates in 9 ns: {level}", 1.0, 9 / found["16"]["sad"]))
+            promises.append(
+                Promise(f"SAD of 16 x 16, candidates in 9 ns: {level}", 1.0, 9 / found["16"]["sad"])
+            )
             needs = {"avx2": 1.5, "avx512": 3.0}[level]
             ratio = found["16"]["sad"] / found["16"]["one-bit"]
             promises.append(Promise(f"one-bit search against SAD: {level}", needs, ratio))
@@ -100,7 +113,9 @@ def main() -> None:
         compared, more = comparisons(points)
         tables["BD-rates: negative means fewer bytes"] = compared
         promises += more
-    page = f"# Video, {facts['date']}\n\n{records.facts_as_list(facts)}- peers: {peer_versions()}\n\n{ABOUT}\n"
+    page = (
+        f"# Video, {facts['date']}\n\n{records.facts_as_list(facts)}- peers: {peer_versions()}\n\n{ABOUT}\n"
+    )
     for title, text in tables.items():
         page += f"\n## {title}\n\n{text}\n"
     page += f"\n## Promises\n\n{records.promise_table(promises)}\n"
@@ -151,10 +166,12 @@ def motions() -> Iterator[dict[str, Any]]:
     """Yield what compensation leaves of each clip, by full search and by the one-bit transform."""
     for name, frames in clips():
         found = []
-        for reference, frame in zip(frames, frames[1:], strict=False):
+        for reference, frame in itertools.pairwise(frames):
             planes = block_motion.one_bit_planes(frame), block_motion.one_bit_planes(reference)
             of_sad = block_motion.search(frame, reference, radius=RADIUS)[1]
-            of_bits = block_motion.one_bit_candidates(*planes, 1, width=frame.shape[1], radius=RADIUS)[1][:, :, 0]
+            of_bits = block_motion.one_bit_candidates(*planes, 1, width=frame.shape[1], radius=RADIUS)[1][
+                :, :, 0
+            ]
             scored = block_motion.one_bit_search(frame, reference, radius=RADIUS)[1]
             bands = block_motion.one_bit_search(frame, reference, radius=RADIUS, bands=3)[1]
             moved = [block_motion.compensate(reference, v) for v in (of_sad, of_bits, scored, bands)]
@@ -169,13 +186,24 @@ def motions() -> Iterator[dict[str, Any]]:
                     entropy(signed - moved[2]),
                 ]
             )
-        keys = ("before", "sad", "one_bit", "scored", "bands", "h_frame", "h_difference", "h_sad", "h_one_bit")
+        keys = (
+            "before",
+            "sad",
+            "one_bit",
+            "scored",
+            "bands",
+            "h_frame",
+            "h_difference",
+            "h_sad",
+            "h_one_bit",
+        )
         yield {"clip": name, **dict(zip(keys, map(float, np.mean(found, axis=0)), strict=True))}
 
 
 def motion_table(lines: list[dict[str, Any]]) -> str:
     quality = records.table(
-        ["PSNR of the prediction, dB", "frame before", "SAD", "one-bit", "best 16 by SAD", "the same, 3 planes", "less than SAD"],
+        ["PSNR of the prediction, dB", "frame before", "SAD", "one-bit", "best 16 by SAD", "with 3 planes",
+         "less than SAD"],
         [
             [line["clip"], *(f"{line[key]:.2f}" for key in ("before", "sad", "one_bit", "scored", "bands")),
              f"{line['sad'] - line['scored']:.3f}"]
@@ -183,7 +211,8 @@ def motion_table(lines: list[dict[str, Any]]) -> str:
         ],
     )  # fmt: skip
     bits = records.table(
-        ["entropy, bits a sample", "frame", "difference", "compensated", "one-bit, best 16", "factors of 8 bits"],
+        ["entropy, bits a sample", "frame", "difference", "compensated", "one-bit, best 16",
+         "factors of 8 bits"],
         [
             [line["clip"], *(f"{line[key]:.2f}" for key in ("h_frame", "h_difference", "h_sad", "h_one_bit")),
              f"{8 / line['h_difference']:.2f}, {8 / line['h_sad']:.2f}"]
@@ -211,11 +240,15 @@ def kernels() -> dict[str, dict[str, float]]:
             raise AssertionError("the moved frame was not found again")
         calls = {
             "sad": lambda options=options: block_motion.search(frame, reference, **options),
-            "one-bit": lambda options=options: block_motion.one_bit_candidates(*planes, 1, width=352, **options),
+            "one-bit": lambda options=options: block_motion.one_bit_candidates(
+                *planes, 1, width=352, **options
+            ),
             "one-bit, 16 candidates": lambda options=options: block_motion.one_bit_candidates(
                 *planes, 16, width=352, **options
             ),
-            "one-bit search": lambda options=options: block_motion.one_bit_search(frame, reference, **options),
+            "one-bit search": lambda options=options: block_motion.one_bit_search(
+                frame, reference, **options
+            ),
         }
         found[str(block)] = {name: 1e9 * seconds(call) / n for name, call in calls.items()}
     return found
@@ -245,7 +278,9 @@ def speed_table(speeds: dict[str, dict[str, dict[str, float]]]) -> str:
     for level, blocks in speeds.items():
         for block, found in blocks.items():
             sad = found["sad"]
-            rows.append([level, block, *(f"{ns:.2f}" for ns in found.values()), f"{sad / found['one-bit']:.2f}"])
+            rows.append(
+                [level, block, *(f"{ns:.2f}" for ns in found.values()), f"{sad / found['one-bit']:.2f}"]
+            )
     headings = ["level", "block", *next(iter(next(iter(speeds.values())).values())), "SAD / one-bit"]
     return records.table(headings, rows)
 
@@ -320,7 +355,15 @@ def of_peer(name: str, video: Video, peer: str) -> Iterator[Point]:
 
 def rate_table(points: list[Point]) -> str:
     rows = [
-        [p.clip, p.coder, f"{p.setting:g}", f"{p.kilobits:.1f}", f"{p.psnr:.2f}", f"{p.encoded_ms:.1f}", f"{p.decoded_ms:.1f}"]
+        [
+            p.clip,
+            p.coder,
+            f"{p.setting:g}",
+            f"{p.kilobits:.1f}",
+            f"{p.psnr:.2f}",
+            f"{p.encoded_ms:.1f}",
+            f"{p.decoded_ms:.1f}",
+        ]
         for p in points
     ]
     return records.table(["clip", "coder", "setting", "kbit/s", "PSNR, dB", "encode, ms", "decode, ms"], rows)
@@ -331,7 +374,8 @@ def comparisons(points: list[Point]) -> tuple[str, list[Promise]]:
 
     def bd(name: str, coder: str, other: str) -> float:
         curves = [
-            [(p.kilobits, p.psnr) for p in points if p.clip == name and p.coder == which] for which in (other, coder)
+            [(p.kilobits, p.psnr) for p in points if p.clip == name and p.coder == which]
+            for which in (other, coder)
         ]
         (rates_a, quality_a), (rates_b, quality_b) = (zip(*curve, strict=True) for curve in curves)
         return metrics.bd_rate(rates_a, quality_a, rates_b, quality_b)
@@ -351,7 +395,9 @@ def comparisons(points: list[Point]) -> tuple[str, list[Promise]]:
     for other, floors in (("intra", (65, 40)), ("MPEG-2", (45, 25))):
         for name, floor in zip(NEAR_LOSSLESS, floors, strict=True):
             if other in others:
-                promises.append(Promise(f"forward saves against {other}, %: {name}", floor, -bd(name, "forward", other)))
+                promises.append(
+                    Promise(f"forward saves against {other}, %: {name}", floor, -bd(name, "forward", other))
+                )
     slowest = max(p.encoded_ms for p in points if p.clip == "Mobile CIF" and p.coder in MODES)
     promises.append(Promise("frames of CIF encoded in half a second, one thread", 2.0, 1e3 / slowest))
     return records.table(["clip", "coder", *(f"against {other}" for other in others)], rows), promises

@@ -116,7 +116,7 @@ def adc_encode(x, codebooks):
 
 
 def block_costs(frame, reference, block, radius):
-    """Absolute differences (2 radius + 1, 2 radius + 1, n_rows, n_columns) by dy, dx and block."""
+    """Sum absolute differences (2 radius + 1, 2 radius + 1, n_rows, n_columns) by dy, dx and block."""
     height, width = (-(-side // block) * block for side in frame.shape)
     missing = [(0, height - frame.shape[0]), (0, width - frame.shape[1])]
     frame = np.pad(frame, missing, mode="edge").astype(int)
@@ -128,7 +128,7 @@ def block_costs(frame, reference, block, radius):
 
 
 def block_order(costs, k):
-    """The vectors (n_rows, n_columns, k, 2) of the least costs, and those costs."""
+    """Return the vectors (n_rows, n_columns, k, 2) of the least costs, and those costs."""
     radius = len(costs) // 2
     vectors = np.argwhere(np.ones(costs.shape[:2])) - radius
     order = np.lexsort((vectors[:, 1], vectors[:, 0], abs(vectors).sum(1)))

@@ -355,7 +355,8 @@ def _as_frame(frame: Any, name: str) -> Codes:
     if array.ndim != 2 or not all(1 <= side <= _MAX_SIDE for side in array.shape):
         way = "; search one channel, such as luma" if array.ndim == 3 else ""
         raise ValueError(
-            f"{name} must be (height, width), with sides from 1 to {_MAX_SIDE:,}; got shape {array.shape}{way}"
+            f"{name} must be (height, width), with sides from 1 to {_MAX_SIDE:,}; got shape "
+            f"{array.shape}{way}"
         )
     return np.ascontiguousarray(array)
 
@@ -363,7 +364,9 @@ def _as_frame(frame: Any, name: str) -> Codes:
 def _as_planes(planes: Any, name: str) -> Codes:
     array = as_array(planes, name)
     if array.dtype != np.uint8:
-        raise TypeError(f"{name} must be a uint8 array (n_planes, height, n_bytes); got {described(array, planes)}")
+        raise TypeError(
+            f"{name} must be a uint8 array (n_planes, height, n_bytes); got {described(array, planes)}"
+        )
     if array.ndim != 3:
         raise ValueError(f"{name} must be (n_planes, height, n_bytes); got shape {array.shape}")
     return np.ascontiguousarray(array)
@@ -377,12 +380,15 @@ def _as_vectors(
         raise ValueError(f"block must be 8 or 16; got {side}")
     array = as_array(vectors, "vectors")
     if array.dtype != np.int16:
-        raise TypeError(f"vectors must be an int16 array (n_rows, n_columns, 2); got {described(array, vectors)}")
+        raise TypeError(
+            f"vectors must be an int16 array (n_rows, n_columns, 2); got {described(array, vectors)}"
+        )
     expected = tuple(-(-length // side) for length in shape)
     axes = (3, 4) if with_candidates else (3,)
     if array.ndim not in axes or (*array.shape[:2], array.shape[-1]) != (*expected, 2):
         more = f" or ({expected[0]}, {expected[1]}, k, 2)" if with_candidates else ""
         raise ValueError(
-            f"vectors must be ({expected[0]}, {expected[1]}, 2){more} for a frame {shape}; got shape {array.shape}"
+            f"vectors must be ({expected[0]}, {expected[1]}, 2){more} for a frame {shape}; got shape "
+            f"{array.shape}"
         )
     return np.ascontiguousarray(array)

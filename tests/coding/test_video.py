@@ -196,7 +196,14 @@ def forged(data: bytes, offset: int, value: bytes) -> bytes:
 
 def test_a_header_that_was_made_up_is_an_error_and_takes_no_time() -> None:
     data = VideoCodec(8).encode(CLIP.luma[:2])
-    for offset, value in ((4, b"\x05"), (5, b"\0\0"), (7, b"\xff\xff"), (9, bytes(4)), (17, bytes(4)), (21, bytes(2))):
+    for offset, value in (
+        (4, b"\x05"),
+        (5, b"\0\0"),
+        (7, b"\xff\xff"),
+        (9, bytes(4)),
+        (17, bytes(4)),
+        (21, bytes(2)),
+    ):
         with pytest.raises(ValueError, match="does not know"):
             VideoCodec.inspect(forged(data, offset, value))
     many = forged(data, 17, b"\xff\xff\xff\xff")

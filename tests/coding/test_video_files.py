@@ -44,7 +44,11 @@ def test_y4m_is_as_others_write_it(tmp_path: Path) -> None:
     video = clip(2, 4, 6)
     assert video.chroma is not None
     frames = [video.luma[i].tobytes() + video.chroma[i].tobytes() for i in range(2)]
-    for header in (b"W6 H4", b"H4 W6 F30000:1001 Ip A128:117 C420mpeg2 XCOLORRANGE=FULL", b"W6 H4 C420jpeg I?"):
+    for header in (
+        b"W6 H4",
+        b"H4 W6 F30000:1001 Ip A128:117 C420mpeg2 XCOLORRANGE=FULL",
+        b"W6 H4 C420jpeg I?",
+    ):
         content = b"YUV4MPEG2 " + header + b"\n" + b"".join(b"FRAME Ip\n" + frame for frame in frames)
         (tmp_path / "a.y4m").write_bytes(content)
         assert same(read_video(tmp_path / "a.y4m"), video)
@@ -66,7 +70,10 @@ def test_y4m_is_as_others_write_it(tmp_path: Path) -> None:
         (b"YUV4MPEG2 W6 H4 It\n", "is interlaced"),
         (b"YUV4MPEG2 W6 H4\n", "has no frames"),
         (b"YUV4MPEG2 W2 H2\nFRAME\n12345", "cut or damaged in frame 0"),
-        (b"YUV4MPEG2 W2 H2\nFRAME\n123456FRAME\n1", "cut or damaged in frame 1; n_frames=1 reads those before"),
+        (
+            b"YUV4MPEG2 W2 H2\nFRAME\n123456FRAME\n1",
+            "cut or damaged in frame 1; n_frames=1 reads those before",
+        ),
         (b"YUV4MPEG2 W2 H2\nFRAME\n123456abc\n123456", "cut or damaged in frame 1"),
     ],
 )

@@ -11,8 +11,8 @@ from fastcodes import _native
 
 ROOT = Path(__file__).parents[2]
 # Families of the core with public functions of their own. `roofline` only measures the machine, `additive`,
-# `text`, `image`, `video` and their `wavelet` serve models of quantization and coding; the searches of `asymmetric`,
-# `lists` and `rerank` belong to hamming and to indexes.
+# `text`, `image`, `video` and their `wavelet` serve models of quantization and coding; the searches of
+# `asymmetric`, `lists` and `rerank` belong to hamming and to indexes.
 FAMILIES = sorted(
     set(re.findall(r"^pub mod (\w+);", (ROOT / "rust/core/src/lib.rs").read_text(), re.MULTILINE))
     - {"roofline", "additive", "asymmetric", "lists", "rerank", "text", "image", "video", "wavelet"}

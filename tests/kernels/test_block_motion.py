@@ -85,7 +85,9 @@ def test_sad_is_the_sum_at_a_vector(block: int) -> None:
     y, x, _ = np.indices(vectors.shape[:3])
     expected = costs[vectors[..., 0] + 127, vectors[..., 1] + 127, y, x]
     assert np.array_equal(block_motion.sad(frame, reference, vectors, block=block), expected)
-    assert np.array_equal(block_motion.sad(frame, reference, vectors[:, :, 1], block=block), expected[:, :, 1])
+    assert np.array_equal(
+        block_motion.sad(frame, reference, vectors[:, :, 1], block=block), expected[:, :, 1]
+    )
     assert block_motion.sad(frame, reference, vectors[:, :, :0], block=block).shape == (n_rows, n_columns, 0)
 
 

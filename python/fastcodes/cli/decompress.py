@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="OUT",
-        help=f"output file, which ends in {', '.join(FORMS)} or {OF_VIDEOS}; a folder if there are several inputs "
-        "(default: beside each input, its name with .png or .y4m)",
+        help=f"output file, which ends in {', '.join(FORMS)} or {OF_VIDEOS}; a folder if there are several "
+        "inputs (default: beside each input, its name with .png or .y4m)",
     )
     parser.add_argument(
         "--reduce", type=integer(0, 3), default=0, metavar="N", help="how often both sides are halved, 0 to 3"

@@ -9,7 +9,8 @@
 `JointCodec`      the bytes of a thumbnail and those of a hash function, side by side
 ================  ============================================================================================
 
-`read_video` and `write_video` are for files of videos. `ResidualBinaryCoder` codes pictures by bits of small networks, to compare with `ThumbnailCodec`.
+`read_video` and `write_video` are for files of videos. `ResidualBinaryCoder` codes pictures by bits of small
+networks, to compare with `ThumbnailCodec`.
 """
 
 from fastcodes._estimator import NotFittedError

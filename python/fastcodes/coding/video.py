@@ -184,18 +184,15 @@ class VideoCodec:
     def __init__(
         self, step: float = 16.0, *, mode: str = "bidirectional", group: int = 64, radius: int = 16
     ) -> None:
-        self._step = float(
-            np.float32(as_real(step, "step", at_least=_LEAST_STEP, at_most=_LARGEST_STEP))
-        )
+        self._step = float(np.float32(as_real(step, "step", at_least=_LEAST_STEP, at_most=_LARGEST_STEP)))
         self._mode = as_option(mode, "mode", _MODES)
         self._group = as_integer(group, "group", 1, _MOST_GROUP)
         self._radius = as_integer(radius, "radius", 0, 127)
 
     def __repr__(self) -> str:
         """Return the parameters."""
-        return (
-            f"VideoCodec(step={self._step:g}, mode={self._mode!r}, group={self._group}, radius={self._radius})"
-        )
+        others = f"group={self._group}, radius={self._radius}"
+        return f"VideoCodec(step={self._step:g}, mode={self._mode!r}, {others})"
 
     def encode(self, video: Any, *, threads: int | None = None) -> bytes:
         """Compress a video.
@@ -262,13 +259,17 @@ class VideoCodec:
         n_pixels = info.n_frames * info.height * info.width
         if n_pixels > as_integer(max_pixels, "max_pixels", 1):
             raise ValueError(
-                f"data is a video of {info.n_frames:,} frames of {info.height} x {info.width} pixels, more than "
-                f"max_pixels = {max_pixels}; if you trust it, give a larger max_pixels, or take its frames one by "
-                "one"
+                f"data is a video of {info.n_frames:,} frames of {info.height} x {info.width} pixels, more "
+                f"than max_pixels = {max_pixels}; if you trust it, give a larger max_pixels, or take its "
+                "frames one by one"
             )
         found = list(self.frames(data, max_pixels=max_pixels, threads=threads))
         luma = np.stack([frame.luma for frame in found])
-        chroma = np.stack([frame.chroma for frame in found if frame.chroma is not None]) if info.has_chroma else None
+        chroma = (
+            np.stack([frame.chroma for frame in found if frame.chroma is not None])
+            if info.has_chroma
+            else None
+        )
         return Video(luma, chroma, info.rate)
 
     def frames(
@@ -288,8 +289,8 @@ class VideoCodec:
         Yields
         ------
         VideoFrame
-            In ascending order. Of a video that was cut or altered, all frames that can be decoded come, before
-            the error is raised.
+            In ascending order. Of a video that was cut or altered, all frames that can be decoded come,
+            before the error is raised.
 
         Raises
         ------
@@ -301,8 +302,8 @@ class VideoCodec:
         info = self.inspect(data)
         if info.height * info.width > as_integer(max_pixels, "max_pixels", 1):
             raise ValueError(
-                f"data is a video of {info.height} x {info.width} pixels, more than max_pixels = {max_pixels}; if "
-                "you trust it, give a larger max_pixels"
+                f"data is a video of {info.height} x {info.width} pixels, more than max_pixels = "
+                f"{max_pixels}; if you trust it, give a larger max_pixels"
             )
         check_threads(threads)
         return _decoded(as_data(data), info, threads)
@@ -391,15 +392,15 @@ def _decoded(data: Codes, info: VideoInfo, threads: int | None) -> Iterator[Vide
             break
     if n_found < info.n_frames:
         raise _damaged(
-            f"it was cut or altered, and {info.n_frames - n_found:,} of {info.n_frames:,} frames are lost, in the "
-            f"order of coding from frame {first_lost} on"
+            f"it was cut or altered, and {info.n_frames - n_found:,} of {info.n_frames:,} frames are lost, "
+            f"in the order of coding from frame {first_lost} on"
         )
     if place is not None and place < len(data):
         raise _damaged(f"{len(data) - place} bytes follow its end")
 
 
 def _part(data: Codes, place: int) -> tuple[Codes | None, int | None]:
-    """Return the bytes of the frame at a place, if they are whole, and the place of the next one, if it is known."""
+    """Return the bytes of the frame at a place, if whole, and the place of the next one, if it is known."""
     length = 0
     for index in range(_MAX_LENGTH_BYTES):
         if place >= len(data):
@@ -502,7 +503,9 @@ def _as_video(video: Any) -> Video:
     luma, chroma, rate = video if isinstance(video, Video) else Video(video)
     array = as_array(luma, "video")
     if array.dtype != np.uint8:
-        raise TypeError(f"video must be a Video or a uint8 array (n, height, width); got {described(array, luma)}")
+        raise TypeError(
+            f"video must be a Video or a uint8 array (n, height, width); got {described(array, luma)}"
+        )
     if array.ndim != 3 or not all(1 <= side <= _LONGEST_SIDE for side in array.shape[1:]):
         way = (
             "; for red, green and blue, give luma, such as fastcodes.metrics.luma of each frame"
@@ -512,11 +515,12 @@ def _as_video(video: Any) -> Video:
             else ""
         )
         raise ValueError(
-            f"video must be (n, height, width), with sides from 1 to {_LONGEST_SIDE:,}; got shape {array.shape}{way}"
+            f"video must be (n, height, width), with sides from 1 to {_LONGEST_SIDE:,}; got shape "
+            f"{array.shape}{way}"
         )
     if not 1 <= len(array) <= _MOST_FRAMES:
         raise ValueError(f"video must have at least one frame; got shape {array.shape}")
-    if not isinstance(rate, Fraction) or not 0 < rate or max(rate.numerator, rate.denominator) >= 2**32:
+    if not isinstance(rate, Fraction) or not rate > 0 or max(rate.numerator, rate.denominator) >= 2**32:
         raise ValueError(f"video.rate must be a positive Fraction of 32-bit numbers; got {rate!r}")
     if chroma is not None:
         colors = as_array(chroma, "video.chroma")
@@ -526,8 +530,8 @@ def _as_video(video: Any) -> Video:
             raise TypeError(f"video.chroma must be uint8 {expected}; got {described(colors, chroma)}")
         if colors.shape != expected:
             raise ValueError(
-                f"video.chroma must be {expected}, half the samples of luma in both directions (4:2:0); got shape "
-                f"{colors.shape}"
+                f"video.chroma must be {expected}, half the samples of luma in both directions (4:2:0); got "
+                f"shape {colors.shape}"
             )
         chroma = np.ascontiguousarray(colors)
     return Video(np.ascontiguousarray(array), chroma, rate)

@@ -93,9 +93,12 @@ def read_video(
         content = file.read() if most is None else file.read(most * frame)
     if not content or len(content) % frame:
         raise ValueError(
-            f"{name}: has {len(content):,} bytes, no whole number of frames of {frame:,} bytes; size may be wrong"
+            f"{name}: has {len(content):,} bytes, no whole number of frames of {frame:,} bytes; size may be "
+            "wrong"
         )
-    return _video(np.frombuffer(content, np.uint8).reshape(-1, frame), height, width, is_color, Fraction(rate))
+    return _video(
+        np.frombuffer(content, np.uint8).reshape(-1, frame), height, width, is_color, Fraction(rate)
+    )
 
 
 def write_video(path: PathLike, video: Video) -> None:
@@ -172,13 +175,15 @@ def y4m_of(file: IO[bytes], most: int | None = None) -> Video:
     """Return the video of an open y4m file, at most so many frames."""
     header = file.readline(_LONGEST_HEADER).split()
     if not header or header[0] != _MAGIC:
-        raise ValueError(f"is no y4m file: it does not begin with YUV4MPEG2")
-    fields = {token[:1].decode("latin-1"): token[1:].decode("latin-1") for token in header[1:] if token[:1] != b"X"}
+        raise ValueError("is no y4m file: it does not begin with YUV4MPEG2")
+    fields = {
+        token[:1].decode("latin-1"): token[1:].decode("latin-1") for token in header[1:] if token[:1] != b"X"
+    }
     try:
         width, height = int(fields["W"]), int(fields["H"])
         numerator, denominator = map(int, fields.get("F", "30:1").split(":"))
     except (KeyError, ValueError):
-        raise ValueError(f"its header has no width, height or rate that can be read") from None
+        raise ValueError("its header has no width, height or rate that can be read") from None
     if not all(1 <= side <= _LONGEST_SIDE for side in (width, height)):
         raise ValueError(f"has frames of {height} x {width}; expected sides from 1 to {_LONGEST_SIDE:,}")
     space = fields.get("C", "420")
@@ -198,7 +203,7 @@ def y4m_of(file: IO[bytes], most: int | None = None) -> Video:
             raise ValueError(f"was cut or damaged in frame {len(frames)}{way}")
         frames.append(np.frombuffer(samples, np.uint8))
     if not frames:
-        raise ValueError(f"has no frames")
+        raise ValueError("has no frames")
     rate = Fraction(numerator, denominator) if numerator > 0 and denominator > 0 else Fraction(30)
     return _video(np.stack(frames), height, width, space != "mono", rate)
 

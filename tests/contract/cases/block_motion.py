@@ -96,7 +96,11 @@ WRONG: dict[str, list[Wrong]] = {
         *wrong_integers(1),
         NONE_IS_NO_INTEGER,
     ],
-    "k": [*wrong_integers(1), NONE_IS_NO_INTEGER, Wrong("more than there are", 82, ValueError, "82", "from 1 to 81")],
+    "k": [
+        *wrong_integers(1),
+        NONE_IS_NO_INTEGER,
+        Wrong("more than there are", 82, ValueError, "82", "from 1 to 81"),
+    ],
     "n_candidates": between(1, 81),
     "threads": THREADS,
 }
