@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import cli, metrics
-from fastcodes.coding import ImageCodec
+from fastcodes.coding import ImageCodec, Video, VideoCodec, write_video
 
 image_module = pytest.importorskip("PIL.Image", reason="needs Pillow")
 
@@ -364,7 +364,8 @@ def test_json_prints_the_figures_on_stdout(folder: Path, capfd: pytest.CaptureFi
     n_bytes = Path("stored/a.fc").stat().st_size
     assert facts.pop("seconds") >= 0
     assert facts == {
-        "inputs": ["a.png", "b.png"], "pictures": 1, "skipped": 1, "sample_bytes": image.nbytes,
+        "inputs": ["a.png", "b.png"], "pictures": 1, "videos": 0, "skipped": 1,
+        "sample_bytes": image.nbytes,
         "stored_bytes": n_bytes, "bits_per_pixel": pytest.approx(8 * n_bytes / (40 * 56)),
     }  # fmt: skip
     assert captured.err.count("\n") == 1
@@ -375,3 +376,59 @@ def test_json_prints_the_figures_on_stdout(folder: Path, capfd: pytest.CaptureFi
     captured = capfd.readouterr()
     assert captured.out == ""
     assert "-o names a file" in captured.err
+
+
+# --- videos -------------------------------------------------------------------------------------------------
+
+
+def clip() -> Video:
+    frames = [np.roll(photograph(channels=1), (t, 2 * t), (0, 1)) for t in range(5)]
+    return Video(np.stack(frames), np.full((5, 2, 20, 28), 90, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("options", "codec"),
+    [([], VideoCodec(16)), (["--step", "9"], VideoCodec(9)), (["--quality", "75"], VideoCodec(16))],
+)
+def test_a_video_is_stored_by_its_codec(
+    folder: Path, options: list[str], codec: VideoCodec, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_video("a.y4m", clip())
+    assert run("a.y4m", *options) == 0
+    data = Path("a.fc").read_bytes()
+    assert data == codec.encode(clip())
+    n_raw = 5 * (40 * 56 + 2 * 20 * 28)
+    printed = capfd.readouterr().err
+    assert printed.startswith(
+        f"a.y4m: 1 videos, 0 skipped; {n_raw:,} bytes of samples stored in {len(data):,}, "
+        f"{8 * len(data) / (5 * 40 * 56):.3f} bits per pixel"
+    )
+
+
+def test_a_video_beside_a_picture(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_video("a.y4m", clip())
+    save("b.png", photograph())
+    assert run("a.y4m", "b.png", "-o", "stored") == 0
+    assert sorted(os.listdir("stored")) == ["a.fc", "b.fc"]
+    assert "a.y4m and others: 1 pictures, 1 videos, 0 skipped" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "words"),
+    [
+        (None, ["--lossless"], "a.y4m: is a video, which takes --quality or --step alone"),
+        (None, ["--bpp", "1"], "a.y4m: is a video, which takes --quality or --step alone"),
+        (None, ["--tune", "ms-ssim"], "a.y4m: is a video, which takes --quality or --step alone"),
+        (b"YUV4MPEG2 W8 H8 C422\nFRAME\n", [], "a.y4m: has the color space 422; expected 4:2:0"),
+        (b"YUV4MPEG2 W2 H2\nFRAME\n1", [], "a.y4m: was cut or damaged in frame 0"),
+    ],
+)
+def test_what_is_no_right_video_is_an_error(
+    folder: Path, content: bytes | None, options: list[str], words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_video("a.y4m", clip())
+    if content is not None:
+        Path("a.y4m").write_bytes(content)
+    assert run("a.y4m", *options) == 1
+    assert words in capfd.readouterr().err
+    assert os.listdir() == ["a.y4m"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import cli
-from fastcodes.coding import ImageCodec
+from fastcodes.coding import ImageCodec, VideoCodec, read_video
 
 
 def picture(height: int = 40, width: int = 56, channels: int = 3) -> Any:
@@ -140,7 +140,8 @@ def test_json_prints_the_figures_on_stdout(folder: Path, capfd: pytest.CaptureFi
     facts = json.loads(captured.out)
     assert facts.pop("seconds") >= 0
     assert facts == {
-        "inputs": ["a.fc"], "pictures": 1, "skipped": 0, "sample_bytes": 40 * 56 * 3,
+        "inputs": ["a.fc"], "pictures": 1, "videos": 0, "skipped": 0,
+        "sample_bytes": 40 * 56 * 3,
         "stored_bytes": len(data),
     }  # fmt: skip
     assert captured.err == ""
@@ -148,3 +149,47 @@ def test_json_prints_the_figures_on_stdout(folder: Path, capfd: pytest.CaptureFi
     assert "-o names a file" in capfd.readouterr().err
     assert run("a.fc", "-o", "-", "--json") == 2
     assert "-o names a file" in capfd.readouterr().err
+
+
+# --- videos -------------------------------------------------------------------------------------------------
+
+
+def stored_clip() -> bytes:
+    frames = np.stack([np.roll(picture(channels=1), t, 1) for t in range(6)])
+    return VideoCodec(8, mode="forward").encode(frames)
+
+
+@pytest.mark.parametrize("options", [[], ["-o", "a.y4m"]])
+def test_a_video_comes_back(folder: Path, options: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    Path("a.fc").write_bytes(stored_clip())
+    assert run("a.fc", *options) == 0
+    assert np.array_equal(read_video("a.y4m").luma, VideoCodec().decode(stored_clip()).luma)
+    assert f"a.fc: 1 videos, 0 skipped; {6 * 40 * 56:,} bytes of samples" in capfd.readouterr().err
+
+
+def test_a_cut_video_gives_the_frames_that_are_left(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("a.fc").write_bytes(stored_clip()[:-3])
+    assert run("a.fc") == 0
+    assert np.array_equal(read_video("a.y4m").luma, VideoCodec().decode(stored_clip()).luma[:5])
+    printed = capfd.readouterr().err
+    assert "1 of 6 frames are lost" in printed
+    assert "the other 5 were written" in printed
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "words"),
+    [
+        (stored_clip(), ["--reduce", "1"], "a.fc: is a video, which has one resolution; leave out --reduce"),
+        (stored_clip(), ["--max-pixels", "99"], "more than --max-pixels = 99"),
+        (stored_clip(), ["-o", "a.png"], "a.fc: is a video, which is written as .y4m; name another output"),
+        (stored_clip()[:20], [], "a.fc: data is no video of VideoCodec, or was damaged"),
+        (ImageCodec().encode(picture()), ["-o", "a.y4m"], "a.fc: is no video; name another output with -o"),
+    ],
+)
+def test_a_video_that_cannot_be_written_is_an_error(
+    folder: Path, data: bytes, options: list[str], words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("a.fc").write_bytes(data)
+    assert run("a.fc", *options) == 1
+    assert words in capfd.readouterr().err
+    assert os.listdir() == ["a.fc"]

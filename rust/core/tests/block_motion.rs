@@ -111,10 +111,12 @@ fn planes_are_compared_by_bits_at_every_level() {
                 let (frame, reference) = (random.bytes(n_bytes), random.bytes(n_bytes));
                 let unpacked = |bytes: &[u8], band: usize| -> Vec<u8> {
                     let row = width.div_ceil(8);
-                    let bit = |y: usize, x: usize| {
-                        bytes[(band * height + y) * row + x / 8] >> (7 - x % 8) & 1
-                    };
-                    (0..height).flat_map(|y| (0..width).map(move |x| (y, x))).map(|(y, x)| bit(y, x)).collect()
+                    let bit =
+                        |y: usize, x: usize| bytes[(band * height + y) * row + x / 8] >> (7 - x % 8) & 1;
+                    (0..height)
+                        .flat_map(|y| (0..width).map(move |x| (y, x)))
+                        .map(|(y, x)| bit(y, x))
+                        .collect()
                 };
                 let mut sums: Vec<Vec<(i32, [i16; 2])>> = Vec::new();
                 for band in 0..n_bands {
@@ -123,7 +125,11 @@ fn planes_are_compared_by_bits_at_every_level() {
                     of_band.iter_mut().for_each(|all| all.sort_by_key(|(_, vector)| *vector));
                     match sums.is_empty() {
                         true => sums = of_band,
-                        false => sums.iter_mut().flatten().zip(of_band.iter().flatten()).for_each(|(s, b)| s.0 += b.0),
+                        false => sums
+                            .iter_mut()
+                            .flatten()
+                            .zip(of_band.iter().flatten())
+                            .for_each(|(s, b)| s.0 += b.0),
                     }
                 }
                 for all in &mut sums {

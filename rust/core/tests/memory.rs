@@ -11,6 +11,7 @@ use fastcodes_core::adc::{self, Blocks, Codebooks, PackedCodes, TableMetric, Tab
 use fastcodes_core::additive::{self, Constraint, Search};
 use fastcodes_core::asymmetric::{self, RealQueries};
 use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
+use fastcodes_core::block_motion::{self, Block, Image, Planes, Window};
 use fastcodes_core::entropy::huffman::{self, Huffman};
 use fastcodes_core::entropy::rows::{self, Bernoulli, Blocks as RowBlocks, MarkovChain};
 use fastcodes_core::entropy::scales::{self, Law, ScaleTable};
@@ -25,6 +26,7 @@ use fastcodes_core::minhash::{self, Bands, Hasher, Scheme, Sets, Shingles, Slots
 use fastcodes_core::rabitq::{self, Database, Grid, Metric, Queries, Weights};
 use fastcodes_core::rerank::{self, Candidates, FloatRows};
 use fastcodes_core::text::{TextModel, Texts};
+use fastcodes_core::video::{Coder, Job, Shape};
 use fastcodes_core::xnor::{
     self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
 };
@@ -147,6 +149,8 @@ fn where_memory_ends_every_call_is_an_error() {
     numbers(&mut random);
     messages(&mut random);
     pictures(&mut random);
+    motion(&mut random);
+    frames(&mut random);
 }
 
 fn searches(random: &mut Random) {
@@ -636,4 +640,57 @@ fn pictures(random: &mut Random) {
             check("image::decode", |run| image::decode(&data, halvings, usize::MAX, run).map(nothing));
         }
     }
+}
+
+fn motion(random: &mut Random) {
+    let (width, height) = (90, 40);
+    let (a, b) = (random.bytes(width * height), random.bytes(width * height));
+    let images = [&a, &b].map(|samples| Image::new("frame", samples, width, height).unwrap());
+    let planes = [&a, &b].map(|bytes| Planes::new("frame", &bytes[..2 * 40 * 12], 2, width, height).unwrap());
+    let (n_blocks, k) = (5 * 12, 9);
+    let window = Window { block: Block::Eight, radius: 20 };
+    let of_caller = |work: &dyn Fn(&mut [[i16; 2]], &mut [i32]) -> Result<(), Error>| {
+        let (mut vectors, mut costs) = of_caller(|| (vec![[0; 2]; n_blocks * k], vec![0; n_blocks * k]));
+        work(&mut vectors, &mut costs)
+    };
+    check("block_motion::search", |run| {
+        of_caller(&|vectors, costs| {
+            block_motion::search(images[0], images[1], window, k, vectors, costs, run)
+        })
+    });
+    check("block_motion::one_bit_search", |run| {
+        of_caller(&|vectors, costs| {
+            block_motion::one_bit_search(planes[0], planes[1], window, k, vectors, costs, run)
+        })
+    });
+    check("block_motion::sad", |run| {
+        of_caller(&|vectors, costs| {
+            block_motion::sad(images[0], images[1], Block::Eight, vectors, costs, run)
+        })
+    });
+}
+
+fn frames(random: &mut Random) {
+    let shape = Shape { width: 70, height: 50, has_chroma: true };
+    let planes = [70 * 50, 35 * 25, 35 * 25].map(|len| random.bytes(len));
+    let planes = [&planes[0][..], &planes[1][..], &planes[2][..]];
+    let step = Step::new(9.0).unwrap();
+    let jobs = [&[][..], &[(0, 1)][..]].map(|references| Job { references, step, keep: Some(0) });
+    let encode = |run: &Run<'_>| -> Result<Vec<Vec<u8>>, Error> {
+        let mut coder = Coder::new(shape)?;
+        let mut all = of_caller(|| Vec::with_capacity(2));
+        for job in jobs {
+            all.push(coder.encode(planes, job, 5, run)?);
+        }
+        Ok(all)
+    };
+    check("video::Coder::encode", |run| encode(run).map(nothing));
+    let all = encode(&Run::serial(Level::PORTABLE)).unwrap();
+    check("video::Coder::decode", |run| {
+        let mut coder = Coder::new(shape)?;
+        for (job, bytes) in jobs.into_iter().zip(&all) {
+            coder.decode(bytes, job, run)?;
+        }
+        Ok(())
+    });
 }

@@ -30,8 +30,12 @@ fn frame(shape: Shape, index: usize, random: &mut Random) -> Planes<Vec<u8>> {
 }
 
 /// Frame, references and slot of an intra, a forward and two bidirectional frames.
-const ORDER: [(usize, &[From], Option<usize>); 4] =
-    [(0, &[], Some(0)), (3, &[(0, 3)], Some(7)), (2, &[(0, 2), (7, 1)], Some(2)), (1, &[(0, 1), (2, 1)], None)];
+const ORDER: [(usize, &[From], Option<usize>); 4] = [
+    (0, &[], Some(0)),
+    (3, &[(0, 3)], Some(7)),
+    (2, &[(0, 2), (7, 1)], Some(2)),
+    (1, &[(0, 1), (2, 1)], None),
+];
 
 fn job((_, references, keep): (usize, &[From], Option<usize>), step: f64) -> Job<'_> {
     Job { references, step: Step::new(step).unwrap(), keep }

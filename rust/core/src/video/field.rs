@@ -36,7 +36,8 @@ const MAX_CANDIDATES: usize = 4;
 const MAX_CLASS: u32 = 14;
 
 /// Lines of counters for each context of flags, and of differences.
-const N_LINES: [[usize; N_CONTEXTS]; 2] = [[18, 54, 32, 24, 54, 40, 24, 16], [48, 32, 32, 192, 32, 192, 72, 8]];
+const N_LINES: [[usize; N_CONTEXTS]; 2] =
+    [[18, 54, 32, 24, 54, 40, 24, 16], [48, 32, 32, 192, 32, 192, 72, 8]];
 
 const KINDS: usize = 16;
 
@@ -143,7 +144,12 @@ pub(super) struct Field {
 
 impl Field {
     /// A field that is not known yet.
-    pub(super) fn new(width: usize, height: usize, n_lists: usize, temporal: Vec<Cell>) -> Result<Self, Error> {
+    pub(super) fn new(
+        width: usize,
+        height: usize,
+        n_lists: usize,
+        temporal: Vec<Cell>,
+    ) -> Result<Self, Error> {
         Ok(Field { width, height, n_lists, known: try_vec(Known::default(), width * height)?, temporal })
     }
 
@@ -244,7 +250,13 @@ impl Coder {
     }
 
     /// Codes a decision; `bit` has no meaning when it is read.
-    fn decide<B: Bits>(&mut self, bits: &mut B, contexts: &Contexts, kind: usize, bit: bool) -> Result<bool, Error> {
+    fn decide<B: Bits>(
+        &mut self,
+        bits: &mut B,
+        contexts: &Contexts,
+        kind: usize,
+        bit: bool,
+    ) -> Result<bool, Error> {
         let mut lines: Lines = [0; N_CONTEXTS];
         let mut first: usize = N_LINES[..contexts.about].as_flattened().iter().sum();
         for ((line, local), n) in lines.iter_mut().zip(contexts.local).zip(N_LINES[contexts.about]) {
@@ -273,7 +285,8 @@ impl Coder {
         };
         let n = n_candidates - 1;
         let n_merged = neighbours.iter().filter(|known| known.state == 2).count();
-        let sizes = neighbours[..2].iter().flat_map(|known| known.sizes.as_flattened()).map(|size| u32::from(*size));
+        let sizes =
+            neighbours[..2].iter().flat_map(|known| known.sizes.as_flattened()).map(|size| u32::from(*size));
         let position = if small == 1 { place.y % 2 * 2 + place.x % 2 } else { 0 };
         let both = left * 3 + above;
         Contexts {

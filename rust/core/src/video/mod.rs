@@ -186,7 +186,8 @@ impl Coder {
         let search = match references.is_empty() {
             true => None,
             false => {
-                let images = try_collect(references.iter().map(|f| Image::new("", &f.planes[0], width, height)))?;
+                let images =
+                    try_collect(references.iter().map(|f| Image::new("", &f.planes[0], width, height)))?;
                 let images = images.into_iter().collect::<Result<Vec<_>, _>>()?;
                 let search = Search::new(image, &lumas, &images, radius, MOTION_LAMBDA * step, run)?;
                 (!search.is_in_vain(width, height)).then_some(search)
@@ -417,10 +418,7 @@ fn push_moves(bytes: &mut Vec<u8>, moves: &[[i8; 2]]) {
 }
 
 /// Samples of 8 bits: a prediction and what it left.
-fn decoded(
-    mut planes: Planes<Vec<u8>>,
-    rest: Planes<Option<Plane<f32>>>,
-) -> Result<Planes<Vec<u8>>, Error> {
+fn decoded(mut planes: Planes<Vec<u8>>, rest: Planes<Option<Plane<f32>>>) -> Result<Planes<Vec<u8>>, Error> {
     for (samples, rest) in planes.iter_mut().zip(&rest) {
         for (sample, rest) in samples.iter_mut().zip(rest.iter().flat_map(|plane| &plane.samples)) {
             *sample = (f32::from(*sample) + rest + 0.5).clamp(0.0, 255.0) as u8;

@@ -124,9 +124,10 @@ impl<'a> Search<'a> {
         field: &mut Field,
         place: Place,
     ) -> Result<Macroblock, Error> {
-        let (choice, least) = self.best::<{ 2 * CELL }>(coder, field, place, |coder, rate, field, choice| {
-            coder.macroblock(rate, field, place, choice, false).map(|_| ())
-        })?;
+        let (choice, least) =
+            self.best::<{ 2 * CELL }>(coder, field, place, |coder, rate, field, choice| {
+                coder.macroblock(rate, field, place, choice, false).map(|_| ())
+            })?;
         let mut rate = Rate(0);
         coder.macroblock(&mut rate, field, place, choice, true)?;
         let mut sum = self.cost(0, rate.0);

@@ -88,7 +88,12 @@ impl Reference {
 
     /// The block of the reference that the vector of the one at `(y, x)` refers to.
     #[inline]
-    pub(super) fn block<const SIDE: usize>(&self, y: usize, x: usize, [dy, dx]: Vector) -> [[u8; SIDE]; SIDE] {
+    pub(super) fn block<const SIDE: usize>(
+        &self,
+        y: usize,
+        x: usize,
+        [dy, dx]: Vector,
+    ) -> [[u8; SIDE]; SIDE] {
         let (dy, dx) = (i32::from(dy), i32::from(dx));
         let (y, x) = (2 * y as i32, 2 * x as i32);
         let mut rows = [[0; SIDE]; SIDE];
@@ -159,7 +164,8 @@ pub(super) fn luma(
                 if first_y >= height || first_x >= width {
                     continue;
                 }
-                let cells = [own, field.cell(y, other_x), field.cell(other_y, x), field.cell(other_y, other_x)];
+                let cells =
+                    [own, field.cell(y, other_x), field.cell(other_y, x), field.cell(other_y, other_x)];
                 let block = |cell: &Cell| predicted::<HALF>(references, cell, first_y, first_x);
                 let mut sums = [[128_u32; HALF]; HALF];
                 if cells.iter().all(|cell| *cell == own) {

@@ -8,7 +8,8 @@ use crate::{content, fuzz};
 
 #[test]
 fn searches_of_all_levels_agree() {
-    let case = (1usize..70, 1usize..40, any::<bool>(), 0usize..36, 1usize..20, 0u32..9, any::<u32>(), 1usize..4);
+    let case =
+        (1usize..70, 1usize..40, any::<bool>(), 0usize..36, 1usize..20, 0u32..9, any::<u32>(), 1usize..4);
     fuzz(case, |(width, height, is_small, radius, k, eighths, seed, threads)| {
         let (width, height, radius, seed) = (*width, *height, *radius, u64::from(*seed));
         let block = if *is_small { Block::Eight } else { Block::Sixteen };
@@ -29,9 +30,8 @@ fn searches_of_all_levels_agree() {
             let (a, b) = (&frame[..width * height], &reference[..width * height]);
             search(view(a, width, height), view(b, width, height), window, k, of_search, sums, run).unwrap();
             let n_bytes = n_bands * height * width.div_ceil(8);
-            let [a, b] = [&frame, &reference].map(|bytes| {
-                Planes::new("frame", &bytes[..n_bytes], n_bands, width, height).unwrap()
-            });
+            let [a, b] = [&frame, &reference]
+                .map(|bytes| Planes::new("frame", &bytes[..n_bytes], n_bands, width, height).unwrap());
             one_bit_search(a, b, window, k, of_bits, counts, run).unwrap();
             (vectors, costs)
         };
