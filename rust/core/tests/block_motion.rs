@@ -102,7 +102,7 @@ fn the_best_candidates_are_found_at_every_level() {
 #[test]
 fn planes_are_compared_by_bits_at_every_level() {
     let mut random = Random::new(4);
-    for (width, height) in [(1, 1), (17, 16), (45, 20)] {
+    for (width, height) in [(1_usize, 1_usize), (17, 16), (45, 20)] {
         for n_bands in [1, 3, 8] {
             for (block, radius) in
                 [(Block::Eight, 5), (Block::Sixteen, 16), (Block::Eight, 16), (Block::Sixteen, 18)]

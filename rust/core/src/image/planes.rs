@@ -1,23 +1,49 @@
 //! Planes of real numbers, such as what a prediction leaves of a frame, in a message that holds other things, too. What is learned of one
 //! set of planes helps with the next.
 
-use super::coefficients::{Reader, State, Writer};
-use super::contexts::{Band, N_BANDS};
+use super::coefficients::{Reader, Side, State, Writer};
+use super::contexts::{Band, N_BANDS, Place};
 use super::grid::Grid;
+use super::model::Model;
 use super::quantization::{Excess, RateDistortion, Rounding};
 use super::steps::Steps;
 use super::tiles::order;
 use super::{MAX_CHANNELS, N_LEVELS, SMALL_SIZES, Step, Tune};
-use crate::Error;
 use crate::entropy::{Decoder, Encoder};
 use crate::error::try_push;
 use crate::wavelet::{self, Bands, NineSeven, Plane};
+use crate::{Error, Run};
 
 /// Where coefficients of size 1, and larger ones, of each plane are put: towards zero, of step / 256.
 pub(crate) type Moves = [[i8; 2]; MAX_CHANNELS];
 
 /// What coding planes of a kind has learned.
 pub(crate) struct PlaneCoder(State);
+
+/// A side that asks before each row whether to stop.
+struct Stoppable<'a, 'b, S> {
+    side: S,
+    run: &'a Run<'b>,
+}
+
+impl<S: Side> Side for Stoppable<'_, '_, S> {
+    fn begin_row(&mut self, grids: &[Vec<Grid>], band: Band, y: usize) -> Result<(), Error> {
+        if self.run.should_stop() {
+            return Err(Error::Interrupted);
+        }
+        self.side.begin_row(grids, band, y)
+    }
+
+    #[inline(always)]
+    fn value(&mut self, model: &Model, place: &Place, band: Band, x: usize, y: usize) -> i32 {
+        self.side.value(model, place, band, x, y)
+    }
+
+    #[inline(always)]
+    fn bit(&mut self, bit: bool, p_true: u32) -> Result<bool, Error> {
+        self.side.bit(bit, p_true)
+    }
+}
 
 impl PlaneCoder {
     pub(crate) fn new() -> Result<Self, Error> {
@@ -31,6 +57,7 @@ impl PlaneCoder {
         step: Step,
         lambda: f32,
         mut encoder: Encoder<'a>,
+        run: &Run<'_>,
     ) -> Result<(Encoder<'a>, Moves), Error> {
         let steps = Steps::new(step, Tune::Psnr);
         let (mut all_bands, mut grids) = (Vec::new(), Vec::new());
@@ -48,9 +75,10 @@ impl PlaneCoder {
                     0 => &bands.low,
                     _ => &bands.details[band.level() - 1][band.orientation() - 1],
                 };
-                let mut writer = Writer { encoder, quantizer: &mut quantizer, plane, first: (0, 0) };
-                self.0.band(&mut writer, &mut grids, band)?;
-                encoder = writer.encoder;
+                let writer = Writer { encoder, quantizer: &mut quantizer, plane, first: (0, 0) };
+                let mut side = Stoppable { side: writer, run };
+                self.0.band(&mut side, &mut grids, band)?;
+                encoder = side.side.encoder;
             }
         }
         self.0.keep();
@@ -69,6 +97,7 @@ impl PlaneCoder {
         step: Step,
         moves: Moves,
         decoder: Decoder<'a>,
+        run: &Run<'_>,
     ) -> Result<(Decoder<'a>, Vec<Plane<f32>>), Error> {
         let (mut all_bands, mut grids, mut planes) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..n {
@@ -76,11 +105,11 @@ impl PlaneCoder {
             try_push(&mut grids, grids_of(&bands)?)?;
             try_push(&mut all_bands, bands)?;
         }
-        let mut reader = Reader(decoder);
+        let mut side = Stoppable { side: Reader(decoder), run };
         for (index, _) in order() {
             for channel in 0..n {
-                if !reader.0.is_past_end() {
-                    self.0.band(&mut reader, &mut grids, Band { index, channel })?;
+                if !side.side.0.is_past_end() {
+                    self.0.band(&mut side, &mut grids, Band { index, channel })?;
                 }
             }
         }
@@ -88,7 +117,7 @@ impl PlaneCoder {
         for ((bands, grids), moves) in all_bands.into_iter().zip(&grids).zip(moves) {
             try_push(&mut planes, reconstructed(bands, grids, step, moves)?)?;
         }
-        Ok((reader.0, planes))
+        Ok((side.side.0, planes))
     }
 }
 

@@ -222,7 +222,7 @@ impl Coder {
         let rest = |plane: usize| self.rest(planes[plane], &predicted[plane], plane);
         let mut luma = [rest(0)?];
         let coder = known(&mut learned.luma, PlaneCoder::new)?;
-        let (mut encoder, moves) = coder.encode(&mut luma, job.step, LAMBDA, encoder)?;
+        let (mut encoder, moves) = coder.encode(&mut luma, job.step, LAMBDA, encoder, run)?;
         let [luma] = luma;
         let mut all = [Some(luma), None, None];
         bytes.push(n_lists as u8);
@@ -231,7 +231,7 @@ impl Coder {
             let mut chroma = [rest(1)?, rest(2)?];
             let coder = known(&mut learned.chroma, PlaneCoder::new)?;
             let moves;
-            (encoder, moves) = coder.encode(&mut chroma, job.step, LAMBDA, encoder)?;
+            (encoder, moves) = coder.encode(&mut chroma, job.step, LAMBDA, encoder, run)?;
             push_moves(&mut bytes, &moves[..2]);
             let [blue, red] = chroma;
             (all[1], all[2]) = (Some(blue), Some(red));
@@ -289,14 +289,14 @@ impl Coder {
         let predicted = self.predicted(&references, &field, run)?;
         let coder = known(&mut learned.luma, PlaneCoder::new)?;
         let mut all = [None, None, None];
-        let (mut decoder, luma) = coder.decode((width, height), 1, job.step, moves, decoder)?;
+        let (mut decoder, luma) = coder.decode((width, height), 1, job.step, moves, decoder, run)?;
         luma.into_iter().zip(&mut all).for_each(|(plane, out)| *out = Some(plane));
         if has_chroma {
             let coder = known(&mut learned.chroma, PlaneCoder::new)?;
             let [_, blue, red] = moves;
             let chroma;
             (decoder, chroma) =
-                coder.decode(self.shape.chroma(), 2, job.step, [blue, red, [0; 2]], decoder)?;
+                coder.decode(self.shape.chroma(), 2, job.step, [blue, red, [0; 2]], decoder, run)?;
             chroma.into_iter().zip(&mut all[1..]).for_each(|(plane, out)| *out = Some(plane));
         }
         if !decoder.is_complete() {

@@ -175,11 +175,11 @@ impl<'a> Search<'a> {
             consider(coder, field, Choice { candidate: Some(index), cell: *cell }, sad)?;
         }
         let mut cells = [Cell::default(); 2];
-        for list in 0..self.references.len() {
+        for (list, cell) in cells.iter_mut().enumerate().take(self.references.len()) {
             let (vector, sad) = self.vector(&block, field, place, &candidates, list);
-            cells[list].lists = 1 << list;
-            cells[list].vectors[list] = vector;
-            consider(coder, field, Choice { candidate: None, cell: cells[list] }, sad)?;
+            cell.lists = 1 << list;
+            cell.vectors[list] = vector;
+            consider(coder, field, Choice { candidate: None, cell: *cell }, sad)?;
         }
         if let [earlier, later] = cells
             && self.references.len() == 2
