@@ -83,9 +83,7 @@ def search(
         blocks = abs(frame - moved).reshape(height // block, block, width // block, block)
         costs = blocks.sum(axis=(1, 3))
     """
-    return _native.block_motion_search(
-        _as_frame(frame, "frame"), _as_frame(reference, "reference"), block, radius, threads
-    )
+    return _native.block_motion_search(*_as_frames(frame, reference), block, radius, threads)
 
 
 def one_bit_planes(frame: Any, *, bands: int = 1) -> Codes:
@@ -230,7 +228,7 @@ def sad(
     >>> block_motion.sad(frame, reference, np.zeros((1, 1, 2), np.int16))
     array([[512]], dtype=int32)
     """
-    samples, others = _as_frame(frame, "frame"), _as_frame(reference, "reference")
+    samples, others = _as_frames(frame, reference)
     array = _as_vectors(vectors, samples.shape, block)
     costs = _native.block_motion_sad(
         samples, others, array if array.ndim == 4 else array[:, :, None], block, threads
@@ -289,7 +287,7 @@ def one_bit_search(
     >>> block_motion.one_bit_search(frame, reference)[1][1, 1]
     array([-3,  2], dtype=int16)
     """
-    samples, others = _as_frame(frame, "frame"), _as_frame(reference, "reference")
+    samples, others = _as_frames(frame, reference)
     as_integer(n_candidates, "n_candidates", 1, (2 * as_integer(radius, "radius", 0, _MAX_RADIUS) + 1) ** 2)
     found = _native.block_motion_one_bit(
         one_bit_planes(samples, bands=bands),
@@ -346,6 +344,13 @@ def compensate(reference: Any, vectors: Any, *, block: int = 16) -> Codes:
     y = np.arange(height)[:, None] + of_rows[..., 0]
     x = np.arange(width) + of_rows[..., 1]
     return samples[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+
+
+def _as_frames(frame: Any, reference: Any) -> tuple[Codes, Codes]:
+    samples, others = _as_frame(frame, "frame"), _as_frame(reference, "reference")
+    if samples.shape != others.shape:
+        raise ValueError(f"reference must have the shape {samples.shape} of frame; got shape {others.shape}")
+    return samples, others
 
 
 def _as_frame(frame: Any, name: str) -> Codes:

@@ -52,8 +52,8 @@ FRAMES = [
     Wrong("no rows", FRAME[:0], ValueError, "(0, 20)", "from 1 to 65,535"),
 ]
 OTHER_SIZES = [
-    Wrong("fewer rows", FRAME[:23], ValueError, "23 rows", "same size"),
-    Wrong("more columns", np.hstack([FRAME, FRAME]), ValueError, "40 columns", "same size"),
+    Wrong("fewer rows", FRAME[:23], ValueError, "(23, 20)", "(24, 20)"),
+    Wrong("more columns", np.hstack([FRAME, FRAME]), ValueError, "(24, 40)", "(24, 20)"),
 ]
 PACKED = "uint8 array (n_planes, height, n_bytes)"
 PLANE_ARRAYS = [
@@ -110,7 +110,10 @@ def wrong_values(verb: str, name: str) -> list[Wrong]:
     """List the wrong values of an argument."""
     if name == "reference":
         if verb == "one_bit_candidates":
-            return [*PLANE_ARRAYS, Wrong("other planes", OTHERS[:1], ValueError, "1 planes", "same size")]
+            return [
+                *PLANE_ARRAYS,
+                Wrong("other planes", OTHERS[:1], ValueError, "reference has 1", "same size"),
+            ]
         return FRAMES + (OTHER_SIZES if verb != "compensate" else [])
     if name == "radius" and verb == "one_bit_search":
         return between(0, 127)
