@@ -343,7 +343,8 @@ def compensate(reference: Any, vectors: Any, *, block: int = 16) -> Codes:
     of_rows = array.repeat(block, axis=0)[:height].repeat(block, axis=1)[:, :width]
     y = np.arange(height)[:, None] + of_rows[..., 0]
     x = np.arange(width) + of_rows[..., 1]
-    return samples[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+    predicted: Codes = samples[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+    return predicted
 
 
 def _as_frames(frame: Any, reference: Any) -> tuple[Codes, Codes]:

@@ -429,6 +429,6 @@ def test_what_is_no_right_video_is_an_error(
     write_video("a.y4m", clip())
     if content is not None:
         Path("a.y4m").write_bytes(content)
-    assert run("a.y4m", *options) == 1
+    assert run("a.y4m", *options) == 2
     assert words in capfd.readouterr().err
     assert os.listdir() == ["a.y4m"]

@@ -190,6 +190,6 @@ def test_a_video_that_cannot_be_written_is_an_error(
     folder: Path, data: bytes, options: list[str], words: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Path("a.fc").write_bytes(data)
-    assert run("a.fc", *options) == 1
+    assert run("a.fc", *options) == 2
     assert words in capfd.readouterr().err
     assert os.listdir() == ["a.fc"]

@@ -79,13 +79,13 @@ def test_every_number_of_frames_and_every_size(shape: tuple[int, int, int], mode
     codec = VideoCodec(2, mode=mode, group=4, radius=3)
     data = codec.encode(video)
     frames = list(codec.frames(data))
-    assert [frame.index for frame in frames] == list(range(shape[0]))
+    assert [frame.number for frame in frames] == list(range(shape[0]))
     decoded = codec.decode(data)
     assert decoded.chroma is not None
     for frame in frames:
-        assert np.array_equal(frame.luma, decoded.luma[frame.index])
+        assert np.array_equal(frame.luma, decoded.luma[frame.number])
         assert frame.chroma is not None
-        assert np.array_equal(frame.chroma, decoded.chroma[frame.index])
+        assert np.array_equal(frame.chroma, decoded.chroma[frame.number])
     assert np.abs(decoded.luma.astype(int) - video.luma).max() <= 8
 
 
@@ -149,8 +149,8 @@ def test_a_cut_video_gives_the_frames_before_the_cut_and_an_error(mode: str) -> 
     for n_kept, (start, stop) in enumerate(places):
         for cut in {start, start + 1, (start + stop) // 2, stop - 1}:
             found, message = survivors(data[:cut])
-            assert [frame.index for frame in found] == sorted(order[:n_kept])
-            assert all(np.array_equal(frame.luma, whole[frame.index].luma) for frame in found)
+            assert [frame.number for frame in found] == sorted(order[:n_kept])
+            assert all(np.array_equal(frame.luma, whole[frame.number].luma) for frame in found)
             assert f"{20 - n_kept} of 20 frames are lost" in message
             assert f"from frame {order[n_kept]} on" in message
             with pytest.raises(ValueError, match="frames are lost"):
@@ -163,7 +163,7 @@ def test_an_altered_frame_takes_the_rest_of_its_group_alone() -> None:
     start, stop = parts(bytes(data))[10]
     data[(start + stop) // 2] ^= 4
     found, message = survivors(bytes(data))
-    assert [frame.index for frame in found] == [*range(10), *range(16, 20)]
+    assert [frame.number for frame in found] == [*range(10), *range(16, 20)]
     assert "6 of 20 frames are lost" in message
 
 

@@ -58,7 +58,7 @@ class VideoFrame(NamedTuple):
 
     Attributes
     ----------
-    index : int
+    number : int
         Which one, from 0.
     luma : uint8 array (height, width)
         Luma.
@@ -66,7 +66,7 @@ class VideoFrame(NamedTuple):
         Both differences of color; None for luma alone.
     """
 
-    index: int
+    number: int
     luma: Codes
     chroma: Codes | None
 
@@ -161,7 +161,7 @@ class VideoCodec:
     >>> video = codec.decode(data)
     >>> video.luma.shape, bool(np.abs(video.luma.astype(int) - frames).mean() < 4)
     ((10, 64, 96), True)
-    >>> [frame.index for frame in codec.frames(data)][:3]
+    >>> [frame.number for frame in codec.frames(data)][:3]
     [0, 1, 2]
     """
 

@@ -230,7 +230,7 @@ def _read_by_av(name: str, most: int | None) -> Video:
                 frames.append(
                     np.concatenate(
                         [
-                            np.frombuffer(plane, np.uint8)
+                            np.frombuffer(memoryview(plane), np.uint8)
                             .reshape(plane.height, plane.line_size)[:, : plane.width]
                             .ravel()
                             for plane in planes

@@ -41,7 +41,7 @@ pub const MAX_SIDE: usize = 16_384;
 const BITS_OF_RATE: u32 = 16;
 
 /// Squared error, of step^2, that a bit of the rest is worth.
-const LAMBDA: f32 = 0.16;
+const LAMBDA: f32 = 0.14;
 
 /// Absolute differences that a bit of motion is worth, of the step.
 const MOTION_LAMBDA: f32 = 0.3;
