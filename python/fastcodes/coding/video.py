@@ -28,7 +28,7 @@ _LEAST_STEP, _LARGEST_STEP = 1 / 4, 4096.0
 _SPAN = 8
 """Frames from one key frame to the next, where frames between are predicted from both."""
 _OF_KEY = 0.7
-_OF_LEVELS = (1.2, 1.35, 1.5)
+_OF_LEVELS = (1.35, 1.5, 1.7)
 """Steps of frames that others are predicted from, and of the levels between two of them."""
 _MAX_LENGTH_BYTES = 5
 _N_SLOTS = 8
@@ -123,7 +123,7 @@ class VideoCodec:
     ----------
     step : float
         The step between two values of a coefficient, from 1/4 to 4,096: about the size of errors. Frames that
-        others are predicted from have 0.7 times the step; those between, up to 1.5 times.
+        others are predicted from have 0.7 times the step; those between, up to 1.7 times.
     mode : {"bidirectional", "forward", "intra", "interpolation"}
         How frames are predicted. "bidirectional": every eighth from the one eight before, those between from
         the nearest on both sides, in three levels. "forward": from the one before. "intra": each is coded
