@@ -15,9 +15,10 @@ const SAMPLES: usize = COLUMNS + LANES;
 
 #[target_feature(enable = "avx2")]
 pub(super) fn sad_16(block: &[[u8; 16]; 16], window: &[u8], stride: usize, n: usize, costs: &mut [u16]) {
+    let whole = whole_lanes(n);
     for (dy, costs) in costs.chunks_exact_mut(n.next_multiple_of(COSTS_PER_CHUNK)).take(n).enumerate() {
-        for first in (0..n).step_by(LANES).flat_map(|group| [group, group + COLUMNS]) {
-            if first >= n {
+        for first in (0..whole).step_by(LANES).flat_map(|group| [group, group + COLUMNS]) {
+            if first >= whole {
                 break;
             }
             let rows = block.iter().map(|row| {
@@ -31,13 +32,17 @@ pub(super) fn sad_16(block: &[[u8; 16]; 16], window: &[u8], stride: usize, n: us
             store(_mm256_castsi256_si128(sums), costs, first);
             store(_mm256_extracti128_si256::<1>(sums), costs, first + 16);
         }
+        for column in whole..n {
+            costs[column] = portable::sad_of(block, &window[dy * stride + column..], stride) as u16;
+        }
     }
 }
 
 #[target_feature(enable = "avx2")]
 pub(super) fn sad_8(block: &[[u8; 8]; 8], window: &[u8], stride: usize, n: usize, costs: &mut [u16]) {
+    let whole = whole_lanes(n);
     for (dy, costs) in costs.chunks_exact_mut(n.next_multiple_of(COSTS_PER_CHUNK)).take(n).enumerate() {
-        for first in (0..n).step_by(LANES) {
+        for first in (0..whole).step_by(LANES) {
             let rows = block.iter().map(|row| _mm256_set1_epi64x(i64::from_ne_bytes(*row)));
             let (low, high) = sums(rows, &window[dy * stride + first..], stride);
             let (even, odd) = (_mm256_unpacklo_epi64(low, high), _mm256_unpackhi_epi64(low, high));
@@ -45,6 +50,9 @@ pub(super) fn sad_8(block: &[[u8; 8]; 8], window: &[u8], stride: usize, n: usize
             store(_mm256_castsi256_si128(odd), costs, first + 8);
             store(_mm256_extracti128_si256::<1>(even), costs, first + 16);
             store(_mm256_extracti128_si256::<1>(odd), costs, first + 24);
+        }
+        for column in whole..n {
+            costs[column] = portable::sad_of(block, &window[dy * stride + column..], stride) as u16;
         }
     }
 }
@@ -54,8 +62,8 @@ pub(super) fn sad_8(block: &[[u8; 8]; 8], window: &[u8], stride: usize, n: usize
 #[target_feature(enable = "avx2")]
 fn sums(rows: impl Iterator<Item = __m256i>, window: &[u8], stride: usize) -> (__m256i, __m256i) {
     let mut sums = [_mm256_setzero_si256(); COLUMNS];
-    for (row, samples) in rows.zip(window.chunks(stride)) {
-        let Some(samples) = samples.first_chunk::<SAMPLES>() else { break };
+    for (index, row) in rows.enumerate() {
+        let Some(samples) = window[index * stride..].first_chunk::<SAMPLES>() else { break };
         for (column, sum) in sums.iter_mut().enumerate() {
             let at = samples.as_ptr().wrapping_add(column);
             // SAFETY: `samples` are 8 more than a register holds, and `column` is at most 7.
@@ -92,8 +100,9 @@ pub(super) fn one_bit(rows: &[u16], window: &[u16], stride: usize, n: usize, cos
     for (dy, costs) in costs.chunks_exact_mut(n.next_multiple_of(COSTS_PER_CHUNK)).take(n).enumerate() {
         for first in (0..whole).step_by(LANES) {
             let mut counts = [_mm256_setzero_si256(); 2];
-            for (row, windows) in rows.iter().zip(window[dy * stride + first..].chunks(stride)) {
-                let Some(windows) = windows.first_chunk::<LANES>() else { break };
+            for (index, row) in rows.iter().enumerate() {
+                let windows = window[(dy + index) * stride + first..].first_chunk::<LANES>();
+                let Some(windows) = windows else { break };
                 let bits = _mm256_set1_epi16(row.cast_signed());
                 for (count, windows) in counts.iter_mut().zip(windows.as_chunks::<16>().0) {
                     // SAFETY: `windows` are 32 bytes.

@@ -22,8 +22,9 @@ pub(super) fn one_bit(rows: &[u16], window: &[u16], stride: usize, n: usize, cos
     for (dy, costs) in costs.chunks_exact_mut(n.next_multiple_of(COSTS_PER_CHUNK)).take(n).enumerate() {
         for first in (0..whole).step_by(LANES) {
             let mut count = _mm512_setzero_si512();
-            for (row, windows) in rows.iter().zip(window[dy * stride + first..].chunks(stride)) {
-                let Some(windows) = windows.first_chunk::<LANES>() else { break };
+            for (index, row) in rows.iter().enumerate() {
+                let windows = window[(dy + index) * stride + first..].first_chunk::<LANES>();
+                let Some(windows) = windows else { break };
                 // SAFETY: `windows` are 64 bytes.
                 let windows = unsafe { _mm512_loadu_si512(windows.as_ptr().cast()) };
                 let differ = _mm512_xor_si512(windows, _mm512_set1_epi16(row.cast_signed()));
