@@ -144,6 +144,21 @@ impl<'a> Planes<'a> {
         let n_bytes = self.width.div_ceil(8);
         &self.bytes[(band * self.height + y) * n_bytes..][..n_bytes]
     }
+
+    /// Fills `rows` with the bits of the block at `(y, x)`, a multiple of 8, as [`Padded`] holds them.
+    fn block(&self, band: usize, y: usize, x: usize, rows: &mut [u16]) {
+        let side = rows.len();
+        // Bits beyond the edge, if any.
+        let beyond = u16::MAX.checked_shr((self.width - x) as u32).unwrap_or(0);
+        let last = self.width - 1;
+        for (row, out) in rows.iter_mut().enumerate() {
+            let bytes = self.row(band, (y + row).min(self.height - 1));
+            let byte = |index: usize| bytes.get(x / 8 + index).copied().unwrap_or(0);
+            let bits = u16::from_be_bytes([byte(0), byte(1)]);
+            let edge = if bytes[last / 8] >> (7 - last % 8) & 1 == 1 { beyond } else { 0 };
+            *out = (bits & !beyond | edge) >> (16 - side);
+        }
+    }
 }
 
 fn check_sides(name: &'static str, width: usize, height: usize) -> Result<(), Error> {
@@ -428,23 +443,18 @@ pub fn one_bit_search(
     check_same("rows", frame.height, reference.height)?;
     let (side, level) = (window.block.side(), run.level());
     let padded = run.map_tasks(
-        2 * frame.n_bands,
+        reference.n_bands,
         || Ok(()),
-        |(), task| match task % 2 {
-            0 => Padded::<u16>::new(frame, task / 2, side, 0),
-            _ => Padded::<u16>::new(reference, task / 2, side, window.radius),
-        },
+        |(), band| Padded::<u16>::new(reference, band, side, window.radius),
     )?;
     of_blocks((frame.width, frame.height), window, k, vectors, costs, run, |scratch, row, column| {
         let (y, x) = (row * side, column * side);
         scratch.costs.fill(0);
-        for pair in padded.chunks_exact(2) {
+        for (band, padded) in padded.iter().enumerate() {
             let mut rows = [0; 16];
             let rows = &mut rows[..side];
-            for (row, out) in rows.iter_mut().enumerate() {
-                *out = pair[0].window(y + row, x)[0];
-            }
-            let (samples, stride, n) = (pair[1].window(y, x), pair[1].stride, window.n());
+            frame.block(band, y, x, rows);
+            let (samples, stride, n) = (padded.window(y, x), padded.stride, window.n());
             at_level!(level, one_bit(rows, samples, stride, n, &mut scratch.costs));
         }
     })
