@@ -134,7 +134,10 @@ fn damaged_bytes_are_errors_or_other_frames() {
             if index == trial % 4 {
                 match random.below(3) {
                     0 => altered.truncate(random.below(bytes.len())),
-                    1 => altered = random.bytes(random.below(60)),
+                    1 => {
+                        let len = random.below(60);
+                        altered = random.bytes(len);
+                    }
                     _ => altered[random.below(bytes.len())] ^= 1 << random.below(8),
                 }
             }
@@ -157,7 +160,7 @@ fn wrong_arguments_are_errors() {
     let shape = Shape { width: 8, height: 8, has_chroma: false };
     let run = Run::serial(Level::best());
     let samples = [7; 64];
-    let mut encode = |planes: Planes<&[u8]>, references: &[From], keep| {
+    let encode = |planes: Planes<&[u8]>, references: &[From], keep| {
         let job = Job { references, step: Step::new(8.0).unwrap(), keep };
         Coder::new(shape).unwrap().encode(planes, job, 4, &run)
     };
