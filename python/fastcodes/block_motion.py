@@ -129,7 +129,7 @@ def one_bit_planes(frame: Any, *, bands: int = 1) -> Codes:
         padded = np.pad(samples, 2 * spacing, mode="edge").astype(np.uint16)
         rows = sum(padded[i * spacing :][:height] for i in range(1, 5)) + padded[:height]
         sums = sum(rows[:, i * spacing :][:, :width] for i in range(1, 5)) + rows[:, :width]
-        plane[:] = np.packbits(samples * np.uint16(25) >= sums, axis=1)
+        plane[:] = np.packbits(samples.astype(np.uint16) * 25 >= sums, axis=1)
     return planes
 
 
