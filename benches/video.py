@@ -48,7 +48,11 @@ PEERS: dict[str, tuple[str, tuple[int, ...], Callable[[int], dict[str, str]]]] =
         lambda q: {"preset": "ultrafast", "tune": "psnr", "crf": str(q)},
     ),
     "x264 medium": ("libx264", X264_RATES, lambda q: {"preset": "medium", "tune": "psnr", "crf": str(q)}),
-    "MPEG-2": ("mpeg2video", QUANTIZERS, lambda q: {"qmin": str(q), "qmax": str(q), "g": "30", "bf": "0"}),
+    "MPEG-2": (
+        "mpeg2video",
+        QUANTIZERS,
+        lambda q: {"qmin": str(q), "qmax": str(q), "g": "30", "bf": "2", "mbd": "rd"},
+    ),
     "MJPEG": ("mjpeg", QUANTIZERS, lambda q: {"qmin": str(q), "qmax": str(q)}),
 }
 ABOUT = """\
