@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import IO, Any
 
 import numpy as np
 
 from fastcodes import _files
-from fastcodes._typing import Array, Codes, PathLike
+from fastcodes._typing import Codes, PathLike
 from fastcodes._validation import as_bool, as_integer, describe
-from fastcodes.coding.video import Video
+from fastcodes.coding.video import Video, _as_video
 
 __all__ = ["read_video", "write_video"]
 
-_MAGIC = b"YUV4MPEG2"
+Y4M_MAGIC = b"YUV4MPEG2"
 _LONGEST_HEADER = 1024
 _OF_HALF = ("420", "420jpeg", "420paldv", "420mpeg2")
 _LONGEST_SIDE = 16_384
+_START_OF_FRAME = b"FRAME"
 _WAY = "convert it first, for example by ffmpeg -i IN -pix_fmt yuv420p OUT.y4m"
 
 
@@ -38,11 +41,12 @@ def read_video(
         A file whose name ends in .y4m; in .yuv, for the planes of all frames one after the other; or in
         anything else, for which the package ``av`` is needed (``pip install fastcodes[video]``).
     size : tuple of int, optional
-        Height and width of a .yuv file, which does not tell.
+        Height and width of a .yuv file, which does not store them.
     has_chroma : bool
         Whether the frames of a .yuv file have two planes of chroma (4:2:0).
     rate : int or fractions.Fraction
-        Frames per second of a .yuv file.
+        Frames per second of a .yuv file, as quotient of two 32-bit numbers. A float is refused, as by PyAV:
+        29.97 may mean 2997/100 or 30000/1001.
     n_frames : int, optional
         The most frames to read.
 
@@ -55,9 +59,13 @@ def read_video(
     ImportError
         If the file needs PyAV, and it is not installed.
     OSError
-        If there is no such file.
+        If there is no such file, or it cannot be opened.
+    TypeError
+        If `size`, `has_chroma`, `rate` or `n_frames` has another type.
     ValueError
-        If the file is no video, was cut, has no frames, or its chroma is not 4:2:0; or if `size` is missing.
+        If the file is no video, has no frames, or frames of several sizes; if a .y4m or .yuv file was cut,
+        or a .y4m file has chroma other than 4:2:0; if `size` is missing, or a number is out of range. Of
+        other files that were cut, PyAV may return the frames before the cut.
 
     Examples
     --------
@@ -78,27 +86,35 @@ def read_video(
         try:
             with open(name, "rb") as file:
                 return y4m_of(file, most)
+        except CutError as error:
+            way = f"; n_frames={error.n_before} reads those before" if error.n_before else ""
+            raise ValueError(f"{name}: {error}{way}") from None
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     if suffix != ".yuv":
         return _read_by_av(name, most)
     if size is None:
-        raise ValueError("size must be (height, width) for a .yuv file, which does not tell; got None")
+        raise ValueError("size must be (height, width) for a .yuv file, which does not store it; got None")
     if not isinstance(size, (tuple, list)) or len(size) != 2:
         raise TypeError(f"size must be (height, width); got {describe(size)}")
     height, width = (as_integer(side, f"size[{i}]", 1, _LONGEST_SIDE) for i, side in enumerate(size))
     is_color = as_bool(has_chroma, "has_chroma")
-    frame = _frame_size(height, width, is_color)
+    frames_per_second = _as_rate(rate, "rate")
+    frames = _Frames(height, width, has_chroma=is_color)
     with open(name, "rb") as file:
-        content = file.read() if most is None else file.read(most * frame)
-    if not content or len(content) % frame:
-        raise ValueError(
-            f"{name}: has {len(content):,} bytes, no whole number of frames of {frame:,} bytes; size may be "
-            "wrong"
-        )
-    return _video(
-        np.frombuffer(content, np.uint8).reshape(-1, frame), height, width, is_color, Fraction(rate)
-    )
+        while most is None or frames.n < most:
+            samples = file.read(frames.n_bytes)
+            if len(samples) == frames.n_bytes:
+                frames.append(samples)
+                continue
+            if samples or not frames.n:
+                n_bytes = frames.n * frames.n_bytes + len(samples)
+                raise ValueError(
+                    f"{name}: has {n_bytes:,} bytes, no whole number of frames of {frames.n_bytes:,} bytes; "
+                    "size may be wrong"
+                )
+            break
+    return frames.video(frames_per_second)
 
 
 def write_video(path: PathLike, video: Video) -> None:
@@ -109,14 +125,17 @@ def write_video(path: PathLike, video: Video) -> None:
     path : str or path-like
         A file whose name ends in .y4m or .yuv; it is replaced once the new one is whole.
     video : Video
-        Frames, with chroma or without.
+        Frames as `VideoCodec.encode` takes them, with chroma or without.
 
     Raises
     ------
+    OSError
+        If the file cannot be written.
     TypeError
-        If `video` is no `Video`.
+        If `video` is no `Video`, or its samples are not uint8.
     ValueError
-        If the name ends in anything else.
+        If the name ends in anything else; if `video` has no frames, sides out of range, or a rate that is no
+        positive Fraction of 32-bit numbers; or if chroma and luma do not go together.
 
     Examples
     --------
@@ -135,47 +154,95 @@ def write_video(path: PathLike, video: Video) -> None:
         raise ValueError(f"path must end in .y4m or .yuv; got {name!r}")
     if not isinstance(video, Video):
         raise TypeError(f"video must be a Video; got {describe(video)}")
+    luma, chroma, rate = _as_video(video)
     with _files.replacing(name) as part, open(part, "wb") as file:
-        write_frames(file, video, with_headers=suffix == ".y4m")
+        write_frames(file, Video(luma, chroma, rate), with_headers=suffix == ".y4m")
+
+
+def y4m_header(shape: tuple[int, ...], rate: Fraction, *, has_chroma: bool) -> bytes:
+    """Return the line that a y4m file begins with."""
+    height, width = shape
+    space = "420jpeg" if has_chroma else "mono"
+    fields = f"W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A1:1 C{space}"
+    return Y4M_MAGIC + f" {fields}\n".encode()
+
+
+def parts_of_frame(luma: Codes, chroma: Codes | None, *, with_header: bool = True) -> Iterator[bytes]:
+    """Yield the bytes of a frame of y4m, or without its header those of a raw one."""
+    if with_header:
+        yield _START_OF_FRAME + b"\n"
+    yield luma.tobytes()
+    if chroma is not None:
+        yield chroma.tobytes()
+
+
+class CutError(ValueError):
+    """Raised for a file that was cut or damaged after some frames."""
+
+    def __init__(self, n_before: int) -> None:
+        super().__init__(f"was cut or damaged in frame {n_before}")
+        self.n_before = n_before
+
+
+class _Frames:
+    """Frames that are read one after the other, and grow in place."""
+
+    def __init__(self, height: int, width: int, *, has_chroma: bool) -> None:
+        self.shape = height, width
+        self.shape_of_chroma = (2, -(-height // 2), -(-width // 2)) if has_chroma else None
+        self.n_bytes = height * width + math.prod(self.shape_of_chroma or (0,))
+        self.n = 0
+        self._luma, self._chroma = bytearray(), bytearray()
+
+    def append(self, samples: bytes) -> None:
+        """Append a frame: its luma, then both planes of chroma."""
+        view, n_luma = memoryview(samples), math.prod(self.shape)
+        self._luma += view[:n_luma]
+        self._chroma += view[n_luma:]
+        self.n += 1
+
+    def video(self, rate: Fraction) -> Video:
+        """Return all frames; none can be appended any more."""
+        luma = np.frombuffer(self._luma, np.uint8).reshape(self.n, *self.shape)
+        if self.shape_of_chroma is None:
+            return Video(luma, None, rate)
+        return Video(luma, np.frombuffer(self._chroma, np.uint8).reshape(self.n, *self.shape_of_chroma), rate)
+
+
+def _as_rate(rate: Any, name: str) -> Fraction:
+    if isinstance(rate, bool) or not isinstance(rate, (int, np.integer, Fraction)):
+        raise TypeError(
+            f"{name} must be a positive int or fractions.Fraction, such as Fraction(30000, 1001); got "
+            f"{describe(rate)}"
+        )
+    value = rate if isinstance(rate, Fraction) else Fraction(int(rate))
+    if not value > 0 or max(value.numerator, value.denominator) >= 2**32:
+        raise ValueError(f"{name} must be positive, a quotient of 32-bit numbers; got {describe(rate)}")
+    return value
 
 
 def write_frames(file: IO[bytes], video: Video, *, with_headers: bool) -> None:
     """Write the frames of a video, with the headers of y4m or without."""
-    _, height, width = video.luma.shape
-    space = "mono" if video.chroma is None else "420jpeg"
     if with_headers:
-        rate = f"{video.rate.numerator}:{video.rate.denominator}"
-        file.write(f"YUV4MPEG2 W{width} H{height} F{rate} Ip A1:1 C{space}\n".encode())
+        file.write(y4m_header(video.luma.shape[1:], video.rate, has_chroma=video.chroma is not None))
     for index, luma in enumerate(video.luma):
-        if with_headers:
-            file.write(b"FRAME\n")
-        file.write(luma.tobytes())
-        if video.chroma is not None:
-            file.write(video.chroma[index].tobytes())
-
-
-def _frame_size(height: int, width: int, has_chroma: bool) -> int:
-    return height * width + (2 * -(-height // 2) * -(-width // 2) if has_chroma else 0)
-
-
-def _video(frames: Array, height: int, width: int, has_chroma: bool, rate: Fraction) -> Video:
-    """Return the video whose frames are rows of samples."""
-    luma = frames[:, : height * width].reshape(-1, height, width)
-    shape = (-1, 2, -(-height // 2), -(-width // 2))
-    chroma = frames[:, height * width :].reshape(shape) if has_chroma else None
-    return Video(luma, chroma, rate)
+        chroma = None if video.chroma is None else video.chroma[index]
+        file.writelines(parts_of_frame(luma, chroma, with_header=with_headers))
 
 
 def is_y4m(content: bytes) -> bool:
     """Return whether the bytes of a file begin as those of a y4m file."""
-    return content.startswith(_MAGIC)
+    return content.startswith(Y4M_MAGIC)
 
 
-def y4m_of(file: IO[bytes], most: int | None = None) -> Video:
-    """Return the video of an open y4m file, at most so many frames."""
-    header = file.readline(_LONGEST_HEADER).split()
-    if not header or header[0] != _MAGIC:
+def y4m_of(file: IO[bytes], most: int | None = None, *, start: bytes = b"") -> Video:
+    """Return the video of an open y4m file, at most this many frames; `start` was read before."""
+    line = start + file.readline(_LONGEST_HEADER - len(start))
+    header = line.split()
+    if not header or header[0] != Y4M_MAGIC:
         raise ValueError("is no y4m file: it does not begin with YUV4MPEG2")
+    if len(line) >= _LONGEST_HEADER and not line.endswith(b"\n"):
+        raise ValueError(f"its header is too long; expected at most {_LONGEST_HEADER:,} bytes")
     fields = {
         token[:1].decode("latin-1"): token[1:].decode("latin-1") for token in header[1:] if token[:1] != b"X"
     }
@@ -191,21 +258,21 @@ def y4m_of(file: IO[bytes], most: int | None = None) -> Video:
         raise ValueError(f"has the color space {space}; expected 4:2:0 of 8 bits, or mono; {_WAY}")
     if fields.get("I", "p") not in ("p", "?"):
         raise ValueError(f"is interlaced; expected whole frames; {_WAY}")
-    frame = _frame_size(height, width, space != "mono")
-    frames: list[Codes] = []
-    while most is None or len(frames) < most:
+    # 0:0 stands for a rate that is not known.
+    rate = _as_rate(Fraction(numerator, denominator) if numerator and denominator else 30, "its rate")
+    frames = _Frames(height, width, has_chroma=space != "mono")
+    while most is None or frames.n < most:
         line = file.readline(_LONGEST_HEADER)
         if not line:
             break
-        samples = file.read(frame)
-        if not line.startswith(b"FRAME") or not line.endswith(b"\n") or len(samples) < frame:
-            way = f"; n_frames={len(frames)} reads those before" if frames else ""
-            raise ValueError(f"was cut or damaged in frame {len(frames)}{way}")
-        frames.append(np.frombuffer(samples, np.uint8))
-    if not frames:
+        samples = file.read(frames.n_bytes)
+        is_whole = line.endswith(b"\n") and len(samples) == frames.n_bytes
+        if not line.startswith(_START_OF_FRAME) or not is_whole:
+            raise CutError(frames.n)
+        frames.append(samples)
+    if not frames.n:
         raise ValueError("has no frames")
-    rate = Fraction(numerator, denominator) if numerator > 0 and denominator > 0 else Fraction(30)
-    return _video(np.stack(frames), height, width, space != "mono", rate)
+    return frames.video(rate)
 
 
 def _read_by_av(name: str, most: int | None) -> Video:
@@ -217,32 +284,32 @@ def _read_by_av(name: str, most: int | None) -> Video:
             "pip install fastcodes[video]"
         ) from None
 
-    frames: list[Codes] = []
+    frames: _Frames | None = None
     try:
-        with av.open(name) as container:
+        with open(name, "rb") as file, av.open(file) as container:
             if not container.streams.video:
                 raise ValueError(f"{name}: has no video")
             stream = container.streams.video[0]
-            rate = Fraction(stream.average_rate or 30)
+            rate = _as_rate(Fraction(stream.average_rate or 30), f"{name}: its rate")
             for frame in container.decode(stream):
-                planes = frame.reformat(format="yuv420p").planes
                 shape = (frame.height, frame.width)
-                frames.append(
-                    np.concatenate(
-                        [
-                            np.frombuffer(memoryview(plane), np.uint8)
-                            .reshape(plane.height, plane.line_size)[:, : plane.width]
-                            .ravel()
-                            for plane in planes
-                        ]
+                frames = frames or _Frames(*shape, has_chroma=True)
+                if shape != frames.shape:
+                    raise ValueError(
+                        f"{name}: frame {frames.n} is {shape[0]} x {shape[1]}, those before are "
+                        f"{frames.shape[0]} x {frames.shape[1]}; expected frames of one size"
                     )
-                )
-                if len(frames) == most:
+                planes = [
+                    np.frombuffer(memoryview(plane), np.uint8)
+                    .reshape(plane.height, plane.line_size)[:, : plane.width]
+                    .tobytes()
+                    for plane in frame.reformat(format="yuv420p").planes
+                ]
+                frames.append(b"".join(planes))
+                if frames.n == most:
                     break
     except av.FFmpegError as error:
         raise ValueError(f"{name}: cannot be read: {error.strerror}") from None
-    if not frames:
+    if frames is None:
         raise ValueError(f"{name}: has no frames")
-    if len({len(samples) for samples in frames}) > 1:
-        raise ValueError(f"{name}: has frames of several sizes")
-    return _video(np.stack(frames), *shape, True, rate)
+    return frames.video(rate)
