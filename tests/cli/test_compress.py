@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -403,6 +404,25 @@ def test_a_video_is_stored_by_its_codec(
         f"a.y4m: 1 videos, 0 skipped; {n_raw:,} bytes of samples stored in {len(data):,}, "
         f"{8 * len(data) / (5 * 40 * 56):.3f} bits per pixel"
     )
+
+
+def test_a_video_comes_through_a_pipe(folder: Path) -> None:
+    write_video("a.y4m", clip())
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=lambda: Path("pipe").write_bytes(Path("a.y4m").read_bytes()))
+    writer.start()
+    assert run("pipe", "-o", "a.fc") == 0
+    writer.join()
+    assert Path("a.fc").read_bytes() == VideoCodec(16).encode(clip())
+
+
+def test_a_cut_video_is_an_error_without_foreign_advice(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_video("a.y4m", clip())
+    Path("a.y4m").write_bytes(Path("a.y4m").read_bytes()[:-1])
+    assert run("a.y4m") == 2
+    assert capfd.readouterr().err == "fastcodes: a.y4m: was cut or damaged in frame 4\n"
 
 
 def test_a_video_beside_a_picture(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

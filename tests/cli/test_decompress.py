@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fastcodes import cli
-from fastcodes.coding import ImageCodec, VideoCodec, read_video
+from fastcodes.coding import ImageCodec, VideoCodec, VideoFrame, read_video
 
 
 def picture(height: int = 40, width: int = 56, channels: int = 3) -> Any:
@@ -169,11 +170,60 @@ def test_a_video_comes_back(folder: Path, options: list[str], capfd: pytest.Capt
 
 def test_a_cut_video_gives_the_frames_that_are_left(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     Path("a.fc").write_bytes(stored_clip()[:-3])
-    assert run("a.fc") == 0
+    assert run("a.fc") == 2
     assert np.array_equal(read_video("a.y4m").luma, VideoCodec().decode(stored_clip()).luma[:5])
-    printed = capfd.readouterr().err
-    assert "1 of 6 frames are lost" in printed
-    assert "the other 5 were written" in printed
+    summary, damage = capfd.readouterr().err.splitlines()
+    assert summary.startswith(f"a.fc: 1 videos, 0 skipped; {5 * 40 * 56:,} bytes of samples")
+    assert damage.startswith("fastcodes: a.fc: data is no video")
+    assert "1 of 6 frames are lost" in damage
+    assert damage.endswith("; the other 5 were written, without frame 5")
+
+
+def test_missing_frames_are_named(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    frames = np.stack([np.roll(picture(channels=1), t, 1) for t in range(9)])
+    codec = VideoCodec(8, mode="forward", group=3)
+    data = bytearray(codec.encode(frames))
+    decoded = codec.decode(data).luma
+    data[len(codec.encode(frames[:1])) - 5] ^= 1  # in the first frame
+    data[-1] ^= 1
+    Path("a.fc").write_bytes(data)
+    Path("b.fc").write_bytes(stored_clip() + b"xy")
+    Path("c.fc").write_bytes(stored_clip())
+    os.mkdir("out")
+    assert run("a.fc", "b.fc", "c.fc", "-o", "out") == 2
+    assert np.array_equal(read_video("out/a.y4m").luma, decoded[3:8])
+    assert len(read_video("out/b.y4m").luma) == len(read_video("out/c.y4m").luma) == 6
+    summary, second, first = capfd.readouterr().err.splitlines()
+    assert "3 videos, 0 skipped" in summary
+    assert first.endswith("; the other 5 were written, without frames 0 to 2, 8")
+    assert second.startswith("fastcodes: b.fc: ")
+    assert second.endswith("; all 6 frames were written")
+
+
+def test_memory_does_not_grow_with_the_number_of_frames(folder: Path) -> None:
+    peaks = []
+    for n in (4, 64):
+        frames = np.zeros((n, 256, 256), np.uint8)
+        Path(f"{n}.fc").write_bytes(VideoCodec(64, mode="intra", group=1).encode(frames))
+        tracemalloc.start()
+        try:
+            assert run(f"{n}.fc", "--threads", "1") == 0
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert os.path.getsize(f"{n}.y4m") > frames.size
+    assert peaks[1] < peaks[0] + 4 * 256 * 256
+
+
+def test_an_interrupted_video_leaves_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def frames(*arguments: Any, **options: Any) -> Any:
+        yield VideoFrame(0, picture(channels=1), None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(VideoCodec, "frames", frames)
+    Path("a.fc").write_bytes(stored_clip())
+    assert run("a.fc") == 130
+    assert os.listdir() == ["a.fc"]
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_only_videos_are_written_and_by_two_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("video", "error", "words"),
     [
-        (Video(np.zeros((2, 4, 6))), TypeError, "uint8 array .* got an array of float64"),
+        (Video(np.zeros((2, 4, 6))), TypeError, "uint8 array .* got an array of float64"),  # type: ignore[arg-type]
         (Video([[[0, 1]]]), TypeError, "uint8 array .* got an array of int64"),  # type: ignore[arg-type]
         (Video(np.zeros((4, 6), np.uint8)), ValueError, r"got shape \(4, 6\); for one frame, video\[None\]"),
         (Video(np.zeros((0, 4, 6), np.uint8)), ValueError, "must have at least one frame"),

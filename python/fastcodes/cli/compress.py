@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import io
 import math
 import time
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from fastcodes.cli.pictures import BadPictureError, listed, picture_of
 from fastcodes.cli.terminal import UserError, add_json, real, summarize, thread_count
 from fastcodes.coding import ImageCodec, VideoCodec
 from fastcodes.coding.image import step_of_quality
-from fastcodes.coding.video_files import is_y4m, y4m_of
+from fastcodes.coding.video_files import Y4M_MAGIC, y4m_of
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -83,24 +83,25 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--{error}") from None
     totals = np.zeros(4, np.int64)
 
-    def store(source: Path, _: str) -> bytes:
+    def store(source: Path, _: str) -> list[bytes]:
         with opened(str(source)) as file:
-            content = file.read()
-        if is_y4m(content):
-            return store_video(content)
+            start = file.read(len(Y4M_MAGIC))
+            if start == Y4M_MAGIC:
+                return [store_video(file)]
+            content = start + file.read()
         image = _checked(picture_of(content), is_lossless=arguments.lossless)
         try:
             data = codec.encode(image, threads=arguments.threads)
         except (TypeError, ValueError) as error:
             raise BadPictureError(str(error)) from None
         totals[:] += len(data), image.nbytes, math.prod(image.shape[:2]), 0
-        return data
+        return [data]
 
-    def store_video(content: bytes) -> bytes:
+    def store_video(file: IO[bytes]) -> bytes:
         if arguments.bpp is not None or arguments.lossless or arguments.tune is not None:
             raise BadPictureError("is a video, which takes --quality or --step alone")
         try:
-            video = y4m_of(io.BytesIO(content))
+            video = y4m_of(file, start=Y4M_MAGIC)
             step = step_of_quality(75 if arguments.quality is None else arguments.quality)
             data = VideoCodec(arguments.step or step).encode(video, threads=arguments.threads)
         except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,8 @@ class Conversion:
     """Of the output for an input, where the user does not name it."""
     listed: Callable[[str], list[Path]]
     """Lists the inputs in a folder."""
-    converted: Callable[[Path, str], bytes]
-    """Makes the content of an output, whose name is given, or raises a `BadPictureError`."""
+    converted: Callable[[Path, str], Iterable[bytes]]
+    """Makes the parts of an output, whose name is given, or raises a `BadPictureError` before the first."""
     forms: tuple[str, ...] = ()
     """Suffixes that an output can have, if not any."""
     keeps_neighbors: bool = False
@@ -60,7 +60,7 @@ def convert(conversion: Conversion, inputs: Sequence[str], output: str | None) -
             target = _target(conversion, one.path, output)
             if target in written:
                 raise BadPictureError(f"would be written to {target}, as {written[target]} was")
-            content = conversion.converted(one.path, target)
+            parts = conversion.converted(one.path, target)
         except BadPictureError as error:
             complaints.append(f"{one.path}: {error}")
             continue
@@ -68,7 +68,7 @@ def convert(conversion: Conversion, inputs: Sequence[str], output: str | None) -
             complaints.append(str(error))
             continue
         with writing(target) as file:
-            file.write(content)
+            file.writelines(parts)
         written[target] = one.path
     if not written:
         more = f"; {len(complaints) - 1:,} more skipped" if len(complaints) > 1 else ""

@@ -6,6 +6,8 @@ import argparse
 import io
 import os
 import time
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,11 @@ import numpy as np
 from fastcodes.cli.compress import SUFFIX
 from fastcodes.cli.conversion import Conversion, convert
 from fastcodes.cli.files import check_json, opened
-from fastcodes.cli.pictures import BadPictureError
+from fastcodes.cli.pictures import BadPictureError, report_skipped
 from fastcodes.cli.terminal import UserError, add_json, integer, summarize, thread_count
-from fastcodes.coding import ImageCodec, Video, VideoCodec, VideoFrame
+from fastcodes.coding import ImageCodec, VideoCodec, VideoFrame
 from fastcodes.coding.video import is_video
-from fastcodes.coding.video_files import write_frames
+from fastcodes.coding.video_files import parts_of_frame, y4m_header
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -27,7 +29,7 @@ DESCRIPTION = (
     "--reduce their sides are halved, for which the first bytes of a file are enough. Production formats are "
     "50 to 100 times as fast. Files that hold no picture, or were damaged, are reported and skipped. An "
     "existing picture is replaced only if -o names it. Videos are written as .y4m; of one that was damaged, "
-    "the frames that are left."
+    "the frames that are left, while those that are missing are named and the exit code is 2."
 )
 EXAMPLES = """examples:
   fastcodes decompress photo.fc
@@ -38,13 +40,15 @@ EXAMPLES = """examples:
 FORMS = (".png", ".npy")
 OF_VIDEOS = ".y4m"
 LARGEST = 65_535**2
+MOST_RUNS = 10
+"""Of missing frames that are named."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare inputs, output and resolution."""
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument(
-        "inputs", metavar="IN", nargs="+", help="stored pictures or folders of them; - is stdin"
+        "inputs", metavar="IN", nargs="+", help="stored pictures and videos, or folders of them; - is stdin"
     )
     parser.add_argument(
         "-o",
@@ -61,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=integer(1, LARGEST),
         default=1 << 27,
         metavar="N",
-        help="refuse larger pictures, which take about 50 bytes a pixel (default: %(default)s)",
+        help="refuse larger pictures, which take about 50 bytes a pixel, and videos of larger frames, about "
+        "65 (default: %(default)s)",
     )
     parser.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
     add_json(parser)
@@ -73,8 +78,9 @@ def run(arguments: argparse.Namespace) -> None:
     check_json(arguments.json, arguments.output, "the picture")
     codec = ImageCodec()
     totals = np.zeros(3, np.int64)
+    damages: list[str] = []
 
-    def restore(source: Path, target: str) -> bytes:
+    def restore(source: Path, target: str) -> Iterator[bytes]:
         with opened(str(source)) as file:
             content = file.read()
         if (Path(target).suffix.lower() == OF_VIDEOS) != is_video(content):
@@ -99,35 +105,37 @@ def run(arguments: argparse.Namespace) -> None:
             from PIL import Image
 
             Image.fromarray(image).save(written, "PNG")
-        return written.getvalue()
+        return iter([written.getvalue()])
 
-    def restore_video(source: Path, content: bytes) -> bytes:
+    def restore_video(source: Path, content: bytes) -> Iterator[bytes]:
         if arguments.reduce:
             raise BadPictureError("is a video, which has one resolution; leave out --reduce")
-        found: list[VideoFrame] = []
         try:
             video = VideoCodec.inspect(content)
-            for frame in VideoCodec().frames(
-                content, max_pixels=arguments.max_pixels, threads=arguments.threads
-            ):
-                found.append(frame)
+            frames = VideoCodec().frames(content, max_pixels=arguments.max_pixels, threads=arguments.threads)
+            first = next(frames)
         except ValueError as error:
-            message = str(error).replace("max_pixels", "--max-pixels")
-            if not found:
-                raise BadPictureError(message) from None
-            report(f"fastcodes: {source}: {message}; the other {len(found):,} were written")
-        written = io.BytesIO()
-        chroma = [frame.chroma for frame in found if frame.chroma is not None]
-        whole = Video(
-            np.stack([frame.luma for frame in found]), np.stack(chroma) if chroma else None, video.rate
-        )
-        write_frames(written, whole, with_headers=True)
-        totals[:] += (
-            len(content),
-            sum(frame.luma.nbytes for frame in found) + sum(c.nbytes for c in chroma),
-            1,
-        )
-        return written.getvalue()
+            raise BadPictureError(str(error).replace("max_pixels", "--max-pixels")) from None
+        totals[:] += len(content), 0, 1
+
+        def parts() -> Iterator[bytes]:
+            shape = (video.height, video.width)
+            yield y4m_header(shape, video.rate, has_chroma=video.has_chroma)
+            missing: list[range] = []
+            stop = 0
+            try:
+                for frame in chain([first], frames):
+                    yield from parts_of_frame(frame.luma, frame.chroma)
+                    totals[1] += _n_samples(frame)
+                    if frame.number > stop:
+                        missing.append(range(stop, frame.number))
+                    stop = frame.number + 1
+            except ValueError as error:
+                if stop < video.n_frames:
+                    missing.append(range(stop, video.n_frames))
+                damages.append(f"{source}: {error}{_written(missing, video.n_frames)}")
+
+        return parts()
 
     conversion = Conversion(
         "decompress", _suffix, _listed, restore, (*FORMS, OF_VIDEOS), keeps_neighbors=True
@@ -152,6 +160,24 @@ def run(arguments: argparse.Namespace) -> None:
         f"{label}: {pictures}{videos}{n_bad:,} skipped; {n_raw:,} bytes of samples from {n_bytes:,}; "
         f"{seconds:.2f} s",
     )
+    if damages:
+        report_skipped(damages[1:], label)
+        raise UserError(damages[0])
+
+
+def _n_samples(frame: VideoFrame) -> int:
+    return frame.luma.size + (0 if frame.chroma is None else frame.chroma.size)
+
+
+def _written(missing: list[range], n_frames: int) -> str:
+    """Say how many frames of a damaged video were written, and which ones were not."""
+    n_written = n_frames - sum(map(len, missing))
+    if not missing:
+        return f"; all {n_written:,} frames were written"
+    runs = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in missing[:MOST_RUNS]]
+    more = ", and more" if len(missing) > MOST_RUNS else ""
+    frames = "frame" if runs == [str(missing[0][0])] else "frames"
+    return f"; the other {n_written:,} were written, without {frames} {', '.join(runs)}{more}"
 
 
 def _suffix(source: Path) -> str:

@@ -155,8 +155,13 @@ def write_video(path: PathLike, video: Video) -> None:
     if not isinstance(video, Video):
         raise TypeError(f"video must be a Video; got {describe(video)}")
     luma, chroma, rate = _as_video(video)
+    is_y4m_file = suffix == ".y4m"
     with _files.replacing(name) as part, open(part, "wb") as file:
-        write_frames(file, Video(luma, chroma, rate), with_headers=suffix == ".y4m")
+        if is_y4m_file:
+            file.write(y4m_header(luma.shape[1:], rate, has_chroma=chroma is not None))
+        for index, samples in enumerate(luma):
+            colors = None if chroma is None else chroma[index]
+            file.writelines(parts_of_frame(samples, colors, with_header=is_y4m_file))
 
 
 def y4m_header(shape: tuple[int, ...], rate: Fraction, *, has_chroma: bool) -> bytes:
@@ -219,20 +224,6 @@ def _as_rate(rate: Any, name: str) -> Fraction:
     if not value > 0 or max(value.numerator, value.denominator) >= 2**32:
         raise ValueError(f"{name} must be positive, a quotient of 32-bit numbers; got {describe(rate)}")
     return value
-
-
-def write_frames(file: IO[bytes], video: Video, *, with_headers: bool) -> None:
-    """Write the frames of a video, with the headers of y4m or without."""
-    if with_headers:
-        file.write(y4m_header(video.luma.shape[1:], video.rate, has_chroma=video.chroma is not None))
-    for index, luma in enumerate(video.luma):
-        chroma = None if video.chroma is None else video.chroma[index]
-        file.writelines(parts_of_frame(luma, chroma, with_header=with_headers))
-
-
-def is_y4m(content: bytes) -> bool:
-    """Return whether the bytes of a file begin as those of a y4m file."""
-    return content.startswith(Y4M_MAGIC)
 
 
 def y4m_of(file: IO[bytes], most: int | None = None, *, start: bytes = b"") -> Video:
