@@ -30,8 +30,8 @@ for axis in axes:
 fig.tight_layout()
 
 # %%
-# The prior draws new grids. It has seen pictures of 32 x 32 pixels, and looks at six neighbours: textures, not
-# things.
+# The prior draws new grids. It has seen pictures of 32 x 32 pixels, and looks at six neighbours: textures,
+# not things.
 
 samples = codec.tokenizer.decode(codec.prior.sample(10, (8, 8), random_state=0))
 fig, axes = plt.subplots(1, 10, figsize=(10, 1.2))

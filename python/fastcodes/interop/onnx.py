@@ -884,8 +884,8 @@ class _Reader:
                 total = (-(-padded // steps[0]) - 1) * steps[0] + spread[0] * (k - 1) + 1 - padded
                 if total < -1:
                     raise ValueError(
-                        f"it skips rows or columns with auto_pad {automatic}, of which runtimes choose different "
-                        "ones; expected pads"
+                        f"it skips rows or columns with auto_pad {automatic}, of which runtimes choose "
+                        "different ones; expected pads"
                     )
                 total = max(total, 0)
                 own[i] = total // 2, total - total // 2
