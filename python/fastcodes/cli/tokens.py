@@ -105,7 +105,7 @@ def _encode(codec: TokenCodec, arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     totals = np.zeros(2, np.int64)
 
-    def store(source: Path, _: str) -> bytes:
+    def store(source: Path, _: str) -> list[bytes]:
         with opened(str(source)) as file:
             content = file.read()
         image = picture_of(content)
@@ -116,9 +116,12 @@ def _encode(codec: TokenCodec, arguments: argparse.Namespace) -> None:
         except (TypeError, ValueError) as error:
             raise BadPictureError(str(error)) from None
         totals[:] += len(data), math.prod(image.shape[:2])
-        return data
+        return [data]
 
-    conversion = Conversion("encode", SUFFIX, lambda folder: listed(folder, with_arrays=True), store)
+    def list_pictures(folder: str) -> list[Path]:
+        return listed(folder, with_arrays=True)
+
+    conversion = Conversion("encode", lambda source: SUFFIX, list_pictures, store)
     n_bad, n_done, label = convert(conversion, arguments.inputs, arguments.output)
     n_bytes, n_pixels = map(int, totals)
     report(
@@ -131,7 +134,7 @@ def _decode(codec: TokenCodec, arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     most = arguments.max_pixels
 
-    def restore(source: Path, target: str) -> bytes:
+    def restore(source: Path, target: str) -> list[bytes]:
         with opened(str(source)) as file:
             content = file.read()
         try:
@@ -148,10 +151,10 @@ def _decode(codec: TokenCodec, arguments: argparse.Namespace) -> None:
             from PIL import Image
 
             Image.fromarray(array).save(written, "PNG")
-        return written.getvalue()
+        return [written.getvalue()]
 
     forms = FORMS[1:] if arguments.grid else FORMS
-    conversion = Conversion("decode", forms[0], _listed, restore, forms, keeps_neighbors=True)
+    conversion = Conversion("decode", lambda source: forms[0], _listed, restore, forms, keeps_neighbors=True)
     n_bad, n_done, label = convert(conversion, arguments.inputs, arguments.output)
     made = "grids" if arguments.grid else "pictures"
     report(f"{label}: {n_done:,} {made}, {n_bad:,} skipped; {time.perf_counter() - started:.2f} s")
