@@ -121,11 +121,13 @@ def annotations() -> list[dict[str, Any]]:
 def texts() -> tuple[list[str], list[str]]:
     """Return captions to learn from, and those of 1,000 other images; none of a photograph that tests."""
     data = photographs()
-    hidden = {text for i in data.test for text in data.captions[i]}
-    seen, new = strings.captions()
-    return [text for text in seen if text not in hidden] + [
-        text for i in data.train for text in data.captions[i] if text not in set(new)
-    ], new
+    seen, new = strings.annotations()
+    hidden = {data.numbers[i] for i in data.test}
+    held_out = {one["image_id"] for one in new}
+    own = [text for i in data.train if data.numbers[i] not in held_out for text in data.captions[i]]
+    return [one["caption"] for one in seen if one["image_id"] not in hidden] + own, [
+        one["caption"] for one in new
+    ]
 
 
 # --- bytes of captions --------------------------------------------------------------------------------------

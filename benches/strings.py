@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import records
@@ -104,14 +105,20 @@ def main() -> None:
 
 def captions() -> tuple[list[str], list[str]]:
     """Return captions to learn from, and those of other images: five captions of one image are alike."""
+    seen, new = annotations()
+    return [one["caption"] for one in seen], [one["caption"] for one in new]
+
+
+def annotations() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return captions to learn from, and those of other images, with the numbers of their images."""
     with gzip.open(data_file("coco_captions_val2017.json.gz")) as file:
-        annotations = json.load(file)["annotations"]
-    images = sorted({annotation["image_id"] for annotation in annotations})
+        found = json.load(file)["annotations"]
+    images = sorted({annotation["image_id"] for annotation in found})
     rng = np.random.default_rng(0)
     test = {images[i] for i in rng.permutation(len(images))[:N_TEST_IMAGES]}
-    parts: tuple[list[str], list[str]] = ([], [])
-    for annotation in annotations:
-        parts[annotation["image_id"] in test].append(annotation["caption"])
+    parts: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    for annotation in found:
+        parts[annotation["image_id"] in test].append(annotation)
     order = rng.permutation(len(parts[0]))
     return [parts[0][i] for i in order], parts[1]
 
