@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,21 @@ def test_words_are_lower_case_without_punctuation() -> None:
     assert words("The man's 2 dogs, (one black) run -- ÉTÉ! snow_man") == [
         *["the", "man's", "2", "dogs", "one", "black", "run", "été", "snow", "man"]
     ]
+
+
+def test_marks_continue_words_and_composed_letters_are_equal() -> None:
+    assert words("हिन्दी की किताब") == ["हिन्दी", "की", "किताब"]
+    assert words("\u0301 a\u0323\u0307b' 'c") == ["\u1ea1\u0307b", "c"]
+    assert words("日本語の本") == ["日本語の本"]
+    assert metrics.bleu([["की"]], ["का"], n=1) == 0
+    for one, other in [("le café noir", "le cafe\u0301 noir"), ("İZMİR'DE", "I\u0307ZMI\u0307R'DE")]:
+        assert metrics.bleu([[one]], [other], n=1) == metrics.bleu([[other]], [one], n=1) == 1
+
+
+def test_words_of_ascii_are_those_of_an_expression() -> None:
+    for _ in range(300):
+        text = "".join(RNG.choice(list("abZ09_' -.\u2019"), 30))
+        assert words(text) == re.findall(r"[^\W_]+(?:['\u2019][^\W_]+)*", text.lower())
 
 
 def test_the_examples_of_the_paper_on_bleu() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -14,13 +14,30 @@ __all__ = ["bleu", "cider", "n_grams", "words"]
 
 NGrams: TypeAlias = Counter[tuple[str, ...]]
 
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+_APOSTROPHES = "'\u2019"
 _LONGEST = 4
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text in lower case: runs of letters and digits, with apostrophes inside."""
-    return _WORD.findall(text.lower())
+    """Return the words of a text in lower case and NFC: runs of letters, digits and marks.
+
+    Single apostrophes inside belong to them. Marks do not begin a word.
+    """
+    normal = unicodedata.normalize("NFC", text.lower())
+    found, is_inside = [], False
+    for place, character in enumerate(normal):
+        if character.isalnum() and not is_inside:
+            found.append(character)
+            is_inside = True
+        elif is_inside and (
+            character.isalnum()
+            or unicodedata.category(character).startswith("M")
+            or (character in _APOSTROPHES and normal[place + 1 : place + 2].isalnum())
+        ):
+            found[-1] += character
+        else:
+            is_inside = False
+    return found
 
 
 def n_grams(text: str, n: int) -> NGrams:
@@ -66,7 +83,8 @@ def bleu(references: Sequence[Sequence[str]], captions: Sequence[str], *, n: int
 
     Notes
     -----
-    Words are in lower case and without punctuation. Other tools split words differently, so scores are
+    Words are in lower case and without punctuation; a script without spaces between words, such as Chinese,
+    has one word for each run of letters. Other tools split words differently, so scores are
     comparable with theirs to some hundredths only.
 
     Examples
