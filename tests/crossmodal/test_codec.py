@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from captioned import CAPTIONS, FEATURES, IMAGES, LABELS, captioner, codec, painter, texts, thumbnails
 from fastcodes.coding import ImageCodec
-from fastcodes.crossmodal import CrossModalCodec
+from fastcodes.crossmodal import AttributePainter, CrossModalCodec
+from fastcodes.crossmodal._pixels import as_bytes, resized
+from fastcodes.metrics import psnr
 from pictures import waves
 
 PICTURE = waves(61, 47)
@@ -112,6 +114,28 @@ def test_every_prefix_with_the_message_can_be_decoded_at_the_best_layer_that_it_
         else:  # the picture at a lower resolution
             assert decoded.shape in {(-(-61 // 2**i), -(-47 // 2**i), 3) for i in range(4)}
     assert FULL.decode(data[:-1]).shape == (31, 24, 3)
+
+
+@pytest.mark.parametrize("size", [(61, 47), (24, 200), (40, 40), (9, 9), (7, 30), (8, 8)])
+@pytest.mark.parametrize("images", [ImageCodec(quality=75), ImageCodec(lossless=True)])
+def test_longer_prefixes_are_never_smaller_or_worse(size: tuple[int, int], images: ImageCodec) -> None:
+    picture = waves(*size)
+    made = CrossModalCodec(
+        Fixed("blue"), texts(), AttributePainter((8, 8)), thumbnails=thumbnails(), images=images
+    )
+    data = made.encode(picture)
+    best, sides = 0.0, (0, 0)
+    first = made.inspect(data).ends[0]
+    for n in [*range(first, len(data), (len(data) - first) // 30 + 1), len(data) - 1, len(data)]:
+        decoded = made.decode(data[:n])
+        quality = psnr(picture, as_bytes(resized(decoded, *size)))
+        if n < len(data):  # the whole one has the size of the picture
+            assert decoded.shape[0] >= sides[0]
+            assert decoded.shape[1] >= sides[1]
+            sides = decoded.shape[:2]
+        assert quality > best - 0.05
+        best = max(best, quality)
+    assert decoded.shape == picture.shape
 
 
 def test_the_layers_bring_the_picture_nearer() -> None:

@@ -109,7 +109,8 @@ class CrossModalCodec:
     varint has seven bits in each byte, the lowest first, and bit 7 for more. The stream has no checksum,
     and no name of the models: a message decodes only with the models that made it.
 
-    Painted pictures and thumbnails have the size of the painter; the picture of the last layer has its own.
+    Painted pictures and thumbnails have the size of the painter; the picture of the last layer has its own,
+    or that halved one to three times if it was cut.
 
     Examples
     --------
@@ -236,7 +237,8 @@ class CrossModalCodec:
     def decode(self, data: Any) -> Codes:
         """Return the picture of a stream, by the last layer that is complete.
 
-        Of a last layer that was cut, what is there is used at a lower resolution, if it is enough for one.
+        Of a last layer that was cut, what is there is used at a lower resolution, if it is enough for one
+        with at least the sides of the thumbnail.
 
         Parameters
         ----------
@@ -257,14 +259,21 @@ class CrossModalCodec:
             layer was altered; or if there is a thumbnail, but the codec has none of its size.
         """
         stream = _unpacked(data)
+        least = (1, 1)
+        for layer in stream.layers:
+            if self._thumbnails is not None and layer[::2] == ("thumbnail", self._thumbnails.n_bytes):
+                least = self._thumbnails.shape[:2]
         for layer in reversed(stream.layers):
             if layer.kind == "picture":
                 for reduce in _REDUCED if layer.data else ():
                     try:
-                        return ImageCodec().decode(layer.data, reduce=reduce)
+                        picture = ImageCodec().decode(layer.data, reduce=reduce)
                     except ValueError:
                         if layer.is_complete:
                             raise
+                        continue
+                    if layer.is_complete or (picture.shape[0] >= least[0] and picture.shape[1] >= least[1]):
+                        return picture
             elif layer.is_complete:
                 if self._thumbnails is None or self._thumbnails.n_bytes != layer.length:
                     own = "none" if self._thumbnails is None else f"one of {self._thumbnails.n_bytes} bytes"
