@@ -39,6 +39,15 @@ def test_attributes_do_not_depend_on_size() -> None:
     assert AttributeCaptioner().describe(large) == AttributeCaptioner().describe(image)
 
 
+def test_colors_are_whole_words_in_both_spellings() -> None:
+    painter = AttributePainter((3, 2))
+    gray, light = (np.full((3, 2, 3), value, np.uint8) for value in (128, 190))
+    for text in ("A hundred people", "a covered wagon", "a greenhouse", "Blueberries", "a grey horse"):
+        assert np.array_equal(painter.paint(text), gray)
+    assert np.array_equal(painter.paint("Light Grey, covered"), light)
+    assert np.array_equal(painter.paint("a red-brick wall"), np.full((3, 2, 3), (205, 40, 40), np.uint8))
+
+
 @pytest.mark.parametrize("text", ["", "Ünïcödé 猫", "a cat"])
 def test_texts_without_colors_are_gray(text: str) -> None:
     assert np.array_equal(AttributePainter((3, 2)).paint(text), np.full((3, 2, 3), 128, np.uint8))

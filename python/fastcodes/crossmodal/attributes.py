@@ -1,4 +1,4 @@
-"""Measured attributes as a domain: a sentence of colors and detail, and the picture that it says."""
+"""Measured attributes as a domain: a sentence of colors and detail, and the picture that it describes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COLORS = {
     "dark purple": (70, 35, 85), "purple": (135, 80, 160), "light purple": (190, 160, 215),
 }  # fmt: skip
 _NAMES, _VALUES = list(_COLORS), np.array(list(_COLORS.values()), np.float64)
-_NAME = re.compile("|".join(sorted(_NAMES, key=len, reverse=True)))
+_NAME = re.compile(rf"\b(?:{'|'.join(sorted(_NAMES, key=len, reverse=True))})\b")
 _BANDS = 3
 _GRID = 64
 _DETAILS = ((6.0, "plain"), (14.0, "detailed"), (np.inf, "busy"))
@@ -118,7 +118,8 @@ class AttributePainter(Painter[str]):
         """
         if not isinstance(message, str):
             raise TypeError(f"message must be a str; got {describe(message)}")
-        named = [_COLORS[name] for name in _NAME.findall(message.lower())] or [_COLORS["gray"]]
+        text = re.sub(r"\bgrey\b", "gray", message.lower())
+        named = [_COLORS[name] for name in _NAME.findall(text)] or [_COLORS["gray"]]
         return as_bytes(resized(np.array(named, np.float64)[:, None], *self._size))
 
 
