@@ -271,7 +271,7 @@ def quality_lines() -> list[QualityLine]:
     nearest = data.train[(unit[data.test] @ unit[data.train].T).argmax(axis=1)]
     lines.append(_scored("of the nearest photograph, floats", truth, [data.captions[i][0] for i in nearest]))
     one = captioner(n_neighbors=1)
-    nearest_bits = [one.codes_, one.hasher.encode(features[data.test])]
+    nearest_bits = [one.codes_, one.hasher_.encode(features[data.test])]
     nearest = data.train[hamming.knn(nearest_bits[1], nearest_bits[0], 1)[1][:, 0]]
     lines.append(_scored(f"of the nearest, {N_BITS} bits", truth, [data.captions[i][0] for i in nearest]))
     model = captioner()

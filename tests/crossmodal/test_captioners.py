@@ -38,6 +38,19 @@ def test_empty_captions_are_left_out() -> None:
     assert made.describe(KINDS[2]) == "snow"
 
 
+def test_a_second_fit_forgets_the_first() -> None:
+    captions = [CAPTIONS[i] for i in LABELS]
+    hasher = ITQ(16, random_state=0)
+    twice = RetrievalCaptioner(hasher).fit(FEATURES + 5, captions).fit(FEATURES - 5, captions)
+    once = RetrievalCaptioner(ITQ(16, random_state=0)).fit(FEATURES - 5, captions)
+    assert np.array_equal(twice.codes_, once.codes_)
+    assert twice.candidates(FEATURES[0] - 5) == once.candidates(FEATURES[0] - 5)
+    assert not hasher.__sklearn_is_fitted__()
+    assert twice.fit(FEATURES[:, :16], captions).n_features_in_ == 16
+    fitted = ITQ(16, random_state=0).fit(FEATURES)
+    assert np.array_equal(RetrievalCaptioner(fitted).fit(FEATURES, captions).codes_, fitted.encode(FEATURES))
+
+
 def test_a_file_keeps_the_hash_function(tmp_path: Path) -> None:
     made = RetrievalCaptioner(ITQ(16, random_state=0), n_neighbors=3).fit(
         FEATURES, [CAPTIONS[i] for i in LABELS]

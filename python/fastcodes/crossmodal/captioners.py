@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +43,15 @@ class RetrievalCaptioner(Estimator, Captioner[str]):
     Parameters
     ----------
     hasher : Hasher
-        A hash function of `fastcodes.hashing` for the features; `fit` fits it if it is not fitted.
+        A hash function of `fastcodes.hashing` for the features. `fit` copies it, and fits the copy if it is
+        not fitted.
     n_neighbors : int
-        How many training pictures are asked.
+        Number of nearest training pictures.
 
     Attributes
     ----------
+    hasher_ : Hasher
+        The fitted copy of `hasher`.
     codes_ : uint8 array (n, n_bytes)
         The codes of the training pictures.
     captions_ : list of lists of str
@@ -74,6 +78,7 @@ class RetrievalCaptioner(Estimator, Captioner[str]):
 
     _learned = "codes_"
     _kind = "captioner"
+    hasher_: Hasher
     codes_: Codes
     captions_: list[list[str]]
 
@@ -100,21 +105,22 @@ class RetrievalCaptioner(Estimator, Captioner[str]):
         Raises
         ------
         TypeError, ValueError
-            As the `fit` of the hash function; or if captions are no strings, are not as many as pictures, or
-            all empty; or if a parameter is wrong.
+            As the `fit` of the hash function; or if captions are not strings, are not as many as pictures,
+            or all empty; or if a parameter is wrong.
         """
         self._check()
         check_threads(threads)
         samples = as_samples(features, name="features")
         checked = as_captions(captions, len(samples))
-        if not self.hasher.__sklearn_is_fitted__():
-            self.hasher.fit(samples, threads=threads)
-        self._learn(self.hasher.encode(samples, threads=threads), checked)
+        hasher = copy.deepcopy(self.hasher)
+        if not hasher.__sklearn_is_fitted__():
+            hasher.fit(samples, threads=threads)
+        self._learn(hasher, hasher.encode(samples, threads=threads), checked)
         return self
 
-    def _learn(self, codes: Codes, captions: list[list[str]]) -> None:
-        self.codes_, self.captions_ = codes, captions
-        self.n_features_in_ = self.hasher.n_features_in_
+    def _learn(self, hasher: Hasher, codes: Codes, captions: list[list[str]]) -> None:
+        self.hasher_, self.codes_, self.captions_ = hasher, codes, captions
+        self.n_features_in_ = hasher.n_features_in_
         self._vocabulary = Vocabulary(captions)
 
     def describe(self, x: ArrayLike) -> str:
@@ -166,7 +172,7 @@ class RetrievalCaptioner(Estimator, Captioner[str]):
                 "CrossModalCodec computes them if it is given features=, a function of a picture"
             )
         sample = finite_float32(as_samples(row[None], name="x"), range(1), "x")
-        code = self.hasher.encode(sample)
+        code = self.hasher_.encode(sample)
         nearest = hamming.knn(code, self.codes_, min(self.n_neighbors, len(self.codes_)))[1][0]
         pool = [(text, picture) for picture in nearest.tolist() for text in self.captions_[picture] if text]
         vectors = {text: self._vocabulary.vector(text) for text, _ in pool}
@@ -194,8 +200,8 @@ class RetrievalCaptioner(Estimator, Captioner[str]):
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return parameters and learned arrays, those of the hash function among them."""
         params, arrays = super().to_state()
-        own, learned = self.hasher.to_state()
-        params["hasher"] = {"class": type(self.hasher).__name__, "params": own}
+        own, learned = self.hasher_.to_state()
+        params["hasher"] = {"class": type(self.hasher_).__name__, "params": own}
         return params, arrays | {f"hasher.{key}": array for key, array in learned.items()}
 
     @classmethod
@@ -204,7 +210,8 @@ class RetrievalCaptioner(Estimator, Captioner[str]):
         learned = {key[len("hasher.") :]: array for key, array in arrays.items() if key.startswith("hasher.")}
         kind = Codec.class_named(params["hasher"]["class"])
         hasher: Any = kind.from_state(params["hasher"]["params"], learned)
-        model = cls(hasher, n_neighbors=params["n_neighbors"])
+        model = cls(copy.deepcopy(hasher), n_neighbors=params["n_neighbors"])
+        model.hasher_ = hasher
         model._from_arrays(arrays)
         return model
 
@@ -213,5 +220,5 @@ class RetrievalCaptioner(Estimator, Captioner[str]):
 
     def _from_arrays(self, arrays: Mapping[str, Array]) -> None:
         self._check()
-        codes = self.hasher.as_codes(_files.take(arrays, "codes", np.uint8, ("n", "n_bytes")))
-        self._learn(np.ascontiguousarray(codes), captions_from(arrays, len(codes)))
+        codes = self.hasher_.as_codes(_files.take(arrays, "codes", np.uint8, ("n", "n_bytes")))
+        self._learn(self.hasher_, np.ascontiguousarray(codes), captions_from(arrays, len(codes)))
