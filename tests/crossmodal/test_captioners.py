@@ -68,7 +68,7 @@ def test_wrong_captions_and_features_are_refused() -> None:
     with pytest.raises(NotFittedError):
         made.describe(KINDS[0])
     wrong: list[tuple[Any, Any, str]] = [
-        (FEATURES, ["a"] * 3, "captions are of 3 pictures, but there are 48"),
+        (FEATURES, ["a"] * 3, "captions has 3 entries for 48 pictures"),
         (FEATURES, [""] * 48, "no caption that is not empty"),
         (FEATURES, [3] * 48, r"captions\[0\]"),
         (FEATURES, [[b"a"]] * 48, r"captions\[0\] must be"),

@@ -28,6 +28,15 @@ def test_one_neighbor_is_returned_as_it_is() -> None:
     assert np.array_equal(one.paint("A dog in snow"), IMAGES[2])
 
 
+def test_what_the_caller_changes_later_does_not_change_the_model() -> None:
+    images, captions = IMAGES.copy(), [list(several) for several in ALL]
+    made = RetrievalPainter(1).fit(images, captions)
+    images[:] = 0
+    captions[2][0] = "zebra"
+    assert np.array_equal(made.paint("A dog in snow"), IMAGES[2])
+    assert made.captions_ == ALL
+
+
 def test_several_neighbors_share_colors_and_the_first_gives_details() -> None:
     images = np.zeros((2, 32, 32, 3), np.uint8)
     images[0] = 100 + 20 * (np.arange(32) % 2)[:, None, None]
@@ -56,7 +65,7 @@ def test_wrong_pictures_are_refused() -> None:
         (IMAGES / 255, ALL, "images must be a numpy uint8"),
         (IMAGES[..., :1], ALL, "repeat a grey channel"),
         (IMAGES[:0], [], "at least one pixel"),
-        (IMAGES, ALL[:3], "captions are of 3 pictures"),
+        (IMAGES, ALL[:3], "captions has 3 entries for 48 pictures"),
     ]
     for images, captions, message in wrong:
         with pytest.raises((TypeError, ValueError), match=message):

@@ -25,13 +25,13 @@ def as_captions(captions: Any, n: int) -> list[list[str]]:
     rows = as_list(captions, "captions", "lists of str, one for each picture")
     checked = []
     for i, row in enumerate(rows):
-        several = [row] if isinstance(row, str) else as_list(row, f"captions[{i}]", "str")
+        several = [row] if isinstance(row, str) else list(as_list(row, f"captions[{i}]", "str"))
         for text in several:
             if not isinstance(text, str):
                 raise TypeError(f"captions[{i}] must be a str or a list of str; got {describe(text)} in it")
         checked.append(several)
     if len(checked) != n:
-        raise ValueError(f"captions are of {len(checked)} pictures, but there are {n}")
+        raise ValueError(f"captions has {len(checked)} entries for {n} pictures")
     if not any(text for several in checked for text in several):
         raise ValueError("captions has no caption that is not empty; expected at least one")
     return checked
@@ -48,7 +48,7 @@ def captions_from(arrays: Mapping[str, Array], n: int) -> list[list[str]]:
     try:
         return as_captions(json.loads(text), n)
     except (TypeError, UnicodeDecodeError) as error:
-        raise ValueError(f"captions are no lists of strings: {error}") from None
+        raise ValueError(f"captions are not lists of strings: {error}") from None
 
 
 class Vocabulary:

@@ -84,7 +84,7 @@ class RetrievalPainter(Estimator, Painter[str]):
         Raises
         ------
         TypeError
-            If `images` are not uint8, or captions no strings.
+            If `images` are not uint8, or captions are not strings.
         ValueError
             If `images` have another shape, captions are not as many or all empty, or a parameter is out of
             range.
@@ -101,7 +101,7 @@ class RetrievalPainter(Estimator, Painter[str]):
                 "images must have shape (n, height, width, 3), with at least one pixel; got "
                 f"{pictures.shape}. Resize pictures to one size; repeat a grey channel three times"
             )
-        self._learn(np.ascontiguousarray(pictures), as_captions(captions, len(pictures)))
+        self._learn(np.array(pictures, order="C"), as_captions(captions, len(pictures)))
         return self
 
     def _learn(self, images: Codes, captions: list[list[str]]) -> None:
