@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from captioned import CAPTIONS, FEATURES, IMAGES, LABELS, captioner, codec, painter, texts, thumbnails
 from fastcodes.coding import ImageCodec
-from fastcodes.crossmodal import AttributePainter, CrossModalCodec
+from fastcodes.crossmodal import AttributeCaptioner, AttributePainter, CrossModalCodec
 from fastcodes.crossmodal._pixels import as_bytes, resized
 from fastcodes.metrics import psnr
 from pictures import waves
@@ -263,7 +263,6 @@ def test_other_pictures_are_refused_with_the_way_out(image: Any, message: str) -
         (b"\x5f", "cut within its length"),
         (b"\x5f\xff\xff\xff\xff\xff\xff\x7f", "altered"),
         (b"\x60" + b"\x00\x10" * 20, "more than 16 classes"),
-        (b"\x40\x03", "layer of kind 3"),
         ("text", "bytes"),
         (None, "bytes"),
     ],
@@ -272,6 +271,38 @@ def test_other_streams_are_refused(data: Any, message: str) -> None:
     for method in (codec().decode, codec().explain, codec().inspect):
         with pytest.raises((TypeError, ValueError), match=message):
             method(data)
+
+
+@pytest.mark.parametrize("tail", [b"\x03", b"\x06abc", b"\x00" + b"\xff" * 8])
+def test_a_damaged_layer_leaves_the_message(tail: bytes) -> None:
+    data = codec().encode(IMAGES[0])
+    assert codec().explain(data + tail) == codec().explain(data)
+    for method in (codec().decode, codec().inspect):
+        with pytest.raises(ValueError, match=r"layer of kind|altered"):
+            method(data + tail)
+
+
+def test_the_largest_picture_is_chosen() -> None:
+    made = codec(images=ImageCodec())
+    data = made.encode(PICTURE)
+    assert made.decode(data, max_pixels=61 * 47).shape == PICTURE.shape
+    with pytest.raises(ValueError, match="max_pixels"):
+        made.decode(data, max_pixels=61 * 47 - 1)
+    with pytest.raises(ValueError, match="max_pixels"):
+        codec().decode(codec().encode(PICTURE), max_pixels=0)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3)])
+def test_pictures_of_16_bits_are_refused_with_the_way_to_8(shape: tuple[int, ...]) -> None:
+    image = np.zeros(shape, np.uint16)
+    for method in (codec(images=ImageCodec(lossless=True)).encode, AttributeCaptioner().describe):
+        with pytest.raises(TypeError, match=r"\(image >> 8\).astype\(np.uint8\)$"):
+            method(image)
+
+
+def test_a_captioner_that_only_describes_has_one_candidate() -> None:
+    made = CrossModalCodec(Fixed("A cat."), texts(), painter(), distance=squared)
+    assert made.explain(made.encode(IMAGES[1])) == "A cat."
 
 
 def test_a_long_message_is_not_believed() -> None:

@@ -27,7 +27,17 @@ import numpy as np
 
 from fastcodes._typing import Doubles
 
-__all__ = ["MOST_CLASSES", "MOST_TOP", "Layer", "Stream", "pack", "read_varint", "unpack", "varint"]
+__all__ = [
+    "MOST_CLASSES",
+    "MOST_TOP",
+    "Layer",
+    "Stream",
+    "pack",
+    "read_varint",
+    "unpack",
+    "unpack_message",
+    "varint",
+]
 
 MOST_CLASSES, MOST_TOP = 1 << 11, 16
 _VERSION = 1
@@ -89,8 +99,8 @@ def pack(message: bytes, posterior: Doubles | None, n_top: int, layers: Sequence
     return bytes(out)
 
 
-def unpack(data: bytes) -> Stream:
-    """Return the parts of a stream, or raise a ValueError if its message is not complete."""
+def unpack_message(data: bytes) -> tuple[tuple[tuple[int, float], ...], bytes, int]:
+    """Return the posterior of a stream, its message, and where that ends, or raise a ValueError."""
     if not data:
         raise ValueError("data is empty; expected the bytes of CrossModalCodec.encode")
     version, n = data[0] >> 6, data[0] & _LONG
@@ -112,7 +122,12 @@ def unpack(data: bytes) -> Stream:
             raise _cut("length", data)
         n += length
     message = _taken(data, place, n, "message")
-    place += n
+    return tuple(posterior), message, place + n
+
+
+def unpack(data: bytes) -> Stream:
+    """Return the parts of a stream, or raise a ValueError if its message is not complete, or a layer none."""
+    posterior, message, place = unpack_message(data)
     layers: list[Layer] = []
     ends = [place]
     while place < len(data):
@@ -130,7 +145,7 @@ def unpack(data: bytes) -> Stream:
         if not layers[-1].is_complete:
             break
         ends.append(place)
-    return Stream(tuple(posterior), message, tuple(layers), tuple(ends))
+    return Stream(posterior, message, tuple(layers), tuple(ends))
 
 
 def _taken(data: bytes, place: int, n: int, what: str) -> bytes:

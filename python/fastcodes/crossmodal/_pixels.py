@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from fastcodes._typing import Array, Codes, Doubles
+from fastcodes._validation import as_array, described
+from fastcodes.coding._pictures import as_image
 
-__all__ = ["as_bytes", "in_color", "resized"]
+__all__ = ["as_bytes", "as_picture", "in_color", "resized"]
+
+
+def as_picture(image: Any) -> Codes:
+    """Return a picture as uint8 (height, width) or (height, width, 3)."""
+    array = as_array(image, "image")
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        raise TypeError(f"image must be uint8; got {described(array, image)}: (image >> 8).astype(np.uint8)")
+    return as_image(array)
 
 
 def in_color(image: Codes) -> Codes:

@@ -9,9 +9,8 @@ import numpy as np
 
 from fastcodes._typing import Codes
 from fastcodes._validation import as_integer, describe
-from fastcodes.coding._pictures import as_image
 from fastcodes.crossmodal._parts import Captioner, Painter
-from fastcodes.crossmodal._pixels import as_bytes, in_color, resized
+from fastcodes.crossmodal._pixels import as_bytes, as_picture, in_color, resized
 from fastcodes.metrics import luma
 
 __all__ = ["AttributeCaptioner", "AttributePainter", "as_size"]
@@ -72,7 +71,7 @@ class AttributeCaptioner(Captioner[str]):
         ValueError
             If it has another shape.
         """
-        picture = in_color(as_image(x))
+        picture = in_color(as_picture(x))
         bands = resized(picture, _BANDS, 1)[:, 0]
         above, middle, below = (_NAMES[int(np.square(_VALUES - band).sum(axis=1).argmin())] for band in bands)
         grid = resized(luma(picture), _GRID, _GRID)

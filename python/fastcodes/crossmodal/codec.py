@@ -10,10 +10,9 @@ import numpy as np
 from fastcodes._typing import Codes, Doubles
 from fastcodes._validation import as_array, as_integer, as_real, describe
 from fastcodes.coding import ImageCodec, ThumbnailCodec
-from fastcodes.coding._pictures import as_image
 from fastcodes.crossmodal import _container
 from fastcodes.crossmodal._container import Stream
-from fastcodes.crossmodal._pixels import as_bytes, in_color, resized
+from fastcodes.crossmodal._pixels import as_bytes, as_picture, in_color, resized
 from fastcodes.entropy._messages import as_data
 
 __all__ = ["CrossModalCodec", "CrossModalInfo"]
@@ -86,7 +85,7 @@ class CrossModalCodec:
         The codec of the last layer: the picture in its own size.
     distance : callable, optional
         The distortion D of a painted picture: ``distance(image, painted)``. With it, `encode` takes the
-        message with the least cost among the captioner's candidates.
+        message with the least cost among those of the captioner's method ``candidates(x)``, if it has one.
     weight : float
         The weight :math:`\lambda` of a bit in the cost.
 
@@ -186,7 +185,7 @@ class CrossModalCodec:
         ValueError
             If it has another shape, or its features or probabilities have.
         """
-        picture = as_image(image)
+        picture = as_picture(image)
         if features is None:
             x = picture if self._features is None else self._features(picture)
         else:
@@ -205,7 +204,8 @@ class CrossModalCodec:
         """Return the bytes of the best message."""
         if self._distance is None:
             return bytes(self._text_codec.encode(self._captioner.describe(x)))
-        messages = self._captioner.candidates(x)
+        candidates = getattr(self._captioner, "candidates", None)
+        messages = [self._captioner.describe(x)] if candidates is None else candidates(x)
         codes = [bytes(self._text_codec.encode(message)) for message in messages]
         costs = [
             float(self._distance(picture, self._painter.paint(message))) + self._weight * 8 * len(code)
@@ -232,9 +232,9 @@ class CrossModalCodec:
         ValueError
             If it is no stream, has another version, or was cut before the end of the message.
         """
-        return self._text_codec.decode(_unpacked(data).message)
+        return self._text_codec.decode(_container.unpack_message(as_data(data).tobytes())[1])
 
-    def decode(self, data: Any) -> Codes:
+    def decode(self, data: Any, *, max_pixels: int = 1 << 27) -> Codes:
         """Return the picture of a stream, by the last layer that is complete.
 
         Of a last layer that was cut, what is there is used at a lower resolution, if it is enough for one
@@ -244,6 +244,8 @@ class CrossModalCodec:
         ----------
         data : bytes-like
             What `encode` returned, or a prefix that has the message.
+        max_pixels : int
+            The largest picture of a last layer that is decoded, as in `fastcodes.coding.ImageCodec.decode`.
 
         Returns
         -------
@@ -256,8 +258,10 @@ class CrossModalCodec:
             If `data` is not bytes-like.
         ValueError
             If it is no stream, has another version, was cut before the end of the message, or a complete
-            layer was altered; or if there is a thumbnail, but the codec has none of its size.
+            layer was altered, or is larger than `max_pixels`; or if there is a thumbnail, but the codec
+            has none of its size.
         """
+        as_integer(max_pixels, "max_pixels", 1)
         stream = _unpacked(data)
         least = (1, 1)
         for layer in stream.layers:
@@ -267,7 +271,7 @@ class CrossModalCodec:
             if layer.kind == "picture":
                 for reduce in _REDUCED if layer.data else ():
                     try:
-                        picture = ImageCodec().decode(layer.data, reduce=reduce)
+                        picture = ImageCodec().decode(layer.data, reduce=reduce, max_pixels=max_pixels)
                     except ValueError:
                         if layer.is_complete:
                             raise
@@ -310,7 +314,7 @@ class CrossModalCodec:
         TypeError, ValueError
             As `encode` and `decode`, or if the codec has no `distance`.
         """
-        picture, stream = as_image(image), as_data(data)
+        picture, stream = as_picture(image), as_data(data)
         if self._distance is None:
             raise ValueError("distance is None; give CrossModalCodec the distance that image and data cost")
         return float(self._distance(picture, self.decode(stream))) + self._weight * 8 * len(stream)

@@ -12,10 +12,9 @@ from fastcodes import _files, bits, entropy
 from fastcodes._estimator import Estimator, check_fitted
 from fastcodes._typing import Array, Booleans, Codes, Doubles, Integers
 from fastcodes._validation import as_array, as_real, check_threads, described
-from fastcodes.coding._pictures import as_image
 from fastcodes.crossmodal._container import read_varint, varint
 from fastcodes.crossmodal._parts import Captioner, MessageCoder, Painter
-from fastcodes.crossmodal._pixels import as_bytes, in_color, resized
+from fastcodes.crossmodal._pixels import as_bytes, as_picture, in_color, resized
 from fastcodes.crossmodal.attributes import as_size
 from fastcodes.entropy._messages import as_data
 from fastcodes.metrics import luma
@@ -90,7 +89,7 @@ class SketchCaptioner(Captioner[Booleans]):
         ValueError
             If it has another shape.
         """
-        grid = np.pad(resized(luma(in_color(as_image(x))), *self._size), 1, mode="edge")
+        grid = np.pad(resized(luma(in_color(as_picture(x))), *self._size), 1, mode="edge")
         across, down = _sobel(grid), _sobel(grid.T).T
         strength = np.pad(np.hypot(across, down), 1)
         center = strength[1:-1, 1:-1]
