@@ -75,6 +75,18 @@ def test_one_feature_is_a_view() -> None:
     assert cca.encode_other(MEANING[:, :1]).shape == (600, 1)
 
 
+@pytest.mark.parametrize("scale", [1e-15, 1e19, 1e25])
+def test_correlations_do_not_depend_on_scale(scale: float) -> None:
+    scaled = CCAHashing(16, random_state=0).fit(X * scale, Z * scale)
+    expected = CCAHashing(16, random_state=0).fit(X, Z).correlations_
+    np.testing.assert_allclose(scaled.correlations_, expected, rtol=1e-4)
+
+
+def test_a_regularization_below_rounding_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ValueError, match="regularization=1e-30 is below rounding; give a larger one"):
+        CCAHashing(8, regularization=1e-30, random_state=0).fit(X[:4], Z[:4])
+
+
 def test_a_file_keeps_both_views(tmp_path: Path) -> None:
     fitted().save(tmp_path / "cca.safetensors")
     loaded = CCAHashing.load(tmp_path / "cca.safetensors")

@@ -34,7 +34,7 @@ class Canonical(NamedTuple):
         other_mean, other_covariance = mean_and_covariance(other)
         cross = np.zeros((x.shape[1], other.shape[1]))
         for rows, block in blocks(x):
-            cross += (block - mean.astype(np.float32)).T @ (other[rows] - other_mean.astype(np.float32))
+            cross += (block - mean).T @ (other[rows] - other_mean)
         cross /= len(x)
         lower, other_lower = (_cholesky(matrix, regularization) for matrix in (covariance, other_covariance))
         whitened = np.linalg.solve(other_lower, np.linalg.solve(lower, cross).T).T
@@ -49,4 +49,10 @@ class Canonical(NamedTuple):
 
 def _cholesky(matrix: Doubles, regularization: float) -> Doubles:
     diagonal = regularization * np.trace(matrix) / len(matrix)
-    return np.linalg.cholesky(matrix + diagonal * np.eye(len(matrix)))
+    try:
+        return np.linalg.cholesky(matrix + diagonal * np.eye(len(matrix)))
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            f"the samples of a view do not span its {len(matrix)} features, and "
+            f"regularization={regularization:g} is below rounding; give a larger one"
+        ) from None
