@@ -37,7 +37,8 @@ SHOWN = {
 UNITS = {"distances": "G/s", "bytes": "GB/s", "multiplications": "G/s", "tokens": "G/s"}
 OTHER_KINDS = (
     "recall", "tradeoff", "additive", "estimates", "hashing", "networks", "clusters", "ivf", "multi-index",
-    "strings", "images", "image-studies", "thumbnails", "sentence-transformers", "crossmodal",
+    "strings", "images", "image-studies", "thumbnails", "sentence-transformers", "crossmodal", "tokens",
+    "video",
 )  # fmt: skip
 
 

@@ -15,11 +15,11 @@
 `fastcodes.quantization`   models that make codes of small integers
 `fastcodes.nn`             binary neural networks
 `fastcodes.index`          indexes over the codes of any model: add, search, filter, remove, save
-`fastcodes.coding`         short strings as a few bytes each
+`fastcodes.coding`         short strings, pictures and videos in few bytes
 `fastcodes.crossmodal`     pictures as captions of a few bytes, with layers that refine them
 `fastcodes.tokens`         pictures as grids of tokens: tokenizers, a prior, recognition and search
 `fastcodes.metrics`        quality of searches and of coded images: recall, precision, PSNR, SSIM, BD-rate
-`fastcodes.interop`        faiss, nanopq, RDKit and sentence-transformers: conversions and searches
+`fastcodes.interop`        faiss, ONNX, RDKit, scikit-learn, ...: conversions and searches
 `fastcodes.distributed`    fit, encode, search and deduplicate on many machines, with Dask
 `fastcodes.merge_topk`     merge the neighbours found in parts of a database
 `fastcodes.components`     connected components of pairs, such as near-duplicates
