@@ -51,6 +51,16 @@ def test_new_sketches_come_back_in_few_bytes() -> None:
     assert ours < 0.4 * 20 * 512
 
 
+@pytest.mark.parametrize("share", [0, 0.01, 0.15, 0.24, 1])
+def test_equal_edges_are_no_more_than_their_share(share: float) -> None:
+    stripes = np.repeat(np.arange(64)[None] % 8 < 4, 64, axis=0) * np.uint8(255)
+    every = SketchCaptioner(share=1).describe(stripes)
+    assert every.mean() > 0.2
+    sketch = SketchCaptioner(share=share).describe(stripes)
+    assert sketch.sum() == min(int(share * 4096), every.sum())
+    assert not (sketch & ~every).any()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 3), (8, 8), (9, 17), (33, 64)])
 def test_any_size_and_any_pixels(size: tuple[int, int]) -> None:
     made = coder(size)

@@ -49,7 +49,7 @@ class SketchCaptioner(Captioner[Booleans]):
     size : tuple of int
         Rows and columns of the grid.
     share : float
-        The share of the cells that are edges, at most, from 0 to 1.
+        The share of the cells that are edges, at most, from 0 to 1; of equal ones the first are.
 
     See Also
     --------
@@ -99,8 +99,9 @@ class SketchCaptioner(Captioner[Booleans]):
         # Of two equal ones the first.
         thin = np.where((center > before) & (center >= after), center, 0)
         n = int(self._share * thin.size)
-        limit = np.partition(thin.ravel(), -n)[-n] if n else np.inf
-        sketch: Booleans = thin >= max(limit, 1.0)
+        strongest = np.argsort(-thin, axis=None, kind="stable")[:n]
+        sketch: Booleans = np.zeros(thin.shape, np.bool_)
+        sketch.flat[strongest] = thin.flat[strongest] >= 1
         return sketch
 
 
