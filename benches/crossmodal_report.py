@@ -26,7 +26,7 @@ hundred images: comparable in this table only), and the share of content words t
 PIPELINE = """\
 Whole streams, with their header. The text coder has learned from the captions of COCO without those of the
 photographs that test; retrieved captions are captions of the {n_train} photographs that train, which it has
-seen: captions of people, which it has not, are the last line."""
+seen but for those of the 1,000 images above: captions of people, which it has not, are the last line."""
 SKETCHES = (
     "Sketches of 64 x 64 of the photographs that test, without losses; `SketchCoder` learned from the others."
 )
