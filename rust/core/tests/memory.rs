@@ -649,24 +649,18 @@ fn motion(random: &mut Random) {
     let planes = [&a, &b].map(|bytes| Planes::new("frame", &bytes[..2 * 40 * 12], 2, width, height).unwrap());
     let (n_blocks, k) = (5 * 12, 9);
     let window = Window { block: Block::Eight, radius: 20 };
-    let of_caller = |work: &dyn Fn(&mut [[i16; 2]], &mut [i32]) -> Result<(), Error>| {
-        let (mut vectors, mut costs) = of_caller(|| (vec![[0; 2]; n_blocks * k], vec![0; n_blocks * k]));
-        work(&mut vectors, &mut costs)
-    };
+    let results = || of_caller(|| (vec![[0; 2]; n_blocks * k], vec![0; n_blocks * k]));
     check("block_motion::search", |run| {
-        of_caller(&|vectors, costs| {
-            block_motion::search(images[0], images[1], window, k, vectors, costs, run)
-        })
+        let (mut vectors, mut costs) = results();
+        block_motion::search(images[0], images[1], window, k, &mut vectors, &mut costs, run)
     });
     check("block_motion::one_bit_search", |run| {
-        of_caller(&|vectors, costs| {
-            block_motion::one_bit_search(planes[0], planes[1], window, k, vectors, costs, run)
-        })
+        let (mut vectors, mut costs) = results();
+        block_motion::one_bit_search(planes[0], planes[1], window, k, &mut vectors, &mut costs, run)
     });
     check("block_motion::sad", |run| {
-        of_caller(&|vectors, costs| {
-            block_motion::sad(images[0], images[1], Block::Eight, vectors, costs, run)
-        })
+        let (mut vectors, mut costs) = results();
+        block_motion::sad(images[0], images[1], Block::Eight, &mut vectors, &mut costs, run)
     });
 }
 

@@ -35,8 +35,9 @@ pub(super) fn one_bit(rows: &[u16], window: &[u16], stride: usize, n: usize, cos
             let costs = costs[first..].as_mut_ptr().cast();
             // SAFETY: the mask leaves out what is beyond the end of the costs.
             let so_far = unsafe { _mm512_maskz_loadu_epi16(mask, costs) };
+            let sums = _mm512_add_epi16(count, so_far);
             // SAFETY: as above.
-            unsafe { _mm512_mask_storeu_epi16(costs, mask, _mm512_add_epi16(count, so_far)) };
+            unsafe { _mm512_mask_storeu_epi16(costs, mask, sums) };
         }
     }
     portable::one_bit_from(whole, rows, window, stride, n, costs);
