@@ -659,8 +659,8 @@ fn motion(random: &mut Random) {
         block_motion::one_bit_search(planes[0], planes[1], window, k, &mut vectors, &mut costs, run)
     });
     check("block_motion::sad", |run| {
-        let (mut vectors, mut costs) = results();
-        block_motion::sad(images[0], images[1], Block::Eight, &mut vectors, &mut costs, run)
+        let (vectors, mut costs) = results();
+        block_motion::sad(images[0], images[1], Block::Eight, &vectors, &mut costs, run)
     });
 }
 
