@@ -115,8 +115,8 @@ class VideoCodec:
     A frame is predicted from decoded ones: blocks of 16 x 16 or 8 x 8 samples move by vectors of a quarter of
     a sample, and overlap. What the prediction leaves is coded as `ImageCodec` codes pictures, and what is
     learned of probabilities is kept from frame to frame. It is for archives, for studies of codecs and for
-    teaching: on two clips about a fifth of the bytes of MPEG-2 at the same PSNR of luma, and about as many
-    as x264 with its preset medium. The same video gives the same bytes and the same samples on every machine
+    teaching: on two clips a quarter to a third of the bytes of MPEG-2 at the same PSNR of luma, and about
+    as many as x264 with its preset medium. The same video gives the same bytes and the same samples on every machine
     and for every number of threads. Where speed or a player matters, take a production format, which is far
     faster to decode.
 
@@ -130,8 +130,9 @@ class VideoCodec:
         the nearest on both sides, in three levels. "forward": from the one before. "intra": each is coded
         alone. "interpolation": as "bidirectional", with every eighth coded alone.
     group : int
-        Frames from one that is decodable alone to the next, from 1 to 65,535. After damage, frames come back
-        at the next group.
+        Frames from one that is decodable alone to the next, from 1 to 65,535. Where the bytes of a
+        frame were altered, frames come back at the next group; where its length was, or bytes are missing,
+        those before it are left.
     radius : int
         Samples that the search for vectors reaches in each direction, from 0 to 127.
 
