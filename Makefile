@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 export FASTCODES_COMMIT := $(shell git describe --always --dirty 2>/dev/null)
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml $(wildcard Cargo.lock) pyproject.toml
 # Whose answers follow from kernels that are tested at every level, or depend on none: tested at the best one alone.
-MODEL_TESTS := $(addprefix tests/,cli index interop kernels/test_metrics.py kernels/test_image_metrics.py models nn) \
+MODEL_TESTS := $(addprefix tests/,cli crossmodal index interop kernels/test_metrics.py kernels/test_image_metrics.py models nn tokens) \
 	$(filter-out $(addprefix %/test_,changing_inputs.py forks.py interrupts.py layouts.py memory.py threads.py), \
 		$(wildcard tests/contract/test_*.py))
 LEVELS = $(shell $(BIN)/python -c 'from fastcodes import _native; print(*_native.levels())')
