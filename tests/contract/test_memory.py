@@ -423,6 +423,8 @@ for family, table in FAMILIES.items():
         # In one thread: the C library aborts where it has no memory for the data of a new thread.
         given = {name: larger(name, value) for name, value in right.items()}
         given |= {"threads": 1} if "threads" in given else {}
+        if family == "block_motion" and "vectors" in given:  # one for each block of the larger frame
+            given["vectors"] = np.zeros((125, 2, 2), np.int16)
         for beyond in (0, 1 << 16, 1 << 20, 1 << 24):
             print(family, verb, beyond, file=sys.stderr, flush=True)
             with open("/proc/self/statm") as file:
