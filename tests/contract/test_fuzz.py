@@ -55,10 +55,19 @@ CURVES = {
     "qualities_b": [27.0, 29.0, 33.0, 37.0],
 }
 PQ = quantization.ProductQuantizer(4, 3, max_iter=1, random_state=0).fit(X)
+VIDEO = coding.Video(np.stack([PICTURE[:24, :20]] * 3))
 # Right arguments of the functions that have no table of their own.
 OTHERS: dict[str, dict[str, Any]] = {
     "components": {"i": [0, 1], "j": [2, 3], "n": 5},
     "merge_topk": {"distances": [RELEVANCE * 1.0] * 2, "indices": [NEAREST] * 2, "k": 2},
+    "coding.read_video": {
+        "path": "missing/video.y4m",
+        "size": (24, 20),
+        "has_chroma": True,
+        "rate": 30,
+        "n_frames": 3,
+    },
+    "coding.write_video": {"path": "missing/video.y4m", "video": VIDEO},
     "hashing.align": {"old_codes": np.zeros((60, 1), np.uint8), "new_values": X, "n_bits": 8},
     "hashing.johnson_lindenstrauss_min_dim": {"n_samples": 60, "eps": 0.1},
     "interop.faiss.codebooks_of": {"quantizer": PQ},

@@ -48,7 +48,7 @@ CASES: dict[str, Case] = {
         methods={
             "encode": {"image": PICTURE, "features": FEATURES[0]},
             "explain": {"data": STREAM},
-            "decode": {"data": STREAM},
+            "decode": {"data": STREAM, "max_pixels": 1 << 20},
             "cost": {"image": PICTURE, "data": STREAM},
             "inspect": {"data": STREAM},
         },
@@ -60,6 +60,7 @@ CASES: dict[str, Case] = {
             "classifier": FUNCTIONS,
             "distance": FUNCTIONS,
             "n_top": [*POSITIVE, 17],
+            "max_pixels": POSITIVE,
             "thumbnails": [3, "thumbnails", coding.ThumbnailCodec, coding.ImageCodec()],
             "images": [3, "images", coding.ImageCodec, coding.ThumbnailCodec()],
             "weight": REALS,
