@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,20 @@ def test_a_wrong_call_is_one_line(
     assert printed.count("\n") == 1
     assert words in printed
     assert sorted(os.listdir()) == ["a.tokens", "empty"]
+
+
+def test_json_prints_the_figures_on_stdout(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    np.save("a.npy", waves(8, 12, 3, noise=2))
+    assert run("encode", "a.npy", "--json") == 0
+    facts = json.loads(capfd.readouterr().out)
+    n_bytes = Path("a.tokens").stat().st_size
+    assert facts.pop("seconds") >= 0
+    assert facts == {
+        "inputs": ["a.npy"], "pictures": 1, "skipped": 0, "stored_bytes": n_bytes,
+        "bits_per_pixel": pytest.approx(8 * n_bytes / 96),
+    }  # fmt: skip
+    assert run("decode", "a.tokens", "--grid", "-o", "b.npy", "--json") == 0
+    facts = json.loads(capfd.readouterr().out)
+    assert (facts["grids"], facts["skipped"], np.load("b.npy").shape) == (1, 0, (2, 3))
+    assert run("encode", "a.npy", "-o", "-", "--json") == 2
+    assert "-o names a file" in capfd.readouterr().err

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from fastcodes._typing import Array
 from fastcodes.cli.files import check_output, writing
 from fastcodes.cli.pictures import BadPictureError, Numbered, report_skipped
 from fastcodes.cli.terminal import UserError, tracked
 
-__all__ = ["Conversion", "convert"]
+__all__ = ["Conversion", "array_file", "convert", "listed_by_suffix"]
 
 
 @dataclass(frozen=True)
@@ -111,3 +115,27 @@ def _make_folder(output: str) -> None:
         os.mkdir(output)
     except OSError as error:
         raise UserError(f"{output}: {error.strerror}; with several inputs, -o is a folder") from None
+
+
+def listed_by_suffix(folder: str, suffix: str) -> list[Path]:
+    """Return the files of a folder that end in `suffix`, sorted, or raise a `UserError` if it has none."""
+    try:
+        paths = [Path(folder, name) for name in sorted(os.listdir(folder))]
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}") from None
+    paths = [path for path in paths if path.suffix.lower() == suffix]
+    if not paths:
+        raise UserError(f"{folder}: no files that end in {suffix}")
+    return paths
+
+
+def array_file(array: Array, target: str) -> bytes:
+    """Return the bytes of a .npy or .png file, as the name of the target says."""
+    written = io.BytesIO()
+    if Path(target).suffix.lower() == ".npy":
+        np.save(written, array)
+    else:
+        from PIL import Image
+
+        Image.fromarray(array).save(written, "PNG")
+    return written.getvalue()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import time
 from collections.abc import Iterator
 from itertools import chain
@@ -13,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fastcodes.cli.compress import SUFFIX
-from fastcodes.cli.conversion import Conversion, convert
+from fastcodes.cli.conversion import Conversion, array_file, convert, listed_by_suffix
 from fastcodes.cli.files import check_json, opened
 from fastcodes.cli.pictures import BadPictureError, report_skipped
 from fastcodes.cli.terminal import UserError, add_json, integer, summarize, thread_count
@@ -84,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
         with opened(str(source)) as file:
             content = file.read()
         if (Path(target).suffix.lower() == OF_VIDEOS) != is_video(content):
-            what = f"is a video, which is written as {OF_VIDEOS}" if is_video(content) else "is no video"
+            what = f"is a video, which is written as {OF_VIDEOS}" if is_video(content) else "is not a video"
             raise BadPictureError(f"{what}; name another output with -o")
         if is_video(content):
             return restore_video(source, content)
@@ -98,14 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
         except ValueError as error:
             raise BadPictureError(str(error).replace("max_pixels", "--max-pixels")) from None
         totals[:] += len(content), image.nbytes, 0
-        written = io.BytesIO()
-        if Path(target).suffix.lower() == ".npy":
-            np.save(written, image)
-        else:
-            from PIL import Image
-
-            Image.fromarray(image).save(written, "PNG")
-        return iter([written.getvalue()])
+        return iter([array_file(image, target)])
 
     def restore_video(source: Path, content: bytes) -> Iterator[bytes]:
         if arguments.reduce:
@@ -137,8 +128,11 @@ def run(arguments: argparse.Namespace) -> None:
 
         return parts()
 
+    def list_stored(folder: str) -> list[Path]:
+        return listed_by_suffix(folder, SUFFIX)
+
     conversion = Conversion(
-        "decompress", _suffix, _listed, restore, (*FORMS, OF_VIDEOS), keeps_neighbors=True
+        "decompress", _suffix, list_stored, restore, (*FORMS, OF_VIDEOS), keeps_neighbors=True
     )
     n_bad, n_done, label = convert(conversion, arguments.inputs, arguments.output)
     n_bytes, n_raw, n_videos = map(int, totals)
@@ -186,14 +180,3 @@ def _suffix(source: Path) -> str:
         return FORMS[0]
     with opened(str(source)) as file:
         return OF_VIDEOS if is_video(file.read(4)) else FORMS[0]
-
-
-def _listed(folder: str) -> list[Path]:
-    try:
-        paths = [Path(folder, name) for name in sorted(os.listdir(folder))]
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}") from None
-    paths = [path for path in paths if path.suffix.lower() == SUFFIX]
-    if not paths:
-        raise UserError(f"{folder}: no files that end in {SUFFIX}")
-    return paths

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import io
 import math
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 
 from fastcodes._typing import Array
-from fastcodes.cli.conversion import Conversion, convert
-from fastcodes.cli.files import opened
+from fastcodes.cli.conversion import Conversion, array_file, convert, listed_by_suffix
+from fastcodes.cli.files import check_json, opened
 from fastcodes.cli.pictures import BadPictureError, listed, picture_of
-from fastcodes.cli.terminal import UserError, integer, report
+from fastcodes.cli.terminal import UserError, add_json, integer, summarize
 from fastcodes.tokens import TokenCodec
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -35,7 +33,8 @@ EXAMPLES = """examples:
   fastcodes tokens decode photo.tokens --grid -o grid.npy"""
 ENCODE_EXAMPLES = """examples:
   fastcodes tokens encode photo.png
-  fastcodes tokens encode photos -o stored --model mine.safetensors"""
+  fastcodes tokens encode photos -o stored --model mine.safetensors
+  fastcodes tokens encode photos -o stored --json"""
 DECODE_EXAMPLES = """examples:
   fastcodes tokens decode photo.tokens
   fastcodes tokens decode stored -o pictures
@@ -90,10 +89,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--model", metavar="FILE", help="a saved TokenCodec (default: the one of fastcodes)"
         )
+        add_json(action)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Store the tokens of pictures, or write the pictures of tokens."""
+    check_json(arguments.json, arguments.output, "the tokens or pictures")
     codec = _codec(arguments.model)
     if arguments.action == "encode":
         _encode(codec, arguments)
@@ -124,9 +125,20 @@ def _encode(codec: TokenCodec, arguments: argparse.Namespace) -> None:
     conversion = Conversion("encode", lambda source: SUFFIX, list_pictures, store)
     n_bad, n_done, label = convert(conversion, arguments.inputs, arguments.output)
     n_bytes, n_pixels = map(int, totals)
-    report(
+    seconds = time.perf_counter() - started
+    facts = {
+        "inputs": arguments.inputs,
+        "pictures": n_done,
+        "skipped": n_bad,
+        "stored_bytes": n_bytes,
+        "bits_per_pixel": 8 * n_bytes / n_pixels,
+        "seconds": seconds,
+    }
+    summarize(
+        arguments,
+        facts,
         f"{label}: {n_done:,} pictures, {n_bad:,} skipped; tokens stored in {n_bytes:,} bytes, "
-        f"{8 * n_bytes / n_pixels:.3f} bits per pixel; {time.perf_counter() - started:.2f} s"
+        f"{8 * n_bytes / n_pixels:.3f} bits per pixel; {seconds:.2f} s",
     )
 
 
@@ -144,20 +156,20 @@ def _decode(codec: TokenCodec, arguments: argparse.Namespace) -> None:
                 array = codec.decode(content, max_pixels=most)
         except ValueError as error:
             raise BadPictureError(str(error).replace("max_pixels", "--max-pixels")) from None
-        written = io.BytesIO()
-        if Path(target).suffix.lower() == ".npy":
-            np.save(written, array)
-        else:
-            from PIL import Image
+        return [array_file(array, target)]
 
-            Image.fromarray(array).save(written, "PNG")
-        return [written.getvalue()]
+    def list_tokens(folder: str) -> list[Path]:
+        return listed_by_suffix(folder, SUFFIX)
 
     forms = FORMS[1:] if arguments.grid else FORMS
-    conversion = Conversion("decode", lambda source: forms[0], _listed, restore, forms, keeps_neighbors=True)
+    conversion = Conversion(
+        "decode", lambda source: forms[0], list_tokens, restore, forms, keeps_neighbors=True
+    )
     n_bad, n_done, label = convert(conversion, arguments.inputs, arguments.output)
     made = "grids" if arguments.grid else "pictures"
-    report(f"{label}: {n_done:,} {made}, {n_bad:,} skipped; {time.perf_counter() - started:.2f} s")
+    seconds = time.perf_counter() - started
+    facts = {"inputs": arguments.inputs, made: n_done, "skipped": n_bad, "seconds": seconds}
+    summarize(arguments, facts, f"{label}: {n_done:,} {made}, {n_bad:,} skipped; {seconds:.2f} s")
 
 
 def _codec(name: str | None) -> TokenCodec:
@@ -168,14 +180,3 @@ def _codec(name: str | None) -> TokenCodec:
         return TokenCodec.load(name)
     except ValueError as error:
         raise UserError(str(error)) from None
-
-
-def _listed(folder: str) -> list[Path]:
-    try:
-        paths = [Path(folder, name) for name in sorted(os.listdir(folder))]
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}") from None
-    paths = [path for path in paths if path.suffix.lower() == SUFFIX]
-    if not paths:
-        raise UserError(f"{folder}: no files that end in {SUFFIX}")
-    return paths
