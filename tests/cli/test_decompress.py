@@ -174,7 +174,7 @@ def test_a_cut_video_gives_the_frames_that_are_left(folder: Path, capfd: pytest.
     assert np.array_equal(read_video("a.y4m").luma, VideoCodec().decode(stored_clip()).luma[:5])
     summary, damage = capfd.readouterr().err.splitlines()
     assert summary.startswith(f"a.fc: 1 videos, 0 skipped; {5 * 40 * 56:,} bytes of samples")
-    assert damage.startswith("fastcodes: a.fc: data is no video")
+    assert damage.startswith("fastcodes: a.fc: data is not a video")
     assert "1 of 6 frames are lost" in damage
     assert damage.endswith("; the other 5 were written, without frame 5")
 
@@ -232,8 +232,12 @@ def test_an_interrupted_video_leaves_no_file(folder: Path, monkeypatch: pytest.M
         (stored_clip(), ["--reduce", "1"], "a.fc: is a video, which has one resolution; leave out --reduce"),
         (stored_clip(), ["--max-pixels", "99"], "more than --max-pixels = 99"),
         (stored_clip(), ["-o", "a.png"], "a.fc: is a video, which is written as .y4m; name another output"),
-        (stored_clip()[:20], [], "a.fc: data is no video of VideoCodec, or was damaged"),
-        (ImageCodec().encode(picture()), ["-o", "a.y4m"], "a.fc: is no video; name another output with -o"),
+        (stored_clip()[:20], [], "a.fc: data is not a video of VideoCodec, or was damaged"),
+        (
+            ImageCodec().encode(picture()),
+            ["-o", "a.y4m"],
+            "a.fc: is not a video; name another output with -o",
+        ),
     ],
 )
 def test_a_video_that_cannot_be_written_is_an_error(

@@ -134,7 +134,7 @@ def test_groups_are_decodable_without_those_before() -> None:
 def survivors(data: bytes) -> tuple[list[VideoFrame], str]:
     """Return the frames that come, and the message of the error after them."""
     found: list[VideoFrame] = []
-    with pytest.raises(ValueError, match="data is no video of VideoCodec, or was damaged") as caught:
+    with pytest.raises(ValueError, match="data is not a video of VideoCodec, or was damaged") as caught:
         found.extend(itertools.islice(VideoCodec().frames(data), 100))
     return found, str(caught.value)
 
@@ -180,10 +180,10 @@ def test_a_header_that_was_altered_is_an_error() -> None:
         for bit in range(8):
             wrong = bytearray(data)
             wrong[place] ^= 1 << bit
-            with pytest.raises(ValueError, match="data is no video"):
+            with pytest.raises(ValueError, match="data is not a video"):
                 VideoCodec.inspect(bytes(wrong))
     for length in range(module._HEADER.size + 2):
-        with pytest.raises(ValueError, match="data is no video"):
+        with pytest.raises(ValueError, match="data is not a video"):
             VideoCodec.inspect(data[:length])
 
 

@@ -93,7 +93,7 @@ def test_raw_files_need_a_size_that_fits(tmp_path: Path) -> None:
     path.write_bytes(bytes(20))
     with pytest.raises(ValueError, match=r"size must be \(height, width\) for a .yuv file"):
         read_video(path)
-    with pytest.raises(ValueError, match=r"20 bytes, no whole number of frames of 24 bytes"):
+    with pytest.raises(ValueError, match=r"20 bytes, which is not a whole number of frames of 24 bytes"):
         read_video(path, size=(4, 4))
     with pytest.raises(TypeError, match="size must be"):
         read_video(path, size=4)  # type: ignore[arg-type]

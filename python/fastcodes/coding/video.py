@@ -116,9 +116,9 @@ class VideoCodec:
     a sample, and overlap. What the prediction leaves is coded as `ImageCodec` codes pictures, and what is
     learned of probabilities is kept from frame to frame. It is for archives, for studies of codecs and for
     teaching: on two clips a quarter to a third of the bytes of MPEG-2 at the same PSNR of luma, and about
-    as many as x264 with its preset medium. The same video gives the same bytes and the same samples on every machine
-    and for every number of threads. Where speed or a player matters, take a production format, which is far
-    faster to decode.
+    as many as x264 with its preset medium. The same video gives the same bytes and the same samples on every
+    machine and for every number of threads. Where speed or a player matters, take a production format, which
+    is far faster to decode.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ class VideoCodec:
         TypeError
             If `data` is not bytes-like.
         ValueError
-            If they are no video, were cut or altered, or the video is larger than `max_pixels`. `frames`
+            If they are not a video, were cut or altered, or the video is larger than `max_pixels`. `frames`
             returns those frames that are left.
         """
         info = self.inspect(data)
@@ -299,7 +299,7 @@ class VideoCodec:
         TypeError
             If `data` is not bytes-like.
         ValueError
-            If they are no video, were cut or altered, or a frame is larger than `max_pixels`.
+            If they are not a video, were cut or altered, or a frame is larger than `max_pixels`.
         """
         info = self.inspect(data)
         if info.height * info.width > as_integer(max_pixels, "max_pixels", 1):
@@ -328,7 +328,7 @@ class VideoCodec:
         TypeError
             If `data` is not bytes-like.
         ValueError
-            If they are no video.
+            If they are not a video.
         """
         start = as_data(data)[: _HEADER.size + 2].tobytes()
         if start[:4] != _MAGIC:
@@ -451,7 +451,7 @@ def _check(data: bytes) -> bytes:
 
 
 def _damaged(what: str) -> ValueError:
-    return ValueError(f"data is no video of VideoCodec, or was damaged: {what}")
+    return ValueError(f"data is not a video of VideoCodec, or was damaged: {what}")
 
 
 def _groups(n_frames: int, group: int, mode: str) -> Iterator[tuple[int, list[_Task]]]:

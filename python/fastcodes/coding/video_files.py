@@ -63,7 +63,7 @@ def read_video(
     TypeError
         If `size`, `has_chroma`, `rate` or `n_frames` has another type.
     ValueError
-        If the file is no video, has no frames, or frames of several sizes; if a .y4m or .yuv file was cut,
+        If the file is not a video, has no frames, or frames of several sizes; if a .y4m or .yuv file was cut,
         or a .y4m file has chroma other than 4:2:0; if `size` is missing, or a number is out of range. Of
         other files that were cut, PyAV may return the frames before the cut.
 
@@ -110,8 +110,8 @@ def read_video(
             if samples or not frames.n:
                 n_bytes = frames.n * frames.n_bytes + len(samples)
                 raise ValueError(
-                    f"{name}: has {n_bytes:,} bytes, no whole number of frames of {frames.n_bytes:,} bytes; "
-                    "size may be wrong"
+                    f"{name}: has {n_bytes:,} bytes, which is not a whole number of frames of "
+                    f"{frames.n_bytes:,} bytes; size may be wrong"
                 )
             break
     return frames.video(frames_per_second)
@@ -231,7 +231,7 @@ def y4m_of(file: IO[bytes], most: int | None = None, *, start: bytes = b"") -> V
     line = start + file.readline(_LONGEST_HEADER - len(start))
     header = line.split()
     if not header or header[0] != Y4M_MAGIC:
-        raise ValueError("is no y4m file: it does not begin with YUV4MPEG2")
+        raise ValueError("is not a y4m file: it does not begin with YUV4MPEG2")
     if len(line) >= _LONGEST_HEADER and not line.endswith(b"\n"):
         raise ValueError(f"its header is too long; expected at most {_LONGEST_HEADER:,} bytes")
     fields = {

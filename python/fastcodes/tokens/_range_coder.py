@@ -48,7 +48,7 @@ def encoded(intervals: Iterable[tuple[int, int, int]]) -> bytes:
         n_read = len(out) + _N_BYTES
     tail, needs_carry = number % _FULL, number >= _FULL
     data = _joined(out, tail, needs_carry=needs_carry)
-    if n_read > len(data) + _MOST_ZEROS:  # as rare as so many zeros
+    if n_read > len(data) + _MOST_ZEROS:  # as unlikely as that many zero bytes
         data = _joined(out, low | 1, needs_carry=False)
     return data
 

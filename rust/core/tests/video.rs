@@ -144,7 +144,7 @@ fn damaged_bytes_are_errors_or_other_frames() {
             match coder.decode(&altered, job(*o, 10.0), &run) {
                 Ok(planes) => assert!(planes.iter().zip(&frames[0]).all(|(a, b)| a.len() == b.len())),
                 Err(Error::Incompatible { problem }) => {
-                    assert!(problem.starts_with("data is no frame"), "{problem}");
+                    assert!(problem.starts_with("data is not a frame"), "{problem}");
                     n_noticed += 1;
                     break;
                 }

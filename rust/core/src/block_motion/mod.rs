@@ -30,7 +30,7 @@ use crate::error::{check_len, try_collect, try_push, try_vec};
 use crate::level::at_level;
 use crate::{Error, Level, Run};
 
-/// The largest radius: so many candidates have ranks of 16 bits.
+/// The largest radius whose candidates have ranks of 16 bits.
 pub const MAX_RADIUS: usize = 127;
 
 /// Planes of a frame that are searched together: costs of more would not fit 16 bits.

@@ -248,7 +248,7 @@ impl Coder {
     /// The frame of these bytes.
     ///
     /// # Errors
-    /// [`Error::Incompatible`] for bytes that are no frame, or were cut or altered, [`Error::OutOfMemory`], [`Error::Interrupted`].
+    /// [`Error::Incompatible`] for bytes that are not a frame, or were cut or altered, [`Error::OutOfMemory`], [`Error::Interrupted`].
     pub fn decode(&mut self, bytes: &[u8], job: Job<'_>, run: &Run<'_>) -> Result<Planes<Vec<u8>>, Error> {
         self.check(job)?;
         let Shape { width, height, has_chroma } = self.shape;
@@ -449,7 +449,7 @@ fn continued(cell: &Cell, spans: [u16; 2], n_lists: usize, distances: [u16; 2]) 
     found
 }
 
-/// The error of bytes that are no frame.
+/// The error of bytes that are not a frame.
 fn damaged(what: &str) -> Error {
-    Error::Incompatible { problem: format!("data is no frame of this video, or was damaged: {what}") }
+    Error::Incompatible { problem: format!("data is not a frame of this video, or was damaged: {what}") }
 }

@@ -49,7 +49,7 @@ fn frames_of_all_levels_agree_and_damage_is_an_error() {
             match coder.decode(&altered, job, &run) {
                 Ok(_) => {}
                 Err(Error::Incompatible { problem }) => {
-                    prop_assert!(problem.starts_with("data is no frame"), "{problem}");
+                    prop_assert!(problem.starts_with("data is not a frame"), "{problem}");
                     break;
                 }
                 Err(error) => return Err(TestCaseError::fail(format!("{error}"))),
