@@ -35,11 +35,11 @@ Among the photographs that test: the share of photographs with one of their five
 and 10, and of captions with their photograph. Texts are bags of words, mapped to sentence embeddings (MiniLM)
 by ridge regression on captions of other images; `CCAHashing` learned from the photographs that train."""
 PICTURES = """\
-Means over {n_pictured} photographs that test. The ratio is 196,608 bytes of pixels over the bytes; it says
+Means over the {n} photographs that test. The ratio is 196,608 bytes of pixels over the bytes; it says
 nothing of quality. "Instance" is the mean distance of features to those of the original in its own size,
 "Fréchet" that of the sets in 32 principal components (more would make it singular), "score" the exponential
-of the divergence of class probabilities. JPEG is optimized and progressive, JPEG 2000 a codestream with
-mct=1."""
+of the divergence of class probabilities. "Details" are those of the picture painted from the caption, put on
+the thumbnail, in the same bytes. JPEG is optimized and progressive, JPEG 2000 a codestream with mct=1."""
 FEATURES = """\
 How often the network's most probable class stays that of the original photograph, by bytes: of features
 quantized with steps in units of the deviation of each channel and coded by `entropy.ScaleTable`, of hash
@@ -49,8 +49,8 @@ SHEET = """\
 ![Ten photographs]({name}-photographs.png)
 
 Ten photographs that test: the original; the picture painted from the caption below it; the thumbnail of 64
-bytes. Here the painter has only photographs under the same licence, CC BY 2.0, whose sources are below; the
-figures above are of all."""
+bytes; the same with the details of the painted picture. Here the painter has only photographs under the same
+licence, CC BY 2.0, whose sources are below; the figures above are of all."""
 CELL, GAP, LINE = 128, 6, 13
 
 
@@ -60,7 +60,7 @@ class Shown:
 
     caption: str
     n_bytes: tuple[int, int]
-    pictures: tuple[Array, Array, Array]
+    pictures: tuple[Array, ...]
 
 
 # --- tables -------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def page(
         ("pictures", "Pictures", PICTURES),
         ("features", "Features", FEATURES),
     ):
-        about = text.format(n=n, n_train=n_train, n_pictured=(n + 1) // 2)
+        about = text.format(n=n, n_train=n_train)
         parts.append(f"## {title}\n\n{about}\n\n{tables[part](found[part])}\n")
         if part == "pictures":
             parts.append(f"![Distance and score by bytes]({name}.png)\n")
@@ -173,21 +173,23 @@ def shown(
     rows: Sequence[int],
 ) -> list[Shown]:
     """Return photographs with their texts and reconstructions."""
-    codec = crossmodal.CrossModalCodec(
-        captioner, texts, painter, thumbnails=coding.ThumbnailCodec.pretrained()
+    thumbnails = coding.ThumbnailCodec.pretrained()
+    codec, sharp = (
+        crossmodal.CrossModalCodec(captioner, texts, painter, thumbnails=thumbnails, details=details)
+        for details in (0.0, 1.0)
     )
     found = []
     for i in rows:
         stream = codec.encode(data.images[i], features=features[i])
         ends = codec.inspect(stream).ends
-        pictures = data.images[i], codec.decode(stream[: ends[0]]), codec.decode(stream)
-        found.append(Shown(codec.explain(stream), (ends[0], ends[1]), pictures))
+        decoded = codec.decode(stream[: ends[0]]), codec.decode(stream), sharp.decode(stream)
+        found.append(Shown(codec.explain(stream), (ends[0], ends[1]), (data.images[i], *decoded)))
     return found
 
 
 def draw_sheet(photographs: Sequence[Shown], path: Path) -> None:
     """Draw the photographs in two columns."""
-    n_columns, width, height = 2, 3 * (CELL + GAP) + GAP, CELL + 2 * LINE + 2 * GAP
+    n_columns, width, height = 2, 4 * (CELL + GAP) + GAP, CELL + 2 * LINE + 2 * GAP
     n_rows = -(-len(photographs) // n_columns)
     sheet = Image.new("RGB", (n_columns * width, n_rows * height), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
@@ -196,7 +198,7 @@ def draw_sheet(photographs: Sequence[Shown], path: Path) -> None:
         for i, picture in enumerate(one.pictures):
             small = Image.fromarray(picture).resize((CELL, CELL), Image.Resampling.LANCZOS)
             sheet.paste(small, (left + i * (CELL + GAP), top))
-        text = one.caption if len(one.caption) <= 66 else one.caption[:64] + "..."
+        text = one.caption if len(one.caption) <= 88 else one.caption[:86] + "..."
         draw.text((left, top + CELL + 1), text, "black", font)
         label = f"{one.n_bytes[0]} bytes; {one.n_bytes[1]} with the thumbnail"
         draw.text((left + CELL + GAP, top + CELL + 1 + LINE), label, "gray", font)

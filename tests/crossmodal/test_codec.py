@@ -149,6 +149,32 @@ def test_the_layers_bring_the_picture_nearer() -> None:
     assert np.abs(painted - PICTURE.mean(axis=(0, 1))).max() > 5 * errors[0] > errors[1]
 
 
+def test_details_of_the_painted_picture_sharpen_the_thumbnail() -> None:
+    class Gratings:
+        """A painter of fine stripes, which no thumbnail of 8 x 8 has."""
+
+        def paint(self, message: str) -> Any:
+            stripes = 120 + 60 * (np.arange(64) % 2)
+            return np.broadcast_to(stripes[:, None, None], (64, 64, 3)).astype(np.uint8)
+
+    picture = np.broadcast_to(np.linspace(60, 190, 64).astype(np.uint8)[:, None, None], (64, 64, 3))
+
+    def decoded(details: float) -> Any:
+        made = CrossModalCodec(
+            Fixed("stripes"), texts(), Gratings(), thumbnails=thumbnails(), details=details
+        )
+        return made.decode(made.encode(picture)).astype(float)
+
+    blurred, half, sharp = (decoded(details) for details in (0.0, 0.5, 1.0))
+    contrasts = [np.abs(np.diff(pixels, axis=0)).mean() for pixels in (blurred, half, sharp)]
+    assert contrasts[0] < 3
+    assert abs(contrasts[1] - 30) < 3
+    assert abs(contrasts[2] - 60) < 3
+    # What is coarse is still that of the thumbnail, not of the painter.
+    coarse = [resized(pixels, 8, 8) for pixels in (blurred, half, sharp)]
+    assert all(np.abs(one - coarse[0]).max() < 4 for one in coarse)
+
+
 def test_a_layer_that_was_altered_or_is_of_another_codec_is_noticed() -> None:
     data = FULL.encode(PICTURE)
     ends = FULL.inspect(data).ends

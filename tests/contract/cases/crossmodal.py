@@ -64,6 +64,7 @@ CASES: dict[str, Case] = {
             "thumbnails": [3, "thumbnails", coding.ThumbnailCodec, coding.ImageCodec()],
             "images": [3, "images", coding.ImageCodec, coding.ThumbnailCodec()],
             "weight": REALS,
+            "details": [*REALS, -0.1, 1.1],
             "image": NOT_PICTURES,
             "encode.features": ["features", 3, FEATURES, FEATURES[0, :3]],
             "data": NOT_STREAMS,
