@@ -42,7 +42,7 @@ def test_pictures_come_back_from_their_tokens(
     data = Path("a.tokens").read_bytes()
     assert data == codec.encode(image)
     rate = 8 * len(data) / (height * width)
-    assert f"a.png: 1 pictures, 0 skipped; tokens stored in {len(data):,} bytes, {rate:.3f} bits" in printed
+    assert f"a.png: 1 picture, 0 skipped; tokens stored in {len(data):,} bytes, {rate:.3f} bits" in printed
     assert run("decode", "a.tokens", "-o", "b.png") == 0
     assert np.array_equal(shown("b.png"), codec.decode(data))
     assert run("decode", "a.tokens", "-o", "b.npy") == 0
@@ -81,7 +81,7 @@ def test_bad_files_are_skipped_and_counted(folder: Path, capfd: pytest.CaptureFi
     Path("b.npy").write_text("no picture")
     assert run("encode", ".", "-o", "out") == 0
     assert os.listdir("out") == ["a.tokens"]
-    assert "1 pictures, 1 skipped" in capfd.readouterr().err
+    assert "1 picture, 1 skipped" in capfd.readouterr().err
     data = Path("out/a.tokens").read_bytes()
     for name, content in (("cut", data[:-3]), ("text", b"no tokens"), ("empty", b"")):
         Path(f"out/{name}.tokens").write_bytes(content)
@@ -90,7 +90,7 @@ def test_bad_files_are_skipped_and_counted(folder: Path, capfd: pytest.CaptureFi
     printed = capfd.readouterr().err.splitlines()
     assert len(printed) == 4
     assert all("data" in line for line in printed[:3])
-    assert printed[3].startswith("out: 1 grids, 3 skipped; ")
+    assert printed[3].startswith("out: 1 grid, 3 skipped; ")
 
 
 def test_a_model_of_ones_own(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "UserError",
     "add_json",
     "blocks",
+    "counted",
     "integer",
     "open_closed_streams",
     "plain_table",
@@ -70,6 +71,11 @@ def report(message: str) -> None:
         print(line, file=sys.stderr, flush=True)
     except OSError:
         silence(sys.stderr)
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun: ``"1 video"``, ``"2 videos"``."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def silence(stream: IO[str]) -> None:

@@ -13,7 +13,7 @@ from fastcodes._typing import Array
 from fastcodes.cli.conversion import Conversion, array_file, convert, listed_by_suffix
 from fastcodes.cli.files import check_json, opened
 from fastcodes.cli.pictures import BadPictureError, listed, picture_of
-from fastcodes.cli.terminal import UserError, add_json, integer, summarize
+from fastcodes.cli.terminal import UserError, add_json, counted, integer, summarize
 from fastcodes.tokens import TokenCodec
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -137,7 +137,7 @@ def _encode(codec: TokenCodec, arguments: argparse.Namespace) -> None:
     summarize(
         arguments,
         facts,
-        f"{label}: {n_done:,} pictures, {n_bad:,} skipped; tokens stored in {n_bytes:,} bytes, "
+        f"{label}: {counted(n_done, 'picture')}, {n_bad:,} skipped; tokens stored in {n_bytes:,} bytes, "
         f"{8 * n_bytes / n_pixels:.3f} bits per pixel; {seconds:.2f} s",
     )
 
@@ -166,10 +166,10 @@ def _decode(codec: TokenCodec, arguments: argparse.Namespace) -> None:
         "decode", lambda source: forms[0], list_tokens, restore, forms, keeps_neighbors=True
     )
     n_bad, n_done, label = convert(conversion, arguments.inputs, arguments.output)
-    made = "grids" if arguments.grid else "pictures"
+    made = "grid" if arguments.grid else "picture"
     seconds = time.perf_counter() - started
-    facts = {"inputs": arguments.inputs, made: n_done, "skipped": n_bad, "seconds": seconds}
-    summarize(arguments, facts, f"{label}: {n_done:,} {made}, {n_bad:,} skipped; {seconds:.2f} s")
+    facts = {"inputs": arguments.inputs, f"{made}s": n_done, "skipped": n_bad, "seconds": seconds}
+    summarize(arguments, facts, f"{label}: {counted(n_done, made)}, {n_bad:,} skipped; {seconds:.2f} s")
 
 
 def _codec(name: str | None) -> TokenCodec:
