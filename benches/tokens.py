@@ -17,7 +17,7 @@ from typing import Any
 import datasets
 import numpy as np
 import records
-from fastcodes import hamming, jaccard, metrics, minhash, tokens
+from fastcodes import adc, hamming, jaccard, metrics, minhash, tokens
 from fastcodes._typing import Array
 from fastcodes.coding import ImageCodec, ThumbnailCodec
 from fastcodes.quantization import VectorQuantizer
@@ -88,7 +88,9 @@ Accuracy of the same classifiers on the same {n:,} pictures (test: 10,000; neare
 each input, and a majority of the {k} nearest. CIFAR-10 is the copy in JPEG. Tokens are those of 512
 codewords; nothing is decoded."""
 SEARCH = """\
-Precision among the first {k} of {n:,} pictures by label, of {q:,} queries."""
+Precision among the first {k} of {n:,} pictures by label, of {q:,} queries. "bytes" are those of a picture in
+the database. "codes" are searched by look-up tables of the codewords, which tell how far these are from the
+latent vectors of the pictures (asymmetric) or from the codewords of their tokens (symmetric)."""
 
 
 def main() -> None:
@@ -381,11 +383,13 @@ INPUTS: dict[str, Callable[[Labeled, Array, Array], Any]] = {
     "grid of tokens, one-hot": lambda _, images, grids: one_hot(grids, 512),
     "grid of codewords": lambda data, images, grids: data.codewords(grids),
 }
-DISTANCES: dict[str, Callable[[Labeled], Array]] = {
+DISTANCES: dict[str, Callable[[Labeled], tuple[Array, Array]]] = {
     "pixels, L2": lambda data: by_pixels(data),
-    "sets of tokens, Jaccard": lambda data: jaccard.knn(*sets(data), N_NEIGHBORS)[1],
-    "grids of tokens, Hamming": lambda data: hamming.knn(*sets(data, positions=True), N_NEIGHBORS)[1],
+    "sets of tokens, Jaccard": lambda data: by_sets(data, jaccard.knn),
+    "grids of tokens, Hamming": lambda data: by_sets(data, hamming.knn, positions=True),
     "sets of tokens, 256 MinHash slots": lambda data: by_signatures(data),
+    "codes, L2, asymmetric": lambda data: by_codes(data, data.tokenizer.tables, data.test),
+    "codes, L2, symmetric": lambda data: by_codes(data, data.tokenizer.token_tables, data.test_grids),
 }
 
 
@@ -406,15 +410,17 @@ def of_linear(data: str, name: str, made: Callable[[Labeled, Array, Array], Any]
     return {"data": data, "name": name, "linear": accuracy, "columns": x.shape[1]}
 
 
-def of_nearest(data: str, name: str, found: Callable[[Labeled], Array]) -> dict[str, Any]:
-    """Return the accuracy of a majority of the nearest, and their precision."""
+def of_nearest(data: str, name: str, search: Callable[[Labeled], tuple[Array, Array]]) -> dict[str, Any]:
+    """Return the accuracy of a majority of the nearest, their precision, and the bytes of a picture."""
     given = labeled(data)
-    labels, truth = given.labels[found(given)], given.test_labels[:N_QUERIES]
+    found, base = search(given)
+    labels, truth = given.labels[found], given.test_labels[:N_QUERIES]
     votes = np.stack([np.bincount(row, minlength=10) for row in labels])
     accuracy = float((votes.argmax(axis=1) == truth).mean())
     return {
         "data": data,
         "name": name,
+        "bytes": base[0].nbytes,
         "knn": accuracy,
         "precision": float((labels == truth[:, None]).mean()),
     }
@@ -456,28 +462,40 @@ def linear(x: Any, y: Array, test: Any, labels: Array) -> float:
     return float(fitted(best, slice(None)).score(scaler.transform(test), labels))
 
 
-def by_pixels(data: Labeled) -> Array:
-    """Return the nearest training pictures of queries by squared distances of pixels."""
+# Searches: the nearest training pictures of queries, and what stands for the training pictures.
+
+
+def by_pixels(data: Labeled) -> tuple[Array, Array]:
+    """Search by squared distances of pixels."""
     blocks = datasets.distance_blocks(datasets.as_rows(data.test[:N_QUERIES]), datasets.as_rows(data.train))
-    return np.concatenate([np.argsort(block, axis=1, kind="stable")[:, :N_NEIGHBORS] for block in blocks])
+    found = [np.argsort(block, axis=1, kind="stable")[:, :N_NEIGHBORS] for block in blocks]
+    return np.concatenate(found), data.train
 
 
-def sets(data: Labeled, *, positions: bool = False) -> tuple[Array, Array]:
-    """Return the tokens of queries and of training pictures as packed bits."""
+def by_sets(data: Labeled, knn: Callable[..., Any], *, positions: bool = False) -> tuple[Array, Array]:
+    """Search by the tokens that occur, as packed bits."""
     queries, base = (
         tokens.token_bits(grids, 512, positions=positions)
         for grids in (data.test_grids[:N_QUERIES], data.grids)
     )
-    return queries, base
+    return knn(queries, base, N_NEIGHBORS)[1], base
 
 
-def by_signatures(data: Labeled) -> Array:
-    """Return the nearest training pictures of queries by signatures of their sets."""
-    signatures = [
+def by_signatures(data: Labeled) -> tuple[Array, Array]:
+    """Search by signatures of the sets of tokens."""
+    queries, base = (
         minhash.signatures([set(grid.ravel().tolist()) for grid in grids], n_hashes=256)
         for grids in (data.test_grids[:N_QUERIES], data.grids)
-    ]
-    return np.argsort(minhash.cdist(*signatures), axis=1, kind="stable")[:, :N_NEIGHBORS]
+    )
+    return np.argsort(minhash.cdist(queries, base), axis=1, kind="stable")[:, :N_NEIGHBORS], base
+
+
+def by_codes(data: Labeled, tables: Callable[[Array], Array], queries: Array) -> tuple[Array, Array]:
+    """Search by the distances of codewords."""
+    base = data.tokenizer.codes(data.grids)
+    packed = adc.PackedCodes(base)
+    blocks = np.array_split(queries[:N_QUERIES], N_QUERIES // 200)
+    return np.concatenate([adc.knn(tables(block), packed, N_NEIGHBORS)[1] for block in blocks]), base
 
 
 # --- the page -----------------------------------------------------------------------------------------------
@@ -518,7 +536,8 @@ def sections(found: dict[str, list[dict[str, Any]]], name: str) -> str:
         if "linear" in one:
             linear_rows.append([one["data"], one["name"], f"{one['columns']:,}", f"{one['linear']:.3f}"])
         else:
-            search_rows.append([one["data"], one["name"], f"{one['knn']:.3f}", f"{one['precision']:.3f}"])
+            figures = f"{one['bytes']:,}", f"{one['knn']:.3f}", f"{one['precision']:.3f}"
+            search_rows.append([one["data"], one["name"], *figures])
     return "\n".join(
         [
             f"## Codebooks\n\n{COLLAPSE.format(n=N_COLLAPSE, epochs=COLLAPSE_EPOCHS)}\n",
@@ -531,7 +550,9 @@ def sections(found: dict[str, list[dict[str, Any]]], name: str) -> str:
             f"\n## Recognition\n\n{RECOGNITION.format(**numbers)}\n",
             records.table(["data", "input", "columns", "logistic regression"], linear_rows),
             f"\n## Search\n\n{SEARCH.format(**numbers)}\n",
-            records.table(["data", "distance", f"{N_NEIGHBORS} nearest, accuracy", "precision"], search_rows),
+            records.table(
+                ["data", "distance", "bytes", f"{N_NEIGHBORS} nearest, accuracy", "precision"], search_rows
+            ),
             "",
         ]
     )

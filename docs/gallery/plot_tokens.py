@@ -10,7 +10,7 @@ A tokenizer turns each 4 x 4 pixels into one of 512 words; a prior knows how lik
 
 import matplotlib.pyplot as plt
 import numpy as np
-from fastcodes import jaccard, tokens
+from fastcodes import adc, jaccard, tokens
 from fastcodes.tokens import TokenCodec
 from skimage import data
 
@@ -41,7 +41,8 @@ for axis, sample in zip(axes, samples, strict=True):
 fig.tight_layout()
 
 # %%
-# Tokens are compared without decoding: parts of pictures with the most words in common.
+# Tokens are compared without decoding: parts of pictures with the most words in common, wherever these are
+# (upper rows), and those whose codewords at the same places are the nearest (lower rows).
 
 sources = [data.astronaut(), data.chelsea(), data.coffee(), data.rocket()]
 parts = np.stack(
@@ -52,14 +53,16 @@ parts = np.stack(
         for x in range(0, source.shape[1] - 63, 32)
     ]
 )
-sets = tokens.token_bits(codec.tokenizer.encode(parts), 512)
-queries = np.linspace(40, len(parts) - 40, 4).astype(int)
-distances, ids = jaccard.knn(sets[queries], sets, k=9)
-fig, axes = plt.subplots(4, 9, figsize=(9, 4.2))
-for row in range(4):
-    for column in range(9):
-        axes[row, column].imshow(parts[ids[row, column]])
-        axes[row, column].set_axis_off()
+grids = codec.tokenizer.encode(parts)
+queries = np.linspace(40, len(parts) - 40, 3).astype(int)
+sets = tokens.token_bits(grids, 512)
+by_words = jaccard.knn(sets[queries], sets, k=9)[1]
+by_places = adc.knn(codec.tokenizer.tables(parts[queries]), codec.tokenizer.codes(grids), k=9)[1]
+fig, axes = plt.subplots(6, 9, figsize=(9, 6.2))
+for row, ids in enumerate([*by_words, *by_places]):
+    for axis, i in zip(axes[row], ids, strict=True):
+        axis.imshow(parts[i])
+        axis.set_axis_off()
 axes[0, 0].set_title("query")
 axes[0, 1].set_title("nearest")
 fig.tight_layout()

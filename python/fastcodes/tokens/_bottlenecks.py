@@ -52,6 +52,24 @@ class Bottleneck(Layer):
     def vectors(self, tokens: Ids) -> Doubles:
         """Return the outputs (n, n_dims) of tokens (n, n_codebooks)."""
 
+    def latents(self, rows: Doubles) -> Doubles:
+        """Return the vectors that outputs replace, of inputs (n, n_dims)."""
+        return rows
+
+    def squares(self, latents: Doubles) -> Doubles:
+        """Return numbers (n, n_codebooks, n_codewords) whose sum over codebooks is a squared distance.
+
+        It is that of latent vectors to outputs, less the squared length of outputs if there is a
+        `largest_square`.
+        """
+        outputs = self.vectors(np.arange(self.n_codewords)[:, None])
+        return np.maximum(_squares(latents, outputs), 0)[:, None]
+
+    @property
+    def largest_square(self) -> float | None:
+        """A bound of the squared length of outputs; None if these are not sums."""
+        return None
+
     def _committed(self, gradient: Array) -> Array:
         """Return the straight-through gradient with that of the commitment."""
         x, outputs = self.cache
@@ -279,9 +297,13 @@ class Codebooks(Bottleneck):
             out[...] = first[m][_nearest(x, first[m])]
         return first
 
+    def latents(self, rows: Doubles) -> Doubles:
+        """Return vectors, or parts of them, of unit length if `normalize` is set."""
+        return self._lengths_and_rows(rows)[1]
+
     def tokens(self, rows: Doubles) -> Ids:
         """Return the numbers of the nearest codewords."""
-        _, rows = self._lengths_and_rows(rows)
+        rows = self.latents(rows)
         tokens = np.empty((len(rows), self.n_codebooks), np.int64)
         for m, x, out in self._stages(rows):
             codewords = self.codewords[m].astype(np.float64)
@@ -293,6 +315,27 @@ class Codebooks(Bottleneck):
         """Return the codewords of tokens, side by side or added up."""
         chosen = [self.codewords[m].astype(np.float64)[tokens[:, m]] for m in range(self.n_codebooks)]
         return np.concatenate(chosen, axis=1) if self.kind == "product" else np.sum(chosen, axis=0)
+
+    def squares(self, latents: Doubles) -> Doubles:
+        """Return squared distances of parts; of sums, inner products and the squared length of vectors."""
+        if self.n_codebooks == 1:
+            return super().squares(latents)
+        codewords = self.codewords.astype(np.float64)
+        if self.kind == "product":
+            parts = self._parts(latents)
+            found = [_squares(parts[:, m], codewords[m]) for m in range(self.n_codebooks)]
+            return np.maximum(np.stack(found, axis=1), 0)
+        products: Doubles = np.einsum("nd,mkd->nmk", latents, -2 * codewords, optimize=True)
+        products[:, 0] += np.einsum("nd,nd->n", latents, latents)[:, None]
+        return products
+
+    @property
+    def largest_square(self) -> float | None:
+        """The square of the sum of the largest lengths, for several codewords that are added up."""
+        if self.n_codebooks == 1 or self.kind == "product":
+            return None
+        lengths = np.sqrt(np.square(self.codewords.astype(np.float64)).sum(axis=2))
+        return float(lengths.max(axis=1).sum()) ** 2
 
 
 class Levels(Bottleneck):
@@ -329,6 +372,11 @@ class Levels(Bottleneck):
         tanh = (self.cache + gradient.dtype.type(0.5)) / size
         by_input: Array = gradient * (1 - np.square(tanh)) * (size / self._half.astype(gradient.dtype))
         return by_input
+
+    def latents(self, rows: Doubles) -> Doubles:
+        """Return the numbers that are rounded, in units in which levels are from -1 to 1."""
+        latents: Doubles = self._bounded(rows) / self._half
+        return latents
 
     def tokens(self, rows: Doubles) -> Ids:
         """Return the levels as digits of one number."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -26,6 +26,7 @@ from fastcodes.coding._pictures import decibels
 from fastcodes.nn import Adam, Conv2D, Cosine, HardTanh, Network
 from fastcodes.tokens._bottlenecks import Bottleneck, Codebooks, Levels, Signs, level_bits
 from fastcodes.tokens._grids import as_pictures, as_size, as_tokens, check_unchanged, token_dtype
+from fastcodes.tokens._product_codes import bytes_of_norms, bytes_of_tokens, empty_tables, fill
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -136,8 +137,10 @@ class VQVAE(Estimator):
     -----
     A grid has ``ceil(height / patch)`` rows and ``ceil(width / patch)`` columns: pictures of any size have
     tokens, whatever the size of those that the network was trained on. Pictures are padded to whole patches
-    by repeating their last row and column. At the same number of bytes `fastcodes.coding.ImageCodec` has less
-    error on photographs; tokens are for models of sequences, recognition and search.
+    by repeating their last row and column. Grids of one size are product codes, a part for each place:
+    `fastcodes.adc` searches them by the distance of latent vectors, with `tables` and `codes`. At the same
+    number of bytes `fastcodes.coding.ImageCodec` has less error on photographs; tokens are for models of
+    sequences, recognition and search.
 
     Examples
     --------
@@ -364,20 +367,28 @@ class VQVAE(Estimator):
         check_fitted(self)
         check_threads(threads)
         pictures = as_pictures(images, self.n_channels_)
-        patch, bottleneck = self._patch, self._bottleneck
-        n, height, width, _ = pictures.shape
-        rows, columns = -(-height // patch), -(-width // patch)
-        tokens = np.empty((n, rows, columns, bottleneck.n_codebooks), token_dtype(bottleneck.n_codewords))
-        margin = patch // 2
-        window, project = self.network_.layers[0], self.network_.layers[2]
-        for some, lines in _blocks(n, rows, columns):
-            first, last = lines.start * patch - margin, lines.stop * patch + margin
-            x = _strip(pictures[some], first, last, margin, (rows * patch, columns * patch))
-            hidden = np.clip(_convolved(x, window, patch), -1, 1)
-            vectors = _convolved(hidden, project, 1)
+        bottleneck, shape = self._bottleneck, self._grid_of(pictures)
+        tokens = np.empty((*shape, bottleneck.n_codebooks), token_dtype(bottleneck.n_codewords))
+        for some, lines in _blocks(*shape):
+            vectors = self._vectors(pictures[some], lines)
             found = bottleneck.tokens(vectors.reshape(-1, vectors.shape[-1]))
             tokens[some, lines] = found.reshape(*vectors.shape[:3], -1)
         return tokens if bottleneck.n_codebooks > 1 else tokens[..., 0]
+
+    def _grid_of(self, pictures: Codes) -> tuple[int, int, int]:
+        """Return the number of pictures, and the rows and columns of their grids."""
+        n, height, width, _ = pictures.shape
+        return n, -(-height // self._patch), -(-width // self._patch)
+
+    def _vectors(self, pictures: Codes, lines: slice) -> Doubles:
+        """Return what the encoder makes of some rows of patches (n, rows, columns, n_dims)."""
+        patch, (_, rows, columns) = self._patch, self._grid_of(pictures)
+        margin = patch // 2
+        window, project = self.network_.layers[0], self.network_.layers[2]
+        first, last = lines.start * patch - margin, lines.stop * patch + margin
+        x = _strip(pictures, first, last, margin, (rows * patch, columns * patch))
+        hidden = np.clip(_convolved(x, window, patch), -1, 1)
+        return _convolved(hidden, project, 1)
 
     def decode(
         self, tokens: ArrayLike, *, size: tuple[int, int] | None = None, threads: int | None = None
@@ -430,6 +441,153 @@ class VQVAE(Estimator):
             pixels = block.reshape(len(part), -1, columns * patch, channels) * _SCALE + _CENTER
             pictures[some, lines.start * patch : lines.stop * patch] = np.clip(np.rint(pixels), 0, 255)
         return np.ascontiguousarray(pictures[:, :height, :width])
+
+    # --- search --------------------------------------------------------------------------------------------
+
+    def codes(self, tokens: ArrayLike) -> Codes:
+        """Return grids as rows of bytes, which `fastcodes.adc` searches by `tables` or `token_tables`.
+
+        Parameters
+        ----------
+        tokens : array_like of int (n, rows, columns)
+            Tokens; with several codebooks, (n, rows, columns, n_codebooks).
+
+        Returns
+        -------
+        uint8 array (n, n_bytes)
+            A byte for each token of up to 256 codewords, ``tokens.reshape(n, -1)``; ceil(`n_codewords` / 255)
+            bytes for one of more. "residual" with several codebooks has 3 bytes more for each grid, or as
+            many digits as hold 24 bits if there are less than 256 codewords: the squared length of what the
+            grid stands for.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError, ValueError
+            As `decode`.
+
+        See Also
+        --------
+        token_bits : Grids as sets of tokens, which are compared by their overlap.
+        """
+        check_fitted(self)
+        bottleneck = self._bottleneck
+        grids = as_tokens(tokens, bottleneck.n_codewords, bottleneck.n_codebooks)
+        codes = bytes_of_tokens(grids, bottleneck.n_codewords)
+        if bottleneck.largest_square is None:
+            return codes
+        norms, n_places = np.zeros(len(grids)), math.prod(grids.shape[1:3])
+        for some, lines in _blocks(*grids.shape[:3]):
+            part = grids[some, lines]
+            vectors = bottleneck.vectors(part.reshape(-1, bottleneck.n_codebooks).astype(np.int64))
+            norms[some] += np.square(vectors).reshape(len(part), -1).sum(axis=1)
+        largest = n_places * bottleneck.largest_square
+        return np.hstack([codes, bytes_of_norms(norms, largest, bottleneck.n_codewords)])
+
+    def tables(self, images: ArrayLike, *, threads: int | None = None) -> Floats:
+        """Return the look-up tables of pictures, by which `codes` are searched: see `fastcodes.adc`.
+
+        Parameters
+        ----------
+        images : array_like of uint8 (nq, height, width, channels)
+            Pictures with grids of the size of those that are searched.
+        threads : int, optional
+            Ignored but checked; BLAS has its own threads.
+
+        Returns
+        -------
+        float32 array (nq, n_bytes, min(`n_codewords`, 256))
+            Their sum over the bytes of a code is the squared L2 distance between the latent vectors of the
+            query, before they are quantized, and the codewords of the grid. With `normalize`, latent vectors
+            are divided by their lengths.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If `images` are not uint8.
+        ValueError
+            If they have another shape, or tables of more than 2**26 numbers for each.
+
+        Notes
+        -----
+        Asymmetric distances, after Jégou, Douze and Schmid, *Product quantization for nearest neighbor
+        search*, IEEE TPAMI 33, 2011, with the places of a grid as parts of a vector.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastcodes import adc
+        >>> from fastcodes.tokens import VQVAE
+        >>> images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
+        >>> vqvae = VQVAE(16, hidden=16, n_dims=4, epochs=2, random_state=0).fit(images)
+        >>> codes = vqvae.codes(vqvae.encode(images))
+        >>> distances, indices = adc.knn(vqvae.tables(images[:5]), codes, k=3)
+        >>> indices.shape, codes.shape
+        ((5, 3), (100, 4))
+        """
+        check_fitted(self)
+        check_threads(threads)
+        pictures = as_pictures(images, self.n_channels_)
+        bottleneck, shape = self._bottleneck, self._grid_of(pictures)
+
+        def latents(some: slice, lines: slice) -> Doubles:
+            vectors = self._vectors(pictures[some], lines)
+            return bottleneck.latents(vectors.reshape(-1, vectors.shape[-1]))
+
+        return self._tables(shape, latents)
+
+    def token_tables(self, tokens: ArrayLike, *, threads: int | None = None) -> Floats:
+        """Return the look-up tables of grids, by which `codes` are searched without pictures.
+
+        Parameters
+        ----------
+        tokens : array_like of int (nq, rows, columns)
+            Grids of the size of those that are searched; with several codebooks, (nq, rows, columns,
+            n_codebooks).
+        threads : int, optional
+            Ignored but checked; BLAS has its own threads.
+
+        Returns
+        -------
+        float32 array (nq, n_bytes, min(`n_codewords`, 256))
+            Their sum over the bytes of a code is the squared L2 distance between the codewords of two grids
+            (symmetric distances).
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError, ValueError
+            As `decode`; or if a grid has tables of more than 2**26 numbers.
+        """
+        check_fitted(self)
+        check_threads(threads)
+        bottleneck = self._bottleneck
+        grids = as_tokens(tokens, bottleneck.n_codewords, bottleneck.n_codebooks)
+
+        def latents(some: slice, lines: slice) -> Doubles:
+            part = grids[some, lines].reshape(-1, bottleneck.n_codebooks)
+            return bottleneck.vectors(part.astype(np.int64))
+
+        return self._tables((len(grids), *grids.shape[1:3]), latents)
+
+    def _tables(self, shape: tuple[int, int, int], latents: Callable[[slice, slice], Doubles]) -> Floats:
+        """Return the tables of grids (n, rows, columns) of latent vectors, which are given in blocks."""
+        bottleneck, (n, rows, columns) = self._bottleneck, shape
+        n_codewords, n_codebooks = bottleneck.n_codewords, bottleneck.n_codebooks
+        largest = bottleneck.largest_square
+        if largest is not None:
+            largest *= rows * columns
+        tables, by_token = empty_tables(n, (rows, columns, n_codebooks), n_codewords, largest)
+        for some, lines in _blocks(n, rows, columns):
+            part = by_token[some, lines]
+            fill(part, bottleneck.squares(latents(some, lines)).reshape(*part.shape[:4], n_codewords))
+        return tables
+
+    # --- as an estimator -----------------------------------------------------------------------------------
 
     def transform(self, images: ArrayLike, *, threads: int | None = None) -> UnsignedCodes:
         """Return the tokens of pictures as rows (n, n_tokens)."""

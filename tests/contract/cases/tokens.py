@@ -38,6 +38,9 @@ CASES: dict[str, Case] = {
             "transform": {"images": IMAGES},
             "decode": {"tokens": GRIDS, "size": (7, 8)},
             "score": {"images": IMAGES},
+            "codes": {"tokens": GRIDS},
+            "tables": {"images": IMAGES},
+            "token_tables": {"tokens": GRIDS},
         },
         {
             "n_codewords": [*NATURAL, 1, 1 << 17],
