@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes.tokens import NotFittedError, TokenPrior, prior
+from fastcodes.tokens._numbers import varint
+from fastcodes.tokens._order import contexts_of, waves
+from fastcodes.tokens._prior_network import FREQUENCIES, ends_of
 from fastcodes.tokens._range_coder import Decoder
-from fastcodes.tokens.prior import _FREQUENCIES, _contexts, _ends, _waves
 
 SETTINGS: dict[str, Any] = {"hidden": 24, "epochs": 6, "batch_size": 256, "random_state": 0}
 
@@ -101,8 +103,8 @@ def test_the_order_of_tokens_is_the_documented_one() -> None:
     decoder, padded = Decoder(model._codes(mixed)[0]), np.full((rows + 2, columns + 3, 2), 8)
     places = [(y, x, book) for y in range(rows) for x in range(columns) for book in range(2)]
     for y, x, book in sorted(places, key=lambda place: (place[1] + 2 * place[0], place[2], place[0])):
-        neighbors = [padded[y + 2 + dy, x + 2 + dx, m] for dy, dx, m in _contexts(book, 2)]
-        ends = _ends(np.array([neighbors]), model._converted()[book])[0]
+        neighbors = [padded[y + 2 + dy, x + 2 + dx, m] for dy, dx, m in contexts_of(book, 2)]
+        ends = ends_of(np.array([neighbors]), model._converted()[book])[0]
         token = int((ends <= decoder.target(int(ends[-1]))).sum())
         start = int(ends[token - 1]) if token else 0
         decoder.take(start, int(ends[token]) - start)
@@ -120,9 +122,9 @@ def test_nothing_is_encoded_and_decoded() -> None:
 def test_waves_visit_every_place_after_its_neighbors() -> None:
     for rows, columns in ((1, 1), (1, 5), (5, 1), (4, 7), (7, 4)):
         seen = np.zeros((rows, columns), bool)
-        for wave in _waves(rows, columns):
+        for wave in waves(rows, columns):
             for y, x in wave:
-                for dy, dx, _ in _contexts(0, 1):
+                for dy, dx, _ in contexts_of(0, 1):
                     if y + dy >= 0 and 0 <= x + dx < columns:
                         assert seen[y + dy, x + dx]
             assert not seen[tuple(wave.T)].any()
@@ -131,9 +133,9 @@ def test_waves_visit_every_place_after_its_neighbors() -> None:
 
 
 def test_probabilities_are_powers_of_two_in_integers() -> None:
-    expected = np.rint(2.0 ** (16 - np.arange(len(_FREQUENCIES)) / 64))
-    assert np.abs(_FREQUENCIES - np.maximum(expected, 1)).max() <= 1
-    assert (_FREQUENCIES >= 1).all()
+    expected = np.rint(2.0 ** (16 - np.arange(len(FREQUENCIES)) / 64))
+    assert np.abs(FREQUENCIES - np.maximum(expected, 1)).max() <= 1
+    assert (FREQUENCIES >= 1).all()
     # Every sum of the network is an integer that float64 holds.
     embeddings, _, weights = fitted().tables_[0]
     assert embeddings.dtype == weights.dtype == np.int16
@@ -223,19 +225,19 @@ def container(model: TokenPrior, shape: tuple[int, ...], *codes: bytes) -> bytes
     """Return bytes of codes with a right checksum."""
     head = model.encode(np.zeros((0, 1, 1), np.uint8))[:9]
     numbers = [*shape, *map(len, codes)]
-    body = head + b"".join([*map(prior.varint, numbers), *codes])
+    body = head + b"".join([*map(varint, numbers), *codes])
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
 def test_few_bytes_cannot_ask_for_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    work, ends_of = [], prior._ends
+    work, uncounted = [], prior.ends_of
 
     def counted(contexts: Any, tables: Any) -> Any:
         work.append(len(contexts))
-        return ends_of(contexts, tables)
+        return uncounted(contexts, tables)
 
     model, (code,) = fitted(), fitted()._codes(chains(1, 3)[..., None])
-    monkeypatch.setattr(prior, "_ends", counted)
+    monkeypatch.setattr(prior, "ends_of", counted)
     # Zeros after the end are first tokens, whatever their probabilities.
     for shape in ((1, 1, 1 << 20, 1), (1, 1 << 10, 1 << 10, 1)):
         assert not model.decode(container(model, shape, b"")).any()
@@ -264,7 +266,7 @@ def test_bytes_after_the_last_token_are_refused() -> None:
 def test_few_bytes_cannot_ask_for_many_tokens() -> None:
     head = fitted().encode(chains(0, 0))[:9]
     for shape in ((1 << 40, 1, 1, 1), (1, 1 << 20, 1 << 20, 1), (0, 1 << 30, 1 << 30, 1), (5, 3, 0, 1)):
-        body = head + b"".join(map(prior.varint, shape))
+        body = head + b"".join(map(varint, shape))
         with pytest.raises(ValueError, match="data have"):
             fitted().decode(body + zlib.crc32(body).to_bytes(4, "little"))
     with pytest.raises(ValueError, match="data have 126 tokens; expected at most max_tokens=125"):

@@ -13,7 +13,8 @@ from fastcodes._estimator import check_fitted
 from fastcodes._typing import Array, Codes, PathLike, UnsignedCodes
 from fastcodes._validation import as_array, as_integer, check_threads, describe, described
 from fastcodes.entropy._messages import as_data
-from fastcodes.tokens.prior import Numbers, TokenPrior, varint
+from fastcodes.tokens._numbers import Numbers, varint
+from fastcodes.tokens.prior import TokenPrior
 from fastcodes.tokens.vqvae import VQVAE
 
 if TYPE_CHECKING:

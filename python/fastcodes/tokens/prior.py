@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -13,76 +13,28 @@ from numpy.typing import ArrayLike
 from fastcodes import _files
 from fastcodes._estimator import Estimator, check_fitted
 from fastcodes._progress import progress
-from fastcodes._typing import Array, Codes, Doubles, Ids, UnsignedCodes
+from fastcodes._typing import Array, Doubles, Ids, UnsignedCodes
 from fastcodes._validation import as_integer, as_list, as_real, check_threads, random_generator
 from fastcodes.entropy._messages import as_data
-from fastcodes.nn import Adam, Cosine, CrossEntropy, Dense, HardTanh, Layer, Network
-from fastcodes.nn.layers import Parameter
-from fastcodes.nn.layers.base import Shape
+from fastcodes.nn import Adam, Cosine, CrossEntropy, Dense, HardTanh, Network
 from fastcodes.tokens._grids import as_tokens, check_unchanged, token_dtype
+from fastcodes.tokens._numbers import Numbers, varint
+from fastcodes.tokens._order import LEFT, RIGHT, TOP, contexts_of, neighbors_of, wave_index, waves
+from fastcodes.tokens._prior_network import Tables, TokenContexts, ends_of, rounded
 from fastcodes.tokens._range_coder import Decoder, encoded
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Numbers", "TokenPrior", "varint"]
+__all__ = ["TokenPrior"]
 
-Context: TypeAlias = tuple[int, int, int]
-Tables: TypeAlias = tuple[Array, Ids, Doubles]
 Chooser: TypeAlias = Callable[[Ids, Ids], Ids]
 
-# (rows up, columns right, codebook): what was decoded before a token, if rows are walked with a lag of two.
-_NEIGHBORS = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
-_TOP, _LEFT, _RIGHT = 2, 2, 1  # margins of a grid, outside of which there are no neighbours
 _MOST_CODEWORDS = 1 << 12
 _TOKENS_PER_BLOCK = 1 << 12
 _ENDS_PER_BLOCK = 1 << 22
 _MOST_SAMPLED = 1 << 22
-# Fixed-point numbers of the network in use: hidden values, weights, and logits in bits.
-_HIDDEN_SCALE, _WEIGHT_SCALE = 256, 256
-_STEPS_PER_BIT = 64
-_LOGIT_SHIFT = (_HIDDEN_SCALE * _WEIGHT_SCALE // _STEPS_PER_BIT).bit_length() - 1
-_LARGEST_FREQUENCY = 1 << 16
 _MAGIC, _VERSION = b"FCtk", 1
-
-
-class TokenContexts(Layer):
-    """The sum of an embedding for each neighbour and its token."""
-
-    def __init__(self, n_tokens: int, units: int) -> None:
-        super().__init__()
-        self.n_tokens = n_tokens
-        self.units = units
-
-    def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
-        size = (shape[0], self.n_tokens + 1, self.units)
-        scale = np.float32(0.5 / math.sqrt(shape[0]))
-        self.parameters = {
-            "embeddings": Parameter(rng.standard_normal(size, np.float32) * scale),
-            "bias": Parameter(np.zeros(self.units, np.float32)),
-        }
-        return (self.units,)
-
-    def forward(self, x: Array, *, training: bool = False) -> Array:
-        """Return sums (n, units) for the tokens of neighbours (n, n_neighbors)."""
-        if training:
-            self.cache = x
-        embeddings = self.parameters["embeddings"].value
-        total = np.repeat(self.parameters["bias"].value[None], len(x), axis=0)
-        for j in range(x.shape[1]):
-            total += embeddings[j][x[:, j]]
-        return total
-
-    def backward(self, gradient: Array, *, needs_input: bool = True) -> Array:
-        """Set the gradients of the embeddings."""
-        x, embeddings = self.cache, self.parameters["embeddings"]
-        embeddings.gradient = np.zeros_like(embeddings.value)
-        for j in range(x.shape[1]):
-            order = np.argsort(x[:, j], kind="stable")
-            numbers, starts = np.unique(x[order, j], return_index=True)
-            embeddings.gradient[j, numbers] = np.add.reduceat(gradient[order], starts, axis=0)
-        self.parameters["bias"].gradient = gradient.sum(axis=0)
-        return gradient
 
 
 class TokenPrior(Estimator):
@@ -220,7 +172,7 @@ class TokenPrior(Estimator):
         schedule, history, tables = Cosine(), np.zeros(epochs), []
         with progress(self.verbose, n_codebooks * epochs, "token prior") as step:
             for book in range(n_codebooks):
-                contexts, labels = _neighbors(grids, book, n_codewords)
+                contexts, labels = neighbors_of(grids, book, n_codewords)
                 network = Network(
                     TokenContexts(n_codewords, hidden), HardTanh(), Dense(n_codewords), random_state=rng
                 ).build((contexts.shape[1],))
@@ -242,7 +194,7 @@ class TokenPrior(Estimator):
                         total += value * len(rows) / n
                     history[epoch] += total / math.log(2) / n_codebooks
                     step(total / math.log(2))
-                tables.append(_rounded(network))
+                tables.append(rounded(network))
         self.tables_, self.objective_history_ = tables, history
         return self
 
@@ -430,7 +382,7 @@ class TokenPrior(Estimator):
     # --- probabilities -------------------------------------------------------------------------------------
 
     def _converted(self) -> list[Tables]:
-        """Return the tables in the types that `_ends` computes with."""
+        """Return the tables in the types that `ends_of` computes with."""
         return [
             (embeddings, bias.astype(np.int64), weights.astype(np.float64))
             for embeddings, bias, weights in self.tables_
@@ -445,11 +397,11 @@ class TokenPrior(Estimator):
         for first in range(0, len(grids), n_grids):
             some = slice(first, first + n_grids)
             for book in range(n_codebooks):
-                contexts, labels = _neighbors(grids[some], book, n_codewords)
+                contexts, labels = neighbors_of(grids[some], book, n_codewords)
                 ends = np.empty((len(labels), 3), np.int64)
                 for row in range(0, len(labels), _TOKENS_PER_BLOCK):
                     rows = slice(row, row + _TOKENS_PER_BLOCK)
-                    of_rows, chosen = _ends(contexts[rows], tables[book]), labels[rows]
+                    of_rows, chosen = ends_of(contexts[rows], tables[book]), labels[rows]
                     index = np.arange(len(chosen))
                     ends[rows, 0] = np.where(chosen > 0, of_rows[index, chosen - 1], 0)
                     ends[rows, 1] = of_rows[index, chosen]
@@ -462,7 +414,7 @@ class TokenPrior(Estimator):
 
     def _codes(self, grids: Array) -> list[bytes]:
         """Return the code of each grid."""
-        order = np.concatenate([_wave_index(wave, grids.shape) for wave in _waves(*grids.shape[1:3])])
+        order = np.concatenate([wave_index(wave, grids.shape) for wave in waves(*grids.shape[1:3])])
         intervals = [part.reshape(len(grids), len(order))[:, order] for part in self._intervals(grids)]
         return [
             encoded(zip(*(part[i].tolist() for part in intervals), strict=True)) for i in range(len(grids))
@@ -477,7 +429,7 @@ class TokenPrior(Estimator):
             for i, of_grid in enumerate(ends):
                 decoder = decoders[which[i]]
                 for j, row in enumerate(of_grid):
-                    token = int(np.searchsorted(row, decoder.target(int(row[-1])), side="right"))
+                    token = int(row.searchsorted(decoder.target(int(row[-1])), "right"))
                     start = int(row[token - 1]) if token else 0
                     decoder.take(start, int(row[token]) - start)
                     found[i, j] = token
@@ -505,29 +457,26 @@ class TokenPrior(Estimator):
         """
         tables = self._converted()
         n_codewords, n_codebooks, _ = self._fitted_sizes()
+        contexts = [np.array(contexts_of(book, n_codebooks)).T for book in range(n_codebooks)]
         n, rows, columns, _ = shape
         grids = np.empty(shape, token_dtype(n_codewords))
         n_grids = max(1, _ENDS_PER_BLOCK // (n_codewords * min(rows, columns)))
         for first in range(0, n, n_grids):
             some = min(n_grids, n - first)
-            size = some, rows + _TOP, columns + _LEFT + _RIGHT, n_codebooks
+            size = some, rows + TOP, columns + LEFT + RIGHT, n_codebooks
             padded = np.full(size, n_codewords, np.int32)
-            inner = padded[:, _TOP:, _LEFT : _LEFT + columns]
+            inner = padded[:, TOP:, LEFT : LEFT + columns]
             which = np.arange(some)
-            for wave in _waves(rows, columns):
+            for wave in waves(rows, columns):
                 which = np.array([i for i in which.tolist() if not is_at_zeros(first + i)], np.int64)
                 if not len(which):
                     break
-                y, x = wave[:, 0] + _TOP, wave[:, 1] + _LEFT
-                for book in range(n_codebooks):
-                    neighbors = [
-                        padded[which[:, None], y + dy, x + dx, m]
-                        for dy, dx, m in _contexts(book, n_codebooks)
-                    ]
-                    contexts = np.stack(neighbors, axis=2)
-                    ends = _ends(contexts.reshape(-1, contexts.shape[2]), tables[book])
+                y, x = wave[:, 0, None] + TOP, wave[:, 1, None] + LEFT
+                for book, (dy, dx, others) in enumerate(contexts):
+                    neighbors = padded[which[:, None, None], y + dy, x + dx, others]
+                    ends = ends_of(neighbors.reshape(-1, len(others)), tables[book])
                     chosen = choose(first + which, ends.reshape(len(which), len(wave), n_codewords))
-                    padded[which[:, None], y, x, book] = chosen
+                    padded[which[:, None], y[:, 0], x[:, 0], book] = chosen
             grids[first : first + some] = np.where(inner == n_codewords, 0, inner)
         return grids
 
@@ -597,7 +546,7 @@ class TokenPrior(Estimator):
         n_codewords, n_codebooks, hidden = self._sizes()
         tables = []
         for book in range(n_codebooks):
-            n_contexts = len(_contexts(book, n_codebooks))
+            n_contexts = len(contexts_of(book, n_codebooks))
             tables.append(
                 (
                     _files.take(
@@ -609,121 +558,3 @@ class TokenPrior(Estimator):
             )
         self.objective_history_ = _files.take(arrays, "objective_history", np.float64, ("epochs",))
         self.tables_ = tables
-
-
-def _frequencies() -> Ids:
-    """Return 2**16 / 2**(i / 64), rounded, at least 1, by integers alone."""
-    unit = 1 << 64
-    # The 64th root of 2, by six square roots.
-    root = 2 * unit
-    for _ in range(_STEPS_PER_BIT.bit_length() - 1):
-        root = math.isqrt(root * unit)
-    powers, value = [], _LARGEST_FREQUENCY * unit
-    while value > unit // 2:
-        powers.append((value + unit // 2) // unit)
-        value = value * unit // root
-    return np.array([*powers, 1], np.int64)
-
-
-_FREQUENCIES = _frequencies()
-
-
-def _ends(contexts: Array, tables: Tables) -> Ids:
-    """Return the ends of the intervals of all tokens, int64 (n, n_codewords), given their neighbours.
-
-    All numbers are integers, which float64 holds exactly.
-    """
-    embeddings, bias, weights = tables
-    hidden = np.repeat(bias[None], len(contexts), axis=0)
-    for j in range(contexts.shape[1]):
-        hidden += embeddings[j][contexts[:, j]]
-    np.clip(hidden, -_HIDDEN_SCALE, _HIDDEN_SCALE, out=hidden)
-    logits = (hidden.astype(np.float64) @ weights[:-1] + weights[-1] * _HIDDEN_SCALE).astype(np.int64)
-    steps = (logits.max(axis=1, keepdims=True) - logits) >> _LOGIT_SHIFT
-    frequencies = _FREQUENCIES[np.minimum(steps, len(_FREQUENCIES) - 1)]
-    ends: Ids = np.cumsum(frequencies, axis=1)
-    return ends
-
-
-def _contexts(book: int, n_codebooks: int) -> list[Context]:
-    """Return the neighbours of a token of a codebook."""
-    found = [(dy, dx, book) for dy, dx in _NEIGHBORS]
-    found += [(0, 0, other) for other in range(book)]
-    found += [(dy, dx, other) for dy, dx in _NEIGHBORS[:2] for other in range(n_codebooks) if other != book]
-    return found
-
-
-def _neighbors(grids: Array, book: int, n_codewords: int) -> tuple[Array, Ids]:
-    """Return the neighbours of all tokens of a codebook (n_tokens, n_neighbors), and the tokens."""
-    n, rows, columns, n_codebooks = grids.shape
-    margins = ((0, 0), (_TOP, 0), (_LEFT, _RIGHT), (0, 0))
-    padded = np.pad(grids.astype(np.int32), margins, constant_values=n_codewords)
-    contexts = np.stack(
-        [
-            padded[:, _TOP + dy : _TOP + dy + rows, _LEFT + dx : _LEFT + dx + columns, m]
-            for dy, dx, m in _contexts(book, n_codebooks)
-        ],
-        axis=3,
-    )
-    labels: Ids = grids[..., book].astype(np.int64).reshape(-1)
-    return contexts.reshape(n * rows * columns, contexts.shape[3]), labels
-
-
-def _waves(rows: int, columns: int) -> Iterator[Ids]:
-    """Yield the positions (row, column) with the same column + 2 * row: all their neighbours come before."""
-    for number in range(columns + 2 * (rows - 1)):
-        first = max(0, -(-(number - columns + 1) // 2))
-        y = np.arange(first, min(rows - 1, number // 2) + 1)
-        if len(y):  # a single column has none of every other number
-            yield np.stack([y, number - 2 * y], axis=1)
-
-
-def _wave_index(wave: Ids, shape: tuple[int, ...]) -> Ids:
-    """Return where the tokens of a wave are in a flat grid: codebook by codebook."""
-    _, _, columns, n_codebooks = shape
-    positions = (wave[:, 0] * columns + wave[:, 1]) * n_codebooks
-    return (np.arange(n_codebooks)[:, None] + positions).reshape(-1)
-
-
-def _rounded(network: Network) -> tuple[Array, Array, Array]:
-    """Return the numbers of a trained network in fixed point."""
-    first, _, last = network.layers
-    embeddings, bias = (first.parameters[name].value for name in ("embeddings", "bias"))
-    weights = np.vstack([last.parameters[name].value for name in ("weights", "bias")]) / math.log(2)
-    parts = embeddings * _HIDDEN_SCALE, bias * _HIDDEN_SCALE, weights * _WEIGHT_SCALE
-    limits = np.iinfo(np.int16)
-    first_part, bias_part, last_part = (
-        np.clip(np.rint(part), limits.min, limits.max).astype(np.int16) for part in parts
-    )
-    return first_part, bias_part, last_part
-
-
-def varint(number: int) -> bytes:
-    """Return a number as 7 bits in each byte, the lowest first; all but the last have 128 added."""
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-class Numbers:
-    """A reader of numbers that `varint` wrote."""
-
-    def __init__(self, data: bytes | Codes, position: int) -> None:
-        self._data = data
-        self.position = position
-
-    def next(self) -> int:
-        """Return the next number, or raise a ValueError."""
-        number = 0
-        for shift in range(0, 63, 7):
-            if self.position >= len(self._data):
-                break
-            byte = int(self._data[self.position])
-            self.position += 1
-            number |= (byte & 127) << shift
-            if byte < 128:
-                return number
-        raise ValueError("data have a number without an end")
