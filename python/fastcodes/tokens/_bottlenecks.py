@@ -63,7 +63,8 @@ class Bottleneck(Layer):
         `largest_square`.
         """
         outputs = self.vectors(np.arange(self.n_codewords)[:, None])
-        return np.maximum(_squares(latents, outputs), 0)[:, None]
+        squares: Doubles = np.maximum(_squares(latents, outputs), 0)[:, None]
+        return squares
 
     @property
     def largest_square(self) -> float | None:
@@ -324,7 +325,8 @@ class Codebooks(Bottleneck):
         if self.kind == "product":
             parts = self._parts(latents)
             found = [_squares(parts[:, m], codewords[m]) for m in range(self.n_codebooks)]
-            return np.maximum(np.stack(found, axis=1), 0)
+            squares: Doubles = np.maximum(np.stack(found, axis=1), 0)
+            return squares
         products: Doubles = np.einsum("nd,mkd->nmk", latents, -2 * codewords, optimize=True)
         products[:, 0] += np.einsum("nd,nd->n", latents, latents)[:, None]
         return products

@@ -36,8 +36,8 @@ def bytes_of_norms(norms: Doubles, largest: float, n_codewords: int) -> Codes:
     levels = _norm_levels(largest, n_codewords)
     unit, base = levels[-1, 1], levels.shape[1]
     numbers = np.rint(norms / unit).astype(np.int64) if unit > 0 else np.zeros(len(norms), np.int64)
-    digits = numbers[:, None] // base ** np.arange(len(levels) - 1, -1, -1) % base
-    return digits.astype(np.uint8)
+    digits: Codes = (numbers[:, None] // base ** np.arange(len(levels) - 1, -1, -1) % base).astype(np.uint8)
+    return digits
 
 
 def empty_tables(
@@ -79,5 +79,5 @@ def _norm_levels(largest: float, n_codewords: int) -> Doubles:
     n_digits = -(-_NORM_BITS // n_bits)
     unit = largest / ((1 << n_bits * n_digits) - 1)
     powers = (1 << n_bits) ** np.arange(n_digits - 1, -1, -1)
-    levels: Doubles = unit * powers[:, None] * np.arange(1 << n_bits)
+    levels: Doubles = (unit * powers[:, None] * np.arange(1 << n_bits)).astype(np.float64)
     return levels

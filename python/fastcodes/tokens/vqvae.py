@@ -105,8 +105,8 @@ class VQVAE(Estimator):
     stochastic : bool
         Whether training draws codewords with the probabilities of a Gaussian, whose variance is learned and
         falls as vectors approach codewords: after Takida et al., *SQ-VAE*, ICML 2022, with straight-through
-        gradients instead of relaxed samples, and the variance of largest likelihood. For "vq", "product" and
-        "residual".
+        gradients instead of relaxed samples, which need many more steps, and the variance of largest
+        likelihood. For "vq", "product" and "residual".
     epochs : int
         Passes over the pictures.
     batch_size : int
