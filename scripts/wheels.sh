@@ -73,7 +73,11 @@ try() {
     sdist) try_in python3.11 "$file" "$PWD/tests/kernels/test_hamming.py" ;;
     x86_64)
         tool auditwheel show "$file" | grep --fixed-strings manylinux_2_17_x86_64
-        for python in $(interpreters); do try_in "$python" "$file" "$PWD/tests"; done
+        local python tests=$PWD/tests
+        for python in $(interpreters); do
+            try_in "$python" "$file" "$tests"
+            tests=$PWD/tests/kernels # all tests with the oldest, those of what is compiled with the others
+        done
         ;;
     aarch64)
         tool auditwheel show "$file" | grep --fixed-strings manylinux_2_17_aarch64
