@@ -84,10 +84,10 @@ class CrossModalCodec:
     images : ImageCodec, optional
         The codec of the last layer: the picture in its own size.
     details : float
-        The share, from 0 to 1, of the painted picture's details that is put on the thumbnail: what a thumbnail
-        of the painted picture lacks. 0 is the blurred thumbnail, which has the least squared error; with 1
-        it is sharp, and features by which a network tells what is shown come nearer to those of the picture
-        (Blau and Michaeli, *The perception-distortion tradeoff*, CVPR 2018).
+        The share, from 0 to 1, of the painted picture's details that is put on the thumbnail: what a
+        thumbnail of the painted picture lacks. 0 is the blurred thumbnail, which has the least squared error;
+        with 1 it is sharp, and features by which a network tells what is shown come nearer to those of the
+        picture (Blau and Michaeli, *The perception-distortion tradeoff*, CVPR 2018).
     distance : callable, optional
         The distortion D of a painted picture: ``distance(image, painted)``. With it, `encode` takes the
         message with the least cost among those of the captioner's method ``candidates(x)``, if it has one.
