@@ -65,7 +65,9 @@ try_wheel() { # FILE
     echo "import sys; sys.executable = '$WORK/python'" >"$WORK/site/sitecustomize.py"
     "$WORK/python" -m fastcodes info
     QEMU_CPU=$OLDER_CPU "$WORK/python" -m fastcodes info
-    local tests=("$WORK/python" -m pytest -q -p no:cacheprovider --timeout 0)
+    # The emulator's own memory would count, and it sets flags that numpy takes for divisions by zero; metrics are numpy alone.
+    local tests=("$WORK/python" -m pytest -q -p no:cacheprovider --timeout 0 -k 'not additional_memory and not metrics'
+        -W 'ignore:divide by zero encountered in matmul')
     "${tests[@]}" tests/kernels tests/contract/test_environment.py
     FASTCODES_LEVEL=portable "${tests[@]}" tests/kernels/test_bits.py tests/kernels/test_hamming.py
     QEMU_CPU=$OLDER_CPU "${tests[@]}" tests/kernels/test_rabitq.py tests/kernels/test_xnor.py
