@@ -75,7 +75,7 @@ def test_the_report_has_bytes_rate_ratio_and_seconds(folder: Path, capfd: pytest
     )
     printed = capfd.readouterr().err
     assert re.fullmatch(
-        rf"a\.png: 1 pictures, 0 skipped; {image.nbytes:,} bytes of samples stored in {n_bytes:,}, "
+        rf"a\.png: 1 picture, 0 skipped; {image.nbytes:,} bytes of samples stored in {n_bytes:,}, "
         rf"{rate:.3f} bits per pixel, {ratio:.1f} times fewer; \d+\.\d\d s\n",
         printed,
     )
@@ -257,7 +257,7 @@ def test_bad_files_are_skipped_and_counted(folder: Path, capfd: pytest.CaptureFi
     lines = capfd.readouterr().err.splitlines()
     assert sum(line.startswith("fastcodes: ") for line in lines) == 11  # ten, and how many more
     assert f"fastcodes: .: {len(problems) - 10} more skipped" in lines
-    assert lines[-1].startswith(f".: 1 pictures, {len(problems)} skipped; ")
+    assert lines[-1].startswith(f".: 1 picture, {len(problems)} skipped; ")
 
 
 def test_several_inputs_go_beside_them_or_into_a_folder(
@@ -401,7 +401,7 @@ def test_a_video_is_stored_by_its_codec(
     n_raw = 5 * (40 * 56 + 2 * 20 * 28)
     printed = capfd.readouterr().err
     assert printed.startswith(
-        f"a.y4m: 1 videos, 0 skipped; {n_raw:,} bytes of samples stored in {len(data):,}, "
+        f"a.y4m: 1 video, 0 skipped; {n_raw:,} bytes of samples stored in {len(data):,}, "
         f"{8 * len(data) / (5 * 40 * 56):.3f} bits per pixel"
     )
 
@@ -430,7 +430,7 @@ def test_a_video_beside_a_picture(folder: Path, capfd: pytest.CaptureFixture[str
     save("b.png", photograph())
     assert run("a.y4m", "b.png", "-o", "stored") == 0
     assert sorted(os.listdir("stored")) == ["a.fc", "b.fc"]
-    assert "a.y4m and others: 1 pictures, 1 videos, 0 skipped" in capfd.readouterr().err
+    assert "a.y4m and others: 1 picture, 1 video, 0 skipped" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastcodes import cli
-from fastcodes.coding import ImageCodec, VideoCodec, VideoFrame, read_video
+from fastcodes.coding import ImageCodec, VideoCodec, VideoFrame, read_video, video
 
 
 def picture(height: int = 40, width: int = 56, channels: int = 3) -> Any:
@@ -55,7 +55,7 @@ def test_pictures_come_back(folder: Path, name: str, capfd: pytest.CaptureFixtur
             assert found.dtype.itemsize == expected.dtype.itemsize
             assert np.array_equal(found, expected)
     line = capfd.readouterr().err.splitlines()[0]
-    assert line.startswith(f"a.fc: 1 pictures, 0 skipped; {picture().nbytes:,} bytes of samples from ")
+    assert line.startswith(f"a.fc: 1 picture, 0 skipped; {picture().nbytes:,} bytes of samples from ")
 
 
 def test_a_neighbor_is_not_replaced_unless_it_is_named(
@@ -89,7 +89,7 @@ def test_bad_files_are_skipped_and_counted(folder: Path, capfd: pytest.CaptureFi
     assert len(printed) == 5
     for name in ("cut", "altered", "text", "empty"):
         assert any(line.startswith(f"fastcodes: {name}.fc: data is no picture") for line in printed), name
-    assert printed[-1].startswith(".: 1 pictures, 4 skipped; ")
+    assert printed[-1].startswith(".: 1 picture, 4 skipped; ")
     Path("good.fc").unlink()
     assert run(".", "-o", "out") == 2
     assert "3 more skipped" in capfd.readouterr().err
@@ -155,6 +155,10 @@ def test_json_prints_the_figures_on_stdout(folder: Path, capfd: pytest.CaptureFi
 # --- videos -------------------------------------------------------------------------------------------------
 
 
+N_END = 55
+"""Bytes at the end of a video of a few frames: the second index and header, and some of the last frame."""
+
+
 def stored_clip() -> bytes:
     frames = np.stack([np.roll(picture(channels=1), t, 1) for t in range(6)])
     return VideoCodec(8, mode="forward").encode(frames)
@@ -165,18 +169,17 @@ def test_a_video_comes_back(folder: Path, options: list[str], capfd: pytest.Capt
     Path("a.fc").write_bytes(stored_clip())
     assert run("a.fc", *options) == 0
     assert np.array_equal(read_video("a.y4m").luma, VideoCodec().decode(stored_clip()).luma)
-    assert f"a.fc: 1 videos, 0 skipped; {6 * 40 * 56:,} bytes of samples" in capfd.readouterr().err
+    assert f"a.fc: 1 video, 0 skipped; {6 * 40 * 56:,} bytes of samples" in capfd.readouterr().err
 
 
 def test_a_cut_video_gives_the_frames_that_are_left(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    Path("a.fc").write_bytes(stored_clip()[:-3])
+    Path("a.fc").write_bytes(stored_clip()[:-N_END])
     assert run("a.fc") == 2
     assert np.array_equal(read_video("a.y4m").luma, VideoCodec().decode(stored_clip()).luma[:5])
     summary, damage = capfd.readouterr().err.splitlines()
-    assert summary.startswith(f"a.fc: 1 videos, 0 skipped; {5 * 40 * 56:,} bytes of samples")
+    assert summary.startswith(f"a.fc: 1 video, 0 skipped; {5 * 40 * 56:,} bytes of samples")
     assert damage.startswith("fastcodes: a.fc: data is not a video")
-    assert "1 of 6 frames are lost" in damage
-    assert damage.endswith("; the other 5 were written, without frame 5")
+    assert damage.endswith("1 of 6 frames is lost: 5; wrote 5 frames")
 
 
 def test_missing_frames_are_named(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -184,8 +187,8 @@ def test_missing_frames_are_named(folder: Path, capfd: pytest.CaptureFixture[str
     codec = VideoCodec(8, mode="forward", group=3)
     data = bytearray(codec.encode(frames))
     decoded = codec.decode(data).luma
-    data[len(codec.encode(frames[:1])) - 5] ^= 1  # in the first frame
-    data[-1] ^= 1
+    data[60] ^= 1  # in the first frame
+    data[-N_END] ^= 1  # in the last one
     Path("a.fc").write_bytes(data)
     Path("b.fc").write_bytes(stored_clip() + b"xy")
     Path("c.fc").write_bytes(stored_clip())
@@ -195,9 +198,9 @@ def test_missing_frames_are_named(folder: Path, capfd: pytest.CaptureFixture[str
     assert len(read_video("out/b.y4m").luma) == len(read_video("out/c.y4m").luma) == 6
     summary, second, first = capfd.readouterr().err.splitlines()
     assert "3 videos, 0 skipped" in summary
-    assert first.endswith("; the other 5 were written, without frames 0 to 2, 8")
+    assert first.endswith("4 of 9 frames are lost: 0 to 2, 8; wrote 5 frames")
     assert second.startswith("fastcodes: b.fc: ")
-    assert second.endswith("; all 6 frames were written")
+    assert second.endswith("2 bytes follow its end; no frame is lost; wrote 6 frames")
 
 
 def test_memory_does_not_grow_with_the_number_of_frames(folder: Path) -> None:
@@ -226,11 +229,32 @@ def test_an_interrupted_video_leaves_no_file(folder: Path, monkeypatch: pytest.M
     assert os.listdir() == ["a.fc"]
 
 
+def test_a_few_bytes_cannot_fill_the_disk(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A still video of 20,000 frames of 1,024 x 1,024 pixels takes 62 bytes a frame, and would be 20 GB."""
+    data = VideoCodec(64, mode="intra").encode(np.full((1, 1024, 1024), 7, np.uint8))
+    n, n_head = 20_000, 33 + 1 + 2
+    header, index = video._head(
+        VideoCodec.inspect(data)._replace(n_frames=n), [len(data) - 2 * n_head - 2] * n
+    )
+    data = header + index + n * data[n_head:-n_head] + index + header
+    assert len(data) < 1_300_000
+    assert next(VideoCodec().frames(data)).number == 0
+    Path("a.fc").write_bytes(data)
+    assert run("a.fc") == 2
+    assert "20,000 frames of 1024 x 1024 pixels, more than --max-video-pixels" in capfd.readouterr().err
+    assert os.listdir() == ["a.fc"]
+
+
 @pytest.mark.parametrize(
     ("data", "options", "words"),
     [
         (stored_clip(), ["--reduce", "1"], "a.fc: is a video, which has one resolution; leave out --reduce"),
         (stored_clip(), ["--max-pixels", "99"], "more than --max-pixels = 99"),
+        (
+            stored_clip(),
+            ["--max-video-pixels", "13439"],
+            "a.fc: is a video of 6 frames of 40 x 56 pixels, more than --max-video-pixels = 13439; if you",
+        ),
         (stored_clip(), ["-o", "a.png"], "a.fc: is a video, which is written as .y4m; name another output"),
         (stored_clip()[:20], [], "a.fc: data is not a video of VideoCodec, or was damaged"),
         (

@@ -39,18 +39,12 @@ def decibels(a: Array, b: Array) -> float:
 
 
 def parts(data: bytes) -> list[tuple[int, int]]:
-    """Return where the bytes of each frame begin, with their length, and end."""
-    place, found = module._HEADER.size + 2, []
-    while place < len(data):
-        start, length, shift = place, 0, 0
-        while True:
-            length |= (data[place] & 0x7F) << shift
-            place, shift = place + 1, shift + 7
-            if data[place - 1] < 0x80:
-                break
-        place += 2 + length
-        found.append((start, place))
-    return found
+    """Return where the bytes of each frame begin, and where their check ends."""
+    header = data[: module._N_HEADER]
+    index = module._index_of(np.frombuffer(data, np.uint8), header)
+    stops = len(header) + len(index) + np.cumsum([length + 2 for length in module._lengths(index)])
+    starts = [len(header) + len(index), *stops[:-1]]
+    return list(zip(map(int, starts), map(int, stops), strict=True))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -126,8 +120,11 @@ def test_groups_are_decodable_without_those_before() -> None:
     places = parts(data)
     # The second group alone, with a header of five frames.
     tail = data[places[5][0] : places[9][1]]
-    header = module._header("bidirectional", (5, 48, 64), True, CLIP.rate, 5, 8.0)
-    for frame, expected in zip(codec.frames(header + tail), whole[5:10], strict=True):
+    info = VideoInfo(5, 48, 64, True, CLIP.rate, "bidirectional", 5, 8.0)
+    header, index = module._head(info, [stop - start - 2 for start, stop in places[5:10]])
+    for frame, expected in zip(
+        codec.frames(header + index + tail + index + header), whole[5:10], strict=True
+    ):
         assert np.array_equal(frame.luma, expected.luma)
 
 
@@ -151,47 +148,103 @@ def test_a_cut_video_gives_the_frames_before_the_cut_and_an_error(mode: str) -> 
             found, message = survivors(data[:cut])
             assert [frame.number for frame in found] == sorted(order[:n_kept])
             assert all(np.array_equal(frame.luma, whole[frame.number].luma) for frame in found)
-            assert f"{20 - n_kept} of 20 frames are lost" in message
-            assert f"from frame {order[n_kept]} on" in message
-            with pytest.raises(ValueError, match="frames are lost"):
+            are = "is" if n_kept == 19 else "are"
+            assert f"{20 - n_kept} of 20 frames {are} lost: {named(order[n_kept:])}" in message
+            with pytest.raises(ValueError, match="lost"):
                 codec.decode(data[:cut])
 
 
-def test_an_altered_frame_takes_the_rest_of_its_group_alone() -> None:
-    codec = VideoCodec(8, mode="forward", group=8)
-    data = bytearray(codec.encode(CLIP))
-    start, stop = parts(bytes(data))[10]
-    data[(start + stop) // 2] ^= 4
+@pytest.mark.parametrize("mode", MODES)
+def test_an_altered_byte_costs_no_more_than_the_frames_that_depend_on_it(mode: str) -> None:
+    """Flip a bit of each byte: the frame and those of its group after it are lost, and they are named."""
+    frames = moving(7, 16, 24, has_chroma=False).luma
+    codec = VideoCodec(30, mode=mode, group=4)
+    data = codec.encode(frames)
+    whole = list(codec.frames(data))
+    groups = module._groups(7, 4, mode)
+    order = [[first + task.frame for task in tasks] for first, tasks in groups]
+    lost_by_place: list[list[int]] = [[]] * len(data)
+    places = iter(parts(data))
+    for group in order:
+        for position in range(len(group)):
+            start, stop = next(places)
+            lost_by_place[start:stop] = [sorted(group[position:])] * (stop - start)
+    for place, lost in enumerate(lost_by_place):
+        altered = bytearray(data)
+        altered[place] ^= 1 << place % 8
+        assert VideoCodec.inspect(bytes(altered)) == VideoCodec.inspect(data)
+        found, message = survivors(bytes(altered))
+        assert [frame.number for frame in found] == [n for n in range(7) if n not in lost]
+        assert all(np.array_equal(frame.luma, whole[frame.number].luma) for frame in found)
+        if lost:
+            are = "is" if len(lost) == 1 else "are"
+            assert f"{len(lost)} of 7 frames {are} lost: {named(lost)}" in message
+        else:
+            assert (
+                "one of the two copies of its header and index was cut or altered; no frame is lost"
+                in message
+            )
+
+
+def named(numbers: list[int]) -> str:
+    """Name numbers by runs."""
+    runs = itertools.groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0])
+    ends = [[number for _, number in run] for _, run in runs]
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}" for run in ends)
+
+
+def test_many_runs_of_lost_frames_are_named_in_part() -> None:
+    data = bytearray(VideoCodec(30, mode="intra").encode(moving(30, 16, 16, has_chroma=False)))
+    for start, _ in parts(bytes(data))[1::2]:
+        data[start] ^= 1
     found, message = survivors(bytes(data))
-    assert [frame.number for frame in found] == [*range(10), *range(16, 20)]
-    assert "6 of 20 frames are lost" in message
+    assert len(found) == 15
+    assert message.endswith("15 of 30 frames are lost: 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, and more")
+
+
+def test_damage_of_both_copies_is_an_error() -> None:
+    data = VideoCodec(8).encode(CLIP.luma[:2])
+    n = module._N_HEADER
+    altered = bytearray(data)
+    altered[n] ^= 1
+    altered[-n - 1] ^= 1
+    assert VideoCodec.inspect(bytes(altered)).n_frames == 2
+    with pytest.raises(ValueError, match="its index, which says where frames begin, was cut or altered"):
+        VideoCodec().frames(bytes(altered))
+    for place in (0, 8):
+        altered = bytearray(data)
+        altered[place] ^= 1
+        altered[place - n] ^= 1
+        with pytest.raises(ValueError, match="does not begin with" if place == 0 else "its header was cut"):
+            VideoCodec.inspect(bytes(altered))
 
 
 def test_bytes_after_the_end_are_an_error() -> None:
     data = VideoCodec(8).encode(CLIP.luma[:3])
     found, message = survivors(data + b"ab")
     assert len(found) == 3
-    assert "2 bytes follow its end" in message
+    assert "2 bytes follow its end; no frame is lost" in message
 
 
 def test_a_header_that_was_altered_is_an_error() -> None:
-    data = VideoCodec(8).encode(CLIP.luma[:2])
-    for place in range(module._HEADER.size + 2):
+    data = VideoCodec(8).encode(CLIP.luma[:2])[: module._N_HEADER]
+    assert VideoCodec.inspect(data).n_frames == 2
+    for place in range(len(data)):
         for bit in range(8):
             wrong = bytearray(data)
             wrong[place] ^= 1 << bit
             with pytest.raises(ValueError, match="data is not a video"):
                 VideoCodec.inspect(bytes(wrong))
-    for length in range(module._HEADER.size + 2):
         with pytest.raises(ValueError, match="data is not a video"):
-            VideoCodec.inspect(data[:length])
+            VideoCodec.inspect(data[:place])
 
 
 def forged(data: bytes, offset: int, value: bytes) -> bytes:
-    """Return a video with another header, whose check belongs to it."""
-    header = bytearray(data[: module._HEADER.size])
-    header[offset : offset + len(value)] = value
-    return bytes(header) + module._check(bytes(header)) + data[module._HEADER.size + 2 :]
+    """Return a video with another header, whose check belongs to it, at both ends."""
+    fields = bytearray(data[: module._HEADER.size])
+    fields[offset : offset + len(value)] = value
+    header = bytes(fields) + module._check(fields)
+    return header + data[len(header) : -len(header)] + header
 
 
 def test_a_header_that_was_made_up_is_an_error_and_takes_no_time() -> None:
@@ -202,14 +255,30 @@ def test_a_header_that_was_made_up_is_an_error_and_takes_no_time() -> None:
         (7, b"\xff\xff"),
         (9, bytes(4)),
         (17, bytes(4)),
+        (17, b"\x05\0\0\0"),
+        (17, b"\xff\xff\xff\xff"),
         (21, bytes(2)),
+        (27, b"\x0b\0\0\0"),
     ):
         with pytest.raises(ValueError, match="does not know"):
             VideoCodec.inspect(forged(data, offset, value))
-    many = forged(data, 17, b"\xff\xff\xff\xff")
-    assert len(survivors(many)[0]) == 2
-    with pytest.raises(ValueError, match=r"more than max_pixels = 1073741824"):
-        VideoCodec().decode(many)
+    # A frame for each byte of the index, most of them of no bytes.
+    many = forged(forged(data, 17, b"\x00\x01\0\0"), 27, b"\x00\x01\0\0")
+    info = VideoCodec.inspect(many)
+    assert info.n_frames == 256
+    header, index = module._head(info, [0] * 256)
+    found, message = survivors(header + index + bytes(9))
+    assert not found
+    assert "256 of 256 frames are lost: 0 to 255" in message
+    # Lengths of too many bytes, and fewer than there are frames.
+    for wrong in (b"\x80" * 300 + b"\x01", b"\x81\x01" * 150):
+        size = len(wrong).to_bytes(4, "little")
+        header = forged(forged(data, 17, b"\x00\x01\0\0"), 27, size)[: module._N_HEADER]
+        found, message = survivors(header + wrong + module._check(wrong) + bytes(9000))
+        assert not found
+        assert "256 of 256 frames are lost" in message
+    with pytest.raises(ValueError, match=r"more than max_pixels = 6143"):
+        VideoCodec().decode(data, max_pixels=2 * 48 * 64 - 1)
     large = forged(data, 5, b"\0\x40\0\x40")
     with pytest.raises(ValueError, match=r"16384 x 16384 pixels, more than max_pixels"):
         VideoCodec().frames(large)

@@ -14,7 +14,7 @@ from fastcodes._typing import Array
 from fastcodes.cli.conversion import Conversion, convert
 from fastcodes.cli.files import check_json, opened
 from fastcodes.cli.pictures import BadPictureError, listed, picture_of
-from fastcodes.cli.terminal import UserError, add_json, real, summarize, thread_count
+from fastcodes.cli.terminal import UserError, add_json, counted, real, summarize, thread_count
 from fastcodes.coding import ImageCodec, VideoCodec
 from fastcodes.coding.image import step_of_quality
 from fastcodes.coding.video_files import Y4M_MAGIC, y4m_of
@@ -127,8 +127,8 @@ def run(arguments: argparse.Namespace) -> None:
         "bits_per_pixel": 8 * n_bytes / n_pixels,
         "seconds": seconds,
     }
-    videos = f"{n_videos:,} videos, " if n_videos else ""
-    pictures = f"{n_done - n_videos:,} pictures, " if n_done > n_videos else ""
+    videos = f"{counted(n_videos, 'video')}, " if n_videos else ""
+    pictures = f"{counted(n_done - n_videos, 'picture')}, " if n_done > n_videos else ""
     summarize(
         arguments,
         facts,

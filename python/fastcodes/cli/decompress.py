@@ -14,7 +14,7 @@ from fastcodes.cli.compress import SUFFIX
 from fastcodes.cli.conversion import Conversion, array_file, convert, listed_by_suffix
 from fastcodes.cli.files import check_json, opened
 from fastcodes.cli.pictures import BadPictureError, report_skipped
-from fastcodes.cli.terminal import UserError, add_json, integer, summarize, thread_count
+from fastcodes.cli.terminal import UserError, add_json, counted, integer, summarize, thread_count
 from fastcodes.coding import ImageCodec, VideoCodec, VideoFrame
 from fastcodes.coding.video import is_video
 from fastcodes.coding.video_files import parts_of_frame, y4m_header
@@ -38,8 +38,6 @@ EXAMPLES = """examples:
 FORMS = (".png", ".npy")
 OF_VIDEOS = ".y4m"
 LARGEST = 65_535**2
-MOST_RUNS = 10
-"""Of missing frames that are named."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="refuse larger pictures, which take about 50 bytes a pixel, and videos of larger frames, about "
         "65 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-video-pixels",
+        type=integer(1),
+        default=1 << 34,
+        metavar="N",
+        help="refuse videos of more pixels in all frames together, each of which takes up to 1.5 bytes on "
+        "disk: a few bytes can stand for a long still video (default: %(default)s)",
     )
     parser.add_argument("--threads", type=thread_count, help="(default: all CPUs)")
     add_json(parser)
@@ -103,6 +109,12 @@ def run(arguments: argparse.Namespace) -> None:
             raise BadPictureError("is a video, which has one resolution; leave out --reduce")
         try:
             video = VideoCodec.inspect(content)
+            if video.n_frames * video.height * video.width > arguments.max_video_pixels:
+                raise BadPictureError(
+                    f"is a video of {counted(video.n_frames, 'frame')} of {video.height} x {video.width} "
+                    f"pixels, more than --max-video-pixels = {arguments.max_video_pixels}; if you trust it, "
+                    "give a larger number"
+                )
             frames = VideoCodec().frames(content, max_pixels=arguments.max_pixels, threads=arguments.threads)
             first = next(frames)
         except ValueError as error:
@@ -112,19 +124,14 @@ def run(arguments: argparse.Namespace) -> None:
         def parts() -> Iterator[bytes]:
             shape = (video.height, video.width)
             yield y4m_header(shape, video.rate, has_chroma=video.has_chroma)
-            missing: list[range] = []
-            stop = 0
+            n_written = 0
             try:
                 for frame in chain([first], frames):
                     yield from parts_of_frame(frame.luma, frame.chroma)
                     totals[1] += _n_samples(frame)
-                    if frame.number > stop:
-                        missing.append(range(stop, frame.number))
-                    stop = frame.number + 1
+                    n_written += 1
             except ValueError as error:
-                if stop < video.n_frames:
-                    missing.append(range(stop, video.n_frames))
-                damages.append(f"{source}: {error}{_written(missing, video.n_frames)}")
+                damages.append(f"{source}: {error}; wrote {counted(n_written, 'frame')}")
 
         return parts()
 
@@ -146,8 +153,8 @@ def run(arguments: argparse.Namespace) -> None:
         "stored_bytes": n_bytes,
         "seconds": seconds,
     }
-    videos = f"{n_videos:,} videos, " if n_videos else ""
-    pictures = f"{n_done - n_videos:,} pictures, " if n_done > n_videos else ""
+    videos = f"{counted(n_videos, 'video')}, " if n_videos else ""
+    pictures = f"{counted(n_done - n_videos, 'picture')}, " if n_done > n_videos else ""
     summarize(
         arguments,
         facts,
@@ -161,17 +168,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _n_samples(frame: VideoFrame) -> int:
     return frame.luma.size + (0 if frame.chroma is None else frame.chroma.size)
-
-
-def _written(missing: list[range], n_frames: int) -> str:
-    """Say how many frames of a damaged video were written, and which ones were not."""
-    n_written = n_frames - sum(map(len, missing))
-    if not missing:
-        return f"; all {n_written:,} frames were written"
-    runs = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in missing[:MOST_RUNS]]
-    more = ", and more" if len(missing) > MOST_RUNS else ""
-    frames = "frame" if runs == [str(missing[0][0])] else "frames"
-    return f"; the other {n_written:,} were written, without {frames} {', '.join(runs)}{more}"
 
 
 def _suffix(source: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from binascii import crc_hqx
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -18,7 +18,9 @@ from fastcodes.entropy._messages import as_data
 __all__ = ["Video", "VideoCodec", "VideoFrame", "VideoInfo"]
 
 _MAGIC = b"FCV\x01"
-_HEADER = struct.Struct("<4sBHHIIIHf")
+_HEADER = struct.Struct("<4sBHHIIIHfI")
+_N_CHECK = 2
+_N_HEADER = _HEADER.size + _N_CHECK
 _MODES = ("intra", "forward", "bidirectional", "interpolation")
 _WITH_CHROMA = 0x80
 _LONGEST_SIDE = 16_384
@@ -32,6 +34,8 @@ _OF_LEVELS = (1.35, 1.5, 1.7)
 """Steps of frames that others are predicted from, and of the levels between two of them."""
 _MAX_LENGTH_BYTES = 5
 _N_SLOTS = 8
+_MOST_RUNS = 10
+"""Of lost frames that are named."""
 
 
 class Video(NamedTuple):
@@ -130,9 +134,9 @@ class VideoCodec:
         the nearest on both sides, in three levels. "forward": from the one before. "intra": each is coded
         alone. "interpolation": as "bidirectional", with every eighth coded alone.
     group : int
-        Frames from one that is decodable alone to the next, from 1 to 65,535. Where the bytes of a
-        frame were altered, frames come back at the next group; where its length was, or bytes are missing,
-        those before it are left.
+        Frames from one that is decodable alone to the next, from 1 to 65,535. With a frame whose bytes were
+        altered, those of its group that were coded after it are lost, too, as they depend on it; the next
+        group is decodable again.
     radius : int
         Samples that the search for vectors reaches in each direction, from 0 to 127.
 
@@ -167,7 +171,9 @@ class VideoCodec:
     [0, 1, 2]
     """
 
-    # bytes
+    # header   index   frames   index   header: damage of one of the two is mended by the other
+    #
+    # header, 33 bytes
     # 4        "FCV" and the version, 1
     # 1        mode: its number in _MODES; 0x80: with chroma
     # 2, 2     width, height
@@ -175,11 +181,17 @@ class VideoCodec:
     # 4        frames
     # 2        group
     # 4        step: float32
+    # 4        bytes of the index, without its check
     # 2        check of these bytes
-    # then for each frame in the order of coding:
+    #
+    # index    for each frame in the order of coding
     # 1 to 5   how many bytes: seven bits a byte, the lowest first, and 0x80 in all but the last
-    # 2        check of the bytes
-    #          the bytes: rust/core/src/video/mod.rs
+    #          then, once
+    # 2        check of these bytes
+    #
+    # frames   for each in that order
+    #          its bytes: rust/core/src/video/mod.rs
+    # 2        check of these bytes
     #
     # Numbers are little-endian. A check is a CRC-16 (polynomial 0x1021, from 0xFFFF).
 
@@ -209,7 +221,8 @@ class VideoCodec:
         Returns
         -------
         bytes
-            What `decode` and `frames` take, with a header of 29 bytes.
+            What `decode` and `frames` take: 70 bytes, and about 5 for each frame, besides what frames are
+            coded in.
 
         Raises
         ------
@@ -221,17 +234,22 @@ class VideoCodec:
         luma, chroma, rate = _as_video(video)
         n_frames, height, width = luma.shape
         coder = _native.VideoCoder(width, height, chroma is not None)
-        parts = [_header(self._mode, luma.shape, chroma is not None, rate, self._group, self._step)]
+        parts: list[bytes] = []
+        lengths: list[int] = []
         none = np.empty(0, np.uint8)
         for first, tasks in _groups(n_frames, self._group, self._mode):
             coder.reset()
             for task in tasks:
-                index = first + task.frame
-                blue, red = (none, none) if chroma is None else chroma[index]
+                number = first + task.frame
+                blue, red = (none, none) if chroma is None else chroma[number]
                 place = (task.references, self._step * task.factor, task.slot)
-                data = coder.encode([luma[index], blue, red], place, self._radius, threads)
-                parts += _length(len(data)), _check(data), data
-        return b"".join(parts)
+                data = coder.encode([luma[number], blue, red], place, self._radius, threads)
+                parts += data, _check(data)
+                lengths.append(len(data))
+        has_chroma = chroma is not None
+        info = VideoInfo(n_frames, height, width, has_chroma, rate, self._mode, self._group, self._step)
+        header, index = _head(info, lengths)
+        return b"".join([header, index, *parts, index, header])
 
     def decode(self, data: Any, *, max_pixels: int = 1 << 30, threads: int | None = None) -> Video:
         """Return the video of these bytes, whatever the parameters of this codec are.
@@ -292,7 +310,7 @@ class VideoCodec:
         ------
         VideoFrame
             In ascending order. Of a video that was cut or altered, all frames that can be decoded come,
-            before the error is raised.
+            before the error that names the others is raised.
 
         Raises
         ------
@@ -301,23 +319,25 @@ class VideoCodec:
         ValueError
             If they are not a video, were cut or altered, or a frame is larger than `max_pixels`.
         """
-        info = self.inspect(data)
+        content = as_data(data)
+        header = _header_of(content)
+        info = _info(header)
         if info.height * info.width > as_integer(max_pixels, "max_pixels", 1):
             raise ValueError(
                 f"data is a video of {info.height} x {info.width} pixels, more than max_pixels = "
                 f"{max_pixels}; if you trust it, give a larger max_pixels"
             )
         check_threads(threads)
-        return _decoded(as_data(data), info, threads)
+        return _decoded(content, (header, _index_of(content, header)), threads)
 
     @staticmethod
     def inspect(data: Any) -> VideoInfo:
-        """Return what the first bytes of a compressed video say, without decoding it.
+        """Return what the header of a compressed video says, without decoding it.
 
         Parameters
         ----------
         data : bytes-like
-            What `encode` returned.
+            What `encode` returned, or its first 33 bytes.
 
         Returns
         -------
@@ -330,26 +350,7 @@ class VideoCodec:
         ValueError
             If they are not a video.
         """
-        start = as_data(data)[: _HEADER.size + 2].tobytes()
-        if start[:4] != _MAGIC:
-            raise _damaged("it does not begin with the bytes 46 43 56 01")
-        if len(start) < _HEADER.size + 2 or _check(start[:-2]) != start[-2:]:
-            raise _damaged("its header was cut or altered")
-        _, mode, width, height, numerator, denominator, n_frames, group, step = _HEADER.unpack(start[:-2])
-        number = mode & ~_WITH_CHROMA
-        if (
-            number >= len(_MODES)
-            or not all(1 <= side <= _LONGEST_SIDE for side in (width, height))
-            or not numerator
-            or not denominator
-            or not n_frames
-            or not group
-            or not _LEAST_STEP <= step <= _LARGEST_STEP
-        ):
-            raise _damaged("its header has values that this version of fastcodes does not know")
-        rate = Fraction(numerator, denominator)
-        has_chroma = bool(mode & _WITH_CHROMA)
-        return VideoInfo(n_frames, height, width, has_chroma, rate, _MODES[number], group, step)
+        return _info(_header_of(as_data(data)))
 
 
 def is_video(start: bytes) -> bool:
@@ -357,67 +358,148 @@ def is_video(start: bytes) -> bool:
     return start.startswith(_MAGIC)
 
 
-def _decoded(data: Codes, info: VideoInfo, threads: int | None) -> Iterator[VideoFrame]:
-    """Yield all frames that can be decoded, and raise an error if some cannot."""
+def _header_of(data: Codes) -> bytes:
+    """Return the header, from the end if that at the start is damaged."""
+    header = data[:_N_HEADER].tobytes()
+    for copy in (header, data[-_N_HEADER:].tobytes()):
+        if len(copy) == _N_HEADER and copy[:4] == _MAGIC and _is_whole(copy):
+            return copy
+    if header[:4] != _MAGIC:
+        raise _damaged("it does not begin with the bytes 46 43 56 01")
+    raise _damaged("its header was cut or altered")
+
+
+def _info(header: bytes) -> VideoInfo:
+    """Return what a header says."""
+    _, mode, width, height, numerator, denominator, n_frames, group, step, n_bytes = _HEADER.unpack_from(
+        header
+    )
+    number = mode & ~_WITH_CHROMA
+    if (
+        number >= len(_MODES)
+        or not all(1 <= side <= _LONGEST_SIDE for side in (width, height))
+        or not numerator
+        or not denominator
+        or not 1 <= n_frames <= n_bytes <= _MAX_LENGTH_BYTES * n_frames
+        or not group
+        or not _LEAST_STEP <= step <= _LARGEST_STEP
+    ):
+        raise _damaged("its header has values that this version of fastcodes does not know")
+    rate = Fraction(numerator, denominator)
+    return VideoInfo(n_frames, height, width, bool(mode & _WITH_CHROMA), rate, _MODES[number], group, step)
+
+
+def _index_of(data: Codes, header: bytes) -> bytes:
+    """Return the index, from the end if that at the start is damaged."""
+    n = _HEADER.unpack_from(header)[-1] + _N_CHECK
+    for place in (_N_HEADER, len(data) - _N_HEADER - n):
+        index = data[max(place, 0) :][:n].tobytes()
+        if len(index) == n and _is_whole(index):
+            return index
+    raise _damaged("its index, which says where frames begin, was cut or altered")
+
+
+def _lengths(index: bytes) -> Iterator[int]:
+    """Yield how many bytes each frame takes."""
+    length = shift = 0
+    for byte in index[:-_N_CHECK]:
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            yield length
+            length = shift = 0
+        elif shift == 7 * _MAX_LENGTH_BYTES:
+            return
+
+
+def _head(info: VideoInfo, lengths: Iterable[int]) -> tuple[bytes, bytes]:
+    """Return the header and the index of frames of these lengths."""
+    index = bytearray()
+    for length in lengths:
+        while length >> 7:
+            index.append(length & 0x7F | 0x80)
+            length >>= 7
+        index.append(length)
+    header = _HEADER.pack(
+        _MAGIC,
+        _MODES.index(info.mode) | (_WITH_CHROMA if info.has_chroma else 0),
+        info.width,
+        info.height,
+        info.rate.numerator,
+        info.rate.denominator,
+        info.n_frames,
+        info.group,
+        info.step,
+        len(index),
+    )
+    return header + _check(header), bytes(index) + _check(index)
+
+
+def _decoded(data: Codes, head: tuple[bytes, bytes], threads: int | None) -> Iterator[VideoFrame]:
+    """Yield all frames that can be decoded, and raise an error if some cannot, or anything else is wrong."""
+    info, lengths, stop = _info(head[0]), _lengths(head[1]), sum(map(len, head))
     coder = _native.VideoCoder(info.width, info.height, info.has_chroma)
-    place: int | None = _HEADER.size + 2  # of the next frame; None once it is not known
-    n_found, n_seen, first_lost = 0, 0, -1
+    lost = _Lost()
     for first, tasks in _groups(info.n_frames, info.group, info.mode):
+        if stop >= len(data):
+            lost.add(first, info.n_frames)
+            break
         coder.reset()
         decoded: dict[int, VideoFrame] = {}
-        next_frame, is_whole = 0, True
+        next_frame, is_whole = first, True
         for task in tasks:
-            content = None
-            if place is not None:
-                content, place = _part(data, place)
-            if content is not None and is_whole:
-                try:
-                    planes = coder.decode(
-                        content, (task.references, info.step * task.factor, task.slot), threads
-                    )
-                except ValueError:
-                    content = None
-                else:
-                    decoded[task.frame] = _frame(first + task.frame, planes, info)
-            if content is None and is_whole:
-                is_whole, first_lost = False, first + task.frame if first_lost < 0 else first_lost
-            n_seen += 1
+            start, stop = stop, stop + next(lengths, 0) + _N_CHECK
+            content = data[start:stop]
+            is_whole = is_whole and len(content) == stop - start and _is_whole(content.tobytes())
+            if not is_whole:
+                continue
+            place = (task.references, info.step * task.factor, task.slot)
+            try:
+                planes = coder.decode(content[:-_N_CHECK], place, threads)
+            except ValueError:
+                is_whole = False
+                continue
+            decoded[first + task.frame] = _frame(first + task.frame, planes, info)
             while next_frame in decoded:
                 yield decoded.pop(next_frame)
-                n_found, next_frame = n_found + 1, next_frame + 1
-            if place is None:
-                break
-        for index in sorted(decoded):
-            yield decoded[index]
-            n_found += 1
-        if place is None:
-            break
-    if n_found < info.n_frames:
+                next_frame += 1
+        for number in range(next_frame, first + len(tasks)):
+            if number in decoded:
+                yield decoded[number]
+            else:
+                lost.add(number, number + 1)
+    if lost.n:
+        are = "is" if lost.n == 1 else "are"
         raise _damaged(
-            f"it was cut or altered, and {info.n_frames - n_found:,} of {info.n_frames:,} frames are lost, "
-            f"in the order of coding from frame {first_lost} on"
+            f"it was cut or altered, and {lost.n:,} of {info.n_frames:,} frames {are} lost: {lost.named()}"
         )
-    if place is not None and place < len(data):
-        raise _damaged(f"{len(data) - place} bytes follow its end")
+    start_of_all, end = b"".join(head), b"".join(reversed(head))
+    rest = data[stop:].tobytes()
+    if data[: len(start_of_all)].tobytes() != start_of_all or rest[: len(end)] != end:
+        raise _damaged("one of the two copies of its header and index was cut or altered; no frame is lost")
+    if len(rest) > len(end):
+        raise _damaged(f"{len(rest) - len(end):,} bytes follow its end; no frame is lost")
 
 
-def _part(data: Codes, place: int) -> tuple[Codes | None, int | None]:
-    """Return the bytes of the frame at a place, if whole, and the place of the next one, if it is known."""
-    length = 0
-    for index in range(_MAX_LENGTH_BYTES):
-        if place >= len(data):
-            return None, None
-        byte = int(data[place])
-        place += 1
-        length |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            break
-    else:
-        return None, None
-    check, content = data[place : place + 2].tobytes(), data[place + 2 : place + 2 + length]
-    if len(content) < length:
-        return None, None
-    return (content if _check(content.tobytes()) == check else None), place + 2 + length
+class _Lost:
+    """Frames that are lost, in ascending order."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._runs: list[range] = []
+
+    def add(self, start: int, stop: int) -> None:
+        """Add those from `start` to before `stop`."""
+        self.n += stop - start
+        if self._runs and self._runs[-1].stop == start:
+            self._runs[-1] = range(self._runs[-1].start, stop)
+        elif len(self._runs) <= _MOST_RUNS:
+            self._runs.append(range(start, stop))
+
+    def named(self) -> str:
+        """Name them, by the first and the last ones of runs."""
+        runs = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in self._runs[:_MOST_RUNS]]
+        return ", ".join(runs) + (", and more" if len(self._runs) > _MOST_RUNS else "")
 
 
 def _frame(index: int, planes: tuple[Codes, Codes, Codes], info: VideoInfo) -> VideoFrame:
@@ -427,27 +509,13 @@ def _frame(index: int, planes: tuple[Codes, Codes, Codes], info: VideoInfo) -> V
     return VideoFrame(index, luma.reshape(info.height, info.width), chroma)
 
 
-def _header(
-    mode: str, shape: tuple[int, ...], has_chroma: bool, rate: Fraction, group: int, step: float
-) -> bytes:
-    n_frames, height, width = shape
-    number = _MODES.index(mode) | (_WITH_CHROMA if has_chroma else 0)
-    start = _HEADER.pack(
-        _MAGIC, number, width, height, rate.numerator, rate.denominator, n_frames, group, step
-    )
-    return start + _check(start)
+def _check(data: bytes | bytearray) -> bytes:
+    return crc_hqx(data, 0xFFFF).to_bytes(_N_CHECK, "little")
 
 
-def _length(length: int) -> bytes:
-    out = bytearray()
-    while length >> 7:
-        out.append(length & 0x7F | 0x80)
-        length >>= 7
-    return bytes([*out, length])
-
-
-def _check(data: bytes) -> bytes:
-    return crc_hqx(data, 0xFFFF).to_bytes(2, "little")
+def _is_whole(data: bytes) -> bool:
+    """Return whether the bytes end with their check."""
+    return _check(data[:-_N_CHECK]) == data[-_N_CHECK:]
 
 
 def _damaged(what: str) -> ValueError:
