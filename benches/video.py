@@ -37,6 +37,9 @@ N_MOTION = 9
 RADIUS = 16
 STEPS = (8.0, 12.0, 18.0, 27.0, 40.0)
 MODES = ("intra", "forward", "bidirectional", "interpolation")
+CODERS = {mode: {"mode": mode} for mode in MODES} | {
+    "bidirectional, EPZS": {"mode": "bidirectional", "search": "epzs"}
+}
 LEVELS = ("avx2", "avx512")
 SECONDS_OF_CIF = 0.5
 X264_RATES = (20, 25, 30, 36, 42)
@@ -99,6 +102,12 @@ def main() -> None:
             for line in lines
             if line["clip"] in NEAR_LOSSLESS
         ]
+        for line in lines:
+            ratio = line["sad_us"] / line["epzs_us"]
+            promises.append(Promise(f"EPZS against SAD, times as fast: {line['clip']}", 5, ratio))
+            if line["clip"] in NEAR_LOSSLESS:
+                loss = line["epzs"] - line["sad"]
+                promises.append(Promise(f"EPZS, less {0.1} dB of SAD: {line['clip']}", -0.1, loss))
     if part in ("", "speed"):
         speeds = {level: at_level(level) for level in LEVELS if level in _native.levels()}
         facts["speeds"] = speeds
@@ -167,7 +176,7 @@ def psnr(a: Array, b: Array) -> float:
 
 
 def motions() -> Iterator[dict[str, Any]]:
-    """Yield what compensation leaves of each clip, by full search and by the one-bit transform."""
+    """Yield what compensation leaves of each clip by all searches, and the microseconds a block."""
     for name, frames in clips():
         found = []
         for reference, frame in itertools.pairwise(frames):
@@ -178,7 +187,17 @@ def motions() -> Iterator[dict[str, Any]]:
             ]
             scored = block_motion.one_bit_search(frame, reference, radius=RADIUS)[1]
             bands = block_motion.one_bit_search(frame, reference, radius=RADIUS, bands=3)[1]
-            moved = [block_motion.compensate(reference, v) for v in (of_sad, of_bits, scored, bands)]
+            near = block_motion.search(frame, reference, method="epzs", radius=RADIUS)[1]
+            moved = [block_motion.compensate(reference, v) for v in (of_sad, of_bits, scored, bands, near)]
+            times = [
+                1e6 / (of_sad.size // 2) * seconds(call, 20)
+                for call in (
+                    lambda a=frame, b=reference: block_motion.search(a, b, radius=RADIUS, threads=1),
+                    lambda a=frame, b=reference: block_motion.search(
+                        a, b, method="epzs", radius=RADIUS, threads=1
+                    ),
+                )
+            ]
             signed = frame.astype(int)
             found.append(
                 [
@@ -188,6 +207,7 @@ def motions() -> Iterator[dict[str, Any]]:
                     entropy(signed - reference),
                     entropy(signed - moved[0]),
                     entropy(signed - moved[2]),
+                    *times,
                 ]
             )
         keys = (
@@ -196,10 +216,13 @@ def motions() -> Iterator[dict[str, Any]]:
             "one_bit",
             "scored",
             "bands",
+            "epzs",
             "h_frame",
             "h_difference",
             "h_sad",
             "h_one_bit",
+            "sad_us",
+            "epzs_us",
         )
         yield {"clip": name, **dict(zip(keys, map(float, np.mean(found, axis=0)), strict=True))}
 
@@ -223,7 +246,16 @@ def motion_table(lines: list[dict[str, Any]]) -> str:
             for line in lines
         ],
     )  # fmt: skip
-    return f"{quality}\n\n{bits}"
+    fast = records.table(
+        ["EPZS against SAD of all", "PSNR, dB", "less than SAD", "SAD, us a block", "EPZS, us a block",
+         "times as fast"],
+        [
+            [line["clip"], f"{line['epzs']:.2f}", f"{line['sad'] - line['epzs']:.3f}",
+             f"{line['sad_us']:.2f}", f"{line['epzs_us']:.3f}", f"{line['sad_us'] / line['epzs_us']:.1f}"]
+            for line in lines
+        ],
+    )  # fmt: skip
+    return f"{quality}\n\n{fast}\n\n{bits}"
 
 
 # --- speed --------------------------------------------------------------------------------------------------
@@ -258,10 +290,10 @@ def kernels() -> dict[str, dict[str, float]]:
     return found
 
 
-def seconds(call: Callable[[], Any]) -> float:
+def seconds(call: Callable[[], Any], n: int = 200) -> float:
     """Return the least seconds of many calls."""
     best = np.inf
-    for _ in range(200):
+    for _ in range(n):
         start = time.perf_counter()
         call()
         best = min(best, time.perf_counter() - start)
@@ -296,17 +328,17 @@ def rates() -> Iterator[Point]:
     """Yield the points of all coders on the clips that are nearly lossless."""
     for name, file in NEAR_LOSSLESS.items():
         video = clip(file)
-        for mode in MODES:
+        for coder in CODERS:
             for step in STEPS:
-                point = of_codec(name, video, mode, step)
-                print(f"{name} {mode} {step}: {point.kilobits:.1f} kbit/s, {point.psnr:.2f} dB", flush=True)
+                point = of_codec(name, video, coder, step)
+                print(f"{name} {coder} {step}: {point.kilobits:.1f} kbit/s, {point.psnr:.2f} dB", flush=True)
                 yield point
         for peer in PEERS:
             yield from of_peer(name, video, peer)
 
 
-def of_codec(name: str, video: Video, mode: str, step: float) -> Point:
-    codec = VideoCodec(step, mode=mode)
+def of_codec(name: str, video: Video, coder: str, step: float) -> Point:
+    codec = VideoCodec(step, **CODERS[coder])
     start = time.perf_counter()
     data = codec.encode(video, threads=1)
     middle = time.perf_counter()
@@ -315,7 +347,7 @@ def of_codec(name: str, video: Video, mode: str, step: float) -> Point:
     n = len(video.luma)
     quality = float(np.mean([psnr(a, b) for a, b in zip(video.luma, decoded.luma, strict=True)]))
     rate = 8 * len(data) * float(video.rate) / n / 1000
-    return Point(name, mode, step, rate, quality, 1e3 * (middle - start) / n, 1e3 * (end - middle) / n)
+    return Point(name, coder, step, rate, quality, 1e3 * (middle - start) / n, 1e3 * (end - middle) / n)
 
 
 def of_peer(name: str, video: Video, peer: str) -> Iterator[Point]:
@@ -384,8 +416,16 @@ def comparisons(points: list[Point]) -> tuple[str, list[Promise]]:
         (rates_a, quality_a), (rates_b, quality_b) = (zip(*curve, strict=True) for curve in curves)
         return metrics.bd_rate(rates_a, quality_a, rates_b, quality_b)
 
-    coders = [*MODES[1:], *(peer for peer in PEERS if any(p.coder == peer for p in points))]
-    others = ["intra", "forward", *(peer for peer in PEERS if any(p.coder == peer for p in points))]
+    coders = [
+        *(coder for coder in CODERS if coder != "intra"),
+        *(peer for peer in PEERS if any(p.coder == peer for p in points)),
+    ]
+    others = [
+        "intra",
+        "forward",
+        "bidirectional",
+        *(peer for peer in PEERS if any(p.coder == peer for p in points)),
+    ]
     rows, promises = [], []
     for name in NEAR_LOSSLESS:
         for coder in coders:
@@ -402,7 +442,7 @@ def comparisons(points: list[Point]) -> tuple[str, list[Promise]]:
                 promises.append(
                     Promise(f"forward saves against {other}, %: {name}", floor, -bd(name, "forward", other))
                 )
-    slowest = max(p.encoded_ms for p in points if p.clip == "Mobile CIF" and p.coder in MODES)
+    slowest = max(p.encoded_ms for p in points if p.clip == "Mobile CIF" and p.coder in CODERS)
     promises.append(Promise("frames of CIF encoded in half a second, one thread", 2.0, 1e3 / slowest))
     return records.table(["clip", "coder", *(f"against {other}" for other in others)], rows), promises
 

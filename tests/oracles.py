@@ -137,6 +137,30 @@ def block_order(costs, k):
     return vectors[order][best], np.take_along_axis(np.moveaxis(ordered, 0, -1), best, -1)
 
 
+def block_downhill(costs):
+    """Return what goes downhill from the best vector of the neighbours, and its costs, for these sums."""
+    radius = len(costs) // 2
+    n_rows, n_columns = costs.shape[2:]
+    vectors = np.zeros((n_rows, n_columns, 2), int)
+    for row, column in np.ndindex(n_rows, n_columns):
+        surface = costs[..., row, column]
+
+        def key(v, surface=surface):
+            return surface[v[0] + radius, v[1] + radius], abs(v[0]) + abs(v[1]), *v
+
+        near = [(0, -1), (-1, 0), (-1, 1)] if row % 8 else [(0, -1)]
+        near = [vectors[row + i, column + j] for i, j in near if 0 <= column + j < n_columns]
+        around = [np.zeros(2, int), *near, *([np.median(near, axis=0).astype(int)] if len(near) == 3 else [])]
+        best = None
+        while best is None or min(map(key, around)) < key(best):
+            best = min(around, key=key)
+            moved = best + np.argwhere(np.ones((3, 3))) - 1
+            around = moved[(abs(moved) <= radius).all(1)]
+        vectors[row, column] = best
+    y, x = np.indices((n_rows, n_columns))
+    return vectors, costs[vectors[..., 0] + radius, vectors[..., 1] + radius, y, x]
+
+
 # --- hadamard: the matrix by its entries, in float64 -------------------------------------------------------
 
 

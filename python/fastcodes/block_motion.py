@@ -20,10 +20,11 @@ import numpy.typing as npt
 
 from fastcodes import _native
 from fastcodes._typing import Codes
-from fastcodes._validation import as_array, as_integer, described
+from fastcodes._validation import as_array, as_integer, as_option, described
 
 __all__ = ["compensate", "one_bit_candidates", "one_bit_planes", "one_bit_search", "sad", "search"]
 
+_METHODS = ("full", "epzs")
 _MAX_RADIUS = 127
 _MAX_SIDE = 65_535
 _SPACINGS = (4, 2, 1)
@@ -34,14 +35,26 @@ _Found: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.int16]]
 
 
 def search(
-    frame: Any, reference: Any, *, block: int = 16, radius: int = 16, threads: int | None = None
+    frame: Any,
+    reference: Any,
+    *,
+    method: str = "full",
+    block: int = 16,
+    radius: int = 16,
+    threads: int | None = None,
 ) -> _Found:
-    """Find the vector with the least sum of absolute differences for each block.
+    """Find the vector with the least sum of absolute differences for each block, or with a small one.
 
     Parameters
     ----------
     frame, reference : array_like of uint8 (height, width)
         The frame that is divided into blocks, and the one that is searched.
+    method : {"full", "epzs"}
+        "full" compares all candidates. "epzs", the enhanced predictive zonal search, compares about ten: it
+        begins at the best of no motion, the vectors of the neighbours on the left, above and above to the
+        right, and their median, and goes on to the best of the eight vectors around, until none is better.
+        It takes a vector that is not the best where the motion is unlike that of the neighbours, or the
+        texture has no slope towards the best.
     block : {8, 16}
         Samples of a block on a side.
     radius : int
@@ -53,7 +66,7 @@ def search(
     Returns
     -------
     costs : int32 array (ceil(height / block), ceil(width / block))
-        The least sums.
+        The sums.
     vectors : int16 array (ceil(height / block), ceil(width / block), 2)
         ``(dy, dx)`` of each block. Both are identical for every number of threads and every instruction set.
 
@@ -62,7 +75,8 @@ def search(
     TypeError
         If a frame is not uint8, or a number is not an integer.
     ValueError
-        If the frames are of different sizes or have no samples, or a number is out of range.
+        If the frames are of different sizes or have no samples, `method` is unknown, or a number is out of
+        range.
 
     Examples
     --------
@@ -82,8 +96,13 @@ def search(
         moved = padded[radius + dy :, radius + dx :][:height, :width]
         blocks = abs(frame - moved).reshape(height // block, block, width // block, block)
         costs = blocks.sum(axis=(1, 3))
+
+    "epzs" is the search of Tourapis (*Enhanced predictive zonal search for single and multiple frame motion
+    estimation*, Proc. SPIE 4671, 2002) with its square pattern and without its thresholds. Blocks of eight
+    rows see each other: rows 0, 8, 16, ... of blocks have no neighbours above.
     """
-    return _native.block_motion_search(*_as_frames(frame, reference), block, radius, threads)
+    is_full = as_option(method, "method", _METHODS) == "full"
+    return _native.block_motion_search(*_as_frames(frame, reference), is_full, block, radius, threads)
 
 
 def one_bit_planes(frame: Any, *, bands: int = 1) -> Codes:

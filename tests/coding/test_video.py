@@ -96,6 +96,12 @@ def test_motion_takes_fewer_bytes_and_both_sides_fewer_still() -> None:
     assert min(qualities.values()) > 31
 
 
+def test_the_fast_search_takes_a_few_bytes_more() -> None:
+    full, fast = (VideoCodec(12, radius=20, search=search).encode(CLIP) for search in ("full", "epzs"))
+    assert 0.9 * len(full) < len(fast) < 1.1 * len(full)
+    assert decibels(VideoCodec().decode(fast).luma, VideoCodec().decode(full).luma) > 34
+
+
 def test_steps_trade_bytes_for_errors() -> None:
     found = [(len(data := VideoCodec(step).encode(CLIP)), VideoCodec().decode(data)) for step in (2, 8, 32)]
     assert found[0][0] > 2 * found[1][0] > 4 * found[2][0]

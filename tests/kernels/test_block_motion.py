@@ -41,6 +41,42 @@ def test_search_is_the_least_of_all_sums(shape: tuple[int, int], block: int, kin
             assert np.array_equal(found[1], vectors[:, :, 0])
 
 
+def slope(shape: tuple[int, int], moved: tuple[int, int]) -> tuple[Array, Array]:
+    """Return a smooth frame with some noise, and its reference."""
+    y, x = np.ogrid[: shape[0], : shape[1]]
+
+    def plane(dy: int, dx: int) -> Array:
+        waves = 128 + 50 * np.sin((y + dy) / 9) + 50 * np.cos((x + dx) / 11 + (y + dy) / 20)
+        return (waves + RNG.uniform(0, 3, shape)).astype(np.uint8)
+
+    return plane(*moved), plane(0, 0)
+
+
+@pytest.mark.parametrize("kind", ["slope", "noise", "ties", "extremes"])
+@pytest.mark.parametrize("block", [8, 16])
+@pytest.mark.parametrize("shape", [*SHAPES, (150, 40)])
+def test_epzs_goes_downhill_from_the_neighbours(shape: tuple[int, int], block: int, kind: str) -> None:
+    frame, reference = slope(shape, (3, -5)) if kind == "slope" else pair(shape, kind)
+    for radius in RADII:
+        vectors, costs = oracles.block_downhill(oracles.block_costs(frame, reference, block, radius))
+        for threads in (1, 2):
+            found = block_motion.search(
+                frame, reference, method="epzs", block=block, radius=radius, threads=threads
+            )
+            assert [array.dtype for array in found] == [np.int32, np.int16]
+            assert np.array_equal(found[0], costs)
+            assert np.array_equal(found[1], vectors)
+
+
+def test_epzs_finds_smooth_motion_and_never_less_than_the_least() -> None:
+    frame, reference = slope((160, 160), (9, -12))
+    least, best = block_motion.search(frame, reference)
+    costs, vectors = block_motion.search(frame, reference, method="epzs")
+    assert (costs >= least).all()
+    assert np.array_equal(block_motion.sad(frame, reference, vectors), costs)
+    assert np.mean((vectors == best).all(axis=-1)[1:-1, 1:-1]) > 0.9
+
+
 @pytest.mark.parametrize("kind", ["noise", "ties", "extremes"])
 @pytest.mark.parametrize("block", [8, 16])
 @pytest.mark.parametrize("shape", SHAPES)

@@ -4,7 +4,9 @@
 mod common;
 
 use common::Random;
-use fastcodes_core::block_motion::{Block, Image, MAX_RADIUS, Planes, Window, one_bit_search, sad, search};
+use fastcodes_core::block_motion::{
+    Block, Image, MAX_RADIUS, Planes, Window, one_bit_search, predictive_search, sad, search,
+};
 use fastcodes_core::{Error, Level, Run};
 
 /// The sample at a place, those beyond an edge being those of the edge.
@@ -99,6 +101,77 @@ fn the_best_candidates_are_found_at_every_level() {
     }
 }
 
+/// What the fast search finds, block by block, given all candidates of each block in order.
+fn downhill(known: &[Vec<(i32, [i16; 2])>], n_columns: usize) -> Vec<(i32, [i16; 2])> {
+    let mut found: Vec<(i32, [i16; 2])> = Vec::new();
+    for (index, all) in known.iter().enumerate() {
+        let (row, column) = (index / n_columns, index % n_columns);
+        let rank = |vector: [i16; 2]| all.iter().position(|(_, other)| *other == vector);
+        let mut starts = vec![[0, 0]];
+        if column > 0 {
+            starts.push(found[index - 1].1);
+        }
+        if row % 8 > 0 {
+            starts.push(found[index - n_columns].1);
+        }
+        if row % 8 > 0 && column + 1 < n_columns {
+            starts.push(found[index - n_columns + 1].1);
+        }
+        if let [_, a, b, c] = starts[..] {
+            let median = |axis: usize| {
+                let mut values = [a[axis], b[axis], c[axis]];
+                values.sort_unstable();
+                values[1]
+            };
+            starts.push([median(0), median(1)]);
+        }
+        let mut best = starts.into_iter().filter_map(rank).min().unwrap();
+        loop {
+            let [dy, dx] = all[best].1;
+            let around = (-1..=1).flat_map(|down| (-1..=1).map(move |right| [dy + down, dx + right]));
+            match around.filter_map(rank).min().unwrap() {
+                next if next < best => best = next,
+                _ => break,
+            }
+        }
+        found.push(all[best]);
+    }
+    found
+}
+
+#[test]
+fn the_fast_search_goes_downhill_from_the_neighbours() {
+    let mut random = Random::new(5);
+    for sides in [(1, 1), (16, 16), (35, 9), (70, 33), (24, 150)] {
+        for block in [Block::Eight, Block::Sixteen] {
+            for radius in [0, 1, 5, 16] {
+                for values in [2, 256] {
+                    let (width, height) = sides;
+                    // A ramp with some noise, moved from frame to frame: a slope to go down.
+                    let mut plane = |by: usize| -> Vec<u8> {
+                        let value = |place: usize, random: &mut Random| {
+                            let (y, x) = (place / width + by, place % width + 2 * by);
+                            (((y * y / 3 + x * 5) % 200 + random.below(40)) / (256 / values)) as u8
+                        };
+                        (0..width * height).map(|place| value(place, &mut random)).collect()
+                    };
+                    let (frame, reference) = (plane(3), plane(0));
+                    let known = expected(&frame, &reference, sides, block.side(), radius);
+                    let image = |samples| Image::new("frame", samples, width, height).unwrap();
+                    let answer = downhill(&known, width.div_ceil(block.side()));
+                    for run in runs() {
+                        let found = found(known.len(), 1, |vectors, costs| {
+                            let window = Window { block, radius };
+                            predictive_search(image(&frame), image(&reference), window, vectors, costs, &run)
+                        });
+                        assert!(found == answer, "{sides:?} {block:?} {radius} {values} {:?}", run.level());
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn planes_are_compared_by_bits_at_every_level() {
     let mut random = Random::new(4);
@@ -166,6 +239,13 @@ fn wrong_arguments_are_errors() {
     assert!(matches!(searched(image, window(1), 10), Err(Error::Range { name: "k", .. })));
     assert!(matches!(searched(image, window(1), 0), Err(Error::Range { name: "k", .. })));
     assert!(matches!(searched(image, window(1), 2), Err(Error::Length { .. })));
+    let fast = |other, window, n: usize| {
+        predictive_search(image, other, window, &mut vec![[0; 2]; n], &mut vec![0; n], &run)
+    };
+    assert_eq!(fast(image, window(0), 1), Ok(()));
+    assert!(matches!(fast(other, window(1), 1), Err(Error::Mismatch { .. })));
+    assert!(matches!(fast(image, window(MAX_RADIUS + 1), 1), Err(Error::Range { name: "radius", .. })));
+    assert!(matches!(fast(image, window(1), 2), Err(Error::Length { .. })));
     assert!(Block::new(4).is_err());
     assert!(Image::new("frame", &samples, 0, 8).is_err());
     assert!(Image::new("frame", &samples, 9, 8).is_err());

@@ -11,7 +11,7 @@ use fastcodes_core::adc::{self, Blocks, Codebooks, PackedCodes, TableMetric, Tab
 use fastcodes_core::additive::{self, Constraint, Search};
 use fastcodes_core::asymmetric::{self, RealQueries};
 use fastcodes_core::bits::{self, Along, BitOrder, Rows, Thresholds};
-use fastcodes_core::block_motion::{self, Block, Image, Planes, Window};
+use fastcodes_core::block_motion::{self, Block, Image, Method, Planes, Window};
 use fastcodes_core::entropy::huffman::{self, Huffman};
 use fastcodes_core::entropy::rows::{self, Bernoulli, Blocks as RowBlocks, MarkovChain};
 use fastcodes_core::entropy::scales::{self, Law, ScaleTable};
@@ -26,7 +26,7 @@ use fastcodes_core::minhash::{self, Bands, Hasher, Scheme, Sets, Shingles, Slots
 use fastcodes_core::rabitq::{self, Database, Grid, Metric, Queries, Weights};
 use fastcodes_core::rerank::{self, Candidates, FloatRows};
 use fastcodes_core::text::{TextModel, Texts};
-use fastcodes_core::video::{Coder, Job, Shape};
+use fastcodes_core::video::{Coder, Job, Reach, Shape};
 use fastcodes_core::xnor::{
     self, ByteValues, Conv, Filters, Images, Matrix, Operand, Output, Padding, Values,
 };
@@ -654,6 +654,10 @@ fn motion(random: &mut Random) {
         let (mut vectors, mut costs) = results();
         block_motion::search(images[0], images[1], window, k, &mut vectors, &mut costs, run)
     });
+    check("block_motion::predictive_search", |run| {
+        let (mut vectors, mut costs) = of_caller(|| (vec![[0; 2]; n_blocks], vec![0; n_blocks]));
+        block_motion::predictive_search(images[0], images[1], window, &mut vectors, &mut costs, run)
+    });
     check("block_motion::one_bit_search", |run| {
         let (mut vectors, mut costs) = results();
         block_motion::one_bit_search(planes[0], planes[1], window, k, &mut vectors, &mut costs, run)
@@ -674,7 +678,8 @@ fn frames(random: &mut Random) {
         let mut coder = Coder::new(shape)?;
         let mut all = of_caller(|| Vec::with_capacity(2));
         for job in jobs {
-            all.push(coder.encode(planes, job, 5, run)?);
+            let reach = Reach { radius: 5, method: Method::Full };
+            all.push(coder.encode(planes, job, reach, run)?);
         }
         Ok(all)
     };

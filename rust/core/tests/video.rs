@@ -4,8 +4,9 @@
 mod common;
 
 use common::Random;
+use fastcodes_core::block_motion::Method;
 use fastcodes_core::image::Step;
-use fastcodes_core::video::{Coder, From, Job, Planes, Shape};
+use fastcodes_core::video::{Coder, From, Job, Planes, Reach, Shape};
 use fastcodes_core::{Error, Level, Run};
 
 /// A pattern that moves by (1, 2) quarters of a sample a frame, with some noise.
@@ -29,6 +30,8 @@ fn frame(shape: Shape, index: usize, random: &mut Random) -> Planes<Vec<u8>> {
     }
 }
 
+const REACH: Reach = Reach { radius: 9, method: Method::Full };
+
 /// Frame, references and slot of an intra, a forward and two bidirectional frames.
 const ORDER: [(usize, &[From], Option<usize>); 4] = [
     (0, &[], Some(0)),
@@ -46,8 +49,19 @@ fn views(planes: &Planes<Vec<u8>>) -> Planes<&[u8]> {
 }
 
 fn encoded(shape: Shape, frames: &[Planes<Vec<u8>>], step: f64, run: &Run<'_>) -> Vec<Vec<u8>> {
+    encoded_by(Method::Full, shape, frames, step, run)
+}
+
+fn encoded_by(
+    method: Method,
+    shape: Shape,
+    frames: &[Planes<Vec<u8>>],
+    step: f64,
+    run: &Run<'_>,
+) -> Vec<Vec<u8>> {
     let mut coder = Coder::new(shape).unwrap();
-    ORDER.iter().map(|o| coder.encode(views(&frames[o.0]), job(*o, step), 9, run).unwrap()).collect()
+    let reach = Reach { radius: 9, method };
+    ORDER.iter().map(|o| coder.encode(views(&frames[o.0]), job(*o, step), reach, run).unwrap()).collect()
 }
 
 fn error(a: &[u8], b: &[u8]) -> f64 {
@@ -105,6 +119,20 @@ fn motion_takes_fewer_bytes_than_none() {
 }
 
 #[test]
+fn the_fast_search_gives_the_same_bytes_at_every_level() {
+    let mut random = Random::new(5);
+    let shape = Shape { width: 96, height: 80, has_chroma: true };
+    let frames: Vec<_> = (0..4).map(|index| frame(shape, index, &mut random)).collect();
+    let expected = encoded_by(Method::Predictive, shape, &frames, 8.0, &Run::serial(Level::PORTABLE));
+    let of_all: usize = encoded(shape, &frames, 8.0, &Run::serial(Level::best())).iter().map(Vec::len).sum();
+    assert!(10 * expected.iter().map(Vec::len).sum::<usize>() < 11 * of_all);
+    for level in Level::available() {
+        let run = Run::new(level, 3, &|| false);
+        assert!(encoded_by(Method::Predictive, shape, &frames, 8.0, &run) == expected, "{level:?}");
+    }
+}
+
+#[test]
 fn a_frame_like_no_other_is_coded_alone() {
     let mut random = Random::new(3);
     let shape = Shape { width: 64, height: 48, has_chroma: false };
@@ -113,8 +141,8 @@ fn a_frame_like_no_other_is_coded_alone() {
     let ramp = [ramp, Vec::new(), Vec::new()];
     let run = Run::serial(Level::best());
     let mut coder = Coder::new(shape).unwrap();
-    coder.encode(views(&noise), job(ORDER[0], 8.0), 9, &run).unwrap();
-    let bytes = coder.encode(views(&ramp), job(ORDER[1], 8.0), 9, &run).unwrap();
+    coder.encode(views(&noise), job(ORDER[0], 8.0), REACH, &run).unwrap();
+    let bytes = coder.encode(views(&ramp), job(ORDER[1], 8.0), REACH, &run).unwrap();
     assert_eq!(bytes[0], 0);
     assert!(bytes.len() < 300, "{}", bytes.len());
 }
@@ -162,7 +190,7 @@ fn wrong_arguments_are_errors() {
     let samples = [7; 64];
     let encode = |planes: Planes<&[u8]>, references: &[From], keep| {
         let job = Job { references, step: Step::new(8.0).unwrap(), keep };
-        Coder::new(shape).unwrap().encode(planes, job, 4, &run)
+        Coder::new(shape).unwrap().encode(planes, job, REACH, &run)
     };
     assert!(encode([&samples, &[], &[]], &[], Some(0)).is_ok());
     assert!(matches!(encode([&samples[1..], &[], &[]], &[], None), Err(Error::Length { .. })));

@@ -41,6 +41,7 @@ pub fn block_motion_search<'py>(
     py: Python<'py>,
     frame: &Bound<'py, PyAny>,
     reference: &Bound<'py, PyAny>,
+    is_full: bool,
     block: &Bound<'py, PyAny>,
     radius: &Bound<'py, PyAny>,
     threads: Option<&Bound<'py, PyAny>>,
@@ -55,7 +56,10 @@ pub fn block_motion_search<'py>(
     let costs = filled::<i32, Ix2>(py, None, &[n_rows, n_columns], |costs| {
         let mut vectors = writable(&vectors)?;
         let vectors = vectors.as_slice_mut()?.as_chunks_mut().0;
-        detached(py, threads, |run| block_motion::search(frame, reference, window, 1, vectors, costs, run))
+        detached(py, threads, |run| match is_full {
+            true => block_motion::search(frame, reference, window, 1, vectors, costs, run),
+            false => block_motion::predictive_search(frame, reference, window, vectors, costs, run),
+        })
     })?;
     Ok((costs, vectors))
 }

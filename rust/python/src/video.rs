@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use fastcodes_core::block_motion::Method;
 use fastcodes_core::image::Step;
-use fastcodes_core::video::{Coder, Job, Planes, Shape};
+use fastcodes_core::video::{Coder, Job, Planes, Reach, Shape};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -32,13 +33,13 @@ impl VideoCoder {
         py.detach(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).reset());
     }
 
-    /// The bytes of a frame, whose planes are uint8 of any shape.
+    /// The bytes of a frame, whose planes are uint8 of any shape; `reach` is the radius, and whether all of it is searched.
     fn encode<'py>(
         &self,
         py: Python<'py>,
         planes: [Bound<'py, PyAny>; 3],
         place: Place,
-        radius: usize,
+        reach: (usize, bool),
         threads: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let threads = n_threads(threads)?;
@@ -47,8 +48,10 @@ impl VideoCoder {
         let planes = [luma.as_slice()?, blue.as_slice()?, red.as_slice()?];
         let (references, step, keep) = place;
         let job = Job { references: &references, step: Step::new(step).map_err(to_py_err)?, keep };
+        let (radius, is_full) = reach;
+        let reach = Reach { radius, method: if is_full { Method::Full } else { Method::Predictive } };
         let bytes = detached(py, threads, |run| {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).encode(planes, job, radius, run)
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).encode(planes, job, reach, run)
         })?;
         results::bytes(py, &bytes)
     }

@@ -15,7 +15,14 @@ OTHERS = block_motion.one_bit_planes(REFERENCE, bands=2)
 VECTORS = np.zeros((2, 2, 2), np.int16)
 
 RIGHT: dict[str, dict[str, Any]] = {
-    "search": {"frame": FRAME, "reference": REFERENCE, "block": 16, "radius": 4, "threads": None},
+    "search": {
+        "frame": FRAME,
+        "reference": REFERENCE,
+        "method": "full",
+        "block": 16,
+        "radius": 4,
+        "threads": None,
+    },
     "one_bit_planes": {"frame": FRAME, "bands": 2},
     "one_bit_candidates": {
         "planes": PLANES,
@@ -85,6 +92,12 @@ WRONG: dict[str, list[Wrong]] = {
     "frame": FRAMES,
     "planes": PLANE_ARRAYS,
     "vectors": MOTIONS,
+    "method": [
+        Wrong("None", None, ValueError, "None", '"full" or "epzs"'),
+        Wrong("int", 1, ValueError, "1", '"full" or "epzs"'),
+        Wrong("other", "diamond", ValueError, "'diamond'", '"full" or "epzs"'),
+        Wrong("upper case", "EPZS", ValueError, "'EPZS'", '"full" or "epzs"'),
+    ],
     "block": BLOCKS,
     "radius": [
         *(wrong for wrong in wrong_integers(0)),

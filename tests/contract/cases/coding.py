@@ -114,6 +114,7 @@ CASES: dict[str, Case] = {
             "mode": OPTIONS,
             "group": [*POSITIVE, 65_536],
             "radius": [*NATURAL, 128],
+            "search": OPTIONS,
             "video": NOT_VIDEOS,
             "data": [*NOT_BYTES, b"", b"\xff" * 100, STORED_VIDEO[:-1], STORED_VIDEO + b"0"],
             "frames.data": [*NOT_BYTES, b"", b"\xff" * 100, STORED_VIDEO[:20]],

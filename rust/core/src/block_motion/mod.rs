@@ -1,4 +1,5 @@
-//! Block motion: for each block of a frame, the vectors to the blocks of a reference that are most like it, by full search of a window.
+//! Block motion: for each block of a frame, the vectors to the blocks of a reference that are most like it, by full search of a window or
+//! by a fast search of a part of it (`predictive`).
 //!
 //! ```text
 //!   reference, continued beyond its edges            a block of the frame at (y, x) is compared with the
@@ -18,6 +19,7 @@
 //! edge, in both frames, so that blocks at the right and lower edges may be incomplete.
 
 mod portable;
+mod predictive;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -25,6 +27,8 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+
+pub use predictive::predictive_search;
 
 use crate::error::{check_len, try_collect, try_push, try_vec};
 use crate::level::at_level;
@@ -215,6 +219,15 @@ impl Window {
     fn stride(self) -> usize {
         self.n().next_multiple_of(COSTS_PER_CHUNK)
     }
+}
+
+/// How a window is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// All its candidates.
+    Full,
+    /// From the vectors of neighbours downhill.
+    Predictive,
 }
 
 /// A plane with margins of its edges, and [`SLACK`] at its end.

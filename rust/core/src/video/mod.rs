@@ -20,7 +20,7 @@ mod field;
 mod motion;
 mod prediction;
 
-use crate::block_motion::Image;
+use crate::block_motion::{Image, Method};
 use crate::entropy::{Decoder, Encoder};
 use crate::error::{check_len, try_collect, try_vec};
 use crate::image::Step;
@@ -116,6 +116,15 @@ pub struct Job<'a> {
     pub keep: Option<usize>,
 }
 
+/// Where an encoder looks for vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// The largest component of a vector in samples; refining adds a little more.
+    pub radius: usize,
+    /// How this window is searched.
+    pub method: Method,
+}
+
 /// A decoded frame.
 struct Frame {
     planes: Planes<Vec<u8>>,
@@ -160,7 +169,7 @@ impl Coder {
         (self.learned, self.slots) = Default::default();
     }
 
-    /// The bytes of a frame; vectors have components of at most `radius`, and a little more.
+    /// The bytes of a frame.
     ///
     /// # Errors
     /// [`Error::Length`], [`Error::Range`], [`Error::Incompatible`], [`Error::OutOfMemory`], [`Error::Interrupted`].
@@ -168,7 +177,7 @@ impl Coder {
         &mut self,
         planes: Planes<&[u8]>,
         job: Job<'_>,
-        radius: usize,
+        reach: Reach,
         run: &Run<'_>,
     ) -> Result<Vec<u8>, Error> {
         for (plane, expected) in planes.iter().zip(self.shape.sizes()) {
@@ -189,7 +198,7 @@ impl Coder {
                 let images =
                     try_collect(references.iter().map(|f| Image::new("", &f.planes[0], width, height)))?;
                 let images = images.into_iter().collect::<Result<Vec<_>, _>>()?;
-                let search = Search::new(image, &lumas, &images, radius, MOTION_LAMBDA * step, run)?;
+                let search = Search::new(image, &lumas, &images, reach, MOTION_LAMBDA * step, run)?;
                 (!search.is_in_vain(width, height)).then_some(search)
             }
         };

@@ -1,12 +1,12 @@
 //! The motion that an encoder chooses: what costs least, in absolute differences and in bits.
 //!
-//! A full search by SAD gives the first vectors of each block; those around the best of them, of the candidates and of the prediction are
+//! A search by SAD gives the first vectors of each block; those around the best of them, of the candidates and of the prediction are
 //! tried in halves and quarters of a sample. Bits are those that the coder would take with what it has learned so far.
 
 use super::field::{Candidates, Cell, Choice, Coder, Field, Place, Vector, rate_of};
 use super::prediction::{CELL, Reference, predicted};
-use super::{BITS_OF_RATE, Bits};
-use crate::block_motion::{self, Block, Image, Padded, Window};
+use super::{BITS_OF_RATE, Bits, Reach};
+use crate::block_motion::{self, Block, Image, Method, Padded, Window};
 use crate::entropy::PROBABILITY_BITS;
 use crate::entropy::mixing::log2;
 use crate::error::{try_push, try_vec};
@@ -37,7 +37,7 @@ pub(super) enum Macroblock {
     Split([Choice; 4]),
 }
 
-/// Vectors of the full search.
+/// Vectors of the search by SAD.
 struct First {
     vectors: Vec<[i16; 2]>,
     costs: Vec<i32>,
@@ -48,13 +48,29 @@ struct First {
 }
 
 impl First {
-    fn new(frame: Image<'_>, reference: Image<'_>, window: Window, run: &Run<'_>) -> Result<Self, Error> {
+    fn new(
+        frame: Image<'_>,
+        reference: Image<'_>,
+        window: Window,
+        method: Method,
+        run: &Run<'_>,
+    ) -> Result<Self, Error> {
         let side = window.block.side();
         let (n_columns, n_rows) = (frame.width().div_ceil(side), frame.height().div_ceil(side));
-        let k = N_FIRST.min((2 * window.radius + 1).pow(2));
+        let k = match method {
+            Method::Full => N_FIRST.min((2 * window.radius + 1).pow(2)),
+            Method::Predictive => 1,
+        };
         let n = n_columns * n_rows * k;
         let (mut vectors, mut costs) = (try_vec([0; 2], n)?, try_vec(0, n)?);
-        block_motion::search(frame, reference, window, k, &mut vectors, &mut costs, run)?;
+        match method {
+            Method::Full => {
+                block_motion::search(frame, reference, window, k, &mut vectors, &mut costs, run)?;
+            }
+            Method::Predictive => {
+                block_motion::predictive_search(frame, reference, window, &mut vectors, &mut costs, run)?;
+            }
+        }
         Ok(First { vectors, costs, n_columns, k })
     }
 
@@ -82,13 +98,14 @@ impl<'a> Search<'a> {
         frame: Image<'_>,
         references: &'a [&'a Reference],
         samples: &[Image<'_>],
-        radius: usize,
+        reach: Reach,
         lambda: f32,
         run: &Run<'_>,
     ) -> Result<Self, Error> {
         let mut first = Vec::new();
         for reference in samples {
-            let of_side = |block| First::new(frame, *reference, Window { block, radius }, run);
+            let window = |block| Window { block, radius: reach.radius };
+            let of_side = |block| First::new(frame, *reference, window(block), reach.method, run);
             try_push(&mut first, [of_side(Block::Sixteen)?, of_side(Block::Eight)?])?;
         }
         let lambda = (lambda * (1 << LAMBDA_BITS) as f32) as u64;

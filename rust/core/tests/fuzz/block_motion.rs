@@ -1,6 +1,6 @@
 //! Block motion: every level finds the same candidates.
 
-use fastcodes_core::block_motion::{Block, Image, Planes, Window, one_bit_search, search};
+use fastcodes_core::block_motion::{Block, Image, Planes, Window, one_bit_search, predictive_search, search};
 use fastcodes_core::{Level, Run};
 use proptest::prelude::*;
 
@@ -28,12 +28,15 @@ fn searches_of_all_levels_agree() {
                 Image::new("frame", bytes, width, height).unwrap()
             }
             let (a, b) = (&frame[..width * height], &reference[..width * height]);
-            search(view(a, width, height), view(b, width, height), window, k, of_search, sums, run).unwrap();
+            let (a, b) = (view(a, width, height), view(b, width, height));
+            search(a, b, window, k, of_search, sums, run).unwrap();
+            let (mut found, mut least) = (vec![[0; 2]; n / k], vec![0; n / k]);
+            predictive_search(a, b, window, &mut found, &mut least, run).unwrap();
             let n_bytes = n_bands * height * width.div_ceil(8);
             let [a, b] = [&frame, &reference]
                 .map(|bytes| Planes::new("frame", &bytes[..n_bytes], n_bands, width, height).unwrap());
             one_bit_search(a, b, window, k, of_bits, counts, run).unwrap();
-            (vectors, costs)
+            (vectors, costs, found, least)
         };
         let expected = answers(Level::PORTABLE, 1);
         for level in Level::available() {

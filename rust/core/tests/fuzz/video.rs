@@ -1,7 +1,8 @@
 //! Frames: what was encoded is decoded, and any bytes are a frame or an error.
 
+use fastcodes_core::block_motion::Method;
 use fastcodes_core::image::Step;
-use fastcodes_core::video::{Coder, From, Job, Shape};
+use fastcodes_core::video::{Coder, From, Job, Reach, Shape};
 use fastcodes_core::{Error, Level, Run};
 use proptest::prelude::*;
 
@@ -18,13 +19,15 @@ fn frames_of_all_levels_agree_and_damage_is_an_error() {
         let n_chroma = if *has_chroma { width.div_ceil(2) * height.div_ceil(2) } else { 0 };
         let step = Step::new(*step).unwrap();
         let jobs = REFERENCES.map(|references| Job { references, step, keep: Some(references.len()) });
+        let method = if seed % 2 == 0 { Method::Full } else { Method::Predictive };
+        let reach = Reach { radius: 6, method };
         let coded = |run: &Run<'_>| -> Vec<Vec<u8>> {
             let mut coder = Coder::new(shape).unwrap();
             let mut encode = |(index, job): (usize, Job<'_>)| {
                 let samples = content(n_luma + 2 * n_chroma, *eighths, u64::from(*seed) + index as u64);
                 let (luma, chroma) = samples.split_at(n_luma);
                 let (blue, red) = chroma.split_at(n_chroma);
-                coder.encode([luma, blue, red], job, 6, run).unwrap()
+                coder.encode([luma, blue, red], job, reach, run).unwrap()
             };
             jobs.into_iter().enumerate().map(&mut encode).collect()
         };
