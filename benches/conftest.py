@@ -72,6 +72,8 @@ class Contest:
         once
             Whether the work takes minutes: it is done once, timed, and then checked.
         """
+        if unit not in THROUGHPUTS:
+            raise ValueError(f"unit is {unit!r}; expected one of {', '.join(THROUGHPUTS)}")
         self.benchmark.group = group
         if once:
             check(self.benchmark.pedantic(call, rounds=1, iterations=1))
@@ -197,6 +199,7 @@ THROUGHPUTS = {
     "tokens": "G tokens/s",
     "symbols": "G symbols/s",
     "rows": "G rows/s",
+    "candidates": "G candidates/s",
 }
 HEADINGS = ["comparison", "contestant", "best time", "throughput", "against", "ratio", "needs", "met"]
 
