@@ -134,3 +134,13 @@ fn add(values: __m128i, costs: &mut [u16], first: usize) {
         store(_mm_add_epi16(values, so_far), costs, first);
     }
 }
+
+#[target_feature(enable = "avx2")]
+pub(super) fn minima(costs: &[u16], n: usize, minima: &mut [u16]) {
+    portable::minima(costs, n, minima);
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn windows(bytes: &[u8], side: usize, windows: &mut [u16]) {
+    portable::windows(bytes, side, windows);
+}

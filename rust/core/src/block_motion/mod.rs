@@ -49,6 +49,9 @@ const LANES: usize = 32;
 /// Elements that kernels may load from a place on: rows have as many or more, and as many follow the last one.
 const SLACK: usize = 2 * LANES;
 
+/// Bytes that hold the samples of a window, wherever in the first byte it begins, and one more.
+const WINDOW_BYTES: usize = 4;
+
 /// Costs of a row of candidates are this many, or a multiple.
 const COSTS_PER_CHUNK: usize = 8;
 
@@ -277,13 +280,14 @@ impl Padded<u16> {
     /// bit       15 14 13 ...  1  0          of 16: sample x is bit 15, x + 1 bit 14, ...
     /// sample     x      ...  x + 15         of 8: sample x is bit 7
     /// ```
-    fn new(planes: Planes<'_>, band: usize, side: usize, margin: usize) -> Result<Self, Error> {
+    fn new(level: Level, planes: Planes<'_>, band: usize, side: usize, margin: usize) -> Result<Self, Error> {
         let stride = (planes.width.next_multiple_of(side) + 2 * margin).max(SLACK);
         let n_rows = planes.height.next_multiple_of(side) + 2 * margin;
         let mut samples = try_vec(0_u16, stride * n_rows + SLACK)?;
         // A row with margins, in which samples begin a byte.
         let n_left = margin.div_ceil(8);
-        let mut bytes = try_vec(0_u8, n_left + stride.div_ceil(8) + 4)?;
+        let mut bytes = try_vec(0_u8, n_left + stride.div_ceil(8) + WINDOW_BYTES)?;
+        let mut windows = try_vec(0_u16, 8 * bytes.len())?;
         for y in margin..margin + planes.height {
             let row = planes.row(band, y - margin);
             let edge = |x: usize| if row[x / 8] >> (7 - x % 8) & 1 == 1 { 0xff } else { 0 };
@@ -294,16 +298,8 @@ impl Padded<u16> {
             let last = &mut bytes[n_left + row.len() - 1];
             *last = *last >> n_rest << n_rest | edge(planes.width - 1) & ((1 << n_rest) - 1);
 
-            let out = &mut samples[y * stride..][..stride];
-            for (place, word) in bytes.windows(4).enumerate() {
-                let word = word.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
-                let windows: [u16; 8] = std::array::from_fn(|shift| (word << shift >> (32 - side)) as u16);
-                // Bits of the left margin that it is too wide by are left out.
-                let first = 8 * place + margin;
-                let skipped = (8 * n_left).saturating_sub(first).min(8);
-                let Some(out) = out.get_mut((first + skipped).saturating_sub(8 * n_left)..) else { break };
-                out.iter_mut().zip(&windows[skipped..]).for_each(|(out, window)| *out = *window);
-            }
+            at_level!(level, windows(&bytes, side, &mut windows));
+            samples[y * stride..][..stride].copy_from_slice(&windows[8 * n_left - margin..][..stride]);
         }
         for y in (0..margin).chain(margin + planes.height..n_rows) {
             let from = y.clamp(margin, margin + planes.height - 1) * stride;
@@ -352,12 +348,10 @@ impl Scratch {
     }
 
     /// Fills `keys` with the `k` first candidates in order.
-    fn select(&mut self, window: Window, ranks: &Ranks, k: usize) -> Result<(), Error> {
+    fn select(&mut self, level: Level, window: Window, ranks: &Ranks, k: usize) -> Result<(), Error> {
         let Scratch { costs, minima, sorted, keys } = self;
         let n = window.n();
-        for (minimum, row) in minima.iter_mut().zip(costs.chunks_exact(window.stride())) {
-            *minimum = row[..n].iter().fold(u16::MAX, |least, cost| least.min(*cost));
-        }
+        at_level!(level, minima(costs, n, minima));
         // At least k rows have a candidate of this cost or a lower one, so the k first are among these.
         let threshold = match k {
             1 => minima.iter().copied().min().unwrap_or(0),
@@ -458,7 +452,7 @@ pub fn one_bit_search(
     let padded = run.map_tasks(
         reference.n_bands,
         || Ok(()),
-        |(), band| Padded::<u16>::new(reference, band, side, window.radius),
+        |(), band| Padded::<u16>::new(level, reference, band, side, window.radius),
     )?;
     of_blocks((frame.width, frame.height), window, k, vectors, costs, run, |scratch, row, column| {
         let (y, x) = (row * side, column * side);
@@ -487,7 +481,7 @@ fn of_blocks(
     let (n_rows, n_columns) = (height.div_ceil(side), width.div_ceil(side));
     check_len("vectors", "elements", vectors.len(), n_rows * n_columns * k)?;
     check_len("costs", "elements", costs.len(), n_rows * n_columns * k)?;
-    let ranks = Ranks::new(window)?;
+    let (ranks, level) = (Ranks::new(window)?, run.level());
     let parts = vectors.chunks_mut(n_columns * k).zip(costs.chunks_mut(n_columns * k));
     run.for_each_part(
         parts,
@@ -496,7 +490,7 @@ fn of_blocks(
             let blocks = vectors.chunks_exact_mut(k).zip(costs.chunks_exact_mut(k));
             for (column, (vectors, costs)) in blocks.enumerate() {
                 fill(scratch, row, column);
-                scratch.select(window, &ranks, k)?;
+                scratch.select(level, window, &ranks, k)?;
                 for ((vector, cost), key) in vectors.iter_mut().zip(costs).zip(&scratch.keys) {
                     *vector = ranks.vectors[(key & 0xffff) as usize];
                     *cost = (key >> 16) as i32;
@@ -585,9 +579,12 @@ mod tests {
     fn windows_of_bits_hold_the_samples_from_their_place_on() {
         let bytes = [0b1011_0010, 0b0110_0000, 0b0100_1101, 0b1010_0000];
         let planes = Planes::new("planes", &bytes, 1, 11, 2).unwrap();
-        for side in [8, 16] {
+        let levels = Level::available();
+        for (side, level) in
+            [8, 16].into_iter().flat_map(|side| levels.iter().map(move |level| (side, *level)))
+        {
             let margin = 3;
-            let padded = Padded::<u16>::new(planes, 0, side, margin).unwrap();
+            let padded = Padded::<u16>::new(level, planes, 0, side, margin).unwrap();
             let bit = |y: usize, x: usize| {
                 let y = y.saturating_sub(margin).min(1);
                 let x = x.saturating_sub(margin).min(10);

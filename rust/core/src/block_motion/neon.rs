@@ -78,3 +78,13 @@ pub(super) fn one_bit(rows: &[u16], window: &[u16], stride: usize, n: usize, cos
     }
     portable::one_bit_from(whole, rows, window, stride, n, costs);
 }
+
+#[target_feature(enable = "neon")]
+pub(super) fn minima(costs: &[u16], n: usize, minima: &mut [u16]) {
+    portable::minima(costs, n, minima);
+}
+
+#[target_feature(enable = "neon")]
+pub(super) fn windows(bytes: &[u8], side: usize, windows: &mut [u16]) {
+    portable::windows(bytes, side, windows);
+}

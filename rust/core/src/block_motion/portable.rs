@@ -1,6 +1,6 @@
 //! Block motion in plain Rust: the meaning of all levels.
 
-use super::{COSTS_PER_CHUNK, MAX_RADIUS};
+use super::{COSTS_PER_CHUNK, MAX_RADIUS, WINDOW_BYTES};
 
 pub(super) fn sad_16(block: &[[u8; 16]; 16], window: &[u8], stride: usize, n: usize, costs: &mut [u16]) {
     sads(block, window, stride, n, costs);
@@ -70,5 +70,22 @@ pub(super) fn one_bit_from(
             let differ = block.iter().zip(words.iter().step_by(4)).map(|(a, b)| (a ^ b).count_ones());
             *cost += differ.sum::<u32>() as u16;
         }
+    }
+}
+
+/// The least cost of each row of `n` candidates.
+#[inline(always)]
+pub(super) fn minima(costs: &[u16], n: usize, minima: &mut [u16]) {
+    for (minimum, row) in minima.iter_mut().zip(costs.chunks_exact(n.next_multiple_of(COSTS_PER_CHUNK))) {
+        *minimum = row[..n].iter().fold(u16::MAX, |least, cost| least.min(*cost));
+    }
+}
+
+/// The windows of a row of bits: at each place, the `side` bits from there on.
+#[inline(always)]
+pub(super) fn windows(bytes: &[u8], side: usize, windows: &mut [u16]) {
+    for (bytes, windows) in bytes.windows(WINDOW_BYTES).zip(windows.as_chunks_mut::<8>().0) {
+        let word = bytes.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
+        *windows = std::array::from_fn(|place| (word << place >> (32 - side)) as u16);
     }
 }
