@@ -144,11 +144,16 @@ def one_bit_planes(frame: Any, *, bands: int = 1) -> Codes:
     samples = _as_frame(frame, "frame")
     height, width = samples.shape
     planes = np.empty((as_integer(bands, "bands", 1, len(_SPACINGS)), height, -(-width // 8)), np.uint8)
+    scaled = samples * np.uint16(25)
     for plane, spacing in zip(planes, _SPACINGS, strict=False):
-        padded = np.pad(samples, 2 * spacing, mode="edge").astype(np.uint16)
-        rows = sum(padded[i * spacing :][:height] for i in range(1, 5)) + padded[:height]
-        sums = sum(rows[:, i * spacing :][:, :width] for i in range(1, 5)) + rows[:, :width]
-        plane[:] = np.packbits(samples.astype(np.uint16) * 25 >= sums, axis=1)
+        padded = np.pad(samples, 2 * spacing, mode="edge")
+        rows = np.add(padded[:height], padded[spacing:][:height], dtype=np.uint16)
+        for i in range(2, 5):
+            rows += padded[i * spacing :][:height]
+        sums = rows[:, :width] + rows[:, spacing:][:, :width]
+        for i in range(2, 5):
+            sums += rows[:, i * spacing :][:, :width]
+        plane[:] = np.packbits(scaled >= sums, axis=1)
     return planes
 
 
