@@ -40,7 +40,7 @@ check() {
 
 # An emulated CPython 3.11: Debian's packages unpacked into a folder, libraries from wheels. The kernels with vectors of any length (SVE) of
 # the OpenBLAS in numpy return wrong products under qemu 7.2: those for the first ARMv8 are taken.
-install_python() {
+unpack_python() {
     local packages=(python3.11 python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 libexpat1 zlib1g libssl3
         libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libstdc++6 libgcc-s1 libuuid1 libcrypt1 libreadline8 libtinfo6 libncursesw6
         libdb5.3 libnsl2 libtirpc3)
@@ -50,6 +50,11 @@ install_python() {
     .venv/bin/python -m pip download --quiet --dest "$WORK/wheels" --python-version 3.11 --implementation cp \
         --only-binary=:all: --platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
         numpy safetensors pytest pytest-timeout hypothesis scipy
+    touch "$WORK/unpacked"
+}
+
+install_python() {
+    if ! test -e "$WORK/unpacked"; then unpack_python; fi
     cat >"$WORK/python" <<SCRIPT
 #!/bin/sh
 exec env OPENBLAS_CORETYPE=ARMV8 LD_LIBRARY_PATH= PYTHONHOME=$WORK/system/usr PYTHONPATH=$WORK/site qemu-aarch64-static -L $WORK/system \\
@@ -59,7 +64,7 @@ SCRIPT
 }
 
 try_wheel() { # FILE
-    test -x "$WORK/python" || install_python
+    install_python
     rm -rf "$WORK/site"
     for wheel in "$WORK"/wheels/*.whl "$1"; do python3 -m zipfile -e "$wheel" "$WORK/site"; done
     # Programs that tests start are emulated as well.

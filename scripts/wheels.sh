@@ -73,8 +73,9 @@ try() {
     sdist) try_in python3.11 "$file" "$PWD/tests/kernels/test_hamming.py" ;;
     x86_64)
         tool auditwheel show "$file" | grep --fixed-strings manylinux_2_17_x86_64
-        local python tests=$PWD/tests
-        for python in $(interpreters); do
+        local python pythons tests=$PWD/tests
+        pythons=$(interpreters) # apart, so that its failure is one
+        for python in $pythons; do
             try_in "$python" "$file" "$tests"
             tests=$PWD/tests/kernels # all tests with the oldest, those of what is compiled with the others
         done
