@@ -149,30 +149,49 @@ def test_the_layers_bring_the_picture_nearer() -> None:
     assert np.abs(painted - PICTURE.mean(axis=(0, 1))).max() > 5 * errors[0] > errors[1]
 
 
+class Painted:
+    """A painter of one picture."""
+
+    def __init__(self, picture: Any) -> None:
+        self.picture = picture
+
+    def paint(self, message: str) -> Any:
+        """Return the picture."""
+        return self.picture
+
+
 def test_details_of_the_painted_picture_sharpen_the_thumbnail() -> None:
-    class Gratings:
-        """A painter of fine stripes, which no thumbnail of 8 x 8 has."""
-
-        def paint(self, message: str) -> Any:
-            stripes = 120 + 60 * (np.arange(64) % 2)
-            return np.broadcast_to(stripes[:, None, None], (64, 64, 3)).astype(np.uint8)
-
-    picture = np.broadcast_to(np.linspace(60, 190, 64).astype(np.uint8)[:, None, None], (64, 64, 3))
+    # Fine stripes on a slope from right to left; the picture has one from above to below.
+    slope, stripes = np.linspace(60, 190, 64), 30 * (-1) ** np.arange(64)
+    painted = np.repeat((slope[::-1] + stripes[:, None])[..., None], 3, axis=2).astype(np.uint8)
+    picture = np.broadcast_to(slope[:, None, None], (64, 64, 3)).astype(np.uint8)
 
     def decoded(details: float) -> Any:
         made = CrossModalCodec(
-            Fixed("stripes"), texts(), Gratings(), thumbnails=thumbnails(), details=details
+            Fixed("stripes"), texts(), Painted(painted), thumbnails=thumbnails(), details=details
         )
         return made.decode(made.encode(picture)).astype(float)
 
-    blurred, half, sharp = (decoded(details) for details in (0.0, 0.5, 1.0))
-    contrasts = [np.abs(np.diff(pixels, axis=0)).mean() for pixels in (blurred, half, sharp)]
-    assert contrasts[0] < 3
-    assert abs(contrasts[1] - 30) < 3
-    assert abs(contrasts[2] - 60) < 3
-    # What is coarse is still that of the thumbnail, not of the painter.
-    coarse = [resized(pixels, 8, 8) for pixels in (blurred, half, sharp)]
-    assert all(np.abs(one - coarse[0]).max() < 4 for one in coarse)
+    small = thumbnails().decode(thumbnails().encode(as_bytes(resized(painted, 8, 8))[None]))[0]
+    lacking = painted - resized(small, 64, 64)
+    blurred = decoded(0.0)
+    for details in (0.5, 1.0):
+        expected = np.clip(blurred + details * lacking, 0, 255)
+        assert np.abs(decoded(details) - expected).max() <= 1  # both are rounded
+    assert np.abs(lacking).mean() > 20
+
+
+@pytest.mark.parametrize("details", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "picture",
+    [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3)), [[[1, 2, 3]]], "red"],
+)
+def test_a_painter_of_no_pictures_is_refused(picture: Any, details: float) -> None:
+    made = CrossModalCodec(Fixed("a"), texts(), Painted(picture), thumbnails=thumbnails(), details=details)
+    data = made.encode(PICTURE)
+    for part in (data, data[: made.inspect(data).ends[0]]):
+        with pytest.raises(ValueError, match=r"painter must return a uint8 array \(height, width, 3\)"):
+            made.decode(part)
 
 
 def test_a_layer_that_was_altered_or_is_of_another_codec_is_noticed() -> None:

@@ -86,8 +86,8 @@ class CrossModalCodec:
     details : float
         The share, from 0 to 1, of the painted picture's details that is put on the thumbnail: what a
         thumbnail of the painted picture lacks. 0 is the blurred thumbnail, which has the least squared error;
-        with 1 it is sharp, and features by which a network tells what is shown come nearer to those of the
-        picture (Blau and Michaeli, *The perception-distortion tradeoff*, CVPR 2018).
+        with 1 it is sharp, and features by which a network recognizes what is shown come nearer to those of
+        the picture (Blau and Michaeli, *The perception-distortion tradeoff*, CVPR 2018).
     distance : callable, optional
         The distortion D of a painted picture: ``distance(image, painted)``. With it, `encode` takes the
         message with the least cost among those of the captioner's method ``candidates(x)``, if it has one.
@@ -306,7 +306,11 @@ class CrossModalCodec:
         return as_bytes(pixels)
 
     def _painted(self, stream: Stream) -> Codes:
-        painted: Codes = self._painter.paint(self._text_codec.decode(stream.message))
+        painted = as_array(
+            self._painter.paint(self._text_codec.decode(stream.message)), "the painted picture"
+        )
+        if painted.dtype != np.uint8 or painted.ndim != 3 or painted.shape[2] != 3:
+            raise ValueError(f"painter must return a uint8 array (height, width, 3); got {describe(painted)}")
         return painted
 
     def cost(self, image: Any, data: Any) -> float:
