@@ -14,7 +14,16 @@ import numpy as np
 from fastcodes._typing import Codes
 from fastcodes.cli.files import check_output, opened, writing
 from fastcodes.cli.pictures import SUFFIXES, address, as_seen, joined, names_below, printable, reason
-from fastcodes.cli.terminal import UserError, add_json, blocks, report, summarize, thread_count, tracked
+from fastcodes.cli.terminal import (
+    UserError,
+    add_json,
+    blocks,
+    counted,
+    report,
+    summarize,
+    thread_count,
+    tracked,
+)
 from fastcodes.coding import CompressedThumbnails, ThumbnailCodec
 from fastcodes.coding._pictures import decibels
 
@@ -97,7 +106,8 @@ def run(arguments: argparse.Namespace) -> None:
     thumbnails.save(arguments.output)
     ratios = [decibels(thumbnails[rows], images[rows]) for rows in blocks(len(kept), PICTURES_PER_SCORE)]
     mean = float(np.concatenate(ratios).mean())
-    text = f"{len(kept):,} pictures in {codes.nbytes:,} bytes, {codec.n_bytes} each, {mean:.1f} dB on average"
+    sizes = f"{codes.nbytes:,} bytes, {codec.n_bytes} each"
+    text = f"{counted(len(kept), 'picture')} in {sizes}, {mean:.1f} dB on average"
     if arguments.html is not None:
         _write_page(arguments.html, thumbnails, images, text, image_module)
     unread = f"; {failed:,} could not be read" if failed else ""

@@ -270,7 +270,7 @@ class CompressedRows:
         array = np.asarray(rows)
         if array.dtype == np.bool_:
             if array.shape != (self._n_rows,):
-                raise IndexError(f"a mask must have shape ({self._n_rows},); got {array.shape}")
+                raise IndexError(f"rows as a mask must have shape ({self._n_rows},); got {array.shape}")
             array = np.flatnonzero(array)
         if array.ndim != 1:
             raise TypeError(f"rows must be an integer, a slice or a list of integers; got {describe(rows)}")
