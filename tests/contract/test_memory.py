@@ -442,5 +442,5 @@ for family, table in FAMILIES.items():
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
 def test_every_function_without_memory_succeeds_or_raises_a_memory_error() -> None:
     # Some calls need more than a limit allows, and some do not.
-    ends = run_python(FULL_OF_EVERYTHING).splitlines()
+    ends = run_python(FULL_OF_EVERYTHING, timeout=240).splitlines()
     assert set(ends) == {"MemoryError", "success"}
