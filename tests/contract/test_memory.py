@@ -418,6 +418,9 @@ def larger(name, value):
         return value
     return np.concatenate([value] * (2000 // value.shape[-2]), axis=-2)
 
+# The buffers of BLAS: some releases end the process, or wait for ever, where there is no memory for them.
+np.ones((300, 300), np.float32) @ np.ones((300, 300), np.float32)
+
 for family, table in FAMILIES.items():
     for verb, right in table.RIGHT.items():
         # In one thread: the C library aborts where it has no memory for the data of a new thread.
