@@ -140,10 +140,47 @@ def test_nothing_has_no_codes_and_no_tables() -> None:
         assert len(model.tables(QUERIES[:0])) == len(model.token_tables(grids[:0])) == 0
 
 
-def test_codewords_of_length_zero_have_norms_of_zero() -> None:
-    codes = _product_codes.bytes_of_norms(np.zeros(3), 0.0, 16)
-    assert np.array_equal(codes, np.zeros((3, 6)))
-    assert not _product_codes.empty_tables(1, (1, 1, 2), 16, 0.0)[0].any()
+def test_codewords_of_length_zero_have_digits_of_zero() -> None:
+    codes = _product_codes.bytes_of_crosses(np.zeros(3), 0.0, 16)
+    assert np.array_equal(codes, np.zeros((3, 8)))
+    tables, _ = _product_codes.empty_tables(1, (1, 1, 2), 16, 0.0)
+    _product_codes.fill_digits(tables, codes[:1], 0.0, 16)
+    assert not tables.any()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "residual" in kind])
+def test_large_grids_that_differ_in_few_tokens_are_ranked_by_their_distances(kind: str) -> None:
+    model, _ = fitted(kind)
+    n_codebooks = model.n_codebooks
+    for is_even in (False, True):  # places that are alike make the same rounding errors
+        size = (1, 1, 1) if is_even else (1, 128, 128)
+        first = np.broadcast_to(
+            RNG.integers(0, model.n_codewords, (*size, n_codebooks)), (1, 128, 128, n_codebooks)
+        )
+        grids = first.repeat(40, axis=0)
+        for i in range(40):
+            places = RNG.integers(0, 128, (2, i // 8))
+            grids[i, places[0], places[1], i % n_codebooks] = RNG.integers(0, model.n_codewords, i // 8)
+        vectors, codes = outputs(model, grids), model.codes(grids)
+        expected = squares(vectors[:1], vectors)[0]
+        found = adc.scan(model.token_tables(first), codes)[0]
+        assert np.array_equal(found[expected == 0], np.zeros((expected == 0).sum()))
+        error = 1e-3 * expected[expected > 0].min()
+        assert np.allclose(found, expected, rtol=1e-5, atol=error)
+        assert (np.diff(expected[np.argsort(found)]) > -2 * error).all()
+
+
+@pytest.mark.parametrize("kind", ["residual of 30", "residual of 256", "normalized residual"])
+def test_distances_of_large_pictures_are_as_exact_as_those_of_small_ones(kind: str) -> None:
+    model, _ = fitted(kind)
+    images = RNG.integers(0, 256, (3, 64, 64, 1)).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
+    images[1:, 8:] = images[0, 8:]
+    base = model.encode(images)
+    vectors = model._vectors(images, slice(0, base.shape[1]))
+    x = model._bottleneck.latents(vectors.reshape(-1, vectors.shape[3])).reshape(3, -1)
+    expected = squares(x, outputs(model, base))
+    found = adc.scan(model.tables(images), model.codes(base))
+    assert np.allclose(found, expected, rtol=1e-5, atol=0)
 
 
 def test_tables_of_large_pictures_are_refused() -> None:

@@ -56,20 +56,24 @@ class Bottleneck(Layer):
         """Return the vectors that outputs replace, of inputs (n, n_dims)."""
         return rows
 
-    def squares(self, latents: Doubles) -> Doubles:
+    def squares(self, latents: Doubles, own: Ids | None = None) -> Doubles:
         """Return numbers (n, n_codebooks, n_codewords) whose sum over codebooks is a squared distance.
 
-        It is that of latent vectors to outputs, less the squared length of outputs if there is a
-        `largest_square`.
+        It is that of latent vectors to outputs. If there is a `largest_cross`, their own tokens (n,
+        n_codebooks) are needed, and the sum lacks the `crosses` of tokens less those of the own ones.
         """
         outputs = self.vectors(np.arange(self.n_codewords)[:, None])
         squares: Doubles = np.maximum(_squares(latents, outputs), 0)[:, None]
         return squares
 
     @property
-    def largest_square(self) -> float | None:
-        """A bound of the squared length of outputs; None if these are not sums."""
+    def largest_cross(self) -> float | None:
+        """A bound of the absolute values of `crosses`; None if outputs are not sums."""
         return None
+
+    def crosses(self, tokens: Ids) -> Doubles:
+        """Return what inner products of terms add to the squared lengths (n,) of outputs that are sums."""
+        return np.zeros(len(tokens))
 
     def _committed(self, gradient: Array) -> Array:
         """Return the straight-through gradient with that of the commitment."""
@@ -317,8 +321,8 @@ class Codebooks(Bottleneck):
         chosen = [self.codewords[m].astype(np.float64)[tokens[:, m]] for m in range(self.n_codebooks)]
         return np.concatenate(chosen, axis=1) if self.kind == "product" else np.sum(chosen, axis=0)
 
-    def squares(self, latents: Doubles) -> Doubles:
-        """Return squared distances of parts; of sums, inner products and the squared length of vectors."""
+    def squares(self, latents: Doubles, own: Ids | None = None) -> Doubles:
+        """Return squared distances of parts; of sums, what the squares are more than those of own tokens."""
         if self.n_codebooks == 1:
             return super().squares(latents)
         codewords = self.codewords.astype(np.float64)
@@ -327,17 +331,38 @@ class Codebooks(Bottleneck):
             found = [_squares(parts[:, m], codewords[m]) for m in range(self.n_codebooks)]
             squares: Doubles = np.maximum(np.stack(found, axis=1), 0)
             return squares
-        products: Doubles = np.einsum("nd,mkd->nmk", latents, -2 * codewords, optimize=True)
-        products[:, 0] += np.einsum("nd,nd->n", latents, latents)[:, None]
-        return products
+        if own is None:
+            raise TypeError("sums of codewords need the own tokens of latent vectors")
+        terms = self._terms
+        rows = latents - (codewords - terms)[:, 0].sum(axis=0)
+        more: Doubles = np.einsum("nd,mkd->nmk", rows, -2 * terms, optimize=True)
+        more += np.square(terms).sum(axis=2)
+        # Entries of grids that are like the query are near 0, so that float32 is enough for the sum of many.
+        more -= np.take_along_axis(more, own[..., None], axis=2)
+        more[:, 0] += np.square(latents - self.vectors(own)).sum(axis=1)[:, None]
+        return more
 
     @property
-    def largest_square(self) -> float | None:
-        """The square of the sum of the largest lengths, for several codewords that are added up."""
+    def _terms(self) -> Doubles:
+        """The codewords less the mean of their codebook, whose inner products with others are smaller."""
+        codewords = self.codewords.astype(np.float64)
+        terms: Doubles = codewords - codewords.mean(axis=1, keepdims=True)
+        return terms
+
+    @property
+    def largest_cross(self) -> float | None:
+        """What it is if the longest codewords are parallel, for several codewords that are added up."""
         if self.n_codebooks == 1 or self.kind == "product":
             return None
-        lengths = np.sqrt(np.square(self.codewords.astype(np.float64)).sum(axis=2))
-        return float(lengths.max(axis=1).sum()) ** 2
+        lengths = np.sqrt(np.square(self._terms).sum(axis=2)).max(axis=1)
+        return float(lengths.sum() ** 2 - np.square(lengths).sum())
+
+    def crosses(self, tokens: Ids) -> Doubles:
+        """Return twice the inner products of the codewords of tokens, less their means, with each other."""
+        chosen = [terms[column] for terms, column in zip(self._terms, tokens.T, strict=True)]
+        crosses: Doubles = np.square(np.sum(chosen, axis=0)).sum(axis=1)
+        crosses -= np.square(chosen).sum(axis=(0, 2))
+        return crosses
 
 
 class Levels(Bottleneck):

@@ -3,8 +3,9 @@
 A token below 256 is a byte. Codebooks of more codewords take several bytes: one of them is the token less a
 multiple of 255, and the others are 255, whose entries are 0.
 
-Of codewords that are added up, tables have the inner products, and the squared length of the vectors that a
-grid stands for follows in 24 bits: digits of a power of two, the highest first.
+Squared distances to sums of codewords are no sums over codewords: what is missing, the inner products of the
+codewords of a place with each other, follows in 32 bits for a grid: digits of a power of two, the highest
+first.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import numpy as np
 
 from fastcodes._typing import Array, Codes, Doubles, Floats
 
-__all__ = ["bytes_of_norms", "bytes_of_tokens", "empty_tables", "fill"]
+__all__ = ["bytes_of_crosses", "bytes_of_tokens", "empty_tables", "fill", "fill_digits"]
 
 _ELSEWHERE = 255
-_NORM_BITS = 24
+_CROSS_BITS = 32
 _MOST_ENTRIES = 1 << 26  # of a query
 
 
@@ -31,11 +32,12 @@ def bytes_of_tokens(grids: Array, n_codewords: int) -> Codes:
     return columns.astype(np.uint8).reshape(len(grids), math.prod(columns.shape[1:]))
 
 
-def bytes_of_norms(norms: Doubles, largest: float, n_codewords: int) -> Codes:
-    """Return the digits (n, n_digits) of squared lengths, of which none is above `largest`."""
-    levels = _norm_levels(largest, n_codewords)
+def bytes_of_crosses(crosses: Doubles, largest: float, n_codewords: int) -> Codes:
+    """Return the digits (n, n_digits) of numbers from -`largest` to `largest`."""
+    levels = _cross_levels(largest, n_codewords)
     unit, base = levels[-1, 1], levels.shape[1]
-    numbers = np.rint(norms / unit).astype(np.int64) if unit > 0 else np.zeros(len(norms), np.int64)
+    scaled = (crosses + largest) / unit if unit > 0 else np.zeros(len(crosses))
+    numbers = np.clip(np.rint(scaled), 0, base ** len(levels) - 1).astype(np.int64)
     digits: Codes = (numbers[:, None] // base ** np.arange(len(levels) - 1, -1, -1) % base).astype(np.uint8)
     return digits
 
@@ -45,11 +47,11 @@ def empty_tables(
 ) -> tuple[Floats, Floats]:
     """Return tables (n, n_bytes, entries), and a view (n, *shape, bytes of a token, entries) to `fill`.
 
-    If squared lengths follow, the tables of these are filled already; `largest` is the largest one.
+    `largest` is that of `bytes_of_crosses`, whose tables are left to `fill_digits`; None if there are none.
     """
     width, n_of_token = min(n_codewords, 256), _n_bytes(n_codewords)
     n_of_grid = math.prod(shape) * n_of_token
-    levels = np.empty((0, 0)) if largest is None else _norm_levels(largest, n_codewords)
+    levels = np.empty((0, 0)) if largest is None else _cross_levels(largest, n_codewords)
     if (n_of_grid + len(levels)) * width > _MOST_ENTRIES:
         raise ValueError(
             f"a picture of {shape[0]} x {shape[1]} tokens has tables of "
@@ -57,7 +59,6 @@ def empty_tables(
             "search by smaller pictures, or by crops"
         )
     tables = np.zeros((n, n_of_grid + len(levels), width), np.float32)
-    tables[:, n_of_grid:, : levels.shape[1]] = levels
     return tables, tables[:, :n_of_grid].reshape(n, *shape, n_of_token, width)
 
 
@@ -69,15 +70,22 @@ def fill(tables: Floats, entries: Doubles) -> None:
         tables[..., i, : part.shape[-1]] = part
 
 
+def fill_digits(tables: Floats, digits: Codes, largest: float, n_codewords: int) -> None:
+    """Write what digits of other grids add to the number of a grid with these digits (n, n_digits)."""
+    levels = _cross_levels(largest, n_codewords)
+    own = np.take_along_axis(levels, digits.T.astype(np.int64), axis=1).T
+    tables[:, -len(levels) :, : levels.shape[1]] = levels - own[..., None]
+
+
 def _n_bytes(n_codewords: int) -> int:
     return 1 if n_codewords <= 256 else -(-n_codewords // _ELSEWHERE)
 
 
-def _norm_levels(largest: float, n_codewords: int) -> Doubles:
-    """Return what each digit of a squared length stands for (n_digits, base)."""
+def _cross_levels(largest: float, n_codewords: int) -> Doubles:
+    """Return what each digit adds to -`largest` (n_digits, base)."""
     n_bits = n_codewords.bit_length() - 1  # of a digit, a table has no more entries
-    n_digits = -(-_NORM_BITS // n_bits)
-    unit = largest / ((1 << n_bits * n_digits) - 1)
+    n_digits = -(-_CROSS_BITS // n_bits)
+    unit = 2 * largest / ((1 << n_bits * n_digits) - 1)
     powers = (1 << n_bits) ** np.arange(n_digits - 1, -1, -1)
     levels: Doubles = (unit * powers[:, None] * np.arange(1 << n_bits)).astype(np.float64)
     return levels

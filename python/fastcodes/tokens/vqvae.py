@@ -26,7 +26,13 @@ from fastcodes.coding._pictures import decibels
 from fastcodes.nn import Adam, Conv2D, Cosine, HardTanh, Network
 from fastcodes.tokens._bottlenecks import Bottleneck, Codebooks, Levels, Signs, level_bits
 from fastcodes.tokens._grids import as_pictures, as_size, as_tokens, check_unchanged, token_dtype
-from fastcodes.tokens._product_codes import bytes_of_norms, bytes_of_tokens, empty_tables, fill
+from fastcodes.tokens._product_codes import (
+    bytes_of_crosses,
+    bytes_of_tokens,
+    empty_tables,
+    fill,
+    fill_digits,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -456,9 +462,9 @@ class VQVAE(Estimator):
         -------
         uint8 array (n, n_bytes)
             A byte for each token of up to 256 codewords, ``tokens.reshape(n, -1)``; ceil(`n_codewords` / 255)
-            bytes for one of more. "residual" with several codebooks has 3 bytes more for each grid, or as
-            many digits as hold 24 bits if there are less than 256 codewords: the squared length of what the
-            grid stands for.
+            bytes for one of more. "residual" with several codebooks has 4 bytes more for each grid, or as
+            many digits as hold 32 bits if there are fewer than 256 codewords: the sum, over places, of the
+            inner products of the codewords that are added up.
 
         Raises
         ------
@@ -475,15 +481,22 @@ class VQVAE(Estimator):
         bottleneck = self._bottleneck
         grids = as_tokens(tokens, bottleneck.n_codewords, bottleneck.n_codebooks)
         codes = bytes_of_tokens(grids, bottleneck.n_codewords)
-        if bottleneck.largest_square is None:
-            return codes
-        norms, n_places = np.zeros(len(grids)), math.prod(grids.shape[1:3])
+        largest = self._largest_cross(grids.shape)
+        return codes if largest is None else np.hstack([codes, self._digits(grids, largest)])
+
+    def _largest_cross(self, shape: tuple[int, ...]) -> float | None:
+        """Return the bound of a grid of this shape."""
+        largest = self._bottleneck.largest_cross
+        return None if largest is None else largest * math.prod(shape[1:3])
+
+    def _digits(self, grids: Array, largest: float) -> Codes:
+        """Return the digits of the sums of crosses of grids (n, rows, columns, n_codebooks)."""
+        bottleneck, sums = self._bottleneck, np.zeros(len(grids))
         for some, lines in _blocks(*grids.shape[:3]):
             part = grids[some, lines]
-            vectors = bottleneck.vectors(part.reshape(-1, bottleneck.n_codebooks).astype(np.int64))
-            norms[some] += np.square(vectors).reshape(len(part), -1).sum(axis=1)
-        largest = n_places * bottleneck.largest_square
-        return np.hstack([codes, bytes_of_norms(norms, largest, bottleneck.n_codewords)])
+            crosses = bottleneck.crosses(part.reshape(-1, bottleneck.n_codebooks).astype(np.int64))
+            sums[some] += crosses.reshape(len(part), -1).sum(axis=1)
+        return bytes_of_crosses(sums, largest, bottleneck.n_codewords)
 
     def tables(self, images: ArrayLike, *, threads: int | None = None) -> Floats:
         """Return the look-up tables of pictures, by which `codes` are searched: see `fastcodes.adc`.
@@ -516,6 +529,11 @@ class VQVAE(Estimator):
         Asymmetric distances, after Jégou, Douze and Schmid, *Product quantization for nearest neighbor
         search*, IEEE TPAMI 33, 2011, with the places of a grid as parts of a vector.
 
+        Entries and sums are rounded as float32: the error of a distance is at most m * 2**-24 times the sum
+        of its absolute entries, m being the number of those other than 0. The entries of "residual" with
+        several codebooks may be negative, but those of the tokens of the query are 0, apart from its own
+        error; its inner products are rounded to multiples of 2**-32 of their range in a grid.
+
         Examples
         --------
         >>> import numpy as np
@@ -537,7 +555,8 @@ class VQVAE(Estimator):
             vectors = self._vectors(pictures[some], lines)
             return bottleneck.latents(vectors.reshape(-1, vectors.shape[-1]))
 
-        return self._tables(shape, latents)
+        own = None if bottleneck.largest_cross is None else self.encode(pictures)
+        return self._tables(shape, latents, own)
 
     def token_tables(self, tokens: ArrayLike, *, threads: int | None = None) -> Floats:
         """Return the look-up tables of grids, by which `codes` are searched without pictures.
@@ -572,19 +591,27 @@ class VQVAE(Estimator):
             part = grids[some, lines].reshape(-1, bottleneck.n_codebooks)
             return bottleneck.vectors(part.astype(np.int64))
 
-        return self._tables((len(grids), *grids.shape[1:3]), latents)
+        own = None if bottleneck.largest_cross is None else grids
+        return self._tables((len(grids), *grids.shape[1:3]), latents, own)
 
-    def _tables(self, shape: tuple[int, int, int], latents: Callable[[slice, slice], Doubles]) -> Floats:
-        """Return the tables of grids (n, rows, columns) of latent vectors, which are given in blocks."""
+    def _tables(
+        self, shape: tuple[int, int, int], latents: Callable[[slice, slice], Doubles], own: Array | None
+    ) -> Floats:
+        """Return the tables of grids (n, rows, columns) of latent vectors, which are given in blocks.
+
+        Where codewords are added up, the tokens of the vectors are needed, too.
+        """
         bottleneck, (n, rows, columns) = self._bottleneck, shape
         n_codewords, n_codebooks = bottleneck.n_codewords, bottleneck.n_codebooks
-        largest = bottleneck.largest_square
-        if largest is not None:
-            largest *= rows * columns
+        largest = self._largest_cross(shape)
         tables, by_token = empty_tables(n, (rows, columns, n_codebooks), n_codewords, largest)
         for some, lines in _blocks(n, rows, columns):
             part = by_token[some, lines]
-            fill(part, bottleneck.squares(latents(some, lines)).reshape(*part.shape[:4], n_codewords))
+            chosen = None if own is None else own[some, lines].reshape(-1, n_codebooks).astype(np.int64)
+            squares = bottleneck.squares(latents(some, lines), chosen)
+            fill(part, squares.reshape(*part.shape[:4], n_codewords))
+        if own is not None and largest is not None:
+            fill_digits(tables, self._digits(own, largest), largest, n_codewords)
         return tables
 
     # --- as an estimator -----------------------------------------------------------------------------------
