@@ -104,6 +104,15 @@ def test_tokens_of_a_byte_are_codes_as_they_are() -> None:
     assert np.array_equal(model.codes(tokens), expected)
 
 
+@pytest.mark.parametrize("kind", ["vq of 256", "vq of 512", "residual of 30", "fsq of 1024"])
+@pytest.mark.parametrize("dtype", [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)])
+def test_tokens_may_have_any_dtype_of_integers(kind: str, dtype: str) -> None:
+    model, grids = fitted(kind)
+    small = np.minimum(grids[:3], 127)
+    for use in (model.codes, model.token_tables):
+        assert np.array_equal(use(small.astype(dtype)), use(small))
+
+
 def test_squared_distances_of_signs_are_four_times_their_hamming_distances() -> None:
     model, grids = fitted("lfq")
     bits = np.unpackbits(grids.reshape(len(grids), -1, 1), axis=2)[..., 4:].reshape(len(grids), -1)

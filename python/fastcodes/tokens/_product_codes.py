@@ -25,7 +25,7 @@ _MOST_ENTRIES = 1 << 26  # of a query
 
 def bytes_of_tokens(grids: Array, n_codewords: int) -> Codes:
     """Return the bytes (n, n_bytes) of grids (n, rows, columns, n_codebooks)."""
-    columns = grids.reshape(len(grids), math.prod(grids.shape[1:]), 1)
+    columns = grids.reshape(len(grids), math.prod(grids.shape[1:]), 1).astype(np.int64)
     if n_codewords > 256:
         which, digits = np.divmod(columns, _ELSEWHERE)
         columns = np.where(which == np.arange(_n_bytes(n_codewords)), digits, _ELSEWHERE)
