@@ -26,7 +26,10 @@ KINDS: dict[str, tuple[int, dict[str, Any]]] = {
     "normalized residual": (16, {"quantizer": "residual", "n_codebooks": 2, "normalize": True}),
     "fsq": (64, {"quantizer": "fsq"}),
     "fsq of 1024": (1024, {"quantizer": "fsq"}),
+    "fsq of 65536": (65536, {"quantizer": "fsq"}),
     "lfq": (16, {"quantizer": "lfq"}),
+    "lfq of 512": (512, {"quantizer": "lfq"}),
+    "lfq of 65536": (65536, {"quantizer": "lfq"}),
 }
 
 
@@ -111,6 +114,18 @@ def test_tokens_may_have_any_dtype_of_integers(kind: str, dtype: str) -> None:
     small = np.minimum(grids[:3], 127)
     for use in (model.codes, model.token_tables):
         assert np.array_equal(use(small.astype(dtype)), use(small))
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_bytes"),
+    [("fsq", 1), ("fsq of 1024", 2), ("fsq of 65536", 3), ("lfq", 1), ("lfq of 512", 2), ("lfq of 65536", 2)],
+)
+def test_tokens_without_codewords_to_learn_take_few_bytes(kind: str, n_bytes: int) -> None:
+    model, _ = fitted(kind)
+    every = np.arange(model.n_codewords).reshape(-1, 1, 1)
+    codes = model.codes(every)
+    assert codes.shape == (len(every), n_bytes)
+    assert len(np.unique(codes, axis=0)) == len(every)
 
 
 def test_squared_distances_of_signs_are_four_times_their_hamming_distances() -> None:

@@ -203,7 +203,7 @@ def test_blocks_of_vectors_change_nothing(kind: str, monkeypatch: pytest.MonkeyP
         ]
 
     whole = made()
-    monkeypatch.setattr(_bottlenecks, "_DISTANCES_PER_BLOCK", 7 * 16)
+    monkeypatch.setattr(_bottlenecks, "DISTANCES_PER_BLOCK", 7 * 16)
     sizes, squares = [], _bottlenecks._squares
 
     def counted(*arguments: Any) -> Any:

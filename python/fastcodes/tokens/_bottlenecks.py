@@ -15,9 +15,9 @@ from fastcodes.nn._thread_pool import thread_limit
 from fastcodes.nn.layers.base import Shape
 from fastcodes.quantization import KMeans, ProductQuantizer, ResidualQuantizer
 
-__all__ = ["Bottleneck", "Codebooks", "Levels", "Signs", "level_bits"]
+__all__ = ["DISTANCES_PER_BLOCK", "Bottleneck", "Codebooks", "Levels", "Signs", "level_bits"]
 
-_DISTANCES_PER_BLOCK = 1 << 23
+DISTANCES_PER_BLOCK = 1 << 23
 _WARM_UP = 0.1  # of the training, before k-means finds the first codewords
 _MOST_WAITING = 128  # batches before that, of a random share of their vectors if they have more numbers
 _MOST_NUMBERS = 1 << 25  # of all these batches
@@ -56,15 +56,24 @@ class Bottleneck(Layer):
         """Return the vectors that outputs replace, of inputs (n, n_dims)."""
         return rows
 
+    @property
+    def n_values(self) -> int:
+        """Values of a part of a token."""
+        return self.n_codewords
+
+    def parts(self, tokens: Ids) -> Ids:
+        """Return tokens (..., n_codebooks) as parts (..., n_parts) whose squared distances add up."""
+        return tokens
+
     def squares(self, latents: Doubles, own: Ids | None = None) -> Doubles:
-        """Return numbers (n, n_codebooks, n_codewords) whose sum over codebooks is a squared distance.
+        """Return numbers (n, n_parts, n_values) whose sum over parts is a squared distance.
 
         It is that of latent vectors to outputs. If there is a `largest_cross`, their own tokens (n,
         n_codebooks) are needed, and the sum lacks the `crosses` of tokens less those of the own ones.
         """
         outputs = self.vectors(np.arange(self.n_codewords)[:, None])
-        squares: Doubles = np.maximum(_squares(latents, outputs), 0)[:, None]
-        return squares
+        squares = _squares(latents, outputs)[:, None]
+        return np.maximum(squares, 0, out=squares)
 
     @property
     def largest_cross(self) -> float | None:
@@ -365,7 +374,41 @@ class Codebooks(Bottleneck):
         return crosses
 
 
-class Levels(Bottleneck):
+class Scalars(Bottleneck):
+    """Layers that round each number by itself: squared distances are sums over groups of numbers."""
+
+    def _count(self, bits: list[int]) -> None:
+        """Keep the bits of each number, the lowest of a token first."""
+        self._levels: Ids = 1 << np.array(bits)
+        self._basis: Ids = np.cumprod([1, *self._levels[:-1]])
+        starts = [0]
+        for i in range(len(bits)):
+            if sum(bits[starts[-1] : i + 1]) > 8:  # a group is a byte
+                starts.append(i)
+        self._starts = starts
+        self._sizes = np.multiply.reduceat(self._levels, starts)
+
+    @property
+    def n_values(self) -> int:
+        """Values of a byte, of which there may be fewer."""
+        return min(self.n_codewords, 256)
+
+    def parts(self, tokens: Ids) -> Ids:
+        """Return the number of each group."""
+        parts: Ids = tokens.astype(np.int64) // self._basis[self._starts] % self._sizes
+        return parts
+
+    def squares(self, latents: Doubles, own: Ids | None = None) -> Doubles:
+        """Return the squared distances of groups."""
+        squares = np.zeros((len(latents), len(self._starts), self.n_values))
+        ends = [*self._starts[1:], len(self._levels)]
+        for i, (start, end, size) in enumerate(zip(self._starts, ends, self._sizes, strict=True)):
+            outputs = self.vectors(np.arange(size)[:, None] * self._basis[start])[:, start:end]
+            squares[:, i, :size] = _squares(latents[:, start:end], outputs)
+        return np.maximum(squares, 0, out=squares)
+
+
+class Levels(Scalars):
     """Finite scalar quantization: a few numbers, each rounded to one of a few levels.
 
     Mentzer, Minnen, Agustsson and Tschannen, *Finite scalar quantization: VQ-VAE made simple*, ICLR 2024,
@@ -373,9 +416,8 @@ class Levels(Bottleneck):
     """
 
     def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
-        self._levels = np.array([1 << n_bits for n_bits in level_bits(self.n_codewords)])
+        self._count(level_bits(self.n_codewords))
         self._half = self._levels // 2
-        self._basis = np.cumprod([1, *self._levels[:-1]])
         return shape
 
     def _bounded(self, x: Array) -> Array:
@@ -418,7 +460,7 @@ class Levels(Bottleneck):
         return vectors
 
 
-class Signs(Bottleneck):
+class Signs(Scalars):
     """Look-up-free quantization: the signs of a few numbers.
 
     Yu et al., *Language model beats diffusion: tokenizer is key to visual generation*, ICLR 2024, section
@@ -431,7 +473,7 @@ class Signs(Bottleneck):
         self.entropy = entropy
 
     def _build(self, shape: Shape, rng: np.random.Generator) -> Shape:
-        self._basis = 1 << np.arange(shape[-1])
+        self._count([1] * shape[-1])
         return shape
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
@@ -460,7 +502,7 @@ class Signs(Bottleneck):
 
     def vectors(self, tokens: Ids) -> Doubles:
         """Return the signs of tokens."""
-        vectors: Doubles = 2.0 * (tokens // self._basis % 2) - 1
+        vectors: Doubles = (2 * (tokens // self._basis % 2) - 1).astype(np.float64)
         return vectors
 
 
@@ -481,7 +523,7 @@ def _squares(x: Array, codewords: Array) -> Array:
 
 def _blocks(n: int, n_codewords: int) -> Iterator[slice]:
     """Yield slices of vectors whose distances to all codewords take little memory."""
-    n_rows = max(1, _DISTANCES_PER_BLOCK // n_codewords)
+    n_rows = max(1, DISTANCES_PER_BLOCK // n_codewords)
     for start in range(0, n, n_rows):
         yield slice(start, start + n_rows)
 

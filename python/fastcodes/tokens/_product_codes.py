@@ -1,7 +1,8 @@
 """Grids of tokens as rows of bytes, and the look-up tables by which `fastcodes.adc` searches these rows.
 
 A token below 256 is a byte. Codebooks of more codewords take several bytes: one of them is the token less a
-multiple of 255, and the others are 255, whose entries are 0.
+multiple of 255, and the others are 255, whose entries are 0. Where squared distances are sums over parts of a
+token that are bytes, these parts are the tokens.
 
 Squared distances to sums of codewords are no sums over codewords: what is missing, the inner products of the
 codewords of a place with each other, follows in 32 bits for a grid: digits of a power of two, the highest
@@ -25,10 +26,11 @@ _MOST_ENTRIES = 1 << 26  # of a query
 
 def bytes_of_tokens(grids: Array, n_codewords: int) -> Codes:
     """Return the bytes (n, n_bytes) of grids (n, rows, columns, n_codebooks)."""
-    columns = grids.reshape(len(grids), math.prod(grids.shape[1:]), 1).astype(np.int64)
+    columns = grids.reshape(len(grids), math.prod(grids.shape[1:]), 1)
     if n_codewords > 256:
-        which, digits = np.divmod(columns, _ELSEWHERE)
-        columns = np.where(which == np.arange(_n_bytes(n_codewords)), digits, _ELSEWHERE)
+        which, digits = np.divmod(columns.astype(np.int32), _ELSEWHERE)
+        is_here = which == np.arange(_n_bytes(n_codewords), dtype=np.int32)
+        columns = np.where(is_here, digits.astype(np.uint8), np.uint8(_ELSEWHERE))
     return columns.astype(np.uint8).reshape(len(grids), math.prod(columns.shape[1:]))
 
 

@@ -24,7 +24,14 @@ from fastcodes._validation import (
 from fastcodes.coding._losses import SquaredError
 from fastcodes.coding._pictures import decibels
 from fastcodes.nn import Adam, Conv2D, Cosine, HardTanh, Network
-from fastcodes.tokens._bottlenecks import Bottleneck, Codebooks, Levels, Signs, level_bits
+from fastcodes.tokens._bottlenecks import (
+    DISTANCES_PER_BLOCK,
+    Bottleneck,
+    Codebooks,
+    Levels,
+    Signs,
+    level_bits,
+)
 from fastcodes.tokens._grids import as_pictures, as_size, as_tokens, check_unchanged, token_dtype
 from fastcodes.tokens._product_codes import (
     bytes_of_crosses,
@@ -461,10 +468,12 @@ class VQVAE(Estimator):
         Returns
         -------
         uint8 array (n, n_bytes)
-            A byte for each token of up to 256 codewords, ``tokens.reshape(n, -1)``; ceil(`n_codewords` / 255)
-            bytes for one of more. "residual" with several codebooks has 4 bytes more for each grid, or as
-            many digits as hold 32 bits if there are fewer than 256 codewords: the sum, over places, of the
-            inner products of the codewords that are added up.
+            A byte for each token of up to 256 codewords, ``tokens.reshape(n, -1)``. For one of more learned
+            codewords ceil(`n_codewords` / 255) bytes, all but one of which say that the token is another's: 3
+            of 512 codewords, but 258 of 65536. For one of "fsq" and "lfq" a byte for as many consecutive
+            numbers as have up to 256 values: 2 of 512, 3 and 2 of 65536. "residual" with several codebooks
+            has 4 bytes more for each grid, or as many digits as hold 32 bits if there are fewer than 256
+            codewords: the sum, over places, of the inner products of the codewords that are added up.
 
         Raises
         ------
@@ -480,7 +489,7 @@ class VQVAE(Estimator):
         check_fitted(self)
         bottleneck = self._bottleneck
         grids = as_tokens(tokens, bottleneck.n_codewords, bottleneck.n_codebooks)
-        codes = bytes_of_tokens(grids, bottleneck.n_codewords)
+        codes = bytes_of_tokens(bottleneck.parts(grids), bottleneck.n_values)
         largest = self._largest_cross(grids.shape)
         return codes if largest is None else np.hstack([codes, self._digits(grids, largest)])
 
@@ -555,8 +564,7 @@ class VQVAE(Estimator):
             vectors = self._vectors(pictures[some], lines)
             return bottleneck.latents(vectors.reshape(-1, vectors.shape[-1]))
 
-        own = None if bottleneck.largest_cross is None else self.encode(pictures)
-        return self._tables(shape, latents, own)
+        return self._tables(shape, latents, lambda: self.encode(pictures))
 
     def token_tables(self, tokens: ArrayLike, *, threads: int | None = None) -> Floats:
         """Return the look-up tables of grids, by which `codes` are searched without pictures.
@@ -591,27 +599,32 @@ class VQVAE(Estimator):
             part = grids[some, lines].reshape(-1, bottleneck.n_codebooks)
             return bottleneck.vectors(part.astype(np.int64))
 
-        own = None if bottleneck.largest_cross is None else grids
-        return self._tables((len(grids), *grids.shape[1:3]), latents, own)
+        return self._tables((len(grids), *grids.shape[1:3]), latents, lambda: grids)
 
     def _tables(
-        self, shape: tuple[int, int, int], latents: Callable[[slice, slice], Doubles], own: Array | None
+        self,
+        shape: tuple[int, int, int],
+        latents: Callable[[slice, slice], Doubles],
+        tokens: Callable[[], Array],
     ) -> Floats:
         """Return the tables of grids (n, rows, columns) of latent vectors, which are given in blocks.
 
-        Where codewords are added up, the tokens of the vectors are needed, too.
+        Where codewords are added up, the tokens of the vectors are asked for, too.
         """
         bottleneck, (n, rows, columns) = self._bottleneck, shape
-        n_codewords, n_codebooks = bottleneck.n_codewords, bottleneck.n_codebooks
+        n_values, n_codebooks = bottleneck.n_values, bottleneck.n_codebooks
+        n_parts = bottleneck.parts(np.zeros(n_codebooks, np.int64)).size
         largest = self._largest_cross(shape)
-        tables, by_token = empty_tables(n, (rows, columns, n_codebooks), n_codewords, largest)
-        for some, lines in _blocks(n, rows, columns):
+        tables, by_token = empty_tables(n, (rows, columns, n_parts), n_values, largest)
+        own = None if largest is None else tokens()
+        most = min(_TOKENS_PER_BLOCK, DISTANCES_PER_BLOCK // (n_parts * n_values))
+        for some, lines in _blocks(n, rows, columns, most):
             part = by_token[some, lines]
             chosen = None if own is None else own[some, lines].reshape(-1, n_codebooks).astype(np.int64)
             squares = bottleneck.squares(latents(some, lines), chosen)
-            fill(part, squares.reshape(*part.shape[:4], n_codewords))
+            fill(part, squares.reshape(*part.shape[:4], n_values))
         if own is not None and largest is not None:
-            fill_digits(tables, self._digits(own, largest), largest, n_codewords)
+            fill_digits(tables, self._digits(own, largest), largest, n_values)
         return tables
 
     # --- as an estimator -----------------------------------------------------------------------------------
@@ -706,9 +719,9 @@ class VQVAE(Estimator):
         self._learn(network.set_weights(arrays), history)
 
 
-def _blocks(n: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
-    """Yield slices of pictures, and of rows of their grids, of a few thousand tokens."""
-    n_lines = max(1, _TOKENS_PER_BLOCK // columns)
+def _blocks(n: int, rows: int, columns: int, most: int | None = None) -> Iterator[tuple[slice, slice]]:
+    """Yield slices of pictures, and of rows of their grids, of at most so many tokens, or of one row."""
+    n_lines = max(1, (_TOKENS_PER_BLOCK if most is None else most) // columns)
     n_pictures = max(1, n_lines // rows)
     for i in range(0, n, n_pictures):
         for y in range(0, rows, n_lines):
