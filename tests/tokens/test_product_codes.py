@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -216,6 +217,28 @@ def test_tables_of_large_pictures_are_refused() -> None:
     with pytest.raises(ValueError, match="search by smaller pictures, or by crops"):
         model.tables(np.zeros((1, 4000, 4000, 1), np.uint8))
     assert model.token_tables(np.zeros((0, 5, 5), np.uint16)).shape == (0, 75, 256)
+
+
+def test_tables_of_many_queries_are_refused() -> None:
+    model, _ = fitted("vq of 512")
+    message = "the tables of 100,000 queries are 1,228,800,000 numbers; .*: search 87,381 queries at a time"
+    with pytest.raises(ValueError, match=message):
+        model.token_tables(np.broadcast_to(np.uint16(0), (100_000, 4, 4)))
+    with pytest.raises(ValueError, match=message):
+        model.tables(np.broadcast_to(np.uint8(0), (100_000, 8, 8, 1)))
+
+
+def test_tables_of_large_codebooks_take_little_memory_besides_them() -> None:
+    settings = {"patch": 2, "hidden": 4, "n_dims": 2, "epochs": 1, "init": "random", "random_state": 0}
+    model = VQVAE(1 << 16, **settings).fit(IMAGES[:4], threads=1)
+    grids = model.encode(IMAGES[:20])
+    n_distances = grids.size << 16
+    tracemalloc.start()
+    tables = model.token_tables(grids)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert n_distances > 2 << 23
+    assert peak - tables.nbytes < (1 << 23) * 8 * 1.25
 
 
 def test_models_have_to_be_fitted() -> None:

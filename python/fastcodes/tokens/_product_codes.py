@@ -22,6 +22,7 @@ __all__ = ["bytes_of_crosses", "bytes_of_tokens", "empty_tables", "fill", "fill_
 _ELSEWHERE = 255
 _CROSS_BITS = 32
 _MOST_ENTRIES = 1 << 26  # of a query
+_MOST_NUMBERS = 1 << 30  # of all queries
 
 
 def bytes_of_tokens(grids: Array, n_codewords: int) -> Codes:
@@ -54,11 +55,16 @@ def empty_tables(
     width, n_of_token = min(n_codewords, 256), _n_bytes(n_codewords)
     n_of_grid = math.prod(shape) * n_of_token
     levels = np.empty((0, 0)) if largest is None else _cross_levels(largest, n_codewords)
-    if (n_of_grid + len(levels)) * width > _MOST_ENTRIES:
+    n_entries = (n_of_grid + len(levels)) * width
+    if n_entries > _MOST_ENTRIES:
         raise ValueError(
-            f"a picture of {shape[0]} x {shape[1]} tokens has tables of "
-            f"{(n_of_grid + len(levels)) * width:,} numbers; expected at most {_MOST_ENTRIES:,}: "
-            "search by smaller pictures, or by crops"
+            f"a picture of {shape[0]} x {shape[1]} tokens has tables of {n_entries:,} numbers; "
+            f"expected at most {_MOST_ENTRIES:,}: search by smaller pictures, or by crops"
+        )
+    if n * n_entries > _MOST_NUMBERS:
+        raise ValueError(
+            f"the tables of {n:,} queries are {n * n_entries:,} numbers; expected at most {_MOST_NUMBERS:,}: "
+            f"search {_MOST_NUMBERS // n_entries:,} queries at a time, or fewer"
         )
     tables = np.zeros((n, n_of_grid + len(levels), width), np.float32)
     return tables, tables[:, :n_of_grid].reshape(n, *shape, n_of_token, width)

@@ -531,10 +531,12 @@ class VQVAE(Estimator):
         TypeError
             If `images` are not uint8.
         ValueError
-            If they have another shape, or tables of more than 2**26 numbers for each.
+            If they have another shape, or tables of more than 2**26 numbers for each or 2**30 together.
 
         Notes
         -----
+        Tables have 1024 bytes for each byte of a code: search some queries at a time.
+
         Asymmetric distances, after Jégou, Douze and Schmid, *Product quantization for nearest neighbor
         search*, IEEE TPAMI 33, 2011, with the places of a grid as parts of a vector.
 
@@ -588,7 +590,7 @@ class VQVAE(Estimator):
         NotFittedError
             If the model is not fitted.
         TypeError, ValueError
-            As `decode`; or if a grid has tables of more than 2**26 numbers.
+            As `decode`; or if tables have more than 2**26 numbers for a grid or 2**30 together.
         """
         check_fitted(self)
         check_threads(threads)
@@ -621,8 +623,8 @@ class VQVAE(Estimator):
         for some, lines in _blocks(n, rows, columns, most):
             part = by_token[some, lines]
             chosen = None if own is None else own[some, lines].reshape(-1, n_codebooks).astype(np.int64)
-            squares = bottleneck.squares(latents(some, lines), chosen)
-            fill(part, squares.reshape(*part.shape[:4], n_values))
+            # Without a name, so that nothing is left of it while the next block is computed.
+            fill(part, bottleneck.squares(latents(some, lines), chosen).reshape(*part.shape[:4], n_values))
         if own is not None and largest is not None:
             fill_digits(tables, self._digits(own, largest), largest, n_values)
         return tables
