@@ -2,8 +2,7 @@
 
 After Martin, *Range encoding*, 1979. The width of the interval stays between 2**40 and 2**48; totals are at
 most 2**28. The range coder of the core is for probabilities of 16 bits, too few for rare codewords of large
-codebooks; and a compiled one would save a tenth of the time of encoding and at most a third of that of
-decoding, most of which makes intervals.
+codebooks. This one is not compiled, since most of the time goes into making intervals, by numpy.
 
 Trailing zeros are dropped, and a decoder reads zeros after the end. If nothing but zeros is left to read, and
 the offset in the interval is 0, all symbols that follow, in any number, are the first ones:
