@@ -521,8 +521,11 @@ class VQVAE(Estimator):
         -------
         float32 array (nq, n_bytes, min(`n_codewords`, 256))
             Their sum over the bytes of a code is the squared L2 distance between the latent vectors of the
-            query, before they are quantized, and the codewords of the grid. With `normalize`, latent vectors
-            are divided by their lengths.
+            query, before they are quantized, and the codewords of the grid, of all places together. Latent
+            vectors are those that the quantizer compares or rounds: with `normalize` divided by their
+            lengths, or their parts by those of the parts for "product"; for "fsq" bounded, and scaled as
+            levels are, which lie between -1 and 1; for "lfq" as the encoder makes them, without bounds, while
+            codewords are of -1 and 1. Parts of "product" lie side by side, so their squared distances add up.
 
         Raises
         ------
