@@ -163,13 +163,13 @@ check-aarch64: ## Lint the core for ARM and run the quick kernels under emulatio
 	@if test "$$(uname -m)" = x86_64 && command -v dpkg >/dev/null; then scripts/aarch64.sh check; \
 		else echo 'skipped: needs Debian on x86-64'; fi
 
-test-aarch64: $(VENV)/.tools ## Test the core and the kernels for ARM under emulation (20 minutes)
+test-aarch64: $(VENV)/.tools ## Test the core and the kernels for ARM under emulation (three quarters of an hour)
 	scripts/aarch64.sh test
 
 test-windows: ## Test the core for Windows in wine (20 minutes)
 	scripts/windows.sh --lib --tests
 
-wheels: $(VENV)/.tools ## Build all wheels that can be built here, and try each (half an hour)
+wheels: $(VENV)/.tools ## Build all wheels that can be built here, and try each (an hour)
 	scripts/wheels.sh
 
 audit: $(VENV)/.tools ## Check dependencies for known vulnerabilities, licences and origins
