@@ -89,7 +89,7 @@ impl PlaneCoder {
         Ok((encoder, moves))
     }
 
-    /// `n` planes of this size.
+    /// `n` planes of this size; `None` if the message ends before them.
     pub(crate) fn decode<'a>(
         &mut self,
         (width, height): (usize, usize),
@@ -98,7 +98,7 @@ impl PlaneCoder {
         moves: Moves,
         decoder: Decoder<'a>,
         run: &Run<'_>,
-    ) -> Result<(Decoder<'a>, Vec<Plane<f32>>), Error> {
+    ) -> Result<Option<(Decoder<'a>, Vec<Plane<f32>>)>, Error> {
         let (mut all_bands, mut grids, mut planes) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..n {
             let bands = Bands::new(width, height, N_LEVELS)?;
@@ -108,8 +108,9 @@ impl PlaneCoder {
         let mut side = Stoppable { side: Reader(decoder), run };
         for (index, _) in order() {
             for channel in 0..n {
-                if !side.side.0.is_past_end() {
-                    self.0.band(&mut side, &mut grids, Band { index, channel })?;
+                self.0.band(&mut side, &mut grids, Band { index, channel })?;
+                if side.side.0.is_past_end() {
+                    return Ok(None);
                 }
             }
         }
@@ -117,7 +118,7 @@ impl PlaneCoder {
         for ((bands, grids), moves) in all_bands.into_iter().zip(&grids).zip(moves) {
             try_push(&mut planes, reconstructed(bands, grids, step, moves)?)?;
         }
-        Ok((side.side.0, planes))
+        Ok(Some((side.side.0, planes)))
     }
 }
 

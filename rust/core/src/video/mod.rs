@@ -290,6 +290,9 @@ impl Coder {
                         coder.cell(&mut decoder, &mut field, place.quarter(index), Choice::default())?;
                     }
                 }
+                if decoder.is_past_end() {
+                    return Err(cut());
+                }
                 if run.should_stop() {
                     return Err(Error::Interrupted);
                 }
@@ -298,18 +301,20 @@ impl Coder {
         let predicted = self.predicted(&references, &field, run)?;
         let coder = known(&mut learned.luma, PlaneCoder::new)?;
         let mut all = [None, None, None];
-        let (mut decoder, luma) = coder.decode((width, height), 1, job.step, moves, decoder, run)?;
+        let (mut decoder, luma) =
+            coder.decode((width, height), 1, job.step, moves, decoder, run)?.ok_or_else(cut)?;
         luma.into_iter().zip(&mut all).for_each(|(plane, out)| *out = Some(plane));
         if has_chroma {
             let coder = known(&mut learned.chroma, PlaneCoder::new)?;
             let [_, blue, red] = moves;
             let chroma;
-            (decoder, chroma) =
-                coder.decode(self.shape.chroma(), 2, job.step, [blue, red, [0; 2]], decoder, run)?;
+            (decoder, chroma) = coder
+                .decode(self.shape.chroma(), 2, job.step, [blue, red, [0; 2]], decoder, run)?
+                .ok_or_else(cut)?;
             chroma.into_iter().zip(&mut all[1..]).for_each(|(plane, out)| *out = Some(plane));
         }
         if !decoder.is_complete() {
-            return Err(damaged("it was cut or altered"));
+            return Err(cut());
         }
         let planes = decoded(predicted, all)?;
         self.learned = all_learned;
@@ -461,4 +466,9 @@ fn continued(cell: &Cell, spans: [u16; 2], n_lists: usize, distances: [u16; 2]) 
 /// The error of bytes that are not a frame.
 fn damaged(what: &str) -> Error {
     Error::Incompatible { problem: format!("data is not a frame of this video, or was damaged: {what}") }
+}
+
+/// The error of bytes that are not those of a whole frame.
+fn cut() -> Error {
+    damaged("it was cut or altered")
 }
