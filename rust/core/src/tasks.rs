@@ -132,11 +132,21 @@ impl Run<'_> {
         new_state: impl Fn() -> Result<S, Error> + Sync,
         work: impl Fn(&mut S, usize, P) -> Result<(), Error> + Sync,
     ) -> Result<Vec<S>, Error> {
+        self.for_each_long_part(parts, new_state, |state, index, part, _| work(state, index, part))
+    }
+
+    /// [`Run::for_each_part`] for parts that take more than some tenths of a second, as [`Run::for_each_long_task`].
+    pub(crate) fn for_each_long_part<P: Send, S: Send>(
+        &self,
+        parts: impl IntoIterator<Item = P>,
+        new_state: impl Fn() -> Result<S, Error> + Sync,
+        work: impl Fn(&mut S, usize, P, &dyn Fn() -> bool) -> Result<(), Error> + Sync,
+    ) -> Result<Vec<S>, Error> {
         // No lock is ever waited for, since each task is done once; it is how safe code gives a part away.
         let parts = try_collect(parts.into_iter().map(|part| Mutex::new(Some(part))))?;
-        self.for_each_task(parts.len(), new_state, |state, task| {
+        self.for_each_long_task(parts.len(), new_state, |state, task, is_stopped| {
             match parts[task].lock().unwrap_or_else(PoisonError::into_inner).take() {
-                Some(part) => work(state, task, part),
+                Some(part) => work(state, task, part, is_stopped),
                 None => Ok(()),
             }
         })

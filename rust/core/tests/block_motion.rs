@@ -225,6 +225,25 @@ fn planes_are_compared_by_bits_at_every_level() {
     }
 }
 
+/// Rows of blocks can be long: it is asked whether to stop before they are searched, not only after them.
+#[test]
+fn a_search_stops_within_a_row_of_blocks() {
+    let samples = Random::new(9).bytes(64 * 64);
+    let image = Image::new("frame", &samples, 64, 64).unwrap();
+    let planes = Planes::new("frame", &samples[..64 * 8], 1, 64, 64).unwrap();
+    let window = Window { block: Block::Eight, radius: 2 };
+    let stopped = |work: &dyn Fn(&mut [[i16; 2]], &mut [i32], &Run<'_>) -> Result<(), Error>| {
+        let (mut vectors, mut costs) = (vec![[99; 2]; 64], vec![-1; 64]);
+        let run = Run::new(Level::best(), 1, &|| true);
+        std::thread::sleep(std::time::Duration::from_millis(60)); // as it is not asked more often
+        assert_eq!(work(&mut vectors, &mut costs, &run), Err(Error::Interrupted));
+        assert_eq!(costs, [-1; 64]);
+    };
+    stopped(&|vectors, costs, run| search(image, image, window, 1, vectors, costs, run));
+    stopped(&|vectors, costs, run| predictive_search(image, image, window, vectors, costs, run));
+    stopped(&|vectors, costs, run| one_bit_search(planes, planes, window, 1, vectors, costs, run));
+}
+
 #[test]
 fn wrong_arguments_are_errors() {
     let run = Run::serial(Level::best());

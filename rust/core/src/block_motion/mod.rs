@@ -52,6 +52,9 @@ const SLACK: usize = 2 * LANES;
 /// Bytes that hold the samples of a window, wherever in the first byte it begins, and one more.
 const WINDOW_BYTES: usize = 4;
 
+/// Blocks of a row that are searched before it is asked whether to stop: some tens of milliseconds at the largest radius.
+const BLOCKS_PER_CHECK: usize = 64;
+
 /// Costs of a row of candidates are this many, or a multiple.
 const COSTS_PER_CHUNK: usize = 8;
 
@@ -483,12 +486,15 @@ fn of_blocks(
     check_len("costs", "elements", costs.len(), n_rows * n_columns * k)?;
     let (ranks, level) = (Ranks::new(window)?, run.level());
     let parts = vectors.chunks_mut(n_columns * k).zip(costs.chunks_mut(n_columns * k));
-    run.for_each_part(
+    run.for_each_long_part(
         parts,
         || Scratch::new(window),
-        |scratch, row, (vectors, costs)| {
+        |scratch, row, (vectors, costs), is_stopped| {
             let blocks = vectors.chunks_exact_mut(k).zip(costs.chunks_exact_mut(k));
             for (column, (vectors, costs)) in blocks.enumerate() {
+                if column.is_multiple_of(BLOCKS_PER_CHECK) && is_stopped() {
+                    return Err(Error::Interrupted);
+                }
                 fill(scratch, row, column);
                 scratch.select(level, window, &ranks, k)?;
                 for ((vector, cost), key) in vectors.iter_mut().zip(costs).zip(&scratch.keys) {

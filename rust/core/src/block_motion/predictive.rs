@@ -1,7 +1,7 @@
 //! A fast search: from the best vector of the neighbours, downhill.
 //!
 //! The enhanced predictive zonal search of Tourapis (*Enhanced predictive zonal search for single and multiple frame motion estimation*,
-//! Proc. SPIE 4671, 2002) with its square pattern, and without its thresholds, by which it may end before it reaches a minimum.
+//! Proc. SPIE 4671, 2002) with its spatial predictors and square pattern; without temporal predictors, thresholds and its second stage.
 //!
 //! ```text
 //!   +-------+-------+-------+     a block begins at the best of no motion, the vectors of its left, upper and upper right
@@ -11,15 +11,15 @@
 //!   +-------+-------+
 //! ```
 //!
-//! Rows of blocks are searched in slices, which do not see each other: so the answer is the same for every number of threads. It takes
+//! The search uses vectors of neighbours only within bands of eight rows of blocks: so the answer is the same for every number of threads. It takes
 //! about ten candidates a block, too few and too scattered for the kernels that compare many at neighbouring columns.
 
 use super::{Block, Image, Surfaces, Window, check_same, portable};
 use crate::error::check_len;
 use crate::{Error, Run};
 
-/// Rows of blocks that see each other.
-const ROWS_PER_SLICE: usize = 8;
+/// Rows of blocks in a band.
+const ROWS_PER_BAND: usize = 8;
 
 /// A cost and its vector, `[dy, dx]`.
 type Found = (u32, [i16; 2]);
@@ -44,14 +44,17 @@ pub fn predictive_search(
     check_len("vectors", "elements", vectors.len(), n_rows * n_columns)?;
     check_len("costs", "elements", costs.len(), n_rows * n_columns)?;
     let surfaces = Surfaces::new(frame, reference, window)?;
-    let n = ROWS_PER_SLICE * n_columns;
-    run.for_each_part(
+    let n = ROWS_PER_BAND * n_columns;
+    run.for_each_long_part(
         vectors.chunks_mut(n).zip(costs.chunks_mut(n)),
         || Ok(()),
-        |(), slice, (vectors, costs)| {
+        |(), band, (vectors, costs), is_stopped| {
             for index in 0..vectors.len() {
                 let (row, column) = (index / n_columns, index % n_columns);
-                let (y, x) = ((slice * ROWS_PER_SLICE + row) * side, column * side);
+                if column == 0 && is_stopped() {
+                    return Err(Error::Interrupted);
+                }
+                let (y, x) = ((band * ROWS_PER_BAND + row) * side, column * side);
                 let predictors = predictors(vectors, n_columns, row, column);
                 let (cost, vector) = match window.block {
                     Block::Sixteen => surfaces.downhill::<16>(y, x, predictors),
@@ -85,7 +88,7 @@ fn predictors(vectors: &[[i16; 2]], n_columns: usize, row: usize, column: usize)
 }
 
 impl Surfaces {
-    /// The vector that no one around it is better than, and its cost; `predictors` are vectors in the window.
+    /// A vector with no better neighbour, and its cost; `predictors` are vectors in the window.
     fn downhill<const SIDE: usize>(&self, y: usize, x: usize, predictors: [[i16; 2]; 5]) -> Found {
         let block = self.frame.block::<SIDE>(y, x);
         let radius = self.window.radius;
@@ -98,7 +101,7 @@ impl Surfaces {
             (sad, dy.abs() + dx.abs(), dy, dx)
         };
         let mut best = key(predictors[0]);
-        for (index, vector) in predictors.iter().enumerate() {
+        for (index, vector) in predictors.iter().enumerate().skip(1) {
             if !predictors[..index].contains(vector) {
                 best = best.min(key(*vector));
             }
@@ -109,9 +112,11 @@ impl Surfaces {
             let (_, _, dy, dx) = best;
             let around =
                 [-1, 0, 1].into_iter().flat_map(|down| [-1, 0, 1].map(|right| [dy + down, dx + right]));
-            let is_new = |[dy, dx]: &[i16; 2]| {
-                usize::from(dy.unsigned_abs().max(dx.unsigned_abs())) <= radius
-                    && before[0].abs_diff(*dy).max(before[1].abs_diff(*dx)) > 1
+            let is_new = |vector: &[i16; 2]| {
+                let [down, right] = *vector;
+                *vector != [dy, dx]
+                    && usize::from(down.unsigned_abs().max(right.unsigned_abs())) <= radius
+                    && before[0].abs_diff(down).max(before[1].abs_diff(right)) > 1
             };
             let next = around.filter(is_new).map(key).fold(best, Ord::min);
             if next == best {
