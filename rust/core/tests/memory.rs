@@ -674,17 +674,19 @@ fn frames(random: &mut Random) {
     let planes = [&planes[0][..], &planes[1][..], &planes[2][..]];
     let step = Step::new(9.0).unwrap();
     let jobs = [&[][..], &[(0, 1)][..]].map(|references| Job { references, step, keep: Some(0) });
-    let encode = |run: &Run<'_>| -> Result<Vec<Vec<u8>>, Error> {
+    let encode = |method: Method, run: &Run<'_>| -> Result<Vec<Vec<u8>>, Error> {
         let mut coder = Coder::new(shape)?;
         let mut all = of_caller(|| Vec::with_capacity(2));
         for job in jobs {
-            let reach = Reach { radius: 5, method: Method::Full };
+            let reach = Reach { radius: 5, method };
             all.push(coder.encode(planes, job, reach, run)?);
         }
         Ok(all)
     };
-    check("video::Coder::encode", |run| encode(run).map(nothing));
-    let all = encode(&Run::serial(Level::PORTABLE)).unwrap();
+    for method in [Method::Full, Method::Predictive] {
+        check("video::Coder::encode", |run| encode(method, run).map(nothing));
+    }
+    let all = encode(Method::Full, &Run::serial(Level::PORTABLE)).unwrap();
     check("video::Coder::decode", |run| {
         let mut coder = Coder::new(shape)?;
         for (job, bytes) in jobs.into_iter().zip(&all) {
