@@ -212,7 +212,7 @@ def bits_popcount(codes: _Codes, threads: int | None) -> npt.NDArray[np.int32]: 
 def bits_pack_uint(values: npt.NDArray[Any], n_bits: int, out: _Codes, threads: int | None) -> None: ...
 def bits_unpack_uint(packed: _Codes, n_bits: int, out: npt.NDArray[Any], threads: int | None) -> None: ...
 def block_motion_search(
-    frame: _Codes, reference: _Codes, is_full: bool, block: int, radius: int, threads: int | None
+    frame: _Codes, reference: _Codes, method: str, block: int, radius: int, threads: int | None
 ) -> tuple[_Integers, npt.NDArray[np.int16]]: ...
 def block_motion_one_bit(
     planes: _Codes, reference: _Codes, width: int, k: int, block: int, radius: int, threads: int | None
@@ -468,12 +468,12 @@ class VideoCoder:
         self,
         planes: Sequence[_Codes],
         place: tuple[list[tuple[int, int]], float, int | None],
-        reach: tuple[int, bool],
+        reach: tuple[int, str],
         threads: int | None,
     ) -> bytes: ...
     def decode(
         self, data: _Codes, place: tuple[list[tuple[int, int]], float, int | None], threads: int | None
-    ) -> tuple[_Codes, _Codes, _Codes]: ...
+    ) -> tuple[_Codes, _Codes, _Codes] | None: ...
 
 @final
 class XnorFilters:

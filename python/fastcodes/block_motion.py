@@ -1,10 +1,11 @@
 """Motion of blocks between two frames: by sums of absolute differences, or by binary planes.
 
 A frame is divided into blocks of 16 x 16 or 8 x 8 samples, row by row. The vector ``(dy, dx)`` of the block
-at ``(y, x)`` refers to the block of the reference at ``(y + dy, x + dx)``. `search` finds the vector with the
-least sum of absolute differences (SAD) in a window. The one-bit transform compares a sample with the mean
-around it, so that a block of 256 samples is 256 bits, and blocks are compared by exclusive or and a count of
-ones: `one_bit_planes` and `one_bit_candidates`. `one_bit_search` scores the best of these again by `sad`.
+at ``(y, x)`` refers to the block of the reference at ``(y + dy, x + dx)``. By default, `search` finds the
+vector with the least sum of absolute differences (SAD) in a window. The one-bit transform compares a sample
+with the mean around it, so that a block of 256 samples is 256 bits, and blocks are compared by exclusive or
+and a count of ones: `one_bit_planes` and `one_bit_candidates`. `one_bit_search` scores the best of these
+again by `sad`.
 
 Samples beyond the edges of a frame are those of the edge: ``np.pad(frame, ..., mode="edge")``. So vectors may
 point out of the reference, and blocks at the right and lower edges may be incomplete. Of equal candidates the
@@ -24,7 +25,8 @@ from fastcodes._validation import as_array, as_integer, as_option, described
 
 __all__ = ["compensate", "one_bit_candidates", "one_bit_planes", "one_bit_search", "sad", "search"]
 
-_METHODS = ("full", "epzs")
+METHODS = ("full", "epzs")
+"""Of `search`, and of the searches of a video."""
 _MAX_RADIUS = 127
 _MAX_SIDE = 65_535
 _SPACINGS = (4, 2, 1)
@@ -58,7 +60,8 @@ def search(
     block : {8, 16}
         Samples of a block on a side.
     radius : int
-        The largest component of a vector, from 0 to 127: ``(2 * radius + 1) ** 2`` candidates.
+        The largest component of a vector, from 0 to 127: ``(2 * radius + 1) ** 2`` candidates, of which
+        "full" compares all.
     threads : int, optional
         Largest number of threads, at most that of the CPUs. None means all CPUs of this process, or the value
         of the environment variable ``FASTCODES_NUM_THREADS``; 1 starts no thread.
@@ -98,11 +101,12 @@ def search(
         costs = blocks.sum(axis=(1, 3))
 
     "epzs" is the search of Tourapis (*Enhanced predictive zonal search for single and multiple frame motion
-    estimation*, Proc. SPIE 4671, 2002) with its square pattern and without its thresholds. Blocks of eight
-    rows see each other: rows 0, 8, 16, ... of blocks have no neighbours above.
+    estimation*, Proc. SPIE 4671, 2002) with its spatial predictors and square pattern; without temporal
+    predictors, thresholds and its second stage. The search uses vectors of neighbours only within bands of
+    eight rows of blocks: rows 0, 8, 16, ... have no neighbours above.
     """
-    is_full = as_option(method, "method", _METHODS) == "full"
-    return _native.block_motion_search(*_as_frames(frame, reference), is_full, block, radius, threads)
+    as_option(method, "method", METHODS)
+    return _native.block_motion_search(*_as_frames(frame, reference), method, block, radius, threads)
 
 
 def one_bit_planes(frame: Any, *, bands: int = 1) -> Codes:

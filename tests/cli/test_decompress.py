@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tracemalloc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -200,22 +200,40 @@ def test_missing_frames_are_named(folder: Path, capfd: pytest.CaptureFixture[str
     assert "3 videos, 0 skipped" in summary
     assert first.endswith("4 of 9 frames are lost: 0 to 2, 8; wrote 5 frames")
     assert second.startswith("fastcodes: b.fc: ")
-    assert second.endswith("2 bytes follow its end; no frame is lost; wrote 6 frames")
+    assert "2 bytes follow its end; no frame is lost" in second
+    assert second.endswith("; wrote 6 frames")
 
 
-def test_memory_does_not_grow_with_the_number_of_frames(folder: Path) -> None:
-    peaks = []
-    for n in (4, 64):
-        frames = np.zeros((n, 256, 256), np.uint8)
-        Path(f"{n}.fc").write_bytes(VideoCodec(64, mode="intra", group=1).encode(frames))
-        tracemalloc.start()
-        try:
-            assert run(f"{n}.fc", "--threads", "1") == 0
-            peaks.append(tracemalloc.get_traced_memory()[1])
-        finally:
-            tracemalloc.stop()
-        assert os.path.getsize(f"{n}.y4m") > frames.size
-    assert peaks[1] < peaks[0] + 4 * 256 * 256
+@pytest.mark.parametrize("n_more", [0, 1])
+@pytest.mark.parametrize("place", [0, 3, 12])
+def test_a_video_with_a_damaged_start_is_a_video(
+    folder: Path, place: int, n_more: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray(stored_clip() + n_more * b"x")
+    data[place] ^= 1
+    Path("a.fc").write_bytes(data)
+    assert run("a.fc") == 2
+    assert np.array_equal(read_video("a.y4m").luma, VideoCodec().decode(stored_clip()).luma)
+    assert "no frame is lost: `frames` yields all of them; encode them again" in capfd.readouterr().err
+
+
+def test_frames_are_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count the planes that are alive when a frame comes: tracemalloc does not see their memory."""
+    frames = VideoCodec.frames
+    planes: list[Any] = []
+    n_alive: list[int] = []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        for frame in frames(*arguments, **options):
+            planes.append(weakref.ref(frame.luma.base))
+            n_alive.append(sum(plane() is not None for plane in planes))
+            yield frame
+
+    monkeypatch.setattr(VideoCodec, "frames", counted)
+    Path("a.fc").write_bytes(VideoCodec(64, mode="intra").encode(np.zeros((64, 16, 16), np.uint8)))
+    assert run("a.fc", "--threads", "1") == 0
+    assert len(n_alive) == 64
+    assert max(n_alive) <= 3
 
 
 def test_an_interrupted_video_leaves_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from fractions import Fraction
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from fastcodes import metrics
 from fastcodes.coding import Video, VideoCodec, VideoFrame, VideoInfo
 from fastcodes.coding import video as module
-from helpers import Array
+from helpers import Array, run_python
 
 MODES = ("intra", "forward", "bidirectional", "interpolation")
 
@@ -96,8 +97,9 @@ def test_motion_takes_fewer_bytes_and_both_sides_fewer_still() -> None:
     assert min(qualities.values()) > 31
 
 
-def test_the_fast_search_takes_a_few_bytes_more() -> None:
+def test_the_fast_search_gives_other_bytes_but_about_as_many() -> None:
     full, fast = (VideoCodec(12, radius=20, search=search).encode(CLIP) for search in ("full", "epzs"))
+    assert fast != full
     assert 0.9 * len(full) < len(fast) < 1.1 * len(full)
     assert decibels(VideoCodec().decode(fast).luma, VideoCodec().decode(full).luma) > 34
 
@@ -229,7 +231,72 @@ def test_bytes_after_the_end_are_an_error() -> None:
     data = VideoCodec(8).encode(CLIP.luma[:3])
     found, message = survivors(data + b"ab")
     assert len(found) == 3
-    assert "2 bytes follow its end; no frame is lost" in message
+    expected = "2 bytes follow its end; no frame is lost: `frames` yields all of them; encode them again"
+    assert message.endswith(expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_bytes_that_are_missing_or_too_many_leave_the_groups_after_them(mode: str) -> None:
+    codec = VideoCodec(30, mode=mode, group=4)
+    data = codec.encode(moving(12, 16, 24, has_chroma=False).luma)
+    whole = list(codec.frames(data))
+    order = [(f + task.frame, f) for f, tasks in module._groups(12, 4, mode) for task in tasks]
+    places = parts(data)
+    start, stop = places[5]
+    middle = (start + stop) // 2
+    lost = [n for n, group in order[5:] if group == order[5][1]]
+    for altered, missing in (
+        (data[1:], []),
+        (data[40:], []),
+        (b"ab" + data, []),
+        (data[:middle] + data[middle + 1 :], lost),
+        (data[:middle] + b"x" + data[middle:], lost),
+        (data[:start] + b"x" + data[start:], []),
+        (data[: module._N_HEADER + 2] + data[module._N_HEADER + 3 :], []),
+    ):
+        found, message = survivors(altered)
+        assert [frame.number for frame in found] == [n for n in range(12) if n not in missing]
+        assert all(np.array_equal(frame.luma, whole[frame.number].luma) for frame in found)
+        assert (f"lost: {named(missing)}" if missing else "no frame is lost: `frames` yields all") in message
+    assert (
+        f"it has {len(data) + 1} bytes instead of {len(data)}; no frame is lost"
+        in (survivors(data[:start] + b"x" + data[start:])[1])
+    )
+
+
+@pytest.mark.parametrize("place", [0, 7, module._N_HEADER])
+@pytest.mark.parametrize("n", [1, 1000, module.N_END - module._N_HEADER])
+def test_the_second_copies_are_found_before_bytes_that_follow(place: int, n: int) -> None:
+    data = VideoCodec(8).encode(CLIP.luma[:3])
+    altered = bytearray(data + n * b"F")
+    altered[place] ^= 1
+    assert module.is_video(bytes(altered))
+    found, message = survivors(bytes(altered))
+    assert len(found) == 3
+    assert "one of the two copies of its header and index was cut or altered; no frame is lost" in message
+
+
+def test_headers_are_sought_in_a_bounded_part() -> None:
+    started = time.perf_counter()
+    assert not module.is_video(b"x" + module._MAGIC * (1 << 22))
+    assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize("name", ["FASTCODES_NUM_THREADS", "FASTCODES_LEVEL"])
+def test_a_wrong_setting_is_no_damage(name: str) -> None:
+    data = VideoCodec(8).encode(CLIP.luma[:2])
+    code = (
+        "from fastcodes.coding import VideoCodec\n"
+        f"try: VideoCodec().decode(bytes.fromhex({data.hex()!r}))\n"
+        "except ValueError as error: print(error)"
+    )
+    assert run_python(code, {name: "sse9"}).startswith(name)
+
+
+def test_too_large_a_number_of_threads_is_no_damage() -> None:
+    data = VideoCodec(8).encode(CLIP.luma[:2])
+    with pytest.raises(ValueError, match="threads must be an integer from 1 up to"):
+        list(VideoCodec().frames(data, threads=2**70))
 
 
 def test_a_header_that_was_altered_is_an_error() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Iterator
 from itertools import chain
@@ -16,7 +17,7 @@ from fastcodes.cli.files import check_json, opened
 from fastcodes.cli.pictures import BadPictureError, report_skipped
 from fastcodes.cli.terminal import UserError, add_json, counted, integer, summarize, thread_count
 from fastcodes.coding import ImageCodec, VideoCodec, VideoFrame
-from fastcodes.coding.video import is_video
+from fastcodes.coding.video import N_END, is_video
 from fastcodes.coding.video_files import parts_of_frame, y4m_header
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -87,10 +88,11 @@ def run(arguments: argparse.Namespace) -> None:
     def restore(source: Path, target: str) -> Iterator[bytes]:
         with opened(str(source)) as file:
             content = file.read()
-        if (Path(target).suffix.lower() == OF_VIDEOS) != is_video(content):
-            what = f"is a video, which is written as {OF_VIDEOS}" if is_video(content) else "is not a video"
+        holds_video = is_video(content)
+        if (Path(target).suffix.lower() == OF_VIDEOS) != holds_video:
+            what = f"is a video, which is written as {OF_VIDEOS}" if holds_video else "is not a video"
             raise BadPictureError(f"{what}; name another output with -o")
-        if is_video(content):
+        if holds_video:
             return restore_video(source, content)
         try:
             image = codec.decode(
@@ -175,4 +177,6 @@ def _suffix(source: Path) -> str:
     if not source.is_file():  # reading a pipe would take from it; what is missing is reported later
         return FORMS[0]
     with opened(str(source)) as file:
-        return OF_VIDEOS if is_video(file.read(4)) else FORMS[0]
+        start = file.read(4)
+        file.seek(max(file.seek(0, os.SEEK_END) - N_END, len(start)))
+        return OF_VIDEOS if is_video(start + file.read(N_END)) else FORMS[0]

@@ -13,6 +13,7 @@ import numpy as np
 from fastcodes import _native
 from fastcodes._typing import Codes
 from fastcodes._validation import as_array, as_integer, as_option, as_real, check_threads, described
+from fastcodes.block_motion import METHODS
 from fastcodes.entropy._messages import as_data
 
 __all__ = ["Video", "VideoCodec", "VideoFrame", "VideoInfo"]
@@ -22,7 +23,6 @@ _HEADER = struct.Struct("<4sBHHIIIHfI")
 _N_CHECK = 2
 _N_HEADER = _HEADER.size + _N_CHECK
 _MODES = ("intra", "forward", "bidirectional", "interpolation")
-_METHODS = ("full", "epzs")
 _WITH_CHROMA = 0x80
 _LONGEST_SIDE = 16_384
 _MOST_FRAMES = 2**32 - 1
@@ -37,6 +37,8 @@ _MAX_LENGTH_BYTES = 5
 _N_SLOTS = 8
 _MOST_RUNS = 10
 """Of lost frames that are named."""
+N_END = 1 << 16
+"""Bytes in which the header at the end is sought, as others may follow it."""
 
 
 class Video(NamedTuple):
@@ -77,7 +79,7 @@ class VideoFrame(NamedTuple):
 
 
 class VideoInfo(NamedTuple):
-    """What the first bytes of a compressed video say.
+    """What the header of a compressed video says.
 
     Attributes
     ----------
@@ -141,8 +143,8 @@ class VideoCodec:
     radius : int
         Samples that the search for vectors reaches in each direction, from 0 to 127.
     search : {"full", "epzs"}
-        How it searches: the `method` of `fastcodes.block_motion.search`. "epzs" takes the same time for every
-        `radius`, and on two clips 2 to 3 % more bytes at the same PSNR.
+        How it searches: the `method` of `fastcodes.block_motion.search`. "epzs" takes time that hardly
+        depends on `radius` where motion is smooth, and on two clips 2 to 3 % more bytes at the same PSNR.
 
     See Also
     --------
@@ -176,6 +178,8 @@ class VideoCodec:
     """
 
     # header   index   frames   index   header: damage of one of the two is mended by the other
+    #
+    # Where bytes are missing or too many, frames after them are found by their places from the end.
     #
     # header, 33 bytes
     # 4        "FCV" and the version, 1
@@ -212,7 +216,7 @@ class VideoCodec:
         self._mode = as_option(mode, "mode", _MODES)
         self._group = as_integer(group, "group", 1, _MOST_GROUP)
         self._radius = as_integer(radius, "radius", 0, 127)
-        self._search = as_option(search, "search", _METHODS)
+        self._search = as_option(search, "search", METHODS)
 
     def __repr__(self) -> str:
         """Return the parameters."""
@@ -232,7 +236,7 @@ class VideoCodec:
         Returns
         -------
         bytes
-            What `decode` and `frames` take: 70 bytes, and about 5 for each frame, besides what frames are
+            What `decode` and `frames` take: 70 bytes, and from 4 to 8 for each frame, besides what frames are
             coded in.
 
         Raises
@@ -248,7 +252,7 @@ class VideoCodec:
         parts: list[bytes] = []
         lengths: list[int] = []
         none = np.empty(0, np.uint8)
-        reach = (self._radius, self._search == "full")
+        reach = (self._radius, self._search)
         for first, tasks in _groups(n_frames, self._group, self._mode):
             coder.reset()
             for task in tasks:
@@ -365,20 +369,38 @@ class VideoCodec:
         return _info(_header_of(as_data(data)))
 
 
-def is_video(start: bytes) -> bool:
-    """Return whether the first bytes of a file are those of a video."""
-    return start.startswith(_MAGIC)
+def is_video(content: bytes) -> bool:
+    """Return whether the bytes of a file are a video, as they begin or end like one.
+
+    The first 4 bytes and the last `N_END` are enough.
+    """
+    return content.startswith(_MAGIC) or _last_header(np.frombuffer(content, np.uint8)) is not None
+
+
+def _last_header(data: Codes) -> int | None:
+    """Return where the last whole header begins, of those in the last bytes."""
+    end = data[-N_END:].tobytes()
+    place = end.rfind(_MAGIC)
+    while place >= 0:
+        header = end[place : place + _N_HEADER]
+        if len(header) == _N_HEADER and _is_whole(header):
+            return len(data) - len(end) + place
+        place = end.rfind(_MAGIC, 0, place)
+    return None
 
 
 def _header_of(data: Codes) -> bytes:
     """Return the header, from the end if that at the start is damaged."""
     header = data[:_N_HEADER].tobytes()
-    for copy in (header, data[-_N_HEADER:].tobytes()):
-        if len(copy) == _N_HEADER and copy[:4] == _MAGIC and _is_whole(copy):
-            return copy
-    if header[:4] != _MAGIC:
-        raise _damaged("it does not begin with the bytes 46 43 56 01")
-    raise _damaged("its header was cut or altered")
+    is_magic = header[: len(_MAGIC)] == _MAGIC
+    if is_magic and len(header) == _N_HEADER and _is_whole(header):
+        return header
+    last = _last_header(data)
+    if last is not None:
+        return data[last:][:_N_HEADER].tobytes()
+    raise _damaged(
+        "its header was cut or altered" if is_magic else "it does not begin with the bytes 46 43 56 01"
+    )
 
 
 def _info(header: bytes) -> VideoInfo:
@@ -404,7 +426,9 @@ def _info(header: bytes) -> VideoInfo:
 def _index_of(data: Codes, header: bytes) -> bytes:
     """Return the index, from the end if that at the start is damaged."""
     n = _HEADER.unpack_from(header)[-1] + _N_CHECK
-    for place in (_N_HEADER, len(data) - _N_HEADER - n):
+    last = _last_header(data)
+    # Without a header at the end, it is sought where it would be.
+    for place in (_N_HEADER, (len(data) - _N_HEADER if last is None else last) - n):
         index = data[max(place, 0) :][:n].tobytes()
         if len(index) == n and _is_whole(index):
             return index
@@ -449,11 +473,17 @@ def _head(info: VideoInfo, lengths: Iterable[int]) -> tuple[bytes, bytes]:
 
 def _decoded(data: Codes, head: tuple[bytes, bytes], threads: int | None) -> Iterator[VideoFrame]:
     """Yield all frames that can be decoded, and raise an error if some cannot, or anything else is wrong."""
-    info, lengths, stop = _info(head[0]), _lengths(head[1]), sum(map(len, head))
+    info, stop = _info(head[0]), sum(map(len, head))
+    last = _last_header(data)
+    end = len(data) if last is None else last + len(head[0])
+    n_expected = 2 * stop + sum(_lengths(head[1])) + _N_CHECK * info.n_frames
+    # Bytes that are missing or too many move the frames after them, but not away from the end.
+    moves = [0] if last is None or end == n_expected else [0, end - n_expected]
+    lengths = _lengths(head[1])
     coder = _native.VideoCoder(info.width, info.height, info.has_chroma)
     lost = _Lost()
     for first, tasks in _groups(info.n_frames, info.group, info.mode):
-        if stop >= len(data):
+        if stop + min(moves) >= len(data):
             lost.add(first, info.n_frames)
             break
         coder.reset()
@@ -461,14 +491,12 @@ def _decoded(data: Codes, head: tuple[bytes, bytes], threads: int | None) -> Ite
         next_frame, is_whole = first, True
         for task in tasks:
             start, stop = stop, stop + next(lengths, 0) + _N_CHECK
-            content = data[start:stop]
-            is_whole = is_whole and len(content) == stop - start and _is_whole(content.tobytes())
-            if not is_whole:
-                continue
+            parts = (data[max(start + move, 0) : max(stop + move, 0)] for move in moves)
+            whole = (part for part in parts if len(part) == stop - start and _is_whole(part.tobytes()))
+            content = next(whole, None) if is_whole else None
             place = (task.references, info.step * task.factor, task.slot)
-            try:
-                planes = coder.decode(content[:-_N_CHECK], place, threads)
-            except ValueError:
+            planes = None if content is None else coder.decode(content[:-_N_CHECK], place, threads)
+            if planes is None:
                 is_whole = False
                 continue
             decoded[first + task.frame] = _frame(first + task.frame, planes, info)
@@ -485,12 +513,14 @@ def _decoded(data: Codes, head: tuple[bytes, bytes], threads: int | None) -> Ite
         raise _damaged(
             f"it was cut or altered, and {lost.n:,} of {info.n_frames:,} frames {are} lost: {lost.named()}"
         )
-    start_of_all, end = b"".join(head), b"".join(reversed(head))
-    rest = data[stop:].tobytes()
-    if data[: len(start_of_all)].tobytes() != start_of_all or rest[: len(end)] != end:
-        raise _damaged("one of the two copies of its header and index was cut or altered; no frame is lost")
-    if len(rest) > len(end):
-        raise _damaged(f"{len(rest) - len(end):,} bytes follow its end; no frame is lost")
+    start_of_all, end_of_all = b"".join(head), b"".join(reversed(head))
+    of_ends = data[: len(start_of_all)].tobytes(), data[:end][-len(end_of_all) :].tobytes()
+    if of_ends != (start_of_all, end_of_all):
+        raise _harmless("one of the two copies of its header and index was cut or altered")
+    if end != n_expected:
+        raise _harmless(f"it has {end:,} bytes instead of {n_expected:,}")
+    if len(data) > end:
+        raise _harmless(f"{len(data) - end:,} bytes follow its end")
 
 
 class _Lost:
@@ -532,6 +562,10 @@ def _is_whole(data: bytes) -> bool:
 
 def _damaged(what: str) -> ValueError:
     return ValueError(f"data is not a video of VideoCodec, or was damaged: {what}")
+
+
+def _harmless(what: str) -> ValueError:
+    return _damaged(f"{what}; no frame is lost: `frames` yields all of them; encode them again")
 
 
 def _groups(n_frames: int, group: int, mode: str) -> Iterator[tuple[int, list[_Task]]]:

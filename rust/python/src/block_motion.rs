@@ -1,8 +1,9 @@
 //! The block_motion family. `fastcodes.block_motion` makes the planes.
 
-use fastcodes_core::block_motion::{self, Block, Image, Planes, Window};
+use fastcodes_core::block_motion::{self, Block, Image, Method, Planes, Window};
 use numpy::ndarray::{Ix2, Ix3, Ix4};
 use numpy::{Element, PyArray, PyArray3};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::arrays::{ReadArray, count, elements_of_axes, empty, to_py_err, writable};
@@ -35,19 +36,29 @@ fn axes<'py, T: Element>(value: &Bound<'py, PyAny>, name: &str, n: usize) -> PyR
     elements_of_axes(value, name, expected, n)
 }
 
+/// The method of a name.
+pub fn method(name: &str) -> PyResult<Method> {
+    match name {
+        "full" => Ok(Method::Full),
+        "epzs" => Ok(Method::Predictive),
+        _ => Err(PyValueError::new_err(format!("method must be \"full\" or \"epzs\"; got {name:?}"))),
+    }
+}
+
 /// See `fastcodes.block_motion.search`.
 #[pyfunction]
 pub fn block_motion_search<'py>(
     py: Python<'py>,
     frame: &Bound<'py, PyAny>,
     reference: &Bound<'py, PyAny>,
-    is_full: bool,
+    method: &str,
     block: &Bound<'py, PyAny>,
     radius: &Bound<'py, PyAny>,
     threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Found<'py, Ix2, Ix3>> {
     let (threads, side, radius) =
         (n_threads(threads)?, count(block, "block", 1)?, count(radius, "radius", 0)?);
+    let method = self::method(method)?;
     let window = Window { block: Block::new(side).map_err(to_py_err)?, radius };
     let (frame, reference) = (axes::<u8>(frame, "frame", 2)?, axes::<u8>(reference, "reference", 2)?);
     let (n_rows, n_columns) = (frame.shape()[0].div_ceil(side), frame.shape()[1].div_ceil(side));
@@ -56,9 +67,11 @@ pub fn block_motion_search<'py>(
     let costs = filled::<i32, Ix2>(py, None, &[n_rows, n_columns], |costs| {
         let mut vectors = writable(&vectors)?;
         let vectors = vectors.as_slice_mut()?.as_chunks_mut().0;
-        detached(py, threads, |run| match is_full {
-            true => block_motion::search(frame, reference, window, 1, vectors, costs, run),
-            false => block_motion::predictive_search(frame, reference, window, vectors, costs, run),
+        detached(py, threads, |run| match method {
+            Method::Full => block_motion::search(frame, reference, window, 1, vectors, costs, run),
+            Method::Predictive => {
+                block_motion::predictive_search(frame, reference, window, vectors, costs, run)
+            }
         })
     })?;
     Ok((costs, vectors))
