@@ -95,7 +95,7 @@ def main() -> None:
         tables["Motion of blocks of 16, radius 16"] = motion_table(lines)
         promises += [
             Promise(
-                f"one-bit, 16 candidates, less {0.1} dB of SAD: {line['clip']}",
+                f"one-bit, 16 candidates, less 0.1 dB of SAD: {line['clip']}",
                 -0.1,
                 line["scored"] - line["sad"],
             )
@@ -107,7 +107,7 @@ def main() -> None:
             promises.append(Promise(f"EPZS against SAD, times as fast: {line['clip']}", 5, ratio))
             if line["clip"] in NEAR_LOSSLESS:
                 loss = line["epzs"] - line["sad"]
-                promises.append(Promise(f"EPZS, less {0.1} dB of SAD: {line['clip']}", -0.1, loss))
+                promises.append(Promise(f"EPZS, less 0.1 dB of SAD: {line['clip']}", -0.1, loss))
     if part in ("", "speed"):
         speeds = {level: at_level(level) for level in LEVELS if level in _native.levels()}
         facts["speeds"] = speeds

@@ -3,7 +3,7 @@ Motion in a video
 =================
 
 `fastcodes.block_motion` finds where the blocks of a frame came from; `fastcodes.coding.VideoCodec` stores
-only what that does not explain.
+these vectors, and what they do not explain.
 """
 
 # %%

@@ -28,8 +28,8 @@ DESCRIPTION = (
     "on every machine. Production formats are 50 to 100 times as fast, and browsers show them. Pictures are "
     "grey (8 bits, with --lossless also 16) or RGB; .npy arrays, or what Pillow reads. They are turned "
     "upright as their EXIF data say; metadata and color profiles are not stored. Files that cannot be stored "
-    "are reported and skipped. Videos are .y4m files, with --quality or --step; of folders, pictures alone "
-    "are stored."
+    "are reported and skipped. Videos are .y4m files, with --quality or --step; to decompress long ones, "
+    "give --max-video-pixels. Of folders, pictures alone are stored."
 )
 EXAMPLES = """examples:
   fastcodes compress photo.png
