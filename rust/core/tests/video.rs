@@ -228,7 +228,7 @@ fn the_work_ends_where_the_bytes_do() {
         };
         // Without its motion, the prediction from it, and the inverse transform.
         let (all, cut) = (least(bytes, true), least(&bytes[..3], false));
-        assert!(cut < all / 10.0, "{cut} s of {all} s");
+        assert!(cut < all / 6.0, "{cut} s of {all} s");
     }
 }
 

@@ -99,11 +99,10 @@ impl PlaneCoder {
         decoder: Decoder<'a>,
         run: &Run<'_>,
     ) -> Result<Option<(Decoder<'a>, Vec<Plane<f32>>)>, Error> {
-        let (mut all_bands, mut grids, mut planes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut grids, mut planes) = (Vec::new(), Vec::new());
+        let shapes = Bands::<()>::new(width, height, N_LEVELS)?;
         for _ in 0..n {
-            let bands = Bands::new(width, height, N_LEVELS)?;
-            try_push(&mut grids, grids_of(&bands)?)?;
-            try_push(&mut all_bands, bands)?;
+            try_push(&mut grids, grids_of(&shapes)?)?;
         }
         let mut side = Stoppable { side: Reader(decoder), run };
         for (index, _) in order() {
@@ -115,7 +114,8 @@ impl PlaneCoder {
             }
         }
         self.0.keep();
-        for ((bands, grids), moves) in all_bands.into_iter().zip(&grids).zip(moves) {
+        for (grids, moves) in grids.iter().zip(moves) {
+            let bands = Bands::new(width, height, N_LEVELS)?;
             try_push(&mut planes, reconstructed(bands, grids, step, moves)?)?;
         }
         Ok(Some((side.side.0, planes)))
@@ -123,7 +123,7 @@ impl PlaneCoder {
 }
 
 /// Grids for the bands of a plane.
-fn grids_of(bands: &Bands<f32>) -> Result<Vec<Grid>, Error> {
+fn grids_of<T>(bands: &Bands<T>) -> Result<Vec<Grid>, Error> {
     let mut grids = Vec::new();
     grids.try_reserve_exact(N_BANDS)?;
     for plane in std::iter::once(&bands.low).chain(bands.details.iter().flatten()) {

@@ -298,7 +298,6 @@ impl Coder {
                 }
             }
         }
-        let predicted = self.predicted(&references, &field, run)?;
         let coder = known(&mut learned.luma, PlaneCoder::new)?;
         let mut all = [None, None, None];
         let (mut decoder, luma) =
@@ -316,6 +315,7 @@ impl Coder {
         if !decoder.is_complete() {
             return Err(cut());
         }
+        let predicted = self.predicted(&references, &field, run)?;
         let planes = decoded(predicted, all)?;
         self.learned = all_learned;
         let copies = try_collect(planes.iter().map(|plane| crate::error::try_copy(plane)))?;
