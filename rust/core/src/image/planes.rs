@@ -17,6 +17,9 @@ use crate::{Error, Run};
 /// Where coefficients of size 1, and larger ones, of each plane are put: towards zero, of step / 256.
 pub(crate) type Moves = [[i8; 2]; MAX_CHANNELS];
 
+/// What follows in a message, and the planes that came before it.
+type Decoded<'a> = (Decoder<'a>, Vec<Plane<f32>>);
+
 /// What coding planes of a kind has learned.
 pub(crate) struct PlaneCoder(State);
 
@@ -98,7 +101,7 @@ impl PlaneCoder {
         moves: Moves,
         decoder: Decoder<'a>,
         run: &Run<'_>,
-    ) -> Result<Option<(Decoder<'a>, Vec<Plane<f32>>)>, Error> {
+    ) -> Result<Option<Decoded<'a>>, Error> {
         let (mut grids, mut planes) = (Vec::new(), Vec::new());
         let shapes = Bands::<()>::new(width, height, N_LEVELS)?;
         for _ in 0..n {
