@@ -225,6 +225,8 @@ fn planes_are_compared_by_bits_at_every_level() {
     }
 }
 
+type Search<'a> = &'a dyn Fn(&mut [[i16; 2]], &mut [i32], &Run<'_>) -> Result<(), Error>;
+
 /// Rows of blocks can be long: it is asked whether to stop before they are searched, not only after them.
 #[test]
 fn a_search_stops_within_a_row_of_blocks() {
@@ -232,7 +234,7 @@ fn a_search_stops_within_a_row_of_blocks() {
     let image = Image::new("frame", &samples, 64, 64).unwrap();
     let planes = Planes::new("frame", &samples[..64 * 8], 1, 64, 64).unwrap();
     let window = Window { block: Block::Eight, radius: 2 };
-    let stopped = |work: &dyn Fn(&mut [[i16; 2]], &mut [i32], &Run<'_>) -> Result<(), Error>| {
+    let stopped = |work: Search<'_>| {
         let (mut vectors, mut costs) = (vec![[99; 2]; 64], vec![-1; 64]);
         let run = Run::new(Level::best(), 1, &|| true);
         std::thread::sleep(std::time::Duration::from_millis(60)); // as it is not asked more often
