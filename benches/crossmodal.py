@@ -722,7 +722,7 @@ def promises(found: dict[str, list[Any]]) -> list[Promise]:
             76 / n_bytes["a retrieved caption and a thumbnail"],
         ),
         Promise(
-            f"instance distance of {peer.coder} ({peer.n_bytes:.0f} bytes) over that with details",
+            f"instance distance of {peer.coder} ({peer.n_bytes:.0f} bytes) over caption, thumbnail, details",
             1.0,
             peer.instance / pictures["caption, thumbnail, details"].instance,
         ),

@@ -724,9 +724,9 @@ class VQVAE(Estimator):
         self._learn(network.set_weights(arrays), history)
 
 
-def _blocks(n: int, rows: int, columns: int, most: int | None = None) -> Iterator[tuple[slice, slice]]:
-    """Yield slices of pictures, and of rows of their grids, of at most so many tokens, or of one row."""
-    n_lines = max(1, (_TOKENS_PER_BLOCK if most is None else most) // columns)
+def _blocks(n: int, rows: int, columns: int, most: int = _TOKENS_PER_BLOCK) -> Iterator[tuple[slice, slice]]:
+    """Yield blocks of at most `most` tokens, or one row: which pictures, and which rows of their grids."""
+    n_lines = max(1, most // columns)
     n_pictures = max(1, n_lines // rows)
     for i in range(0, n, n_pictures):
         for y in range(0, rows, n_lines):

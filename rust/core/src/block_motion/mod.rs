@@ -52,7 +52,7 @@ const SLACK: usize = 2 * LANES;
 /// Bytes that hold the samples of a window, wherever in the first byte it begins, and one more.
 const WINDOW_BYTES: usize = 4;
 
-/// Blocks of a row that are searched before it is asked whether to stop: some tens of milliseconds at the largest radius.
+/// A search asks whether to stop after this many blocks: less than a tenth of a second of portable code, at the largest radius.
 const BLOCKS_PER_CHECK: usize = 64;
 
 /// Costs of a row of candidates are this many, or a multiple.

@@ -11,8 +11,8 @@
 //!   +-------+-------+
 //! ```
 //!
-//! The search uses vectors of neighbours only within bands of eight rows of blocks: so the answer is the same for every number of threads. It takes
-//! about ten candidates a block, too few and too scattered for the kernels that compare many at neighbouring columns.
+//! The search uses vectors of neighbours only within bands of eight rows of blocks: so the answer is the same for every number of threads.
+//! It compares about ten candidates a block, too few and too scattered for the kernels that compare many at neighbouring columns.
 
 use super::{Block, Image, Surfaces, Window, check_same, portable};
 use crate::error::check_len;
